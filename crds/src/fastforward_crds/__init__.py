@@ -1,0 +1,1 @@
+"""FastForward's resource kinds as pydantic models, and the CRDs generated from them."""

@@ -1,0 +1,1 @@
+"""EntryPoint: the decision service behind Envoy's ext_authz."""

@@ -1,0 +1,1 @@
+"""Workload chassis: snapshot stream, lifecycle, health, telemetry, settings."""

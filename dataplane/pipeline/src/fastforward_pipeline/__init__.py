@@ -1,0 +1,1 @@
+"""Pure evaluator of the eight stages over the wire snapshot."""

@@ -1,0 +1,1 @@
+"""Pure compiler: resources to intermediate representation to Envoy and decision configuration."""

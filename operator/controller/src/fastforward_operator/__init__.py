@@ -1,0 +1,1 @@
+"""Operator: providers, xDS server, status, and the `ff` command."""

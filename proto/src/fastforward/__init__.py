@@ -1,0 +1,1 @@
+"""Generated wire types that the operator and the data plane share."""
