@@ -1,0 +1,142 @@
+"""AuthPolicy: who the caller is, and what the caller may do.
+
+In: an AuthPolicy document. Out: `AuthPolicy`. Called by parse and by the compiler's translate/authpolicy.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from .meta import Condition, Duration, HeaderName, KeyRef, Label, Model, Name, PolicyTarget, Ref, Resource, Rule
+
+ClaimPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]{1,128}$")]
+TenantNames = Annotated[tuple[Name | Literal["*"], ...], Field(max_length=1024)]
+
+
+class JwksSource(Model):
+    """Where the issuer's public keys are (RFC 7517)."""
+
+    secret: KeyRef | None = None
+    """A Secret's key."""
+    config_map: KeyRef | None = None
+    """A ConfigMap's key."""
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,1000}$")] | None = None
+    """A URL; the operator fetches it, keeps the last good answer, and hands the keys to the proxies."""
+    refresh: Duration = "5m"
+    """How often the URL is fetched again."""
+    max_stale: Duration = "24h"
+    """How long the last good answer is believed when the URL does not answer."""
+
+    rules_cel = (
+        Rule("[has(self.secret), has(self.configMap), has(self.url)].filter(x, x).size() == 1", "Exactly one source of keys.", ""),
+    )
+
+
+class Jwt(Model):
+    """A JSON Web Token (RFC 7519) in `Authorization: Bearer`."""
+
+    issuer: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")]
+    """Exact `iss`."""
+    audiences: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")], ...], Field(max_length=16)] = ()
+    """Accepted `aud`, any one of them; not looked at when empty."""
+    jwks: JwksSource
+    """The issuer's public keys; each names its algorithm, asymmetric ones only."""
+    tenant_claim: ClaimPath = "tenant"
+    """Claim that names the tenant."""
+    roles_claim: ClaimPath = "roles"
+    """Claim with the list of roles."""
+    permissions_claim: ClaimPath = "permissions"
+    """Claim with the list of permissions."""
+    clock_skew: Duration = "60s"
+    """Tolerance for `exp` and `nbf`."""
+
+
+class ApiKey(Model):
+    """An API key in a header; only keyed hashes are stored (`ff key create` makes both)."""
+
+    header: HeaderName = "x-api-key"
+    """Header that carries the key."""
+    secrets: Annotated[tuple[Ref, ...], Field(min_length=1, max_length=64)]
+    """Secrets of type gateway.fastforward.dev/api-keys."""
+
+
+class Provider(Model):
+    """One way to prove who the caller is."""
+
+    name: Label
+    """Name, unique in the policy."""
+    jwt: Jwt | None = None
+    """By JSON Web Token."""
+    api_key: ApiKey | None = None
+    """By API key."""
+    tenants: TenantNames = ()
+    """Tenants that this provider may speak for, with their descendants; `*` for all; none when empty."""
+
+    rules_cel = (Rule("has(self.jwt) != has(self.apiKey)", "A provider is either jwt or apiKey.", ""),)
+
+
+class Authentication(Model):
+    """Stage 3: who the caller is."""
+
+    mode: Literal["Required", "Optional", "None"] = "Required"
+    """Required refuses callers without proof (401); Optional lets them pass anonymously; None asks nobody. Bad proof is always refused."""
+    providers: Annotated[tuple[Provider, ...], Field(max_length=16)] = ()
+    """Ways to prove it; any one suffices."""
+
+    rules_cel = (
+        Rule("(self.mode == 'None') == (size(self.providers) == 0)", "Providers are needed, except with mode None.", "providers"),
+    )
+
+
+class Grant(Model):
+    """One way to be allowed; all that is set must hold."""
+
+    name: Label
+    """Name, unique in the policy; explanations and logs show it."""
+    roles: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    """Roles, of which the caller has one."""
+    permissions: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:.*/-]{1,128}$")], ...], Field(max_length=64)] = ()
+    """Permissions, all of which the caller has."""
+    tenants: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    """Tenants, of which the request's is one."""
+    methods: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,16}$")], ...], Field(max_length=16)] = ()
+    """Methods, of which the request's is one."""
+    condition: Condition | None = None
+    """CEL over `request` (method, path, host, headers, query, address) and `identity` (subject, tenant, roles, permissions, claims)."""
+
+
+class Authorization(Model):
+    """Stage 5: what the caller may do."""
+
+    grants: Annotated[tuple[Grant, ...], Field(min_length=1, max_length=64)]
+    """Ways to be allowed; any one suffices, nothing else is allowed (403)."""
+
+
+class AuthPolicySpec(Model):
+    """What an AuthPolicy says."""
+
+    targets: Annotated[tuple[PolicyTarget, ...], Field(min_length=1, max_length=64)]
+    """Edges and Routes that it applies to."""
+    overridable: bool = False
+    """Whether a Route's policy may replace this Edge policy. When false, both hold, and a weaker one on a Route is refused."""
+    authentication: Authentication | None = None
+    """Who the caller is; inherited when absent."""
+    authorization: Authorization | None = None
+    """What the caller may do; nothing further is asked when absent."""
+    on_failure: Literal["Closed", "Open"] = "Closed"
+    """What happens when the decision service can't be reached."""
+    shadow: bool = False
+    """Judge and report the authorization, but let everything pass."""
+
+    rules_cel = (
+        Rule("has(self.authentication) || has(self.authorization)", "A policy says something about authentication or authorization.", ""),
+    )
+
+
+class AuthPolicy(Resource):
+    """Who the caller is, and what the caller may do."""
+
+    kind: Literal["AuthPolicy"] = "AuthPolicy"
+    spec: AuthPolicySpec

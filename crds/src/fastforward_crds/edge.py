@@ -1,0 +1,140 @@
+"""Edge: where traffic comes in. Hosts, listeners, what is trusted in front, and hardened defaults.
+
+In: an Edge document. Out: `Edge`. Called by parse and by the compiler's translate/edge.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .meta import Cidr, Duration, HeaderName, Host, Label, Model, Port, Ref, Resource, Rule
+
+
+class ListenerTls(Model):
+    """TLS termination; the certificate is picked by the server name the client indicates (SNI)."""
+
+    certificates: Annotated[tuple[Ref, ...], Field(min_length=1, max_length=64)]
+    """Secrets of type kubernetes.io/tls; the DNS names in each certificate say which hosts it serves."""
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    """Lowest TLS version accepted."""
+
+
+class Listener(Model):
+    """One port that the edge listens on."""
+
+    name: Label
+    """Name, unique in the Edge; a Route may attach to one listener by it."""
+    port: Port
+    """TCP port."""
+    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    """HTTP/1.1 and HTTP/2 in clear text, or both over TLS."""
+    tls: ListenerTls | None = None
+    """TLS settings; HTTPS needs them, HTTP must not have them."""
+
+    rules_cel = (Rule("has(self.tls) == (self.protocol == 'HTTPS')", "HTTPS needs tls; HTTP has none.", "tls"),)
+
+
+class RouteNamespaces(Model):
+    """Namespaces whose Routes may attach."""
+
+    from_: Annotated[Literal["Same", "All", "Selected"], Field(alias="from")] = "Same"
+    """The Edge's own namespace, every namespace, or those in `names`."""
+    names: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    """Namespaces, with `from: Selected`."""
+
+
+class TrustedHops(Model):
+    """What stands in front of the edge and is believed (Envoy: xff_num_trusted_hops)."""
+
+    count: Annotated[int, Field(ge=0, le=10)] = 0
+    """Proxies in front whose X-Forwarded-For entries are believed."""
+    addresses: Annotated[tuple[Cidr, ...], Field(max_length=64)] = ()
+    """Direct peers from which `tenantHeader` is believed."""
+    tenant_header: HeaderName | None = None
+    """Header by which a trusted peer names the tenant; from anyone else it is removed."""
+
+    rules_cel = (
+        Rule("!has(self.tenantHeader) || size(self.addresses) > 0", "A tenant header needs addresses to trust.", "addresses"),
+    )
+
+
+class ApiVersions(Model):
+    """How a request says which API version it wants."""
+
+    header: HeaderName = "x-api-version"
+    """Request header that carries the version."""
+    default: Label | None = None
+    """Version of a request without that header."""
+
+
+class Limits(Model):
+    """Bounds on what a client may send (Envoy: edge best practices)."""
+
+    max_header_bytes: Annotated[int, Field(ge=1024, le=96 * 1024)] = 60 * 1024
+    """Size of all request headers, in bytes; rounded up to KiB; 431 above."""
+    max_headers: Annotated[int, Field(ge=10, le=1000)] = 100
+    """Number of request headers; 431 above."""
+    max_connections: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """Open client connections in each proxy."""
+    max_concurrent_streams: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """HTTP/2 streams of one connection."""
+    max_requests_per_connection: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    """Requests of one connection before it is drained; 0 for no bound."""
+
+
+class EdgeTimeouts(Model):
+    """How long a client may take."""
+
+    request_headers: Duration = "10s"
+    """From the first byte to the end of the request headers; 408 after."""
+    stream_idle: Duration = "5m"
+    """A request or stream without any byte; also closes idle WebSockets."""
+    connection_idle: Duration = "1h"
+    """A connection without any request."""
+
+
+class Admission(Model):
+    """Stage 2: who may knock, and with what. Settings on an Edge and on a Route both hold."""
+
+    allow_addresses: Annotated[tuple[Cidr, ...], Field(max_length=256)] = ()
+    """Client networks let in; everybody when empty; 403 otherwise."""
+    deny_addresses: Annotated[tuple[Cidr, ...], Field(max_length=256)] = ()
+    """Client networks kept out; denial wins; 403."""
+    max_body_bytes: Annotated[int, Field(ge=0, le=1 << 30)] | None = None
+    """Largest request body, in bytes; 413 above."""
+    content_types: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$", max_length=128)], ...], Field(max_length=32)] = ()
+    """Media types accepted for a body, lower case, without parameters; any when empty; 415 otherwise."""
+
+
+class EdgeSpec(Model):
+    """What an Edge says."""
+
+    hosts: Annotated[tuple[Host, ...], Field(min_length=1, max_length=256)]
+    """Hosts that Routes may claim here, exact or wildcard."""
+    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, max_length=16)]
+    """Ports. They never change with routes."""
+    route_namespaces: RouteNamespaces = RouteNamespaces()
+    """Namespaces whose Routes may attach."""
+    region: Label | None = None
+    """Region of this edge: the `region` that a match sees for a request whose tenant has none."""
+    trusted_hops: TrustedHops = TrustedHops()
+    """What stands in front and is believed; nothing by default."""
+    api_versions: ApiVersions = ApiVersions()
+    """How a request names its API version."""
+    admission: Admission = Admission()
+    """Who may knock, on every route of this edge."""
+    limits: Limits = Limits()
+    """Bounds on what a client may send."""
+    timeouts: EdgeTimeouts = EdgeTimeouts()
+    """How long a client may take."""
+    access_log: bool = True
+    """Whether each request leaves one JSON line."""
+
+
+class Edge(Resource):
+    """Where traffic comes in."""
+
+    kind: Literal["Edge"] = "Edge"
+    spec: EdgeSpec

@@ -1,0 +1,85 @@
+"""Objects of other groups that are read as input: Secret, ConfigMap (core/v1), ReferenceGrant (Gateway API).
+
+In: their documents. Out: models with only the part that means something here. Called by parse and the compiler.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from .meta import Label, Resource
+
+_INPUT = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Secret(Resource):
+    """Confidential data: `data` in base64, `stringData` as text; the latter wins."""
+
+    kind: Literal["Secret"] = "Secret"
+    type: Annotated[str, Field(max_length=253)] = "Opaque"
+    data: dict[str, str] = Field(default_factory=dict, repr=False)
+    string_data: dict[str, str] = Field(default_factory=dict, repr=False)
+
+    @field_validator("data")
+    @classmethod
+    def _is_base64(cls, data: dict[str, str]) -> dict[str, str]:
+        for key, value in data.items():
+            try:
+                base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError):
+                raise ValueError(f"The value of key {key} is not base64.") from None
+        return data
+
+    def value(self, key: str) -> bytes | None:
+        """The bytes under `key`, or None."""
+        if key in self.string_data:
+            return self.string_data[key].encode()
+        return base64.b64decode(self.data[key]) if key in self.data else None
+
+
+class ConfigMap(Resource):
+    """Plain data."""
+
+    kind: Literal["ConfigMap"] = "ConfigMap"
+    data: dict[str, str] = Field(default_factory=dict)
+
+    def value(self, key: str) -> bytes | None:
+        """The bytes under `key`, or None."""
+        return self.data[key].encode() if key in self.data else None
+
+
+class GrantFrom(BaseModel):
+    """Who may refer."""
+
+    model_config = _INPUT
+    group: str
+    kind: str
+    namespace: Label
+
+
+class GrantTo(BaseModel):
+    """What may be referred to."""
+
+    model_config = _INPUT
+    group: str
+    kind: str
+    name: str | None = None
+
+
+class ReferenceGrantSpec(BaseModel):
+    """What a ReferenceGrant says."""
+
+    model_config = _INPUT
+    from_: Annotated[tuple[GrantFrom, ...], Field(alias="from", min_length=1, max_length=16)]
+    to: Annotated[tuple[GrantTo, ...], Field(min_length=1, max_length=16)]
+
+
+class ReferenceGrant(Resource):
+    """Leave to refer to objects of this namespace from others (GEP-709)."""
+
+    kind: Literal["ReferenceGrant"] = "ReferenceGrant"
+    spec: ReferenceGrantSpec

@@ -1,0 +1,71 @@
+"""RateLimit: how many requests, by which key (token bucket).
+
+In: a RateLimit document. Out: `RateLimit`. Called by parse and by the compiler's translate/ratelimit.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .meta import Duration, HeaderName, Label, Model, PolicyTarget, Resource, Rule
+
+
+class KeyPart(Model):
+    """One thing that requests are counted by."""
+
+    type: Literal["Address", "ApiKey", "Tenant", "Subject", "Endpoint", "Header"]
+    """Client address, API key, tenant, authenticated subject, route rule, or a request header's value."""
+    header: HeaderName | None = None
+    """Header, with `type: Header`."""
+
+    rules_cel = (Rule("has(self.header) == (self.type == 'Header')", "A header goes with type: Header, and only with it.", "header"),)
+
+
+class Budget(Model):
+    """A token bucket: it holds `burst` requests and refills evenly, `requests` in each `window`."""
+
+    requests: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Requests in a window."""
+    window: Duration = "1m"
+    """Length of the window."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Requests at once; `requests` when absent."""
+
+
+class PlanBudget(Budget):
+    """The budget for tenants of one plan."""
+
+    plan: Label
+    """Plan, as in Tenant `plan`."""
+
+
+class RateLimitSpec(Model):
+    """What a RateLimit says."""
+
+    targets: Annotated[tuple[PolicyTarget, ...], Field(min_length=1, max_length=64)]
+    """Edges and Routes that it applies to. All limits on a request count; the tightest one decides."""
+    key: Annotated[tuple[KeyPart, ...], Field(max_length=4)] = ()
+    """What requests are counted by, together; all requests in one bucket when empty."""
+    budget: Budget
+    """The budget of each bucket."""
+    plans: Annotated[tuple[PlanBudget, ...], Field(max_length=32)] = ()
+    """Budgets by the tenant's plan; a Tenant's own `limits` come before them."""
+    enforcement: Literal["Exact", "PerProxy"] = "PerProxy"
+    """Exact counts over all proxies together, by the decision service; PerProxy counts in each proxy, natively."""
+    on_failure: Literal["Open", "Closed"] = "Open"
+    """What happens when the counters can't be reached, with Exact."""
+    shadow: bool = False
+    """Count and report, but let everything pass."""
+
+    rules_cel = (
+        Rule("size(self.plans) == 0 || self.key.exists(k, k.type == 'Tenant')", "Plans need Tenant in the key.", "plans"),
+    )
+
+
+class RateLimit(Resource):
+    """How many requests, by which key."""
+
+    kind: Literal["RateLimit"] = "RateLimit"
+    spec: RateLimitSpec

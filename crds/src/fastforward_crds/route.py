@@ -1,0 +1,291 @@
+"""Route: which requests go where, and what happens to them on the way.
+
+In: a Route document. Out: `Route`. Called by parse and by the compiler's translate/route.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from .edge import Admission
+from .meta import Duration, HeaderName, HeaderText, Host, Label, Model, Name, Port, Ref, Resource, Rule
+
+PathText = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)]
+RegexText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
+
+
+class EdgeRef(Ref):
+    """The Edge that a Route attaches to."""
+
+    listener: Label | None = None
+    """One listener of the Edge by name; every listener when absent."""
+
+
+class PathMatch(Model):
+    """A condition on the path, without the query; the path is normalised before (RFC 3986, section 6)."""
+
+    type: Literal["Exact", "Prefix", "Regex"] = "Prefix"
+    """Exact; Prefix by whole segments (`/a` matches `/a`, `/a/b`, not `/ab`); Regex on the whole path (RE2)."""
+    value: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = "/"
+    """The path, prefix or regular expression."""
+
+    rules_cel = (
+        Rule("self.type == 'Regex' || self.value.matches('^/[!-~]*$')", "A path starts with / and has no spaces.", "value"),
+        Rule("self.type == 'Regex' || !self.value.matches('[?#]')", "A path has neither query nor fragment.", "value"),
+        Rule("self.type != 'Regex' || size(self.value) <= 512", "A regular expression has at most 512 characters.", "value"),
+    )
+
+
+class TextMatch(Model):
+    """A condition on a header or a query parameter."""
+
+    name: HeaderName
+    """Name; header names in any case, query parameters as they are."""
+    type: Literal["Exact", "Prefix", "Regex", "Present"] = "Exact"
+    """How to compare; Regex is RE2 on the whole value; Present asks only that it is there."""
+    value: HeaderText = ""
+    """Value to compare with; repeated headers are joined with a comma first."""
+
+    rules_cel = (
+        Rule("self.type == 'Present' || self.type == 'Exact' || size(self.value) > 0", "This type needs a value.", "value"),
+        Rule("self.type != 'Regex' || size(self.value) <= 512", "A regular expression has at most 512 characters.", "value"),
+    )
+
+
+class Match(Model):
+    """One way to match; all that is set must hold."""
+
+    path: PathMatch = PathMatch()
+    """Condition on the path."""
+    methods: Annotated[tuple[Method, ...], Field(max_length=9)] = ()
+    """HTTP methods; any when empty."""
+    headers: Annotated[tuple[TextMatch, ...], Field(max_length=16)] = ()
+    """Conditions on headers, one a name."""
+    query: Annotated[tuple[TextMatch, ...], Field(max_length=16)] = ()
+    """Conditions on query parameters, one a name; the first value of a repeated one counts."""
+    tenants: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    """Tenants of whom the request must prove to be one."""
+    roles: Annotated[tuple[Label, ...], Field(max_length=16)] = ()
+    """Roles of which the caller must have one."""
+    region: Label | None = None
+    """Region of the request: its tenant's, or else the edge's."""
+    flag: Label | None = None
+    """Feature flag that must be on for the request's tenant."""
+    api_version: Label | None = None
+    """API version that the request asks for (Edge `apiVersions`)."""
+
+
+class HeaderValue(Model):
+    """A header to write."""
+
+    name: HeaderName
+    """Header name; `host`, pseudo headers and `x-ff-*` can't be written here."""
+    value: HeaderText
+    """Literal value."""
+
+    rules_cel = (
+        Rule("!self.name.matches('^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$')", "This header belongs to the gateway.", "name"),
+    )
+
+
+class HeaderChanges(Model):
+    """Changes to a message's headers, in the order remove, set, add."""
+
+    set: Annotated[tuple[HeaderValue, ...], Field(max_length=32)] = ()
+    """Headers to write over."""
+    add: Annotated[tuple[HeaderValue, ...], Field(max_length=32)] = ()
+    """Headers to append a value to."""
+    remove: Annotated[tuple[HeaderName, ...], Field(max_length=32)] = ()
+    """Headers to remove."""
+
+
+class RegexRewrite(Model):
+    """A rewrite by regular expression (RE2)."""
+
+    pattern: RegexText
+    """What to replace, everywhere in the path."""
+    substitution: Annotated[str, StringConstraints(pattern=r"^[!-~]*$", max_length=512)]
+    r"""Replacement; `\1` is the first group."""
+
+
+class Rewrite(Model):
+    """What the upstream sees instead."""
+
+    host: Annotated[Host, StringConstraints(pattern=r"^[^*]+$")] | None = None
+    """Host header."""
+    replace_prefix: PathText | None = None
+    """What the matched prefix becomes; needs a Prefix match."""
+    replace_path: PathText | None = None
+    """The whole path; the query stays."""
+    regex: RegexRewrite | None = None
+    """Replacement in the path by regular expression."""
+
+    rules_cel = (
+        Rule("[has(self.replacePrefix), has(self.replacePath), has(self.regex)].filter(x, x).size() <= 1", "Only one way to rewrite the path.", ""),
+    )
+
+
+class Redirect(Model):
+    """An answer that sends the client elsewhere (RFC 9110, section 15.4)."""
+
+    scheme: Literal["http", "https"] | None = None
+    """Scheme of the location; the request's own when absent."""
+    host: Annotated[Host, StringConstraints(pattern=r"^[^*]+$")] | None = None
+    """Host of the location; the request's own when absent."""
+    port: Port | None = None
+    """Port of the location."""
+    path: PathText | None = None
+    """Path of the location; the request's own when absent."""
+    status: Literal[301, 302, 303, 307, 308] = 302
+    """Status code."""
+
+
+class Respond(Model):
+    """An answer given by the edge itself."""
+
+    status: Annotated[int, Field(ge=200, le=599)] = 200
+    """Status code."""
+    body: Annotated[str, StringConstraints(max_length=4096)] = ""
+    """Body text."""
+    content_type: Annotated[str, StringConstraints(pattern=r"^[ -~]+$", max_length=128)] = "text/plain"
+    """Content-Type of the body."""
+
+
+class Cors(Model):
+    """Cross-origin requests (Fetch standard); preflights are answered at the edge."""
+
+    allow_origins: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^(\*|https?://[!-~]{1,253})$")], ...], Field(min_length=1, max_length=64)]
+    """Origins, `https://shop.example.com`, `https://*.example.com`, or `*`."""
+    allow_methods: Annotated[tuple[Method, ...], Field(max_length=9)] = ("GET", "HEAD", "POST")
+    """Methods that a preflight grants."""
+    allow_headers: Annotated[tuple[HeaderName, ...], Field(max_length=64)] = ()
+    """Request headers that a preflight grants."""
+    expose_headers: Annotated[tuple[HeaderName, ...], Field(max_length=64)] = ()
+    """Response headers that scripts may read."""
+    max_age: Duration = "10m"
+    """How long a browser may keep a preflight's answer."""
+    allow_credentials: bool = False
+    """Whether cookies and authorization may be sent; not together with `*`."""
+
+    rules_cel = (
+        Rule("!self.allowCredentials || !('*' in self.allowOrigins)", "Credentials can't be granted to every origin.", "allowCredentials"),
+    )
+
+
+class RuleTimeout(Model):
+    """How long the upstream may take."""
+
+    request: Duration | None = None
+    """Whole request with its retries; 15s when absent, no bound for gRPC and WebSocket; 504 after."""
+    idle: Duration | None = None
+    """Stream without any byte; the edge's `streamIdle` when absent."""
+
+
+class Retry(Model):
+    """When to try again; the Upstream's retry budget bounds all retries together."""
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = 2
+    """Retries after the first try."""
+    on: Annotated[
+        tuple[Literal["5xx", "gateway-error", "reset", "connect-failure", "retriable-4xx", "refused-stream", "unavailable", "resource-exhausted"], ...],
+        Field(min_length=1, max_length=8),
+    ] = ("connect-failure", "refused-stream", "unavailable")
+    """Conditions, in Envoy's words (x-envoy-retry-on, x-envoy-retry-grpc-on)."""
+    per_try_timeout: Duration | None = None
+    """Bound on each try."""
+    backoff: Duration = "25ms"
+    """Base of the jittered exponential backoff; at most ten times as long."""
+
+
+class UpstreamShare(Ref):
+    """An Upstream and its share of the requests."""
+
+    weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    """Share in proportion to the sum of the weights; 0 takes none."""
+
+
+class ShardDispatch(Model):
+    """To the Shard that the request belongs to: its tenant's home shard, or else by consistent hashing over the key."""
+
+    upstream: Label
+    """Name under which each Shard lists the Upstream for this purpose."""
+    key: Literal["Tenant", "Subject", "Header"] = "Tenant"
+    """What is hashed for a request whose tenant has no home shard."""
+    header: HeaderName | None = None
+    """Header to hash, with `key: Header`."""
+
+    rules_cel = (Rule("has(self.header) == (self.key == 'Header')", "A header goes with key: Header, and only with it.", "header"),)
+
+
+class RouteRule(Model):
+    """Matches, what happens to the request, and one destination."""
+
+    name: Label | None = None
+    """Name, unique in the Route; policies may aim at it; `rule-N` by position when absent."""
+    matches: Annotated[tuple[Match, ...], Field(min_length=1, max_length=16)] = (Match(),)
+    """Ways to match; any one suffices."""
+    upstreams: Annotated[tuple[UpstreamShare, ...], Field(max_length=16)] = ()
+    """Destination: Upstreams, split by weight."""
+    shards: ShardDispatch | None = None
+    """Destination: the request's Shard."""
+    redirect: Redirect | None = None
+    """Destination: elsewhere, by a redirect."""
+    respond: Respond | None = None
+    """Destination: an answer given here."""
+    rewrite: Rewrite | None = None
+    """What the upstream sees instead."""
+    request_headers: HeaderChanges | None = None
+    """Changes before the upstream."""
+    response_headers: HeaderChanges | None = None
+    """Changes before the client."""
+    cors: Cors | None = None
+    """Cross-origin requests."""
+    timeout: RuleTimeout = RuleTimeout()
+    """How long the upstream may take."""
+    retry: Retry | None = None
+    """When to try again; never when absent."""
+
+    rules_cel = (
+        Rule(
+            "[size(self.upstreams) > 0, has(self.shards), has(self.redirect), has(self.respond)].filter(x, x).size() == 1",
+            "A rule has exactly one destination: upstreams, shards, redirect or respond.", "",
+        ),
+        Rule("!has(self.rewrite) || size(self.upstreams) > 0 || has(self.shards)", "A rewrite needs an upstream.", "rewrite"),
+        Rule("!has(self.retry) || size(self.upstreams) > 0 || has(self.shards)", "A retry needs an upstream.", "retry"),
+        Rule(
+            "!has(self.rewrite) || !has(self.rewrite.replacePrefix) || self.matches.all(m, m.path.type == 'Prefix')",
+            "replacePrefix needs every match to be a Prefix.", "rewrite.replacePrefix",
+        ),
+    )
+
+
+class RouteSpec(Model):
+    """What a Route says."""
+
+    edges: Annotated[tuple[EdgeRef, ...], Field(min_length=1, max_length=8)]
+    """Edges to attach to."""
+    hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = ()
+    """Hosts, within the Edge's; all of the Edge's when empty."""
+    priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    """Higher comes first, before any other order."""
+    admission: Admission = Admission()
+    """Who may knock; holds together with the Edge's."""
+    rules: Annotated[tuple[RouteRule, ...], Field(min_length=1, max_length=64)]
+    """Rules; which one a request takes depends on their specificity, not on their position."""
+
+    rules_cel = (
+        Rule(
+            "self.rules.filter(r, has(r.name)).all(r, self.rules.filter(o, has(o.name) && o.name == r.name).size() == 1)",
+            "Rule names are unique.", "rules",
+        ),
+    )
+
+
+class Route(Resource):
+    """Which requests go where."""
+
+    kind: Literal["Route"] = "Route"
+    spec: RouteSpec

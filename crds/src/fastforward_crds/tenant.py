@@ -1,0 +1,51 @@
+"""Tenant: whose request it is. Place in the tree of tenants, plan, home shard, flags, limits.
+
+In: a Tenant document. Out: `Tenant`. Called by parse and by the compiler's translate/tenant.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .meta import Duration, Host, Label, Model, Name, Resource
+
+
+class TenantLimit(Model):
+    """A RateLimit's budget for this tenant."""
+
+    rate_limit: Name
+    """Name of the RateLimit, in the tenant's namespace."""
+    requests: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Requests in a window."""
+    window: Duration = "1m"
+    """Length of the window."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Requests at once; `requests` when absent."""
+
+
+class TenantSpec(Model):
+    """What a Tenant says. What is absent is inherited from the parent."""
+
+    parent: Name | None = None
+    """Parent tenant, in the same namespace; whoever may speak for it may speak for this one."""
+    plan: Label | None = None
+    """Plan; RateLimits may give budgets by plan."""
+    hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = ()
+    """Hosts whose requests belong to this tenant, without any further proof."""
+    shard: Name | None = None
+    """Home Shard, in the same namespace."""
+    region: Label | None = None
+    """Region."""
+    flags: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    """Feature flags that are on; the parent's are on as well."""
+    limits: Annotated[tuple[TenantLimit, ...], Field(max_length=32)] = ()
+    """Budgets of its own, one a RateLimit."""
+
+
+class Tenant(Resource):
+    """Whose request it is. Its name is what claims, keys and headers carry."""
+
+    kind: Literal["Tenant"] = "Tenant"
+    spec: TenantSpec = TenantSpec()

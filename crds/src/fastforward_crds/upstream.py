@@ -1,0 +1,142 @@
+"""Upstream: where requests go. Endpoints, load balancing, health, and the bounds that protect it.
+
+In: an Upstream document. Out: `Upstream`. Called by parse and by the compiler's translate/upstream.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from .meta import Address, Duration, HeaderName, Model, Port, Resource, Rule
+
+
+class Endpoint(Model):
+    """One place to send requests to."""
+
+    address: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:]{2,45}$")]
+    """IP address."""
+    port: Port
+    """TCP port."""
+    weight: Annotated[int, Field(ge=1, le=128)] = 1
+    """Share among the endpoints, with any load-balancing policy that is not random."""
+
+
+class Dns(Model):
+    """Endpoints by resolving a name; every address is an endpoint."""
+
+    host: Address
+    """DNS name."""
+    port: Port
+    """TCP port."""
+    refresh: Duration = "5s"
+    """How often to resolve again."""
+
+
+class HashOn(Model):
+    """What a ring hash hashes."""
+
+    header: HeaderName | None = None
+    """A request header."""
+    cookie: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    """A cookie; set by the edge for an hour when the client has none."""
+    address: bool = False
+    """The client's address."""
+
+    rules_cel = (Rule("[has(self.header), has(self.cookie), self.address].filter(x, x).size() == 1", "Hash on exactly one thing.", ""),)
+
+
+class LoadBalancing(Model):
+    """How an endpoint is chosen."""
+
+    policy: Literal["RoundRobin", "LeastRequest", "Random", "RingHash"] = "RoundRobin"
+    """Round robin and least request respect the endpoints' weights."""
+    hash_on: HashOn | None = None
+    """What to hash, with RingHash."""
+
+    rules_cel = (Rule("has(self.hashOn) == (self.policy == 'RingHash')", "hashOn goes with RingHash, and only with it.", "hashOn"),)
+
+
+class HealthCheck(Model):
+    """Active health checks; an endpoint that fails gets no requests."""
+
+    type: Literal["HTTP", "TCP", "GRPC"] = "HTTP"
+    """HTTP request, TCP connect, or grpc.health.v1."""
+    path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)] = "/"
+    """Path, with HTTP."""
+    interval: Duration = "5s"
+    """Time between checks."""
+    timeout: Duration = "1s"
+    """Time that an answer may take; at most 5s, so that a slow check never holds up other changes."""
+    unhealthy_threshold: Annotated[int, Field(ge=1, le=10)] = 3
+    """Failures in a row that take an endpoint out."""
+    healthy_threshold: Annotated[int, Field(ge=1, le=10)] = 1
+    """Successes in a row that bring it back."""
+
+
+class OutlierDetection(Model):
+    """Ejects an endpoint that answers real requests badly."""
+
+    consecutive_errors: Annotated[int, Field(ge=1, le=1000)] = 5
+    """5xx answers or lost connections in a row."""
+    interval: Duration = "10s"
+    """Time between sweeps that bring endpoints back."""
+    ejection_time: Duration = "30s"
+    """Time out, multiplied by the number of ejections."""
+    max_ejected_percent: Annotated[int, Field(ge=1, le=100)] = 50
+    """Share of the endpoints that may be out."""
+
+
+class RetryBudget(Model):
+    """Bound on retries in proportion to the requests under way."""
+
+    percent: Annotated[int, Field(ge=1, le=100)] = 20
+    """Retries as a share of active requests."""
+    min_concurrent: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Retries always allowed."""
+
+
+class CircuitBreaker(Model):
+    """Bounds of each proxy towards this upstream; 503 above."""
+
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+    """Open connections (HTTP/1.1)."""
+    max_pending_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+    """Requests waiting for a connection."""
+    max_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+    """Requests under way."""
+
+
+class UpstreamSpec(Model):
+    """What an Upstream says."""
+
+    endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=1000)] = ()
+    """Endpoints by address."""
+    dns: Dns | None = None
+    """Endpoints by name."""
+    protocol: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
+    """Protocol towards the endpoints; GRPC is HTTP/2 without a request timeout."""
+    connect_timeout: Duration = "2s"
+    """Time that a connection may take."""
+    load_balancing: LoadBalancing = LoadBalancing()
+    """How an endpoint is chosen."""
+    health_check: HealthCheck | None = None
+    """Active health checks."""
+    outlier_detection: OutlierDetection | None = None
+    """Passive health checks."""
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    """Bounds towards this upstream."""
+    retry_budget: RetryBudget = RetryBudget()
+    """Bound on retries."""
+
+    rules_cel = (
+        Rule("(size(self.endpoints) > 0) != has(self.dns)", "An upstream has either endpoints or dns.", "endpoints"),
+    )
+
+
+class Upstream(Resource):
+    """Where requests go."""
+
+    kind: Literal["Upstream"] = "Upstream"
+    spec: UpstreamSpec
