@@ -3,21 +3,67 @@
 Import the package and use its names qualified: `crds.Route`, `crds.parse_resource(document)`.
 """
 
-from .authpolicy import ApiKey, Authentication, Authorization, AuthPolicy, AuthPolicySpec, Grant, Jwt, JwksSource, Provider
-from .edge import Admission, ApiVersions, Edge, EdgeSpec, EdgeTimeouts, Limits, Listener, ListenerTls, RouteNamespaces, TrustedHops
+from .authpolicy import (
+    ApiKey,
+    Authentication,
+    Authorization,
+    AuthPolicy,
+    AuthPolicySpec,
+    Grant,
+    Jwt,
+    JwksSource,
+    Provider,
+)
+from .edge import (
+    Admission,
+    ApiVersions,
+    Edge,
+    EdgeSpec,
+    EdgeTimeouts,
+    Limits,
+    Listener,
+    ListenerTls,
+    RouteNamespaces,
+    TrustedHops,
+)
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource, milliseconds
 from .native import ConfigMap, ReferenceGrant, Secret
 from .parse import FieldError, Invalid, parse_resource
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
 from .registry import INPUTS, KINDS, Kind
 from .route import (
-    Cors, EdgeRef, HeaderChanges, HeaderValue, Match, PathMatch, Redirect, RegexRewrite, Respond, Retry, Rewrite, Route,
-    RouteRule, RouteSpec, RuleTimeout, ShardDispatch, TextMatch, UpstreamShare,
+    Cors,
+    EdgeRef,
+    HeaderChanges,
+    HeaderValue,
+    Match,
+    PathMatch,
+    Redirect,
+    RegexRewrite,
+    Respond,
+    Retry,
+    Rewrite,
+    Route,
+    RouteRule,
+    RouteSpec,
+    RuleTimeout,
+    ShardDispatch,
+    TextMatch,
+    UpstreamShare,
 )
 from .shard import Shard, ShardSpec, ShardUpstream
 from .tenant import Tenant, TenantLimit, TenantSpec
 from .upstream import (
-    CircuitBreaker, Dns, Endpoint, HashOn, HealthCheck, LoadBalancing, OutlierDetection, RetryBudget, Upstream, UpstreamSpec,
+    CircuitBreaker,
+    Dns,
+    Endpoint,
+    HashOn,
+    HealthCheck,
+    LoadBalancing,
+    OutlierDetection,
+    RetryBudget,
+    Upstream,
+    UpstreamSpec,
 )
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -30,7 +30,11 @@ class JwksSource(Model):
     """How long the last good answer is believed when the URL does not answer."""
 
     rules_cel = (
-        Rule("[has(self.secret), has(self.configMap), has(self.url)].filter(x, x).size() == 1", "Exactly one source of keys.", ""),
+        Rule(
+            "[has(self.secret), has(self.configMap), has(self.url)].filter(x, x).size() == 1",
+            "Exactly one source of keys.",
+            "",
+        ),
     )
 
 
@@ -39,7 +43,9 @@ class Jwt(Model):
 
     issuer: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")]
     """Exact `iss`."""
-    audiences: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")], ...], Field(max_length=16)] = ()
+    audiences: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")], ...], Field(max_length=16)
+    ] = ()
     """Accepted `aud`, any one of them; not looked at when empty."""
     jwks: JwksSource
     """The issuer's public keys; each names its algorithm, asymmetric ones only."""
@@ -86,7 +92,11 @@ class Authentication(Model):
     """Ways to prove it; any one suffices."""
 
     rules_cel = (
-        Rule("(self.mode == 'None') == (size(self.providers) == 0)", "Providers are needed, except with mode None.", "providers"),
+        Rule(
+            "(self.mode == 'None') == (size(self.providers) == 0)",
+            "Providers are needed, except with mode None.",
+            "providers",
+        ),
     )
 
 
@@ -97,11 +107,15 @@ class Grant(Model):
     """Name, unique in the policy; explanations and logs show it."""
     roles: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
     """Roles, of which the caller has one."""
-    permissions: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:.*/-]{1,128}$")], ...], Field(max_length=64)] = ()
+    permissions: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:.*/-]{1,128}$")], ...], Field(max_length=64)
+    ] = ()
     """Permissions, all of which the caller has."""
     tenants: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
     """Tenants, of which the request's is one."""
-    methods: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,16}$")], ...], Field(max_length=16)] = ()
+    methods: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,16}$")], ...], Field(max_length=16)
+    ] = ()
     """Methods, of which the request's is one."""
     condition: Condition | None = None
     """CEL over `request` (method, path, host, headers, query, address) and `identity` (subject, tenant, roles, permissions, claims)."""
@@ -131,7 +145,11 @@ class AuthPolicySpec(Model):
     """Judge and report the authorization, but let everything pass."""
 
     rules_cel = (
-        Rule("has(self.authentication) || has(self.authorization)", "A policy says something about authentication or authorization.", ""),
+        Rule(
+            "has(self.authentication) || has(self.authorization)",
+            "A policy says something about authentication or authorization.",
+            "",
+        ),
     )
 
 

@@ -56,7 +56,11 @@ class TrustedHops(Model):
     """Header by which a trusted peer names the tenant; from anyone else it is removed."""
 
     rules_cel = (
-        Rule("!has(self.tenantHeader) || size(self.addresses) > 0", "A tenant header needs addresses to trust.", "addresses"),
+        Rule(
+            "!has(self.tenantHeader) || size(self.addresses) > 0",
+            "A tenant header needs addresses to trust.",
+            "addresses",
+        ),
     )
 
 
@@ -104,7 +108,10 @@ class Admission(Model):
     """Client networks kept out; denial wins; 403."""
     max_body_bytes: Annotated[int, Field(ge=0, le=1 << 30)] | None = None
     """Largest request body, in bytes; 413 above."""
-    content_types: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$", max_length=128)], ...], Field(max_length=32)] = ()
+    content_types: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$", max_length=128)], ...],
+        Field(max_length=32),
+    ] = ()
     """Media types accepted for a body, lower case, without parameters; any when empty; 415 otherwise."""
 
 

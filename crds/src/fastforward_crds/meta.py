@@ -67,7 +67,11 @@ class Model(BaseModel):
     """Base of every part of a spec: camelCase on the wire, frozen, unknown fields refused, CEL rules enforced."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        frozen=True,
+        extra="forbid",
         use_attribute_docstrings=True,
     )
     rules_cel: ClassVar[tuple[Rule, ...]] = ()

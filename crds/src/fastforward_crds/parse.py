@@ -46,7 +46,13 @@ def parse_resource(document: object) -> Resource | Invalid:
     Kinds that are not ours and not read as input yield an `Invalid` that says which kinds are known.
     """
     if not isinstance(document, Mapping):
-        return Invalid(kind="", namespace="", name="", generation=0, errors=(FieldError(field="", message="The document is not a mapping."),))
+        return Invalid(
+            kind="",
+            namespace="",
+            name="",
+            generation=0,
+            errors=(FieldError(field="", message="The document is not a mapping."),),
+        )
     model = INPUTS.get((_text(document.get("apiVersion")), _text(document.get("kind"))))
     if model is None:
         return _invalid(document, (_unknown_kind(document),))

@@ -20,7 +20,13 @@ class KeyPart(Model):
     header: HeaderName | None = None
     """Header, with `type: Header`."""
 
-    rules_cel = (Rule("has(self.header) == (self.type == 'Header')", "A header goes with type: Header, and only with it.", "header"),)
+    rules_cel = (
+        Rule(
+            "has(self.header) == (self.type == 'Header')",
+            "A header goes with type: Header, and only with it.",
+            "header",
+        ),
+    )
 
 
 class Budget(Model):
@@ -60,7 +66,9 @@ class RateLimitSpec(Model):
     """Count and report, but let everything pass."""
 
     rules_cel = (
-        Rule("size(self.plans) == 0 || self.key.exists(k, k.type == 'Tenant')", "Plans need Tenant in the key.", "plans"),
+        Rule(
+            "size(self.plans) == 0 || self.key.exists(k, k.type == 'Tenant')", "Plans need Tenant in the key.", "plans"
+        ),
     )
 
 

@@ -33,9 +33,17 @@ class PathMatch(Model):
     """The path, prefix or regular expression."""
 
     rules_cel = (
-        Rule("self.type == 'Regex' || self.value.matches('^/[!-~]*$')", "A path starts with / and has no spaces.", "value"),
+        Rule(
+            "self.type == 'Regex' || self.value.matches('^/[!-~]*$')",
+            "A path starts with / and has no spaces.",
+            "value",
+        ),
         Rule("self.type == 'Regex' || !self.value.matches('[?#]')", "A path has neither query nor fragment.", "value"),
-        Rule("self.type != 'Regex' || size(self.value) <= 512", "A regular expression has at most 512 characters.", "value"),
+        Rule(
+            "self.type != 'Regex' || size(self.value) <= 512",
+            "A regular expression has at most 512 characters.",
+            "value",
+        ),
     )
 
 
@@ -50,8 +58,16 @@ class TextMatch(Model):
     """Value to compare with; repeated headers are joined with a comma first."""
 
     rules_cel = (
-        Rule("self.type == 'Present' || self.type == 'Exact' || size(self.value) > 0", "This type needs a value.", "value"),
-        Rule("self.type != 'Regex' || size(self.value) <= 512", "A regular expression has at most 512 characters.", "value"),
+        Rule(
+            "self.type == 'Present' || self.type == 'Exact' || size(self.value) > 0",
+            "This type needs a value.",
+            "value",
+        ),
+        Rule(
+            "self.type != 'Regex' || size(self.value) <= 512",
+            "A regular expression has at most 512 characters.",
+            "value",
+        ),
     )
 
 
@@ -87,7 +103,11 @@ class HeaderValue(Model):
     """Literal value."""
 
     rules_cel = (
-        Rule("!self.name.matches('^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$')", "This header belongs to the gateway.", "name"),
+        Rule(
+            "!self.name.matches('^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$')",
+            "This header belongs to the gateway.",
+            "name",
+        ),
     )
 
 
@@ -124,7 +144,11 @@ class Rewrite(Model):
     """Replacement in the path by regular expression."""
 
     rules_cel = (
-        Rule("[has(self.replacePrefix), has(self.replacePath), has(self.regex)].filter(x, x).size() <= 1", "Only one way to rewrite the path.", ""),
+        Rule(
+            "[has(self.replacePrefix), has(self.replacePath), has(self.regex)].filter(x, x).size() <= 1",
+            "Only one way to rewrite the path.",
+            "",
+        ),
     )
 
 
@@ -157,7 +181,10 @@ class Respond(Model):
 class Cors(Model):
     """Cross-origin requests (Fetch standard); preflights are answered at the edge."""
 
-    allow_origins: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^(\*|https?://[!-~]{1,253})$")], ...], Field(min_length=1, max_length=64)]
+    allow_origins: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^(\*|https?://[!-~]{1,253})$")], ...],
+        Field(min_length=1, max_length=64),
+    ]
     """Origins, `https://shop.example.com`, `https://*.example.com`, or `*`."""
     allow_methods: Annotated[tuple[Method, ...], Field(max_length=9)] = ("GET", "HEAD", "POST")
     """Methods that a preflight grants."""
@@ -171,7 +198,11 @@ class Cors(Model):
     """Whether cookies and authorization may be sent; not together with `*`."""
 
     rules_cel = (
-        Rule("!self.allowCredentials || !('*' in self.allowOrigins)", "Credentials can't be granted to every origin.", "allowCredentials"),
+        Rule(
+            "!self.allowCredentials || !('*' in self.allowOrigins)",
+            "Credentials can't be granted to every origin.",
+            "allowCredentials",
+        ),
     )
 
 
@@ -190,7 +221,19 @@ class Retry(Model):
     attempts: Annotated[int, Field(ge=1, le=10)] = 2
     """Retries after the first try."""
     on: Annotated[
-        tuple[Literal["5xx", "gateway-error", "reset", "connect-failure", "retriable-4xx", "refused-stream", "unavailable", "resource-exhausted"], ...],
+        tuple[
+            Literal[
+                "5xx",
+                "gateway-error",
+                "reset",
+                "connect-failure",
+                "retriable-4xx",
+                "refused-stream",
+                "unavailable",
+                "resource-exhausted",
+            ],
+            ...,
+        ],
         Field(min_length=1, max_length=8),
     ] = ("connect-failure", "refused-stream", "unavailable")
     """Conditions, in Envoy's words (x-envoy-retry-on, x-envoy-retry-grpc-on)."""
@@ -217,7 +260,11 @@ class ShardDispatch(Model):
     header: HeaderName | None = None
     """Header to hash, with `key: Header`."""
 
-    rules_cel = (Rule("has(self.header) == (self.key == 'Header')", "A header goes with key: Header, and only with it.", "header"),)
+    rules_cel = (
+        Rule(
+            "has(self.header) == (self.key == 'Header')", "A header goes with key: Header, and only with it.", "header"
+        ),
+    )
 
 
 class RouteRule(Model):
@@ -251,13 +298,19 @@ class RouteRule(Model):
     rules_cel = (
         Rule(
             "[size(self.upstreams) > 0, has(self.shards), has(self.redirect), has(self.respond)].filter(x, x).size() == 1",
-            "A rule has exactly one destination: upstreams, shards, redirect or respond.", "",
+            "A rule has exactly one destination: upstreams, shards, redirect or respond.",
+            "",
         ),
-        Rule("!has(self.rewrite) || size(self.upstreams) > 0 || has(self.shards)", "A rewrite needs an upstream.", "rewrite"),
+        Rule(
+            "!has(self.rewrite) || size(self.upstreams) > 0 || has(self.shards)",
+            "A rewrite needs an upstream.",
+            "rewrite",
+        ),
         Rule("!has(self.retry) || size(self.upstreams) > 0 || has(self.shards)", "A retry needs an upstream.", "retry"),
         Rule(
             "!has(self.rewrite) || !has(self.rewrite.replacePrefix) || self.matches.all(m, m.path.type == 'Prefix')",
-            "replacePrefix needs every match to be a Prefix.", "rewrite.replacePrefix",
+            "replacePrefix needs every match to be a Prefix.",
+            "rewrite.replacePrefix",
         ),
     )
 
@@ -279,7 +332,8 @@ class RouteSpec(Model):
     rules_cel = (
         Rule(
             "self.rules.filter(r, has(r.name)).all(r, self.rules.filter(o, has(o.name) && o.name == r.name).size() == 1)",
-            "Rule names are unique.", "rules",
+            "Rule names are unique.",
+            "rules",
         ),
     )
 

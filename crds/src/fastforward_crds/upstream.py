@@ -44,7 +44,13 @@ class HashOn(Model):
     address: bool = False
     """The client's address."""
 
-    rules_cel = (Rule("[has(self.header), has(self.cookie), self.address].filter(x, x).size() == 1", "Hash on exactly one thing.", ""),)
+    rules_cel = (
+        Rule(
+            "[has(self.header), has(self.cookie), self.address].filter(x, x).size() == 1",
+            "Hash on exactly one thing.",
+            "",
+        ),
+    )
 
 
 class LoadBalancing(Model):
@@ -55,7 +61,11 @@ class LoadBalancing(Model):
     hash_on: HashOn | None = None
     """What to hash, with RingHash."""
 
-    rules_cel = (Rule("has(self.hashOn) == (self.policy == 'RingHash')", "hashOn goes with RingHash, and only with it.", "hashOn"),)
+    rules_cel = (
+        Rule(
+            "has(self.hashOn) == (self.policy == 'RingHash')", "hashOn goes with RingHash, and only with it.", "hashOn"
+        ),
+    )
 
 
 class HealthCheck(Model):

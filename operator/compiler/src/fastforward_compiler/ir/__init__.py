@@ -1,0 +1,84 @@
+"""The intermediate representation: what the resources mean, with every reference resolved and nothing of Kubernetes or Envoy.
+
+Import the package and use its names qualified: `ir.Entry`, `ir.Table`. Standard library only.
+"""
+
+from .authpolicy import ApiKey, ApiKeyHeader, ApiKeys, Auth, Authorization, Grant, Jwt, KeySet, Mode, Provider
+from .edge import Certificate, Edge, Listener
+from .ratelimit import Budget, KeyPart, Limit
+from .route import (
+    STAGES,
+    Admission,
+    Cors,
+    Destination,
+    Entry,
+    HeaderChanges,
+    Match,
+    PathType,
+    Placement,
+    Redirect,
+    Respond,
+    Retry,
+    Rewrite,
+    Share,
+    ShardDispatch,
+    Split,
+    StagePlacement,
+    TextMatch,
+    TextType,
+    Unavailable,
+)
+from .shard import Shard
+from .snapshot import Snapshot
+from .table import Scope, Table
+from .tenant import Tenant
+from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream
+
+__all__ = [
+    "STAGES",
+    "Admission",
+    "ApiKey",
+    "ApiKeyHeader",
+    "ApiKeys",
+    "Auth",
+    "Authorization",
+    "Budget",
+    "Certificate",
+    "Cors",
+    "Destination",
+    "Dns",
+    "Edge",
+    "Endpoint",
+    "Entry",
+    "Grant",
+    "HeaderChanges",
+    "HealthCheck",
+    "Jwt",
+    "KeyPart",
+    "KeySet",
+    "Limit",
+    "Listener",
+    "Match",
+    "Mode",
+    "OutlierDetection",
+    "PathType",
+    "Placement",
+    "Provider",
+    "Redirect",
+    "Respond",
+    "Retry",
+    "Rewrite",
+    "Scope",
+    "Shard",
+    "ShardDispatch",
+    "Share",
+    "Snapshot",
+    "Split",
+    "StagePlacement",
+    "Table",
+    "Tenant",
+    "TextMatch",
+    "TextType",
+    "Unavailable",
+    "Upstream",
+]

@@ -1,0 +1,119 @@
+"""Who the caller is and what the caller may do: the effective combination of AuthPolicies on a rule.
+
+Made by translate/authpolicy; read by emit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    NONE = "None"
+    OPTIONAL = "Optional"
+    REQUIRED = "Required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySet:
+    """An issuer's public keys: RFC 7517 JSON, checked to hold asymmetric signature keys only."""
+
+    name: str
+    jwks: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A stored API key: HMAC-SHA-256(pepper, secret part)."""
+
+    id: str
+    hash: bytes
+    tenant: str = ""
+    subject: str = ""
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    not_after: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeys:
+    """The keys of one Secret."""
+
+    name: str
+    pepper: bytes
+    keys: tuple[ApiKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jwt:
+    """By JSON Web Token in `Authorization: Bearer`."""
+
+    issuer: str
+    audiences: tuple[str, ...]
+    keyset: str
+    tenant_claim: str
+    roles_claim: str
+    permissions_claim: str
+    clock_skew_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyHeader:
+    """By API key in a header; `apikeys` are names of ApiKeys."""
+
+    header: str
+    apikeys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One way to prove who the caller is."""
+
+    name: str
+    """POLICY_NAMESPACE/POLICY_NAME/PROVIDER, unique in the Snapshot."""
+    policy: str
+    kind: Jwt | ApiKeyHeader
+    tenants: tuple[str, ...] = ()
+    """Tenants that it may speak for, descendants included."""
+    any_tenant: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One way to be allowed; all that is set must hold."""
+
+    name: str
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """What one policy asks; any grant suffices."""
+
+    policy: str
+    grants: tuple[Grant, ...]
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """The combination: one authentication, and authorizations that all must allow."""
+
+    name: str
+    """The policies' names, joined by `+` in order of attachment: Edge first."""
+    mode: Mode
+    providers: tuple[Provider, ...] = ()
+    authorizations: tuple[Authorization, ...] = ()
+    fail_open: bool = False
+
+    @property
+    def native(self) -> bool:
+        """Whether the proxy can do all of it: JWT only, and no CEL conditions."""
+        return all(isinstance(p.kind, Jwt) for p in self.providers) and not any(
+            grant.condition for authorization in self.authorizations for grant in authorization.grants
+        )

@@ -1,0 +1,55 @@
+"""Where traffic comes in, resolved: listeners with their certificates, trusted hops, bounds.
+
+Made by translate/edge; read by emit. Durations are milliseconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate chain and its key, both PEM."""
+
+    name: str
+    """NAMESPACE/NAME of the Secret: its SDS name."""
+    hosts: tuple[str, ...]
+    """DNS names in the certificate, lower case, `*.suffix` possible: the server names (SNI) it answers to."""
+    chain: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One port. `certificates` is empty for clear text."""
+
+    name: str
+    port: int
+    certificates: tuple[Certificate, ...] = ()
+    min_tls: str = "1.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """One Edge."""
+
+    name: str
+    """NAMESPACE/NAME."""
+    hosts: tuple[str, ...]
+    listeners: tuple[Listener, ...]
+    region: str = ""
+    trusted_hop_count: int = 0
+    trusted_addresses: tuple[str, ...] = ()
+    tenant_header: str = ""
+    api_version_header: str = "x-api-version"
+    api_version_default: str = ""
+    max_header_bytes: int = 60 * 1024
+    max_headers: int = 100
+    max_connections: int = 100_000
+    max_concurrent_streams: int = 100
+    max_requests_per_connection: int = 0
+    request_headers_timeout_ms: int = 10_000
+    stream_idle_timeout_ms: int = 300_000
+    connection_idle_timeout_ms: int = 3_600_000
+    access_log: bool = True

@@ -1,0 +1,228 @@
+"""What happens to which requests, resolved: one Entry for each match of each rule, on each host and tenant.
+
+Made by translate/route; read by emit. Durations are milliseconds, sizes bytes; names are NAMESPACE/NAME.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PathType(StrEnum):
+    EXACT = "Exact"
+    REGEX = "Regex"
+    PREFIX = "Prefix"
+
+
+class TextType(StrEnum):
+    EXACT = "Exact"
+    PREFIX = "Prefix"
+    REGEX = "Regex"
+    PRESENT = "Present"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMatch:
+    """A condition on a header (name in lower case) or a query parameter."""
+
+    name: str
+    type: TextType
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """All that is set must hold. `roles`, `region` and `flag` are hop conditions: only the decision service can judge them."""
+
+    path_type: PathType = PathType.PREFIX
+    path: str = "/"
+    methods: tuple[str, ...] = ()
+    headers: tuple[TextMatch, ...] = ()
+    query: tuple[TextMatch, ...] = ()
+    listener: str = ""
+    api_version: str = ""
+    roles: tuple[str, ...] = ()
+    region: str = ""
+    flag: str = ""
+
+    @property
+    def needs_hop(self) -> bool:
+        """Whether the proxy alone can't judge it."""
+        return bool(self.roles or self.region or self.flag)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """An Upstream and its share of the requests."""
+
+    upstream: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """To Upstreams, by weight. `grpc` and `hash_on` come from the Upstreams: no request timeout; what a ring hashes."""
+
+    shares: tuple[Share, ...]
+    grpc: bool = False
+    hash_on: tuple[str, ...] = ()
+    """`header:NAME`, `cookie:NAME` or `address`; one each Upstream with a ring hash, without repetition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardDispatch:
+    """To the request's Shard; the decision names the Upstream in the header `x-ff-cluster`."""
+
+    namespace: str
+    purpose: str
+    key: str
+    """`tenant`, `subject` or `header:NAME`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """To elsewhere; empty parts stay as requested."""
+
+    status: int
+    scheme: str = ""
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond:
+    """An answer given by the edge."""
+
+    status: int
+    body: str = ""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """Every reference of the destination is broken: status 500, as Gateway API demands."""
+
+    reason: str
+
+
+Destination = Split | ShardDispatch | Redirect | Respond | Unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """What the upstream sees instead; empty parts stay. `prefix` replaces the matched one."""
+
+    host: str = ""
+    prefix: str = ""
+    path: str = ""
+    regex_pattern: str = ""
+    regex_substitution: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderChanges:
+    """In the order remove, set, add; names in lower case."""
+
+    remove: tuple[str, ...] = ()
+    set: tuple[tuple[str, str], ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cors:
+    """Cross-origin requests."""
+
+    allow_origins: tuple[str, ...]
+    allow_methods: tuple[str, ...]
+    allow_headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age_ms: int = 600_000
+    allow_credentials: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When to try again."""
+
+    attempts: int
+    on: tuple[str, ...]
+    per_try_timeout_ms: int = 0
+    backoff_ms: int = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Stage 2 on one object; several of them all hold."""
+
+    allow_addresses: tuple[str, ...] = ()
+    deny_addresses: tuple[str, ...] = ()
+    max_body_bytes: int | None = None
+    content_types: tuple[str, ...] = ()
+
+
+class Placement(StrEnum):
+    """Where a stage runs."""
+
+    NONE = "none"
+    NATIVE = "native"
+    INLINE = "inline"
+
+
+STAGES = (
+    "ingress",
+    "admission",
+    "authentication",
+    "normalization",
+    "authorization",
+    "routing",
+    "tracking",
+    "dispatch",
+)
+"""The eight inbound stages, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlacement:
+    """Where one stage runs for an entry, and why."""
+
+    stage: str
+    placement: Placement
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One match of one rule in one table."""
+
+    id: str
+    """ROUTE#RULE.MATCH, unique in its table: `shop/books#list.0`; a gate is `gate`."""
+    route: str
+    """Name of the Route; empty for a gate."""
+    rule: str
+    priority: int
+    match: Match
+    destination: Destination
+    gate: bool = False
+    """Stands in where a host has no rule for a path, so that callers are authenticated and led to their tenant's table; 404 after that."""
+    edge_admission: Admission = Admission()
+    admission: Admission = Admission()
+    auth: str = ""
+    """Name of the Auth; empty for none."""
+    limits: tuple[str, ...] = ()
+    """Names of the Limits."""
+    placements: tuple[StagePlacement, ...] = ()
+    """One a stage, in the order of STAGES."""
+    hop: bool = False
+    """Whether requests pass the decision service."""
+    fail_open: bool = False
+    """Whether they pass when it can't be reached."""
+    rewrite: Rewrite | None = None
+    request_headers: HeaderChanges = HeaderChanges()
+    response_headers: HeaderChanges = HeaderChanges()
+    cors: Cors | None = None
+    timeout_ms: int | None = None
+    """Whole request; None for the default of 15 s, 0 for no bound."""
+    idle_timeout_ms: int | None = None
+    retry: Retry | None = None

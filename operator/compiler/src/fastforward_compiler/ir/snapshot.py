@@ -1,0 +1,29 @@
+"""Everything compiled, as one immutable value. Made by compile; read by emit. Every tuple is sorted by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .authpolicy import ApiKeys, Auth, KeySet
+from .edge import Edge
+from .ratelimit import Limit
+from .shard import Shard
+from .table import Scope, Table
+from .tenant import Tenant
+from .upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The compiled World."""
+
+    edges: tuple[Edge, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    tables: tuple[Table, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+    auths: tuple[Auth, ...] = ()
+    keysets: tuple[KeySet, ...] = ()
+    apikeys: tuple[ApiKeys, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
+    shards: tuple[Shard, ...] = ()

@@ -1,0 +1,67 @@
+"""Where requests go, resolved. Made by translate/upstream; read by emit. Durations are milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An IP address, a port, and a share of the requests."""
+
+    address: str
+    port: int
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dns:
+    """A name that resolves to the endpoints."""
+
+    host: str
+    port: int
+    refresh_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """Active health checks. `type` is HTTP, TCP or GRPC."""
+
+    type: str
+    path: str
+    interval_ms: int
+    timeout_ms: int
+    unhealthy_threshold: int
+    healthy_threshold: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlierDetection:
+    """Ejection of endpoints that answer badly."""
+
+    consecutive_errors: int
+    interval_ms: int
+    ejection_time_ms: int
+    max_ejected_percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One Upstream. Its cluster carries its name and nothing else, so that an edit updates it in place."""
+
+    name: str
+    """NAMESPACE/NAME."""
+    endpoints: tuple[Endpoint, ...] = ()
+    dns: Dns | None = None
+    protocol: str = "HTTP1"
+    """HTTP1, HTTP2 or GRPC."""
+    connect_timeout_ms: int = 2000
+    policy: str = "RoundRobin"
+    """RoundRobin, LeastRequest, Random or RingHash."""
+    health_check: HealthCheck | None = None
+    outlier_detection: OutlierDetection | None = None
+    max_connections: int = 1024
+    max_pending_requests: int = 1024
+    max_requests: int = 1024
+    retry_budget_percent: int = 20
+    retry_min_concurrent: int = 3
