@@ -1,0 +1,89 @@
+# Everything a developer runs. `make help` lists it; a fresh machine needs Python 3.11+ and make, nothing else of ours.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+UV_VERSION := 0.13.9
+# The interpreter of .venv: the one .python-version names if it is here, any other that is new enough if not.
+PYTHON ?= $(shell for p in python$$(cat .python-version) python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+EXAMPLE ?= examples/bookshop
+# Extra arguments for pytest, for example: make test-fast ARGS='-k ratelimit -x'
+ARGS ?=
+
+UV := .tools/bin/uv
+BIN := .venv/bin
+UV_STAMP := .tools/uv-$(UV_VERSION).stamp
+VENV_STAMP := .venv/synced.stamp
+MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
+
+.PHONY: help setup programs up test test-fast coverage lint format types contracts generate golden docs bench clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV_STAMP) ## Put uv into .tools and the locked dependencies into .venv
+
+$(UV_STAMP):
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .tools || { echo "$(PYTHON) has no working venv module: on Debian, apt-get install python3-venv"; exit 1; }
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV_STAMP): $(UV_STAMP) $(MANIFESTS)
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	$(UV) sync --locked --python "$(PYTHON)"
+	@touch $@
+
+programs: ## Install the real programs the tests need (redis-server)
+	@.ci/install-programs
+
+up: setup ## Run the example on this machine: Envoy, operator, decision service, sample upstreams
+	@exec $(BIN)/ff up $(EXAMPLE)
+
+test: setup programs ## Run every test except the benchmarks
+	$(BIN)/python -m pytest -n 2 -m "not bench" $(ARGS) tests
+
+test-fast: setup ## Run the tests that need no minutes
+	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" $(ARGS) tests
+
+coverage: setup ## Measure branch coverage of the pure packages (at least 95 %)
+	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" --cov --cov-report=term-missing:skip-covered \
+		$(ARGS) $(wildcard tests/unit tests/corpus)
+
+lint: setup ## Check the format and the lint rules
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+format: setup ## Rewrite files into the format, mend what lint can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+types: setup ## Check the types of code and tests, every rule an error
+	$(BIN)/ty check
+
+contracts: setup ## Check who may import whom, and that each contract bites
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests/architecture
+
+generate: setup ## Regenerate wire types, CRDs and reference pages
+	$(BIN)/python proto/generate.py proto/src $(wildcard examples/*/*/src)
+ifneq ($(wildcard crds/src/fastforward_crds/generate.py crds/src/fastforward_crds/generate/__main__.py),)
+	$(BIN)/python -m fastforward_crds.generate
+endif
+
+golden: setup ## Rewrite the golden outputs of tests/corpus and remove orphans (never in CI)
+	@test -z "$${CI:-}" || { echo "make golden rewrites expectations: it does not run in CI."; exit 1; }
+	PYTHONPATH=tests $(BIN)/python -m support.golden
+
+docs: setup ## Build the documentation site into site/, warnings are errors
+	$(BIN)/zensical build --clean --strict
+
+bench: setup programs ## Run the benchmarks; figures as JSON and pictures
+	$(BIN)/python -m pytest -m bench --timeout=0 $(ARGS) tests/perf
+
+clean: ## Remove all that these targets made
+	rm -rf .venv .tools .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist reports site
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

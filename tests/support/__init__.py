@@ -1,0 +1,1 @@
+"""What tests share: builders, fakes, runners. Imported as `support`; holds no test."""
