@@ -4,6 +4,7 @@ Import the package and use its names qualified: `ir.Entry`, `ir.Table`. Standard
 """
 
 from .authpolicy import ApiKey, ApiKeyHeader, ApiKeys, Auth, Authorization, Grant, Jwt, KeySet, Mode, Provider
+from .delta import Changes, Delta, Output, Report
 from .edge import Certificate, Edge, Listener
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
@@ -20,8 +21,8 @@ from .route import (
     Respond,
     Retry,
     Rewrite,
-    Share,
     ShardDispatch,
+    Share,
     Split,
     StagePlacement,
     TextMatch,
@@ -44,7 +45,9 @@ __all__ = [
     "Authorization",
     "Budget",
     "Certificate",
+    "Changes",
     "Cors",
+    "Delta",
     "Destination",
     "Dns",
     "Edge",
@@ -61,10 +64,12 @@ __all__ = [
     "Match",
     "Mode",
     "OutlierDetection",
+    "Output",
     "PathType",
     "Placement",
     "Provider",
     "Redirect",
+    "Report",
     "Respond",
     "Retry",
     "Rewrite",

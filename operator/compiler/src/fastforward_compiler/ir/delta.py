@@ -1,0 +1,65 @@
+"""What a batch of changed objects changed in the Snapshot, and what is to be said of each object.
+
+Made by compile; read by emit (what to emit again) and by the operator (what to report).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ..problem import ObjectRef, Problem
+from .authpolicy import ApiKeys, Auth, KeySet
+from .edge import Edge
+from .ratelimit import Limit
+from .shard import Shard
+from .table import Scope, Table
+from .tenant import Tenant
+from .upstream import Upstream
+
+T = TypeVar("T")
+
+Output = tuple[str, str]
+"""(noun, name) of an IR value, for example ("table", "shop/public|api.example.com#")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes(Generic[T]):
+    """The new or changed values of one noun, and the names of those that are gone."""
+
+    upserts: tuple[T, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What is known of one object after compiling; the operator adds what the proxies acknowledged."""
+
+    ref: ObjectRef
+    generation: int
+    problems: tuple[Problem, ...] = ()
+    effective: tuple[str, ...] = ()
+    """Policies that apply to a Route: `AuthPolicy shop/members`, in order of attachment."""
+    outputs: frozenset[Output] = frozenset()
+    """What must be acknowledged before the object is Programmed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """One step from a Snapshot to the next. A Table is among the upserts also when an Auth, Limit or Scope that it names changed."""
+
+    edges: Changes[Edge] = Changes()
+    scopes: Changes[Scope] = Changes()
+    tables: Changes[Table] = Changes()
+    upstreams: Changes[Upstream] = Changes()
+    auths: Changes[Auth] = Changes()
+    keysets: Changes[KeySet] = Changes()
+    apikeys: Changes[ApiKeys] = Changes()
+    limits: Changes[Limit] = Changes()
+    tenants: Changes[Tenant] = Changes()
+    shards: Changes[Shard] = Changes()
+    reports: Mapping[ObjectRef, Report | None] = field(default_factory=dict)
+    """Changed reports; None for an object that is gone."""
+    translated: int = 0
+    """Objects translated again: what the step cost."""
