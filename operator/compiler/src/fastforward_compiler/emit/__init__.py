@@ -1,0 +1,1 @@
+"""Intermediate representation to the configuration of each target."""
