@@ -220,7 +220,7 @@ class Retry(Model):
 
     attempts: Annotated[int, Field(ge=1, le=10)] = 2
     """Retries after the first try."""
-    on: Annotated[
+    retry_on: Annotated[
         tuple[
             Literal[
                 "5xx",
