@@ -10,8 +10,8 @@ from .authpolicy import (
     AuthPolicy,
     AuthPolicySpec,
     Grant,
-    Jwt,
     JwksSource,
+    Jwt,
     Provider,
 )
 from .edge import (

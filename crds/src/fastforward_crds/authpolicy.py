@@ -9,7 +9,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from .meta import Condition, Duration, HeaderName, KeyRef, Label, Model, Name, PolicyTarget, Ref, Resource, Rule
+from .meta import (
+    Condition,
+    Duration,
+    HeaderName,
+    KeyRef,
+    Label,
+    Model,
+    Name,
+    PolicyTarget,
+    Ref,
+    Resource,
+    Rule,
+    count_set,
+)
 
 ClaimPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]{1,128}$")]
 TenantNames = Annotated[tuple[Name | Literal["*"], ...], Field(max_length=1024)]
@@ -34,6 +47,7 @@ class JwksSource(Model):
             "[has(self.secret), has(self.configMap), has(self.url)].filter(x, x).size() == 1",
             "Exactly one source of keys.",
             "",
+            lambda s: count_set(s.secret, s.config_map, s.url) == 1,
         ),
     )
 
@@ -80,14 +94,24 @@ class Provider(Model):
     tenants: TenantNames = ()
     """Tenants that this provider may speak for, with their descendants; `*` for all; none when empty."""
 
-    rules_cel = (Rule("has(self.jwt) != has(self.apiKey)", "A provider is either jwt or apiKey.", ""),)
+    rules_cel = (
+        Rule(
+            "has(self.jwt) != has(self.apiKey)",
+            "A provider is either jwt or apiKey.",
+            "",
+            lambda s: count_set(s.jwt, s.api_key) == 1,
+        ),
+    )
 
 
 class Authentication(Model):
     """Stage 3: who the caller is."""
 
     mode: Literal["Required", "Optional", "None"] = "Required"
-    """Required refuses callers without proof (401); Optional lets them pass anonymously; None asks nobody. Bad proof is always refused."""
+    """Required refuses callers without proof (401), Optional lets them pass anonymously, None asks nobody.
+
+    Bad proof is refused, except with None.
+    """
     providers: Annotated[tuple[Provider, ...], Field(max_length=16)] = ()
     """Ways to prove it; any one suffices."""
 
@@ -96,6 +120,7 @@ class Authentication(Model):
             "(self.mode == 'None') == (size(self.providers) == 0)",
             "Providers are needed, except with mode None.",
             "providers",
+            lambda s: (s.mode == "None") == (not s.providers),
         ),
     )
 
@@ -118,7 +143,9 @@ class Grant(Model):
     ] = ()
     """Methods, of which the request's is one."""
     condition: Condition | None = None
-    """CEL over `request` (method, path, host, headers, query, address) and `identity` (subject, tenant, roles, permissions, claims)."""
+    """CEL over `request` (method, path, host, headers, query, address) and `identity` (subject, tenant, roles,
+    permissions, claims).
+    """
 
 
 class Authorization(Model):
@@ -134,7 +161,7 @@ class AuthPolicySpec(Model):
     targets: Annotated[tuple[PolicyTarget, ...], Field(min_length=1, max_length=64)]
     """Edges and Routes that it applies to."""
     overridable: bool = False
-    """Whether a Route's policy may replace this Edge policy. When false, both hold, and a weaker one on a Route is refused."""
+    """Whether a Route's policy may replace this Edge policy; if not, both hold, and a weaker one on a Route is refused."""
     authentication: Authentication | None = None
     """Who the caller is; inherited when absent."""
     authorization: Authorization | None = None
@@ -149,6 +176,7 @@ class AuthPolicySpec(Model):
             "has(self.authentication) || has(self.authorization)",
             "A policy says something about authentication or authorization.",
             "",
+            lambda s: count_set(s.authentication, s.authorization) > 0,
         ),
     )
 

@@ -33,7 +33,14 @@ class Listener(Model):
     tls: ListenerTls | None = None
     """TLS settings; HTTPS needs them, HTTP must not have them."""
 
-    rules_cel = (Rule("has(self.tls) == (self.protocol == 'HTTPS')", "HTTPS needs tls; HTTP has none.", "tls"),)
+    rules_cel = (
+        Rule(
+            "has(self.tls) == (self.protocol == 'HTTPS')",
+            "HTTPS needs tls; HTTP has none.",
+            "tls",
+            lambda s: (s.tls is not None) == (s.protocol == "HTTPS"),
+        ),
+    )
 
 
 class RouteNamespaces(Model):
@@ -60,6 +67,7 @@ class TrustedHops(Model):
             "!has(self.tenantHeader) || size(self.addresses) > 0",
             "A tenant header needs addresses to trust.",
             "addresses",
+            lambda s: s.tenant_header is None or bool(s.addresses),
         ),
     )
 

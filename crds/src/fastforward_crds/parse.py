@@ -7,14 +7,17 @@ Called by the providers and by `ff validate`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from .meta import Resource
+from .meta import FIELD_MARK, Resource
 from .registry import INPUTS
+
+Location = tuple[int | str, ...]
 
 _MAX_ERRORS = 10
 
@@ -93,49 +96,63 @@ def _unknown_kind(document: Mapping[Any, Any]) -> FieldError:
 
 
 def _field_errors(error: ValidationError, model: type[Resource]) -> tuple[FieldError, ...]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    errors = tuple(_field_error(item, model) for item in found[:_MAX_ERRORS])
-    if len(found) > _MAX_ERRORS:
-        errors += (FieldError(field="", message=f"And {len(found) - _MAX_ERRORS} further errors."),)
+    found = [item for item in error.errors(include_url=False, include_context=False, include_input=False)]
+    # A list whose items are wrong is also reported as too short: the items say it better.
+    real = [item for item in found if item["type"] != "too_short" or not _has_deeper(found, item["loc"])]
+    errors = tuple(_field_error(item["loc"], item["type"], item["msg"], model) for item in real[:_MAX_ERRORS])
+    if len(real) > _MAX_ERRORS:
+        errors += (FieldError(field="", message=f"And {len(real) - _MAX_ERRORS} further errors."),)
     return errors
 
 
-def _field_error(item: Any, model: type[Resource]) -> FieldError:
-    field = _path(item["loc"])
-    message = item["msg"].removeprefix("Value error, ")
-    if "\x1f" in message:
-        below, message = message.split("\x1f", 1)
+def _has_deeper(found: Sequence[ErrorDetails], location: Location) -> bool:
+    return any(len(item["loc"]) > len(location) and item["loc"][: len(location)] == location for item in found)
+
+
+def _field_error(location: Location, kind: str, text: str, model: type[Resource]) -> FieldError:
+    field, message = _path(location), text.removeprefix("Value error, ")
+    if FIELD_MARK in message:
+        below, message = message.split(FIELD_MARK, 1)
         return FieldError(field=f"{field}.{below}" if below else field, message=message)
-    if item["type"] == "extra_forbidden":
-        return FieldError(field=field, message=f"This field is not known.{_near_field(item['loc'], model)}")
-    if item["type"] == "missing":
+    if kind == "extra_forbidden":
+        return FieldError(field=field, message=f"This field is not known.{_near_field(location, model)}")
+    if kind == "missing":
         return FieldError(field=field, message="This field is required.")
     return FieldError(field=field, message=message if message.endswith(".") else f"{message}.")
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(location: Location) -> str:
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
     return text[:512]
 
 
-def _near_field(location: tuple[int | str, ...], model: type[Any]) -> str:
-    """A hint at the known field that the unknown one resembles."""
-    known: set[str] = set()
-    for candidate in _models_of(model, set()):
-        known |= {info.alias or name for name, info in candidate.model_fields.items()}
-    near = difflib.get_close_matches(str(location[-1]), sorted(known), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+def _near_field(location: Location, model: type[Resource]) -> str:
+    """A hint at the known field, in the same place, that the unknown one resembles."""
+    here: type[BaseModel] | None = model
+    for part in location[:-1]:
+        if isinstance(part, str) and here is not None:
+            here = _model_of_field(here, part)
+    if here is None:
+        return ""
+    known = sorted({info.alias or name for name, info in here.model_fields.items()})
+    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f" Did you mean {near[0]}?" if near else f" Known here: {', '.join(known)}."
 
 
-def _models_of(annotation: Any, seen: set[Any]) -> set[Any]:
-    if hasattr(annotation, "model_fields"):
-        if annotation not in seen:
-            seen.add(annotation)
-            for info in annotation.model_fields.values():
-                _models_of(info.annotation, seen)
-        return seen
-    for inner in getattr(annotation, "__args__", ()):
-        _models_of(inner, seen)
-    return seen
+def _model_of_field(model: type[BaseModel], alias: str) -> type[BaseModel] | None:
+    for name, info in model.model_fields.items():
+        if alias in (name, info.alias):
+            return _model_in(info.annotation)
+    return None
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The model inside an annotation such as `tuple[RouteRule, ...]` or `Retry | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in get_args(annotation):
+        if (model := _model_in(inner)) is not None:
+            return model
+    return None

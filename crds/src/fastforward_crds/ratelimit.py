@@ -25,6 +25,7 @@ class KeyPart(Model):
             "has(self.header) == (self.type == 'Header')",
             "A header goes with type: Header, and only with it.",
             "header",
+            lambda s: (s.header is not None) == (s.type == "Header"),
         ),
     )
 
@@ -67,7 +68,10 @@ class RateLimitSpec(Model):
 
     rules_cel = (
         Rule(
-            "size(self.plans) == 0 || self.key.exists(k, k.type == 'Tenant')", "Plans need Tenant in the key.", "plans"
+            "size(self.plans) == 0 || self.key.exists(k, k.type == 'Tenant')",
+            "Plans need Tenant in the key.",
+            "plans",
+            lambda s: not s.plans or any(part.type == "Tenant" for part in s.key),
         ),
     )
 

@@ -5,12 +5,16 @@ In: a Route document. Out: `Route`. Called by parse and by the compiler's transl
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from .edge import Admission
-from .meta import Duration, HeaderName, HeaderText, Host, Label, Model, Name, Port, Ref, Resource, Rule
+from .meta import Duration, HeaderName, HeaderText, Host, Label, Model, Name, Port, Ref, Resource, Rule, count_set
+
+_PATH = re.compile(r"/[!-~]*")
+_GATEWAYS_OWN = re.compile(r"(?i)host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*")
 
 PathText = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)]
 RegexText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -37,12 +41,19 @@ class PathMatch(Model):
             "self.type == 'Regex' || self.value.matches('^/[!-~]*$')",
             "A path starts with / and has no spaces.",
             "value",
+            lambda s: s.type == "Regex" or _PATH.fullmatch(s.value) is not None,
         ),
-        Rule("self.type == 'Regex' || !self.value.matches('[?#]')", "A path has neither query nor fragment.", "value"),
+        Rule(
+            "self.type == 'Regex' || !self.value.matches('[?#]')",
+            "A path has neither query nor fragment.",
+            "value",
+            lambda s: s.type == "Regex" or not ("?" in s.value or "#" in s.value),
+        ),
         Rule(
             "self.type != 'Regex' || size(self.value) <= 512",
             "A regular expression has at most 512 characters.",
             "value",
+            lambda s: s.type != "Regex" or len(s.value) <= 512,
         ),
     )
 
@@ -62,11 +73,13 @@ class TextMatch(Model):
             "self.type == 'Present' || self.type == 'Exact' || size(self.value) > 0",
             "This type needs a value.",
             "value",
+            lambda s: s.type in ("Present", "Exact") or bool(s.value),
         ),
         Rule(
             "self.type != 'Regex' || size(self.value) <= 512",
             "A regular expression has at most 512 characters.",
             "value",
+            lambda s: s.type != "Regex" or len(s.value) <= 512,
         ),
     )
 
@@ -107,6 +120,7 @@ class HeaderValue(Model):
             "!self.name.matches('^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$')",
             "This header belongs to the gateway.",
             "name",
+            lambda s: _GATEWAYS_OWN.fullmatch(s.name) is None,
         ),
     )
 
@@ -148,6 +162,7 @@ class Rewrite(Model):
             "[has(self.replacePrefix), has(self.replacePath), has(self.regex)].filter(x, x).size() <= 1",
             "Only one way to rewrite the path.",
             "",
+            lambda s: count_set(s.replace_prefix, s.replace_path, s.regex) <= 1,
         ),
     )
 
@@ -202,6 +217,7 @@ class Cors(Model):
             "!self.allowCredentials || !('*' in self.allowOrigins)",
             "Credentials can't be granted to every origin.",
             "allowCredentials",
+            lambda s: not s.allow_credentials or "*" not in s.allow_origins,
         ),
     )
 
@@ -262,9 +278,20 @@ class ShardDispatch(Model):
 
     rules_cel = (
         Rule(
-            "has(self.header) == (self.key == 'Header')", "A header goes with key: Header, and only with it.", "header"
+            "has(self.header) == (self.key == 'Header')",
+            "A header goes with key: Header, and only with it.",
+            "header",
+            lambda s: (s.header is not None) == (s.key == "Header"),
         ),
     )
+
+
+def _is_proxied(rule: RouteRule) -> bool:
+    return bool(rule.upstreams) or rule.shards is not None
+
+
+def _only_prefixes(rule: RouteRule) -> bool:
+    return all(match.path.type == "Prefix" for match in rule.matches)
 
 
 class RouteRule(Model):
@@ -297,20 +324,29 @@ class RouteRule(Model):
 
     rules_cel = (
         Rule(
-            "[size(self.upstreams) > 0, has(self.shards), has(self.redirect), has(self.respond)].filter(x, x).size() == 1",
+            "[size(self.upstreams) > 0, has(self.shards), has(self.redirect), has(self.respond)]"
+            ".filter(x, x).size() == 1",
             "A rule has exactly one destination: upstreams, shards, redirect or respond.",
             "",
+            lambda s: count_set(s.upstreams or None, s.shards, s.redirect, s.respond) == 1,
         ),
         Rule(
             "!has(self.rewrite) || size(self.upstreams) > 0 || has(self.shards)",
             "A rewrite needs an upstream.",
             "rewrite",
+            lambda s: s.rewrite is None or _is_proxied(s),
         ),
-        Rule("!has(self.retry) || size(self.upstreams) > 0 || has(self.shards)", "A retry needs an upstream.", "retry"),
+        Rule(
+            "!has(self.retry) || size(self.upstreams) > 0 || has(self.shards)",
+            "A retry needs an upstream.",
+            "retry",
+            lambda s: s.retry is None or _is_proxied(s),
+        ),
         Rule(
             "!has(self.rewrite) || !has(self.rewrite.replacePrefix) || self.matches.all(m, m.path.type == 'Prefix')",
             "replacePrefix needs every match to be a Prefix.",
             "rewrite.replacePrefix",
+            lambda s: s.rewrite is None or s.rewrite.replace_prefix is None or _only_prefixes(s),
         ),
     )
 
@@ -331,9 +367,11 @@ class RouteSpec(Model):
 
     rules_cel = (
         Rule(
-            "self.rules.filter(r, has(r.name)).all(r, self.rules.filter(o, has(o.name) && o.name == r.name).size() == 1)",
+            "self.rules.filter(r, has(r.name))"
+            ".all(r, self.rules.filter(o, has(o.name) && o.name == r.name).size() == 1)",
             "Rule names are unique.",
             "rules",
+            lambda s: len(names := [rule.name for rule in s.rules if rule.name]) == len(set(names)),
         ),
     )
 

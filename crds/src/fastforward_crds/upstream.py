@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from .meta import Address, Duration, HeaderName, Model, Port, Resource, Rule
+from .meta import Address, Duration, HeaderName, Model, Port, Resource, Rule, count_set
 
 
 class Endpoint(Model):
@@ -49,6 +49,7 @@ class HashOn(Model):
             "[has(self.header), has(self.cookie), self.address].filter(x, x).size() == 1",
             "Hash on exactly one thing.",
             "",
+            lambda s: count_set(s.header, s.cookie, s.address or None) == 1,
         ),
     )
 
@@ -63,7 +64,10 @@ class LoadBalancing(Model):
 
     rules_cel = (
         Rule(
-            "has(self.hashOn) == (self.policy == 'RingHash')", "hashOn goes with RingHash, and only with it.", "hashOn"
+            "has(self.hashOn) == (self.policy == 'RingHash')",
+            "hashOn goes with RingHash, and only with it.",
+            "hashOn",
+            lambda s: (s.hash_on is not None) == (s.policy == "RingHash"),
         ),
     )
 
@@ -141,7 +145,12 @@ class UpstreamSpec(Model):
     """Bound on retries."""
 
     rules_cel = (
-        Rule("(size(self.endpoints) > 0) != has(self.dns)", "An upstream has either endpoints or dns.", "endpoints"),
+        Rule(
+            "(size(self.endpoints) > 0) != has(self.dns)",
+            "An upstream has either endpoints or dns.",
+            "endpoints",
+            lambda s: count_set(s.endpoints or None, s.dns) == 1,
+        ),
     )
 
 
