@@ -161,7 +161,7 @@ class AuthPolicySpec(Model):
     targets: Annotated[tuple[PolicyTarget, ...], Field(min_length=1, max_length=64)]
     """Edges and Routes that it applies to."""
     overridable: bool = False
-    """Whether a Route's policy may replace this Edge policy; if not, both hold, and a weaker one on a Route is refused."""
+    """Whether a Route's policy may replace this Edge one; if not, both hold, and a weaker one on a Route is refused."""
     authentication: Authentication | None = None
     """Who the caller is; inherited when absent."""
     authorization: Authorization | None = None

@@ -96,7 +96,7 @@ def _unknown_kind(document: Mapping[Any, Any]) -> FieldError:
 
 
 def _field_errors(error: ValidationError, model: type[Resource]) -> tuple[FieldError, ...]:
-    found = [item for item in error.errors(include_url=False, include_context=False, include_input=False)]
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     # A list whose items are wrong is also reported as too short: the items say it better.
     real = [item for item in found if item["type"] != "too_short" or not _has_deeper(found, item["loc"])]
     errors = tuple(_field_error(item["loc"], item["type"], item["msg"], model) for item in real[:_MAX_ERRORS])
