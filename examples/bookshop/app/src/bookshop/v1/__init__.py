@@ -1,0 +1,1 @@
+"""Version 1 of the bookshop's gRPC API: catalog.proto and the code generated from it."""
