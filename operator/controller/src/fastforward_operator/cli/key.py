@@ -1,0 +1,87 @@
+"""`ff key create`: an API key, printed once; only its keyed hash is stored.
+
+In: the file of a Secret and who the key stands for. Out: the key on standard output, the hash in the file. Called by
+cli/main.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from fastforward_operator.supervisor.development import new_api_key
+
+if TYPE_CHECKING:
+    from .main import Output
+
+TYPE = "gateway.fastforward.dev/api-keys"
+_DAY_S = 86_400
+
+
+class Identity(NamedTuple):
+    """Who the key stands for, and how long."""
+
+    tenant: str
+    subject: str
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...]
+    days: int
+
+
+def run_create(path: Path, identity: Identity, namespace: str, output: Output) -> int:
+    """Add a key to the Secret in `path`; 1 when the file holds something else."""
+    document = _read(path, namespace)
+    if document is None:
+        print(f"{path} holds something other than one Secret of type {TYPE}; name another file.", file=sys.stderr)
+        return 1
+    data: dict[str, str] = document["data"]
+    pepper = base64.b64decode(data["pepper"])
+    text, key_id, entry = new_api_key(pepper, _entry(identity))
+    data[key_id] = base64.b64encode(entry.encode()).decode()
+    _replace(path, yaml.safe_dump(document, sort_keys=False))
+    if output == "text":
+        print(text)
+        print(f"Stored its hash under {key_id} in {path}. The key itself is shown only now.", file=sys.stderr)
+    else:
+        print(json.dumps({"key": text, "id": key_id, "secret": str(path)}))
+    return 0
+
+
+def _read(path: Path, namespace: str) -> dict[str, Any] | None:
+    if not path.exists():
+        metadata = {"name": path.stem, "namespace": namespace}
+        pepper = base64.b64encode(secrets.token_bytes(32)).decode()
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": TYPE, "data": {"pepper": pepper}}
+    try:
+        document = yaml.safe_load(path.read_text())
+    except yaml.YAMLError:
+        return None
+    fits = isinstance(document, dict) and document.get("type") == TYPE and "pepper" in (document.get("data") or {})
+    return document if fits else None
+
+
+def _entry(identity: Identity) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "tenant": identity.tenant,
+        "subject": identity.subject,
+        "roles": list(identity.roles),
+        "permissions": list(identity.permissions),
+    }
+    if identity.days:
+        entry["notAfter"] = int(time.time()) + identity.days * _DAY_S
+    return {name: value for name, value in entry.items() if value}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside, then rename: a running operator never reads half a file."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside.touch(mode=0o600)
+    beside.write_text(text)
+    beside.rename(path)

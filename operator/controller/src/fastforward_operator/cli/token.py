@@ -1,0 +1,26 @@
+"""`ff token`: a token of the development issuer.
+
+In: the state folder of `ff up` and claims. Out: the token on standard output. Called by cli/main.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from fastforward_operator.supervisor.development import Development
+
+
+def run(state: Path, claims: dict[str, object], minutes: int) -> int:
+    """Print the token; 1 with a remedy when there is no development issuer."""
+    development = Development(state / "dev")
+    issuers = development.issuers()
+    if not issuers:
+        print(
+            f"There is no development issuer in {state}: run `ff up DIR` once, or name its folder with --state.",
+            file=sys.stderr,
+        )
+        return 1
+    print(development.token(issuers[0], claims, timedelta(minutes=minutes)))
+    return 0
