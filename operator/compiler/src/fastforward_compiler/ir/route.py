@@ -192,9 +192,9 @@ class StagePlacement:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Entry:
-    """One match of one rule in one table."""
+    """One match of one rule in one table. Weakly referable, so that what is derived from it can be kept as long as it lives."""
 
     id: str
     """ROUTE#RULE.MATCH, unique in its table: `shop/books#list.0`; a gate is `gate`."""

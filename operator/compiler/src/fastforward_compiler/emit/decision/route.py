@@ -1,0 +1,178 @@
+"""An entry of a table to a Plan, and the Plan's name.
+
+In: ir.Entry and the ir.Table that holds it. Out: snapshot_pb2.Plan; its name is a hash of its content, so that the
+proxy, which forwards the name, and the decision service agree on exactly one meaning. Called by emitter and emit/envoy.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import assert_never
+from weakref import ReferenceType, ref
+
+from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_compiler import ir
+
+PATH_TYPES = {
+    ir.PathType.EXACT: snapshot_pb2.PATH_MATCH_TYPE_EXACT,
+    ir.PathType.PREFIX: snapshot_pb2.PATH_MATCH_TYPE_PREFIX,
+    ir.PathType.REGEX: snapshot_pb2.PATH_MATCH_TYPE_REGEX,
+}
+TEXT_TYPES = {
+    ir.TextType.EXACT: snapshot_pb2.TEXT_MATCH_TYPE_EXACT,
+    ir.TextType.PREFIX: snapshot_pb2.TEXT_MATCH_TYPE_PREFIX,
+    ir.TextType.REGEX: snapshot_pb2.TEXT_MATCH_TYPE_REGEX,
+    ir.TextType.PRESENT: snapshot_pb2.TEXT_MATCH_TYPE_PRESENT,
+}
+PLACEMENTS = {
+    ir.Placement.NONE: snapshot_pb2.PLACEMENT_NONE,
+    ir.Placement.NATIVE: snapshot_pb2.PLACEMENT_NATIVE,
+    ir.Placement.INLINE: snapshot_pb2.PLACEMENT_INLINE,
+}
+# By identity of the entry: two emitters ask for the name of each, and serialising is most of the cost. An entry that is
+# collected takes its line along.
+_names: dict[int, tuple[ReferenceType[ir.Entry], str, str]] = {}
+
+
+def content_hash(body: bytes) -> str:
+    """128 bits of BLAKE2b, in hexadecimal: short enough for a header, and nobody can make two bodies meet."""
+    return blake2b(body, digest_size=16).hexdigest()
+
+
+def plan_name(entry: ir.Entry, table: ir.Table) -> str:
+    """Returns the name of the Plan of `entry` in `table`, without the prefix `plan/`."""
+    return kept_name(entry, table) or emit_plan(entry, table)[0]
+
+
+def kept_name(entry: ir.Entry, table: ir.Table) -> str:
+    """Returns the plan's name if it was made before; empty otherwise."""
+    kept = _names.get(id(entry))
+    return kept[2] if kept is not None and kept[0]() is entry and kept[1] == table.name else ""
+
+
+def select_value(entry: ir.Entry) -> str:
+    """Returns the value of the select header that leads the proxy to `entry`; empty without hop conditions."""
+    return entry.id if entry.match.needs_hop else ""
+
+
+def emit_plan(entry: ir.Entry, table: ir.Table) -> tuple[str, snapshot_pb2.Plan]:
+    """Returns the name and the Plan of `entry` in `table`."""
+    plan = snapshot_pb2.Plan(
+        route=entry.route,
+        rule=entry.rule,
+        scope=table.scope,
+        tenant=table.tenant,
+        priority=entry.priority,
+        match=emit_match(entry.match),
+        gate=entry.gate,
+        placements=[
+            snapshot_pb2.StagePlacement(stage=p.stage, placement=PLACEMENTS[p.placement], why=p.why)
+            for p in entry.placements
+        ],
+        edge_admission=emit_admission(entry.edge_admission),
+        admission=emit_admission(entry.admission),
+        auth=entry.auth,
+        limits=entry.limits,
+        select=select_value(entry),
+    )
+    emit_destination(entry.destination, plan)
+    emit_changes(entry, plan)
+    name = content_hash(plan.SerializeToString(deterministic=True))
+    key = id(entry)
+    _names[key] = (ref(entry, lambda _: _names.pop(key, None)), table.name, name)
+    return name, plan
+
+
+def emit_match(match: ir.Match) -> snapshot_pb2.Match:
+    """Returns the wire form of a match."""
+    return snapshot_pb2.Match(
+        path_type=PATH_TYPES[match.path_type],
+        path=match.path,
+        methods=match.methods,
+        headers=[emit_text_match(header) for header in match.headers],
+        query=[emit_text_match(parameter) for parameter in match.query],
+        listener=match.listener,
+        api_version=match.api_version,
+        roles=match.roles,
+        region=match.region,
+        flag=match.flag,
+    )
+
+
+def emit_text_match(match: ir.TextMatch) -> snapshot_pb2.TextMatch:
+    """Returns the wire form of a condition on a header or a query parameter."""
+    return snapshot_pb2.TextMatch(name=match.name, type=TEXT_TYPES[match.type], value=match.value)
+
+
+def emit_admission(admission: ir.Admission) -> snapshot_pb2.Admission | None:
+    """Returns the wire form of an admission; None when it admits everything."""
+    if admission == ir.Admission():
+        return None
+    return snapshot_pb2.Admission(
+        allow_addresses=admission.allow_addresses,
+        deny_addresses=admission.deny_addresses,
+        max_body_bytes=admission.max_body_bytes,
+        content_types=admission.content_types,
+    )
+
+
+def emit_destination(destination: ir.Destination, plan: snapshot_pb2.Plan) -> None:
+    """Writes the destination into `plan`."""
+    match destination:
+        case ir.Split(shares=shares):
+            # With no share the field must be set all the same: it is what the oneof says.
+            plan.upstreams.SetInParent()
+            plan.upstreams.upstreams.extend(
+                snapshot_pb2.WeightedUpstream(upstream=share.upstream, weight=share.weight) for share in shares
+            )
+        case ir.ShardDispatch(namespace=namespace, purpose=purpose, key=key):
+            plan.shards.CopyFrom(snapshot_pb2.ShardDispatch(namespace=namespace, purpose=purpose, key=key))
+        case ir.Redirect(status=status, scheme=scheme, host=host, port=port, path=path):
+            plan.redirect.CopyFrom(snapshot_pb2.Redirect(status=status, scheme=scheme, host=host, port=port, path=path))
+        case ir.Respond(status=status, body=body, content_type=content_type):
+            plan.respond.CopyFrom(snapshot_pb2.Respond(status=status, body=body, content_type=content_type))
+        case ir.Unavailable(reason=reason):
+            plan.unavailable.CopyFrom(snapshot_pb2.Unavailable(reason=reason))
+        case _:
+            assert_never(destination)
+
+
+def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
+    """Writes into `plan` what happens to requests and responses on the way."""
+    if entry.rewrite is not None:
+        plan.rewrite.CopyFrom(
+            snapshot_pb2.Rewrite(
+                host=entry.rewrite.host,
+                prefix=entry.rewrite.prefix,
+                path=entry.rewrite.path,
+                regex_pattern=entry.rewrite.regex_pattern,
+                regex_substitution=entry.rewrite.regex_substitution,
+            )
+        )
+    if entry.request_headers != ir.HeaderChanges():
+        plan.request_headers.CopyFrom(emit_header_changes(entry.request_headers))
+    if entry.response_headers != ir.HeaderChanges():
+        plan.response_headers.CopyFrom(emit_header_changes(entry.response_headers))
+    if entry.cors is not None:
+        plan.cors.CopyFrom(emit_cors(entry.cors))
+
+
+def emit_header_changes(changes: ir.HeaderChanges) -> snapshot_pb2.HeaderChanges:
+    """Returns the wire form of header changes."""
+    return snapshot_pb2.HeaderChanges(
+        remove=changes.remove,
+        set=[snapshot_pb2.HeaderValue(name=name, value=value) for name, value in changes.set],
+        add=[snapshot_pb2.HeaderValue(name=name, value=value) for name, value in changes.add],
+    )
+
+
+def emit_cors(cors: ir.Cors) -> snapshot_pb2.Cors:
+    """Returns the wire form of a CORS policy."""
+    return snapshot_pb2.Cors(
+        allow_origins=cors.allow_origins,
+        allow_methods=cors.allow_methods,
+        allow_headers=cors.allow_headers,
+        expose_headers=cors.expose_headers,
+        max_age_seconds=cors.max_age_ms // 1000,
+        allow_credentials=cors.allow_credentials,
+    )

@@ -1,0 +1,29 @@
+"""Scopes and tables to their wire form. Called by emitter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_compiler import ir
+
+
+def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
+    """Returns the wire form of one host of `edge`."""
+    return snapshot_pb2.Scope(
+        edge=scope.edge,
+        host=scope.host,
+        region=scope.region,
+        api_version_header=edge.api_version_header,
+        api_version_default=edge.api_version_default,
+        host_tenant=scope.host_tenant,
+        tenant_header=edge.tenant_header,
+        trusted=edge.trusted_addresses,
+        tenant_tables=scope.tenant_tables,
+        trusted_hops=edge.trusted_hop_count,
+    )
+
+
+def emit_table(table: ir.Table, plans: Iterable[str]) -> snapshot_pb2.Table:
+    """Returns the wire form of `table`, whose entries' plans are named `plans`, in order."""
+    return snapshot_pb2.Table(scope=table.scope, tenant=table.tenant, plans=plans)
