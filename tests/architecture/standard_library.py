@@ -9,6 +9,7 @@ import sys
 
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
+from typing_extensions import override
 
 
 class StandardLibraryOnlyContract(Contract):
@@ -18,7 +19,8 @@ class StandardLibraryOnlyContract(Contract):
 
     modules = fields.ListField(subfield=fields.StringField())
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 (the interface has it)
+    @override
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Returns the verdict; raises ValueError for a module that does not exist, which would be checked in vain."""
         roots = [str(name) for name in self.contract_options["modules"]]
         missing = [name for name in roots if name not in graph.modules]
@@ -33,6 +35,7 @@ class StandardLibraryOnlyContract(Contract):
         ]
         return ContractCheck(kept=not illegal, metadata={"illegal": illegal})
 
+    @override
     def render_broken_contract(self, check: ContractCheck) -> None:
         """Prints one line for each import that is not allowed."""
         for line in check.metadata["illegal"]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from support.repository import PACKAGES, ROOT
 
@@ -29,6 +30,7 @@ class Plant:
     code: str
     shown: tuple[str, ...] = ()
 
+    @override
     def __str__(self) -> str:
         return f"{self.contract}: {self.into}"
 

@@ -73,6 +73,12 @@ def test_the_workspace_is_the_packages_and_the_examples() -> None:
     assert products == {package.folder for package in PACKAGES}
 
 
+def test_every_rule_of_the_type_checker_is_an_error() -> None:
+    checker = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ty"]
+    assert checker["rules"] == {"all": "error"}
+    assert "overrides" not in checker
+
+
 def test_every_package_is_typed_and_named_as_its_folder_says() -> None:
     for package in PACKAGES:
         project = tomllib.loads((ROOT / package.folder / "pyproject.toml").read_text())["project"]
