@@ -18,7 +18,7 @@ class ConditionType(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a condition is False, worst first: where an object has several Problems, the first of them names the reason."""
+    """Why a condition is False, worst first: of several Problems, the first in this order names the reason."""
 
     INVALID = "Invalid"
     DUPLICATE = "Duplicate"

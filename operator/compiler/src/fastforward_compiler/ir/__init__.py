@@ -1,4 +1,4 @@
-"""The intermediate representation: what the resources mean, with every reference resolved and nothing of Kubernetes or Envoy.
+"""The intermediate representation: what the resources mean, every reference resolved, nothing of Kubernetes or Envoy.
 
 Import the package and use its names qualified: `ir.Entry`, `ir.Table`. Standard library only.
 """

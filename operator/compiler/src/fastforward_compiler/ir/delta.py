@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ..problem import ObjectRef, Problem
+from fastforward_compiler.problem import ObjectRef, Problem
 from .authpolicy import ApiKeys, Auth, KeySet
 from .edge import Edge
 from .ratelimit import Limit
@@ -47,7 +47,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """One step from a Snapshot to the next. A Table is among the upserts also when an Auth, Limit or Scope that it names changed."""
+    """One step from a Snapshot to the next.
+
+    A Table is among the upserts also when an Auth, Limit or Scope that it names changed.
+    """
 
     edges: Changes[Edge] = Changes()
     scopes: Changes[Scope] = Changes()

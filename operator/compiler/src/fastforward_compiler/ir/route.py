@@ -33,7 +33,10 @@ class TextMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """All that is set must hold. `roles`, `region` and `flag` are hop conditions: only the decision service can judge them."""
+    """All that is set must hold.
+
+    `roles`, `region` and `flag` are hop conditions: only the decision service can judge them.
+    """
 
     path_type: PathType = PathType.PREFIX
     path: str = "/"
@@ -194,7 +197,10 @@ class StagePlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Entry:
-    """One match of one rule in one table. Weakly referable, so that what is derived from it can be kept as long as it lives."""
+    """One match of one rule in one table.
+
+    Weakly referable, so that what is derived from it can be kept as long as it lives.
+    """
 
     id: str
     """ROUTE#RULE.MATCH, unique in its table: `shop/books#list.0`; a gate is `gate`."""
@@ -205,7 +211,7 @@ class Entry:
     match: Match
     destination: Destination
     gate: bool = False
-    """Stands in where a host has no rule for a path, so that callers are authenticated and led to their tenant's table; 404 after that."""
+    """Stands in where a host has no rule for a path: callers are authenticated and led to their tenant's table; else 404."""
     edge_admission: Admission = Admission()
     admission: Admission = Admission()
     auth: str = ""

@@ -28,7 +28,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Entries in order of precedence: priority; exact, regex, prefix; longer before shorter; more conditions before fewer; older Route first."""
+    """Entries in order of precedence.
+
+    Priority; exact, regex, prefix; longer before shorter; more conditions before fewer; older Route first.
+    """
 
     scope: str
     tenant: str
