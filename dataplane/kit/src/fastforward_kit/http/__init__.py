@@ -1,0 +1,7 @@
+"""A small HTTP/1.1 server: Envoy's decision requests over a Unix socket, health and metrics over TCP."""
+
+from fastforward_kit.http.address import Address, is_served, parse_address
+from fastforward_kit.http.message import Handler, Request, Response
+from fastforward_kit.http.server import HttpServer
+
+__all__ = ["Address", "Handler", "HttpServer", "Request", "Response", "is_served", "parse_address"]

@@ -1,0 +1,59 @@
+"""A request and its answer, and the answer's bytes.
+
+Called by the server for each request, by handlers to say what to answer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import NamedTuple
+
+
+class Request(NamedTuple):
+    """`target` is the request target as sent, with its query; header names are lower case.
+
+    Headers of one name are joined with a comma, as Envoy joins them. Bytes that are no UTF-8 become U+FFFD, which
+    equals nothing that a resource may hold.
+    """
+
+    method: str
+    target: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Header names and values are text without line breaks; `content-length` and `connection` are the server's."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+
+
+Handler = Callable[[Request], Response | asyncio.Future[Response]]
+"""Answers at once where it can: a future costs a trip through the event loop."""
+
+
+class UnsafeHeaderError(ValueError):
+    """A header's name or value holds a line break: sent as it is, it would forge further headers or a response."""
+
+
+_STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
+
+
+def encode(response: Response, *, with_body: bool, close: bool) -> bytes:
+    """Returns the bytes on the wire. A HEAD's answer has the length of the body, but not the body.
+
+    Raises UnsafeHeaderError rather than let a value end its line: values come from tokens and resources.
+    """
+    status = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} "
+    lines = [status, *(f"{name}: {value}" for name, value in response.headers)]
+    lines.append(f"content-length: {len(response.body)}")
+    if close:
+        lines.append("connection: close")
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+        raise UnsafeHeaderError("a response header holds a line break")
+    head = (text + "\r\n\r\n").encode("utf-8", "replace")
+    return head + response.body if with_body and response.body else head

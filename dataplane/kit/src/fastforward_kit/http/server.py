@@ -1,0 +1,127 @@
+"""Listens, hands requests to one handler, and drains without losing one.
+
+Why not a web server's: Envoy asks this one on every request that needs a decision. A protocol class on the workload's
+own event loop answers without a second thread, a task or a framework in between, and says itself when a connection may
+be closed (docs/adr has the measurement). Called by workloads' bootstrap and by the health endpoint.
+"""
+
+import asyncio
+import contextlib
+import socket
+
+import structlog
+
+from fastforward_kit.http.address import Address, identity, open_socket
+from fastforward_kit.http.connection import Connection
+from fastforward_kit.http.message import Handler, Request, Response
+
+log = structlog.get_logger(__name__)
+
+RECEIVE_SECONDS = 10.0  # for a whole request to arrive
+
+
+class HttpServer:
+    """`handler` may raise: the peer then gets 500, and the log what was raised."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._connections: set[Connection] = set()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._listener: asyncio.Server | None = None
+        self._address: Address | None = None
+        self._identity: tuple[int, int] | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self.draining = False
+        """Once true, every answer closes its connection."""
+
+    async def listen(self, address: Address) -> Address:
+        """Binds `address` and accepts; returns it, with the port that was given for port 0. Raises OSError."""
+        bound = open_socket(address)
+        self._address, self._identity = address, identity(address)
+        port = address.port if address.path else int(bound.getsockname()[1])
+        await self.accept(bound)
+        return Address(path=address.path, host=address.host, port=port)
+
+    async def accept(self, listener: socket.socket) -> None:
+        """Accepts on a socket that listens already, for example one that several processes share."""
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        if listener.family == socket.AF_UNIX:
+            self._listener = await loop.create_unix_server(lambda: Connection(self), sock=listener)
+        else:
+            self._listener = await loop.create_server(lambda: Connection(self), sock=listener)
+        self._sweep_slow()
+
+    async def drain(self, *, linger_seconds: float, limit_seconds: float) -> None:
+        """Ends without losing a request, as far as `limit_seconds` allow.
+
+        For `linger_seconds`, unless a successor has taken the address, new connections are still accepted and every
+        answer asks its peer to go elsewhere. Then idle connections are closed and the busy ones waited for.
+        """
+        self.draining = True
+        if not self._connections or self._taken_over():
+            linger_seconds = min(linger_seconds, 0.05)
+        await asyncio.sleep(linger_seconds)
+        self.close_listener()
+        for connection in [one for one in self._connections if one.idle]:
+            connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_seconds):
+                await self._emptied.wait()
+        for connection in tuple(self._connections):
+            connection.abort()
+
+    def close_listener(self) -> None:
+        """Stops accepting, and removes the socket's file unless a successor has put its own there."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._address is not None and self._address.path is not None and not self._taken_over():
+            self._address.path.unlink(missing_ok=True)
+
+    def _taken_over(self) -> bool:
+        return self._address is not None and self._identity is not None and identity(self._address) != self._identity
+
+    def opened(self, connection: Connection) -> None:
+        """Remembers a new connection."""
+        self._connections.add(connection)
+        self._emptied.clear()
+
+    def closed(self, connection: Connection) -> None:
+        """Forgets a connection that is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._emptied.set()
+
+    def answer(self, request: Request) -> Response | asyncio.Future[Response]:
+        """Asks the handler; 500 when it raises."""
+        try:
+            return self._handler(request)
+        except Exception:  # one request must not end the others
+            log.exception("handler failed", method=request.method)
+            return Response(500)
+
+    def outcome(self, future: asyncio.Future[Response]) -> Response:
+        """Returns the answer that a future came to; 500 when it failed or was cancelled."""
+        try:
+            return future.result()
+        except (Exception, asyncio.CancelledError):
+            log.exception("handler failed")
+            return Response(500)
+
+    def unsendable(self, error: ValueError) -> Response:
+        """Returns what is sent instead of an answer with a forged header: a refusal, so that nothing passes by it."""
+        log.error("answer withheld", why=str(error))
+        return Response(400)
+
+    def _sweep_slow(self) -> None:
+        """Aborts connections whose request has been arriving for too long: they hold memory for nothing."""
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - RECEIVE_SECONDS
+        for connection in tuple(self._connections):
+            if connection.receiving_since is not None and connection.receiving_since < oldest:
+                connection.abort()
+        self._sweep = loop.call_later(RECEIVE_SECONDS / 2, self._sweep_slow)
