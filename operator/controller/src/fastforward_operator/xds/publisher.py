@@ -1,0 +1,135 @@
+"""Publication: one step of the state, told to every node in an order that loses no request.
+
+In: Publications from the reconciler, sessions from the server. Out: woken sessions, and ledger updates for the status
+board. Called by server and reconcile. Every node has a pipeline of its own (its session), so that a slow or frozen one
+delays nobody else. Things that are gone are taken away last: when every proxy has acknowledged the routes that no
+longer name them, and a grace for requests on their way has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .ledger import Ledger, LedgerUpdate
+from .session import DecisionSession, Session
+from .store import LISTENER, ROUTE, SCOPE, SNAPSHOT, Key, Publication, Store
+
+AT_ONCE = frozenset({LISTENER, SCOPE, ROUTE})
+"""Types whose removal is part of the change itself: nothing else names them."""
+
+
+@dataclass(slots=True)
+class _Removal:
+    key: Key
+    revision: int
+    due: float
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Lives in the event loop of the server; `publish` alone may be called from any thread."""
+
+    notify: Callable[[LedgerUpdate], None]
+    removal_grace_s: float = 2.0
+    store: Store = field(default_factory=Store)
+    ready: bool = False
+    """Whether there has been a Publication: before the first one nobody is told anything."""
+    ledger: Ledger = field(init=False)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _wakers: dict[int, Callable[[], None]] = field(default_factory=dict)
+    _removals: dict[Key, _Removal] = field(default_factory=dict)
+    _flush_scheduled: bool = False
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.store, self.notify)
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The loop in which everything else is called."""
+        self._loop = loop
+
+    def publish(self, publication: Publication) -> None:
+        """Hand over a step; thread-safe, returns at once."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._apply, publication)
+
+    def join(self, session: Session, wake: Callable[[], None]) -> None:
+        """A stream opened; `wake` makes its sender ask for the next response."""
+        self.ledger.add(session)
+        self._wakers[session.sid] = wake
+
+    def leave(self, session: Session) -> None:
+        """A stream ended."""
+        self._wakers.pop(session.sid, None)
+        self.ledger.remove(session)
+        self.after_request(session)
+
+    def after_request(self, session: Session) -> None:
+        """A node spoke: others may have waited for it."""
+        if isinstance(session, DecisionSession):
+            self._wake_all()
+        elif wake := self._wakers.get(session.sid):
+            wake()
+        self._schedule_flush()
+
+    def decision_gate(self, revision: int) -> float:
+        """Until when routes of a revision wait for the decision services. One that lags is not waited for."""
+        now = time.monotonic()
+        until = 0.0
+        for session in self.ledger.sessions.values():
+            if isinstance(session, DecisionSession) and not session.channels[SNAPSHOT].quiet and not session.lags(now):
+                until = max(until, session.channels[SNAPSHOT].barrier().until(revision))
+        return until
+
+    def _apply(self, publication: Publication) -> None:
+        now = time.monotonic()
+        changed = self.store.put(publication.upserts, publication.revision)
+        for put in publication.upserts:
+            self._removals.pop(put.key, None)
+        gone = tuple(key for key in publication.removed if key[0] in AT_ONCE)
+        for key in gone:
+            self.store.remove(key)
+        self.ledger.drop(gone)
+        for key in publication.removed:
+            if key[0] not in AT_ONCE:
+                self._removals[key] = _Removal(key, publication.revision, now + self.removal_grace_s)
+        for session in self.ledger.sessions.values():
+            session.publish((*changed, *gone), publication.revision, now)
+        self.ledger.publish(changed)
+        self.ready = True
+        self._wake_all()
+        self._schedule_flush()
+        if self._removals and self._loop is not None:
+            self._loop.call_later(self.removal_grace_s, self._remove_due)
+
+    def _remove_due(self) -> None:
+        """Take away what is due and no longer named by any proxy's routes; ask again for the rest."""
+        now = time.monotonic()
+        due = [r for r in self._removals.values() if r.due <= now and self.ledger.routes_settled(r.revision)]
+        for removal in due:
+            del self._removals[removal.key]
+            self.store.remove(removal.key)
+        keys = tuple(removal.key for removal in due)
+        self.ledger.drop(keys)
+        for session in self.ledger.sessions.values():
+            session.publish(keys, self.store.revision, now)
+        self._wake_all()
+        if self._removals and self._loop is not None:
+            self._loop.call_later(self.removal_grace_s, self._remove_due)
+
+    def _wake_all(self) -> None:
+        for wake in list(self._wakers.values()):
+            wake()
+
+    def _schedule_flush(self) -> None:
+        if not self._flush_scheduled and self._loop is not None:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        update = self.ledger.take_update()
+        if update is not None:
+            self.notify(update)

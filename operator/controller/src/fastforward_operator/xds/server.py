@@ -1,0 +1,176 @@
+"""The socket of the control plane: delta ADS for Envoy and the snapshot service for decision services.
+
+In: streams of nodes. Out: what their sessions want sent. Called by bootstrap, which starts it before the first
+compile; nobody is told anything before that is published. It runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import grpc
+import structlog
+
+from envoy.service.discovery.v3 import discovery_pb2
+from fastforward.snapshot.v1 import snapshot_pb2
+
+from .publisher import Publisher
+from .session import DecisionSession, EnvoySession
+
+_log = structlog.get_logger(__name__)
+
+_ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+_SNAPSHOTS = "fastforward.snapshot.v1.SnapshotService"
+_NEVER_LIMIT = -1
+_OPTIONS = (
+    ("grpc.max_send_message_length", _NEVER_LIMIT),
+    # A reconnecting Envoy lists every resource that it holds.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # A frozen peer is noticed within the sum of the two.
+    ("grpc.keepalive_time_ms", 2_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Peers ping us as often.
+    ("grpc.http2.min_ping_interval_without_data_ms", 500),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.so_reuseport", 0),
+)
+
+
+class XdsServer:
+    """Serves on `address`: `unix:/path` (only this user may connect) or `host:port`."""
+
+    def __init__(self, address: str, publisher: Publisher) -> None:
+        self.address = address
+        self.port = 0
+        """The port that was given, when the address asked for any (`:0`)."""
+        self._publisher = publisher
+        self._sids = itertools.count(1)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._started: asyncio.Future[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="xds", daemon=True)
+
+    async def start(self) -> None:
+        """Returns when the socket listens; raises OSError when it can't."""
+        main = asyncio.get_running_loop()
+        self._started = main.create_future()
+        self._thread.start()
+        await self._started
+
+    async def stop(self) -> None:
+        """Close all streams and wait for the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            await asyncio.to_thread(self._thread.join)
+
+    async def inspect(self, read: Callable[[Publisher], object]) -> object:
+        """Call `read` in the server's thread."""
+
+        async def call() -> object:
+            return read(self._publisher)
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._loop))
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        self._publisher.bind(self._loop)
+        server = grpc.aio.server(options=_OPTIONS)
+        server.add_generic_rpc_handlers((_ads_handler(self._ads), _snapshot_handler(self._snapshots)))
+        try:
+            self.port = self._listen(server)
+            await server.start()
+        except (OSError, RuntimeError) as error:
+            self._report(OSError(f"The xDS server can't listen on {self.address}: {error}"))
+            return
+        self._report(None)
+        await self._stop.wait()
+        await server.stop(grace=0)
+
+    def _listen(self, server: grpc.aio.Server) -> int:
+        path = self.address.removeprefix("unix:")
+        if path == self.address:
+            return server.add_insecure_port(self.address)
+        Path(path).unlink(missing_ok=True)
+        port = server.add_insecure_port(self.address)
+        Path(path).chmod(0o600)
+        return port
+
+    def _report(self, error: OSError | None) -> None:
+        started = self._started
+        if started is not None:
+            loop = started.get_loop()
+            outcome = started.set_result if error is None else started.set_exception
+            loop.call_soon_threadsafe(outcome, error)
+
+    async def _ads(self, requests: AsyncIterator[discovery_pb2.DeltaDiscoveryRequest], context: _Context) -> None:
+        session = EnvoySession(next(self._sids), self._publisher.store, self._publisher.decision_gate)
+        await self._converse(session, requests, context)
+
+    async def _snapshots(self, requests: AsyncIterator[snapshot_pb2.SnapshotRequest], context: _Context) -> None:
+        await self._converse(DecisionSession(next(self._sids), self._publisher.store), requests, context)
+
+    async def _converse(
+        self, session: EnvoySession | DecisionSession, requests: AsyncIterator, context: _Context
+    ) -> None:
+        awake = asyncio.Event()
+        self._publisher.join(session, awake.set)
+        sender = asyncio.create_task(self._send(session, context, awake))
+        try:
+            async for request in requests:
+                known = bool(session.name)
+                receipt = session.receive(request, time.monotonic())
+                if not known:
+                    _log.info("node connected", node=session.name, kind=session.kind)
+                for key in receipt.refused:
+                    words = session.channels[key[0]].refused[key[1]].message
+                    _log.warning("resource refused", node=session.name, type=key[0], name=key[1], message=words)
+                self._publisher.ledger.observe(session, receipt)
+                self._publisher.after_request(session)
+        finally:
+            sender.cancel()
+            self._publisher.leave(session)
+            _log.info("node disconnected", node=session.name, kind=session.kind)
+
+    async def _send(self, session: EnvoySession | DecisionSession, context: _Context, awake: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            response = session.next_response(time.monotonic()) if self._publisher.ready else None
+            if response is not None:
+                await context.write(response)
+                continue
+            timer = None
+            if session.wake_at > 0:
+                timer = loop.call_later(max(0.0, session.wake_at - time.monotonic()), awake.set)
+            await awake.wait()
+            awake.clear()
+            if timer is not None:
+                timer.cancel()
+
+
+_Context = grpc.aio.ServicerContext
+
+
+def _ads_handler(method: Callable) -> grpc.GenericRpcHandler:
+    rpc = grpc.stream_stream_rpc_method_handler(
+        method, request_deserializer=discovery_pb2.DeltaDiscoveryRequest.FromString
+    )
+    return grpc.method_handlers_generic_handler(_ADS, {"DeltaAggregatedResources": rpc})
+
+
+def _snapshot_handler(method: Callable) -> grpc.GenericRpcHandler:
+    rpc = grpc.stream_stream_rpc_method_handler(method, request_deserializer=snapshot_pb2.SnapshotRequest.FromString)
+    return grpc.method_handlers_generic_handler(_SNAPSHOTS, {"StreamSnapshot": rpc})

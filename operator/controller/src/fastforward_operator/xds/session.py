@@ -1,0 +1,226 @@
+"""One stream of one node: which response goes next, in the order that loses no request.
+
+In: requests of the node, keys that changed, the time. Out: serialised responses. Called by server (which moves the
+bytes) and publisher. No input or output here, and no clock: tests drive it by hand.
+
+Order for Envoy: extensions, secrets, clusters and endpoints at once; listeners and routes when what they need is
+acknowledged, but never later than PATIENCE_S: under ADS Envoy withholds every acknowledgement of clusters while one of
+them warms, so one slow health check must not stall all others. A route whose needs are settled goes at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from envoy.service.discovery.v3 import discovery_pb2
+from fastforward.snapshot.v1 import snapshot_pb2
+
+from . import wire
+from .channel import PATIENCE_S, Barrier, Channel, Sent
+from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SECRET, SNAPSHOT, Entry, Key, Store
+
+BEFORE_ALL = (SECRET, EXTENSION, CLUSTER, ENDPOINT)
+_SNAPSHOT_ORDER = ("keyset", "apikeys", "tenant", "auth", "limit", "shards", "scope", "plan", "table")
+
+Gate = Callable[[int], float]
+"""Revision -> time until which a route of that revision waits for the decision services; 0 for not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a request said about earlier responses."""
+
+    acknowledged: tuple[Key, ...] = ()
+    refused: tuple[Key, ...] = ()
+
+
+class Session:
+    """What Envoy and decision services have in common."""
+
+    kind = "node"
+
+    def __init__(self, sid: int, store: Store) -> None:
+        self.sid = sid
+        self.name = ""
+        self.channels: dict[str, Channel] = {}
+        self.wake_at = 0.0
+        """When to ask for a response again although nothing happened; 0 for never."""
+        self._store = store
+        self._nonces = itertools.count(1)
+
+    def publish(self, keys: Iterable[Key], revision: int, now: float) -> None:
+        """Mark what changed in the store."""
+        for type_url, name in keys:
+            channel = self.channels.get(type_url)
+            if channel is not None:
+                channel.mark(name, revision, now)
+
+    def settled(self, key: Key) -> bool:
+        """Whether the node acknowledged the newest version of a resource."""
+        channel = self.channels.get(key[0])
+        return channel is not None and channel.settled(key[1])
+
+    def oldest_sent(self) -> float:
+        """When the oldest response was sent that is not answered yet; 0 when all are."""
+        return min((sent.at for c in self.channels.values() for sent in c.in_flight.values()), default=0.0)
+
+    def lags(self, now: float) -> bool:
+        """Whether the node keeps others waiting longer than it may."""
+        oldest = self.oldest_sent()
+        return oldest > 0 and now - oldest > PATIENCE_S
+
+    def next_response(self, now: float) -> bytes | None:
+        """The bytes to send now, or None; then `wake_at` says when to ask again."""
+        raise NotImplementedError
+
+    def _next_nonce(self) -> str:
+        return str(next(self._nonces))
+
+    def _wake(self, at: float) -> None:
+        if at > 0 and (self.wake_at == 0 or at < self.wake_at):
+            self.wake_at = at
+
+
+class EnvoySession(Session):
+    """A stream of delta ADS."""
+
+    kind = "envoy"
+
+    def __init__(self, sid: int, store: Store, gate: Gate) -> None:
+        super().__init__(sid, store)
+        self.cluster = ""
+        self.version = ""
+        self._gate = gate
+
+    def receive(self, request: discovery_pb2.DeltaDiscoveryRequest, now: float) -> Receipt:
+        """A request may acknowledge or refuse a response, and change what the node wants."""
+        if request.HasField("node"):
+            self._meet(request)
+        channel = self.channels.get(request.type_url)
+        if channel is None:
+            entries = self._store.of_type(request.type_url)
+            channel = self.channels[request.type_url] = Channel(entries, self._next_nonce)
+        receipt = self._answer(channel, request)
+        if not channel.opened:
+            channel.open(request.resource_names_subscribe, request.initial_resource_versions, now)
+        else:
+            channel.subscribe(request.resource_names_subscribe, now)
+        channel.unsubscribe(request.resource_names_unsubscribe)
+        return receipt
+
+    def _meet(self, request: discovery_pb2.DeltaDiscoveryRequest) -> None:
+        node = request.node
+        self.name, self.cluster = node.id, node.cluster
+        version = node.user_agent_build_version.version
+        self.version = f"{version.major_number}.{version.minor_number}.{version.patch}"
+
+    @staticmethod
+    def _answer(channel: Channel, request: discovery_pb2.DeltaDiscoveryRequest) -> Receipt:
+        if not request.response_nonce:
+            return Receipt()
+        if request.HasField("error_detail"):
+            names = channel.refuse(request.response_nonce, request.error_detail.message)
+            return Receipt(refused=tuple((request.type_url, name) for name in names))
+        names = channel.acknowledge(request.response_nonce)
+        return Receipt(acknowledged=tuple((request.type_url, name) for name in names))
+
+    def next_response(self, now: float) -> bytes | None:
+        """In order of classes; the first that has something to say."""
+        self.wake_at = 0.0
+        rest = [type_url for type_url in self.channels if type_url not in BEFORE_ALL and type_url != LISTENER]
+        for type_url in (*BEFORE_ALL, LISTENER, *rest):
+            channel = self.channels.get(type_url)
+            if channel is None or not (channel.dirty or channel.suspects or channel.owes_answer):
+                continue
+            if not channel.may_send(now):
+                self._wake(channel.window_opens())
+                continue
+            sent = channel.take(now, None if type_url in BEFORE_ALL else self._eligible(now))
+            if sent is not None:
+                if type_url == CLUSTER:
+                    self._send_endpoints_again(sent, now)
+                return wire.delta_response(type_url, sent.nonce, sent.entries, sent.removed)
+        return None
+
+    def _send_endpoints_again(self, sent: Sent, now: float) -> None:
+        """Envoy makes a new cluster out of an update, and that one waits for its endpoints."""
+        channel = self.channels.get(ENDPOINT)
+        if channel is not None:
+            for name in sent.versions:
+                if name in channel.names:
+                    channel.mark(name, self._store.revision, now, force=True)
+
+    def _eligible(self, now: float) -> Callable[[str, Entry], bool] | None:
+        """What routes and listeners wait for; None when there is nothing to wait for."""
+        before = [c for t in BEFORE_ALL if (c := self.channels.get(t)) is not None and not c.quiet]
+        if not before and self._gate(self._store.revision) <= now:
+            return None
+        barriers = {t: c.barrier() for t in BEFORE_ALL if (c := self.channels.get(t)) is not None}
+
+        def eligible(_: str, entry: Entry) -> bool:
+            until = self._waits_until(entry, barriers)
+            if until <= now:
+                return True
+            self._wake(until)
+            return False
+
+        return eligible
+
+    def _waits_until(self, entry: Entry, barriers: Mapping[str, Barrier]) -> float:
+        classes = BEFORE_ALL if entry.needs is None else (SECRET, EXTENSION)
+        until = max((self._barrier(t, entry.revision, barriers) for t in classes), default=0.0)
+        for type_url, name in entry.needs or ():
+            channel = self.channels.get(type_url)
+            if channel is not None and channel.subscribes(name):
+                until = max(until, channel.waits_until(name))
+        return max(until, self._gate(entry.revision)) if entry.hop else until
+
+    @staticmethod
+    def _barrier(type_url: str, revision: int, barriers: Mapping[str, Barrier]) -> float:
+        barrier = barriers.get(type_url)
+        return barrier.until(revision) if barrier is not None else 0.0
+
+
+class DecisionSession(Session):
+    """A stream of decision snapshots."""
+
+    kind = "decision"
+
+    def __init__(self, sid: int, store: Store) -> None:
+        super().__init__(sid, store)
+        self._channel = Channel(store.of_type(SNAPSHOT), self._next_nonce, rank=_snapshot_rank)
+        self.channels[SNAPSHOT] = self._channel
+
+    def receive(self, request: snapshot_pb2.SnapshotRequest, now: float) -> Receipt:
+        """The first request names the node and what it holds, each later one answers a delta."""
+        if not self._channel.opened:
+            self.name = request.node
+            self._channel.open((), request.held, now)
+            # A decision service is ready when it is told that nothing more is to come.
+            self._channel.owes_answer = True
+            return Receipt()
+        if request.error:
+            names = self._channel.refuse(request.nonce, request.error)
+            return Receipt(refused=tuple((SNAPSHOT, name) for name in names))
+        return Receipt(acknowledged=tuple((SNAPSHOT, name) for name in self._channel.acknowledge(request.nonce)))
+
+    def next_response(self, now: float) -> bytes | None:
+        """Everything that changed, in an order in which nothing names what is not there yet."""
+        self.wake_at = 0.0
+        channel = self._channel
+        if not (channel.dirty or channel.suspects or channel.owes_answer):
+            return None
+        if not channel.may_send(now):
+            self._wake(channel.window_opens())
+            return None
+        sent = channel.take(now)
+        if sent is None:
+            return None
+        return wire.snapshot_delta(sent.nonce, sent.entries, sent.removed, complete=not channel.dirty)
+
+
+def _snapshot_rank(name: str) -> int:
+    noun = name.partition("/")[0]
+    return _SNAPSHOT_ORDER.index(noun) if noun in _SNAPSHOT_ORDER else len(_SNAPSHOT_ORDER)
