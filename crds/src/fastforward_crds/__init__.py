@@ -14,6 +14,7 @@ from .authpolicy import (
     Jwt,
     Provider,
 )
+from .durations import milliseconds
 from .edge import (
     Admission,
     ApiVersions,
@@ -26,9 +27,10 @@ from .edge import (
     RouteNamespaces,
     TrustedHops,
 )
-from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource, milliseconds
+from .fielderror import FieldError
+from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
 from .native import ConfigMap, ReferenceGrant, Secret
-from .parse import FieldError, Invalid, parse_resource
+from .parse import Invalid, parse_resource
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
 from .registry import INPUTS, KINDS, Kind
 from .route import (

@@ -7,25 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from .durations import Duration, Within
+from .formats import CLAIM, DURATION, IDENTIFIER, METHOD, PERMISSION, TENANT, URL, Condition, HeaderName, Label, Name
+from .lists import Items
+from .meta import KeyRef, Model, PolicyTarget, Ref, Resource, Rule, count_set
 
-from .meta import (
-    Condition,
-    Duration,
-    HeaderName,
-    KeyRef,
-    Label,
-    Model,
-    Name,
-    PolicyTarget,
-    Ref,
-    Resource,
-    Rule,
-    count_set,
-)
-
-ClaimPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]{1,128}$")]
-TenantNames = Annotated[tuple[Name | Literal["*"], ...], Field(max_length=1024)]
+Claim = Annotated[str, CLAIM]
+Identifier = Annotated[str, IDENTIFIER]
 
 
 class JwksSource(Model):
@@ -35,9 +23,9 @@ class JwksSource(Model):
     """A Secret's key."""
     config_map: KeyRef | None = None
     """A ConfigMap's key."""
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,1000}$")] | None = None
+    url: Annotated[str, URL] | None = None
     """A URL; the operator fetches it, keeps the last good answer, and hands the keys to the proxies."""
-    refresh: Duration = "5m"
+    refresh: Annotated[str, DURATION, Within("1s", "999h")] = "5m"
     """How often the URL is fetched again."""
     max_stale: Duration = "24h"
     """How long the last good answer is believed when the URL does not answer."""
@@ -55,19 +43,17 @@ class JwksSource(Model):
 class Jwt(Model):
     """A JSON Web Token (RFC 7519) in `Authorization: Bearer`."""
 
-    issuer: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")]
+    issuer: Identifier
     """Exact `iss`."""
-    audiences: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")], ...], Field(max_length=16)
-    ] = ()
+    audiences: Annotated[tuple[Identifier, ...], Items(most=16, distinct=True)] = ()
     """Accepted `aud`, any one of them; not looked at when empty."""
     jwks: JwksSource
     """The issuer's public keys; each names its algorithm, asymmetric ones only."""
-    tenant_claim: ClaimPath = "tenant"
+    tenant_claim: Claim = "tenant"
     """Claim that names the tenant."""
-    roles_claim: ClaimPath = "roles"
+    roles_claim: Claim = "roles"
     """Claim with the list of roles."""
-    permissions_claim: ClaimPath = "permissions"
+    permissions_claim: Claim = "permissions"
     """Claim with the list of permissions."""
     clock_skew: Duration = "60s"
     """Tolerance for `exp` and `nbf`."""
@@ -78,7 +64,7 @@ class ApiKey(Model):
 
     header: HeaderName = "x-api-key"
     """Header that carries the key."""
-    secrets: Annotated[tuple[Ref, ...], Field(min_length=1, max_length=64)]
+    secrets: Annotated[tuple[Ref, ...], Items(least=1, most=64)]
     """Secrets of type gateway.fastforward.dev/api-keys."""
 
 
@@ -91,7 +77,7 @@ class Provider(Model):
     """By JSON Web Token."""
     api_key: ApiKey | None = None
     """By API key."""
-    tenants: TenantNames = ()
+    tenants: Annotated[tuple[Annotated[str, TENANT], ...], Items(most=1024, distinct=True)] = ()
     """Tenants that this provider may speak for, with their descendants; `*` for all; none when empty."""
 
     rules_cel = (
@@ -112,7 +98,7 @@ class Authentication(Model):
 
     Bad proof is refused, except with None.
     """
-    providers: Annotated[tuple[Provider, ...], Field(max_length=16)] = ()
+    providers: Annotated[tuple[Provider, ...], Items(most=16, key="name")] = ()
     """Ways to prove it; any one suffices."""
 
     rules_cel = (
@@ -130,17 +116,13 @@ class Grant(Model):
 
     name: Label
     """Name, unique in the policy; explanations and logs show it."""
-    roles: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    roles: Annotated[tuple[Label, ...], Items(most=64, distinct=True)] = ()
     """Roles, of which the caller has one."""
-    permissions: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:.*/-]{1,128}$")], ...], Field(max_length=64)
-    ] = ()
+    permissions: Annotated[tuple[Annotated[str, PERMISSION], ...], Items(most=64, distinct=True)] = ()
     """Permissions, all of which the caller has."""
-    tenants: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    tenants: Annotated[tuple[Name, ...], Items(most=64, distinct=True)] = ()
     """Tenants, of which the request's is one."""
-    methods: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,16}$")], ...], Field(max_length=16)
-    ] = ()
+    methods: Annotated[tuple[Annotated[str, METHOD], ...], Items(most=16, distinct=True)] = ()
     """Methods, of which the request's is one."""
     condition: Condition | None = None
     """CEL over `request` (method, path, host, headers, query, address) and `identity` (subject, tenant, roles,
@@ -151,14 +133,14 @@ class Grant(Model):
 class Authorization(Model):
     """Stage 5: what the caller may do."""
 
-    grants: Annotated[tuple[Grant, ...], Field(min_length=1, max_length=64)]
+    grants: Annotated[tuple[Grant, ...], Items(least=1, most=64, key="name")]
     """Ways to be allowed; any one suffices, nothing else is allowed (403)."""
 
 
 class AuthPolicySpec(Model):
     """What an AuthPolicy says."""
 
-    targets: Annotated[tuple[PolicyTarget, ...], Field(min_length=1, max_length=64)]
+    targets: Annotated[tuple[PolicyTarget, ...], Items(least=1, most=64)]
     """Edges and Routes that it applies to."""
     overridable: bool = False
     """Whether a Route's policy may replace this Edge one; if not, both hold, and a weaker one on a Route is refused."""

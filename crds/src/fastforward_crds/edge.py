@@ -9,13 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .meta import Cidr, Duration, HeaderName, Host, Label, Model, Port, Ref, Resource, Rule
+from .durations import Duration
+from .formats import MEDIA_TYPE, Cidr, HeaderName, Host, Label
+from .lists import Items
+from .meta import Model, Port, Ref, Resource, Rule
 
 
 class ListenerTls(Model):
     """TLS termination; the certificate is picked by the server name the client indicates (SNI)."""
 
-    certificates: Annotated[tuple[Ref, ...], Field(min_length=1, max_length=64)]
+    certificates: Annotated[tuple[Ref, ...], Items(least=1, most=64)]
     """Secrets of type kubernetes.io/tls; the DNS names in each certificate say which hosts it serves."""
     min_version: Literal["1.2", "1.3"] = "1.2"
     """Lowest TLS version accepted."""
@@ -48,8 +51,17 @@ class RouteNamespaces(Model):
 
     from_: Annotated[Literal["Same", "All", "Selected"], Field(alias="from")] = "Same"
     """The Edge's own namespace, every namespace, or those in `names`."""
-    names: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    names: Annotated[tuple[Label, ...], Items(most=64, distinct=True)] = ()
     """Namespaces, with `from: Selected`."""
+
+    rules_cel = (
+        Rule(
+            "(self.from == 'Selected') == (size(self.names) > 0)",
+            "Names go with from: Selected, and only with it.",
+            "names",
+            lambda s: (s.from_ == "Selected") == bool(s.names),
+        ),
+    )
 
 
 class TrustedHops(Model):
@@ -57,7 +69,7 @@ class TrustedHops(Model):
 
     count: Annotated[int, Field(ge=0, le=10)] = 0
     """Proxies in front whose X-Forwarded-For entries are believed."""
-    addresses: Annotated[tuple[Cidr, ...], Field(max_length=64)] = ()
+    addresses: Annotated[tuple[Cidr, ...], Items(most=64, distinct=True)] = ()
     """Direct peers from which `tenantHeader` is believed."""
     tenant_header: HeaderName | None = None
     """Header by which a trusted peer names the tenant; from anyone else it is removed."""
@@ -110,15 +122,15 @@ class EdgeTimeouts(Model):
 class Admission(Model):
     """Stage 2: who may knock, and with what. Settings on an Edge and on a Route both hold."""
 
-    allow_addresses: Annotated[tuple[Cidr, ...], Field(max_length=256)] = ()
+    allow_addresses: Annotated[tuple[Cidr, ...], Items(most=256, distinct=True)] = ()
     """Client networks let in; everybody when empty; 403 otherwise."""
-    deny_addresses: Annotated[tuple[Cidr, ...], Field(max_length=256)] = ()
+    deny_addresses: Annotated[tuple[Cidr, ...], Items(most=256, distinct=True)] = ()
     """Client networks kept out; denial wins; 403."""
     max_body_bytes: Annotated[int, Field(ge=0, le=1 << 30)] | None = None
     """Largest request body, in bytes; 413 above."""
     content_types: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$", max_length=128)], ...],
-        Field(max_length=32),
+        tuple[Annotated[str, MEDIA_TYPE], ...],
+        Items(most=32, distinct=True),
     ] = ()
     """Media types accepted for a body, lower case, without parameters; any when empty; 415 otherwise."""
 
@@ -126,9 +138,9 @@ class Admission(Model):
 class EdgeSpec(Model):
     """What an Edge says."""
 
-    hosts: Annotated[tuple[Host, ...], Field(min_length=1, max_length=256)]
+    hosts: Annotated[tuple[Host, ...], Items(least=1, most=256, distinct=True)]
     """Hosts that Routes may claim here, exact or wildcard."""
-    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, max_length=16)]
+    listeners: Annotated[tuple[Listener, ...], Items(least=1, most=16, key="name")]
     """Ports. They never change with routes."""
     route_namespaces: RouteNamespaces = RouteNamespaces()
     """Namespaces whose Routes may attach."""

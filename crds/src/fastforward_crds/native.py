@@ -11,18 +11,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from .meta import Label, Resource
+from .formats import Label, Name
+from .lists import Items
+from .meta import LongText, Resource, ShortText
 
-_INPUT = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+_INPUT = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, strict=True)
 
 
 class Secret(Resource):
     """Confidential data: `data` in base64, `stringData` as text; the latter wins."""
 
     kind: Literal["Secret"] = "Secret"
-    type: Annotated[str, Field(max_length=253)] = "Opaque"
-    data: dict[str, str] = Field(default_factory=dict, repr=False)
-    string_data: dict[str, str] = Field(default_factory=dict, repr=False)
+    type: ShortText = "Opaque"
+    data: dict[ShortText, LongText] = Field(default_factory=dict, repr=False)
+    string_data: dict[ShortText, LongText] = Field(default_factory=dict, repr=False)
 
     @field_validator("data")
     @classmethod
@@ -45,7 +47,7 @@ class ConfigMap(Resource):
     """Plain data."""
 
     kind: Literal["ConfigMap"] = "ConfigMap"
-    data: dict[str, str] = Field(default_factory=dict)
+    data: dict[ShortText, LongText] = Field(default_factory=dict)
 
     def value(self, key: str) -> bytes | None:
         """The bytes under `key`, or None."""
@@ -56,8 +58,8 @@ class GrantFrom(BaseModel):
     """Who may refer."""
 
     model_config = _INPUT
-    group: str
-    kind: str
+    group: ShortText
+    kind: ShortText
     namespace: Label
 
 
@@ -65,17 +67,17 @@ class GrantTo(BaseModel):
     """What may be referred to."""
 
     model_config = _INPUT
-    group: str
-    kind: str
-    name: str | None = None
+    group: ShortText
+    kind: ShortText
+    name: Name | None = None
 
 
 class ReferenceGrantSpec(BaseModel):
     """What a ReferenceGrant says."""
 
     model_config = _INPUT
-    from_: Annotated[tuple[GrantFrom, ...], Field(alias="from", min_length=1, max_length=16)]
-    to: Annotated[tuple[GrantTo, ...], Field(min_length=1, max_length=16)]
+    from_: Annotated[tuple[GrantFrom, ...], Field(alias="from"), Items(least=1, most=16)]
+    to: Annotated[tuple[GrantTo, ...], Items(least=1, most=16)]
 
 
 class ReferenceGrant(Resource):

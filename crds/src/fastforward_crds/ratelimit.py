@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .meta import Duration, HeaderName, Label, Model, PolicyTarget, Resource, Rule
+from .durations import Period
+from .formats import HeaderName, Label
+from .lists import Items
+from .meta import Model, PolicyTarget, Resource, Rule
 
 
 class KeyPart(Model):
@@ -35,7 +38,7 @@ class Budget(Model):
 
     requests: Annotated[int, Field(ge=1, le=1_000_000_000)]
     """Requests in a window."""
-    window: Duration = "1m"
+    window: Period = "1m"
     """Length of the window."""
     burst: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Requests at once; `requests` when absent."""
@@ -51,13 +54,13 @@ class PlanBudget(Budget):
 class RateLimitSpec(Model):
     """What a RateLimit says."""
 
-    targets: Annotated[tuple[PolicyTarget, ...], Field(min_length=1, max_length=64)]
+    targets: Annotated[tuple[PolicyTarget, ...], Items(least=1, most=64)]
     """Edges and Routes that it applies to. All limits on a request count; the tightest one decides."""
-    key: Annotated[tuple[KeyPart, ...], Field(max_length=4)] = ()
+    key: Annotated[tuple[KeyPart, ...], Items(most=4)] = ()
     """What requests are counted by, together; all requests in one bucket when empty."""
     budget: Budget
     """The budget of each bucket."""
-    plans: Annotated[tuple[PlanBudget, ...], Field(max_length=32)] = ()
+    plans: Annotated[tuple[PlanBudget, ...], Items(most=32, key="plan")] = ()
     """Budgets by the tenant's plan; a Tenant's own `limits` come before them."""
     enforcement: Literal["Exact", "PerProxy"] = "PerProxy"
     """Exact counts over all proxies together, by the decision service; PerProxy counts in each proxy, natively."""

@@ -10,14 +10,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from .durations import Duration, Period
 from .edge import Admission
-from .meta import Duration, HeaderName, HeaderText, Host, Label, Model, Name, Port, Ref, Resource, Rule, count_set
+from .formats import (
+    CONTENT_TYPE,
+    ORIGIN,
+    SUBSTITUTION,
+    ExactHost,
+    HeaderName,
+    HeaderText,
+    Host,
+    Label,
+    Name,
+    PathText,
+    RegexText,
+)
+from .lists import Items
+from .meta import Model, Port, Ref, Resource, Rule, count_set
 
 _PATH = re.compile(r"/[!-~]*")
-_GATEWAYS_OWN = re.compile(r"(?i)host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*")
+_GATEWAYS_OWN = "^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$"
+_OWN_HEADER = re.compile(_GATEWAYS_OWN.replace("^(?i)", ""), re.IGNORECASE)
 
-PathText = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)]
-RegexText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
 
 
@@ -89,15 +103,15 @@ class Match(Model):
 
     path: PathMatch = PathMatch()
     """Condition on the path."""
-    methods: Annotated[tuple[Method, ...], Field(max_length=9)] = ()
+    methods: Annotated[tuple[Method, ...], Items(most=9, distinct=True)] = ()
     """HTTP methods; any when empty."""
-    headers: Annotated[tuple[TextMatch, ...], Field(max_length=16)] = ()
+    headers: Annotated[tuple[TextMatch, ...], Items(most=16, key="name")] = ()
     """Conditions on headers, one a name."""
-    query: Annotated[tuple[TextMatch, ...], Field(max_length=16)] = ()
+    query: Annotated[tuple[TextMatch, ...], Items(most=16, key="name")] = ()
     """Conditions on query parameters, one a name; the first value of a repeated one counts."""
-    tenants: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    tenants: Annotated[tuple[Name, ...], Items(most=64, distinct=True)] = ()
     """Tenants of whom the request must prove to be one."""
-    roles: Annotated[tuple[Label, ...], Field(max_length=16)] = ()
+    roles: Annotated[tuple[Label, ...], Items(most=16, distinct=True)] = ()
     """Roles of which the caller must have one."""
     region: Label | None = None
     """Region of the request: its tenant's, or else the edge's."""
@@ -111,16 +125,16 @@ class HeaderValue(Model):
     """A header to write."""
 
     name: HeaderName
-    """Header name; `host`, pseudo headers and `x-ff-*` can't be written here."""
+    """Header name, but none of the gateway's own: `host`, `connection`, `x-ff-*`, `x-envoy-*` and the like."""
     value: HeaderText
     """Literal value."""
 
     rules_cel = (
         Rule(
-            "!self.name.matches('^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$')",
+            f"!self.name.matches('{_GATEWAYS_OWN}')",
             "This header belongs to the gateway.",
             "name",
-            lambda s: _GATEWAYS_OWN.fullmatch(s.name) is None,
+            lambda s: _OWN_HEADER.fullmatch(s.name) is None,
         ),
     )
 
@@ -128,12 +142,21 @@ class HeaderValue(Model):
 class HeaderChanges(Model):
     """Changes to a message's headers, in the order remove, set, add."""
 
-    set: Annotated[tuple[HeaderValue, ...], Field(max_length=32)] = ()
+    set: Annotated[tuple[HeaderValue, ...], Items(most=32, key="name")] = ()
     """Headers to write over."""
-    add: Annotated[tuple[HeaderValue, ...], Field(max_length=32)] = ()
+    add: Annotated[tuple[HeaderValue, ...], Items(most=32)] = ()
     """Headers to append a value to."""
-    remove: Annotated[tuple[HeaderName, ...], Field(max_length=32)] = ()
+    remove: Annotated[tuple[HeaderName, ...], Items(most=32, distinct=True)] = ()
     """Headers to remove."""
+
+    rules_cel = (
+        Rule(
+            f"self.remove.all(h, !h.matches('{_GATEWAYS_OWN}'))",
+            "These headers belong to the gateway.",
+            "remove",
+            lambda s: not any(_OWN_HEADER.fullmatch(name) for name in s.remove),
+        ),
+    )
 
 
 class RegexRewrite(Model):
@@ -141,14 +164,14 @@ class RegexRewrite(Model):
 
     pattern: RegexText
     """What to replace, everywhere in the path."""
-    substitution: Annotated[str, StringConstraints(pattern=r"^[!-~]*$", max_length=512)]
+    substitution: Annotated[str, SUBSTITUTION]
     r"""Replacement; `\1` is the first group."""
 
 
 class Rewrite(Model):
     """What the upstream sees instead."""
 
-    host: Annotated[Host, StringConstraints(pattern=r"^[^*]+$")] | None = None
+    host: ExactHost | None = None
     """Host header."""
     replace_prefix: PathText | None = None
     """What the matched prefix becomes; needs a Prefix match."""
@@ -172,7 +195,7 @@ class Redirect(Model):
 
     scheme: Literal["http", "https"] | None = None
     """Scheme of the location; the request's own when absent."""
-    host: Annotated[Host, StringConstraints(pattern=r"^[^*]+$")] | None = None
+    host: ExactHost | None = None
     """Host of the location; the request's own when absent."""
     port: Port | None = None
     """Port of the location."""
@@ -189,7 +212,7 @@ class Respond(Model):
     """Status code."""
     body: Annotated[str, StringConstraints(max_length=4096)] = ""
     """Body text."""
-    content_type: Annotated[str, StringConstraints(pattern=r"^[ -~]+$", max_length=128)] = "text/plain"
+    content_type: Annotated[str, CONTENT_TYPE] = "text/plain"
     """Content-Type of the body."""
 
 
@@ -197,15 +220,15 @@ class Cors(Model):
     """Cross-origin requests (Fetch standard); preflights are answered at the edge."""
 
     allow_origins: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=r"^(\*|https?://[!-~]{1,253})$")], ...],
-        Field(min_length=1, max_length=64),
+        tuple[Annotated[str, ORIGIN], ...],
+        Items(least=1, most=64, distinct=True),
     ]
     """Origins, `https://shop.example.com`, `https://*.example.com`, or `*`."""
-    allow_methods: Annotated[tuple[Method, ...], Field(max_length=9)] = ("GET", "HEAD", "POST")
+    allow_methods: Annotated[tuple[Method, ...], Items(most=9, distinct=True)] = ("GET", "HEAD", "POST")
     """Methods that a preflight grants."""
-    allow_headers: Annotated[tuple[HeaderName, ...], Field(max_length=64)] = ()
+    allow_headers: Annotated[tuple[HeaderName, ...], Items(most=64, distinct=True)] = ()
     """Request headers that a preflight grants."""
-    expose_headers: Annotated[tuple[HeaderName, ...], Field(max_length=64)] = ()
+    expose_headers: Annotated[tuple[HeaderName, ...], Items(most=64, distinct=True)] = ()
     """Response headers that scripts may read."""
     max_age: Duration = "10m"
     """How long a browser may keep a preflight's answer."""
@@ -250,12 +273,12 @@ class Retry(Model):
             ],
             ...,
         ],
-        Field(min_length=1, max_length=8),
+        Items(least=1, most=8, distinct=True),
     ] = ("connect-failure", "refused-stream", "unavailable")
     """Conditions, in Envoy's words (x-envoy-retry-on, x-envoy-retry-grpc-on)."""
-    per_try_timeout: Duration | None = None
+    per_try_timeout: Period | None = None
     """Bound on each try."""
-    backoff: Duration = "25ms"
+    backoff: Period = "25ms"
     """Base of the jittered exponential backoff; at most ten times as long."""
 
 
@@ -299,9 +322,9 @@ class RouteRule(Model):
 
     name: Label | None = None
     """Name, unique in the Route; policies may aim at it; `rule-N` by position when absent."""
-    matches: Annotated[tuple[Match, ...], Field(min_length=1, max_length=16)] = (Match(),)
+    matches: Annotated[tuple[Match, ...], Items(least=1, most=16)] = (Match(),)
     """Ways to match; any one suffices."""
-    upstreams: Annotated[tuple[UpstreamShare, ...], Field(max_length=16)] = ()
+    upstreams: Annotated[tuple[UpstreamShare, ...], Items(most=16)] = ()
     """Destination: Upstreams, split by weight."""
     shards: ShardDispatch | None = None
     """Destination: the request's Shard."""
@@ -354,15 +377,15 @@ class RouteRule(Model):
 class RouteSpec(Model):
     """What a Route says."""
 
-    edges: Annotated[tuple[EdgeRef, ...], Field(min_length=1, max_length=8)]
+    edges: Annotated[tuple[EdgeRef, ...], Items(least=1, most=8)]
     """Edges to attach to."""
-    hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = ()
+    hosts: Annotated[tuple[Host, ...], Items(most=64, distinct=True)] = ()
     """Hosts, within the Edge's; all of the Edge's when empty."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
     """Higher comes first, before any other order."""
     admission: Admission = Admission()
     """Who may knock; holds together with the Edge's."""
-    rules: Annotated[tuple[RouteRule, ...], Field(min_length=1, max_length=64)]
+    rules: Annotated[tuple[RouteRule, ...], Items(least=1, most=64)]
     """Rules; which one a request takes depends on their specificity, not on their position."""
 
     rules_cel = (

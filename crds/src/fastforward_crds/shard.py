@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .meta import Label, Model, Ref, Resource
+from .formats import Label
+from .lists import Items
+from .meta import Model, Ref, Resource
 
 
 class ShardUpstream(Ref):
@@ -28,7 +30,7 @@ class ShardSpec(Model):
     """Active takes hashed tenants; Canary and Draining serve only tenants whose home they are."""
     weight: Annotated[int, Field(ge=0, le=100)] = 1
     """Share of hashed keys."""
-    upstreams: Annotated[tuple[ShardUpstream, ...], Field(min_length=1, max_length=32)]
+    upstreams: Annotated[tuple[ShardUpstream, ...], Items(least=1, most=32, key="purpose")]
     """Upstreams, one a purpose."""
 
 

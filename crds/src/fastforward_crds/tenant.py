@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .meta import Duration, Host, Label, Model, Name, Resource
+from .durations import Period
+from .formats import Host, Label, Name
+from .lists import Items
+from .meta import Model, Resource
 
 
 class TenantLimit(Model):
@@ -19,7 +22,7 @@ class TenantLimit(Model):
     """Name of the RateLimit, in the tenant's namespace."""
     requests: Annotated[int, Field(ge=1, le=1_000_000_000)]
     """Requests in a window."""
-    window: Duration = "1m"
+    window: Period = "1m"
     """Length of the window."""
     burst: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Requests at once; `requests` when absent."""
@@ -32,15 +35,15 @@ class TenantSpec(Model):
     """Parent tenant, in the same namespace; whoever may speak for it may speak for this one."""
     plan: Label | None = None
     """Plan; RateLimits may give budgets by plan."""
-    hosts: Annotated[tuple[Host, ...], Field(max_length=64)] = ()
+    hosts: Annotated[tuple[Host, ...], Items(most=64, distinct=True)] = ()
     """Hosts whose requests belong to this tenant, without any further proof."""
     shard: Name | None = None
     """Home Shard, in the same namespace."""
     region: Label | None = None
     """Region."""
-    flags: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    flags: Annotated[tuple[Label, ...], Items(most=64, distinct=True)] = ()
     """Feature flags that are on; the parent's are on as well."""
-    limits: Annotated[tuple[TenantLimit, ...], Field(max_length=32)] = ()
+    limits: Annotated[tuple[TenantLimit, ...], Items(most=32, key="rateLimit")] = ()
     """Budgets of its own, one a RateLimit."""
 
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from .meta import Address, Duration, HeaderName, Model, Port, Resource, Rule, count_set
+from .durations import Period, Within
+from .formats import COOKIE, DURATION, IP, Address, HeaderName, PathText
+from .lists import Items
+from .meta import Model, Port, Resource, Rule, count_set
 
 
 class Endpoint(Model):
     """One place to send requests to."""
 
-    address: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:]{2,45}$")]
+    address: Annotated[str, IP]
     """IP address."""
     port: Port
     """TCP port."""
@@ -30,7 +33,7 @@ class Dns(Model):
     """DNS name."""
     port: Port
     """TCP port."""
-    refresh: Duration = "5s"
+    refresh: Period = "5s"
     """How often to resolve again."""
 
 
@@ -39,7 +42,7 @@ class HashOn(Model):
 
     header: HeaderName | None = None
     """A request header."""
-    cookie: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    cookie: Annotated[str, COOKIE] | None = None
     """A cookie; set by the edge for an hour when the client has none."""
     address: bool = False
     """The client's address."""
@@ -77,11 +80,11 @@ class HealthCheck(Model):
 
     type: Literal["HTTP", "TCP", "GRPC"] = "HTTP"
     """HTTP request, TCP connect, or grpc.health.v1."""
-    path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)] = "/"
+    path: PathText = "/"
     """Path, with HTTP."""
-    interval: Duration = "5s"
+    interval: Period = "5s"
     """Time between checks."""
-    timeout: Duration = "1s"
+    timeout: Annotated[str, DURATION, Within("1ms", "5s")] = "1s"
     """Time that an answer may take; at most 5s, so that a slow check never holds up other changes."""
     unhealthy_threshold: Annotated[int, Field(ge=1, le=10)] = 3
     """Failures in a row that take an endpoint out."""
@@ -94,9 +97,9 @@ class OutlierDetection(Model):
 
     consecutive_errors: Annotated[int, Field(ge=1, le=1000)] = 5
     """5xx answers or lost connections in a row."""
-    interval: Duration = "10s"
+    interval: Period = "10s"
     """Time between sweeps that bring endpoints back."""
-    ejection_time: Duration = "30s"
+    ejection_time: Period = "30s"
     """Time out, multiplied by the number of ejections."""
     max_ejected_percent: Annotated[int, Field(ge=1, le=100)] = 50
     """Share of the endpoints that may be out."""
@@ -125,13 +128,13 @@ class CircuitBreaker(Model):
 class UpstreamSpec(Model):
     """What an Upstream says."""
 
-    endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=1000)] = ()
+    endpoints: Annotated[tuple[Endpoint, ...], Items(most=1000)] = ()
     """Endpoints by address."""
     dns: Dns | None = None
     """Endpoints by name."""
     protocol: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
     """Protocol towards the endpoints; GRPC is HTTP/2 without a request timeout."""
-    connect_timeout: Duration = "2s"
+    connect_timeout: Period = "2s"
     """Time that a connection may take."""
     load_balancing: LoadBalancing = LoadBalancing()
     """How an endpoint is chosen."""

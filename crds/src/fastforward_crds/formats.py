@@ -1,0 +1,156 @@
+"""How texts in resources are written: names, hosts, headers, durations. One row a format.
+
+In: nothing. Out: the annotated types that the kinds use, and FORMATS, from which the reference is made. Called by the
+kind modules. Why it exists: a pattern says to a machine what is allowed; the row beside it says so to people.
+Patterns are in the syntax that RE2 (the API server) and Rust's regex (pydantic) share: no look-around.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+FORMAT_KEY = "x-format"
+"""Where a schema made here keeps the name of the format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write a text; as metadata of a type it refuses every other text with a sentence that says how."""
+
+    name: str
+    """What such a text is, with its article: `a host`."""
+    pattern: str
+    max_length: int
+    """In characters."""
+    rule: str
+    """How it is written, to follow a colon."""
+    example: str
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            core_schema.str_schema(pattern=self.pattern, max_length=self.max_length, strict=True),
+            custom_error_type="format",
+            custom_error_message="{name}: {rule}; at most {max_length} characters",
+            custom_error_context={"name": self.name, "rule": self.rule, "max_length": self.max_length},
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), FORMAT_KEY: self.name}
+
+
+_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_DNS = rf"{_LABEL}(\.{_LABEL})*"
+
+NAME = Format("an object name", f"^{_DNS}$", 253, "lower-case letters, digits, - and . (RFC 1123 subdomain)", "books")
+LABEL = Format("a label", f"^{_LABEL}$", 63, "lower-case letters, digits and - (RFC 1123 label)", "list-books")
+HOST = Format(
+    "a host",
+    rf"^(\*|(\*\.)?{_DNS})$",
+    253,
+    "lower case, without port; *.suffix for every host below a suffix, * for every host",
+    "*.shop.example.com",
+)
+EXACT_HOST = Format("an exact host", f"^{_DNS}$", 253, "lower case, without port and without *", "shop.example.com")
+TENANT = Format("a tenant", rf"^(\*|{_DNS})$", 253, "the name of a Tenant, or * for all", "acme")
+ADDRESS = Format(
+    "an address", "^[0-9A-Za-z][-0-9A-Za-z.:]{0,252}$", 253, "an IP address or a DNS name", "cache.internal"
+)
+IP = Format("an IP address", "^[0-9A-Fa-f.:]{2,45}$", 45, "IPv4 or IPv6", "10.0.0.7")
+CIDR = Format(
+    "a network",
+    "^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?$",
+    49,
+    "an IP network; a bare address means itself alone",
+    "10.0.0.0/8",
+)
+HEADER = Format(
+    "a header name",
+    "^[A-Za-z0-9!#$%&'*+.^`|~-]{1,128}$",
+    128,
+    "an HTTP field name (RFC 9110, section 5.1) without underscores, which the edge refuses",
+    "x-tenant-tier",
+)
+VALUE = Format("a header value", r"^[\x20-\x7E]*$", 4096, "printable ASCII, so no line breaks", "no-store")
+DURATION = Format(
+    "a duration",
+    "^([0-9]{1,5}(h|m|s|ms)){1,4}$",
+    24,
+    "whole numbers with the units h, m, s and ms (GEP-2257)",
+    "1m30s",
+)
+KEY = Format("a key", "^[-._a-zA-Z0-9]{1,253}$", 253, "letters, digits, -, . and _", "jwks.json")
+PATH = Format("a path", "^/[!-~]*$", 1024, "starts with /; printable ASCII without spaces", "/books")
+SUBSTITUTION = Format(
+    "a substitution", "^[!-~]*$", 512, r"printable ASCII without spaces; \1 is the first group", r"/v2/\1"
+)
+MEDIA_TYPE = Format(
+    "a media type",
+    "^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$",
+    128,
+    "type/subtype in lower case, without parameters",
+    "application/json",
+)
+CONTENT_TYPE = Format("a content type", "^[ -~]+$", 128, "a media type with its parameters", "text/html; charset=utf-8")
+ORIGIN = Format(
+    "an origin",
+    r"^(\*|https?://[!-~]{1,253})$",
+    261,
+    "scheme and host, * in it for any labels; * alone for every origin",
+    "https://*.example.com",
+)
+COOKIE = Format("a cookie name", "^[A-Za-z0-9_-]{1,64}$", 64, "letters, digits, - and _", "session")
+URL = Format("a URL", "^https?://[!-~]{1,1000}$", 1008, "http or https", "https://issuer.example.com/jwks.json")
+IDENTIFIER = Format(
+    "an identifier", "^[!-~]{1,512}$", 512, "printable ASCII without spaces", "https://issuer.example.com/"
+)
+CLAIM = Format("a claim", "^[A-Za-z0-9_:/.-]{1,128}$", 128, "letters, digits, _, :, /, . and -", "tenant")
+PERMISSION = Format(
+    "a permission", "^[A-Za-z0-9_:.*/-]{1,128}$", 128, "letters, digits, _, :, ., *, / and -", "stock:write"
+)
+METHOD = Format("a method", "^[A-Z]{1,16}$", 16, "an HTTP method in capitals", "GET")
+
+FORMATS: tuple[Format, ...] = (
+    NAME,
+    LABEL,
+    HOST,
+    EXACT_HOST,
+    TENANT,
+    ADDRESS,
+    IP,
+    CIDR,
+    HEADER,
+    VALUE,
+    DURATION,
+    KEY,
+    PATH,
+    SUBSTITUTION,
+    MEDIA_TYPE,
+    CONTENT_TYPE,
+    ORIGIN,
+    COOKIE,
+    URL,
+    IDENTIFIER,
+    CLAIM,
+    PERMISSION,
+    METHOD,
+)
+"""Every format, in the order of the reference."""
+
+Name = Annotated[str, NAME]
+Label = Annotated[str, LABEL]
+Host = Annotated[str, HOST]
+ExactHost = Annotated[str, EXACT_HOST]
+Address = Annotated[str, ADDRESS]
+Cidr = Annotated[str, CIDR]
+HeaderName = Annotated[str, HEADER]
+HeaderText = Annotated[str, VALUE]
+PathText = Annotated[str, PATH]
+RegexText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""A regular expression in RE2's syntax; the compiler checks it."""
+Condition = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+"""A CEL expression over `request` and `identity`; it must yield a boolean."""
