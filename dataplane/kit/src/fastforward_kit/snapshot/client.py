@@ -7,7 +7,7 @@ for its whole life; the operator may be away for hours.
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic
 
 import grpc
 import structlog
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from fastforward.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
 from fastforward_kit.backoff import Backoff
-from fastforward_kit.snapshot.holder import Applicable, SnapshotHolder
+from fastforward_kit.snapshot.holder import S, SnapshotHolder
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +35,6 @@ CHANNEL_OPTIONS = (
     # Waiting between attempts is ours: a channel of its own connects at once when it is asked to.
     ("grpc.use_local_subchannel_pool", 1),
 )
-
-S = TypeVar("S", bound=Applicable)
 
 
 class SnapshotClient(Generic[S]):

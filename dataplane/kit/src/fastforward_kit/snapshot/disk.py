@@ -6,6 +6,7 @@ written beside and renamed into place, readable by the owner alone: it holds has
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from google.protobuf.message import DecodeError
 from fastforward.snapshot.v1 import snapshot_pb2
 
 MAGIC = b"fastforward snapshot 1\n"
+LEFTOVER_SECONDS = 60.0  # no write takes so long
 _RESOURCES_TAG = (snapshot_pb2.SnapshotDelta.RESOURCES_FIELD_NUMBER << 3) | 2  # length-delimited
 
 
@@ -25,8 +27,6 @@ class SnapshotFile:
 
     def load(self) -> snapshot_pb2.SnapshotDelta | None:
         """Returns what was kept; None when there is nothing, or nothing whole. Raises OSError."""
-        for left in self.path.parent.glob("snapshot.*.tmp"):  # by a process that was killed while it wrote
-            left.unlink(missing_ok=True)
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -39,6 +39,12 @@ class SnapshotFile:
             return snapshot_pb2.SnapshotDelta.FromString(body)
         except DecodeError:
             return None
+
+    def clear_leftovers(self) -> None:
+        """Removes what processes left that were killed while they wrote. Raises OSError."""
+        for left in self.path.parent.glob("snapshot.*.tmp"):
+            if left.stat().st_mtime < time.time() - LEFTOVER_SECONDS:
+                left.unlink(missing_ok=True)
 
     def save(self, bodies: Iterable[bytes]) -> None:
         """Replaces the file by these serialised resources, whole or not at all. Raises OSError."""

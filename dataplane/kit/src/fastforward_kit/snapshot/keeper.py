@@ -9,7 +9,7 @@ import time
 import structlog
 
 from fastforward_kit.snapshot.disk import SnapshotFile
-from fastforward_kit.snapshot.holder import Applicable, SnapshotHolder
+from fastforward_kit.snapshot.holder import S, SnapshotHolder
 
 log = structlog.get_logger(__name__)
 
@@ -17,22 +17,23 @@ LOOK_SECONDS = 0.25
 MAX_SHARE = 0.05  # of the time, that writing may take while changes keep coming
 
 
-async def keep_on_disk(holder: SnapshotHolder[Applicable], file: SnapshotFile) -> None:
+async def keep_on_disk(holder: SnapshotHolder[S], file: SnapshotFile) -> None:
     """Saves what `holder` holds whenever it has changed; returns when cancelled."""
     saved = holder.changes
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if holder.changes == saved or not holder.complete:
             continue
-        saved = holder.changes
-        started = time.monotonic()
-        await asyncio.to_thread(save, holder, file)
+        started, changes = time.monotonic(), holder.changes
+        if await asyncio.to_thread(save, holder, file):
+            saved = changes
         await asyncio.sleep((time.monotonic() - started) / MAX_SHARE)
 
 
-async def restore(holder: SnapshotHolder[Applicable], file: SnapshotFile) -> None:
+async def restore(holder: SnapshotHolder[S], file: SnapshotFile) -> None:
     """Applies what was kept, if anything whole was; an unusable file is no reason not to start."""
     try:
+        await asyncio.to_thread(file.clear_leftovers)
         kept = await asyncio.to_thread(file.load)
         if kept is not None:
             await holder.apply(kept)
@@ -42,9 +43,11 @@ async def restore(holder: SnapshotHolder[Applicable], file: SnapshotFile) -> Non
         log.exception("snapshot not restored", path=str(file.path))
 
 
-def save(holder: SnapshotHolder[Applicable], file: SnapshotFile) -> None:
-    """Writes the file; logs when the disk refuses."""
+def save(holder: SnapshotHolder[S], file: SnapshotFile) -> bool:
+    """Writes the file; returns whether the disk took it."""
     try:
         file.save(holder.bodies())
     except OSError:
         log.exception("snapshot not kept", path=str(file.path))
+        return False
+    return True

@@ -1,0 +1,15 @@
+"""Waits for what becomes true, instead of sleeping and hoping. Called by tests of anything asynchronous."""
+
+import asyncio
+from collections.abc import Callable
+
+DEADLINE_SECONDS = 10.0
+
+
+async def eventually(holds: Callable[[], object], *, seconds: float = DEADLINE_SECONDS, claim: str = "") -> None:
+    """Returns once `holds()` is truthy; fails the test when it is not within `seconds`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not holds():
+        assert loop.time() < deadline, f"not within {seconds} s: {claim or holds}"
+        await asyncio.sleep(0.002)
