@@ -103,7 +103,7 @@ class Authentication(Model):
 
     rules_cel = (
         Rule(
-            "(self.mode == 'None') == (size(self.providers) == 0)",
+            "(self.mode == 'None') != (has(self.providers) && size(self.providers) > 0)",
             "Providers are needed, except with mode None.",
             "providers",
             lambda s: (s.mode == "None") == (not s.providers),

@@ -56,7 +56,7 @@ class RouteNamespaces(Model):
 
     rules_cel = (
         Rule(
-            "(self.from == 'Selected') == (size(self.names) > 0)",
+            "(self.from == 'Selected') == (has(self.names) && size(self.names) > 0)",
             "Names go with from: Selected, and only with it.",
             "names",
             lambda s: (s.from_ == "Selected") == bool(s.names),
@@ -76,7 +76,7 @@ class TrustedHops(Model):
 
     rules_cel = (
         Rule(
-            "!has(self.tenantHeader) || size(self.addresses) > 0",
+            "!has(self.tenantHeader) || (has(self.addresses) && size(self.addresses) > 0)",
             "A tenant header needs addresses to trust.",
             "addresses",
             lambda s: s.tenant_header is None or bool(s.addresses),

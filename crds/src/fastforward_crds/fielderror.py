@@ -108,14 +108,11 @@ def _sentence(error: ErrorDetails, message: str) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "format" and isinstance(value, str):
         return f"'{plain(value, _SHOWN)}' is not {message}."
-    if kind == "format":
-        return f"Wanted is {context['name']}, not {_describe(value)}."
     if kind == "literal_error" and isinstance(value, str):
         return f"'{plain(value, _SHOWN)}' is none of {context['expected']}."
-    if kind == "literal_error":
-        return f"Wanted is {context['expected']}, not {_describe(value)}."
-    if kind in _WANTED:
-        return f"Wanted is {_WANTED[kind]}, not {_describe(value)}."
+    wanted = _WANTED.get(kind) or context.get("name") or context.get("expected")
+    if wanted is not None:
+        return f"Wanted is {wanted}, not {_describe(value)}."
     if kind in _MESSAGES:
         return _MESSAGES[kind].format_map(context)
     return message if message.endswith(".") else f"{message}."

@@ -33,7 +33,9 @@ class Items:
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         # A list from YAML becomes a tuple: the one conversion that strict models need.
-        bounded: Any = handler(source) | {"min_length": self.least, "max_length": self.most, "strict": False}
+        bounded: Any = handler(source) | {"max_length": self.most, "strict": False}
+        if self.least:
+            bounded["min_length"] = self.least
         if not (self.distinct or self.key):
             return bounded
         identity = attrgetter(to_snake(self.key)) if self.key else None

@@ -71,7 +71,7 @@ class RateLimitSpec(Model):
 
     rules_cel = (
         Rule(
-            "size(self.plans) == 0 || self.key.exists(k, k.type == 'Tenant')",
+            "!has(self.plans) || size(self.plans) == 0 || (has(self.key) && self.key.exists(k, k.type == 'Tenant'))",
             "Plans need Tenant in the key.",
             "plans",
             lambda s: not s.plans or any(part.type == "Tenant" for part in s.key),

@@ -32,6 +32,8 @@ _PATH = re.compile(r"/[!-~]*")
 _GATEWAYS_OWN = "^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$"
 _OWN_HEADER = re.compile(_GATEWAYS_OWN.replace("^(?i)", ""), re.IGNORECASE)
 
+_HAS_UPSTREAMS = "(has(self.upstreams) && size(self.upstreams) > 0)"
+
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
 
 
@@ -84,13 +86,13 @@ class TextMatch(Model):
 
     rules_cel = (
         Rule(
-            "self.type == 'Present' || self.type == 'Exact' || size(self.value) > 0",
+            "self.type in ['Present', 'Exact'] || (has(self.value) && size(self.value) > 0)",
             "This type needs a value.",
             "value",
             lambda s: s.type in ("Present", "Exact") or bool(s.value),
         ),
         Rule(
-            "self.type != 'Regex' || size(self.value) <= 512",
+            "self.type != 'Regex' || !has(self.value) || size(self.value) <= 512",
             "A regular expression has at most 512 characters.",
             "value",
             lambda s: s.type != "Regex" or len(s.value) <= 512,
@@ -151,7 +153,7 @@ class HeaderChanges(Model):
 
     rules_cel = (
         Rule(
-            f"self.remove.all(h, !h.matches('{_GATEWAYS_OWN}'))",
+            f"!has(self.remove) || self.remove.all(h, !h.matches('{_GATEWAYS_OWN}'))",
             "These headers belong to the gateway.",
             "remove",
             lambda s: not any(_OWN_HEADER.fullmatch(name) for name in s.remove),
@@ -347,20 +349,19 @@ class RouteRule(Model):
 
     rules_cel = (
         Rule(
-            "[size(self.upstreams) > 0, has(self.shards), has(self.redirect), has(self.respond)]"
-            ".filter(x, x).size() == 1",
+            f"[{_HAS_UPSTREAMS}, has(self.shards), has(self.redirect), has(self.respond)].filter(x, x).size() == 1",
             "A rule has exactly one destination: upstreams, shards, redirect or respond.",
             "",
             lambda s: count_set(s.upstreams or None, s.shards, s.redirect, s.respond) == 1,
         ),
         Rule(
-            "!has(self.rewrite) || size(self.upstreams) > 0 || has(self.shards)",
+            f"!has(self.rewrite) || {_HAS_UPSTREAMS} || has(self.shards)",
             "A rewrite needs an upstream.",
             "rewrite",
             lambda s: s.rewrite is None or _is_proxied(s),
         ),
         Rule(
-            "!has(self.retry) || size(self.upstreams) > 0 || has(self.shards)",
+            f"!has(self.retry) || {_HAS_UPSTREAMS} || has(self.shards)",
             "A retry needs an upstream.",
             "retry",
             lambda s: s.retry is None or _is_proxied(s),

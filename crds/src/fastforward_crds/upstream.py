@@ -149,7 +149,7 @@ class UpstreamSpec(Model):
 
     rules_cel = (
         Rule(
-            "(size(self.endpoints) > 0) != has(self.dns)",
+            "(has(self.endpoints) && size(self.endpoints) > 0) != has(self.dns)",
             "An upstream has either endpoints or dns.",
             "endpoints",
             lambda s: count_set(s.endpoints or None, s.dns) == 1,
