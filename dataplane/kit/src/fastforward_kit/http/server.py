@@ -11,8 +11,9 @@ import socket
 
 import structlog
 
-from fastforward_kit.http.address import Address, identity, open_socket
+from fastforward_kit.http.address import Address
 from fastforward_kit.http.connection import Connection
+from fastforward_kit.http.listener import Listener
 from fastforward_kit.http.message import Handler, Request, Response
 
 log = structlog.get_logger(__name__)
@@ -28,29 +29,26 @@ class HttpServer:
         self._connections: set[Connection] = set()
         self._emptied = asyncio.Event()
         self._emptied.set()
-        self._listener: asyncio.Server | None = None
-        self._address: Address | None = None
-        self._identity: tuple[int, int] | None = None
+        self._listener: Listener | None = None
+        self._accepting: asyncio.Server | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self.draining = False
         """Once true, every answer closes its connection."""
 
     async def listen(self, address: Address) -> Address:
         """Binds `address` and accepts; returns it, with the port that was given for port 0. Raises OSError."""
-        bound = open_socket(address)
-        self._address, self._identity = address, identity(address)
-        port = address.port if address.path else int(bound.getsockname()[1])
-        await self.accept(bound)
-        return Address(path=address.path, host=address.host, port=port)
+        self._listener = Listener(address)
+        await self.accept(self._listener.socket)
+        return self._listener.address
 
-    async def accept(self, listener: socket.socket) -> None:
+    async def accept(self, listening: socket.socket) -> None:
         """Accepts on a socket that listens already, for example one that several processes share."""
-        listener.setblocking(False)
+        listening.setblocking(False)
         loop = asyncio.get_running_loop()
-        if listener.family == socket.AF_UNIX:
-            self._listener = await loop.create_unix_server(lambda: Connection(self), sock=listener)
+        if listening.family == socket.AF_UNIX:
+            self._accepting = await loop.create_unix_server(lambda: Connection(self), sock=listening)
         else:
-            self._listener = await loop.create_server(lambda: Connection(self), sock=listener)
+            self._accepting = await loop.create_server(lambda: Connection(self), sock=listening)
         self._sweep_slow()
 
     async def drain(self, *, linger_seconds: float, limit_seconds: float) -> None:
@@ -60,7 +58,7 @@ class HttpServer:
         answer asks its peer to go elsewhere. Then idle connections are closed and the busy ones waited for.
         """
         self.draining = True
-        if not self._connections or self._taken_over():
+        if not self._connections or (self._listener is not None and self._listener.taken_over):
             linger_seconds = min(linger_seconds, 0.05)
         await asyncio.sleep(linger_seconds)
         self.close_listener()
@@ -73,17 +71,13 @@ class HttpServer:
             connection.abort()
 
     def close_listener(self) -> None:
-        """Stops accepting, and removes the socket's file unless a successor has put its own there."""
+        """Stops accepting."""
         if self._sweep is not None:
             self._sweep.cancel()
+        if self._accepting is not None:
+            self._accepting.close()
         if self._listener is not None:
             self._listener.close()
-            self._listener = None
-        if self._address is not None and self._address.path is not None and not self._taken_over():
-            self._address.path.unlink(missing_ok=True)
-
-    def _taken_over(self) -> bool:
-        return self._address is not None and self._identity is not None and identity(self._address) != self._identity
 
     def opened(self, connection: Connection) -> None:
         """Remembers a new connection."""

@@ -86,6 +86,9 @@ class SnapshotClient(Generic[S]):
             return f"{error.code().name}: {error.details()}"
         except (TimeoutError, OSError, asyncio.InvalidStateError) as error:
             return repr(error)
+        except Exception as error:  # ours: the last good state stays, and the operator is asked again
+            log.exception("snapshot client failed")
+            return repr(error)
         finally:
             self.connected = False
         return "the operator ended the stream"
