@@ -1,4 +1,4 @@
-"""One child process: started, watched, restarted, ended. No orphan survives the supervisor.
+"""One child process: started, watched, restarted, ended with everything that it started itself.
 
 In: a `ChildSpec`. Out: a running process whose output goes to a log file. Called by supervisor/up.
 """
@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
-import sys
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_RESTART_DELAY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+from .orphans import Guard, born_by
+
+_RESTART_DELAY_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+_STEADY_S = 30.0
+"""Who ran this long was well: the next restart is quick again."""
 _TAIL_BYTES = 2000
+_TAIL_LINES = 12
+
+
+async def _nothing() -> None:
+    """No farewell needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,8 @@ class ChildSpec:
     """Its whole environment."""
     folder: Path | None = None
     """Working directory; the supervisor's own when None."""
+    drain: Callable[[], Awaitable[None]] = _nothing
+    """Called before SIGTERM; returns when nothing is under way any more, or in bounded time."""
     grace_s: float = 5.0
     """Time between SIGTERM and SIGKILL."""
 
@@ -40,16 +49,18 @@ class ChildError(Exception):
 
 
 class Child:
-    """A process of ours, with its log file."""
+    """A process of ours, with its log file; the leader of a process group of its own."""
 
-    def __init__(self, spec: ChildSpec, log_folder: Path, on_change: Callable[[Child], None]) -> None:
+    def __init__(self, spec: ChildSpec, log_folder: Path, guard: Guard, on_change: Callable[[Child], None]) -> None:
         self.spec = spec
         self.log = log_folder / f"{spec.name}.log"
         self.state = "stopped"
         self.restarts = 0
+        self._guard = guard
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._started_at = 0.0
+        self._stopping = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -57,8 +68,7 @@ class Child:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Start it; raises ChildError when the program is not there."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        """Start it; raises ChildError when the program can't be run."""
         with self.log.open("ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -70,46 +80,61 @@ class Child:
                     env=dict(self.spec.environment),
                     # A group of its own: Ctrl-C reaches the supervisor alone, which then ends the children in order.
                     start_new_session=True,
-                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                    preexec_fn=born_by(os.getpid()),
                 )
-            except FileNotFoundError as error:
-                raise ChildError(
-                    f"{self.spec.name}: the program {self.spec.command[0]} is not there ({error})."
-                ) from None
+            except OSError as error:
+                raise ChildError(f"{self.spec.name}: {self.spec.command[0]} can't be run: {error.strerror}.") from None
+        self._guard.add(self._process.pid)
+        self._started_at = time.monotonic()
         self._set("running")
 
     async def watch(self) -> None:
         """Start it again whenever it ends by itself; returns after `stop`."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             code = await self._process.wait() if self._process else None
-            if self._stopping:
+            if self._stopping.is_set():
                 break
+            self._forget_group()
+            self.restarts = 0 if time.monotonic() - self._started_at > _STEADY_S else self.restarts
             self._set(f"ended with {_exit_text(code)}, restarting")
-            await asyncio.sleep(_RESTART_DELAY_S[min(self.restarts, len(_RESTART_DELAY_S) - 1)])
-            if not self._stopping:
-                self.restarts += 1
+            await self._restart()
+
+    async def _restart(self) -> None:
+        while not await self._stopped_within(_RESTART_DELAY_S[min(self.restarts, len(_RESTART_DELAY_S) - 1)]):
+            self.restarts += 1
+            try:
                 await self.start()
+            except ChildError as error:
+                self._set(str(error))
+            else:
+                return
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
 
     def check_alive(self) -> None:
         """Raise ChildError, with the end of its log, when it has ended."""
-        if self._process is None or self._process.returncode is not None:
+        if self.pid is None:
             code = self._process.returncode if self._process else None
             raise ChildError(
-                f"{self.spec.name} ended with {_exit_text(code)}.\n{self.tail()}\nIts whole log: {self.log}"
+                f"{self.spec.name} ended with {_exit_text(code)}. The end of its log, {self.log}:\n{self.tail()}"
             )
 
-    async def stop(self) -> None:
-        """SIGTERM, the grace time, then SIGKILL, to its whole group."""
-        self._stopping = True
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Let it drain, SIGTERM, the grace time, then SIGKILL to all that is left of its group."""
+        self._stopping.set()
         process = self._process
         if process is None:
             return
-        if process.returncode is None:
+        if process.returncode is None and not at_once:
             self._set("stopping")
+            await self.spec.drain()
             _signal_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), self.spec.grace_s)
-        _signal_group(process.pid, signal.SIGKILL)
+        self._forget_group()
         await process.wait()
         self._set("stopped")
 
@@ -118,15 +143,17 @@ class Child:
         if not self.log.exists():
             return ""
         text = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
-        return "\n".join(deque(text.splitlines(), maxlen=12))
+        return "\n".join(deque(text.splitlines(), maxlen=_TAIL_LINES))
+
+    def _forget_group(self) -> None:
+        """Nothing that it started outlives it."""
+        if self._process is not None:
+            _signal_group(self._process.pid, signal.SIGKILL)
+            self._guard.remove(self._process.pid)
 
     def _set(self, state: str) -> None:
         self.state = state
         self._on_change(self)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
@@ -137,4 +164,4 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 def _exit_text(code: int | None) -> str:
     if code is None:
         return "no exit code"
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"

@@ -15,11 +15,24 @@ class PortBusyError(Exception):
     """The port can't be listened on; the message says why and what to do."""
 
 
+def has_ipv6() -> bool:
+    """Whether this machine has an IPv6 loopback."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def check_port(address: str, port: int, purpose: str) -> None:
     """Raise PortBusyError unless `address:port` can be listened on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind((address, port))
             # Binding alone succeeds beside a listener that set SO_REUSEPORT, as Envoy does.
             probe.listen(1)

@@ -6,51 +6,80 @@ runs `ff up`, like a Makefile: its commands are run as they stand.
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastforward_crds import Model
+from fastforward_crds.formats import Label
+from fastforward_crds.lists import Items
+from pydantic import Field
+
+from .yamlfile import FileProblem, Written, read_model
 
 FILE_NAME = "ff-up.yaml"
 
 
-class ProjectError(Exception):
-    """The file can't be used; the message names the file, the field and the remedy."""
-
-
-class Program(BaseModel):
+class Program(Model):
     """One program to run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+    name: Label
     """Name, in the screen and of its log file."""
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    command: Annotated[tuple[str, ...], Items(least=1, most=256)]
     """Program and arguments; `python` is the interpreter that runs `ff`."""
     ready: str | None = None
     """URL that answers 200 when it is ready; ready at once when absent."""
 
 
-class Project(BaseModel):
+class ProjectFile(Model):
     """What the file says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    processes: tuple[Program, ...] = ()
-    """Programs, started in this order."""
-    try_: Annotated[tuple[str, ...], Field(alias="try")] = ()
+    processes: Annotated[tuple[Program, ...], Items(most=64, key="name")] = ()
+    """Programs, started all at once."""
+    try_: Annotated[tuple[str, ...], Field(alias="try"), Items(most=64)] = ()
     """Requests worth trying, shown when everything runs."""
 
 
-def read_project(folder: Path) -> Project:
-    """Read the file in `folder`; no file means nothing to run. Raises ProjectError."""
-    path = folder / FILE_NAME
-    if not path.exists():
-        return Project()
+class Project:
+    """Everything that runs beside the gateway, from the files of all directories."""
+
+    def __init__(self, files: Sequence[Written[ProjectFile]]) -> None:
+        self.programs = tuple(program for file in files for program in file.value.processes)
+        self.try_ = tuple(line for file in files for line in file.value.try_)
+
+
+def read_project(directories: Sequence[Path]) -> Project:
+    """Read the files in the directories; no file means nothing to run. Raises FileProblem."""
+    paths = [path for directory in directories if (path := directory / FILE_NAME).exists()]
+    files = [read_model(path, ProjectFile) for path in paths]
+    for file in files:
+        for index, program in enumerate(file.value.processes):
+            _check_program(program, file.place(f"processes[{index}].command"))
+    return Project(files)
+
+
+def program_command(program: Program) -> tuple[str, ...]:
+    """The command as it is run."""
+    return (sys.executable, *program.command[1:]) if program.command[0] == "python" else program.command
+
+
+def _check_program(program: Program, place: str) -> None:
+    """A missing program is told before anything is started. Raises FileProblem."""
+    first, *rest = program.command
+    if first != "python":
+        if shutil.which(first) is None:
+            raise FileProblem(f"{place}: the program {first} is not there: install it, or mend the command.")
+    elif len(rest) > 1 and rest[0] == "-m" and not _has_module(rest[1]):
+        raise FileProblem(
+            f"{place}: the Python module {rest[1]} is not there: install it next to ff ({sys.prefix}), or mend the command."
+        )
+
+
+def _has_module(name: str) -> bool:
     try:
-        return Project.model_validate(yaml.safe_load(path.read_text()) or {})
-    except yaml.YAMLError as error:
-        raise ProjectError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ProjectError(f"{path}: {field}: {first['msg']}. Mend the field and start again.") from None
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,87 @@
+"""The state folder of `ff up`: credentials, logs, sockets, and the lock that keeps it to one supervisor at a time.
+
+In: the path that the user chose. Out: paths for the children. Called by supervisor/up. Sockets have a place of their
+own when the folder's path is long: the kernel allows 107 bytes for the path of a Unix socket (unix(7)).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+MAX_SOCKET_PATH = 107
+_LONGEST_NAME = len("/decision.sock")
+
+
+class StateError(Exception):
+    """The folder can't be used; the message says why and what to do."""
+
+
+class StateFolder:
+    """One `ff up` at a time owns it: `claim` before use, `release` at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.dev = self.path / "dev"
+        self.logs = self.path / "logs"
+        self.operator = self.path / "operator"
+        self.decision = self.path / "decision"
+        self.envoy = self.path / "envoy"
+        self.sockets = _socket_folder(self.path)
+        self._lock: IO[str] | None = None
+
+    def claim(self) -> None:
+        """Make the folder and lock it; the kernel takes the lock away when the process ends. Raises StateError."""
+        for folder in (self.path, self.dev, self.logs, self.operator, self.decision, self.envoy):
+            _make(folder)
+        _make_private(self.sockets)
+        lock = (self.path / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            lock.close()
+            raise StateError(
+                f"Another ff up (process {owner}) uses {self.path}: end it, or name another folder with --state."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+    def release(self) -> None:
+        """Give up the lock and the sockets."""
+        for socket in self.sockets.glob("*.sock"):
+            socket.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _socket_folder(state: Path) -> Path:
+    own = state / "run"
+    if len(os.fsencode(own)) + _LONGEST_NAME <= MAX_SOCKET_PATH:
+        return own
+    digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"ff-{os.getuid()}-{digest}"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StateError(f"{folder} can't be made ({error.strerror}): name another folder with --state.") from None
+
+
+def _make_private(folder: Path) -> None:
+    """A folder below the system's temporary one may have been laid out by somebody else."""
+    _make(folder)
+    found = folder.lstat()
+    if folder.is_symlink() or found.st_uid != os.getuid():
+        raise StateError(f"{folder} belongs to somebody else: remove it, or name another folder with --state.")
+    folder.chmod(0o700)
