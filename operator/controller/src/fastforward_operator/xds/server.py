@@ -10,19 +10,23 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import structlog
-
 from envoy.service.discovery.v3 import discovery_pb2
+
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from .publisher import Publisher
 from .session import DecisionSession, EnvoySession
 
 _log = structlog.get_logger(__name__)
+
+_Context = grpc.aio.ServicerContext[Any, bytes]
+_Method = Callable[[AsyncIterator[Any], _Context], Awaitable[None]]
 
 _ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _SNAPSHOTS = "fastforward.snapshot.v1.SnapshotService"
@@ -113,8 +117,10 @@ class XdsServer:
         started = self._started
         if started is not None:
             loop = started.get_loop()
-            outcome = started.set_result if error is None else started.set_exception
-            loop.call_soon_threadsafe(outcome, error)
+            if error is None:
+                loop.call_soon_threadsafe(started.set_result, None)
+            else:
+                loop.call_soon_threadsafe(started.set_exception, error)
 
     async def _ads(self, requests: AsyncIterator[discovery_pb2.DeltaDiscoveryRequest], context: _Context) -> None:
         session = EnvoySession(next(self._sids), self._publisher.store, self._publisher.decision_gate)
@@ -124,7 +130,7 @@ class XdsServer:
         await self._converse(DecisionSession(next(self._sids), self._publisher.store), requests, context)
 
     async def _converse(
-        self, session: EnvoySession | DecisionSession, requests: AsyncIterator, context: _Context
+        self, session: EnvoySession | DecisionSession, requests: AsyncIterator[Any], context: _Context
     ) -> None:
         awake = asyncio.Event()
         self._publisher.join(session, awake.set)
@@ -161,16 +167,13 @@ class XdsServer:
                 timer.cancel()
 
 
-_Context = grpc.aio.ServicerContext
-
-
-def _ads_handler(method: Callable) -> grpc.GenericRpcHandler:
+def _ads_handler(method: _Method) -> grpc.GenericRpcHandler:
     rpc = grpc.stream_stream_rpc_method_handler(
         method, request_deserializer=discovery_pb2.DeltaDiscoveryRequest.FromString
     )
     return grpc.method_handlers_generic_handler(_ADS, {"DeltaAggregatedResources": rpc})
 
 
-def _snapshot_handler(method: Callable) -> grpc.GenericRpcHandler:
+def _snapshot_handler(method: _Method) -> grpc.GenericRpcHandler:
     rpc = grpc.stream_stream_rpc_method_handler(method, request_deserializer=snapshot_pb2.SnapshotRequest.FromString)
     return grpc.method_handlers_generic_handler(_SNAPSHOTS, {"StreamSnapshot": rpc})

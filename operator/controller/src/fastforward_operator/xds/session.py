@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from envoy.service.discovery.v3 import discovery_pb2
+
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from . import wire

@@ -1,0 +1,384 @@
+"""Which document of which file is which object: the state of the file provider, without any file access of its own.
+
+In: contents of files that changed. Out: Batches. Called by file. Only digests are kept, not models: a document that
+did not change is not decoded again, wherever in its file it moves. Where two documents are the same object, the first
+by path wins. An object whose document can't be read any more is kept and told so, never taken for deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import fastforward_crds as crds
+from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason
+
+from . import Batch, Source
+from .document import Chunk, DocumentError, decode_document, first_line, split_documents
+
+DOCUMENT = "Document"
+"""Kind under which documents are reported that are no object."""
+
+_KNOWN = frozenset(kind for _, kind in crds.INPUTS)
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
+_METADATA = re.compile(rb"^metadata:[ \t]*\r?\n((?:[ \t]+.*(?:\r?\n|\Z))+)", re.MULTILINE)
+_NAME_LINE = re.compile(rb"^[ \t]+name:[ \t]*[\"']?([-a-z0-9.]+)", re.MULTILINE)
+_NAMESPACE_LINE = re.compile(rb"^[ \t]+namespace:[ \t]*[\"']?([-a-z0-9]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A file whose content can't be had."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What is known of an object from before the restart."""
+
+    generation: int
+    spec: bytes
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Good:
+    """An object that was read, to be kept as its last good version."""
+
+    remembered: Remembered
+    text: bytes = field(repr=False)
+    json: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Piece:
+    """One document of one file."""
+
+    digest: bytes
+    line: int
+    ref: ObjectRef | None = None
+    spec: bytes = b""
+    """Digest of all but metadata and status."""
+    error: str = ""
+    """Why it can't be read, or why it is no object."""
+    error_line: int = 0
+    chunk: Chunk | None = None
+    """Only while an update is at work."""
+    value: Any = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivered:
+    """What was last told of an object."""
+
+    digest: bytes
+    spec: bytes
+    generation: int
+    source: Source
+
+
+@dataclass(slots=True)
+class Claims:
+    """Fed with contents; `read` gets the content of a file when a claim of an unchanged file comes to its right."""
+
+    read: Callable[[str], bytes | Unreadable | None]
+    remembered: dict[ObjectRef, Remembered] = field(default_factory=dict)
+    good: dict[ObjectRef, Good | None] = field(default_factory=dict)
+    """What to keep as last good versions (None: to forget); emptied by the caller."""
+    _files: dict[str, tuple[Piece, ...]] = field(default_factory=dict)
+    _claims: dict[ObjectRef, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
+    _delivered: dict[ObjectRef, Delivered] = field(default_factory=dict)
+    _documents: set[ObjectRef] = field(default_factory=set)
+    _world: int = 0
+
+    @property
+    def paths(self) -> Iterable[str]:
+        """Files that are known."""
+        return self._files.keys()
+
+    def update(self, contents: Mapping[str, bytes | Unreadable | None]) -> Batch:
+        """What new contents change; None for a file that is gone."""
+        touched: set[ObjectRef] = set()
+        documents: set[ObjectRef] = set()
+        for path, content in contents.items():
+            self._replace(path, content, touched, documents)
+        changes: dict[ObjectRef, crds.Resource | crds.Invalid | None] = {}
+        sources: dict[ObjectRef, Source] = {}
+        for ref in touched:
+            self._settle(ref, changes, sources)
+            documents |= {self._document_ref(*claim) for claim in self._claims.get(ref, ())}
+        problems = self._judge_documents(documents)
+        sources.update((document, self.document_source(document)) for document, found in problems.items() if found)
+        for path in contents:
+            for piece in self._files.get(path, ()):
+                piece.chunk = piece.value = None
+        return Batch(changes=changes, sources=sources, documents=problems, world=f"{self._world:032x}")
+
+    def piece_at(self, source: Source) -> Piece | None:
+        """The document at a position."""
+        pieces = self._files.get(source.path, ())
+        return pieces[source.index] if source.index < len(pieces) else None
+
+    def _replace(
+        self, path: str, content: bytes | Unreadable | None, touched: set[ObjectRef], documents: set[ObjectRef]
+    ) -> None:
+        old = self._files.pop(path, ())
+        for index, piece in enumerate(old):
+            documents.add(self._document_ref(path, index))
+            if piece.ref is not None:
+                touched.add(piece.ref)
+                self._claims[piece.ref].discard((path, index))
+                if not self._claims[piece.ref]:
+                    del self._claims[piece.ref]
+        if content is None:
+            return
+        self._files[path] = _read_pieces(path, content, old)
+        for index, piece in enumerate(self._files[path]):
+            documents.add(self._document_ref(path, index))
+            if piece.ref is not None:
+                touched.add(piece.ref)
+                self._claims[piece.ref].add((path, index))
+
+    def _settle(
+        self,
+        ref: ObjectRef,
+        changes: dict[ObjectRef, crds.Resource | crds.Invalid | None],
+        sources: dict[ObjectRef, Source],
+    ) -> None:
+        """Decides which document is the object, and tells what is new about it."""
+        delivered = self._delivered.get(ref)
+        claims = self._claims.get(ref, ())
+        if len(claims) == 0:
+            if delivered is not None:
+                self._lose(ref, delivered, changes)
+            return
+        path, index = min(claims)
+        piece = self._files[path][index]
+        source = Source(path=path, line=piece.line, index=index)
+        if delivered is None or delivered.source != source:
+            sources[ref] = source
+        if delivered is not None and delivered.digest == piece.digest:
+            delivered.source = source
+            return
+        changes[ref] = self._deliver(ref, piece, source)
+
+    def _deliver(self, ref: ObjectRef, piece: Piece, source: Source) -> crds.Resource | crds.Invalid:
+        generation = self._next_generation(ref, piece.spec)
+        self._count_world(ref, self._delivered.get(ref))
+        delivered = Delivered(digest=piece.digest, spec=piece.spec, generation=generation, source=source)
+        self._delivered[ref] = delivered
+        self._count_world(ref, delivered)
+        if piece.error:
+            return _invalid(ref, generation, piece.error)
+        value, chunk = self._value_of(piece, source)
+        if chunk is None:
+            # It changed since it was seen: the event about that is on its way.
+            delivered.digest = b""
+            return _invalid(ref, generation, "Its file changed while it was read.")
+        if isinstance(value, dict) and isinstance(value.get("metadata"), dict):
+            given = value["metadata"].get("generation")
+            if not (isinstance(given, int) and given > 0):
+                value = {**value, "metadata": {**value["metadata"], "generation": generation}}
+        resource = crds.parse_resource(value)
+        if isinstance(resource, crds.Resource):
+            remembered = Remembered(generation=generation, spec=piece.spec, path=source.path)
+            self.remembered[ref] = remembered
+            self.good[ref] = Good(remembered=remembered, text=chunk.text, json=chunk.json)
+        return resource
+
+    def _lose(
+        self,
+        ref: ObjectRef,
+        delivered: Delivered,
+        changes: dict[ObjectRef, crds.Resource | crds.Invalid | None],
+    ) -> None:
+        """No document is the object any more: it is gone, unless a document where it was can't be read."""
+        if (piece := self.unread_piece(delivered.source.path)) is not None:
+            self._count_world(ref, delivered)
+            delivered.digest = piece.digest
+            self._count_world(ref, delivered)
+            changes[ref] = _invalid(ref, delivered.generation, f"Its document can't be found: {piece.error}")
+            return
+        self._count_world(ref, delivered)
+        del self._delivered[ref]
+        self.remembered.pop(ref, None)
+        self.good[ref] = None
+        changes[ref] = None
+
+    def unread_piece(self, path: str) -> Piece | None:
+        """A document of a file that can't be read and may be anything."""
+        return next((p for p in self._files.get(path, ()) if p.ref is None and p.error and not p.spec), None)
+
+    def hold(self, ref: ObjectRef) -> crds.Invalid | None:
+        """After a restart: an object of which only the memory is left, because its file can't be read; else None."""
+        known = self.remembered[ref]
+        piece = self.unread_piece(known.path)
+        if piece is None:
+            return None
+        source = Source(path=known.path, line=piece.line)
+        delivered = Delivered(digest=piece.digest, spec=known.spec, generation=known.generation, source=source)
+        self._delivered[ref] = delivered
+        self._count_world(ref, delivered)
+        return _invalid(ref, known.generation, f"Its document can't be found: {piece.error}")
+
+    def forgotten(self) -> tuple[ObjectRef, ...]:
+        """Objects that are remembered, but not there."""
+        return tuple(ref for ref in self.remembered if ref not in self._delivered)
+
+    def _next_generation(self, ref: ObjectRef, spec: bytes) -> int:
+        delivered, remembered = self._delivered.get(ref), self.remembered.get(ref)
+        last = delivered or remembered
+        if last is None:
+            return 1
+        return last.generation if last.spec == spec else last.generation + 1
+
+    def _value_of(self, piece: Piece, source: Source) -> tuple[Any, Chunk | None]:
+        """The decoded document and its text; read again when its file did not change in this update."""
+        if piece.chunk is None:
+            content = self.read(source.path)
+            if isinstance(content, bytes):
+                chunks = list(split_documents(content, as_json=source.path.endswith(".json")))
+                if source.index < len(chunks) and _digest(chunks[source.index].text) == piece.digest:
+                    return decode_document(chunks[source.index]), chunks[source.index]
+            return None, None
+        if piece.value is None:
+            piece.value = decode_document(piece.chunk)
+        return piece.value, piece.chunk
+
+    def _judge_documents(self, documents: Iterable[ObjectRef]) -> dict[ObjectRef, tuple[Problem, ...]]:
+        """Problems of documents that are no object; empty for those that had some and are mended."""
+        judged = {}
+        for document in documents:
+            problems = self._judge(document)
+            if problems or document in self._documents:
+                judged[document] = problems
+            (self._documents.add if problems else self._documents.discard)(document)
+        return judged
+
+    def _judge(self, document: ObjectRef) -> tuple[Problem, ...]:
+        path, _, number = document.name.rpartition("#")
+        pieces = self._files.get(path, ())
+        index = int(number) - 1
+        if index >= len(pieces):
+            return ()
+        piece = pieces[index]
+        if piece.ref is None:
+            return (_problem(document, Reason.INVALID, piece.error),)
+        winner = min(self._claims[piece.ref])
+        if winner == (path, index):
+            return ()
+        line = self._files[winner[0]][winner[1]].line
+        message = f"{piece.ref} is already in {winner[0]}:{line}, which counts."
+        return (_problem(document, Reason.DUPLICATE, message),)
+
+    def document_source(self, document: ObjectRef) -> Source:
+        """Where a document is."""
+        path, _, number = document.name.rpartition("#")
+        index = int(number) - 1
+        pieces = self._files.get(path, ())
+        piece = pieces[index] if index < len(pieces) else None
+        line = (piece.error_line or piece.line) if piece else 1
+        return Source(path=path, line=line, index=index)
+
+    @staticmethod
+    def _document_ref(path: str, index: int) -> ObjectRef:
+        return ObjectRef(kind=DOCUMENT, namespace="", name=f"{path}#{index + 1}")
+
+    def _count_world(self, ref: ObjectRef, delivered: Delivered | None) -> None:
+        """Adds an object to the hash of the world, or takes it out again: order does not matter."""
+        if delivered is not None:
+            text = f"{ref}\0{delivered.generation}\0".encode() + delivered.digest
+            self._world ^= int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())
+
+
+def _read_pieces(path: str, content: bytes | Unreadable, old: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    if isinstance(content, Unreadable):
+        return (Piece(digest=_digest(content.message.encode()), line=1, error=content.message, error_line=1),)
+    known = {piece.digest: piece for piece in old}
+    pieces = []
+    for chunk in split_documents(content, as_json=path.endswith(".json")):
+        digest = _digest(chunk.text)
+        same = known.pop(digest, None)
+        if same is None:
+            pieces.append(_read_piece(chunk, digest))
+        else:
+            same.error_line += first_line(chunk) - same.line if same.error_line else 0
+            same.line, same.chunk = first_line(chunk), chunk
+            pieces.append(same)
+    return tuple(pieces)
+
+
+def _read_piece(chunk: Chunk, digest: bytes) -> Piece:
+    piece = Piece(digest=digest, line=first_line(chunk), chunk=chunk)
+    try:
+        value = decode_document(chunk)
+    except DocumentError as error:
+        piece.error, piece.error_line = error.message, chunk.line + error.line - 1
+        piece.ref = _guess_ref(chunk.text)
+        return piece
+    piece.value, piece.ref = value, _claimed_ref(value)
+    if isinstance(value, dict):
+        content = {key: item for key, item in value.items() if key not in ("metadata", "status")}
+        piece.spec = _digest(json.dumps(content, sort_keys=True).encode())
+    if piece.ref is None:
+        piece.error = _why_no_object(value)
+        piece.spec = piece.spec or piece.digest
+    return piece
+
+
+def _claimed_ref(value: object) -> ObjectRef | None:
+    """The object that a document says it is."""
+    if not isinstance(value, dict) or value.get("kind") not in _KNOWN:
+        return None
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict):
+        return None
+    name, namespace = metadata.get("name"), metadata.get("namespace", "default")
+    if not all(isinstance(text, str) and _NAME.fullmatch(text) for text in (name, namespace)):
+        return None
+    return ObjectRef(kind=value["kind"], namespace=str(namespace), name=str(name))
+
+
+def _guess_ref(text: bytes) -> ObjectRef | None:
+    """The object that an unreadable document most likely is."""
+    kind, metadata = _KIND_LINE.search(text), _METADATA.search(text)
+    if kind is None or metadata is None or kind[1].decode() not in _KNOWN:
+        return None
+    name, namespace = _NAME_LINE.search(metadata[1]), _NAMESPACE_LINE.search(metadata[1])
+    if name is None or not _NAME.fullmatch(name[1].decode()):
+        return None
+    return ObjectRef(
+        kind=kind[1].decode(), namespace=namespace[1].decode() if namespace else "default", name=name[1].decode()
+    )
+
+
+def _why_no_object(value: object) -> str:
+    found = crds.parse_resource(value)
+    if isinstance(found, crds.Invalid):
+        return " ".join(f"{e.field}: {e.message}" if e.field else e.message for e in found.errors)
+    return "metadata.name: A name of lower-case letters, digits, - and . is required."
+
+
+def _invalid(ref: ObjectRef, generation: int, message: str) -> crds.Invalid:
+    return crds.Invalid(
+        kind=ref.kind,
+        namespace=ref.namespace,
+        name=ref.name,
+        generation=generation,
+        errors=(crds.FieldError(field="", message=message),),
+    )
+
+
+def _problem(on: ObjectRef, reason: Reason, message: str) -> Problem:
+    return Problem(on=on, condition=ConditionType.ACCEPTED, reason=reason, field="", message=message)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

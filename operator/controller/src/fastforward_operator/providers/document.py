@@ -1,0 +1,313 @@
+"""YAML and JSON text to plain values, with bounds and with the line of every field.
+
+In: the bytes of a file. Out: its documents; for each a value or a `DocumentError` with the line. Called by the file
+provider and the CLI. Why not `yaml.safe_load`: one bad document must not hide its neighbours, aliases and nesting
+must not multiply, a key given twice must not vanish, and a timestamp must stay the text that it is in JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+from yaml._yaml import CParser
+
+MAX_NODES = 100_000
+"""Values in one document, those behind aliases counted each time."""
+MAX_DEPTH = 64
+
+_SEPARATOR = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_CONTENT = re.compile(rb"^[ \t]*[^#\s]", re.MULTILINE)
+_TRUE = frozenset(text for word in ("true", "yes", "on") for text in (word, word.title(), word.upper()))
+_FALSE = frozenset(text for word in ("false", "no", "off") for text in (word, word.title(), word.upper()))
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18}|0o?[0-7]{1,20}|0x[0-9a-fA-F]{1,16})")
+_FLOAT = re.compile(r"[-+]?([0-9]{1,40}\.[0-9]{0,40}|\.[0-9]{1,40}|[0-9]{1,40}(?=[eE]))([eE][-+]?[0-9]{1,3})?")
+_NUMBER_STARTS = frozenset("-+.0123456789")
+_STANDARD = "tag:yaml.org,2002:"
+
+
+class DocumentError(Exception):
+    """Text that is no document; `line` counts from 1 in the document's own text."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """The text of one document of a file."""
+
+    text: bytes = field(repr=False)
+    line: int
+    """Line of the file at which it begins, from 1."""
+    json: bool = False
+
+
+def split_documents(content: bytes, *, as_json: bool) -> Iterator[Chunk]:
+    """The documents of a file, without those that hold only comments."""
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if as_json:
+        yield Chunk(text=content, line=1, json=True)
+        return
+    line, start = 1, 0
+    for end in (*(match.start() for match in _SEPARATOR.finditer(content)), len(content)):
+        text = content[start:end]
+        if _has_content(text):
+            yield Chunk(text=text, line=line)
+        line += text.count(b"\n")
+        start = end
+
+
+def _has_content(text: bytes) -> bool:
+    return _CONTENT.search(text.removeprefix(b"---")) is not None
+
+
+def decode_document(chunk: Chunk) -> Any:  # noqa: ANN401 - a document may be anything
+    """The value of a document; raises DocumentError."""
+    return _decode_json(chunk.text) if chunk.json else _Builder(_text_of(chunk.text)).build()
+
+
+def first_line(chunk: Chunk) -> int:
+    """Line of the file at which the content of a document begins, after its separator and comments."""
+    found = _CONTENT.search(chunk.text, 3 if chunk.text.startswith(b"---") else 0)
+    return chunk.line + chunk.text.count(b"\n", 0, found.start()) if found else chunk.line
+
+
+def locate_field(chunk: Chunk, path: str) -> int:
+    """Line of a field such as `spec.rules[0].upstreams[1]`, or of the nearest part of it that is there."""
+    builder = _Builder(_text_of(chunk.text), record=True)
+    try:
+        builder.build()
+    except DocumentError:
+        return first_line(chunk)
+    while path and path not in builder.lines:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return chunk.line + builder.lines[path] if path else first_line(chunk)
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise DocumentError("The text is not UTF-8.", data.count(b"\n", 0, error.start) + 1) from None
+
+
+def _decode_json(data: bytes) -> Any:  # noqa: ANN401
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            twice = max(counts, key=lambda key: counts[key])
+            raise DocumentError(f"Key {twice[:100]} is given twice.", 1)
+        return value
+
+    def refuse(text: str) -> NoReturn:
+        raise DocumentError(f"{text} is no JSON value.", 1)
+
+    try:
+        return json.loads(_text_of(data), object_pairs_hook=unique, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"Not JSON: {error.msg}.", error.lineno) from None
+    except ValueError:
+        raise DocumentError("A number is too long.", 1) from None
+    except RecursionError:
+        raise DocumentError("The document is nested too deeply.", 1) from None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    value: Any
+    path: str
+    anchor: str | None
+    nodes: int
+    """Count of nodes before it."""
+    height: int = 1
+    key: str | None = None
+    """In a mapping: the key whose value comes next."""
+
+
+class _Builder:
+    """Builds a value from the parser's events: no recursion, so no depth can exhaust the stack."""
+
+    def __init__(self, text: str, *, record: bool = False) -> None:
+        self._text = text
+        self._record = record
+        self.lines: dict[str, int] = {}
+        """Lines of fields from 0, when asked to record them."""
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[Any, int, int]] = {}
+        self._nodes = 0
+        self._root: Any = None
+        self._documents = 0
+
+    def build(self) -> Any:  # noqa: ANN401
+        try:
+            parser = CParser(self._text)
+            while (event := parser.get_event()) is not None:
+                self._take(event)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            words = " ".join(part for part in (error.context, error.problem) if part is not None)
+            raise DocumentError(f"Not YAML: {words}.", mark.line + 1 if mark else 1) from None
+        except yaml.reader.ReaderError as error:
+            line = self._text.count("\n", 0, error.position) + 1
+            raise DocumentError(f"Not YAML: {error.reason}.", line) from None
+        return self._root
+
+    def _take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(event, self._scalar(event), nodes=1, height=0)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._open(event, {})
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._open(event, [])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._close(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                self._fail(event, "A second document has to begin with ---.")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> object:
+        tag = event.tag
+        if tag is None or tag == "!":
+            return plain_value(event.value) if event.implicit[0] and tag is None else event.value
+        if tag == f"{_STANDARD}str":
+            return event.value
+        if tag in (f"{_STANDARD}int", f"{_STANDARD}float", f"{_STANDARD}bool", f"{_STANDARD}null"):
+            return plain_value(event.value)
+        return self._fail(event, f"Tag {tag[:100]} is not known.")
+
+    def _open(self, event: yaml.CollectionStartEvent, value: object) -> None:
+        if len(self._stack) >= MAX_DEPTH:
+            self._fail(event, f"The document is nested deeper than {MAX_DEPTH}.")
+        nodes = self._nodes
+        path = self._place(event)
+        self._attach(event, value)
+        self._count(event, 1)
+        self._stack.append(_Open(value, path, event.anchor, nodes))
+
+    def _close(self, event: yaml.Event) -> None:
+        done = self._stack.pop()
+        if isinstance(done.value, dict) and "<<" in done.value:
+            self._merge(event, done.value)
+        if done.anchor is not None:
+            self._anchors[done.anchor] = (done.value, self._nodes - done.nodes, done.height)
+        if self._stack:
+            self._stack[-1].height = max(self._stack[-1].height, done.height + 1)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        known = self._anchors.get(event.anchor or "")
+        if known is None:
+            self._fail(event, f"Alias *{str(event.anchor)[:100]} names nothing that is complete here.")
+        value, nodes, height = known
+        if len(self._stack) + height > MAX_DEPTH:
+            self._fail(event, f"The document is nested deeper than {MAX_DEPTH}.")
+        self._add(event, value, nodes=nodes, height=height)
+
+    def _add(self, event: yaml.NodeEvent, value: object, *, nodes: int, height: int) -> None:
+        self._count(event, nodes)
+        top = self._stack[-1] if self._stack else None
+        if top is not None and isinstance(top.value, dict) and top.key is None:
+            self._begin_key(event, top, value)
+            return
+        self._place(event)
+        self._attach(event, value)
+        if top is not None:
+            top.height = max(top.height, height + 1)
+        if event.anchor is not None and not isinstance(event, yaml.AliasEvent):
+            self._anchors[event.anchor] = (value, nodes, height)
+
+    def _begin_key(self, event: yaml.Event, top: _Open, value: object) -> None:
+        if isinstance(value, (dict, list)):
+            self._fail(event, "A key has to be a word.")
+        key = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+        if key in top.value:
+            self._fail(event, f"Key {key[:100]} is given twice.")
+        top.key = key
+        if self._record:
+            self.lines[_join(top.path, key)] = _line(event)
+
+    def _attach(self, event: yaml.Event, value: object) -> None:
+        if not self._stack:
+            self._root = value
+            return
+        top = self._stack[-1]
+        if isinstance(top.value, list):
+            top.value.append(value)
+        elif top.key is None:
+            self._fail(event, "A key has to be a word.")
+        else:
+            top.value[top.key] = value
+            top.key = None
+
+    def _place(self, event: yaml.Event) -> str:
+        """Path of the value that comes now."""
+        if not self._record or not self._stack:
+            return ""
+        top = self._stack[-1]
+        if top.key is not None:
+            return _join(top.path, top.key)
+        path = f"{top.path}[{len(top.value)}]"
+        self.lines[path] = _line(event)
+        return path
+
+    def _merge(self, event: yaml.Event, value: dict[str, Any]) -> None:
+        """YAML 1.1 merge keys: what is given here wins, then earlier mappings."""
+        merged = value.pop("<<")
+        for other in merged if isinstance(merged, list) else [merged]:
+            if not isinstance(other, dict):
+                self._fail(event, "Only mappings can be merged.")
+            for key, item in other.items():
+                value.setdefault(key, item)
+
+    def _count(self, event: yaml.Event, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            self._fail(event, f"The document holds more than {MAX_NODES} values, aliases counted each time.")
+
+    @staticmethod
+    def _fail(event: yaml.Event, message: str) -> NoReturn:
+        raise DocumentError(message, _line(event) + 1)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line if event.start_mark is not None else 0
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def plain_value(text: str) -> object:
+    """What an unquoted scalar means (YAML 1.1 as Kubernetes reads it; no dates, no base-60 numbers)."""
+    if text in _NULL:
+        return None
+    if text[0] in _NUMBER_STARTS:
+        return _number(text)
+    if text in _TRUE:
+        return True
+    return False if text in _FALSE else text
+
+
+def _number(text: str) -> object:
+    if _INTEGER.fullmatch(text):
+        digits = text.lstrip("+-")
+        if len(digits) > 1 and digits[0] == "0":
+            base = 16 if digits[1] == "x" else 8
+            value = int(digits[2:] if digits[1] in "xo" else digits, base)
+            return -value if text[0] == "-" else value
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text

@@ -1,0 +1,170 @@
+"""Resources from files: directories of YAML or JSON, watched, read again document by document.
+
+In: directories. Out: Batches. Called by reconcile (`watch`), and by the CLI, which reads them once (`load`). A file
+renamed into place is delivered within milliseconds; a folder that vanishes altogether is taken for an accident, and its
+objects stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import fastforward_crds as crds
+import structlog
+from fastforward_compiler.problem import ObjectRef
+
+from . import Batch, Source
+from .claims import Claims, Unreadable
+from .document import locate_field, split_documents
+from .lastgood import LastGood
+from .tree import Signature, Tree, list_tree, sign
+from .watch import Change, Watch, open_watch
+
+_log = structlog.get_logger(__name__)
+
+MAX_FILE_BYTES = 3 * 512 * 1024
+"""1.5 MiB: what etcd takes for one object."""
+_SAVE_AFTER_S = 0.5
+
+
+class FileProvider:
+    """Reads and watches some directories. One instance is used by one task at a time."""
+
+    def __init__(self, roots: Iterable[Path], last_good: LastGood | None = None) -> None:
+        self._roots = tuple(dict.fromkeys(roots))
+        self._last_good = last_good
+        self._claims = Claims(_read)
+        self._signatures: dict[str, Signature] = {}
+
+    def load(self) -> Batch:
+        """Everything that is there now."""
+        if self._last_good is not None:
+            self._claims.remembered = self._last_good.load()
+        return self._load(list_tree(self._roots))
+
+    async def watch(self) -> AsyncIterator[Batch]:
+        """Everything first, then every change; ends only by cancellation."""
+        watch = open_watch(self._roots)
+        saving = asyncio.create_task(self._save_always())
+        try:
+            if self._last_good is not None:
+                self._claims.remembered = await asyncio.to_thread(self._last_good.load)
+            tree = await self._list(watch)
+            yield await asyncio.to_thread(self._load, tree)
+            while True:
+                change = await watch.changed()
+                batch = await self._look(change, watch)
+                if batch:
+                    yield batch
+        finally:
+            saving.cancel()
+            watch.close()
+            with contextlib.suppress(asyncio.CancelledError):
+                await saving
+            self._save()
+
+    def locate(self, source: Source, field: str) -> Source:
+        """Where a field of a document is; found by reading its file again, so only for reports."""
+        piece = self._claims.piece_at(source)
+        if piece is not None and piece.error_line:
+            return replace(source, line=piece.error_line)
+        content = _read(source.path)
+        if not field or not isinstance(content, bytes):
+            return source
+        chunks = list(split_documents(content, as_json=source.path.endswith(".json")))
+        if source.index >= len(chunks):
+            return source
+        return replace(source, line=locate_field(chunks[source.index], field))
+
+    async def _list(self, watch: Watch) -> Tree:
+        """What is there, after everything is watched."""
+        tree = await asyncio.to_thread(list_tree, self._roots)
+        while watch.extend(tree):
+            tree = await asyncio.to_thread(list_tree, self._roots)
+        return tree
+
+    def _load(self, tree: Tree) -> Batch:
+        self._signatures = dict(tree.files)
+        batch = self._claims.update({path: _read(path) for path in tree.files})
+        changes, last_good = dict(batch.changes), {}
+        for ref in self._claims.forgotten():
+            if (held := self._claims.hold(ref)) is not None:
+                changes[ref] = held
+            else:
+                del self._claims.remembered[ref]
+                self._claims.good[ref] = None
+        if self._last_good is not None:
+            for ref, value in changes.items():
+                if isinstance(value, crds.Invalid) and (known := self._recall(ref)) is not None:
+                    last_good[ref] = known
+        return replace(batch, changes=changes, last_good=last_good)
+
+    def _recall(self, ref: ObjectRef) -> crds.Resource | None:
+        if self._last_good is None or ref not in self._claims.remembered:
+            return None
+        return self._last_good.read(ref)
+
+    async def _look(self, change: Change, watch: Watch) -> Batch:
+        paths = set(change.paths)
+        if change.rescan:
+            tree = await self._list(watch)
+            missing = tuple(tree.missing)
+            if missing:
+                _log.warning("directory is not there; its objects stay", directories=missing)
+            paths |= {path for path, signature in tree.files.items() if self._signatures.get(path) != signature}
+            gone = (path for path in self._signatures if path not in tree.files and not path.startswith(missing))
+            watch.doubt(gone)
+        contents = {}
+        for path in paths:
+            signature = sign(path)
+            if signature is None:
+                if self._is_gone(path):
+                    contents[path] = None
+            elif signature != self._signatures.get(path):
+                self._signatures[path] = signature
+                contents[path] = _read(path)
+        return self._claims.update(contents)
+
+    def _is_gone(self, path: str) -> bool:
+        """Whether a file that can't be seen is gone by itself, and not with the whole directory."""
+        if path not in self._signatures or not all(root.exists() for root in self._roots if _holds(root, path)):
+            return False
+        del self._signatures[path]
+        return True
+
+    async def _save_always(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_AFTER_S)
+            if self._claims.good:
+                await asyncio.to_thread(self._save)
+
+    def _save(self) -> None:
+        objects, self._claims.good = self._claims.good, {}
+        if self._last_good is None or not objects:
+            return
+        try:
+            self._last_good.save(objects)
+        except (OSError, sqlite3.Error) as error:
+            _log.warning("last good versions are not kept", error=str(error))
+
+
+def _holds(root: Path, path: str) -> bool:
+    return path.startswith(f"{root}/")
+
+
+def _read(path: str) -> bytes | Unreadable | None:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Unreadable(message=f"The file can't be read: {error.strerror}.")
+    if len(content) > MAX_FILE_BYTES:
+        return Unreadable(message="The file is larger than 1.5 MiB: split it.")
+    return content

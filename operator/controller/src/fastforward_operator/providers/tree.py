@@ -1,0 +1,94 @@
+"""The files of the directories that hold resources.
+
+In: directories, or single files. Out: the paths of resource files with what tells one version from the next, and the
+folders to be watched. Called by watch and by the offline reading of the CLI.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+Signature = tuple[int, int, int, int]
+"""Device, inode, size, time of change: a replaced or rewritten file has another one."""
+
+
+@dataclass(slots=True)
+class Tree:
+    """What is there."""
+
+    files: dict[str, Signature] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    """Folders whose entries matter."""
+    targets: set[str] = field(default_factory=set)
+    """Folders that symbolic links lead into."""
+    missing: list[str] = field(default_factory=list)
+    """Roots that are not there."""
+
+
+def is_resource_name(name: str) -> bool:
+    """Whether a file of this name is read: not hidden, no editor's backup or temporary file."""
+    return name.endswith(SUFFIXES) and not name.startswith((".", "#", "~"))
+
+
+def sign(path: str) -> Signature | None:
+    """The signature of a regular file, links followed; None when there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - called for every file at every scan
+    except OSError:
+        return None
+    return _signature(found) if stat.S_ISREG(found.st_mode) else None
+
+
+def list_tree(roots: Iterable[Path]) -> Tree:
+    """Walk the roots; hidden folders are left out, links followed, each folder visited once."""
+    tree, visited = Tree(), set()
+    for root in roots:
+        path = str(root)
+        if root.is_dir():
+            _walk(path, tree, visited)
+        elif (signature := sign(path)) is not None:
+            tree.files[path] = signature
+            tree.folders.add(str(root.parent))
+        else:
+            tree.missing.append(path)
+    return tree
+
+
+def _walk(root: str, tree: Tree, visited: set[tuple[int, int]]) -> None:
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            found = os.stat(folder)  # noqa: PTH116
+            identity = (found.st_dev, found.st_ino)
+            if identity in visited:
+                continue
+            visited.add(identity)
+            with os.scandir(folder) as entries:
+                tree.folders.add(folder)
+                waiting += [path for entry in entries if (path := _visit(entry, tree)) is not None]
+        except OSError:
+            continue
+
+
+def _visit(entry: os.DirEntry[str], tree: Tree) -> str | None:
+    """Notes a file; returns the path of a folder to walk into."""
+    if entry.name.startswith("."):
+        return None
+    if entry.is_symlink():
+        tree.targets.add(os.path.dirname(os.path.realpath(entry.path)))  # noqa: PTH120
+    if entry.is_dir():
+        return entry.path
+    if is_resource_name(entry.name) and entry.is_file():
+        tree.files[entry.path] = _signature(entry.stat())
+    return None
+
+
+def _signature(found: os.stat_result) -> Signature:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

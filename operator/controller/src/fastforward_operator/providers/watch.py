@@ -1,0 +1,194 @@
+"""Which resource files may have changed, told as soon as they are whole.
+
+In: folders. Out: `Change` values: paths to read again, or that everything has to be looked at. Called by file. A file
+counts as changed when it is closed after writing or renamed into place; one that is kept open is read a while after
+its last write. A file that vanishes is given a moment to come back, because editors save by renaming.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import watchfiles
+
+from . import inotify
+from .tree import Tree, is_resource_name
+
+GONE_AFTER_S = 0.1
+"""How long a file must be away before its objects are."""
+WRITTEN_AFTER_S = 1.0
+"""How long after its last write a file that nobody closes is read."""
+RETRY_S = 0.25
+"""How often a missing root is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What to look at."""
+
+    paths: frozenset[str] = frozenset()
+    rescan: bool = False
+
+
+class Watch(Protocol):
+    """Watches the folders of a Tree."""
+
+    def extend(self, tree: Tree) -> bool:
+        """Watch its folders as well; True when there were new ones: then files may have come unseen."""
+        ...
+
+    def doubt(self, paths: Iterable[str]) -> None:
+        """These files are not there: tell so after the grace, unless they come back."""
+        ...
+
+    async def changed(self) -> Change:
+        """The next change."""
+        ...
+
+    def close(self) -> None:
+        """Stop watching."""
+        ...
+
+
+def open_watch(roots: Iterable[Path]) -> Watch:
+    """The best there is on this system."""
+    return InotifyWatch() if sys.platform == "linux" else PollingWatch(roots)
+
+
+class InotifyWatch:
+    """By inotify."""
+
+    def __init__(self) -> None:
+        self._inotify = inotify.Inotify()
+        self._folders: set[str] = set()
+        self._targets: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._rescan_at = 0.0
+
+    def extend(self, tree: Tree) -> bool:
+        new = (tree.folders | tree.targets) - self._folders - self._targets
+        added = [folder for folder in sorted(new) if self._inotify.add(folder)]
+        self._folders |= tree.folders & set(added)
+        self._targets = (self._targets | (tree.targets & set(added))) - self._folders
+        if tree.missing:
+            self._rescan_at = time.monotonic() + RETRY_S
+        return bool(added)
+
+    def doubt(self, paths: Iterable[str]) -> None:
+        now = time.monotonic()
+        for path in paths:
+            self._due.setdefault(path, now + GONE_AFTER_S)
+
+    async def changed(self) -> Change:
+        while True:
+            ready: set[str] = set()
+            rescan = False
+            moved: dict[int, str] = {}
+            for event in await self._inotify.events(self._timeout()):
+                rescan |= self._take(event, ready, moved)
+            now = time.monotonic()
+            for path in [path for path, due in self._due.items() if due <= now]:
+                del self._due[path]
+                ready.add(path)
+            if 0 < self._rescan_at <= now:
+                self._rescan_at, rescan = 0.0, True
+            if ready or rescan:
+                return Change(paths=frozenset(ready), rescan=rescan)
+
+    def close(self) -> None:
+        self._inotify.close()
+
+    def _timeout(self) -> float | None:
+        times = [*self._due.values(), *([self._rescan_at] if self._rescan_at else [])]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _take(self, event: inotify.Event, ready: set[str], moved: dict[int, str]) -> bool:
+        """Sorts an event into what is ready and what is due later; True when everything has to be looked at."""
+        mask, path = event.mask, os.path.join(event.folder, event.name)  # noqa: PTH118 - names stay as they are
+        if not event.folder or mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
+            self._folders.discard(event.folder)
+            self._targets.discard(event.folder)
+            return True
+        if event.folder not in self._folders:
+            return True
+        if mask & inotify.IN_ISDIR:
+            return not event.name.startswith(".") and not mask & inotify.IN_MODIFY
+        if not is_resource_name(event.name):
+            # `..data` is how a ConfigMap mount is switched; a link without suffix may lead to a folder.
+            return event.name.startswith("..") or (bool(mask & inotify.IN_CREATE) and Path(path).is_dir())
+        self._sort(event, path, ready, moved)
+        return False
+
+    def _sort(self, event: inotify.Event, path: str, ready: set[str], moved: dict[int, str]) -> None:
+        mask, now = event.mask, time.monotonic()
+        if mask & (inotify.IN_CLOSE_WRITE | inotify.IN_MOVED_TO):
+            ready.add(path)
+            self._due.pop(path, None)
+            origin = moved.pop(event.cookie, None) if mask & inotify.IN_MOVED_TO else None
+            if origin is not None:
+                self._due.pop(origin, None)
+                ready.add(origin)
+        elif mask & (inotify.IN_DELETE | inotify.IN_MOVED_FROM):
+            ready.discard(path)
+            self._due[path] = now + GONE_AFTER_S
+            if mask & inotify.IN_MOVED_FROM:
+                moved[event.cookie] = path
+        elif Path(path).is_symlink():
+            ready.add(path)
+        else:
+            self._due[path] = now + WRITTEN_AFTER_S
+
+
+class PollingWatch:
+    """By watchfiles, where there is no inotify: a few milliseconds slower."""
+
+    def __init__(self, roots: Iterable[Path]) -> None:
+        self._roots = tuple(roots)
+        self._due: dict[str, float] = {}
+        self._seen: set[str] = set()
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._collect())
+
+    def extend(self, tree: Tree) -> bool:
+        del tree
+        return False
+
+    def doubt(self, paths: Iterable[str]) -> None:
+        now = time.monotonic()
+        for path in paths:
+            self._due.setdefault(path, now + GONE_AFTER_S)
+
+    async def changed(self) -> Change:
+        while True:
+            timeout = min(self._due.values()) - time.monotonic() if self._due else None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), timeout)
+            self._news.clear()
+            ready = self._take(time.monotonic())
+            if ready:
+                return Change(paths=frozenset(ready))
+
+    def _take(self, now: float) -> set[str]:
+        """What was written, and what has been away long enough."""
+        here = {path for path in self._seen if Path(path).exists()}
+        self.doubt(self._seen - here)
+        self._seen = set()
+        due = {path for path, at in self._due.items() if at <= now}
+        self._due = {path: at for path, at in self._due.items() if path not in due | here}
+        return here | due
+
+    def close(self) -> None:
+        self._task.cancel()
+
+    async def _collect(self) -> None:
+        async for changes in watchfiles.awatch(*self._roots, debounce=20, step=5, yield_on_timeout=False):
+            self._seen |= {path for _, path in changes if is_resource_name(Path(path).name)}
+            self._news.set()
