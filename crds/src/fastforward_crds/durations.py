@@ -17,6 +17,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from .formats import DURATION
 
+BOUNDS_KEY = "x-bounds"
+"""Where a schema made here keeps the least and the most."""
+
 _PART = re.compile(r"([0-9]+)(h|ms|m|s)")
 _UNIT_MS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 
@@ -54,7 +57,7 @@ class Within:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         rule = {"rule": self.expression, "message": self.message}
-        return handler(schema) | {"x-kubernetes-validations": [rule]}
+        return handler(schema) | {BOUNDS_KEY: [self.least, self.most], "x-kubernetes-validations": [rule]}
 
 
 Duration = Annotated[str, DURATION, Within("0s", "999h")]

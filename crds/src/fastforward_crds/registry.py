@@ -31,9 +31,14 @@ class Kind(NamedTuple):
     def name(self) -> str:
         return self.model.__name__
 
+    @property
+    def noun(self) -> str:
+        """Its basename in every phase: `ratelimit`."""
+        return self.name.lower()
+
 
 KINDS: tuple[Kind, ...] = (
-    Kind(Edge, "edges", ("edge",), (("Hosts", ".spec.hosts"),)),
+    Kind(Edge, "edges", ("ed",), (("Hosts", ".spec.hosts"),)),
     Kind(Route, "routes", ("rt",), (("Hosts", ".spec.hosts"), ("Priority", ".spec.priority"))),
     Kind(Upstream, "upstreams", ("up",), (("Protocol", ".spec.protocol"),)),
     Kind(Tenant, "tenants", ("tn",), (("Plan", ".spec.plan"), ("Shard", ".spec.shard"))),

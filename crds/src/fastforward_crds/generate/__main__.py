@@ -9,21 +9,27 @@ from pathlib import Path
 
 from fastforward_crds.registry import KINDS
 
+from . import NOTICE
 from .crd import write_definition
+from .reference import write_formats, write_index, write_page
 
 CRDS = Path("crds/generated")
+EXAMPLES = Path("crds/examples")
+REFERENCE = Path("docs/reference")
 
 
 def main() -> None:
     """Writes everything that is generated from the models."""
-    replace_files(CRDS, "*.yaml", {f"{kind.plural}.yaml": write_definition(kind) for kind in KINDS})
+    replace_files(CRDS, {f"{kind.plural}.yaml": write_definition(kind) for kind in KINDS})
+    pages = {f"{kind.noun}.md": write_page(kind, (EXAMPLES / f"{kind.noun}.yaml").read_text()) for kind in KINDS}
+    replace_files(REFERENCE, {**pages, "index.md": write_index(), "formats.md": write_formats()})
 
 
-def replace_files(folder: Path, pattern: str, wanted: dict[str, str]) -> None:
-    """Makes the folder's files that fit the pattern equal to `wanted`, touching only those that differ."""
+def replace_files(folder: Path, wanted: dict[str, str]) -> None:
+    """Makes the generated files of the folder equal to `wanted`, touching only those that differ."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(folder.glob(pattern)):
-        if path.name not in wanted:
+    for path in sorted(folder.iterdir()):
+        if path.name not in wanted and NOTICE in path.read_text(encoding="utf-8"):
             path.unlink()
             print(f"removed {path}")
     for name, content in wanted.items():

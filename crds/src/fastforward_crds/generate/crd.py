@@ -11,20 +11,21 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from fastforward_crds.durations import BOUNDS_KEY
 from fastforward_crds.formats import FORMAT_KEY, NAME
 from fastforward_crds.meta import GROUP, VERSION
 from fastforward_crds.registry import Kind
 from fastforward_crds.status import Status
 
+from . import NOTICE
 from .schema import Schema, structural_schema
 
 _PROGRAMMED = '.status.conditions[?(@.type=="Programmed")]'
-_NOTICE = "# Made from the models by `make generate`: change those, not this file.\n"
 
 
 def write_definition(kind: Kind) -> str:
     """The definition as YAML."""
-    return _NOTICE + yaml.safe_dump(definition(kind), sort_keys=False, width=120, allow_unicode=True)
+    return f"# {NOTICE}\n" + yaml.safe_dump(definition(kind), sort_keys=False, width=120, allow_unicode=True)
 
 
 def definition(kind: Kind) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def definition(kind: Kind) -> dict[str, Any]:
         "listKind": f"{kind.name}List",
         "plural": kind.plural,
         "shortNames": list(kind.short),
-        "singular": kind.name.lower(),
+        "singular": kind.noun,
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -75,7 +76,7 @@ def _version(kind: Kind) -> dict[str, Any]:
         "storage": True,
         "additionalPrinterColumns": _columns(kind, schema),
         "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": _without_formats(schema)},
+        "schema": {"openAPIV3Schema": _without_own_keywords(schema)},
     }
 
 
@@ -97,11 +98,11 @@ def _type_at(path: str, schema: Schema) -> str:
     return schema["type"] if schema["type"] in ("integer", "boolean", "number") else "string"
 
 
-def _without_formats(schema: Schema) -> Schema:
-    """The schema without our own keyword; x-format is no keyword of structural schemas."""
-    bare = {key: value for key, value in schema.items() if key != FORMAT_KEY}
+def _without_own_keywords(schema: Schema) -> Schema:
+    """The schema without what only the reference reads, and the API server refuses."""
+    bare = {key: value for key, value in schema.items() if key not in (FORMAT_KEY, BOUNDS_KEY)}
     if "properties" in bare:
-        bare["properties"] = {name: _without_formats(inner) for name, inner in bare["properties"].items()}
+        bare["properties"] = {name: _without_own_keywords(inner) for name, inner in bare["properties"].items()}
     if "items" in bare:
-        bare["items"] = _without_formats(bare["items"])
+        bare["items"] = _without_own_keywords(bare["items"])
     return bare

@@ -21,6 +21,7 @@ _ORDER = (
     "type",
     "format",
     "x-format",
+    "x-bounds",
     "enum",
     "default",
     "minimum",
