@@ -1,0 +1,10 @@
+"""Intermediate representation to Envoy's configuration, as named, content-versioned resources for delta ADS.
+
+In: an ir.Delta. Out: an EnvoyDelta. Called by the operator, which publishes it, and by `ff render`.
+"""
+
+from .bootstrap import bootstrap
+from .emitter import EnvoyEmitter
+from .resource import EmitSettings, EnvoyDelta, EnvoyResource
+
+__all__ = ["EmitSettings", "EnvoyDelta", "EnvoyEmitter", "EnvoyResource", "bootstrap"]

@@ -1,0 +1,124 @@
+"""What an Envoy starts with: who it is, where its configuration comes from, where decision services listen.
+
+In: addresses. Out: the bootstrap as JSON. Called by whoever starts an Envoy (`ff up`, the chart). Everything else comes
+by delta ADS.
+"""
+
+from __future__ import annotations
+
+from google.protobuf import json_format
+
+from .chain import DECISION_CLUSTER
+from .protos import (
+    EnvoyMessage,
+    address_pb2,
+    base_pb2,
+    bootstrap_pb2,
+    circuit_breaker_pb2,
+    cluster_pb2,
+    config_source_pb2,
+    endpoint_components_pb2,
+    grpc_service_pb2,
+    http_protocol_options_pb2,
+    outlier_detection_pb2,
+    protocol_pb2,
+)
+from .upstream import HTTP_OPTIONS, assignment, endpoint
+from .wire import ADS, milliseconds, pack, uint32
+
+ADS_CLUSTER = "ff-operator"
+KEEPALIVE_INTERVAL_MS = 5000
+KEEPALIVE_TIMEOUT_MS = 2000
+
+
+def bootstrap(
+    *, node_id: str, node_cluster: str, xds: tuple[str, int], admin: tuple[str, int], decision_sockets: tuple[str, ...]
+) -> str:
+    """Returns the bootstrap as JSON.
+
+    `xds` is host and port of the operator, `admin` address and port of Envoy's own console, `decision_sockets` paths of
+    the decision services' Unix sockets: several share the load, and one that is gone is passed by.
+    """
+    message = bootstrap_pb2.Bootstrap(
+        node=base_pb2.Node(id=node_id, cluster=node_cluster),
+        admin=bootstrap_pb2.Admin(address=socket_address(*admin)),
+        static_resources=bootstrap_pb2.Bootstrap.StaticResources(
+            clusters=[operator_cluster(*xds), decision_cluster(decision_sockets)]
+        ),
+        dynamic_resources=dynamic_resources(),
+        # Statistics of a cluster are made when it is first used: most of many never are, at once.
+        deferred_stat_options=bootstrap_pb2.Bootstrap.DeferredStatOptions(enable_deferred_creation_stats=True),
+    )
+    return json_format.MessageToJson(message)
+
+
+def socket_address(address: str, port: int) -> EnvoyMessage:
+    """Returns a TCP address."""
+    return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
+
+
+def dynamic_resources() -> EnvoyMessage:
+    """Returns where configuration comes from: one delta stream for everything, so that its order holds."""
+    source = config_source_pb2.ApiConfigSource(
+        api_type=config_source_pb2.ApiConfigSource.DELTA_GRPC,
+        transport_api_version=config_source_pb2.ApiVersion.V3,
+        grpc_services=[
+            grpc_service_pb2.GrpcService(envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=ADS_CLUSTER))
+        ],
+    )
+    return bootstrap_pb2.Bootstrap.DynamicResources(ads_config=source, lds_config=ADS, cds_config=ADS)
+
+
+def operator_cluster(host: str, port: int) -> EnvoyMessage:
+    """Returns the operator's cluster; HTTP/2 pings find a dead connection in seconds."""
+    keepalive = protocol_pb2.KeepaliveSettings(
+        interval=milliseconds(KEEPALIVE_INTERVAL_MS), timeout=milliseconds(KEEPALIVE_TIMEOUT_MS)
+    )
+    options = http_protocol_options_pb2.HttpProtocolOptions
+    http2 = protocol_pb2.Http2ProtocolOptions(connection_keepalive=keepalive)
+    explicit = options(explicit_http_config=options.ExplicitHttpConfig(http2_protocol_options=http2))
+    return cluster_pb2.Cluster(
+        name=ADS_CLUSTER,
+        type=cluster_pb2.Cluster.STRICT_DNS,
+        connect_timeout=milliseconds(1000),
+        typed_extension_protocol_options={HTTP_OPTIONS: pack(explicit)},
+        load_assignment=assignment(ADS_CLUSTER, [endpoint(host, port)]),
+    )
+
+
+def decision_cluster(sockets: tuple[str, ...]) -> EnvoyMessage:
+    """Returns the decision services' cluster.
+
+    The bounds are those of the routes: a decision that waits in a queue is refused by its deadline anyway.
+    """
+    unbounded = uint32(1_000_000)
+    thresholds = circuit_breaker_pb2.CircuitBreakers.Thresholds(
+        max_connections=unbounded, max_pending_requests=unbounded, max_requests=unbounded, max_retries=unbounded
+    )
+    ejection = outlier_detection_pb2.OutlierDetection(
+        split_external_local_origin_errors=True,
+        consecutive_local_origin_failure=uint32(1),
+        enforcing_consecutive_local_origin_failure=uint32(100),
+        enforcing_consecutive_5xx=uint32(0),
+        enforcing_success_rate=uint32(0),
+        interval=milliseconds(500),
+        base_ejection_time=milliseconds(500),
+        max_ejection_time=milliseconds(2000),
+        max_ejection_percent=uint32(99),
+    )
+    return cluster_pb2.Cluster(
+        name=DECISION_CLUSTER,
+        type=cluster_pb2.Cluster.STATIC,
+        connect_timeout=milliseconds(250),
+        lb_policy=cluster_pb2.Cluster.LEAST_REQUEST,
+        circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[thresholds]),
+        outlier_detection=ejection,
+        load_assignment=assignment(DECISION_CLUSTER, [pipe(path) for path in sockets]),
+    )
+
+
+def pipe(path: str) -> EnvoyMessage:
+    """Returns an endpoint at a Unix socket."""
+    return endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(pipe=address_pb2.Pipe(path=path)))
+    )

@@ -1,0 +1,141 @@
+"""The HTTP filter chain: which filters, in which order, and the header names that they talk through.
+
+Out: the list of filters, the same on every listener for ever: what changes (keys, limits) is delivered by ECDS, what
+differs between routes is per-route configuration. Called by edge; the names are read by every module beside this one.
+"""
+
+from __future__ import annotations
+
+from .protos import (
+    EnvoyMessage,
+    base_pb2,
+    config_source_pb2,
+    cors_pb2,
+    ext_authz_pb2,
+    header_mutation_pb2,
+    http_connection_manager_pb2,
+    http_rbac_pb2,
+    http_status_pb2,
+    http_uri_pb2,
+    jwt_authn_pb2,
+    local_rate_limit_pb2,
+    lua_pb2,
+    router_pb2,
+)
+from .wire import ADS, milliseconds, pack, string_list, type_url, uint32
+
+RESOLVE = "resolve"
+CORS = "cors"
+ADMISSION = "admission"
+JWT = "jwt"
+FALLBACK = "fallback"
+CLOSED = "decision.closed"
+OPEN = "decision.open"
+AUTHORIZATION = "authorization"
+LIMITS = "limits"
+SHADOW_LIMITS = "limits.shadow"
+RETRY_AFTER = "retry-after"
+BODY = "body"
+
+SCOPE_HEADER = "x-ff-scope"
+TABLE_HEADER = "x-ff-table"
+SELECT_HEADER = "x-ff-select"
+LISTENER_HEADER = "x-ff-listener"
+PATH_HEADER = "x-ff-path"
+"""The normalised path without its query: what tables match on."""
+TENANT_HEADER = "x-ff-tenant"
+SUBJECT_HEADER = "x-ff-subject"
+KEY_HEADER = "x-ff-key"
+CLUSTER_HEADER = "x-ff-cluster"
+REASON_HEADER = "x-ff-reason"
+"""In answers: `STAGE/REASON` of a refusal."""
+
+DECISION_CLUSTER = "ff-decision"
+METADATA = "fastforward"
+"""Namespace of route metadata."""
+NO_TABLE = "-"
+
+_FETCH_TIMEOUT_MS = 5000
+_ASKED = (
+    ("x-ff-plan", f"%METADATA(ROUTE:{METADATA}:plan)%"),
+    ("x-ff-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
+    ("x-ff-peer", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
+    ("x-ff-body-bytes", "%REQ(CONTENT-LENGTH)%"),
+    ("x-request-id", "%REQ(X-REQUEST-ID)%"),
+)
+_ANSWERED = (TENANT_HEADER, SUBJECT_HEADER, TABLE_HEADER, SELECT_HEADER, CLUSTER_HEADER, KEY_HEADER)
+_TOLD = ("content-type", "www-authenticate", "retry-after", REASON_HEADER)
+
+
+def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
+    """Returns the filters in the order in which requests pass them; the comments say why here."""
+    fallback = discovered(FALLBACK, lua_pb2.Lua)
+    return [
+        # Sees answers last, when the limits have written their headers.
+        configured(RETRY_AFTER, header_mutation_pb2.HeaderMutation()),
+        # Before anything that reads the route: hosts that no scope names exactly get theirs here.
+        discovered(RESOLVE, lua_pb2.Lua),
+        # Before anything that refuses, so that scripts may read the refusal.
+        configured(CORS, cors_pb2.Cors()),
+        configured(ADMISSION, http_rbac_pb2.RBAC()),
+        discovered(JWT, jwt_authn_pb2.JwtAuthentication),
+        # A tenant without a table, or whose table lacks the path, gets the host's: before the decisions, which pass by
+        # a request without route, and after them, because they name tenants too.
+        fallback,
+        configured(CLOSED, decision(decision_timeout_ms, fail_open=False)),
+        configured(OPEN, decision(decision_timeout_ms, fail_open=True)),
+        fallback,
+        configured(AUTHORIZATION, http_rbac_pb2.RBAC()),
+        # After authorization: a request refused there costs its caller no token.
+        discovered(LIMITS, local_rate_limit_pb2.LocalRateLimit),
+        discovered(SHADOW_LIMITS, local_rate_limit_pb2.LocalRateLimit),
+        configured("router", router_pb2.Router(suppress_envoy_headers=True)),
+    ]
+
+
+def configured(name: str, config: EnvoyMessage) -> EnvoyMessage:
+    """Returns a filter whose configuration is part of the listener."""
+    return http_connection_manager_pb2.HttpFilter(name=name, typed_config=pack(config))
+
+
+def discovered(name: str, kind: EnvoyMessage) -> EnvoyMessage:
+    """Returns a filter whose configuration comes by ECDS; until it is there, requests are answered 500."""
+    source = config_source_pb2.ConfigSource()
+    source.CopyFrom(ADS)
+    source.initial_fetch_timeout.CopyFrom(milliseconds(_FETCH_TIMEOUT_MS))
+    return http_connection_manager_pb2.HttpFilter(
+        name=name,
+        config_discovery=config_source_pb2.ExtensionConfigSource(config_source=source, type_urls=[type_url(kind)]),
+    )
+
+
+def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
+    """Returns the filter that asks the decision service, over HTTP on a Unix socket.
+
+    Every table switches it off and each route that wants it on: `disabled` in the chain would be judged once, on the
+    first route that a request matched, and skip it for a tenant's route found later.
+    """
+    request = ext_authz_pb2.AuthorizationRequest(
+        headers_to_add=[base_pb2.HeaderValue(key=name, value=value) for name, value in _ASKED]
+    )
+    response = ext_authz_pb2.AuthorizationResponse(
+        allowed_upstream_headers=string_list(exact_names=_ANSWERED),
+        allowed_client_headers=string_list(exact_names=_TOLD, prefixes=("x-ratelimit-",)),
+        allowed_client_headers_on_success=string_list(prefixes=("x-ratelimit-",)),
+        dynamic_metadata_from_headers=string_list(exact_names=(TENANT_HEADER, REASON_HEADER)),
+    )
+    return ext_authz_pb2.ExtAuthz(
+        stat_prefix="open" if fail_open else "closed",
+        clear_route_cache=True,
+        failure_mode_allow=fail_open,
+        status_on_error=http_status_pb2.HttpStatus(code=503),
+        allowed_headers=string_list(patterns=(".*",)),
+        http_service=ext_authz_pb2.HttpService(
+            server_uri=http_uri_pb2.HttpUri(
+                uri="http://decision", cluster=DECISION_CLUSTER, timeout=milliseconds(timeout_ms)
+            ),
+            retry_policy=base_pb2.RetryPolicy(retry_on="connect-failure,refused-stream,reset", num_retries=uint32(1)),
+            authorization_request=request,
+            authorization_response=response,
+        ),
+    )

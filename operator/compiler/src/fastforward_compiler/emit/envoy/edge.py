@@ -1,0 +1,219 @@
+"""An Edge to its listeners: sockets, TLS by server name, the HTTP connection manager with its hardened defaults.
+
+In: ir.Edge and EmitSettings, nothing else: a route never changes a listener, for a changed listener drains connections.
+Out: serialised Listeners by name. Called by emitter.
+"""
+
+from __future__ import annotations
+
+from fastforward_compiler import ir
+
+from .accesslog import emit_access_log
+from .chain import (
+    LISTENER_HEADER,
+    NO_TABLE,
+    PATH_HEADER,
+    SCOPE_HEADER,
+    SELECT_HEADER,
+    TABLE_HEADER,
+    http_filters,
+)
+from .protos import (
+    EnvoyMessage,
+    address_pb2,
+    base_pb2,
+    connection_limit_pb2,
+    early_header_mutation_pb2,
+    extension_pb2,
+    http_connection_manager_pb2,
+    listener_components_pb2,
+    listener_pb2,
+    mutation_rules_pb2,
+    protocol_pb2,
+    string_pb2,
+    tls_common_pb2,
+    tls_inspector_pb2,
+    tls_pb2,
+)
+from .refusal import emit_local_replies
+from .resource import EmitSettings
+from .wire import ADS, SET, boolean, header_option, header_value, milliseconds, pack, serialise, uint32
+
+_HCM = http_connection_manager_pb2.HttpConnectionManager
+_CONNECTION_BUFFER_BYTES = 64 * 1024
+_STREAM_WINDOW_BYTES = 64 * 1024
+_CONNECTION_WINDOW_BYTES = 1024 * 1024
+_FORGEABLE = ("x-ff-", "x-envoy-")
+"""Prefixes of request headers that only the gateway may write."""
+_FORWARDED = ("x-forwarded-", "forwarded", "x-real-ip")
+"""The same, unless something in front is trusted."""
+_NOBODY = address_pb2.CidrRange(address_prefix="255.255.255.255", prefix_len=uint32(32))
+_TLS_VERSIONS = {"1.2": tls_common_pb2.TlsParameters.TLSv1_2, "1.3": tls_common_pb2.TlsParameters.TLSv1_3}
+
+
+def emit_listeners(edge: ir.Edge, settings: EmitSettings) -> dict[str, bytes]:
+    """Returns the serialised listeners of an Edge by name: `EDGE/LISTENER`."""
+    return {
+        f"{edge.name}/{listener.name}": serialise(emit_listener(edge, listener, settings))
+        for listener in edge.listeners
+    }
+
+
+def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> EnvoyMessage:
+    """Returns one listener."""
+    port = settings.ports.get(listener.port, listener.port)
+    message = listener_pb2.Listener(
+        name=f"{edge.name}/{listener.name}",
+        address=address_pb2.Address(
+            socket_address=address_pb2.SocketAddress(address=settings.bind_address, port_value=port)
+        ),
+        per_connection_buffer_limit_bytes=uint32(_CONNECTION_BUFFER_BYTES),
+        filter_chains=emit_filter_chains(listener, network_filters(edge, listener, settings)),
+    )
+    if listener.certificates:
+        message.listener_filters.add(name="tls", typed_config=pack(tls_inspector_pb2.TlsInspector()))
+    return message
+
+
+def emit_filter_chains(listener: ir.Listener, filters: list[EnvoyMessage]) -> list[EnvoyMessage]:
+    """Returns a chain for each certificate, matched by server name; one chain for clear text.
+
+    A server name that several certificates hold belongs to the first: Envoy refuses two chains that match alike.
+    """
+    chain = listener_components_pb2.FilterChain
+    if not listener.certificates:
+        return [chain(name="plain", filters=filters)]
+    taken: set[str] = set()
+    chains = []
+    for certificate in listener.certificates:
+        names = [host for host in certificate.hosts if host not in taken]
+        taken.update(names)
+        if names:
+            match = listener_components_pb2.FilterChainMatch(server_names=names)
+            socket = emit_transport_socket(certificate.name, listener.min_tls)
+            chains.append(
+                chain(name=certificate.name, filter_chain_match=match, filters=filters, transport_socket=socket)
+            )
+    return chains
+
+
+def emit_transport_socket(secret: str, min_tls: str) -> EnvoyMessage:
+    """Returns TLS with the certificate of that name, offering HTTP/2 and HTTP/1.1 (RFC 7301)."""
+    context = tls_pb2.DownstreamTlsContext(
+        common_tls_context=tls_pb2.CommonTlsContext(
+            tls_params=tls_common_pb2.TlsParameters(tls_minimum_protocol_version=_TLS_VERSIONS[min_tls]),
+            tls_certificate_sds_secret_configs=[secret_config(secret)],
+            alpn_protocols=["h2", "http/1.1"],
+        )
+    )
+    return base_pb2.TransportSocket(name="tls", typed_config=pack(context))
+
+
+def network_filters(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
+    """Returns what a connection passes: the bound on connections, then HTTP."""
+    limit = connection_limit_pb2.ConnectionLimit(
+        stat_prefix="connections", max_connections={"value": edge.max_connections}
+    )
+    return [
+        listener_components_pb2.Filter(name="connections", typed_config=pack(limit)),
+        listener_components_pb2.Filter(name="http", typed_config=pack(emit_http(edge, listener, settings))),
+    ]
+
+
+def emit_http(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> EnvoyMessage:
+    """Returns the HTTP connection manager, hardened as Envoy's edge best practices say."""
+    manager = _HCM(
+        stat_prefix="http",
+        server_name="fastforward",
+        scoped_routes=scoped_routes(),
+        http_filters=http_filters(settings.decision_timeout_ms),
+        early_header_mutation_extensions=[early_mutations(edge, listener)],
+        use_remote_address=boolean(True),
+        xff_num_trusted_hops=edge.trusted_hop_count,
+        # Nobody is internal: x-envoy-* from a private network is as forged as from anywhere.
+        internal_address_config=_HCM.InternalAddressConfig(cidr_ranges=[_NOBODY]),
+        always_set_request_id_in_response=True,
+        preserve_external_request_id=edge.trusted_hop_count > 0,
+        normalize_path=boolean(True),
+        merge_slashes=True,
+        path_with_escaped_slashes_action=_HCM.UNESCAPE_AND_FORWARD,
+        strip_any_host_port=True,
+        strip_trailing_host_dot=True,
+        max_request_headers_kb=uint32(-(-edge.max_header_bytes // 1024)),
+        request_headers_timeout=milliseconds(edge.request_headers_timeout_ms),
+        stream_idle_timeout=milliseconds(edge.stream_idle_timeout_ms),
+        local_reply_config=emit_local_replies(),
+        upgrade_configs=[_HCM.UpgradeConfig(upgrade_type="websocket")],
+        common_http_protocol_options=common_options(edge),
+        http2_protocol_options=http2_options(edge),
+    )
+    if edge.access_log:
+        manager.access_log.append(emit_access_log(settings.access_log, edge.name, listener.name))
+    return manager
+
+
+def scoped_routes() -> EnvoyMessage:
+    """Returns where tables come from: identical on every listener, so that all of them share one copy."""
+    routes = http_connection_manager_pb2.ScopedRoutes
+    fragment = routes.ScopeKeyBuilder.FragmentBuilder
+    fragments = [
+        fragment(header_value_extractor=fragment.HeaderValueExtractor(name=name, index=0))
+        for name in (SCOPE_HEADER, TABLE_HEADER)
+    ]
+    return routes(
+        name="tables",
+        scope_key_builder=routes.ScopeKeyBuilder(fragments=fragments),
+        rds_config_source=ADS,
+        scoped_rds=http_connection_manager_pb2.ScopedRds(scoped_rds_config_source=ADS),
+    )
+
+
+def early_mutations(edge: ir.Edge, listener: ir.Listener) -> EnvoyMessage:
+    """Returns the changes before the first look at the tables: what clients forged goes, scope and path are written."""
+    mutation = mutation_rules_pb2.HeaderMutation
+    forgeable = _FORGEABLE if edge.trusted_hop_count else _FORGEABLE + _FORWARDED
+    removals = [
+        mutation(
+            remove_on_match=mutation.RemoveOnMatch(
+                key_matcher=string_pb2.StringMatcher(prefix=prefix, ignore_case=True)
+            )
+        )
+        for prefix in forgeable
+    ]
+    written = (
+        (SCOPE_HEADER, f"{header_value(edge.name)}|%REQ(:AUTHORITY)%"),
+        (TABLE_HEADER, NO_TABLE),
+        (SELECT_HEADER, NO_TABLE),
+        (LISTENER_HEADER, header_value(listener.name)),
+        (PATH_HEADER, "%PATH(NQ)%"),
+    )
+    config = early_header_mutation_pb2.HeaderMutation(
+        mutations=[*removals, *(mutation(append=header_option(name, value, SET)) for name, value in written)]
+    )
+    return extension_pb2.TypedExtensionConfig(name="scope", typed_config=pack(config))
+
+
+def common_options(edge: ir.Edge) -> EnvoyMessage:
+    """Returns the bounds that hold for every version of HTTP."""
+    options = protocol_pb2.HttpProtocolOptions(
+        idle_timeout=milliseconds(edge.connection_idle_timeout_ms),
+        max_headers_count=uint32(edge.max_headers),
+        headers_with_underscores_action=protocol_pb2.HttpProtocolOptions.REJECT_REQUEST,
+    )
+    if edge.max_requests_per_connection:
+        options.max_requests_per_connection.CopyFrom(uint32(edge.max_requests_per_connection))
+    return options
+
+
+def http2_options(edge: ir.Edge) -> EnvoyMessage:
+    """Returns the bounds of HTTP/2 (CVE-2019-9511 and its relatives; CVE-2023-44487)."""
+    return protocol_pb2.Http2ProtocolOptions(
+        max_concurrent_streams=uint32(edge.max_concurrent_streams),
+        initial_stream_window_size=uint32(_STREAM_WINDOW_BYTES),
+        initial_connection_window_size=uint32(_CONNECTION_WINDOW_BYTES),
+    )
+
+
+def secret_config(name: str) -> EnvoyMessage:
+    """Returns the reference to a secret that comes over ADS."""
+    return tls_pb2.SdsSecretConfig(name=name, sds_config=ADS)

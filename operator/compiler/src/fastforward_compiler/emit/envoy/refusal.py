@@ -1,0 +1,128 @@
+"""Refusals: what the proxy answers when it does not forward a request, as RFC 9457 problem documents.
+
+Out: local reply mappers for the listener, direct responses for tables. Called by edge, route and table. REFUSALS says
+which of Envoy's own words for what happened (`response_code_details`) means which STAGE/REASON; the decision service
+refuses in the same form.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from google.protobuf import struct_pb2
+
+from .chain import REASON_HEADER
+from .protos import EnvoyMessage, accesslog_pb2, cel_pb2, http_connection_manager_pb2, substitution_format_string_pb2
+from .wire import header_option, pack, uint32
+
+CONTENT_TYPE = "application/problem+json"
+_MANAGER = http_connection_manager_pb2
+
+
+class Refusal(NamedTuple):
+    """One kind of refusal. `expression` is CEL over the answer; `status` 0 keeps Envoy's own."""
+
+    reason: str
+    status: int
+    title: str
+    expression: str = ""
+
+
+def by_rule(name: str) -> str:
+    """Returns the expression for a refusal by the RBAC rule of that name."""
+    return f"response.code_details == 'rbac_access_denied_matched_policy[{name}]'"
+
+
+ADDRESS_DENIED = "admission/address-denied"
+BODY_TOO_LARGE = "admission/body-too-large"
+CONTENT_TYPE_REFUSED = "admission/content-type"
+TENANT_NOT_ALLOWED = "authentication/tenant-not-allowed"
+NOT_GRANTED = "authorization/not-granted"
+
+NO_ROUTE = Refusal("routing/no-route", 404, "No route matches the request")
+UNAVAILABLE = Refusal("routing/unavailable", 500, "The route has no usable destination")
+
+REFUSALS = (
+    Refusal(ADDRESS_DENIED, 403, "The client address is not admitted", by_rule(ADDRESS_DENIED)),
+    Refusal(BODY_TOO_LARGE, 413, "The request body is too large", by_rule(BODY_TOO_LARGE)),
+    Refusal(
+        BODY_TOO_LARGE, 413, "The request body is too large", "response.code_details == 'request_payload_too_large'"
+    ),
+    Refusal(CONTENT_TYPE_REFUSED, 415, "The media type is not accepted", by_rule(CONTENT_TYPE_REFUSED)),
+    Refusal(
+        "authentication/token-missing",
+        401,
+        "A token is needed",
+        "response.code_details == 'jwt_authn_access_denied{Jwt_is_missing}'",
+    ),
+    Refusal(
+        "authentication/token-invalid",
+        401,
+        "The token is not valid",
+        "response.code == 401 && response.code_details.startsWith('jwt_authn_access_denied')",
+    ),
+    Refusal(
+        "authentication/not-ready",
+        503,
+        "The issuer's keys are not here yet",
+        "response.code_details.startsWith('jwt_authn')",
+    ),
+    Refusal(TENANT_NOT_ALLOWED, 403, "The token may not speak for this tenant", by_rule(TENANT_NOT_ALLOWED)),
+    Refusal(
+        NOT_GRANTED,
+        403,
+        "The caller is not allowed to do this",
+        "response.code_details.startsWith('rbac_access_denied')",
+    ),
+    Refusal("ratelimit/exceeded", 429, "Too many requests", "response.code_details == 'local_rate_limited'"),
+    Refusal(
+        "authentication/decision-unavailable",
+        503,
+        "The decision service can't be reached",
+        "response.code_details == 'ext_authz_error'",
+    ),
+    Refusal(*NO_ROUTE[:3], "response.code_details == 'route_not_found'"),
+)
+"""In the order in which they are tried; what none of them names keeps Envoy's own answer."""
+
+
+def emit_local_replies() -> EnvoyMessage:
+    """Returns the mapping of Envoy's own answers to problem documents."""
+    return _MANAGER.LocalReplyConfig(mappers=[emit_mapper(refusal) for refusal in REFUSALS])
+
+
+def emit_mapper(refusal: Refusal) -> EnvoyMessage:
+    """Returns the mapping of one refusal."""
+    condition = accesslog_pb2.ExtensionFilter(
+        name="cel", typed_config=pack(cel_pb2.ExpressionFilter(expression=refusal.expression))
+    )
+    return _MANAGER.ResponseMapper(
+        filter=accesslog_pb2.AccessLogFilter(extension_filter=condition),
+        status_code=uint32(refusal.status),
+        body_format_override=problem_document(refusal),
+        headers_to_add=[header_option(REASON_HEADER, refusal.reason)],
+    )
+
+
+def emit_refusal(route: EnvoyMessage, refusal: Refusal) -> None:
+    """Makes the Route answer with the refusal."""
+    route.direct_response.status = refusal.status
+    route.direct_response.body_format.CopyFrom(problem_document(refusal))
+    route.response_headers_to_add.append(header_option(REASON_HEADER, refusal.reason))
+
+
+def problem_document(refusal: Refusal) -> EnvoyMessage:
+    """Returns the format of the answer's body."""
+    stage, _, reason = refusal.reason.partition("/")
+    body = struct_pb2.Struct()
+    body.update(
+        {
+            "type": "about:blank",
+            "title": refusal.title,
+            "status": refusal.status,
+            "stage": stage,
+            "reason": reason,
+            "requestId": "%REQ(X-REQUEST-ID)%",
+        }
+    )
+    return substitution_format_string_pb2.SubstitutionFormatString(json_format=body, content_type=CONTENT_TYPE)

@@ -1,0 +1,213 @@
+"""A Table to a scope with its table inline: a tree over the path, the conditions in its leaves, a Route in each.
+
+In: ir.Table and what it names. Out: the serialised ScopedRouteConfiguration. Called by emitter.
+
+Precedence (the order of the entries) becomes structure: a level for each priority; in it the exact paths, then the
+regular expressions one by one, then the prefixes, longest first. A leaf whose conditions fail falls back to the next of
+them, as nested matchers do; a list of routes would end in 404 there. The tree sees the path without its query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+from fastforward_compiler import ir
+from fastforward_compiler.emit.decision import select_value
+
+from .chain import (
+    CLOSED,
+    CLUSTER_HEADER,
+    FALLBACK,
+    KEY_HEADER,
+    LISTENER_HEADER,
+    NO_TABLE,
+    OPEN,
+    PATH_HEADER,
+    RESOLVE,
+    SCOPE_HEADER,
+    SELECT_HEADER,
+    TABLE_HEADER,
+)
+from .predicate import PATH_INPUT, emit_predicate, every, pattern, test
+from .protos import (
+    EnvoyMessage,
+    ext_authz_pb2,
+    lua_pb2,
+    route_components_pb2,
+    route_pb2,
+    scoped_route_pb2,
+    xds_extension_pb2,
+    xds_matcher_pb2,
+    xds_string_pb2,
+)
+from .refusal import NO_ROUTE, emit_refusal
+from .wire import boolean, pack, serialise, uint32
+
+_MATCHER = xds_matcher_pb2.Matcher
+_ON_MATCH = _MATCHER.OnMatch
+_LIST = _MATCHER.MatcherList
+_TREE = _MATCHER.MatcherTree
+_SCOPE = scoped_route_pb2.ScopedRouteConfiguration
+_INTERNAL_HEADERS = (
+    SCOPE_HEADER,
+    TABLE_HEADER,
+    SELECT_HEADER,
+    LISTENER_HEADER,
+    PATH_HEADER,
+    CLUSTER_HEADER,
+    KEY_HEADER,
+)
+_MAX_BODY_BYTES = 4 * 4096
+"""Bodies of direct responses: 4096 characters, in UTF-8."""
+_ALWAYS = test(PATH_INPUT, xds_string_pb2.StringMatcher(prefix="/"))
+
+EmitEntry = Callable[[ir.Entry], EnvoyMessage]
+"""Returns the Route of an entry, complete with what its filters need."""
+
+
+def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: EmitEntry) -> bytes:
+    """Returns the serialised scope of a table.
+
+    What is alike in many tables is serialised once; bytes of messages may be concatenated, that merges them.
+    """
+    name = table.name
+    fragments = [_SCOPE.Key.Fragment(string_key=key) for key in (table.scope, table.tenant or NO_TABLE)]
+    host = route_components_pb2.VirtualHost(name="v", domains=["*"], matcher=emit_tree(table, edge, emit_entry))
+    own = _SCOPE(
+        name=name,
+        key=_SCOPE.Key(fragments=fragments),
+        route_configuration=route_pb2.RouteConfiguration(name=name, virtual_hosts=[host]),
+    )
+    if edge.tenant_header:
+        own.route_configuration.request_headers_to_remove.append(edge.tenant_header)
+    return (_ALIKE_WITH_TENANTS if scope.tenant_tables else _ALIKE) + serialise(own)
+
+
+def emit_tree(table: ir.Table, edge: ir.Edge, emit_entry: EmitEntry) -> EnvoyMessage:
+    """Returns the tree; in the table for everybody it has a Route for every path, so that the host counts as known."""
+
+    def leaf(entries: Iterable[ir.Entry]) -> EnvoyMessage:
+        return emit_leaf([(conditions(entry, edge), emit_entry(entry)) for entry in entries])
+
+    def listed(entry: ir.Entry) -> EnvoyMessage:
+        path = test(PATH_INPUT, pattern(entry.match.path))
+        own = conditions(entry, edge)
+        predicate = every([path] if own is None else [path, own])
+        return _LIST.FieldMatcher(predicate=predicate, on_match=action(emit_entry(entry)))
+
+    levels = [emit_level(list(group), leaf, listed) for _, group in groupby(table.entries, key=lambda e: e.priority)]
+    last = None if table.tenant else _NOT_FOUND
+    if len(levels) > 1:
+        # A list, not a chain: Envoy refuses trees that are some 50 levels deep.
+        outcomes = [_ON_MATCH(matcher=chain(level, None)) for level in levels]
+        matchers = [_LIST.FieldMatcher(predicate=_ALWAYS, on_match=outcome) for outcome in outcomes]
+        levels = [[_MATCHER(matcher_list=_LIST(matchers=matchers))]]
+    return chain([matcher for level in levels for matcher in level], last)
+
+
+def conditions(entry: ir.Entry, edge: ir.Edge) -> EnvoyMessage | None:
+    """Returns what the entry asks besides the path."""
+    return emit_predicate(entry.match, select_value(entry), edge.api_version_header, edge.api_version_default)
+
+
+def emit_level(
+    entries: list[ir.Entry],
+    leaf: Callable[[Iterable[ir.Entry]], EnvoyMessage],
+    listed: Callable[[ir.Entry], EnvoyMessage],
+) -> list[EnvoyMessage]:
+    """Returns the matchers of one priority, in the order in which they are asked.
+
+    A prefix `/a` is the path `/a` and the paths that begin with `/a/`.
+    """
+    exact: dict[str, list[ir.Entry]] = {}
+    prefixes: dict[str, list[ir.Entry]] = {}
+    for entry in entries:
+        if entry.match.path_type is ir.PathType.EXACT:
+            exact.setdefault(entry.match.path, []).append(entry)
+        elif entry.match.path_type is ir.PathType.PREFIX:
+            prefixes.setdefault(entry.match.path, []).append(entry)
+    regexes = [listed(entry) for entry in entries if entry.match.path_type is ir.PathType.REGEX]
+    whole = {path: found for path, found in prefixes.items() if path != "/"}
+    below = {path if path == "/" else f"{path}/": found for path, found in prefixes.items()}
+    if regexes:
+        matchers = [path_tree(exact, leaf), _MATCHER(matcher_list=_LIST(matchers=regexes)), path_tree(whole, leaf)]
+    else:
+        matchers = [path_tree({path: exact.get(path, []) + whole.get(path, []) for path in exact | whole}, leaf)]
+    matchers.append(prefix_tree(below, leaf))
+    return [matcher for matcher in matchers if matcher is not None]
+
+
+def path_tree(
+    paths: dict[str, list[ir.Entry]], leaf: Callable[[Iterable[ir.Entry]], EnvoyMessage]
+) -> EnvoyMessage | None:
+    """Returns the matcher of whole paths."""
+    if not paths:
+        return None
+    leaves = _TREE.MatchMap(map={path: leaf(entries) for path, entries in paths.items()})
+    return _MATCHER(matcher_tree=_TREE(input=PATH_INPUT, exact_match_map=leaves))
+
+
+def prefix_tree(
+    prefixes: dict[str, list[ir.Entry]], leaf: Callable[[Iterable[ir.Entry]], EnvoyMessage]
+) -> EnvoyMessage | None:
+    """Returns the matcher of prefixes, longest first."""
+    if not prefixes:
+        return None
+    leaves = _TREE.MatchMap(map={prefix: leaf(entries) for prefix, entries in prefixes.items()})
+    return _MATCHER(matcher_tree=_TREE(input=PATH_INPUT, prefix_match_map=leaves))
+
+
+def emit_leaf(candidates: list[tuple[EnvoyMessage | None, EnvoyMessage]]) -> EnvoyMessage:
+    """Returns the first candidate whose conditions hold; what follows one without any is out of reach."""
+    conditional = []
+    for predicate, route in candidates:
+        if predicate is None:
+            if not conditional:
+                return action(route)
+            return _ON_MATCH(matcher=_MATCHER(matcher_list=_LIST(matchers=conditional), on_no_match=action(route)))
+        conditional.append(_LIST.FieldMatcher(predicate=predicate, on_match=action(route)))
+    return _ON_MATCH(matcher=_MATCHER(matcher_list=_LIST(matchers=conditional)))
+
+
+def action(route: EnvoyMessage) -> EnvoyMessage:
+    """Returns the outcome of a match."""
+    return _ON_MATCH(action=xds_extension_pb2.TypedExtensionConfig(name="route", typed_config=pack(route)))
+
+
+def chain(matchers: list[EnvoyMessage], last: EnvoyMessage | None) -> EnvoyMessage:
+    """Returns the matchers as one: each is asked when those before it found nothing, and `last` is the final outcome."""
+    following = last
+    for matcher in reversed(matchers):
+        if following is not None:
+            matcher.on_no_match.CopyFrom(following)
+        following = _ON_MATCH(matcher=matcher)
+    return matchers[0] if matchers else _MATCHER(on_no_match=last)
+
+
+def not_found() -> EnvoyMessage:
+    """Returns the Route of a known host for paths that no rule has."""
+    route = route_components_pb2.Route(name=NO_TABLE, match=route_components_pb2.RouteMatch(prefix=""))
+    emit_refusal(route, NO_ROUTE)
+    return action(route)
+
+
+def emit_alike(fallback: EnvoyMessage) -> bytes:
+    """Returns the part that tables share: filters off until a route wants them, internal headers kept inside."""
+    off = pack(ext_authz_pb2.ExtAuthzPerRoute(disabled=True))
+    configuration = route_pb2.RouteConfiguration(
+        request_headers_to_remove=_INTERNAL_HEADERS,
+        response_headers_to_remove=["x-envoy-upstream-service-time"],
+        validate_clusters=boolean(False),
+        max_direct_response_body_size_bytes=uint32(_MAX_BODY_BYTES),
+        typed_per_filter_config={RESOLVE: _NEVER_CREATED, FALLBACK: fallback, CLOSED: off, OPEN: off},
+    )
+    return serialise(_SCOPE(route_configuration=configuration))
+
+
+# Judged once a request, on the first route: good for what can't follow a tenant, and cheap.
+_NEVER_CREATED = pack(route_components_pb2.FilterConfig(disabled=True))
+_ALIKE = emit_alike(_NEVER_CREATED)
+# Judged on the route of the moment: `fallback` must run where a tenant's table has no route.
+_ALIKE_WITH_TENANTS = emit_alike(pack(lua_pb2.LuaPerRoute(disabled=True)))
+_NOT_FOUND = not_found()

@@ -1,0 +1,156 @@
+"""An Upstream to a cluster and, where its endpoints are given by address, its ClusterLoadAssignment.
+
+In: ir.Upstream. Out: serialised messages. Called by emitter. The cluster is named by the Upstream and nothing else, and
+endpoints travel apart from it, so that an edit updates it in place and touches no route.
+"""
+
+from __future__ import annotations
+
+from fastforward_compiler import ir
+
+from .protos import (
+    EnvoyMessage,
+    address_pb2,
+    circuit_breaker_pb2,
+    cluster_pb2,
+    config_source_pb2,
+    endpoint_components_pb2,
+    endpoint_pb2,
+    health_check_pb2,
+    http_protocol_options_pb2,
+    outlier_detection_pb2,
+    percent_pb2,
+    protocol_pb2,
+)
+from .wire import ADS, milliseconds, pack, serialise, uint32
+
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+MAX_FIRST_CHECK_MS = 5000
+"""Envoy withholds the acknowledgement of every cluster while one of them waits for its first health check."""
+
+_ENDPOINTS_TIMEOUT_MS = 2000
+_EDS = config_source_pb2.ConfigSource(initial_fetch_timeout=milliseconds(_ENDPOINTS_TIMEOUT_MS))
+_EDS.MergeFrom(ADS)
+
+_POLICIES = {
+    "RoundRobin": cluster_pb2.Cluster.ROUND_ROBIN,
+    "LeastRequest": cluster_pb2.Cluster.LEAST_REQUEST,
+    "Random": cluster_pb2.Cluster.RANDOM,
+    "RingHash": cluster_pb2.Cluster.RING_HASH,
+}
+
+
+def http2_options() -> EnvoyMessage:
+    """Returns the cluster options that make it speak HTTP/2."""
+    options = http_protocol_options_pb2.HttpProtocolOptions
+    return pack(
+        options(
+            explicit_http_config=options.ExplicitHttpConfig(http2_protocol_options=protocol_pb2.Http2ProtocolOptions())
+        )
+    )
+
+
+_HTTP2 = http2_options()
+
+
+def emit_cluster(upstream: ir.Upstream) -> bytes:
+    """Returns the serialised cluster."""
+    cluster = cluster_pb2.Cluster(
+        name=upstream.name,
+        connect_timeout=milliseconds(upstream.connect_timeout_ms),
+        lb_policy=_POLICIES[upstream.policy],
+        circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[emit_thresholds(upstream)]),
+        ignore_health_on_host_removal=True,
+    )
+    if upstream.protocol != "HTTP1":
+        cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(_HTTP2)
+    if upstream.health_check is not None:
+        cluster.health_checks.append(emit_health_check(upstream, upstream.health_check))
+    if upstream.outlier_detection is not None:
+        cluster.outlier_detection.CopyFrom(emit_outlier_detection(upstream.outlier_detection))
+    emit_discovery(upstream, cluster)
+    return serialise(cluster)
+
+
+def emit_discovery(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
+    """Writes into the cluster where its endpoints come from."""
+    if upstream.dns is None:
+        cluster.type = cluster_pb2.Cluster.EDS
+        cluster.eds_cluster_config.eds_config.CopyFrom(_EDS)
+        return
+    cluster.type = cluster_pb2.Cluster.STRICT_DNS
+    cluster.dns_refresh_rate.CopyFrom(milliseconds(max(upstream.dns.refresh_ms, 1000)))
+    cluster.dns_lookup_family = cluster_pb2.Cluster.ALL
+    cluster.load_assignment.CopyFrom(assignment(upstream.name, [endpoint(upstream.dns.host, upstream.dns.port)]))
+
+
+def emit_endpoints(upstream: ir.Upstream) -> bytes | None:
+    """Returns the serialised ClusterLoadAssignment; None for an Upstream by DNS name."""
+    if upstream.dns is not None:
+        return None
+    return serialise(assignment(upstream.name, [endpoint(e.address, e.port, e.weight) for e in upstream.endpoints]))
+
+
+def assignment(name: str, endpoints: list[EnvoyMessage]) -> EnvoyMessage:
+    """Returns a ClusterLoadAssignment with one locality."""
+    return endpoint_pb2.ClusterLoadAssignment(
+        cluster_name=name, endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=endpoints)]
+    )
+
+
+def endpoint(address: str, port: int, weight: int = 1) -> EnvoyMessage:
+    """Returns an endpoint at a TCP address."""
+    socket = address_pb2.SocketAddress(address=address, port_value=port)
+    return endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(socket_address=socket)),
+        load_balancing_weight=uint32(weight),
+    )
+
+
+def emit_thresholds(upstream: ir.Upstream) -> EnvoyMessage:
+    """Returns the circuit breaker, with the retry budget."""
+    thresholds = circuit_breaker_pb2.CircuitBreakers.Thresholds
+    return thresholds(
+        max_connections=uint32(upstream.max_connections),
+        max_pending_requests=uint32(upstream.max_pending_requests),
+        max_requests=uint32(upstream.max_requests),
+        retry_budget=thresholds.RetryBudget(
+            budget_percent=percent_pb2.Percent(value=upstream.retry_budget_percent),
+            min_retry_concurrency=uint32(upstream.retry_min_concurrent),
+        ),
+    )
+
+
+def emit_health_check(upstream: ir.Upstream, check: ir.HealthCheck) -> EnvoyMessage:
+    """Returns an active health check, as frequent without traffic as with it, the first one at once."""
+    message = health_check_pb2.HealthCheck(
+        timeout=milliseconds(min(check.timeout_ms, MAX_FIRST_CHECK_MS)),
+        interval=milliseconds(check.interval_ms),
+        no_traffic_interval=milliseconds(check.interval_ms),
+        unhealthy_threshold=uint32(check.unhealthy_threshold),
+        healthy_threshold=uint32(check.healthy_threshold),
+    )
+    # Envoy would send the cluster's name, whose slash is no host.
+    host = upstream.dns.host if upstream.dns else ".".join(reversed(upstream.name.split("/")))
+    match check.type:
+        case "TCP":
+            message.tcp_health_check.SetInParent()
+        case "GRPC":
+            message.grpc_health_check.authority = host
+        case _:
+            message.http_health_check.host = host
+            message.http_health_check.path = check.path
+            if upstream.protocol != "HTTP1":
+                message.http_health_check.codec_client_type = 1
+    return message
+
+
+def emit_outlier_detection(outlier: ir.OutlierDetection) -> EnvoyMessage:
+    """Returns a passive health check that counts consecutive errors only."""
+    return outlier_detection_pb2.OutlierDetection(
+        consecutive_5xx=uint32(outlier.consecutive_errors),
+        interval=milliseconds(outlier.interval_ms),
+        base_ejection_time=milliseconds(outlier.ejection_time_ms),
+        max_ejection_percent=uint32(outlier.max_ejected_percent),
+        enforcing_success_rate=uint32(0),
+    )
