@@ -12,6 +12,7 @@ from .chain import DECISION_CLUSTER
 from .protos import (
     EnvoyMessage,
     address_pb2,
+    backoff_pb2,
     base_pb2,
     bootstrap_pb2,
     circuit_breaker_pb2,
@@ -29,21 +30,25 @@ from .wire import ADS, milliseconds, pack, uint32
 ADS_CLUSTER = "ff-operator"
 KEEPALIVE_INTERVAL_MS = 5000
 KEEPALIVE_TIMEOUT_MS = 2000
+RECONNECT_MS = 100
+MAX_RECONNECT_MS = 1000
 
 
-def bootstrap(
-    *, node_id: str, node_cluster: str, xds: tuple[str, int], admin: tuple[str, int], decision_sockets: tuple[str, ...]
-) -> str:
+Place = tuple[str, int] | str
+"""Host and port, or the path of a Unix socket."""
+
+
+def bootstrap(*, node_id: str, node_cluster: str, xds: Place, admin: Place, decision_sockets: tuple[str, ...]) -> str:
     """Returns the bootstrap as JSON.
 
-    `xds` is host and port of the operator, `admin` address and port of Envoy's own console, `decision_sockets` paths of
-    the decision services' Unix sockets: several share the load, and one that is gone is passed by.
+    `xds` is where the operator serves, `admin` where Envoy's own console does, `decision_sockets` paths of the decision
+    services' Unix sockets: several share the load, and one that is gone is passed by.
     """
     message = bootstrap_pb2.Bootstrap(
         node=base_pb2.Node(id=node_id, cluster=node_cluster),
-        admin=bootstrap_pb2.Admin(address=socket_address(*admin)),
+        admin=bootstrap_pb2.Admin(address=address(admin)),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(
-            clusters=[operator_cluster(*xds), decision_cluster(decision_sockets)]
+            clusters=[operator_cluster(xds), decision_cluster(decision_sockets)]
         ),
         dynamic_resources=dynamic_resources(),
         # Statistics of a cluster are made when it is first used: most of many never are, at once.
@@ -52,9 +57,12 @@ def bootstrap(
     return json_format.MessageToJson(message)
 
 
-def socket_address(address: str, port: int) -> EnvoyMessage:
-    """Returns a TCP address."""
-    return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
+def address(place: Place) -> EnvoyMessage:
+    """Returns a TCP address, or a Unix socket."""
+    if isinstance(place, str):
+        return address_pb2.Address(pipe=address_pb2.Pipe(path=place))
+    host, port = place
+    return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=host, port_value=port))
 
 
 def dynamic_resources() -> EnvoyMessage:
@@ -63,13 +71,23 @@ def dynamic_resources() -> EnvoyMessage:
         api_type=config_source_pb2.ApiConfigSource.DELTA_GRPC,
         transport_api_version=config_source_pb2.ApiVersion.V3,
         grpc_services=[
-            grpc_service_pb2.GrpcService(envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=ADS_CLUSTER))
+            grpc_service_pb2.GrpcService(
+                envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=ADS_CLUSTER, retry_policy=reconnecting())
+            )
         ],
     )
     return bootstrap_pb2.Bootstrap.DynamicResources(ads_config=source, lds_config=ADS, cds_config=ADS)
 
 
-def operator_cluster(host: str, port: int) -> EnvoyMessage:
+def reconnecting() -> EnvoyMessage:
+    """Returns how soon to try again: Envoy's own bound of 30 s would make changes after a restart wait as long."""
+    backoff = backoff_pb2.BackoffStrategy(
+        base_interval=milliseconds(RECONNECT_MS), max_interval=milliseconds(MAX_RECONNECT_MS)
+    )
+    return base_pb2.RetryPolicy(retry_back_off=backoff)
+
+
+def operator_cluster(xds: tuple[str, int] | str) -> EnvoyMessage:
     """Returns the operator's cluster; HTTP/2 pings find a dead connection in seconds."""
     keepalive = protocol_pb2.KeepaliveSettings(
         interval=milliseconds(KEEPALIVE_INTERVAL_MS), timeout=milliseconds(KEEPALIVE_TIMEOUT_MS)
@@ -79,10 +97,12 @@ def operator_cluster(host: str, port: int) -> EnvoyMessage:
     explicit = options(explicit_http_config=options.ExplicitHttpConfig(http2_protocol_options=http2))
     return cluster_pb2.Cluster(
         name=ADS_CLUSTER,
-        type=cluster_pb2.Cluster.STRICT_DNS,
+        type=cluster_pb2.Cluster.STATIC if isinstance(xds, str) else cluster_pb2.Cluster.STRICT_DNS,
         connect_timeout=milliseconds(1000),
         typed_extension_protocol_options={HTTP_OPTIONS: pack(explicit)},
-        load_assignment=assignment(ADS_CLUSTER, [endpoint(host, port)]),
+        load_assignment=assignment(
+            ADS_CLUSTER, [pipe(xds.removeprefix("unix:")) if isinstance(xds, str) else endpoint(*xds)]
+        ),
     )
 
 
@@ -119,6 +139,4 @@ def decision_cluster(sockets: tuple[str, ...]) -> EnvoyMessage:
 
 def pipe(path: str) -> EnvoyMessage:
     """Returns an endpoint at a Unix socket."""
-    return endpoint_components_pb2.LbEndpoint(
-        endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(pipe=address_pb2.Pipe(path=path)))
-    )
+    return endpoint_components_pb2.LbEndpoint(endpoint=endpoint_components_pb2.Endpoint(address=address(path)))

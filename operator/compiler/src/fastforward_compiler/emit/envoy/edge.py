@@ -61,18 +61,26 @@ def emit_listeners(edge: ir.Edge, settings: EmitSettings) -> dict[str, bytes]:
 
 def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> EnvoyMessage:
     """Returns one listener."""
-    port = settings.ports.get(listener.port, listener.port)
+    first, *others = bound_addresses(listener, settings)
     message = listener_pb2.Listener(
         name=f"{edge.name}/{listener.name}",
-        address=address_pb2.Address(
-            socket_address=address_pb2.SocketAddress(address=settings.bind_address, port_value=port)
-        ),
+        address=first,
+        additional_addresses=[listener_pb2.AdditionalAddress(address=other) for other in others],
         per_connection_buffer_limit_bytes=uint32(_CONNECTION_BUFFER_BYTES),
         filter_chains=emit_filter_chains(listener, network_filters(edge, listener, settings)),
     )
     if listener.certificates:
         message.listener_filters.add(name="tls", typed_config=pack(tls_inspector_pb2.TlsInspector()))
     return message
+
+
+def bound_addresses(listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
+    """Returns where the listener listens."""
+    port = settings.ports.get(listener.port, listener.port)
+    return [
+        address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
+        for address in settings.bind_address.split(",")
+    ]
 
 
 def emit_filter_chains(listener: ir.Listener, filters: list[EnvoyMessage]) -> list[EnvoyMessage]:

@@ -29,7 +29,7 @@ class EmitSettings:
     """What depends on where the proxy runs, and on nothing that users write."""
 
     bind_address: str = "0.0.0.0"  # noqa: S104 - the edge serves the world
-    """Address that listeners bind."""
+    """Address that listeners bind; several are parted by commas."""
     ports: Mapping[int, int] = field(default_factory=dict)
     """Ports to bind instead of those that Edges name."""
     decision_timeout_ms: int = 500
