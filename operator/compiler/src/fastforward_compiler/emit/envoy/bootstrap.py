@@ -60,7 +60,7 @@ def bootstrap(*, node_id: str, node_cluster: str, xds: Place, admin: Place, deci
 def address(place: Place) -> EnvoyMessage:
     """Returns a TCP address, or a Unix socket."""
     if isinstance(place, str):
-        return address_pb2.Address(pipe=address_pb2.Pipe(path=place))
+        return address_pb2.Address(pipe=address_pb2.Pipe(path=place.removeprefix("unix:"), mode=0o600))
     host, port = place
     return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=host, port_value=port))
 
@@ -87,13 +87,14 @@ def reconnecting() -> EnvoyMessage:
     return base_pb2.RetryPolicy(retry_back_off=backoff)
 
 
-def operator_cluster(xds: tuple[str, int] | str) -> EnvoyMessage:
+def operator_cluster(xds: Place) -> EnvoyMessage:
     """Returns the operator's cluster; HTTP/2 pings find a dead connection in seconds."""
     keepalive = protocol_pb2.KeepaliveSettings(
         interval=milliseconds(KEEPALIVE_INTERVAL_MS), timeout=milliseconds(KEEPALIVE_TIMEOUT_MS)
     )
     options = http_protocol_options_pb2.HttpProtocolOptions
     http2 = protocol_pb2.Http2ProtocolOptions(connection_keepalive=keepalive)
+    place = pipe(xds.removeprefix("unix:")) if isinstance(xds, str) else endpoint(*xds)
     explicit = options(explicit_http_config=options.ExplicitHttpConfig(http2_protocol_options=http2))
     return cluster_pb2.Cluster(
         name=ADS_CLUSTER,

@@ -15,6 +15,7 @@ from envoy.config.cluster.v3 import cluster_pb2 as _cluster_pb2
 from envoy.config.cluster.v3 import outlier_detection_pb2 as _outlier_detection_pb2
 from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2 as _mutation_rules_pb2
 from envoy.config.core.v3 import address_pb2 as _address_pb2
+from envoy.config.core.v3 import backoff_pb2 as _backoff_pb2
 from envoy.config.core.v3 import base_pb2 as _base_pb2
 from envoy.config.core.v3 import config_source_pb2 as _config_source_pb2
 from envoy.config.core.v3 import extension_pb2 as _extension_pb2
@@ -77,6 +78,7 @@ EnvoyMessage: TypeAlias = Any
 
 accesslog_pb2: Any = _accesslog_pb2
 address_pb2: Any = _address_pb2
+backoff_pb2: Any = _backoff_pb2
 base_pb2: Any = _base_pb2
 bootstrap_pb2: Any = _bootstrap_pb2
 buffer_pb2: Any = _buffer_pb2
