@@ -7,16 +7,17 @@ Called by the providers and by `ff validate`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from .fielderror import FieldError, field_errors, is_integral, near_field, plain
-from .meta import API_VERSION, Resource
+from .meta import API_VERSION, PolicyTarget, Resource
 from .registry import INPUTS
 
+_MAX_TARGETS = 64
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 
@@ -29,6 +30,8 @@ class Invalid:
     name: str
     generation: int
     errors: tuple[FieldError, ...]
+    targets: tuple[PolicyTarget, ...] = ()
+    """What a policy aims at, as far as that can be read: an AuthPolicy that nobody understands closes these."""
 
 
 def parse_resource(document: object) -> Resource | Invalid:
@@ -106,7 +109,17 @@ def _invalid(document: Mapping[Any, Any], errors: tuple[FieldError, ...]) -> Inv
         name=plain(_text(meta.get("name")), 253),
         generation=generation if isinstance(generation, int) and 0 <= generation < 1 << 63 else 0,
         errors=errors,
+        targets=tuple(_targets(document.get("spec"))),
     )
+
+
+def _targets(spec: object) -> Iterator[PolicyTarget]:
+    listed = spec.get("targets") if isinstance(spec, Mapping) else None
+    for target in listed[:_MAX_TARGETS] if isinstance(listed, list) else ():
+        try:
+            yield PolicyTarget.model_validate(target, by_alias=True, by_name=False)
+        except (ValidationError, RecursionError):
+            continue
 
 
 def _unknown_kind(document: Mapping[Any, Any]) -> FieldError:

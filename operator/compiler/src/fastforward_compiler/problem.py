@@ -5,6 +5,7 @@ Made by translate; read by the operator (status, Events), the CLI and the tests.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,3 +68,29 @@ class Problem:
     """Path as people write it: `spec.rules[0].upstreams[1]`; empty for the whole object."""
     message: str
     """A sentence that names what is wrong and how to mend it."""
+
+
+_REFERENCES = frozenset(
+    {
+        Reason.REF_NOT_PERMITTED,
+        Reason.UPSTREAM_NOT_FOUND,
+        Reason.SHARD_NOT_FOUND,
+        Reason.TENANT_NOT_FOUND,
+        Reason.SECRET_NOT_FOUND,
+        Reason.SECRET_INVALID,
+        Reason.RATE_LIMIT_NOT_FOUND,
+        Reason.KEYS_UNAVAILABLE,
+    }
+)
+_SEVERITY = {reason: place for place, reason in enumerate(Reason)}
+
+
+def problem(on: ObjectRef, reason: Reason, field: str, message: str) -> Problem:
+    """A Problem on the condition that its reason belongs to: broken references on ResolvedRefs, the rest on Accepted."""
+    condition = ConditionType.RESOLVED_REFS if reason in _REFERENCES else ConditionType.ACCEPTED
+    return Problem(on=on, condition=condition, reason=reason, field=field, message=message)
+
+
+def worst_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Without repetition; the worst reason first, then by field."""
+    return tuple(sorted(set(problems), key=lambda found: (_SEVERITY[found.reason], found.field, found.message)))

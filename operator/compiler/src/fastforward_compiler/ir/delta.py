@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from fastforward_compiler.problem import ObjectRef, Problem
+
 from .authpolicy import ApiKeys, Auth, KeySet
 from .edge import Edge
 from .ratelimit import Limit

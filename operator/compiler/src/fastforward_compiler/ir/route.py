@@ -60,6 +60,7 @@ class Share:
     """An Upstream and its share of the requests."""
 
     upstream: str
+    """Empty for one that is not there: its share of the requests is answered 500."""
     weight: int
 
 
@@ -81,6 +82,9 @@ class ShardDispatch:
     purpose: str
     key: str
     """`tenant`, `subject` or `header:NAME`."""
+    grpc: bool = False
+    hash_on: tuple[str, ...] = ()
+    """As in Split, over the Upstreams of all Shards for this purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

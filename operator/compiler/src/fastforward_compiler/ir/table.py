@@ -24,6 +24,8 @@ class Scope:
     """Tenant that every request to this host belongs to; empty for none."""
     tenant_tables: tuple[str, ...] = ()
     """Tenants with a table of their own here, sorted."""
+    auths: tuple[str, ...] = ()
+    """Names of the Auths that may have authenticated a request when it comes to a tenant's table, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

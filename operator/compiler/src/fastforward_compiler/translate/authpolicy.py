@@ -1,0 +1,209 @@
+"""One AuthPolicy to its two halves, authentication and authorization, and where it is attached.
+
+In: an AuthPolicy, the Secrets, ConfigMaps and documents it refers to, Tenants. Out: POLICY with Problems; ATTACHED for
+Routes. Called by combination, which joins the policies that meet on a rule. A provider or grant that can't work is left
+out, which lets nobody in; a policy of which nothing is left is broken, and what it protects answers 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import fastforward_crds as crds
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+
+from .certificate import Unusable
+from .expression import fault_of_condition
+from .keyset import APIKEYS, KEYSET, KeySetSource
+from .ratelimit import rules_aimed_at
+from .reference import EXISTS, is_permitted, target
+from .tenant import FAMILY
+from .world import AUTH_POLICIES, INVALID, POLICIES_AT, TENANTS, age, ref_of
+
+
+class Authentication(NamedTuple):
+    """Who the caller is, as one policy asks it."""
+
+    mode: ir.Mode
+    providers: tuple[ir.Provider, ...]
+
+
+class PolicyTranslation(NamedTuple):
+    """One policy. `broken` says why it can't protect; then only its Problems matter."""
+
+    authentication: Authentication | None = None
+    authorization: ir.Authorization | None = None
+    fail_open: bool = False
+    broken: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+class Attached(NamedTuple):
+    """An AuthPolicy aimed at an Edge or Route. `rules` is None for all of them."""
+
+    name: str
+    rules: frozenset[str] | None
+    overridable: bool
+    authenticates: bool
+
+
+def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
+    policy = cells.read(AUTH_POLICIES, name)
+    if policy is None:
+        invalid = cells.read(INVALID, ref_of("AuthPolicy", name))
+        return None if invalid is None else PolicyTranslation(broken=f"AuthPolicy {name} is invalid")
+    spec, on, problems = policy.spec, ref_of("AuthPolicy", name), []
+    authentication = None
+    if spec.authentication is not None:
+        providers = _translate_providers(cells, on, name, spec.authentication.providers, problems)
+        authentication = Authentication(ir.Mode(spec.authentication.mode), providers)
+        if spec.authentication.providers and not providers:
+            return PolicyTranslation(broken=f"AuthPolicy {name} has no usable provider", problems=tuple(problems))
+    authorization = None
+    if spec.authorization is not None:
+        grants = tuple(_translate_grants(on, spec.authorization.grants, problems))
+        if grants:
+            authorization = ir.Authorization(policy=name, grants=grants, shadow=spec.shadow)
+        elif not spec.shadow:
+            return PolicyTranslation(broken=f"AuthPolicy {name} has no usable grant", problems=tuple(problems))
+    return PolicyTranslation(
+        authentication, authorization, fail_open=spec.on_failure == "Open", problems=tuple(problems)
+    )
+
+
+def _translate_providers(
+    cells: Cells, on: ObjectRef, policy: str, providers: Iterable[crds.Provider], problems: list[Problem]
+) -> tuple[ir.Provider, ...]:
+    made: dict[str, ir.Provider] = {}
+    for place, provider in enumerate(providers):
+        field = f"spec.authentication.providers[{place}]"
+        kind = _translate_kind(cells, on, field, provider, problems)
+        tenants = _translate_tenants(cells, on, f"{field}.tenants", provider.tenants, problems)
+        name = f"{policy}/{provider.name}"
+        if kind is not None and name not in made:
+            made[name] = ir.Provider(
+                name=name, policy=policy, kind=kind, tenants=tenants, any_tenant="*" in provider.tenants
+            )
+    return tuple(made.values())
+
+
+def _translate_tenants(
+    cells: Cells, on: ObjectRef, field: str, tenants: Iterable[str], problems: list[Problem]
+) -> tuple[str, ...]:
+    """The tenants and their descendants, sorted."""
+    family: set[str] = set()
+    for place, simple in enumerate(tenants):
+        if simple == "*":
+            continue
+        name = f"{on.namespace}/{simple}"
+        if cells.read(EXISTS, TENANTS, name):
+            family.update(cells.read(FAMILY, name))
+        else:
+            message = f"Tenant {name} was not found."
+            problems.append(problem(on, Reason.TENANT_NOT_FOUND, f"{field}[{place}]", message))
+    return tuple(sorted(family))
+
+
+def _translate_kind(
+    cells: Cells, on: ObjectRef, field: str, provider: crds.Provider, problems: list[Problem]
+) -> ir.Jwt | ir.ApiKeyHeader | None:
+    if provider.jwt is not None:
+        return _translate_jwt(cells, on, f"{field}.jwt", provider.jwt, problems)
+    if provider.api_key is None:
+        return None
+    found = [
+        name
+        for place, ref in enumerate(provider.api_key.secrets)
+        if (name := _resolve_apikeys(cells, on, f"{field}.apiKey.secrets[{place}]", ref, problems))
+    ]
+    apikeys = tuple(dict.fromkeys(found))
+    return ir.ApiKeyHeader(header=provider.api_key.header.lower(), apikeys=apikeys) if apikeys else None
+
+
+def _translate_jwt(cells: Cells, on: ObjectRef, field: str, jwt: crds.Jwt, problems: list[Problem]) -> ir.Jwt | None:
+    source, place = _source(jwt.jwks, on.namespace)
+    keyset = _resolve(cells, on, source.kind, source.name) or cells.read(KEYSET, source)
+    if isinstance(keyset, Unusable):
+        problems.append(problem(on, keyset.reason, f"{field}.jwks.{place}", keyset.message))
+        return None
+    return ir.Jwt(
+        issuer=jwt.issuer,
+        audiences=jwt.audiences,
+        keyset=keyset.name,
+        tenant_claim=jwt.tenant_claim,
+        roles_claim=jwt.roles_claim,
+        permissions_claim=jwt.permissions_claim,
+        clock_skew_s=crds.milliseconds(jwt.clock_skew) // 1000,
+    )
+
+
+def _source(jwks: crds.JwksSource, namespace: str) -> tuple[KeySetSource, str]:
+    """Where the keys are, and the field that says so."""
+    if jwks.secret is not None:
+        return KeySetSource("Secret", target(jwks.secret, namespace), jwks.secret.key), "secret"
+    if jwks.config_map is not None:
+        return KeySetSource("ConfigMap", target(jwks.config_map, namespace), jwks.config_map.key), "configMap"
+    return KeySetSource("URL", jwks.url or ""), "url"
+
+
+def _resolve(cells: Cells, on: ObjectRef, kind: str, name: str) -> Unusable | None:
+    """Why the policy may not refer to the object; None when it may."""
+    if kind == "URL" or is_permitted(cells, kind="AuthPolicy", namespace=on.namespace, to_kind=kind, to=name):
+        return None
+    message = f"{kind} {name} is in another namespace, and no ReferenceGrant there permits it."
+    return Unusable(Reason.REF_NOT_PERMITTED, message)
+
+
+def _resolve_apikeys(cells: Cells, on: ObjectRef, field: str, ref: crds.Ref, problems: list[Problem]) -> str:
+    """The name of the API keys, or empty."""
+    name = target(ref, on.namespace)
+    found = _resolve(cells, on, "Secret", name) or cells.read(APIKEYS, name)
+    if isinstance(found, Unusable):
+        problems.append(problem(on, found.reason, field, found.message))
+        return ""
+    problems.extend(problem(on, Reason.SECRET_INVALID, field, fault) for fault in found.faults)
+    return name
+
+
+def _translate_grants(on: ObjectRef, grants: Iterable[crds.Grant], problems: list[Problem]) -> Iterable[ir.Grant]:
+    for place, grant in enumerate(grants):
+        fault = fault_of_condition(grant.condition) if grant.condition is not None else ""
+        if fault:
+            field = f"spec.authorization.grants[{place}].condition"
+            message = f"The condition is refused, so this grant is left out: {fault}"
+            problems.append(problem(on, Reason.EXPRESSION_INVALID, field, message))
+            continue
+        yield ir.Grant(
+            name=grant.name,
+            roles=grant.roles,
+            permissions=grant.permissions,
+            tenants=grant.tenants,
+            methods=grant.methods,
+            condition=grant.condition or "",
+        )
+
+
+def _make_attached(cells: Cells, kind: str, name: str) -> tuple[Attached, ...]:
+    policies = cells.read(POLICIES_AT, kind, name)
+    oldest_first = sorted(policies, key=lambda policy: (age(cells.read(AUTH_POLICIES, policy)), policy))
+    return tuple(_attach(cells, policy, kind, name) for policy in oldest_first)
+
+
+def _attach(cells: Cells, policy: str, kind: str, name: str) -> Attached:
+    found = cells.read(AUTH_POLICIES, policy)
+    aimed_at = name.partition("/")[2]
+    if found is None:
+        invalid = cells.read(INVALID, ref_of("AuthPolicy", policy))
+        targets = invalid.targets if invalid is not None else ()
+        return Attached(policy, rules_aimed_at(targets, kind, aimed_at), overridable=False, authenticates=False)
+    rules = rules_aimed_at(found.spec.targets, kind, aimed_at)
+    return Attached(policy, rules, found.spec.overridable, found.spec.authentication is not None)
+
+
+POLICY: Rule[PolicyTranslation | None] = Rule("policy", _translate_policy, root=True, counted=True)
+ATTACHED_POLICIES: Rule[tuple[Attached, ...]] = Rule("attached policies", _make_attached)
+"""(kind, identity): the AuthPolicies aimed at an Edge or Route, oldest first."""

@@ -1,0 +1,150 @@
+"""The AuthPolicies that meet on a rule, combined: Edge policies first, then the Route's, oldest first.
+
+In: policies by name. Out: `ir.Auth`, or why there is none. Called by compile through AUTH; Routes read TRAITS. Why it
+exists: combining is explicit here and nowhere else. Authorizations add up; a later authentication may only be as strong
+as the one before it; an overridable Edge policy gives way to any policy of the Route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Gift, Index, Rule
+
+from .authpolicy import POLICY, Attached, Authentication, PolicyTranslation
+
+AUTHS_OF: Index[str] = Index("combinations by policy")
+"""(policy) -> names of Auths that it is part of."""
+WEAKENED: Index[str] = Index("weakened authentications by policy")
+"""(policy) -> sentences that say what it would weaken."""
+
+_STRENGTH = {ir.Mode.NONE: 0, ir.Mode.OPTIONAL: 1, ir.Mode.REQUIRED: 2}
+
+
+class Combination(NamedTuple):
+    """`auth` is None when a policy is broken, and `broken` says which. `weakened` pairs policies with sentences."""
+
+    auth: ir.Auth | None
+    broken: str = ""
+    weakened: tuple[tuple[str, str], ...] = ()
+
+
+class Traits(NamedTuple):
+    """What entries depend on: other edits of the policies leave it as it is."""
+
+    broken: str
+    authenticates: bool
+    authorizes: bool
+    beyond_proxy: str
+    fail_open: bool
+
+
+def effective_policies(edge: Iterable[Attached], route: Sequence[Attached]) -> tuple[str, ...]:
+    """Names of the policies in force, in order of attachment."""
+    inherited = (policy.name for policy in edge if not (policy.overridable and route))
+    return tuple(dict.fromkeys([*inherited, *(policy.name for policy in route)]))
+
+
+def join(policies: Iterable[str]) -> str:
+    """The name of an Auth."""
+    return "+".join(policies)
+
+
+def _combine(cells: Cells, name: str) -> Combination:
+    found = [(policy, cells.read(POLICY, policy) or PolicyTranslation()) for policy in name.split("+")]
+    broken = next((translation.broken for _, translation in found if translation.broken), "")
+    if broken:
+        return Combination(None, broken)
+    base: Authentication | None = None
+    weakened: list[tuple[str, str]] = []
+    for policy, translation in found:
+        own = translation.authentication
+        if own is None:
+            continue
+        fault = _weakness(own, base)
+        if fault:
+            weakened.append((policy, fault))
+        else:
+            base = own
+    auth = ir.Auth(
+        name=name,
+        mode=base.mode if base is not None else ir.Mode.NONE,
+        providers=base.providers if base is not None else (),
+        authorizations=tuple(t.authorization for _, t in found if t.authorization is not None),
+        fail_open=all(translation.fail_open for _, translation in found),
+    )
+    return Combination(auth, weakened=tuple(weakened))
+
+
+def _weakness(own: Authentication, inherited: Authentication | None) -> str:
+    """How an authentication is weaker than the inherited one; empty when it is not."""
+    if inherited is None or inherited.mode is ir.Mode.NONE:
+        return ""
+    if _STRENGTH[own.mode] < _STRENGTH[inherited.mode]:
+        return f"Mode {own.mode} is weaker than the inherited {inherited.mode}, which stays."
+    for provider in own.providers:
+        if not any(_is_as_strong(provider, other) for other in inherited.providers):
+            simple = provider.name.rpartition("/")[2]
+            return f"Provider {simple} is none of the inherited ones, which stay."
+    return ""
+
+
+def _is_as_strong(own: ir.Provider, other: ir.Provider) -> bool:
+    """Whether whoever `own` lets in, as whichever tenant, `other` lets in too."""
+    if own.any_tenant and not other.any_tenant:
+        return False
+    if not other.any_tenant and not set(own.tenants) <= set(other.tenants):
+        return False
+    match own.kind, other.kind:
+        case ir.Jwt() as jwt, ir.Jwt() as wider:
+            return _proof(jwt) == _proof(wider) and _narrows(jwt, wider)
+        case ir.ApiKeyHeader(header=header, apikeys=apikeys), ir.ApiKeyHeader() as wider:
+            return header == wider.header and set(apikeys) <= set(wider.apikeys)
+    return False
+
+
+def _proof(jwt: ir.Jwt) -> tuple[str, ...]:
+    return (jwt.issuer, jwt.keyset, jwt.tenant_claim, jwt.roles_claim, jwt.permissions_claim)
+
+
+def _narrows(own: ir.Jwt, wider: ir.Jwt) -> bool:
+    audiences = not wider.audiences or bool(own.audiences and set(own.audiences) <= set(wider.audiences))
+    return audiences and own.clock_skew_s <= wider.clock_skew_s
+
+
+def _combination_gifts(combination: Combination, name: str) -> Iterable[Gift]:
+    for policy in name.split("+") if combination.auth is not None else ():
+        yield (AUTHS_OF, policy), name
+    for policy, sentence in combination.weakened:
+        yield (WEAKENED, policy), sentence
+
+
+def _make_traits(cells: Cells, name: str) -> Traits:
+    auth, broken, _ = cells.read(AUTH, name)
+    if auth is None:
+        return Traits(broken, authenticates=False, authorizes=False, beyond_proxy="", fail_open=False)
+    return Traits(
+        broken="",
+        authenticates=auth.mode is not ir.Mode.NONE,
+        authorizes=bool(auth.authorizations),
+        beyond_proxy=_beyond_proxy(auth),
+        fail_open=auth.fail_open,
+    )
+
+
+def _beyond_proxy(auth: ir.Auth) -> str:
+    """Why the proxy can't do all of it; empty when it can."""
+    if auth.native:
+        return ""
+    keys = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.ApiKeyHeader)})
+    if keys:
+        return f"AuthPolicy {', '.join(keys)} takes API keys"
+    conditions = sorted({a.policy for a in auth.authorizations if any(grant.condition for grant in a.grants)})
+    return f"AuthPolicy {', '.join(conditions)} has CEL conditions"
+
+
+AUTH: Rule[Combination] = Rule("combination", _combine, gives=_combination_gifts)
+"""(name of the Auth: the policies' names, joined by `+`)."""
+TRAITS: Rule[Traits] = Rule("combination traits", _make_traits)

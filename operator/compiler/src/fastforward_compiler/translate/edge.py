@@ -1,0 +1,206 @@
+"""Edge to `ir.Edge`: who owns which host and port, which certificates there are, and what Routes need to know.
+
+In: an Edge, the Edges that claim the same hosts or ports, TLS Secrets. Out: its IR value and Problems; VIEW for Routes,
+SETTINGS for scopes. Called by compile. The oldest claim wins; the loser is told who won.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import fastforward_crds as crds
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.problem import Problem, Reason, problem
+
+from .certificate import CERTIFICATE, Unusable
+from .reference import is_permitted, target
+from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of
+
+NO_ADMISSION = ir.Admission()
+
+
+class EdgeTranslation(NamedTuple):
+    """An Edge and what is wrong with it."""
+
+    edge: ir.Edge
+    problems: tuple[Problem, ...]
+
+
+class View(NamedTuple):
+    """What Routes must know of an Edge: a new certificate or timeout leaves it as it is."""
+
+    name: str
+    namespace: str
+    hosts: tuple[str, ...]
+    listeners: frozenset[str]
+    route_namespaces: frozenset[str] | None
+    """Namespaces whose Routes may attach; None for all."""
+    admission: ir.Admission
+    has_tenant_header: bool
+
+
+class Settings(NamedTuple):
+    """What scopes and tables carry of an Edge: when it changes, they are emitted again."""
+
+    region: str
+    api_version_header: str
+    api_version_default: str
+    tenant_header: str
+    trusted_addresses: tuple[str, ...]
+    trusted_hop_count: int
+
+
+def translate_admission(admission: crds.Admission) -> ir.Admission:
+    """Stage 2 settings; every default is one and the same value."""
+    made = ir.Admission(
+        allow_addresses=admission.allow_addresses,
+        deny_addresses=admission.deny_addresses,
+        max_body_bytes=admission.max_body_bytes,
+        content_types=admission.content_types,
+    )
+    return NO_ADMISSION if made == NO_ADMISSION else made
+
+
+def covers(owned: str, host: str) -> bool:
+    """Whether `owned` contains `host`; both may be wildcards, `*.a` contains `*.b.a` and `x.a`, not `a`."""
+    if owned in ("*", host):
+        return True
+    return owned.startswith("*.") and host.endswith(owned[1:])
+
+
+def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
+    edge = cells.read(EDGES, name)
+    if edge is None:
+        return None
+    spec, limits, timeouts = edge.spec, edge.spec.limits, edge.spec.timeouts
+    hosts, problems = _own_hosts(cells, name, edge)
+    listeners = _translate_listeners(cells, name, edge, problems)
+    value = ir.Edge(
+        name=name,
+        hosts=hosts,
+        listeners=listeners,
+        region=spec.region or "",
+        trusted_hop_count=spec.trusted_hops.count,
+        trusted_addresses=spec.trusted_hops.addresses,
+        tenant_header=(spec.trusted_hops.tenant_header or "").lower(),
+        api_version_header=spec.api_versions.header.lower(),
+        api_version_default=spec.api_versions.default or "",
+        max_header_bytes=limits.max_header_bytes,
+        max_headers=limits.max_headers,
+        max_connections=limits.max_connections,
+        max_concurrent_streams=limits.max_concurrent_streams,
+        max_requests_per_connection=limits.max_requests_per_connection,
+        request_headers_timeout_ms=crds.milliseconds(timeouts.request_headers),
+        stream_idle_timeout_ms=crds.milliseconds(timeouts.stream_idle),
+        connection_idle_timeout_ms=crds.milliseconds(timeouts.connection_idle),
+        access_log=spec.access_log,
+    )
+    return EdgeTranslation(value, tuple(problems))
+
+
+def _own_hosts(cells: Cells, name: str, edge: crds.Edge) -> tuple[tuple[str, ...], list[Problem]]:
+    own, problems = [], []
+    for place, host in enumerate(edge.spec.hosts):
+        winner = _oldest(cells, cells.read(HOST_CLAIMS, host))
+        if winner == name:
+            own.append(host)
+            continue
+        message = f"Host {host} belongs to Edge {winner}, which is older."
+        problems.append(problem(ref_of("Edge", name), Reason.HOST_CONFLICT, f"spec.hosts[{place}]", message))
+    return tuple(dict.fromkeys(own)), problems
+
+
+def _oldest(cells: Cells, claimants: Iterable[str]) -> str:
+    names = list(claimants)
+    return names[0] if len(names) == 1 else min(names, key=lambda name: age(cells.read(EDGES, name)))
+
+
+def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: list[Problem]) -> tuple[ir.Listener, ...]:
+    made: dict[int, ir.Listener] = {}
+    for place, listener in enumerate(edge.spec.listeners):
+        winner = _oldest(cells, cells.read(PORT_CLAIMS, listener.port))
+        if winner != name or listener.port in made:
+            whose = f"Edge {winner}, which is older" if winner != name else f"listener {made[listener.port].name}"
+            message = f"Port {listener.port} belongs to {whose}."
+            field = f"spec.listeners[{place}].port"
+            problems.append(problem(ref_of("Edge", name), Reason.LISTENER_CONFLICT, field, message))
+            continue
+        value = _translate_listener(cells, name, place, listener, problems)
+        if value is not None:
+            made[listener.port] = value
+    return tuple(made.values())
+
+
+def _translate_listener(
+    cells: Cells, name: str, place: int, listener: crds.Listener, problems: list[Problem]
+) -> ir.Listener | None:
+    """None for a TLS listener without any certificate left: it must not fall back to clear text."""
+    if listener.tls is None:
+        return ir.Listener(name=listener.name, port=listener.port)
+    certificates: list[ir.Certificate] = []
+    taken: set[str] = set()
+    for index, ref in enumerate(listener.tls.certificates):
+        found = _resolve_certificate(cells, name, ref)
+        if isinstance(found, Unusable):
+            field = f"spec.listeners[{place}].tls.certificates[{index}]"
+            problems.append(problem(ref_of("Edge", name), found.reason, field, found.message))
+            continue
+        # A server name leads to one certificate: the first that has it.
+        hosts = tuple(host for host in found.hosts if host not in taken)
+        taken.update(hosts)
+        if hosts:
+            certificates.append(ir.Certificate(name=found.name, hosts=hosts, chain=found.chain, key=found.key))
+    if not certificates:
+        return None
+    return ir.Listener(
+        name=listener.name, port=listener.port, certificates=tuple(certificates), min_tls=listener.tls.min_version
+    )
+
+
+def _resolve_certificate(cells: Cells, edge: str, ref: crds.Ref) -> ir.Certificate | Unusable:
+    namespace = edge.partition("/")[0]
+    name = target(ref, namespace)
+    if not is_permitted(cells, kind="Edge", namespace=namespace, to_kind="Secret", to=name):
+        message = f"Secret {name} is in another namespace, and no ReferenceGrant there permits it."
+        return Unusable(Reason.REF_NOT_PERMITTED, message)
+    return cells.read(CERTIFICATE, name)
+
+
+def _make_view(cells: Cells, name: str) -> View | None:
+    edge = cells.read(EDGES, name)
+    if edge is None:
+        return None
+    spec, namespace = edge.spec, edge.metadata.namespace
+    admitted = {"Same": frozenset({namespace}), "All": None}
+    return View(
+        name=name,
+        namespace=namespace,
+        hosts=_own_hosts(cells, name, edge)[0],
+        listeners=frozenset(listener.name for listener in spec.listeners),
+        route_namespaces=admitted.get(spec.route_namespaces.from_, frozenset(spec.route_namespaces.names)),
+        admission=translate_admission(spec.admission),
+        has_tenant_header=spec.trusted_hops.tenant_header is not None,
+    )
+
+
+def _make_settings(cells: Cells, name: str) -> Settings | None:
+    translation = cells.read(EDGE, name)
+    if translation is None:
+        return None
+    edge = translation.edge
+    return Settings(
+        region=edge.region,
+        api_version_header=edge.api_version_header,
+        api_version_default=edge.api_version_default,
+        tenant_header=edge.tenant_header,
+        trusted_addresses=edge.trusted_addresses,
+        trusted_hop_count=edge.trusted_hop_count,
+    )
+
+
+EDGE: Rule[EdgeTranslation | None] = Rule("edge", _translate_edge, root=True, counted=True)
+VIEW: Rule[View | None] = Rule("edge view", _make_view)
+SETTINGS: Rule[Settings | None] = Rule("edge settings", _make_settings)

@@ -1,0 +1,75 @@
+"""One entry before it lies in a table: what is known of it without its neighbours, and its place in the order.
+
+In: an entry's fields and needs. Out: `ir.Entry`, made once for each kind of table. Made by route, read by table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastforward_compiler import ir
+
+from .placement import Needs, place_stages
+from .world import Age
+
+Order = tuple[Any, ...]
+
+TENANT_FIRST = 100
+"""Added to the priority where a tenant's rules lie in everybody's table: they come before all others."""
+
+_RANK = {ir.PathType.EXACT: 0, ir.PathType.REGEX: 1, ir.PathType.PREFIX: 2}
+
+
+class Piece:
+    """One match of one rule. Compared by identity: a Route made again has new pieces."""
+
+    __slots__ = ("_made", "field", "fields", "match", "needs", "order", "priority", "route")
+
+    def __init__(
+        self, *, route: str, field: str, priority: int, order: Order, fields: dict[str, Any], needs: Needs
+    ) -> None:
+        self.route = route
+        self.field = field
+        self.priority = priority
+        self.order = order
+        self.fields = fields
+        self.match: ir.Match = fields["match"]
+        self.needs = needs
+        self._made: dict[tuple[bool, bool], ir.Entry] = {}
+
+    def entry(self, *, host_conditions: bool = False, tenant_first: bool = False) -> ir.Entry:
+        """The entry in a table whose host has rules with hop conditions, or that a tenant shares with everybody."""
+        made = self._made.get((host_conditions, tenant_first))
+        if made is None:
+            needs = self.needs._replace(host_conditions=True) if host_conditions else self.needs
+            placements, hop, fail_open = place_stages(needs)
+            priority = self.priority + TENANT_FIRST if tenant_first else self.priority
+            made = self._made[host_conditions, tenant_first] = ir.Entry(
+                **self.fields, priority=priority, placements=placements, hop=hop, fail_open=fail_open
+            )
+        return made
+
+
+def precedence(match: ir.Match, priority: int, age: Age, place: tuple[int, int, int]) -> Order:
+    """Sorts first what a request takes first: priority, path, number of conditions, age, place in the Route."""
+    return (
+        -priority,
+        _RANK[match.path_type],
+        -len(match.path),
+        not match.listener,
+        not match.methods,
+        -len(match.headers),
+        -len(match.query),
+        not match.api_version,
+        -len(hop_conditions(match)),
+        age,
+        place,
+    )
+
+
+def hop_conditions(match: ir.Match) -> tuple[str, ...]:
+    """The kinds of conditions that only the decision service can judge."""
+    if not match.needs_hop:
+        return ()
+    named = (("roles", match.roles), ("region", match.region), ("flag", match.flag))
+    return tuple(name for name, value in named if value)

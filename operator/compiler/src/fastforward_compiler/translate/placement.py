@@ -1,0 +1,129 @@
+"""Where each stage of a rule runs, and why: the cheapest place that is exactly right, one decision hop at most.
+
+In: what a rule asks for. Out: a placement a stage, whether there is a hop, whether it fails open. Called by route and
+table. The sentences are what `explain` shows, so they name the objects that made the choice.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from fastforward_compiler import ir
+
+NONE, NATIVE, INLINE = ir.Placement.NONE, ir.Placement.NATIVE, ir.Placement.INLINE
+
+
+class Needs(NamedTuple):
+    """What decides the placement of one entry."""
+
+    admission: bool = False
+    """Whether there are addresses, sizes or content types to check."""
+    auth: str = ""
+    """Name of the Auth; empty for none."""
+    authenticates: bool = False
+    authorizes: bool = False
+    beyond_proxy: str = ""
+    """Why the proxy can't do all of the Auth; empty when it can."""
+    auth_open: bool = False
+    native_limits: tuple[str, ...] = ()
+    exact_limits: tuple[str, ...] = ()
+    limits_open: bool = False
+    """Whether every exact limit fails open."""
+    conditions: tuple[str, ...] = ()
+    """Conditions of its match that only the decision service can judge."""
+    host_conditions: bool = False
+    """Whether any rule of the host has such conditions."""
+    shards: bool = False
+    proxied: bool = True
+    """Whether the request goes to an upstream, rather than being answered by the edge."""
+    tenant_header: bool = False
+    """Whether a trusted peer may name the tenant in a header."""
+
+
+class Placed(NamedTuple):
+    """The outcome."""
+
+    placements: tuple[ir.StagePlacement, ...]
+    hop: bool
+    fail_open: bool
+
+
+@lru_cache(maxsize=8192)
+def place_stages(needs: Needs) -> Placed:
+    """The placement of each stage, in order."""
+    hop = _hop_reason(needs)
+    placed = (
+        (NATIVE, "The proxy takes in every request."),
+        _place_admission(needs),
+        _place_authentication(needs, hop),
+        (NATIVE, "The proxy normalises hosts, paths and headers."),
+        _place_authorization(needs, hop),
+        _place_routing(needs),
+        (NONE, "A proxied request leaves nothing to track."),
+        (NATIVE, "The proxy sends the request to the upstream." if needs.proxied else "The proxy answers by itself."),
+    )
+    return Placed(
+        placements=tuple(
+            ir.StagePlacement(stage=stage, placement=placement, why=why)
+            for stage, (placement, why) in zip(ir.STAGES, placed, strict=True)
+        ),
+        hop=bool(hop),
+        fail_open=bool(hop) and _fails_open(needs),
+    )
+
+
+def _hop_reason(needs: Needs) -> str:
+    """Why there is a hop; empty when there is none."""
+    if needs.beyond_proxy:
+        return needs.beyond_proxy
+    if needs.exact_limits:
+        return f"RateLimit {', '.join(needs.exact_limits)} counts exactly, over all proxies"
+    if needs.shards:
+        return "the shard is chosen by the decision service"
+    if needs.conditions or needs.host_conditions:
+        return "rules of this host have conditions on roles, regions or flags"
+    return "a trusted peer may name the tenant in a header" if needs.tenant_header else ""
+
+
+def _fails_open(needs: Needs) -> bool:
+    """Only where every policy that needs the hop says so, and the proxy alone can still route."""
+    if needs.shards or not (needs.auth or needs.exact_limits):
+        return False
+    return (not needs.auth or needs.auth_open) and (not needs.exact_limits or needs.limits_open)
+
+
+def _place_admission(needs: Needs) -> tuple[ir.Placement, str]:
+    if needs.exact_limits:
+        return INLINE, f"RateLimit {', '.join(needs.exact_limits)} counts exactly, over all proxies."
+    if needs.native_limits:
+        return NATIVE, f"RateLimit {', '.join(needs.native_limits)} counts in each proxy."
+    if needs.admission:
+        return NATIVE, "The proxy checks addresses, sizes and content types."
+    return NONE, "No admission settings and no rate limits apply."
+
+
+def _place_authentication(needs: Needs, hop: str) -> tuple[ir.Placement, str]:
+    if not needs.authenticates:
+        return NONE, "No AuthPolicy asks who the caller is."
+    if not hop:
+        return NATIVE, f"The proxy verifies the JSON Web Tokens of {needs.auth}."
+    return INLINE, f"{needs.auth} is judged in the decision hop: {hop}."
+
+
+def _place_authorization(needs: Needs, hop: str) -> tuple[ir.Placement, str]:
+    if not needs.authorizes:
+        return NONE, "No AuthPolicy restricts what the caller may do."
+    if not hop:
+        return NATIVE, f"The proxy compares the verified claims with the grants of {needs.auth}."
+    return INLINE, f"{needs.auth} is judged in the decision hop: {hop}."
+
+
+def _place_routing(needs: Needs) -> tuple[ir.Placement, str]:
+    if needs.shards:
+        return INLINE, "The decision service chooses the shard."
+    if needs.conditions:
+        return INLINE, f"Only the decision service can judge {', '.join(needs.conditions)}."
+    if needs.host_conditions:
+        return INLINE, "Other rules of this host have conditions that only the decision service can judge."
+    return NATIVE, "The proxy finds the rule in the host's table."

@@ -1,0 +1,76 @@
+"""RateLimit to `ir.Limit`, with the budgets of tenants and plans, and where it is attached.
+
+In: a RateLimit, the Tenants of its namespace. Out: its IR value; EDGE_LIMITS and ROUTE_LIMITS for Routes, with the
+little of it that they depend on. Called by compile through LIMIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import fastforward_crds as crds
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Rule
+
+from .tenant import BUDGETS, ON_PLAN, translate_budget
+from .world import LIMITS_AT, RATE_LIMITS
+
+
+class Attached(NamedTuple):
+    """A RateLimit aimed at an Edge or Route. `rules` is None for all of them."""
+
+    name: str
+    rules: frozenset[str] | None
+    exact: bool
+    fail_open: bool
+
+
+def rules_aimed_at(targets: Iterable[crds.PolicyTarget], kind: str, name: str) -> frozenset[str] | None:
+    """The rules of one object that a policy's targets name; None for all."""
+    rules = {target.rule for target in targets if (target.kind, target.name) == (kind, name)}
+    return None if None in rules else frozenset(rule for rule in rules if rule is not None)
+
+
+def _translate_limit(cells: Cells, name: str) -> ir.Limit | None:
+    limit = cells.read(RATE_LIMITS, name)
+    if limit is None:
+        return None
+    spec, exact = limit.spec, limit.spec.enforcement == "Exact"
+    plans = {budget.plan: translate_budget(budget) for budget in spec.plans}
+    return ir.Limit(
+        name=name,
+        key=tuple(ir.KeyPart(type=part.type, header=(part.header or "").lower()) for part in spec.key),
+        budget=translate_budget(spec.budget),
+        plans=tuple(sorted(plans.items())),
+        tenants=_budgets_of_tenants(cells, name, {} if exact else plans),
+        exact=exact,
+        fail_open=spec.on_failure == "Open",
+        shadow=spec.shadow,
+    )
+
+
+def _budgets_of_tenants(cells: Cells, name: str, plans: Mapping[str, ir.Budget]) -> tuple[tuple[str, ir.Budget], ...]:
+    """A proxy does not know plans, so it is told each tenant's; a tenant's own budget comes first."""
+    namespace = name.partition("/")[0]
+    budgets = {tenant: budget for plan, budget in plans.items() for tenant in cells.read(ON_PLAN, namespace, plan)}
+    budgets.update(iter(cells.read(BUDGETS, name)))
+    return tuple(sorted(budgets.items()))
+
+
+def _make_attached(cells: Cells, kind: str, target: str) -> tuple[Attached, ...]:
+    return tuple(_attach(cells, name, kind, target) for name in sorted(cells.read(LIMITS_AT, kind, target)))
+
+
+def _attach(cells: Cells, name: str, kind: str, target: str) -> Attached:
+    limit = cells.read(RATE_LIMITS, name)
+    if limit is None:
+        return Attached(name, frozenset(), exact=False, fail_open=True)
+    rules = rules_aimed_at(limit.spec.targets, kind, target.partition("/")[2])
+    return Attached(name, rules, limit.spec.enforcement == "Exact", limit.spec.on_failure == "Open")
+
+
+LIMIT: Rule[ir.Limit | None] = Rule("limit", _translate_limit, root=True, counted=True)
+ATTACHED_LIMITS: Rule[tuple[Attached, ...]] = Rule("attached limits", _make_attached)
+"""(kind, identity): the RateLimits aimed at an Edge or Route, by name."""

@@ -1,0 +1,184 @@
+"""What is to be said of each object: Problems, the policies in force, what must be acknowledged.
+
+In: the translations of the object and the indexes that name it. Out: `ir.Report`. Called by compile through REPORT, last
+of all rules. Whatever a Problem does not name, works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import fastforward_crds as crds
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem, worst_first
+
+from .authpolicy import POLICY
+from .combination import AUTHS_OF, WEAKENED
+from .edge import EDGE
+from .reference import EXISTS
+from .route import PER_HOST, ROUTE, Spread, rule_names
+from .shard import SHARD
+from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, SCOPE, TABLES_NAMING, scope_name
+from .tenant import TENANT
+from .world import EDGES, INPUTS, INVALID, ROUTES
+
+MAX_PROBLEMS = 100
+
+Outputs = set[ir.Output]
+Told = tuple[list[Problem], Outputs, tuple[str, ...]]
+"""Problems, outputs, effective policies."""
+
+
+def _make_report(cells: Cells, ref: ObjectRef) -> ir.Report | None:
+    name = f"{ref.namespace}/{ref.name}"
+    source, tell = INPUTS.get(ref.kind), _TELLERS.get(ref.kind)
+    resource = cells.read(source, name) if source is not None else None
+    invalid = cells.read(INVALID, ref)
+    if invalid is None and (resource is None or tell is None):
+        return None
+    problems, outputs, effective = tell(cells, ref, name) if tell is not None else ([], set(), ())
+    if invalid is not None:
+        problems = [*_invalid_problems(ref, invalid), *problems]
+    return ir.Report(
+        ref=ref,
+        generation=invalid.generation if invalid is not None else resource.metadata.generation,
+        problems=worst_first(problems)[:MAX_PROBLEMS],
+        effective=effective,
+        outputs=frozenset(outputs),
+    )
+
+
+def _invalid_problems(ref: ObjectRef, invalid: crds.Invalid) -> Iterator[Problem]:
+    for error in invalid.errors:
+        yield problem(ref, Reason.INVALID, error.field, error.message)
+
+
+def _tell_edge(cells: Cells, _: ObjectRef, name: str) -> Told:
+    translation = cells.read(EDGE, name)
+    return (list(translation.problems), {("edge", name)}, ()) if translation is not None else ([], set(), ())
+
+
+def _tell_route(cells: Cells, ref: ObjectRef, name: str) -> Told:
+    translation = cells.read(ROUTE, name)
+    if translation is None:
+        return [], set(), ()
+    problems = [*translation.problems, *cells.read(CONFLICTS, ref.namespace, ref.name)]
+    outputs: Outputs = {("upstream", upstream) for upstream in translation.upstreams}
+    for spread in translation.spreads:
+        problems.extend(_add_spread(cells, ref, spread, outputs))
+    return problems, outputs, translation.effective
+
+
+def _add_spread(cells: Cells, ref: ObjectRef, spread: Spread, outputs: Outputs) -> Iterator[Problem]:
+    """Add to `outputs` where the Route lies; yield what is said of tenants' rules that lie nowhere."""
+    reached: set[str] = set()
+    for host in spread.hosts:
+        for place in (host, *cells.read(ALIASES_OF, spread.edge, host)):
+            reached |= _add_host(cells, spread, place, outputs)
+    if spread.pieces and spread.hosts:
+        outputs.add(("edge", spread.edge))
+    for tenant in sorted(spread.pieces.keys() - reached) if spread.hosts else ():
+        message = f"Every host here belongs to another tenant, so the rules for tenant {tenant} are never reached."
+        yield problem(ref, Reason.HOST_NOT_OWNED, spread.pieces[tenant][0].field, message)
+
+
+def _add_host(cells: Cells, spread: Spread, host: str, outputs: Outputs) -> set[str]:
+    """The tenants ("" for everybody) whose rules lie on this host."""
+    translation = cells.read(SCOPE, spread.edge, host)
+    if translation is None or translation.scope is None:
+        return set()
+    owner = translation.scope.host_tenant
+    reached = {tenant for tenant in spread.pieces if not owner or tenant in ("", owner)}
+    name = scope_name(spread.edge, host)
+    for tenant in reached:
+        outputs.add(("scope", name))
+        outputs.add(("table", f"{name}#{'' if owner else tenant}"))
+        for piece in spread.pieces[tenant]:
+            if piece.needs.auth:
+                outputs.add(("auth", piece.needs.auth))
+            outputs.update(("limit", limit) for limit in piece.fields["limits"])
+    return reached
+
+
+def _tell_upstream(_: Cells, __: ObjectRef, name: str) -> Told:
+    return [], {("upstream", name)}, ()
+
+
+def _tell_tenant(cells: Cells, _: ObjectRef, name: str) -> Told:
+    translation = cells.read(TENANT, name)
+    if translation is None:
+        return [], set(), ()
+    outputs: Outputs = {("tenant", name)}
+    outputs.update(("limit", limit) for limit, _ in translation.budgets)
+    for scope in cells.read(HOSTS_BELONGING, name):
+        outputs.update((("scope", scope), ("table", f"{scope}#")))
+    return list(translation.problems), outputs, ()
+
+
+def _tell_shard(cells: Cells, _: ObjectRef, name: str) -> Told:
+    translation = cells.read(SHARD, name)
+    return (list(translation.problems), {("shard", name)}, ()) if translation is not None else ([], set(), ())
+
+
+def _tell_limit(cells: Cells, ref: ObjectRef, name: str) -> Told:
+    limit = cells.read(INPUTS["RateLimit"], name)
+    problems = list(_target_problems(cells, ref, limit.spec.targets)) if limit is not None else []
+    outputs: Outputs = {("limit", name)} if limit is not None else set()
+    outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "limit", name))
+    return problems, outputs, ()
+
+
+def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
+    policy, translation = cells.read(INPUTS["AuthPolicy"], name), cells.read(POLICY, name)
+    problems = list(translation.problems) if translation is not None else []
+    if policy is not None:
+        problems += _target_problems(cells, ref, policy.spec.targets)
+    problems += [
+        problem(ref, Reason.WEAKENS_INHERITED, "spec.authentication", sentence)
+        for sentence in cells.read(WEAKENED, name)
+    ]
+    for route, rule in cells.read(PER_HOST, name):
+        message = (
+            f"Rule {rule} of Route {route} is for tenants, who are authenticated before their rules are looked at:"
+            " aim spec.authentication at the Edge."
+        )
+        problems.append(problem(ref, Reason.AUTHENTICATION_PER_HOST, "spec.authentication", message))
+    outputs: Outputs = set()
+    for auth in cells.read(AUTHS_OF, name):
+        outputs.add(("auth", auth))
+        outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "auth", auth))
+    return problems, outputs, ()
+
+
+def _target_problems(cells: Cells, ref: ObjectRef, targets: tuple[crds.PolicyTarget, ...]) -> Iterator[Problem]:
+    for place, target in enumerate(targets):
+        name, field = f"{ref.namespace}/{target.name}", f"spec.targets[{place}]"
+        if not cells.read(EXISTS, EDGES if target.kind == "Edge" else ROUTES, name):
+            yield problem(ref, Reason.TARGET_NOT_FOUND, field, f"{target.kind} {name} was not found.")
+            continue
+        names = cells.read(RULE_NAMES, name) if target.rule is not None else ()
+        if target.rule is not None and target.rule not in names:
+            message = f"Route {name} has no rule {target.rule}; it has {', '.join(names[:10])}."
+            yield problem(ref, Reason.TARGET_NOT_FOUND, f"{field}.rule", message)
+
+
+def _make_rule_names(cells: Cells, name: str) -> tuple[str, ...]:
+    route = cells.read(ROUTES, name)
+    return rule_names(route) if route is not None else ()
+
+
+_TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {
+    "Edge": _tell_edge,
+    "Route": _tell_route,
+    "Upstream": _tell_upstream,
+    "Tenant": _tell_tenant,
+    "Shard": _tell_shard,
+    "RateLimit": _tell_limit,
+    "AuthPolicy": _tell_policy,
+}
+
+RULE_NAMES: Rule[tuple[str, ...]] = Rule("rule names", _make_rule_names)
+REPORT: Rule[ir.Report | None] = Rule("report", _make_report, root=True)
+"""(ObjectRef)."""

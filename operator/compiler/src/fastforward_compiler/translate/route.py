@@ -1,0 +1,284 @@
+"""Route to pieces of tables: each match of each rule, for each Edge, listener and tenant.
+
+In: a Route, the Edges that take it, the policies aimed at both. Out: RouteTranslation, and in the indexes the tables it
+lies in. Called by compile through ROUTE. Hosts don't multiply the work: the pieces are the same on each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import fastforward_crds as crds
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Gift, Index, Rule
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+
+from . import authpolicy, ratelimit
+from .attachment import Attachment, resolve_attachments
+from .combination import TRAITS, Traits, effective_policies, join
+from .edge import NO_ADMISSION, translate_admission
+from .piece import Piece, hop_conditions, precedence
+from .placement import Needs
+from .reference import EXISTS
+from .rule import Blueprint, Condition, translate_rule
+from .world import LIMITS_AT, POLICIES_AT, ROUTES, TENANTS, Age, age, ref_of
+
+_OPEN_TO_ALL = Traits("", authenticates=False, authorizes=False, beyond_proxy="", fail_open=False)
+
+
+class Spread(NamedTuple):
+    """The Route on one Edge: the same pieces on each host, by tenant ("" for everybody)."""
+
+    edge: str
+    hosts: tuple[str, ...]
+    pieces: Mapping[str, tuple[Piece, ...]]
+
+
+class RouteTranslation(NamedTuple):
+    """A Route in pieces, what is wrong with it, and what it leans on."""
+
+    spreads: tuple[Spread, ...]
+    problems: tuple[Problem, ...]
+    effective: tuple[str, ...]
+    upstreams: tuple[str, ...]
+    per_host: tuple[tuple[str, str], ...]
+    """(AuthPolicy, rule) where an authentication is aimed at a tenant's rule."""
+
+
+class _Work(NamedTuple):
+    """What the steps below share while one Route is translated."""
+
+    cells: Cells
+    on: ObjectRef
+    name: str
+    age: Age
+    spec: crds.RouteSpec
+    admission: ir.Admission
+    policies: tuple[authpolicy.Attached, ...]
+    limits: tuple[ratelimit.Attached, ...]
+    problems: list[Problem]
+    effective: dict[str, None]
+    per_host: dict[tuple[str, str], None]
+
+
+class _Protection(NamedTuple):
+    """What guards one rule on one Edge, in everybody's table or a tenant's."""
+
+    auth: str
+    traits: Traits
+    limits: tuple[ratelimit.Attached, ...]
+
+
+def rule_names(route: crds.Route) -> tuple[str, ...]:
+    """The rules' names; those without one are called by position, `rule-0`."""
+    given = {rule.name for rule in route.spec.rules}
+    names = []
+    for place, rule in enumerate(route.spec.rules):
+        name = rule.name or f"rule-{place}"
+        while rule.name is None and name in given:
+            name += "-unnamed"
+        names.append(name)
+    return tuple(names)
+
+
+def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
+    route = cells.read(ROUTES, name)
+    if route is None:
+        return None
+    work = _Work(
+        cells=cells,
+        on=ref_of("Route", name),
+        name=name,
+        age=age(route),
+        spec=route.spec,
+        admission=translate_admission(route.spec.admission),
+        policies=_attached_policies(cells, "Route", name),
+        limits=_attached_limits(cells, "Route", name),
+        problems=[],
+        effective={},
+        per_host={},
+    )
+    blueprints = []
+    for place, (rule, rule_name) in enumerate(zip(route.spec.rules, rule_names(route), strict=True)):
+        blueprint, problems = translate_rule(cells, work.on, place, rule_name, rule)
+        blueprints.append(blueprint)
+        work.problems.extend(problems)
+    spreads = tuple(
+        _spread(work, attachment, blueprints)
+        for attachment in resolve_attachments(cells, work.on, route.spec, work.problems)
+    )
+    return RouteTranslation(
+        spreads=spreads,
+        problems=tuple(dict.fromkeys(work.problems)),
+        effective=tuple(work.effective),
+        upstreams=tuple(dict.fromkeys(name for blueprint in blueprints for name in blueprint.upstreams)),
+        per_host=tuple(work.per_host),
+    )
+
+
+def _attached_policies(cells: Cells, kind: str, name: str) -> tuple[authpolicy.Attached, ...]:
+    return cells.read(authpolicy.ATTACHED_POLICIES, kind, name) if cells.read(POLICIES_AT, kind, name) else ()
+
+
+def _attached_limits(cells: Cells, kind: str, name: str) -> tuple[ratelimit.Attached, ...]:
+    return cells.read(ratelimit.ATTACHED_LIMITS, kind, name) if cells.read(LIMITS_AT, kind, name) else ()
+
+
+def _spread(work: _Work, attachment: Attachment, blueprints: Iterable[Blueprint]) -> Spread:
+    pieces: dict[str, list[Piece]] = {}
+    for blueprint in blueprints:
+        _spread_rule(work, attachment, blueprint, pieces)
+    return Spread(attachment.edge.name, attachment.hosts, {tenant: tuple(found) for tenant, found in pieces.items()})
+
+
+def _spread_rule(work: _Work, attachment: Attachment, blueprint: Blueprint, pieces: dict[str, list[Piece]]) -> None:
+    everybody = _protect(work, attachment, blueprint.name, tenant=False)
+    tenants_own = None
+    for condition in blueprint.conditions:
+        if not condition.tenants:
+            pieces.setdefault("", []).extend(_make_pieces(work, attachment, blueprint, condition, everybody))
+            continue
+        if tenants_own is None:
+            tenants_own = _protect(work, attachment, blueprint.name, tenant=True)
+        made = _make_pieces(work, attachment, blueprint, condition, tenants_own)
+        for tenant in _resolve_tenants(work, attachment, blueprint, condition):
+            pieces.setdefault(tenant, []).extend(made)
+
+
+def _resolve_tenants(work: _Work, attachment: Attachment, blueprint: Blueprint, condition: Condition) -> Iterable[str]:
+    for place, tenant in enumerate(condition.tenants):
+        name = f"{attachment.edge.namespace}/{tenant}"
+        if work.cells.read(EXISTS, TENANTS, name):
+            yield tenant
+            continue
+        field = f"spec.rules[{blueprint.place}].matches[{condition.place}].tenants[{place}]"
+        work.problems.append(problem(work.on, Reason.TENANT_NOT_FOUND, field, f"Tenant {name} was not found."))
+
+
+def _protect(work: _Work, attachment: Attachment, rule: str, *, tenant: bool) -> _Protection:
+    cells, edge = work.cells, attachment.edge.name
+    own = [policy for policy in work.policies if policy.rules is None or rule in policy.rules]
+    policies = effective_policies(_attached_policies(cells, "Edge", edge), own)
+    limits = [*_attached_limits(cells, "Edge", edge)]
+    limits += [limit for limit in work.limits if limit.rules is None or rule in limit.rules]
+    work.effective.update(dict.fromkeys(f"AuthPolicy {name}" for name in policies))
+    work.effective.update(dict.fromkeys(f"RateLimit {limit.name}" for limit in limits))
+    name = join(policies)
+    traits = cells.read(TRAITS, name) if name else _OPEN_TO_ALL
+    authenticating = [policy.name for policy in own if policy.authenticates] if tenant else []
+    if authenticating:
+        # The caller is authenticated before its tenant's table is known: here it would be too late.
+        work.per_host.update(dict.fromkeys((policy, rule) for policy in authenticating))
+        traits = traits._replace(broken=f"AuthPolicy {authenticating[0]} authenticates on a tenant's rule")
+    return _Protection("" if traits.broken else name, traits, tuple(dict.fromkeys(limits)))
+
+
+def _make_pieces(
+    work: _Work, attachment: Attachment, blueprint: Blueprint, condition: Condition, protection: _Protection
+) -> list[Piece]:
+    fields = _entry_fields(work, attachment, blueprint, protection)
+    needs = _needs(attachment, fields, protection)
+    several = len(attachment.listeners) > 1
+    made = []
+    for number, listener in enumerate(attachment.listeners):
+        match = _with_listener(condition.match, listener) if listener else condition.match
+        entry_id = f"{work.name}#{blueprint.name}.{condition.place}"
+        own = {**fields, "match": match, "id": f"{entry_id}@{listener}" if several else entry_id}
+        place = (blueprint.place, condition.place, number)
+        made.append(
+            Piece(
+                route=work.name,
+                field=f"spec.rules[{blueprint.place}].matches[{condition.place}]",
+                priority=work.spec.priority,
+                order=precedence(match, work.spec.priority, work.age, place),
+                fields=own,
+                needs=needs._replace(conditions=hop_conditions(match)) if match.needs_hop else needs,
+            )
+        )
+    return made
+
+
+def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, protection: _Protection) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        **blueprint.fields,
+        "route": work.name,
+        "rule": blueprint.name,
+        "edge_admission": attachment.edge.admission,
+        "admission": work.admission,
+        "auth": protection.auth,
+        "limits": tuple(limit.name for limit in protection.limits),
+    }
+    if protection.traits.broken:
+        fields["destination"] = ir.Unavailable(reason=f"{protection.traits.broken}.")
+    return fields
+
+
+def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: _Protection) -> Needs:
+    traits, exact = protection.traits, [limit for limit in protection.limits if limit.exact]
+    destination = fields["destination"]
+    return Needs(
+        admission=fields["admission"] is not NO_ADMISSION or fields["edge_admission"] is not NO_ADMISSION,
+        auth=protection.auth,
+        authenticates=bool(protection.auth) and traits.authenticates,
+        authorizes=bool(protection.auth) and traits.authorizes,
+        beyond_proxy=traits.beyond_proxy if protection.auth else "",
+        auth_open=traits.fail_open,
+        native_limits=tuple(limit.name for limit in protection.limits if not limit.exact),
+        exact_limits=tuple(limit.name for limit in exact),
+        limits_open=all(limit.fail_open for limit in exact),
+        shards=isinstance(destination, ir.ShardDispatch),
+        proxied=isinstance(destination, ir.Split | ir.ShardDispatch),
+        tenant_header=attachment.edge.has_tenant_header,
+    )
+
+
+def _with_listener(match: ir.Match, listener: str) -> ir.Match:
+    return ir.Match(
+        path_type=match.path_type,
+        path=match.path,
+        methods=match.methods,
+        headers=match.headers,
+        query=match.query,
+        listener=listener,
+        api_version=match.api_version,
+        roles=match.roles,
+        region=match.region,
+        flag=match.flag,
+    )
+
+
+def _route_gifts(translation: RouteTranslation | None, name: str) -> Iterable[Gift]:
+    if translation is None:
+        return
+    for policy, rule in translation.per_host:
+        yield (PER_HOST, policy), (name, rule)
+    for edge, hosts, pieces in translation.spreads:
+        conditional = any(piece.match.needs_hop for found in pieces.values() for piece in found)
+        auths = {piece.needs.auth for piece in pieces.get("", ()) if piece.needs.auth}
+        for host in hosts:
+            yield from _host_gifts(name, (edge, host), tuple(pieces), auths)
+            if conditional:
+                yield (CONDITIONAL_ROUTES, edge, host), name
+
+
+def _host_gifts(name: str, place: tuple[str, str], tenants: Sequence[str], auths: Iterable[str]) -> Iterable[Gift]:
+    for tenant in tenants:
+        yield (ROUTES_IN, *place, tenant), name
+        yield (TENANTS_ON, *place), tenant
+    for auth in auths:
+        yield (AUTHS_ON, *place), auth
+
+
+ROUTES_IN: Index[str] = Index("routes by table")
+"""(edge, host, tenant) -> Routes with entries in that table."""
+TENANTS_ON: Index[str] = Index("tenants by host")
+"""(edge, host) -> tenants with entries there, "" for everybody."""
+CONDITIONAL_ROUTES: Index[str] = Index("routes with hop conditions by host")
+"""(edge, host) -> Routes with conditions that only the decision service can judge."""
+AUTHS_ON: Index[str] = Index("auths by host")
+"""(edge, host) -> Auths of entries in everybody's table."""
+PER_HOST: Index[tuple[str, str]] = Index("authentications on tenants' rules by policy")
+"""(policy) -> (Route, rule)."""
+ROUTE: Rule[RouteTranslation | None] = Rule("route", _translate_route, gives=_route_gifts, root=True, counted=True)

@@ -1,0 +1,247 @@
+"""One rule of a Route to what all its entries share: conditions, destination, changes on the way.
+
+In: a RouteRule. Out: a Blueprint and Problems. Called by route, which spreads it over edges, hosts and tenants. A match
+with a broken expression is left out; a rule that can't do what it says answers 500; the neighbours serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import fastforward_crds as crds
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+
+from .expression import fault_of_regex, fault_of_substitution
+from .reference import is_permitted, target
+from .shard import PURPOSES
+from .upstream import TRAITS, Traits
+
+UNAVAILABLE = ""
+"""The Upstream of a share that always answers 500."""
+
+_NO_CHANGES = ir.HeaderChanges()
+
+
+class Condition(NamedTuple):
+    """One match: its place in the rule, the tenants it is for, what it asks."""
+
+    place: int
+    tenants: tuple[str, ...]
+    match: ir.Match
+
+
+class Blueprint(NamedTuple):
+    """A rule, before it is spread. `fields` are those of `ir.Entry` that are alike everywhere."""
+
+    name: str
+    place: int
+    conditions: tuple[Condition, ...]
+    fields: dict[str, Any]
+    upstreams: tuple[str, ...]
+
+
+def translate_rule(
+    cells: Cells, on: ObjectRef, place: int, name: str, rule: crds.RouteRule
+) -> tuple[Blueprint, list[Problem]]:
+    """The blueprint of a rule and what is wrong with it."""
+    problems: list[Problem] = []
+    field = f"spec.rules[{place}]"
+    destination, upstreams = _translate_destination(cells, on, field, rule, problems)
+    fault = _rewrite_fault(rule.rewrite)
+    if fault:
+        problems.append(
+            problem(on, Reason.REGEX_INVALID, f"{field}.rewrite.regex", f"The rewrite is refused: {fault}.")
+        )
+        destination = ir.Unavailable(reason="The rule's rewrite is broken.")
+    fields = _translate_changes(rule, destination)
+    if rule.timeout.request is not None:
+        fields["timeout_ms"] = crds.milliseconds(rule.timeout.request)
+    if rule.timeout.idle is not None:
+        fields["idle_timeout_ms"] = crds.milliseconds(rule.timeout.idle)
+    conditions = tuple(_translate_conditions(on, field, rule.matches, problems))
+    return Blueprint(name, place, conditions, fields, upstreams), problems
+
+
+def _translate_changes(rule: crds.RouteRule, destination: ir.Destination) -> dict[str, Any]:
+    fields: dict[str, Any] = {"destination": destination}
+    if rule.rewrite is not None:
+        fields["rewrite"] = _translate_rewrite(rule.rewrite)
+    if rule.request_headers is not None:
+        fields["request_headers"] = _translate_headers(rule.request_headers)
+    if rule.response_headers is not None:
+        fields["response_headers"] = _translate_headers(rule.response_headers)
+    if rule.cors is not None:
+        fields["cors"] = _translate_cors(rule.cors)
+    if rule.retry is not None:
+        fields["retry"] = _translate_retry(rule.retry)
+    return fields
+
+
+def _translate_conditions(
+    on: ObjectRef, field: str, matches: Sequence[crds.Match], problems: list[Problem]
+) -> Iterable[Condition]:
+    for place, match in enumerate(matches):
+        faults = list(_regex_faults(match))
+        if not faults:
+            yield Condition(place, tuple(dict.fromkeys(match.tenants)), _translate_match(match))
+        for where, fault in faults:
+            message = f"The regular expression is refused, so this match is left out: {fault}."
+            problems.append(problem(on, Reason.REGEX_INVALID, f"{field}.matches[{place}].{where}", message))
+
+
+def _regex_faults(match: crds.Match) -> Iterable[tuple[str, str]]:
+    if match.path.type == "Regex" and (fault := fault_of_regex(match.path.value)):
+        yield "path.value", fault
+    for part, texts in (("headers", match.headers), ("query", match.query)):
+        for place, text in enumerate(texts):
+            if text.type == "Regex" and (fault := fault_of_regex(text.value)):
+                yield f"{part}[{place}].value", fault
+
+
+def _translate_match(match: crds.Match) -> ir.Match:
+    path = match.path.value
+    if match.path.type == "Prefix":
+        path = path.rstrip("/") or "/"
+    return ir.Match(
+        path_type=ir.PathType(match.path.type),
+        path=path,
+        methods=tuple(sorted(set(match.methods))),
+        headers=_translate_texts(match.headers, lower=True),
+        query=_translate_texts(match.query, lower=False),
+        roles=tuple(sorted(set(match.roles))),
+        region=match.region or "",
+        flag=match.flag or "",
+        api_version=match.api_version or "",
+    )
+
+
+def _translate_texts(texts: Sequence[crds.TextMatch], *, lower: bool) -> tuple[ir.TextMatch, ...]:
+    if not texts:
+        return ()
+    made = {
+        ir.TextMatch(name=text.name.lower() if lower else text.name, type=ir.TextType(text.type), value=_value(text))
+        for text in texts
+    }
+    return tuple(sorted(made, key=lambda text: (text.name, text.type, text.value)))
+
+
+def _value(text: crds.TextMatch) -> str:
+    return "" if text.type == "Present" else text.value
+
+
+def _translate_destination(
+    cells: Cells, on: ObjectRef, field: str, rule: crds.RouteRule, problems: list[Problem]
+) -> tuple[ir.Destination, tuple[str, ...]]:
+    """The destination, and the Upstreams that it names."""
+    if rule.upstreams:
+        return _translate_split(cells, on, field, rule.upstreams, problems)
+    if rule.shards is not None:
+        return _translate_shards(cells, on, field, rule.shards, problems), ()
+    if rule.redirect is not None:
+        to = rule.redirect
+        return ir.Redirect(
+            status=to.status, scheme=to.scheme or "", host=to.host or "", port=to.port or 0, path=to.path or ""
+        ), ()
+    answer = rule.respond or crds.Respond()
+    return ir.Respond(status=answer.status, body=answer.body, content_type=answer.content_type), ()
+
+
+def _translate_split(
+    cells: Cells, on: ObjectRef, field: str, shares: Sequence[crds.UpstreamShare], problems: list[Problem]
+) -> tuple[ir.Destination, tuple[str, ...]]:
+    weights: dict[str, int] = {}
+    traits: list[Traits] = []
+    for place, share in enumerate(shares):
+        name = target(share, on.namespace)
+        found = _resolve_upstream(cells, on, f"{field}.upstreams[{place}]", name, problems)
+        if not share.weight:
+            continue
+        weights_key = UNAVAILABLE if found is None else name
+        weights[weights_key] = weights.get(weights_key, 0) + share.weight
+        if found is not None:
+            traits.append(found)
+    names = tuple(name for name in weights if name != UNAVAILABLE)
+    if not names:
+        reason = "None of the rule's upstreams is there." if weights else "Every upstream of the rule has weight 0."
+        return ir.Unavailable(reason=reason), ()
+    return ir.Split(
+        shares=tuple(ir.Share(upstream=name, weight=weight) for name, weight in weights.items()),
+        grpc=any(found.grpc for found in traits),
+        hash_on=tuple(dict.fromkeys(found.hash_on for found in traits if found.hash_on)),
+    ), names
+
+
+def _resolve_upstream(cells: Cells, on: ObjectRef, field: str, name: str, problems: list[Problem]) -> Traits | None:
+    if not is_permitted(cells, kind=on.kind, namespace=on.namespace, to_kind="Upstream", to=name):
+        message = f"Upstream {name} is in another namespace, and no ReferenceGrant there permits it."
+        problems.append(problem(on, Reason.REF_NOT_PERMITTED, field, message))
+        return None
+    traits = cells.read(TRAITS, name)
+    if traits is None:
+        problems.append(problem(on, Reason.UPSTREAM_NOT_FOUND, field, f"Upstream {name} was not found."))
+    return traits
+
+
+def _translate_shards(
+    cells: Cells, on: ObjectRef, field: str, shards: crds.ShardDispatch, problems: list[Problem]
+) -> ir.Destination:
+    purposes = cells.read(PURPOSES, on.namespace)
+    if shards.upstream not in purposes:
+        message = f"No Shard in namespace {on.namespace} has an upstream for purpose {shards.upstream}."
+        problems.append(problem(on, Reason.SHARD_NOT_FOUND, f"{field}.shards.upstream", message))
+        return ir.Unavailable(reason=message)
+    key = f"header:{shards.header.lower()}" if shards.header is not None else shards.key.lower()
+    traits = purposes[shards.upstream]
+    return ir.ShardDispatch(
+        namespace=on.namespace, purpose=shards.upstream, key=key, grpc=traits.grpc, hash_on=traits.hash_on
+    )
+
+
+def _rewrite_fault(rewrite: crds.Rewrite | None) -> str:
+    if rewrite is None or rewrite.regex is None:
+        return ""
+    regex = rewrite.regex
+    return fault_of_regex(regex.pattern) or fault_of_substitution(regex.pattern, regex.substitution)
+
+
+def _translate_rewrite(rewrite: crds.Rewrite) -> ir.Rewrite:
+    return ir.Rewrite(
+        host=rewrite.host or "",
+        prefix=rewrite.replace_prefix or "",
+        path=rewrite.replace_path or "",
+        regex_pattern=rewrite.regex.pattern if rewrite.regex is not None else "",
+        regex_substitution=rewrite.regex.substitution if rewrite.regex is not None else "",
+    )
+
+
+def _translate_headers(changes: crds.HeaderChanges) -> ir.HeaderChanges:
+    made = ir.HeaderChanges(
+        remove=tuple(name.lower() for name in changes.remove),
+        set=tuple((header.name.lower(), header.value) for header in changes.set),
+        add=tuple((header.name.lower(), header.value) for header in changes.add),
+    )
+    return _NO_CHANGES if made == _NO_CHANGES else made
+
+
+def _translate_cors(cors: crds.Cors) -> ir.Cors:
+    return ir.Cors(
+        allow_origins=cors.allow_origins,
+        allow_methods=cors.allow_methods,
+        allow_headers=tuple(name.lower() for name in cors.allow_headers),
+        expose_headers=tuple(name.lower() for name in cors.expose_headers),
+        max_age_ms=crds.milliseconds(cors.max_age),
+        allow_credentials=cors.allow_credentials,
+    )
+
+
+def _translate_retry(retry: crds.Retry) -> ir.Retry:
+    return ir.Retry(
+        attempts=retry.attempts,
+        on=retry.retry_on,
+        per_try_timeout_ms=crds.milliseconds(retry.per_try_timeout) if retry.per_try_timeout is not None else 0,
+        backoff_ms=crds.milliseconds(retry.backoff),
+    )

@@ -1,0 +1,80 @@
+"""Shard to `ir.Shard`, and which purposes the shards of a namespace serve.
+
+In: a Shard and the Upstreams it names. Out: its IR value and Problems; PURPOSES for rules that dispatch to shards.
+Called by compile through SHARD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.problem import Problem, Reason, problem
+
+from .reference import is_permitted, target
+from .upstream import TRAITS
+from .world import SHARDS, SHARDS_IN, ref_of
+
+
+class ShardTranslation(NamedTuple):
+    """A Shard and what is wrong with it."""
+
+    shard: ir.Shard
+    problems: tuple[Problem, ...]
+
+
+class PurposeTraits(NamedTuple):
+    """What a rule that dispatches to shards must know of the Upstreams for one purpose, taken together."""
+
+    grpc: bool
+    hash_on: tuple[str, ...]
+
+
+def _translate_shard(cells: Cells, name: str) -> ShardTranslation | None:
+    shard = cells.read(SHARDS, name)
+    if shard is None:
+        return None
+    spec, namespace, on = shard.spec, shard.metadata.namespace, ref_of("Shard", name)
+    upstreams: dict[str, str] = {}
+    problems: list[Problem] = []
+    for place, ref in enumerate(spec.upstreams):
+        to, field = target(ref, namespace), f"spec.upstreams[{place}]"
+        if not is_permitted(cells, kind="Shard", namespace=namespace, to_kind="Upstream", to=to):
+            message = f"Upstream {to} is in another namespace, and no ReferenceGrant there permits it."
+            problems.append(problem(on, Reason.REF_NOT_PERMITTED, field, message))
+        elif cells.read(TRAITS, to) is None:
+            problems.append(problem(on, Reason.UPSTREAM_NOT_FOUND, field, f"Upstream {to} was not found."))
+        else:
+            upstreams.setdefault(ref.purpose, to)
+    value = ir.Shard(
+        namespace=namespace,
+        name=shard.metadata.name,
+        region=spec.region or "",
+        state=spec.state,
+        weight=spec.weight,
+        upstreams=tuple(sorted(upstreams.items())),
+    )
+    return ShardTranslation(value, tuple(problems))
+
+
+def _make_purposes(cells: Cells, namespace: str) -> Mapping[str, PurposeTraits]:
+    traits: dict[str, list[tuple[bool, str]]] = {}
+    for name in sorted(cells.read(SHARDS_IN, namespace)):
+        translation = cells.read(SHARD, name)
+        for purpose, upstream in translation.shard.upstreams if translation is not None else ():
+            found = cells.read(TRAITS, upstream)
+            if found is not None:
+                traits.setdefault(purpose, []).append(found)
+    return {
+        purpose: PurposeTraits(
+            grpc=any(grpc for grpc, _ in found),
+            hash_on=tuple(dict.fromkeys(hash_on for _, hash_on in found if hash_on)),
+        )
+        for purpose, found in traits.items()
+    }
+
+
+SHARD: Rule[ShardTranslation | None] = Rule("shard", _translate_shard, root=True, counted=True)
+PURPOSES: Rule[Mapping[str, PurposeTraits]] = Rule("purposes of shards", _make_purposes)

@@ -1,0 +1,265 @@
+"""Pieces of Routes to the tables of a host: scopes, gates, precedence, conflicts.
+
+In: the Routes that the indexes name for a host, the Tenants that own hosts. Out: `ir.Scope`, `ir.Table`, and which
+rules are never reached. Called by compile through SCOPE and TABLE. A host that only a Tenant lists has the rules of the
+nearest wildcard with rules of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Gift, Index, Rule
+from fastforward_compiler.problem import Problem, Reason, problem
+
+from .authpolicy import ATTACHED_POLICIES
+from .combination import AUTH, TRAITS, effective_policies, join
+from .edge import NO_ADMISSION, SETTINGS, VIEW, Settings, View, covers
+from .piece import Piece, precedence
+from .placement import Needs
+from .ratelimit import LIMIT
+from .route import AUTHS_ON, CONDITIONAL_ROUTES, ROUTE, ROUTES_IN, TENANTS_ON
+from .tenant import covering, host_tenant
+from .world import HOSTS_OF_TENANTS, age, ref_of
+
+GATE_PRIORITY = -100
+"""Below every priority that a Route can have."""
+
+
+class ScopeTranslation(NamedTuple):
+    """One host. `scope` is None while no rule is found for a host that a Tenant lists."""
+
+    scope: ir.Scope | None
+    source: str
+    """The host whose rules it has: itself, or a wildcard above."""
+    conditional: bool
+    settings: Settings
+
+
+class TableTranslation(NamedTuple):
+    """One table; None when it would be empty. `conflicts` are of rules never reached, by Route."""
+
+    table: ir.Table | None
+    conflicts: tuple[Problem, ...] = ()
+
+
+def scope_name(edge: str, host: str) -> str:
+    """EDGE|HOST."""
+    return f"{edge}|{host}"
+
+
+def _make_aliases(cells: Cells, edge: str) -> frozenset[str] | None:
+    """Hosts of the Edge that a Tenant of its namespace lists."""
+    view = cells.read(VIEW, edge)
+    if view is None:
+        return None
+    hosts = cells.read(HOSTS_OF_TENANTS, view.namespace)
+    return frozenset(host for host in hosts if any(covers(owned, host) for owned in view.hosts))
+
+
+def _alias_gifts(hosts: frozenset[str] | None, edge: str) -> Iterator[Gift]:
+    for host in hosts or ():
+        yield (ALIASED, edge, host), host
+
+
+def _make_scope(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
+    settings, view = cells.read(SETTINGS, edge), cells.read(VIEW, edge)
+    source = _source(cells, edge, host)
+    if settings is None or view is None or source is None:
+        return None
+    if not source:
+        return ScopeTranslation(None, "", conditional=False, settings=settings)
+    owner = host_tenant(cells, view.namespace, host)
+    tenants = () if owner else tuple(sorted(tenant for tenant in cells.read(TENANTS_ON, edge, source) if tenant))
+    scope = ir.Scope(
+        name=scope_name(edge, host),
+        edge=edge,
+        host=host,
+        region=settings.region,
+        host_tenant=owner,
+        tenant_tables=tenants,
+        auths=_scope_auths(cells, edge, source) if tenants else (),
+    )
+    conditional = bool(cells.read(CONDITIONAL_ROUTES, edge, source))
+    return ScopeTranslation(scope, source, conditional, settings)
+
+
+def _source(cells: Cells, edge: str, host: str) -> str | None:
+    """The host whose rules it has; empty for none yet; None when nobody asks for this host."""
+    if cells.read(TENANTS_ON, edge, host):
+        return host
+    if not cells.read(ALIASED, edge, host):
+        return None
+    return next((above for above in covering(host) if cells.read(TENANTS_ON, edge, above)), "")
+
+
+def _scope_auths(cells: Cells, edge: str, source: str) -> tuple[str, ...]:
+    """What may have authenticated a request when it comes to a tenant's table: everybody's rules, or the gate."""
+    gate = cells.read(GATE, edge)
+    own = {gate.needs.auth} if gate is not None and gate.needs.auth else set()
+    return tuple(sorted(own.union(cells.read(AUTHS_ON, edge, source))))
+
+
+def _make_gate(cells: Cells, edge: str) -> Piece | None:
+    """Guarded as the Edge is; for the rest nothing but 404."""
+    view = cells.read(VIEW, edge)
+    if view is None:
+        return None
+    name = join(effective_policies(cells.read(ATTACHED_POLICIES, "Edge", edge), ()))
+    traits = cells.read(TRAITS, name) if name else None
+    broken = traits.broken if traits is not None else ""
+    auth = "" if broken else name
+    match = ir.Match()
+    return Piece(
+        route="",
+        field="",
+        priority=GATE_PRIORITY,
+        order=precedence(match, GATE_PRIORITY, age(None), (0, 0, 0)),
+        fields={
+            "id": "gate",
+            "route": "",
+            "rule": "",
+            "match": match,
+            "gate": True,
+            "edge_admission": view.admission,
+            "auth": auth,
+            "destination": ir.Unavailable(reason=f"{broken}.") if broken else ir.Respond(status=404),
+        },
+        needs=_gate_needs(view, auth, cells),
+    )
+
+
+def _gate_needs(view: View, auth: str, cells: Cells) -> Needs:
+    needs = Needs(admission=view.admission is not NO_ADMISSION, proxied=False, tenant_header=view.has_tenant_header)
+    if not auth:
+        return needs
+    traits = cells.read(TRAITS, auth)
+    return needs._replace(
+        auth=auth,
+        authenticates=traits.authenticates,
+        authorizes=traits.authorizes,
+        beyond_proxy=traits.beyond_proxy,
+        auth_open=traits.fail_open,
+    )
+
+
+def _make_table(cells: Cells, edge: str, host: str, tenant: str) -> TableTranslation | None:
+    scope = cells.read(SCOPE, edge, host)
+    if scope is None or (tenant and not cells.read(ROUTES_IN, edge, host, tenant)):
+        return None
+    if scope.scope is None or (tenant and scope.scope.host_tenant):
+        return TableTranslation(None)
+    pieces = [(piece, False) for piece in _pieces(cells, edge, scope.source, tenant)]
+    if not tenant and scope.scope.host_tenant:
+        pieces = [(piece, True) for piece in _pieces(cells, edge, scope.source, scope.scope.host_tenant)] + pieces
+    if not tenant and (scope.conditional or scope.scope.tenant_tables) and not _has_catch_all(pieces):
+        gate = cells.read(GATE, edge)
+        pieces += [(gate, False)] if gate is not None else []
+    entries, conflicts = _lay(pieces, scope, tenant)
+    _touch(cells, entries)
+    table = ir.Table(scope=scope.scope.name, tenant=tenant, entries=entries) if entries else None
+    return TableTranslation(table, conflicts)
+
+
+def _pieces(cells: Cells, edge: str, source: str, tenant: str) -> list[Piece]:
+    """The pieces of everybody's table or one tenant's, in order of precedence."""
+    found: list[Piece] = []
+    for name in cells.read(ROUTES_IN, edge, source, tenant):
+        route = cells.read(ROUTE, name)
+        for spread in route.spreads if route is not None else ():
+            if spread.edge == edge and source in spread.hosts:
+                found.extend(spread.pieces.get(tenant, ()))
+    if len(found) > 1:
+        found.sort(key=_order)
+    return found
+
+
+def _order(piece: Piece) -> tuple[object, ...]:
+    return piece.order
+
+
+def _has_catch_all(pieces: Iterable[tuple[Piece, bool]]) -> bool:
+    """Whether some rule takes every request, so that nothing would come to the gate."""
+    return any(piece.match == _EVERYTHING for piece, _ in pieces)
+
+
+def _lay(
+    pieces: list[tuple[Piece, bool]], scope: ScopeTranslation, tenant: str
+) -> tuple[tuple[ir.Entry, ...], tuple[Problem, ...]]:
+    """The entries, without those never reached because an earlier one has the same match."""
+    if len(pieces) == 1:
+        piece, first = pieces[0]
+        return (piece.entry(host_conditions=scope.conditional, tenant_first=first),), ()
+    seen: dict[tuple[int, bool, ir.Match], Piece] = {}
+    entries: list[ir.Entry] = []
+    conflicts: list[Problem] = []
+    for piece, first in pieces:
+        winner = seen.setdefault((piece.priority, first, piece.match), piece)
+        if winner is piece:
+            entries.append(piece.entry(host_conditions=scope.conditional, tenant_first=first))
+        elif scope.scope is not None:
+            conflicts.append(_conflict(piece, winner, scope.scope.host, tenant))
+    return tuple(entries), tuple(conflicts)
+
+
+def _conflict(loser: Piece, winner: Piece, host: str, tenant: str) -> Problem:
+    place = f"on host {host}" + (f" for tenant {tenant}" if tenant else "")
+    whose = f"rule {winner.fields['rule']} of this Route comes first and has the same match"
+    if winner.route != loser.route:
+        whose = f"Route {winner.route}, which is older, has the same match in its rule {winner.fields['rule']}"
+    message = f"Never reached {place}: {whose}."
+    return problem(ref_of("Route", loser.route), Reason.RULE_CONFLICT, loser.field, message)
+
+
+def _touch(cells: Cells, entries: Iterable[ir.Entry]) -> None:
+    """Depend on the Auths and Limits that the entries name, as whoever emits the table needs them."""
+    for auth in {entry.auth for entry in entries if entry.auth}:
+        cells.read(AUTH, auth)
+    for limit in {limit for entry in entries for limit in entry.limits}:
+        cells.read(LIMIT, limit)
+
+
+def _table_gifts(translation: TableTranslation | None, edge: str, host: str, tenant: str) -> Iterator[Gift]:
+    if translation is None:
+        return
+    for found in translation.conflicts:
+        yield (CONFLICTS, found.on.namespace, found.on.name), found
+    if translation.table is not None:
+        name = f"{scope_name(edge, host)}#{tenant}"
+        for auth in {entry.auth for entry in translation.table.entries if entry.auth}:
+            yield (TABLES_NAMING, "auth", auth), name
+        for limit in {limit for entry in translation.table.entries for limit in entry.limits}:
+            yield (TABLES_NAMING, "limit", limit), name
+
+
+def _scope_gifts(translation: ScopeTranslation | None, edge: str, host: str) -> Iterator[Gift]:
+    if translation is None or translation.scope is None:
+        return
+    if translation.source != host:
+        yield (ALIASES_OF, edge, translation.source), host
+    if translation.scope.host_tenant:
+        namespace = edge.partition("/")[0]
+        yield (HOSTS_BELONGING, f"{namespace}/{translation.scope.host_tenant}"), translation.scope.name
+
+
+_EVERYTHING = ir.Match()
+
+ALIASED: Index[str] = Index("hosts that tenants list")
+"""(edge, host) -> that host, when a Tenant lists it."""
+ALIASES_OF: Index[str] = Index("aliases by host")
+"""(edge, host) -> hosts that have its rules."""
+CONFLICTS: Index[Problem] = Index("conflicts by route")
+"""(namespace, name) -> Problems."""
+TABLES_NAMING: Index[str] = Index("tables by what they name")
+"""("auth" or "limit", name) -> names of tables."""
+HOSTS_BELONGING: Index[str] = Index("scopes by tenant")
+"""(tenant) -> names of scopes whose requests all are the tenant's."""
+
+ALIASES: Rule[frozenset[str] | None] = Rule("aliases", _make_aliases, gives=_alias_gifts, root=True)
+GATE: Rule[Piece | None] = Rule("gate", _make_gate)
+SCOPE: Rule[ScopeTranslation | None] = Rule("scope", _make_scope, gives=_scope_gifts, root=True)
+"""(edge, host)."""
+TABLE: Rule[TableTranslation | None] = Rule("table", _make_table, gives=_table_gifts, root=True)
+"""(edge, host, tenant)."""

@@ -1,0 +1,146 @@
+"""The World: every object by kind and identity, and who refers to whom by what the objects themselves say.
+
+In: resources as the providers hand them over. Out: inputs and indexes that the other modules of this package read.
+Called by compile for each change. Identities are NAMESPACE/NAME. Why it exists: an index here is what spares a scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import fastforward_crds as crds
+
+from fastforward_compiler.cells import Gift, Index, Source
+from fastforward_compiler.problem import ObjectRef
+
+EDGES: Source[crds.Edge | None] = Source("edges", None)
+ROUTES: Source[crds.Route | None] = Source("routes", None)
+UPSTREAMS: Source[crds.Upstream | None] = Source("upstreams", None)
+TENANTS: Source[crds.Tenant | None] = Source("tenants", None)
+SHARDS: Source[crds.Shard | None] = Source("shards", None)
+RATE_LIMITS: Source[crds.RateLimit | None] = Source("rate limits", None)
+AUTH_POLICIES: Source[crds.AuthPolicy | None] = Source("auth policies", None)
+SECRETS: Source[crds.Secret | None] = Source("secrets", None)
+CONFIG_MAPS: Source[crds.ConfigMap | None] = Source("config maps", None)
+REFERENCE_GRANTS: Source[crds.ReferenceGrant | None] = Source("reference grants", None)
+INVALID: Source[crds.Invalid | None] = Source("invalid documents", None)
+"""(ObjectRef): the document that is no resource; the inputs above keep the last good version, when there was one."""
+FETCHED: Source[bytes | None] = Source("fetched documents", None)
+"""(URL)."""
+
+INPUTS: Mapping[str, Source[Any]] = {
+    "Edge": EDGES,
+    "Route": ROUTES,
+    "Upstream": UPSTREAMS,
+    "Tenant": TENANTS,
+    "Shard": SHARDS,
+    "RateLimit": RATE_LIMITS,
+    "AuthPolicy": AUTH_POLICIES,
+    "Secret": SECRETS,
+    "ConfigMap": CONFIG_MAPS,
+    "ReferenceGrant": REFERENCE_GRANTS,
+}
+"""By kind."""
+
+HOST_CLAIMS: Index[str] = Index("edges by host")
+"""(host) -> Edges that list it."""
+PORT_CLAIMS: Index[str] = Index("edges by port")
+"""(port) -> Edges that list it."""
+EDGES_IN: Index[str] = Index("edges by namespace")
+"""(namespace) -> Edges."""
+POLICIES_AT: Index[str] = Index("auth policies by target")
+"""(kind, identity of the target) -> AuthPolicies."""
+LIMITS_AT: Index[str] = Index("rate limits by target")
+"""(kind, identity of the target) -> RateLimits."""
+CHILDREN: Index[str] = Index("tenants by parent")
+"""(identity of the parent) -> Tenants."""
+HOSTS_OF_TENANTS: Index[str] = Index("hosts of tenants")
+"""(namespace) -> hosts that a Tenant there lists."""
+TENANTS_AT: Index[str] = Index("tenants by host")
+"""(namespace, host) -> Tenants there that list it."""
+SHARDS_IN: Index[str] = Index("shards by namespace")
+"""(namespace) -> Shards."""
+GRANTS_IN: Index[str] = Index("reference grants by namespace")
+"""(namespace) -> ReferenceGrants."""
+
+Age = tuple[bool, str, str]
+
+
+def identity(resource: crds.Resource) -> str:
+    """NAMESPACE/NAME."""
+    return f"{resource.metadata.namespace}/{resource.metadata.name}"
+
+
+def ref_of(kind: str, name: str) -> ObjectRef:
+    """The reference to an object by its identity."""
+    namespace, _, simple = name.partition("/")
+    return ObjectRef(kind=kind, namespace=namespace, name=simple)
+
+
+def age(resource: crds.Resource | None) -> Age:
+    """A key that sorts the oldest first: creation time (absent is youngest), then identity."""
+    if resource is None:
+        return (True, "~", "")
+    created = resource.metadata.creation_timestamp
+    return (not created, created, identity(resource))
+
+
+def gifts_of(resource: crds.Resource) -> frozenset[Gift]:
+    """What the object puts into the indexes."""
+    gifts = _GIFTS.get(type(resource))
+    return frozenset(gifts(resource, identity(resource))) if gifts is not None else frozenset()
+
+
+def _edge_gifts(edge: crds.Edge, name: str) -> Iterable[Gift]:
+    yield (EDGES_IN, edge.metadata.namespace), name
+    for host in edge.spec.hosts:
+        yield (HOST_CLAIMS, host), name
+    for listener in edge.spec.listeners:
+        yield (PORT_CLAIMS, listener.port), name
+
+
+def _tenant_gifts(tenant: crds.Tenant, name: str) -> Iterable[Gift]:
+    namespace = tenant.metadata.namespace
+    if tenant.spec.parent is not None:
+        yield (CHILDREN, f"{namespace}/{tenant.spec.parent}"), name
+    for host in tenant.spec.hosts:
+        yield (HOSTS_OF_TENANTS, namespace), host
+        yield (TENANTS_AT, namespace, host), name
+
+
+def _policy_gifts(policy: crds.AuthPolicy, name: str) -> Iterable[Gift]:
+    for target in policy.spec.targets:
+        yield (POLICIES_AT, target.kind, f"{policy.metadata.namespace}/{target.name}"), name
+
+
+def _limit_gifts(limit: crds.RateLimit, name: str) -> Iterable[Gift]:
+    for target in limit.spec.targets:
+        yield (LIMITS_AT, target.kind, f"{limit.metadata.namespace}/{target.name}"), name
+
+
+def _shard_gifts(shard: crds.Shard, name: str) -> Iterable[Gift]:
+    yield (SHARDS_IN, shard.metadata.namespace), name
+
+
+def _grant_gifts(grant: crds.ReferenceGrant, name: str) -> Iterable[Gift]:
+    yield (GRANTS_IN, grant.metadata.namespace), name
+
+
+_GIFTS: Mapping[type[crds.Resource], Callable[[Any, str], Iterable[Gift]]] = {
+    crds.Edge: _edge_gifts,
+    crds.Tenant: _tenant_gifts,
+    crds.AuthPolicy: _policy_gifts,
+    crds.RateLimit: _limit_gifts,
+    crds.Shard: _shard_gifts,
+    crds.ReferenceGrant: _grant_gifts,
+}
+
+
+def gifts_of_invalid(invalid: crds.Invalid, name: str) -> frozenset[Gift]:
+    """An AuthPolicy that never was good closes what it aims at, as far as its targets can be read."""
+    if invalid.kind != "AuthPolicy":
+        return frozenset()
+    return frozenset(
+        ((POLICIES_AT, target.kind, f"{invalid.namespace}/{target.name}"), name) for target in invalid.targets
+    )
