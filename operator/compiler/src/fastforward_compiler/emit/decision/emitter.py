@@ -15,7 +15,7 @@ from fastforward_compiler import ir
 
 from .authpolicy import emit_apikeys, emit_auth, emit_keyset
 from .ratelimit import emit_limit
-from .route import content_hash, emit_plan, kept_name
+from .route import content_hash, emit_plan, is_named, plan_name
 from .shard import emit_shards
 from .table import emit_scope, emit_table
 from .tenant import emit_tenant
@@ -108,12 +108,12 @@ class DecisionEmitter:
             known = self._plans.get(table.name, frozenset())
             plans: dict[str, None] = {}
             for entry in table.entries:
-                name = kept_name(entry, table)
-                if name not in known:
-                    name, plan = emit_plan(entry, table)
-                    if name not in known:
-                        step.put(f"plan/{name}", version=name, plan=plan)
+                # A new entry's Plan is made first, so that its name comes with it.
+                plan = None if is_named(entry) else emit_plan(entry, table)
+                name = plan_name(entry, table)
                 plans[name] = None
+                if name not in known:
+                    step.put(f"plan/{name}", version=name, plan=plan or emit_plan(entry, table))
             self._plans[table.name] = frozenset(plans)
             step.put(f"table/{table.name}", table=emit_table(table, plans))
             step.removed.update(f"plan/{name}" for name in known - plans.keys())

@@ -2,6 +2,7 @@
 
 In: ir.Entry and the ir.Table that holds it. Out: snapshot_pb2.Plan; its name is a hash of its content, so that the
 proxy, which forwards the name, and the decision service agree on exactly one meaning. Called by emitter and emit/envoy.
+One entry lies in many tables (hosts, tenants): it is serialised once, and each table adds its own name to the hash.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ PLACEMENTS = {
     ir.Placement.NATIVE: snapshot_pb2.PLACEMENT_NATIVE,
     ir.Placement.INLINE: snapshot_pb2.PLACEMENT_INLINE,
 }
-# By identity of the entry: two emitters ask for the name of each, and serialising is most of the cost. An entry that is
-# collected takes its line along.
-_names: dict[int, tuple[ReferenceType[ir.Entry], str, str]] = {}
+# By identity of the entry, which lies in many tables and is asked for by two emitters: serialising is most of the cost.
+# An entry that is collected takes its line along.
+_digests: dict[int, tuple[ReferenceType[ir.Entry], bytes]] = {}
 
 
 def content_hash(body: bytes) -> str:
@@ -41,13 +42,20 @@ def content_hash(body: bytes) -> str:
 
 def plan_name(entry: ir.Entry, table: ir.Table) -> str:
     """Returns the name of the Plan of `entry` in `table`, without the prefix `plan/`."""
-    return kept_name(entry, table) or emit_plan(entry, table)[0]
+    kept = _digests.get(id(entry))
+    digest = kept[1] if kept is not None else _keep_digest(entry, _emit_entry(entry))
+    return content_hash(digest + table.name.encode())
 
 
-def kept_name(entry: ir.Entry, table: ir.Table) -> str:
-    """Returns the plan's name if it was made before; empty otherwise."""
-    kept = _names.get(id(entry))
-    return kept[2] if kept is not None and kept[0]() is entry and kept[1] == table.name else ""
+def is_named(entry: ir.Entry) -> bool:
+    """Whether naming the Plans of `entry` costs next to nothing."""
+    return id(entry) in _digests
+
+
+def _keep_digest(entry: ir.Entry, plan: snapshot_pb2.Plan) -> bytes:
+    key, digest = id(entry), blake2b(plan.SerializeToString(deterministic=True), digest_size=16).digest()
+    _digests[key] = (ref(entry, lambda _: _digests.pop(key, None)), digest)
+    return digest
 
 
 def select_value(entry: ir.Entry) -> str:
@@ -55,13 +63,21 @@ def select_value(entry: ir.Entry) -> str:
     return entry.id if entry.match.needs_hop else ""
 
 
-def emit_plan(entry: ir.Entry, table: ir.Table) -> tuple[str, snapshot_pb2.Plan]:
-    """Returns the name and the Plan of `entry` in `table`."""
+def emit_plan(entry: ir.Entry, table: ir.Table) -> snapshot_pb2.Plan:
+    """Returns the Plan of `entry` in `table`."""
+    plan = _emit_entry(entry)
+    if not is_named(entry):
+        _keep_digest(entry, plan)
+    plan.scope = table.scope
+    plan.tenant = table.tenant
+    return plan
+
+
+def _emit_entry(entry: ir.Entry) -> snapshot_pb2.Plan:
+    """Returns what the Plans of `entry` have in common in all tables."""
     plan = snapshot_pb2.Plan(
         route=entry.route,
         rule=entry.rule,
-        scope=table.scope,
-        tenant=table.tenant,
         priority=entry.priority,
         match=emit_match(entry.match),
         gate=entry.gate,
@@ -77,10 +93,7 @@ def emit_plan(entry: ir.Entry, table: ir.Table) -> tuple[str, snapshot_pb2.Plan]
     )
     emit_destination(entry.destination, plan)
     emit_changes(entry, plan)
-    name = content_hash(plan.SerializeToString(deterministic=True))
-    key = id(entry)
-    _names[key] = (ref(entry, lambda _: _names.pop(key, None)), table.name, name)
-    return name, plan
+    return plan
 
 
 def emit_match(match: ir.Match) -> snapshot_pb2.Match:
