@@ -42,6 +42,8 @@ class Batch:
     """In the first Batch: what served before the restart in place of what is Invalid now."""
     world: str = ""
     """Hash of everything that this and all earlier Batches said."""
+    seen_at: float = 0.0
+    """When the change was noticed, in time of time.monotonic."""
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.sources or self.documents)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,7 @@ class FileProvider:
 
     def _load(self, tree: Tree) -> Batch:
         self._signatures = dict(tree.files)
+        seen_at = time.monotonic()
         batch = self._claims.update({path: _read(path) for path in tree.files})
         changes, last_good = dict(batch.changes), {}
         for ref in self._claims.forgotten():
@@ -102,7 +104,7 @@ class FileProvider:
             for ref, value in changes.items():
                 if isinstance(value, crds.Invalid) and (known := self._recall(ref)) is not None:
                     last_good[ref] = known
-        return replace(batch, changes=changes, last_good=last_good)
+        return replace(batch, changes=changes, last_good=last_good, seen_at=seen_at)
 
     def _recall(self, ref: ObjectRef) -> crds.Resource | None:
         if self._last_good is None or ref not in self._claims.remembered:
@@ -119,7 +121,8 @@ class FileProvider:
             paths |= {path for path, signature in tree.files.items() if self._signatures.get(path) != signature}
             gone = (path for path in self._signatures if path not in tree.files and not path.startswith(missing))
             watch.doubt(gone)
-        contents = {}
+        contents: dict[str, bytes | Unreadable | None] = {}
+        seen_at = time.monotonic()
         for path in paths:
             signature = sign(path)
             if signature is None:
@@ -128,7 +131,7 @@ class FileProvider:
             elif signature != self._signatures.get(path):
                 self._signatures[path] = signature
                 contents[path] = _read(path)
-        return self._claims.update(contents)
+        return replace(self._claims.update(contents), seen_at=seen_at)
 
     def _is_gone(self, path: str) -> bool:
         """Whether a file that can't be seen is gone by itself, and not with the whole directory."""

@@ -11,6 +11,7 @@ them warms, so one slow health check must not stall all others. A route whose ne
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class Session:
 
     def __init__(self, sid: int, store: Store) -> None:
         self.sid = sid
+        self.opened_at = time.monotonic()
         self.name = ""
         self.channels: dict[str, Channel] = {}
         self.wake_at = 0.0

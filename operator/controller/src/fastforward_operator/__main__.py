@@ -1,0 +1,55 @@
+"""Runs the operator as a process of its own: `python -m fastforward_operator`, settings from the environment.
+
+Called by `ff up` and by the container image. Exit code 1, and one line a mistake, when it can't start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from pydantic import ValidationError
+
+from .bootstrap import bootstrap, tune_interpreter
+from .settings import Settings
+from .telemetry import configure_logs
+
+
+async def run(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT."""
+    operator = bootstrap(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await operator.start()
+    tasks = {asyncio.create_task(stop.wait()), asyncio.create_task(operator.wait())}
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await operator.stop()
+
+
+def main() -> int:
+    """Returns the exit code."""
+    try:
+        settings = Settings.model_validate({})
+    except ValidationError as error:
+        for mistake in error.errors(include_url=False, include_input=False):
+            sys.stderr.write(f"FF_{'_'.join(map(str, mistake['loc'])).upper()}: {mistake['msg']}.\n")
+        return 1
+    configure_logs(level=settings.log_level, style=settings.log_format)
+    tune_interpreter()
+    try:
+        asyncio.run(run(settings))
+    except OSError as error:
+        sys.stderr.write(f"{error.strerror or error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

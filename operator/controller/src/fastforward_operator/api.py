@@ -1,0 +1,159 @@
+"""The operator's HTTP API, on loopback by default: what is there, what is said of it, who has it; health and metrics.
+
+In: GET requests. Out: JSON, Prometheus text, a stream of events. Called by the CLI, the live screen and monitoring.
+Nothing can be changed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from fastforward_compiler.problem import ObjectRef
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from .presentation import Locate, present, present_envoy, present_nodes, present_snapshot
+from .reconcile import Reconciler
+from .status import ObjectStatus, StatusBoard
+from .telemetry import Metrics
+from .xds.server import XdsServer
+from .xds.store import SNAPSHOT, Store
+
+_MAX_QUEUE = 20_000
+_PING_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """What the handlers read."""
+
+    reconciler: Reconciler
+    board: StatusBoard
+    store: Store
+    server: XdsServer
+    metrics: Metrics
+    locate: Locate
+
+    def application(self) -> web.Application:
+        """The routes, read top to bottom."""
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/metrics", self.metrics_text),
+                web.get("/v1/objects", self.objects),
+                web.get("/v1/proxies", self.proxies),
+                web.get("/v1/snapshot", self.snapshot),
+                web.get("/v1/render", self.render),
+                web.get("/v1/events", self.events),
+            ]
+        )
+        return application
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Alive: the event loop answers."""
+        return web.json_response({"status": "ok"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Ready: everything there is has been compiled and handed to the xDS server."""
+        if self.reconciler.ready:
+            return web.json_response({"status": "ready", "world": self.reconciler.world})
+        return web.json_response({"status": "waiting for the first compile"}, status=503)
+
+    async def metrics_text(self, _: web.Request) -> web.Response:
+        """Prometheus text."""
+        self.metrics.nodes.labels("envoy").set(self.board.envoys)
+        self.metrics.nodes.labels("decision").set(self.board.decisions)
+        text = generate_latest(self.metrics.exposed())
+        return web.Response(body=text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def objects(self, request: web.Request) -> web.Response:
+        """Objects and their statuses, sorted; `kind`, `namespace` and `name` narrow them down."""
+        wanted = [
+            status
+            for ref, status in sorted(self.board.statuses.items())
+            if all(request.query.get(part, getattr(ref, part)) == getattr(ref, part) for part in _PARTS)
+        ]
+        return await _objects(wanted, self.locate)
+
+    async def proxies(self, _: web.Request) -> web.Response:
+        """Connected nodes and what they acknowledged."""
+        return web.json_response({"proxies": await self.server.inspect(present_nodes)})
+
+    async def snapshot(self, request: web.Request) -> web.Response:
+        """The decision snapshot; with `Accept: application/x-protobuf` as one SnapshotDelta."""
+        resources = self.store.copy()
+        if "application/x-protobuf" in request.headers.get("accept", ""):
+            body = b"".join(entry.wire for entry in resources.get(SNAPSHOT, {}).values())
+            return web.Response(body=body, content_type="application/x-protobuf")
+        return await _rendered("decision", resources)
+
+    async def render(self, request: web.Request) -> web.Response:
+        """What one target gets: `target=envoy` (default) or `target=decision`."""
+        target = request.query.get("target", "envoy")
+        if target not in ("envoy", "decision"):
+            return web.json_response({"error": "target is envoy or decision"}, status=400)
+        return await _rendered(target, self.store.copy())
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Statuses that change, as server-sent events; `event: object` or `event: gone`."""
+        response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-store"})
+        await response.prepare(request)
+        queue: asyncio.Queue[tuple[ObjectRef, ObjectStatus | None]] = asyncio.Queue(_MAX_QUEUE)
+        stop = self.board.subscribe(lambda ref, status: _offer(queue, ref, status))
+        try:
+            while True:
+                try:
+                    ref, status = await asyncio.wait_for(queue.get(), _PING_S)
+                except TimeoutError:
+                    await response.write(b": still here\n\n")
+                    continue
+                await response.write(_event(ref, status, self.locate))
+        except (ConnectionError, asyncio.CancelledError):
+            return response
+        finally:
+            stop()
+
+
+_PARTS = ("kind", "namespace", "name")
+
+
+def _offer(
+    queue: asyncio.Queue[tuple[ObjectRef, ObjectStatus | None]], ref: ObjectRef, status: ObjectStatus | None
+) -> None:
+    """A listener that does not keep up misses events rather than holding up everybody."""
+    with contextlib.suppress(asyncio.QueueFull):
+        queue.put_nowait((ref, status))
+
+
+def _event(ref: ObjectRef, status: ObjectStatus | None, locate: Locate) -> bytes:
+    if status is None:
+        return _line("gone", {part: getattr(ref, part) for part in _PARTS})
+    return _line("object", present(status, locate))
+
+
+def _line(event: str, value: Mapping[str, Any]) -> bytes:
+    return f"event: {event}\ndata: {json.dumps(value)}\n\n".encode()
+
+
+async def _objects(statuses: list[ObjectStatus], locate: Locate) -> web.Response:
+    """Made in a thread: ten thousand statuses, and the files of those with problems, take a while."""
+
+    def make() -> bytes:
+        return json.dumps({"objects": [present(status, locate) for status in statuses]}).encode()
+
+    return web.Response(body=await asyncio.to_thread(make), content_type="application/json")
+
+
+async def _rendered(target: str, resources: Mapping[str, Any]) -> web.Response:
+    def make() -> bytes:
+        found = present_envoy(resources) if target == "envoy" else present_snapshot(resources)
+        return json.dumps({"resources": list(found)}).encode()
+
+    return web.Response(body=await asyncio.to_thread(make), content_type="application/json")

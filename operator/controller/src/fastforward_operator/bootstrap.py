@@ -1,0 +1,166 @@
+"""Puts the operator together: the one place that knows all its parts.
+
+In: Settings. Out: a running operator, until `stop`. Called by __main__, and by tests that run it in process. Nothing
+opens a socket before `start`; every task belongs to one TaskGroup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from dataclasses import dataclass, field
+
+import structlog
+from aiohttp import web
+from fastforward_compiler.emit.envoy import EmitSettings
+
+from .api import Api
+from .jwks import KeyFetcher
+from .pipeline import NewPipeline, new_pipeline
+from .providers.file import FileProvider
+from .providers.lastgood import LastGood
+from .publication import Publications
+from .reconcile import Reconciler
+from .settings import Settings
+from .status import StatusBoard
+from .statusfiles import StatusFiles
+from .telemetry import Metrics
+from .xds.ledger import LedgerUpdate
+from .xds.publisher import Publisher
+from .xds.server import XdsServer
+
+_log = structlog.get_logger(__name__)
+
+SWITCH_S = 0.0005
+"""How soon a thread that compiles lets the xDS thread go on; Python's default is 5 ms."""
+
+
+@dataclass(slots=True)
+class Operator:
+    """All parts. `api_port` is the one in force once it has started."""
+
+    settings: Settings
+    provider: FileProvider
+    publisher: Publisher
+    server: XdsServer
+    board: StatusBoard
+    reconciler: Reconciler
+    fetcher: KeyFetcher
+    files: StatusFiles
+    metrics: Metrics
+    api_port: int = 0
+    _runner: web.AppRunner | None = None
+    _task: asyncio.Task[None] | None = None
+    _started: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Listen first: a busy port is told before anything is compiled. Raises OSError."""
+        self.settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await self.server.start()
+        try:
+            await self._serve_api()
+        except OSError:
+            await self.server.stop()
+            raise
+        self._task = asyncio.create_task(self._run())
+        _log.info("operator started", xds=self.server.address, api=f"{self.settings.api_host}:{self.api_port}")
+
+    async def wait(self) -> None:
+        """Until it is stopped; raises what a task failed with."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.result()
+
+    async def stop(self) -> None:
+        """End the tasks, then the API, then the streams: Envoy keeps what it has."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.server.stop()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.reconciler.run())
+            group.create_task(self.fetcher.run())
+            if self.settings.write_status:
+                group.create_task(self.files.run())
+
+    async def _serve_api(self) -> None:
+        api = Api(
+            reconciler=self.reconciler,
+            board=self.board,
+            store=self.publisher.store,
+            server=self.server,
+            metrics=self.metrics,
+            locate=self.provider.locate,
+        )
+        self._runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.settings.api_host, self.settings.api_port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            where = f"{self.settings.api_host}:{self.settings.api_port}"
+            raise OSError(error.errno, f"The API can't listen on {where}: {error.strerror}") from None
+        self.api_port = self._runner.addresses[0][1]
+
+
+def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operator:
+    """All parts, joined; needs a running event loop. `pipeline` is for tests that need a broken one."""
+    loop = asyncio.get_running_loop()
+    metrics = Metrics()
+    publications = Publications()
+    board = StatusBoard(publications, settings.settle_s, on_settled=lambda at: metrics.reached("acknowledged", at))
+
+    def notify(update: LedgerUpdate) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(board.observe_ledger, update)
+
+    publisher = Publisher(notify, settings.removal_grace_s)
+    provider = FileProvider(settings.directories, LastGood(settings.state_dir))
+    reconciler = Reconciler(
+        provider=provider,
+        new_pipeline=pipeline or new_pipeline(emit_settings(settings), settings.removal_grace_s, metrics),
+        publications=publications,
+        board=board,
+        publish=publisher.publish,
+        metrics=metrics,
+    )
+    fetcher = KeyFetcher(reconciler.take_fetched, settings.state_dir / "keys")
+    reconciler.on_changes = fetcher.observe
+    files = StatusFiles(settings.state_dir / "status")
+    board.subscribe(metrics.count)
+    if settings.write_status:
+        board.subscribe(files.observe)
+    return Operator(
+        settings=settings,
+        provider=provider,
+        publisher=publisher,
+        server=XdsServer(settings.xds_target, publisher),
+        board=board,
+        reconciler=reconciler,
+        fetcher=fetcher,
+        files=files,
+        metrics=metrics,
+    )
+
+
+def emit_settings(settings: Settings) -> EmitSettings:
+    """What the emitter has to know of where the proxy runs."""
+    return EmitSettings(
+        bind_address=settings.bind_address,
+        ports=settings.ports,
+        access_log=settings.access_log,
+        decision_timeout_ms=settings.decision_timeout_ms,
+    )
+
+
+def tune_interpreter() -> None:
+    """For a process of its own: threads take turns soon, and the collector looks rarely."""
+    sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(50_000, 20, 100)

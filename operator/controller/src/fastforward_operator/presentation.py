@@ -1,0 +1,119 @@
+"""Statuses, nodes and published resources as JSON values: the shapes of the operator's API.
+
+In: values of status, ledger and store. Out: dicts and lists. Called by api and statusfiles. Times are RFC 3339.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import json_format
+
+from fastforward.snapshot.v1 import snapshot_pb2
+
+from .providers import Source
+from .status import ObjectStatus
+from .xds import wire
+from .xds.publisher import Publisher
+from .xds.session import EnvoySession, Session
+from .xds.store import SNAPSHOT, Entry
+
+Locate = Callable[[Source, str], Source]
+"""A document and a field of it -> where that field is."""
+LAGGING_AFTER_S = 5.0
+
+
+def present(status: ObjectStatus, locate: Locate | None) -> dict[str, Any]:
+    """One object. Problems are given with file and line when `locate` can find them."""
+    have, of = status.proxies
+    return {
+        "kind": status.ref.kind,
+        "namespace": status.ref.namespace,
+        "name": status.ref.name,
+        "generation": status.generation,
+        "source": str(status.source) if status.source else None,
+        "conditions": [
+            {
+                "type": condition.type,
+                "status": condition.status,
+                "reason": condition.reason,
+                "message": condition.message,
+                "observedGeneration": condition.observed_generation,
+                "lastTransitionTime": condition.since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            }
+            for condition in status.conditions
+        ],
+        "problems": [
+            {
+                "condition": problem.condition,
+                "reason": problem.reason,
+                "field": problem.field,
+                "message": problem.message,
+                "at": _at(status.source, problem.field, locate),
+            }
+            for problem in status.problems
+        ],
+        "effective": list(status.effective),
+        "proxies": {"ready": have, "total": of},
+    }
+
+
+def _at(source: Source | None, field: str, locate: Locate | None) -> str | None:
+    if source is None:
+        return None
+    return str(locate(source, field) if locate is not None else source)
+
+
+def present_nodes(publisher: Publisher) -> list[dict[str, Any]]:
+    """Every connected node; to be called in the server's thread."""
+    now = time.monotonic()
+    return [_present_node(session, publisher, now) for session in publisher.ledger.sessions.values()]
+
+
+def _present_node(session: Session, publisher: Publisher, now: float) -> dict[str, Any]:
+    oldest = session.oldest_sent()
+    age = now - oldest if oldest else 0.0
+    counts = session.sid in publisher.ledger.counted
+    return {
+        "node": session.name,
+        "kind": session.kind,
+        "version": session.version if isinstance(session, EnvoySession) else "",
+        "state": "joining" if not counts else "lagging" if age > LAGGING_AFTER_S else "live",
+        "connectedSeconds": round(now - session.opened_at, 3),
+        "oldestUnacknowledgedSeconds": round(age, 3),
+        "types": {
+            type_url.rpartition(".")[2]: {
+                "sent": len(channel.sent),
+                "unacknowledged": len(channel.pending),
+                "waiting": len(channel.dirty),
+                "refused": {
+                    name: {"version": refusal.version, "message": refusal.message}
+                    for name, refusal in channel.refused.items()
+                },
+            }
+            for type_url, channel in session.channels.items()
+        },
+    }
+
+
+def present_envoy(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[dict[str, Any]]:
+    """What the proxies get, by type and name."""
+    for type_url, entries in sorted(resources.items()):
+        if type_url != SNAPSHOT:
+            for name, entry in sorted(entries.items()):
+                resource = discovery_pb2.Resource.FromString(wire.entry_content(entry.wire))
+                yield {
+                    "name": name,
+                    "version": entry.version,
+                    "resource": json_format.MessageToDict(resource.resource, preserving_proto_field_name=True),
+                }
+
+
+def present_snapshot(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[dict[str, Any]]:
+    """What the decision services get, without what proves an API key."""
+    for _, entry in sorted(resources.get(SNAPSHOT, {}).items()):
+        resource = snapshot_pb2.Resource.FromString(wire.entry_content(entry.wire))
+        yield json_format.MessageToDict(resource)

@@ -1,0 +1,150 @@
+"""From what the compiler and the emitters changed to one Publication for the nodes.
+
+In: a Delta and what both emitters made of it. Out: a Publication with the order that it needs, and which resources on
+the wire stand for which output of the compiler. Called by reconcile; status asks `keys_of`. Its state belongs to the main
+event loop.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from fastforward_compiler import ir
+from fastforward_compiler.emit.decision import DecisionDelta
+from fastforward_compiler.emit.envoy import EnvoyDelta
+
+from .xds import wire
+from .xds.store import CLUSTER, ENDPOINT, SNAPSHOT, Key, Publication, Put
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emitted:
+    """One step of compiler and emitters, and the bytes of what changed: (key, version, entry)."""
+
+    delta: ir.Delta
+    envoy: EnvoyDelta
+    decision: DecisionDelta
+    wires: tuple[tuple[Key, str, bytes], ...]
+
+
+def encode(delta: ir.Delta, envoy: EnvoyDelta, decision: DecisionDelta) -> Emitted:
+    """Serialise a step; needs no state, so that it may run in any thread."""
+    wires = [
+        ((r.type_url, r.name), r.version, wire.envoy_entry(r.type_url, r.name, r.version, r.body))
+        for r in envoy.upserts
+    ]
+    wires += [
+        ((SNAPSHOT, r.name), r.version, wire.snapshot_entry(r.SerializeToString(deterministic=True)))
+        for r in decision.upserts
+    ]
+    return Emitted(delta=delta, envoy=envoy, decision=decision, wires=tuple(wires))
+
+
+@dataclass(slots=True)
+class Publications:
+    """Numbers the steps and remembers what stands for what."""
+
+    revision: int = 0
+    versions: dict[Key, str] = field(default_factory=dict)
+    """Of everything published."""
+    revisions: dict[Key, int] = field(default_factory=dict)
+    """In which each newest version was published."""
+    hops: set[ir.Output] = field(default_factory=set)
+    """Outputs that hold only when a decision service has them too."""
+    outputs_of: defaultdict[Key, set[ir.Output]] = field(default_factory=lambda: defaultdict(set))
+    _envoy: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
+    _decision: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
+
+    def keys_of(self, output: ir.Output) -> tuple[Key, ...]:
+        """What must be acknowledged for an output to hold. A table without a hop holds without decision services."""
+        keys = self._envoy.get(output, ())
+        if output in self.hops or output[0] not in ("table", "auth", "limit", "edge", "scope"):
+            return keys + self._decision.get(output, ())
+        return keys
+
+    def build(self, emitted: Emitted) -> Publication:
+        """The next step. Resources whose version stays are left out."""
+        self.revision += 1
+        self._note_hops(emitted.delta)
+        self._note_outputs(self._envoy, emitted.envoy.outputs)
+        snapshot = {out: tuple((SNAPSHOT, name) for name in names) for out, names in emitted.decision.outputs.items()}
+        self._note_outputs(self._decision, snapshot)
+        needs = dict(self._needs(emitted.delta.tables.upserts))
+        puts = []
+        for key, version, data in emitted.wires:
+            if self.versions.get(key) != version:
+                self.versions[key], self.revisions[key] = version, self.revision
+                need, hop = needs.get(key, (None, False))
+                puts.append(Put(key=key, version=version, wire=data, needs=need, hop=hop))
+        removed = (*emitted.envoy.removed, *((SNAPSHOT, name) for name in emitted.decision.removed))
+        self._forget(emitted.delta, removed)
+        return Publication(revision=self.revision, upserts=tuple(puts), removed=removed)
+
+    def prune(self, kept: Iterable[Key]) -> Publication:
+        """A step that removes whatever was published and is not among what is kept."""
+        self.revision += 1
+        removed = tuple(self.versions.keys() - set(kept))
+        self._forget(ir.Delta(), removed)
+        return Publication(revision=self.revision, removed=removed)
+
+    def _needs(self, tables: Iterable[ir.Table]) -> Iterator[tuple[Key, tuple[tuple[Key, ...] | None, bool]]]:
+        """For the resources of each table: the clusters that it names, and whether it leads to a decision service."""
+        for table in tables:
+            names = {name for entry in table.entries for name in _upstreams(entry)}
+            needs: tuple[Key, ...] | None = None
+            # Where the decision names the cluster, it may be any: then all are waited for.
+            if not any(isinstance(entry.destination, ir.ShardDispatch) for entry in table.entries):
+                needs = tuple((type_url, name) for name in sorted(names) for type_url in (CLUSTER, ENDPOINT))
+            for key in self._envoy.get(("table", table.name), ()):
+                yield key, (needs, ("table", table.name) in self.hops)
+
+    def _note_hops(self, delta: ir.Delta) -> None:
+        judged = {
+            **{("table", each.name): any(e.hop for e in each.entries) for each in delta.tables.upserts},
+            **{("auth", each.name): not each.native for each in delta.auths.upserts},
+            **{("limit", each.name): each.exact for each in delta.limits.upserts},
+        }
+        for output, hop in judged.items():
+            (self.hops.add if hop else self.hops.discard)(output)
+
+    def _note_outputs(
+        self, known: dict[ir.Output, tuple[Key, ...]], outputs: Mapping[ir.Output, tuple[Key, ...]]
+    ) -> None:
+        for output, keys in outputs.items():
+            for key in known.get(output, ()):
+                if key not in keys:
+                    self.outputs_of[key].discard(output)
+            for key in keys:
+                self.outputs_of[key].add(output)
+            known[output] = keys
+
+    def _forget(self, delta: ir.Delta, removed: Iterable[Key]) -> None:
+        for noun, changes in (
+            ("edge", delta.edges),
+            ("scope", delta.scopes),
+            ("table", delta.tables),
+            ("upstream", delta.upstreams),
+            ("auth", delta.auths),
+            ("keyset", delta.keysets),
+            ("apikeys", delta.apikeys),
+            ("limit", delta.limits),
+            ("tenant", delta.tenants),
+            ("shard", delta.shards),
+        ):
+            for name in changes.removed:
+                output = (noun, name)
+                self.hops.discard(output)
+                for known in (self._envoy, self._decision):
+                    for key in known.pop(output, ()):
+                        self.outputs_of[key].discard(output)
+        for key in removed:
+            self.versions.pop(key, None)
+            self.revisions.pop(key, None)
+            self.outputs_of.pop(key, None)
+
+
+def _upstreams(entry: ir.Entry) -> Iterator[str]:
+    if isinstance(entry.destination, ir.Split):
+        yield from (share.upstream for share in entry.destination.shares if share.upstream != "")

@@ -1,0 +1,203 @@
+"""The loop: changes in, compiled, emitted, published; statuses out.
+
+In: Batches of a provider and documents fetched by URL. Out: Publications and what is said of objects. Called by
+bootstrap. The first change of a burst goes at once; then the loop rests as long as its last step took, at most
+DEBOUNCE_S, and takes what came meanwhile as one step: the latest version of each object wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import fastforward_crds as crds
+import structlog
+from fastforward_compiler import ir
+from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason
+
+from .pipeline import Change, NewPipeline, Pipeline
+from .providers import Batch, Provider, Source
+from .publication import Emitted, Publications
+from .recovery import Objects, merge, recover
+from .status import StatusBoard
+from .telemetry import Metrics
+from .xds.store import Publication
+
+_log = structlog.get_logger(__name__)
+
+DEBOUNCE_S = 0.02
+INLINE_CHANGES = 32
+"""Up to so many changes are compiled in the event loop; more would keep it from answering: in a thread."""
+_DEFECT = "FastForward failed on this version, which is a defect of its own; the log of the operator has the details."
+
+
+@dataclass(slots=True)
+class Inbox:
+    """What came since the last step, the latest of each."""
+
+    changes: dict[ObjectRef, Change] = field(default_factory=dict)
+    sources: dict[ObjectRef, Source] = field(default_factory=dict)
+    documents: dict[ObjectRef, tuple[Problem, ...]] = field(default_factory=dict)
+    last_good: dict[ObjectRef, crds.Resource] = field(default_factory=dict)
+    fetched: dict[str, bytes] = field(default_factory=dict)
+    world: str = ""
+    seen_at: float = 0.0
+
+    def add(self, news: Batch | Inbox) -> None:
+        """What came later."""
+        self.changes.update(news.changes)
+        self.sources.update(news.sources)
+        self.documents.update(news.documents)
+        self.last_good.update(news.last_good)
+        self.world = news.world or self.world
+        self.seen_at = self.seen_at or news.seen_at
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """One a process. `publish` hands a Publication to the xDS server."""
+
+    provider: Provider
+    new_pipeline: NewPipeline
+    publications: Publications
+    board: StatusBoard
+    publish: Callable[[Publication], None]
+    metrics: Metrics
+    on_changes: Callable[[Mapping[ObjectRef, Change]], None] = lambda _: None
+    """Told of every change of objects: the fetcher of keys looks for URLs."""
+    ready: bool = False
+    world: str = ""
+    """Hash of everything that was taken into account."""
+    _pipeline: Pipeline = field(init=False)
+    _objects: Objects = field(default_factory=dict)
+    _invalid: dict[ObjectRef, crds.Invalid] = field(default_factory=dict)
+    _fetched: dict[str, bytes] = field(default_factory=dict)
+    _inbox: Inbox = field(default_factory=Inbox)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._pipeline = self.new_pipeline()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._collect())
+            group.create_task(self._work())
+            group.create_task(self._retire())
+
+    def take_fetched(self, documents: Mapping[str, bytes]) -> None:
+        """Documents that came from URLs."""
+        self._inbox.fetched.update(documents)
+        self._news.set()
+
+    async def _collect(self) -> None:
+        async for batch in self.provider.watch():
+            self._inbox.add(batch)
+            self._news.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if not self.ready and self._inbox.world == "":
+                # Keys fetched before the first listing wait for it: nobody is told half a world.
+                continue
+            inbox, self._inbox = self._inbox, Inbox()
+            start = time.monotonic()
+            async with self._stepping:
+                await self._step(inbox)
+            await asyncio.sleep(min(DEBOUNCE_S, time.monotonic() - start))
+
+    async def _step(self, inbox: Inbox) -> None:
+        """Compile, emit, publish, report: the order is the design. A defect of ours leaves all nodes as they are."""
+        self.world = inbox.world or self.world
+        self._fetched.update(inbox.fetched)
+        try:
+            if len(inbox.changes) <= INLINE_CHANGES:
+                steps = self._compile(inbox)
+            else:
+                steps = await asyncio.to_thread(self._compile, inbox)
+        except Exception:  # noqa: BLE001 - the compiler never raises on what the schema admits: a defect of ours
+            _log.exception("step failed", world=self.world, objects=[str(ref) for ref in list(inbox.changes)[:20]])
+            self.metrics.failures.inc()
+            if not await self._recover(inbox):
+                return
+        else:
+            merge(self._objects, {**inbox.changes, **inbox.last_good})
+            for emitted in steps:
+                self._take(self.publications.build(emitted), emitted.delta, inbox)
+        self.board.observe_documents(inbox.documents, inbox.sources)
+        self._note_invalid(inbox.changes)
+        self.on_changes(inbox.changes)
+        self.ready = True
+
+    def _compile(self, inbox: Inbox) -> list[Emitted]:
+        """After a restart, what served before goes first in place of what is invalid now, with all the rest."""
+        revision = self.publications.revision + 1
+        if not inbox.last_good:
+            return [self._pipeline.apply(inbox.changes, inbox.fetched, revision)]
+        late = {ref: inbox.changes[ref] for ref in inbox.last_good if ref in inbox.changes}
+        return [
+            self._pipeline.apply({**inbox.changes, **inbox.last_good}, inbox.fetched, revision),
+            self._pipeline.apply(late, {}, revision + 1),
+        ]
+
+    def _take(self, publication: Publication, delta: ir.Delta, inbox: Inbox) -> None:
+        """Publish a step and report it."""
+        with self.metrics.stage("publish"):
+            self.publish(publication)
+        self.metrics.published.inc(len(publication.upserts))
+        self.metrics.translated.inc(delta.translated)
+        if inbox.seen_at:
+            self.metrics.reached("published", inbox.seen_at)
+        keys = [put.key for put in publication.upserts]
+        self.board.observe_reports(delta.reports, inbox.sources, keys, inbox.seen_at)
+
+    async def _recover(self, inbox: Inbox) -> bool:
+        """Everything but what it fails on; when that fails too, the last good state stays until the next change."""
+        changes = {**inbox.changes, **inbox.last_good}
+        try:
+            found = await asyncio.to_thread(recover, self.new_pipeline, self._objects, changes, self._fetched)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("recovery failed; the last good state stays", world=self.world)
+            inbox.add(self._inbox)
+            self._inbox = inbox
+            return False
+        _log.error("objects are left out", objects=[str(ref) for ref in found.culprits])
+        self._pipeline, self._objects = found.pipeline, found.objects
+        self._take(self.publications.build(found.emitted), found.emitted.delta, inbox)
+        kept = {key for key, _, _ in found.emitted.wires}
+        self._take(self.publications.prune(kept), ir.Delta(), inbox)
+        invalid = {ref: value for ref, value in self._invalid.items() if ref in self._objects}
+        if invalid:
+            again = self._pipeline.apply(invalid, {}, self.publications.revision + 1)
+            self._take(self.publications.build(again), again.delta, inbox)
+        self.board.observe_reports(dict(self._defects(found.culprits, found.emitted.delta)), inbox.sources, ())
+        return True
+
+    @staticmethod
+    def _defects(culprits: Iterable[ObjectRef], delta: ir.Delta) -> Iterable[tuple[ObjectRef, ir.Report]]:
+        for ref in culprits:
+            report = delta.reports.get(ref) or ir.Report(ref=ref, generation=0)
+            accepted = ConditionType.ACCEPTED
+            problem = Problem(on=ref, condition=accepted, reason=Reason.INVALID, field="", message=_DEFECT)
+            yield ref, replace(report, problems=(problem, *report.problems))
+
+    def _note_invalid(self, changes: Mapping[ObjectRef, Change]) -> None:
+        for ref, change in changes.items():
+            if isinstance(change, crds.Invalid):
+                self._invalid[ref] = change
+            else:
+                self._invalid.pop(ref, None)
+
+    async def _retire(self) -> None:
+        """Take away, now and then, what was kept back for routes on their way."""
+        while True:
+            await asyncio.sleep(max(0.1, self._pipeline.retirement.grace_s / 2))
+            async with self._stepping:
+                emitted = self._pipeline.retire(self.board.routes_settled)
+                if emitted is not None:
+                    self._take(self.publications.build(emitted), emitted.delta, Inbox())

@@ -1,0 +1,81 @@
+"""A way back after a defect of ours: which object it is that the compiler or an emitter fails on.
+
+In: the objects before the failed step, and its changes. Out: a pipeline over everything but the culprits, and what it
+makes of the whole. Called by reconcile, in a thread. It costs as much as a start, and keeps one object from stopping
+all others for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import fastforward_crds as crds
+from fastforward_compiler.problem import ObjectRef
+
+from .pipeline import Change, NewPipeline, Pipeline
+from .publication import Emitted
+
+_MAX_TRIALS = 40
+Objects = dict[ObjectRef, crds.Resource | crds.Invalid]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """Where to go on from."""
+
+    pipeline: Pipeline
+    emitted: Emitted
+    """Everything, not a step."""
+    objects: Objects
+    culprits: tuple[ObjectRef, ...]
+
+
+@dataclass(slots=True)
+class _Search:
+    new_pipeline: NewPipeline
+    fetched: Mapping[str, bytes]
+    objects: Objects
+    culprits: list[ObjectRef] = field(default_factory=list)
+    trials: int = 0
+
+    def settle(self, changes: Mapping[ObjectRef, Change]) -> None:
+        """Takes over the changes that do no harm, by halves."""
+        candidate = dict(self.objects)
+        merge(candidate, changes)
+        if self.trials < _MAX_TRIALS and self._works(candidate):
+            self.objects = candidate
+        elif len(changes) == 1 or self.trials >= _MAX_TRIALS:
+            self.culprits += changes
+        else:
+            items = list(changes.items())
+            self.settle(dict(items[: len(items) // 2]))
+            self.settle(dict(items[len(items) // 2 :]))
+
+    def _works(self, objects: Objects) -> bool:
+        self.trials += 1
+        try:
+            self.new_pipeline().apply(objects, self.fetched, 0)
+        except Exception:  # noqa: BLE001 - whatever it is, the search is for what causes it
+            return False
+        return True
+
+
+def merge(objects: Objects, changes: Mapping[ObjectRef, Change]) -> None:
+    """Takes the changes into the objects. An Invalid one leaves the last good version in its place."""
+    for ref, change in changes.items():
+        if change is None:
+            objects.pop(ref, None)
+        elif isinstance(change, crds.Resource) or ref not in objects:
+            objects[ref] = change
+
+
+def recover(
+    new_pipeline: NewPipeline, objects: Objects, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes]
+) -> Recovered:
+    """Finds the culprits among the changes; raises when the objects before them fail as well."""
+    search = _Search(new_pipeline, fetched, dict(objects))
+    search.settle(changes)
+    pipeline = new_pipeline()
+    emitted = pipeline.apply(search.objects, fetched, 0)
+    return Recovered(pipeline=pipeline, emitted=emitted, objects=search.objects, culprits=tuple(search.culprits))

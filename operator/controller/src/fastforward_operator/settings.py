@@ -1,0 +1,60 @@
+"""What the operator is told from outside.
+
+In: environment variables with the prefix FF_, or arguments. Out: one frozen object. Called by __main__ and by tests;
+no other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the operator. Lists are separated by `:` in the environment, as in PATH."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="FF_", env_ignore_empty=True)
+
+    directories: Annotated[tuple[Path, ...], NoDecode] = Field(min_length=1)
+    """Directories, or single files, of resources."""
+    state_dir: Path = Path(".fastforward")
+    """Where last good versions, the xDS socket and status files are kept; readable by this user only."""
+    xds_address: str = ""
+    """`HOST:PORT` or `unix:PATH`; a socket in the state folder when empty. Only trusted peers may reach it."""
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=9080, ge=0, le=65535)
+    """0 for a free one, which the log names."""
+    bind_address: str = "0.0.0.0"  # noqa: S104 - the proxy serves the world
+    """Address that the proxy's listeners bind; several are parted by commas."""
+    ports: Annotated[dict[int, int], NoDecode] = Field(default_factory=dict)
+    """Ports to bind instead of those that Edges name, as JSON: {"80": 8080}."""
+    access_log: str = "/dev/stdout"
+    """File of the proxy's access log."""
+    decision_timeout_ms: int = Field(default=500, ge=1, le=60_000)
+    removal_grace_s: float = Field(default=2.0, ge=0.0, le=300.0)
+    """How long what nobody names any more is kept for requests on their way."""
+    settle_s: float = Field(default=0.02, ge=0.0, le=1.0)
+    """How long after the last acknowledgement an object is said to be programmed."""
+    write_status: bool = True
+    """Whether a file with the status of each object is kept in the state folder."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @field_validator("directories", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("ports", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
+    @property
+    def xds_target(self) -> str:
+        """The address in force."""
+        return self.xds_address or f"unix:{self.state_dir.absolute() / 'xds.sock'}"

@@ -1,0 +1,245 @@
+"""What is said of every object: conditions, problems, and how many proxies have it.
+
+In: Reports of the compiler, positions from the provider, what the ledger says of the wire. Out: `ObjectStatus` values
+and a stream of those that changed. Called by reconcile; read by api and the status files.
+
+Programmed is True only when every proxy that counts acknowledged every resource that the object became, and a little
+time has passed for its workers to take it up. An object that is Programmed stays so until its own resources change:
+a proxy that joins serves nothing before it has them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from fastforward_compiler import ir
+from fastforward_compiler.problem import ConditionType, ObjectRef, Problem
+
+from .providers import Source
+from .publication import Publications
+from .xds.ledger import KeyState, LedgerUpdate
+from .xds.store import SNAPSHOT, Key
+
+_MAX_MESSAGE = 1024
+_MAX_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One statement (KEP-1623)."""
+
+    type: str
+    status: str
+    """True, False or Unknown."""
+    reason: str
+    message: str
+    observed_generation: int
+    since: datetime
+    """When `status` became what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStatus:
+    """All that is said of one object."""
+
+    ref: ObjectRef
+    generation: int
+    source: Source | None
+    conditions: tuple[Condition, ...]
+    problems: tuple[Problem, ...]
+    effective: tuple[str, ...]
+    proxies: tuple[int, int]
+    """How many have it, of how many that count."""
+
+
+@dataclass(slots=True)
+class StatusBoard:
+    """Lives in the main event loop."""
+
+    publications: Publications
+    settle_s: float = 0.02
+    """How long after the last acknowledgement an object is said to be programmed."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    on_settled: Callable[[float], None] = lambda _: None
+    """Told, for each resource that all have acknowledged, when its change was seen."""
+    statuses: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
+    envoys: int = 0
+    decisions: int = 0
+    _reports: dict[ObjectRef, ir.Report] = field(default_factory=dict)
+    _sources: dict[ObjectRef, Source] = field(default_factory=dict)
+    _unsettled: dict[Key, KeyState] = field(default_factory=dict)
+    _seen_at: dict[Key, float] = field(default_factory=dict)
+    _by_output: defaultdict[ir.Output, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    _ripe_at: dict[ObjectRef, float] = field(default_factory=dict)
+    _listeners: set[Callable[[ObjectRef, ObjectStatus | None], None]] = field(default_factory=set)
+
+    def subscribe(self, listener: Callable[[ObjectRef, ObjectStatus | None], None]) -> Callable[[], None]:
+        """Call `listener` with every status that changes (None: gone); returns how to stop that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    def observe_reports(
+        self,
+        reports: Mapping[ObjectRef, ir.Report | None],
+        sources: Mapping[ObjectRef, Source],
+        keys: Iterable[Key],
+        seen_at: float = 0.0,
+    ) -> None:
+        """What a step says of objects, and which resources it published: nobody has those yet."""
+        for key in keys:
+            self._unsettled[key] = KeyState(revision=self.publications.revisions.get(key, 0), waiting=("",))
+            if seen_at:
+                self._seen_at[key] = seen_at
+        self._sources.update(sources)
+        for ref, report in reports.items():
+            self._note(ref, report)
+        self._judge_all({*reports, *(r for r in sources if r in self._reports), *self._affected(keys)})
+
+    def observe_documents(
+        self, documents: Mapping[ObjectRef, tuple[Problem, ...]], sources: Mapping[ObjectRef, Source]
+    ) -> None:
+        """What is wrong with documents that are no object."""
+        reports = {
+            ref: ir.Report(ref=ref, generation=0, problems=problems) if problems else None
+            for ref, problems in documents.items()
+        }
+        self.observe_reports(reports, {ref: source for ref, source in sources.items() if ref in documents}, ())
+
+    def observe_ledger(self, update: LedgerUpdate) -> None:
+        """What the nodes acknowledged and refused."""
+        for key, state in update.keys.items():
+            if state.revision < self.publications.revisions.get(key, 0):
+                continue
+            if state.settled:
+                self._unsettled.pop(key, None)
+                if (seen_at := self._seen_at.pop(key, 0.0)) and update.envoys:
+                    self.on_settled(seen_at)
+            else:
+                self._unsettled[key] = state
+        counts = (update.envoys, update.decisions)
+        everything = counts != (self.envoys, self.decisions)
+        self.envoys, self.decisions = counts
+        self._judge_all(list(self._reports) if everything else self._affected(update.keys))
+
+    def routes_settled(self, revision: int) -> bool:
+        """Whether everything that was published up to a revision is acknowledged by all that count."""
+        return all(state.revision > revision for state in self._unsettled.values())
+
+    def _note(self, ref: ObjectRef, report: ir.Report | None) -> None:
+        old = self._reports.pop(ref, None)
+        for output in old.outputs if old else ():
+            self._by_output[output].discard(ref)
+        if report is None:
+            self._sources.pop(ref, None)
+            self._ripe_at.pop(ref, None)
+            return
+        self._reports[ref] = report
+        for output in report.outputs:
+            self._by_output[output].add(ref)
+
+    def _affected(self, keys: Iterable[Key]) -> set[ObjectRef]:
+        outputs = {output for key in keys for output in self.publications.outputs_of.get(key, ())}
+        return {ref for output in outputs for ref in self._by_output.get(output, ())}
+
+    def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
+        for ref in refs:
+            report = self._reports.get(ref)
+            status = self._judge(report) if report is not None else None
+            if status != self.statuses.get(ref):
+                if status is None:
+                    del self.statuses[ref]
+                else:
+                    self.statuses[ref] = status
+                for listener in tuple(self._listeners):
+                    listener(ref, status)
+
+    def _judge(self, report: ir.Report) -> ObjectStatus:
+        old = self.statuses.get(report.ref)
+        states = [s for output in report.outputs for s in self._states(output)]
+        said = [
+            self._judge_problems(ConditionType.ACCEPTED, report),
+            self._judge_problems(ConditionType.RESOLVED_REFS, report),
+            self._judge_programmed(report, [state for _, state in states]),
+        ]
+        before = {condition.type: condition for condition in old.conditions} if old else {}
+        conditions = tuple(
+            Condition(
+                type=kind,
+                status=status,
+                reason=reason,
+                message=message[:_MAX_MESSAGE],
+                observed_generation=report.generation,
+                since=before[kind].since if kind in before and before[kind].status == status else self.now(),
+            )
+            for kind, status, reason, message in said
+        )
+        on_proxies = (state for key, state in states if key[0] != SNAPSHOT)
+        missing = {name for s in on_proxies for name in (*s.waiting, *(node for node, _ in s.refused))}
+        return ObjectStatus(
+            ref=report.ref,
+            generation=report.generation,
+            source=self._sources.get(report.ref),
+            conditions=conditions,
+            problems=report.problems,
+            effective=report.effective,
+            proxies=(0 if "" in missing else max(0, self.envoys - len(missing)), self.envoys),
+        )
+
+    def _states(self, output: ir.Output) -> Iterable[tuple[Key, KeyState]]:
+        return ((k, s) for k in self.publications.keys_of(output) if (s := self._unsettled.get(k)) is not None)
+
+    @staticmethod
+    def _judge_problems(kind: ConditionType, report: ir.Report) -> tuple[str, str, str, str]:
+        problems = [problem for problem in report.problems if problem.condition is kind]
+        if not problems:
+            return kind, "True", str(kind), ""
+        return kind, "False", problems[0].reason, _sentences(problem.message for problem in problems)
+
+    def _judge_programmed(self, report: ir.Report, states: list[KeyState]) -> tuple[str, str, str, str]:
+        kind = ConditionType.PROGRAMMED
+        refused = [f"{node} refused it: {words}" for state in states for node, words in state.refused]
+        if refused:
+            self._ripe_at.pop(report.ref, None)
+            return kind, "False", "Rejected", _sentences(refused)
+        bad = [p for p in report.problems if p.condition in (ConditionType.ACCEPTED, kind)]
+        if bad:
+            kept = "The last good version keeps serving." if report.outputs else "It is not in use."
+            return kind, "False", bad[0].reason, kept
+        if self.envoys == 0:
+            return kind, "False", "NoProxies", "No proxy is connected."
+        if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
+            return kind, "False", "NoDecisionService", "It needs a decision service, and none is connected."
+        if states:
+            self._ripe_at.pop(report.ref, None)
+        if states or not self._is_ripe(report.ref):
+            return kind, "Unknown", "Pending", self._who_is_missing(states)
+        return kind, "True", "Programmed", "" if report.outputs else "Nothing had to be programmed for it."
+
+    def _is_ripe(self, ref: ObjectRef) -> bool:
+        """Whether the proxies' workers have had the time to take up what the proxies acknowledged."""
+        old = self.statuses.get(ref)
+        if old is not None and old.conditions[-1].status == "True" and ref not in self._ripe_at:
+            return True
+        loop = asyncio.get_running_loop()
+        if ref not in self._ripe_at:
+            self._ripe_at[ref] = loop.time() + self.settle_s
+            loop.call_later(self.settle_s, self._judge_all, (ref,))
+        if loop.time() < self._ripe_at[ref] and self.settle_s > 0:
+            return False
+        del self._ripe_at[ref]
+        return True
+
+    def _who_is_missing(self, states: Iterable[KeyState]) -> str:
+        names = sorted({name for state in states for name in state.waiting if name != ""})
+        if not names:
+            return "It is on its way to the proxies."
+        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+        return f"Waiting for {', '.join(names[:_MAX_NAMED])}{more}."
+
+
+def _sentences(parts: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(parts))
