@@ -134,11 +134,16 @@ _BY_TYPE: dict[str, Callable[[Schema], st.SearchStrategy[Any]]] = {
 }
 
 
+def broken_documents(kind: str) -> st.SearchStrategy[Document]:
+    """Documents of the kind with one thing changed; some are still fine."""
+    return broken(documents(kind))
+
+
 @st.composite
-def broken_documents(draw: st.DrawFn, kind: str) -> Document:
-    """Documents of the kind with one thing replaced, removed, doubled or added; some are still fine."""
-    whole = copy.deepcopy(draw(documents(kind)))
-    container, key = draw(st.sampled_from([({"spec": whole["spec"]}, "spec"), *places(whole["spec"])]))
+def broken(draw: st.DrawFn, sound: st.SearchStrategy[Document]) -> Document:
+    """Mappings with one thing replaced, removed, doubled or added."""
+    whole = copy.deepcopy(draw(sound))
+    container, key = draw(st.sampled_from(list(places({"": whole}))[1:] or [({"": whole}, "")]))
     change = draw(st.sampled_from(["replace", "remove", "double", "add"]))
     if change == "replace":
         container[key] = draw(st.sampled_from(FOREIGN))

@@ -1,13 +1,13 @@
 """From a decoded document to a resource, or to a value that says what is wrong with it.
 
-In: one mapping as decoded from YAML or JSON. Out: `Resource` or `Invalid`; never an exception for a user's mistake.
-Called by the providers and by `ff validate`.
+In: what is decoded from YAML or JSON, in dicts and lists. Out: `Resource` or `Invalid`; never an exception for a user's
+mistake. Called by the providers and by `ff validate`.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ def parse_resource(document: object) -> Resource | Invalid:
 
     Kinds that are not ours and not read as input yield an `Invalid` that says which kinds are known.
     """
-    if not isinstance(document, Mapping):
+    if not isinstance(document, dict):
         return _invalid({}, (FieldError(field="", message="The document is not a mapping."),))
     model = INPUTS.get((_text(document.get("apiVersion")), _text(document.get("kind"))))
     if model is None:
@@ -50,11 +50,9 @@ def parse_resource(document: object) -> Resource | Invalid:
         return _validate(model, document)
     except ValidationError as error:
         return _invalid(document, field_errors(error, model))
-    except RecursionError:
-        return _invalid(document, (FieldError(field="", message="The document is nested too deeply."),))
 
 
-def _validate(model: type[Resource], document: Mapping[Any, Any]) -> Resource:
+def _validate(model: type[Resource], document: dict[Any, Any]) -> Resource:
     try:
         return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -64,7 +62,7 @@ def _validate(model: type[Resource], document: Mapping[Any, Any]) -> Resource:
     return model.model_validate(stored, by_alias=True, by_name=False)
 
 
-def _as_stored(document: Mapping[Any, Any], error: ValidationError) -> dict[Any, Any] | None:
+def _as_stored(document: dict[Any, Any], error: ValidationError) -> dict[Any, Any] | None:
     """The document as the API server would store it, or None when that changes nothing.
 
     It drops fields that are null, and takes 5.0 for the integer 5. Only documents that were refused come here, so that
@@ -84,10 +82,9 @@ def _replace(document: dict[Any, Any], location: tuple[int | str, ...], value: i
     """Put a value in place, or with None remove what is there, in copies of the containers on the way."""
     here: Any = document
     for part in location[:-1]:
-        inner = here[part] if isinstance(here, list) or part in here else None
-        if not isinstance(inner, dict | list):
+        if isinstance(here, dict) and part not in here:
             return False
-        here[part] = inner.copy()
+        here[part] = here[part].copy()
         here = here[part]
     if value is not None:
         here[location[-1]] = value
@@ -99,9 +96,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _invalid(document: Mapping[Any, Any], errors: tuple[FieldError, ...]) -> Invalid:
+def _invalid(document: dict[Any, Any], errors: tuple[FieldError, ...]) -> Invalid:
     metadata = document.get("metadata")
-    meta: Mapping[Any, Any] = metadata if isinstance(metadata, Mapping) else {}
+    meta: dict[Any, Any] = metadata if isinstance(metadata, dict) else {}
     generation = meta.get("generation")
     return Invalid(
         kind=plain(_text(document.get("kind")), 63),
@@ -114,15 +111,19 @@ def _invalid(document: Mapping[Any, Any], errors: tuple[FieldError, ...]) -> Inv
 
 
 def _targets(spec: object) -> Iterator[PolicyTarget]:
-    listed = spec.get("targets") if isinstance(spec, Mapping) else None
+    """The targets as far as they can be read: of one that is wrong elsewhere, kind and name."""
+    listed = spec.get("targets") if isinstance(spec, dict) else None
     for target in listed[:_MAX_TARGETS] if isinstance(listed, list) else ():
-        try:
-            yield PolicyTarget.model_validate(target, by_alias=True, by_name=False)
-        except (ValidationError, RecursionError):
-            continue
+        core = {key: target.get(key) for key in ("kind", "name")} if isinstance(target, dict) else target
+        for readable in (target, core):
+            try:
+                yield PolicyTarget.model_validate(readable, by_alias=True, by_name=False)
+            except ValidationError:
+                continue
+            break
 
 
-def _unknown_kind(document: Mapping[Any, Any]) -> FieldError:
+def _unknown_kind(document: dict[Any, Any]) -> FieldError:
     kind, version = plain(_text(document.get("kind")), 63), plain(_text(document.get("apiVersion")), 253)
     known = sorted({name for _, name in INPUTS})
     if kind in known:
@@ -133,7 +134,7 @@ def _unknown_kind(document: Mapping[Any, Any]) -> FieldError:
     return FieldError(field="kind", message=f"Kind {kind or 'none'} is not known; known are {', '.join(known)}.{hint}")
 
 
-def _unknown_at_top(document: Mapping[Any, Any]) -> tuple[FieldError, ...]:
+def _unknown_at_top(document: dict[Any, Any]) -> tuple[FieldError, ...]:
     unknown = sorted(plain(str(key), 63) for key in document.keys() - _TOP)
     return tuple(
         FieldError(field=key, message=f"This field is not known.{near_field(key, sorted(_TOP))}")

@@ -55,7 +55,7 @@ def write_index() -> str:
             f"All kinds belong to `{API_VERSION}` and live in a namespace.\n",
             *_table(("Kind", "What it says"), rows),
             "",
-            "[Formats](formats.md): how texts in them are written. [Reasons](reasons.md): what a status may complain of.\n",
+            "[Formats](formats.md): how texts are written. [Reasons](reasons.md): what a status may complain of.\n",
         )
     )
 

@@ -1,0 +1,55 @@
+"""Secrets, ConfigMaps and ReferenceGrants: the part of them that means something here."""
+
+from __future__ import annotations
+
+import fastforward_crds as crds
+import pytest
+
+META = {"name": "a", "namespace": "shop"}
+
+
+def secret(**fields: object) -> crds.Resource | crds.Invalid:
+    return crds.parse_resource({"apiVersion": "v1", "kind": "Secret", "metadata": META, **fields})
+
+
+def test_a_secret_gives_bytes_and_its_text_wins() -> None:
+    parsed = secret(data={"a": "aGVsbG8=", "b": "AAE="}, stringData={"a": "text"}, immutable=True)
+    assert isinstance(parsed, crds.Secret)
+    assert [parsed.value(key) for key in ("a", "b", "c")] == [b"text", b"\x00\x01", None]
+    assert parsed.type == "Opaque"
+
+
+def test_a_secret_shows_no_value() -> None:
+    assert "hunter" not in repr(secret(stringData={"a": "hunter"}))
+
+
+@pytest.mark.parametrize("data", ["hunter", {"key": "hunter!"}, {"key": ["hunter"]}, {"key": "hunterä"}])
+def test_a_broken_secret_is_told_without_its_value(data: object) -> None:
+    parsed = secret(data=data)
+    assert isinstance(parsed, crds.Invalid)
+    assert "hunter" not in repr(parsed)
+
+
+def test_a_value_that_is_not_base64_is_told_with_its_key() -> None:
+    parsed = secret(data={"key": "a"})
+    assert isinstance(parsed, crds.Invalid)
+    assert parsed.errors == (crds.FieldError(field="data", message="The value of key key is not base64."),)
+
+
+def test_a_config_map_gives_bytes() -> None:
+    parsed = crds.parse_resource({"apiVersion": "v1", "kind": "ConfigMap", "metadata": META, "data": {"a": "ä"}})
+    assert isinstance(parsed, crds.ConfigMap)
+    assert [parsed.value(key) for key in ("a", "b")] == ["ä".encode(), None]
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1"])
+def test_a_reference_grant_is_read(version: str) -> None:
+    spec = {
+        "from": [{"group": crds.GROUP, "kind": "Route", "namespace": "shop"}],
+        "to": [{"group": crds.GROUP, "kind": "Upstream"}, {"group": "", "kind": "Secret", "name": "a"}],
+    }
+    written = {"apiVersion": f"gateway.networking.k8s.io/{version}", "kind": "ReferenceGrant"}
+    parsed = crds.parse_resource({**written, "metadata": META, "spec": spec})
+    assert isinstance(parsed, crds.ReferenceGrant)
+    assert parsed.spec.from_[0].namespace == "shop"
+    assert [each.name for each in parsed.spec.to] == [None, "a"]
