@@ -142,6 +142,7 @@ def test_a_status_and_what_kubernetes_adds_to_metadata_are_ignored() -> None:
             "spec.rules[0].respond.body",
             "This text holds characters that are not Unicode.",
         ),
+        ({**route(), "metadata": {"name": "a", "labels": {None: "b"}}}, "metadata.labels.None[key]", None),
         (rule(cors={"allowCredentials": "yes"}), "spec.rules[0].cors.allowCredentials", None),
         (rule(respond={}), "spec.rules[0]", None),
     ],
