@@ -21,7 +21,10 @@ Gift = tuple[Key, Hashable]
 """(key of an index, member): a member that a value puts into an index."""
 
 ABSENT: Any = object()
-"""Held before by a cell that is new."""
+"""Held before by a cell that is new, and now by one that is gone."""
+
+_NO_GIFTS: frozenset[Gift] = frozenset()
+_NOBODY: frozenset[object] = frozenset()
 
 
 class Source(Generic[V]):
@@ -71,6 +74,21 @@ class Rule(Source[V]):
         self.counted = counted
 
 
+class Cell:
+    """One value, who was read to make it and who reads it. Compared by identity."""
+
+    __slots__ = ("gifts", "key", "level", "readers", "reads", "value")
+
+    def __init__(self, key: Key, value: object, level: int) -> None:
+        self.key = key
+        self.value: Any = value
+        self.level = level
+        self.reads: tuple[Cell, ...] = ()
+        self.readers: Cell | set[Cell] | None = None
+        """One reader is held without a set: most cells have no more."""
+        self.gifts: frozenset[Gift] = _NO_GIFTS
+
+
 class Cells:
     """All cells. `order` lists every rule; a rule reads only rules above its own place.
 
@@ -83,176 +101,192 @@ class Cells:
         wants: Mapping[Index[Any], Callable[..., Iterable[Key]]] = MappingProxyType({}),
     ) -> None:
         self._wants = wants
-        self._level = {rule: level for level, rule in enumerate(order)}
-        self._values: dict[Key, Any] = {}
-        self._reads: dict[Key, set[Key]] = {}
-        self._readers: dict[Key, set[Key]] = {}
-        self._gifts: dict[Key, frozenset[Gift]] = {}
-        self._dirty: list[set[Key]] = [set() for _ in order]
+        self._level: dict[Source[Any], int] = {rule: level for level, rule in enumerate(order)}
+        self._cells: dict[Key, Cell] = {}
+        self._dirty: list[set[Cell]] = [set() for _ in order]
         self._lowest = len(order)
-        self._orphans: set[Key] = set()
-        self._frame: set[Key] = set()
-        self._before: dict[Key, Any] = {}
+        self._orphans: set[Cell] = set()
+        self._frame: set[Cell] = set()
+        self._before: dict[Cell, Any] = {}
         self.counted = 0
-        """Counted cells made since the last `settle`."""
+        """Counted cells made so far; whoever reports it sets it back."""
 
     def read(self, source: Source[V], *arguments: Hashable) -> V:
         """The value of a cell; the cell that is being made now depends on it from here on."""
         key = (source, *arguments)
-        self._frame.add(key)
-        value = self._values.get(key, ABSENT)
-        return self._missing(key) if value is ABSENT else value
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._create(key)
+            if cell.level >= 0:
+                self._before[cell] = ABSENT
+                self._make(cell)
+        self._frame.add(cell)
+        return cell.value
 
-    def peek(self, key: Key) -> Any:
+    def peek(self, key: Key) -> object:
         """The value of a cell, or ABSENT, without depending on it."""
-        return self._values.get(key, ABSENT)
+        cell = self._cells.get(key)
+        return ABSENT if cell is None else cell.value
 
-    def keys(self, source: Source[Any]) -> list[Key]:
-        """Every cell of a source that holds a value: a scan, for tests and for whole Snapshots."""
-        return [key for key in self._values if key[0] is source]
+    def all(self, source: Source[V]) -> list[V]:
+        """The value of every cell of a source: a scan, for tests and for whole Snapshots."""
+        return [cell.value for cell in self._cells.values() if cell.key[0] is source]
 
-    def set(self, key: Key, value: object) -> None:
-        """Set an input; ABSENT removes it."""
-        if value is ABSENT:
-            self._values.pop(key, None)
-        else:
-            self._values[key] = value
-        self._mark_readers(key)
+    def put(self, source: Source[V], *arguments: Hashable, value: V) -> None:
+        """Set an input; its source's value for what is absent removes it."""
+        key = (source, *arguments)
+        cell = self._cells.get(key) or self._create(key)
+        if cell.value is not value and cell.value != value:
+            cell.value = value
+            self._mark_readers(cell)
+        self._drop_if_idle(cell)
 
     def want(self, key: Key) -> None:
         """Call a root cell into being, if it is not there."""
-        if key not in self._values:
-            self._mark(key)
+        if key not in self._cells:
+            self._mark(self._create(key))
 
     def give(self, old: frozenset[Gift], new: frozenset[Gift]) -> None:
         """Replace what one giver puts into indexes."""
-        for index, member in new - old:
+        for index, member in new - old if old else new:
             self._add(index, member)
-        for index, member in old - new:
+        for index, member in old - new if old else ():
             self._remove(index, member)
 
-    def settle(self) -> Mapping[Key, Any]:
+    def settle(self) -> Mapping[Cell, Any]:
         """Make again what must be. Returns the cells made again, removed or new, with what each held before."""
         while True:
-            while (key := self._next()) is not None:
-                self._remake(key)
+            while (cell := self._next()) is not None:
+                self._remake(cell)
             if not self._collect():
                 break
         before, self._before = self._before, {}
         return before
 
-    def _missing(self, key: Key) -> Any:
-        source = key[0]
-        if not isinstance(source, Rule):
-            return source.absent
-        self._before.setdefault(key, ABSENT)
-        return self._make(key, source)
+    def _create(self, key: Key) -> Cell:
+        level = self._level.get(key[0], -1)
+        cell = self._cells[key] = Cell(key, key[0].absent, level)
+        return cell
 
-    def _next(self) -> Key | None:
+    def _next(self) -> Cell | None:
         while self._lowest < len(self._dirty):
             if self._dirty[self._lowest]:
                 return self._dirty[self._lowest].pop()
             self._lowest += 1
         return None
 
-    def _remake(self, key: Key) -> None:
-        old = self._values.get(key, ABSENT)
-        self._before.setdefault(key, old)
+    def _remake(self, cell: Cell) -> None:
+        old = cell.value
+        self._before.setdefault(cell, old)
         try:
-            value = self._make(key, key[0])
+            self._make(cell)
         except BaseException:
             # A defect here must not lose the change: the next settle tries again.
-            self._mark(key)
+            self._mark(cell)
             raise
-        if value is not old and value != old:
-            self._mark_readers(key)
+        if cell.readers is not None and cell.value is not old and cell.value != old:
+            self._mark_readers(cell)
 
-    def _make(self, key: Key, rule: Rule[Any]) -> Any:
+    def _make(self, cell: Cell) -> None:
+        rule, arguments = cell.key[0], cell.key[1:]
         outer, self._frame = self._frame, set()
         try:
-            value = rule.make(self, *key[1:])
+            value = rule.make(self, *arguments)
             reads = self._frame
         finally:
             self._frame = outer
         self.counted += rule.counted
-        self._values[key] = value
-        self._link(key, reads)
+        cell.value = value
+        self._link(cell, reads)
         if rule.gives is not None:
-            gifts = frozenset(rule.gives(value, *key[1:]))
-            old = self._gifts.get(key, frozenset())
-            if gifts != old:
-                self._gifts[key] = gifts
+            gifts = frozenset(rule.gives(value, *arguments))
+            if gifts != cell.gifts:
+                old, cell.gifts = cell.gifts, gifts
                 self.give(old, gifts)
         if value is None and rule.root:
-            self._orphans.add(key)
-        return value
+            self._orphans.add(cell)
 
-    def _link(self, key: Key, reads: set[Key]) -> None:
-        old = self._reads.get(key, frozenset())
-        if reads == old:
+    def _link(self, cell: Cell, reads: set[Cell]) -> None:
+        old = cell.reads
+        if old and len(old) == len(reads) and reads.issuperset(old):
             return
-        self._reads[key] = reads
-        for source in reads - old:
-            readers = self._readers.get(source)
+        cell.reads = tuple(reads)
+        for source in reads.difference(old) if old else reads:
+            readers = source.readers
             if readers is None:
-                self._readers[source] = {key}
+                source.readers = cell
+            elif isinstance(readers, Cell):
+                source.readers = {readers, cell}
             else:
-                readers.add(key)
-        for source in old - reads:
-            self._unlink(source, key)
+                readers.add(cell)
+        for source in old:
+            if source not in reads:
+                self._unlink(source, cell)
 
-    def _unlink(self, source: Key, reader: Key) -> None:
-        readers = self._readers[source]
-        readers.discard(reader)
-        if not readers:
-            del self._readers[source]
-            if isinstance(source[0], Rule):
+    def _unlink(self, source: Cell, reader: Cell) -> None:
+        readers = source.readers
+        if isinstance(readers, set):
+            readers.discard(reader)
+        if readers is reader or readers == _NOBODY:
+            source.readers = None
+            if source.level >= 0:
                 self._orphans.add(source)
+            else:
+                self._drop_if_idle(source)
+
+    def _drop_if_idle(self, cell: Cell) -> None:
+        """Forget an input or index that holds nothing and that nobody reads."""
+        if cell.readers is None and cell.value is cell.key[0].absent:
+            self._cells.pop(cell.key, None)
 
     def _collect(self) -> bool:
         """Remove cells that nobody reads; whether there were any to look at."""
         if not self._orphans:
             return False
         while self._orphans:
-            key = self._orphans.pop()
-            value = self._values.get(key, ABSENT)
-            if value is ABSENT or key in self._readers or (key[0].root and value is not None):
+            cell = self._orphans.pop()
+            if cell.readers is not None or (cell.key[0].root and cell.value is not None):
                 continue
-            self._before.setdefault(key, value)
-            del self._values[key]
-            self._dirty[self._level[key[0]]].discard(key)
-            for source in self._reads.pop(key):
-                self._unlink(source, key)
-            self.give(self._gifts.pop(key, frozenset()), frozenset())
+            self._before.setdefault(cell, cell.value)
+            del self._cells[cell.key]
+            self._dirty[cell.level].discard(cell)
+            cell.value = ABSENT
+            for source in cell.reads:
+                self._unlink(source, cell)
+            self.give(cell.gifts, _NO_GIFTS)
         return True
 
-    def _mark(self, key: Key) -> None:
-        level = self._level[key[0]]
-        self._dirty[level].add(key)
-        self._lowest = min(self._lowest, level)
+    def _mark(self, cell: Cell) -> None:
+        self._dirty[cell.level].add(cell)
+        self._lowest = min(self._lowest, cell.level)
 
-    def _mark_readers(self, key: Key) -> None:
-        for reader in self._readers.get(key, ()):
-            self._mark(reader)
+    def _mark_readers(self, cell: Cell) -> None:
+        readers = cell.readers
+        if isinstance(readers, Cell):
+            self._mark(readers)
+        elif readers is not None:
+            for reader in readers:
+                self._mark(reader)
 
     def _add(self, index: Key, member: Hashable) -> None:
-        members = self._values.get(index)
-        if members is None:
-            members = self._values[index] = {}
+        cell = self._cells.get(index) or self._create(index)
+        if cell.value is index[0].absent:
+            cell.value = {}
             wants = self._wants.get(index[0])
             for root in wants(*index[1:]) if wants is not None else ():
                 self.want(root)
-        count = members.get(member, 0)
-        members[member] = count + 1
+        count = cell.value.get(member, 0)
+        cell.value[member] = count + 1
         if not count:
-            self._mark_readers(index)
+            self._mark_readers(cell)
 
     def _remove(self, index: Key, member: Hashable) -> None:
-        members = self._values[index]
-        if members[member] > 1:
-            members[member] -= 1
+        cell = self._cells[index]
+        if cell.value[member] > 1:
+            cell.value[member] -= 1
             return
-        del members[member]
-        if not members:
-            del self._values[index]
-        self._mark_readers(index)
+        del cell.value[member]
+        if not cell.value:
+            cell.value = index[0].absent
+        self._mark_readers(cell)
+        self._drop_if_idle(cell)

@@ -7,13 +7,16 @@ objects: any way to the same objects ends in the same Snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import gc
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import fastforward_crds as crds
 
 from . import ir
-from .cells import ABSENT, Cells, Gift, Index, Key, Rule
+from .cells import ABSENT, Cell, Cells, Gift, Index, Key, Rule
 from .problem import ObjectRef, Problem
 from .translate import (
     authpolicy,
@@ -79,7 +82,7 @@ ROOTS: Mapping[str, tuple[Rule[Any], ...]] = {
 
 WANTS: Mapping[Index[Any], Callable[..., Iterable[Key]]] = {
     route.ROUTES_IN: lambda *place: ((table.TABLE, *place),),
-    route.TENANTS_ON: lambda *host: ((table.SCOPE, *host), (table.TABLE, *host, "")),
+    route.FACTS_ON: lambda *host: ((table.SCOPE, *host), (table.TABLE, *host, "")),
     table.ALIASED: lambda *host: ((table.SCOPE, *host), (table.TABLE, *host, "")),
 }
 
@@ -93,36 +96,22 @@ class Noun(NamedTuple):
     name: Callable[[Any], str]
 
 
-def _own(value: Any) -> Any:
-    return value
-
-
-def _named(value: Any) -> str:
-    return value.name
-
-
-def _placed(value: Any) -> str:
-    return f"{value.namespace}/{value.name}"
-
+_NAME: Callable[[Any], str] = attrgetter("name")
 
 NOUNS: tuple[Noun, ...] = (
-    Noun("edges", edge.EDGE, lambda made: made.edge, _named),
-    Noun("scopes", table.SCOPE, lambda made: made.scope, _named),
-    Noun("tables", table.TABLE, lambda made: made.table, _named),
-    Noun("upstreams", upstream.UPSTREAM, _own, _named),
-    Noun("auths", combination.AUTH, lambda made: made.auth, _named),
-    Noun("keysets", keyset.KEYSET, lambda made: made if isinstance(made, ir.KeySet) else None, _named),
-    Noun(
-        "apikeys",
-        keyset.APIKEYS,
-        lambda made: made.apikeys if isinstance(made, keyset.ApiKeysFound) else None,
-        _named,
-    ),
-    Noun("limits", ratelimit.LIMIT, _own, _named),
-    Noun("tenants", tenant.TENANT, lambda made: made.tenant, _placed),
-    Noun("shards", shard.SHARD, lambda made: made.shard, _placed),
+    Noun("edges", edge.EDGE, attrgetter("edge"), _NAME),
+    Noun("scopes", table.SCOPE, attrgetter("scope"), _NAME),
+    Noun("tables", table.TABLE, attrgetter("table"), _NAME),
+    Noun("upstreams", upstream.UPSTREAM, lambda made: made, _NAME),
+    Noun("auths", combination.AUTH, attrgetter("auth"), _NAME),
+    Noun("keysets", keyset.KEYSET, lambda made: made if isinstance(made, ir.KeySet) else None, _NAME),
+    Noun("apikeys", keyset.APIKEYS, lambda made: getattr(made, "apikeys", None), _NAME),
+    Noun("limits", ratelimit.LIMIT, lambda made: made, _NAME),
+    Noun("tenants", tenant.TENANT, attrgetter("tenant"), lambda made: f"{made.namespace}/{made.name}"),
+    Noun("shards", shard.SHARD, attrgetter("shard"), lambda made: f"{made.namespace}/{made.name}"),
 )
 
+_LARGE_BATCH = 1000
 _NO_GIFTS: frozenset[Gift] = frozenset()
 
 
@@ -132,7 +121,6 @@ class Compiler:
     def __init__(self) -> None:
         self._cells = Cells(ORDER, WANTS)
         self._gifts: dict[ObjectRef, frozenset[Gift]] = {}
-        self._nouns = {noun.rule: noun for noun in NOUNS}
 
     def apply(
         self,
@@ -140,118 +128,154 @@ class Compiler:
         fetched: Mapping[str, bytes] | None = None,
     ) -> ir.Delta:
         """Take in changed objects (None: gone) and fetched documents by URL; tell what that changes."""
+        if len(changes) < _LARGE_BATCH:
+            return self._apply(changes, fetched or {})
+        with _without_collector():
+            return self._apply(changes, fetched or {})
+
+    def _apply(
+        self, changes: Mapping[ObjectRef, crds.Resource | crds.Invalid | None], fetched: Mapping[str, bytes]
+    ) -> ir.Delta:
         for ref, value in changes.items():
-            self._take_in(ref, validity.check_resource(value))
-        for url, body in (fetched or {}).items():
-            if self._cells.peek((world.FETCHED, url)) != body:
-                self._cells.set((world.FETCHED, url), body)
-        before = self._cells.settle()
-        return self._delta(before)
+            checked = validity.check_resource(value)
+            if isinstance(checked, crds.Invalid):
+                self._take_in_invalid(ref, checked)
+            else:
+                self._take_in(ref, checked)
+        for url, body in fetched.items():
+            self._cells.put(world.FETCHED, url, value=body)
+        steps = self._cells.settle()
+        counted, self._cells.counted = self._cells.counted, 0
+        return _delta(steps, counted)
 
     def snapshot(self) -> ir.Snapshot:
         """Everything compiled: a scan."""
-        found = {noun.field: self._all(noun) for noun in NOUNS}
-        return ir.Snapshot(**found)
+        return ir.Snapshot(**{noun.field: self._all(noun) for noun in NOUNS})
 
     def reports(self) -> dict[ObjectRef, ir.Report]:
         """Every report, by object: a scan."""
-        made = (self._cells.peek(key) for key in self._cells.keys(report.REPORT))
-        return {one.ref: one for one in sorted((m for m in made if m is not None), key=lambda one: one.ref)}
+        made = [one for one in self._cells.all(report.REPORT) if one is not None]
+        return {one.ref: one for one in sorted(made, key=lambda one: _sortable(one.ref))}
 
-    def _take_in(self, ref: ObjectRef, value: crds.Resource | crds.Invalid | None) -> None:
-        cells = self._cells
-        name = f"{ref.namespace}/{ref.name}"
-        source = world.INPUTS.get(ref.kind)
-        invalid = value if isinstance(value, crds.Invalid) else None
-        if invalid is not None or cells.peek((world.INVALID, ref)) is not ABSENT:
-            cells.set((world.INVALID, ref), ABSENT if invalid is None else invalid)
-        for root in ((report.REPORT, ref), *((rule, name) for rule in ROOTS.get(ref.kind, ()))):
-            cells.want(root)
-        if source is None:
-            return
-        held = cells.peek((source, name))
-        if invalid is not None:
-            gifts = world.gifts_of_invalid(invalid, name) if held is ABSENT else self._gifts[ref]
-        else:
-            gifts = world.gifts_of(value) if value is not None else _NO_GIFTS
-            if held is not ABSENT or value is not None:
-                self._set(source, name, held, value)
-        cells.give(self._gifts.get(ref, _NO_GIFTS), gifts)
-        if gifts or value is not None:
+    def _take_in(self, ref: ObjectRef, value: crds.Resource | None) -> None:
+        source, name = world.INPUTS.get(ref.kind), f"{ref.namespace}/{ref.name}"
+        if self._cells.peek((world.INVALID, *_sortable(ref))) is not ABSENT:
+            self._cells.put(world.INVALID, *_sortable(ref), value=None)
+        if source is not None:
+            self._cells.put(source, name, value=value)
+            self._give(ref, world.gifts_of(value) if value is not None else _NO_GIFTS)
+        self._want(ref, name)
+
+    def _take_in_invalid(self, ref: ObjectRef, invalid: crds.Invalid) -> None:
+        source, name = world.INPUTS.get(ref.kind), f"{ref.namespace}/{ref.name}"
+        self._cells.put(world.INVALID, *_sortable(ref), value=invalid)
+        if source is not None and self._cells.peek((source, name)) is ABSENT:
+            self._give(ref, world.gifts_of_invalid(invalid, name))
+        self._want(ref, name)
+
+    def _give(self, ref: ObjectRef, gifts: frozenset[Gift]) -> None:
+        self._cells.give(self._gifts.pop(ref, _NO_GIFTS), gifts)
+        if gifts:
             self._gifts[ref] = gifts
-        else:
-            self._gifts.pop(ref, None)
 
-    def _set(self, source: Any, name: str, held: Any, value: crds.Resource | None) -> None:
-        if value is None:
-            self._cells.set((source, name), ABSENT)
-        elif held != value:
-            self._cells.set((source, name), value)
+    def _want(self, ref: ObjectRef, name: str) -> None:
+        self._cells.want((report.REPORT, *_sortable(ref)))
+        for root in ROOTS.get(ref.kind, ()):
+            self._cells.want((root, name))
 
     def _all(self, noun: Noun) -> tuple[Any, ...]:
-        made = (self._cells.peek(key) for key in self._cells.keys(noun.rule))
-        values = [value for value in (noun.value(m) for m in made if m is not None) if value is not None]
-        return tuple(sorted(values, key=noun.name))
+        values = (noun.value(made) for made in self._cells.all(noun.rule) if made is not None)
+        return tuple(sorted((value for value in values if value is not None), key=noun.name))
 
-    def _delta(self, before: Mapping[Key, Any]) -> ir.Delta:
-        upserts: dict[str, dict[str, Any]] = {noun.field: {} for noun in NOUNS}
-        removed: dict[str, set[str]] = {noun.field: set() for noun in NOUNS}
-        reports: dict[ObjectRef, ir.Report | None] = {}
-        for key, old in before.items():
-            new = self._cells.peek(key)
-            noun = self._nouns.get(key[0])
-            if noun is not None:
-                self._compare(noun, old, new, upserts[noun.field], removed[noun.field])
-            elif key[0] is report.REPORT and _value(old) != _value(new):
-                reports[key[1]] = _value(new)
-        self._upsert_touched_tables(before, upserts)
-        counted, self._cells.counted = self._cells.counted, 0
-        changes = {
-            field: ir.Changes(
-                upserts=tuple(value for _, value in sorted(upserts[field].items())),
-                removed=tuple(sorted(removed[field] - upserts[field].keys())),
-            )
-            for field in upserts
-        }
-        return ir.Delta(**changes, reports=dict(sorted(reports.items())), translated=counted)
 
-    def _compare(self, noun: Noun, old: Any, new: Any, upserts: dict[str, Any], removed: set[str]) -> None:
-        was = noun.value(old) if _value(old) is not None else None
-        now = noun.value(new) if _value(new) is not None else None
-        if was == now:
+class _Tally:
+    """What one step changed of one noun, by name."""
+
+    __slots__ = ("noun", "removed", "upserts")
+
+    def __init__(self, noun: Noun) -> None:
+        self.noun = noun
+        self.upserts: dict[str, Any] = {}
+        self.removed: set[str] = set()
+
+    def compare(self, old: object, new: object) -> None:
+        was = None if old is ABSENT or old is None else self.noun.value(old)
+        now = None if new is ABSENT or new is None else self.noun.value(new)
+        if was is now or was == now:
             return
         if now is not None:
-            upserts[noun.name(now)] = now
+            self.upserts[self.noun.name(now)] = now
         if was is not None:
-            removed.add(noun.name(was))
+            self.removed.add(self.noun.name(was))
 
-    def _upsert_touched_tables(self, before: Mapping[Key, Any], upserts: Mapping[str, dict[str, Any]]) -> None:
-        """A table is emitted again also when an Auth, a Limit or the scope that it names changed."""
-        auths, limits, scopes = upserts["auths"], upserts["limits"], upserts["scopes"]
-        for key, old in before.items():
-            if key[0] is table.SCOPE and _settings_changed(old, self._cells.peek(key)):
-                scope = self._cells.peek(key).scope
-                scopes[scope.name] = scope
-        if not (auths or limits or scopes):
-            return
-        for key in before:
-            made = _value(self._cells.peek(key)) if key[0] is table.TABLE else None
-            if made is None or made.table is None or made.table.name in upserts["tables"]:
-                continue
-            named = made.table.entries
-            if made.table.scope in scopes or any(
-                entry.auth in auths or not limits.keys().isdisjoint(entry.limits) for entry in named
-            ):
-                upserts["tables"][made.table.name] = made.table
+    def changes(self) -> ir.Changes[Any]:
+        return ir.Changes(
+            upserts=tuple(value for _, value in sorted(self.upserts.items())),
+            removed=tuple(sorted(self.removed - self.upserts.keys())),
+        )
 
 
-def _value(made: Any) -> Any:
-    return None if made is ABSENT else made
+@contextmanager
+def _without_collector() -> Generator[None]:
+    """A large batch leaves little garbage, and going through all that stays, again and again, takes half as long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
-def _settings_changed(old: Any, new: Any) -> bool:
-    old, new = _value(old), _value(new)
+def _delta(steps: Mapping[Cell, Any], counted: int) -> ir.Delta:
+    tallies = {noun.rule: _Tally(noun) for noun in NOUNS}
+    reports: dict[ObjectRef, ir.Report | None] = {}
+    for cell, old in steps.items():
+        rule = cell.key[0]
+        tally = tallies.get(rule)
+        if tally is not None:
+            tally.compare(old, cell.value)
+        elif rule is report.REPORT:
+            now = None if cell.value is ABSENT else cell.value
+            if now != (None if old is ABSENT else old):
+                reports[_ref(cell.key)] = now
+    _upsert_touched(steps, {tally.noun.field: tally.upserts for tally in tallies.values()})
+    return ir.Delta(
+        **{tally.noun.field: tally.changes() for tally in tallies.values()}, reports=reports, translated=counted
+    )
+
+
+def _upsert_touched(steps: Mapping[Cell, Any], upserts: Mapping[str, dict[str, Any]]) -> None:
+    """A table is emitted again also when its scope changed, or an Auth or a Limit that it names.
+
+    A scope is emitted again also when settings of its Edge changed that the scope does not repeat.
+    """
+    auths, limits, scopes, tables = (upserts[field] for field in ("auths", "limits", "scopes", "tables"))
+    for cell, old in steps.items():
+        if cell.key[0] is table.SCOPE and old is not ABSENT and _settings_changed(old, cell.value):
+            scopes[cell.value.scope.name] = cell.value.scope
+    if not (auths or limits or scopes):
+        return
+    for cell in steps:
+        made = cell.value if cell.key[0] is table.TABLE else ABSENT
+        if made is ABSENT or made is None or made.table is None or made.table.name in tables:
+            continue
+        if made.table.scope in scopes or any(
+            entry.auth in auths or not limits.keys().isdisjoint(entry.limits) for entry in made.table.entries
+        ):
+            tables[made.table.name] = made.table
+
+
+def _settings_changed(old: table.ScopeTranslation | None, new: table.ScopeTranslation | None) -> bool:
     return old is not None and new is not None and new.scope is not None and old.settings != new.settings
+
+
+def _sortable(ref: ObjectRef) -> tuple[str, str, str]:
+    return (ref.kind, ref.namespace, ref.name)
+
+
+def _ref(key: Key) -> ObjectRef:
+    return ObjectRef(kind=key[1], namespace=key[2], name=key[3])
 
 
 def compile_world(

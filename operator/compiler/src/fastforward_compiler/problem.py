@@ -86,7 +86,7 @@ _SEVERITY = {reason: place for place, reason in enumerate(Reason)}
 
 
 def problem(on: ObjectRef, reason: Reason, field: str, message: str) -> Problem:
-    """A Problem on the condition that its reason belongs to: broken references on ResolvedRefs, the rest on Accepted."""
+    """A Problem on the condition of its reason: ResolvedRefs for broken references, Accepted for the rest."""
     condition = ConditionType.RESOLVED_REFS if reason in _REFERENCES else ConditionType.ACCEPTED
     return Problem(on=on, condition=condition, reason=reason, field=field, message=message)
 

@@ -22,7 +22,7 @@ from .keyset import APIKEYS, KEYSET, KeySetSource
 from .ratelimit import rules_aimed_at
 from .reference import EXISTS, is_permitted, target
 from .tenant import FAMILY
-from .world import AUTH_POLICIES, INVALID, POLICIES_AT, TENANTS, age, ref_of
+from .world import AIMED_AT, AUTH_POLICIES, INVALID, TENANTS, age, ref_of
 
 
 class Authentication(NamedTuple):
@@ -54,7 +54,7 @@ class Attached(NamedTuple):
 def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
     policy = cells.read(AUTH_POLICIES, name)
     if policy is None:
-        invalid = cells.read(INVALID, ref_of("AuthPolicy", name))
+        invalid = cells.read(INVALID, "AuthPolicy", *name.split("/", 1))
         return None if invalid is None else PolicyTranslation(broken=f"AuthPolicy {name} is invalid")
     spec, on, problems = policy.spec, ref_of("AuthPolicy", name), []
     authentication = None
@@ -188,7 +188,7 @@ def _translate_grants(on: ObjectRef, grants: Iterable[crds.Grant], problems: lis
 
 
 def _make_attached(cells: Cells, kind: str, name: str) -> tuple[Attached, ...]:
-    policies = cells.read(POLICIES_AT, kind, name)
+    policies = [policy for policy_kind, policy in cells.read(AIMED_AT, kind, name) if policy_kind == "AuthPolicy"]
     oldest_first = sorted(policies, key=lambda policy: (age(cells.read(AUTH_POLICIES, policy)), policy))
     return tuple(_attach(cells, policy, kind, name) for policy in oldest_first)
 
@@ -197,7 +197,7 @@ def _attach(cells: Cells, policy: str, kind: str, name: str) -> Attached:
     found = cells.read(AUTH_POLICIES, policy)
     aimed_at = name.partition("/")[2]
     if found is None:
-        invalid = cells.read(INVALID, ref_of("AuthPolicy", policy))
+        invalid = cells.read(INVALID, "AuthPolicy", *policy.split("/", 1))
         targets = invalid.targets if invalid is not None else ()
         return Attached(policy, rules_aimed_at(targets, kind, aimed_at), overridable=False, authenticates=False)
     rules = rules_aimed_at(found.spec.targets, kind, aimed_at)

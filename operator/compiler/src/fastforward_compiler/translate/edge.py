@@ -55,6 +55,8 @@ class Settings(NamedTuple):
 
 def translate_admission(admission: crds.Admission) -> ir.Admission:
     """Stage 2 settings; every default is one and the same value."""
+    if not admission.model_fields_set:
+        return NO_ADMISSION
     made = ir.Admission(
         allow_addresses=admission.allow_addresses,
         deny_addresses=admission.deny_addresses,

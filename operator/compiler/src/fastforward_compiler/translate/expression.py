@@ -34,7 +34,7 @@ def fault_of_regex(pattern: str) -> str:
 
 @lru_cache(maxsize=4096)
 def fault_of_substitution(pattern: str, substitution: str) -> str:
-    r"""What is wrong with a replacement text: `\0` to `\9` are groups, `\\` is a backslash, nothing else follows one."""
+    r"""What is wrong with a replacement text: `\0` to `\9` are groups, `\\` is a backslash; nothing else follows."""
     groups = re2.compile(pattern, _OPTIONS).groups
     rest = iter(substitution)
     for character in rest:

@@ -15,7 +15,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 
 from .tenant import BUDGETS, ON_PLAN, translate_budget
-from .world import LIMITS_AT, RATE_LIMITS
+from .world import AIMED_AT, RATE_LIMITS
 
 
 class Attached(NamedTuple):
@@ -60,7 +60,8 @@ def _budgets_of_tenants(cells: Cells, name: str, plans: Mapping[str, ir.Budget])
 
 
 def _make_attached(cells: Cells, kind: str, target: str) -> tuple[Attached, ...]:
-    return tuple(_attach(cells, name, kind, target) for name in sorted(cells.read(LIMITS_AT, kind, target)))
+    limits = sorted(limit for limit_kind, limit in cells.read(AIMED_AT, kind, target) if limit_kind == "RateLimit")
+    return tuple(_attach(cells, name, kind, target) for name in limits)
 
 
 def _attach(cells: Cells, name: str, kind: str, target: str) -> Attached:

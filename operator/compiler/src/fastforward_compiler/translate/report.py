@@ -1,7 +1,7 @@
 """What is to be said of each object: Problems, the policies in force, what must be acknowledged.
 
-In: the translations of the object and the indexes that name it. Out: `ir.Report`. Called by compile through REPORT, last
-of all rules. Whatever a Problem does not name, works.
+In: the translations of the object and the indexes that name it. Out: `ir.Report`. Called by compile through REPORT, the
+last of all rules. Whatever a Problem does not name, works.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .authpolicy import POLICY
 from .combination import AUTHS_OF, WEAKENED
 from .edge import EDGE
 from .reference import EXISTS
-from .route import PER_HOST, ROUTE, Spread, rule_names
+from .route import LATE, ROUTE, Spread, rule_names
 from .shard import SHARD
 from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, SCOPE, TABLES_NAMING, scope_name
 from .tenant import TENANT
@@ -31,19 +31,25 @@ Told = tuple[list[Problem], Outputs, tuple[str, ...]]
 """Problems, outputs, effective policies."""
 
 
-def _make_report(cells: Cells, ref: ObjectRef) -> ir.Report | None:
-    name = f"{ref.namespace}/{ref.name}"
-    source, tell = INPUTS.get(ref.kind), _TELLERS.get(ref.kind)
+def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
+    kind, namespace, simple = object_
+    name = f"{namespace}/{simple}"
+    source, tell = INPUTS.get(kind), _TELLERS.get(kind)
     resource = cells.read(source, name) if source is not None else None
-    invalid = cells.read(INVALID, ref)
-    if invalid is None and (resource is None or tell is None):
+    invalid = cells.read(INVALID, *object_)
+    if invalid is not None:
+        generation = invalid.generation
+    elif resource is not None and tell is not None:
+        generation = resource.metadata.generation
+    else:
         return None
+    ref = ObjectRef(kind=kind, namespace=namespace, name=simple)
     problems, outputs, effective = tell(cells, ref, name) if tell is not None else ([], set(), ())
     if invalid is not None:
         problems = [*_invalid_problems(ref, invalid), *problems]
     return ir.Report(
         ref=ref,
-        generation=invalid.generation if invalid is not None else resource.metadata.generation,
+        generation=generation,
         problems=worst_first(problems)[:MAX_PROBLEMS],
         effective=effective,
         outputs=frozenset(outputs),
@@ -75,7 +81,8 @@ def _add_spread(cells: Cells, ref: ObjectRef, spread: Spread, outputs: Outputs) 
     """Add to `outputs` where the Route lies; yield what is said of tenants' rules that lie nowhere."""
     reached: set[str] = set()
     for host in spread.hosts:
-        for place in (host, *cells.read(ALIASES_OF, spread.edge, host)):
+        # Only wildcards lend their rules to other hosts.
+        for place in (host, *(cells.read(ALIASES_OF, spread.edge, host) if host.startswith("*") else ())):
             reached |= _add_host(cells, spread, place, outputs)
     if spread.pieces and spread.hosts:
         outputs.add(("edge", spread.edge))
@@ -139,7 +146,7 @@ def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
         problem(ref, Reason.WEAKENS_INHERITED, "spec.authentication", sentence)
         for sentence in cells.read(WEAKENED, name)
     ]
-    for route, rule in cells.read(PER_HOST, name):
+    for route, rule in cells.read(LATE, name):
         message = (
             f"Rule {rule} of Route {route} is for tenants, who are authenticated before their rules are looked at:"
             " aim spec.authentication at the Edge."
@@ -181,4 +188,4 @@ _TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {
 
 RULE_NAMES: Rule[tuple[str, ...]] = Rule("rule names", _make_rule_names)
 REPORT: Rule[ir.Report | None] = Rule("report", _make_report, root=True)
-"""(ObjectRef)."""
+"""(kind, namespace, name)."""

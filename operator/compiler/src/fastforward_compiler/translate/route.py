@@ -6,7 +6,7 @@ lies in. Called by compile through ROUTE. Hosts don't multiply the work: the pie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import fastforward_crds as crds
@@ -15,17 +15,14 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
-from . import authpolicy, ratelimit
 from .attachment import Attachment, resolve_attachments
-from .combination import TRAITS, Traits, effective_policies, join
 from .edge import NO_ADMISSION, translate_admission
 from .piece import Piece, hop_conditions, precedence
 from .placement import Needs
+from .protection import NO_AIMS, UNPROTECTED, Aims, Protection, protect, read_aims
 from .reference import EXISTS
 from .rule import Blueprint, Condition, translate_rule
-from .world import LIMITS_AT, POLICIES_AT, ROUTES, TENANTS, Age, age, ref_of
-
-_OPEN_TO_ALL = Traits("", authenticates=False, authorizes=False, beyond_proxy="", fail_open=False)
+from .world import ROUTES, TENANTS, Age, age, ref_of
 
 
 class Spread(NamedTuple):
@@ -43,7 +40,7 @@ class RouteTranslation(NamedTuple):
     problems: tuple[Problem, ...]
     effective: tuple[str, ...]
     upstreams: tuple[str, ...]
-    per_host: tuple[tuple[str, str], ...]
+    late: tuple[tuple[str, str], ...]
     """(AuthPolicy, rule) where an authentication is aimed at a tenant's rule."""
 
 
@@ -56,19 +53,10 @@ class _Work(NamedTuple):
     age: Age
     spec: crds.RouteSpec
     admission: ir.Admission
-    policies: tuple[authpolicy.Attached, ...]
-    limits: tuple[ratelimit.Attached, ...]
+    aims: Aims
     problems: list[Problem]
     effective: dict[str, None]
-    per_host: dict[tuple[str, str], None]
-
-
-class _Protection(NamedTuple):
-    """What guards one rule on one Edge, in everybody's table or a tenant's."""
-
-    auth: str
-    traits: Traits
-    limits: tuple[ratelimit.Attached, ...]
+    late: dict[tuple[str, str], None]
 
 
 def rule_names(route: crds.Route) -> tuple[str, ...]:
@@ -94,11 +82,10 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
         age=age(route),
         spec=route.spec,
         admission=translate_admission(route.spec.admission),
-        policies=_attached_policies(cells, "Route", name),
-        limits=_attached_limits(cells, "Route", name),
+        aims=read_aims(cells, "Route", name),
         problems=[],
         effective={},
-        per_host={},
+        late={},
     )
     blueprints = []
     for place, (rule, rule_name) in enumerate(zip(route.spec.rules, rule_names(route), strict=True)):
@@ -114,16 +101,8 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
         problems=tuple(dict.fromkeys(work.problems)),
         effective=tuple(work.effective),
         upstreams=tuple(dict.fromkeys(name for blueprint in blueprints for name in blueprint.upstreams)),
-        per_host=tuple(work.per_host),
+        late=tuple(work.late),
     )
-
-
-def _attached_policies(cells: Cells, kind: str, name: str) -> tuple[authpolicy.Attached, ...]:
-    return cells.read(authpolicy.ATTACHED_POLICIES, kind, name) if cells.read(POLICIES_AT, kind, name) else ()
-
-
-def _attached_limits(cells: Cells, kind: str, name: str) -> tuple[ratelimit.Attached, ...]:
-    return cells.read(ratelimit.ATTACHED_LIMITS, kind, name) if cells.read(LIMITS_AT, kind, name) else ()
 
 
 def _spread(work: _Work, attachment: Attachment, blueprints: Iterable[Blueprint]) -> Spread:
@@ -157,26 +136,19 @@ def _resolve_tenants(work: _Work, attachment: Attachment, blueprint: Blueprint, 
         work.problems.append(problem(work.on, Reason.TENANT_NOT_FOUND, field, f"Tenant {name} was not found."))
 
 
-def _protect(work: _Work, attachment: Attachment, rule: str, *, tenant: bool) -> _Protection:
-    cells, edge = work.cells, attachment.edge.name
-    own = [policy for policy in work.policies if policy.rules is None or rule in policy.rules]
-    policies = effective_policies(_attached_policies(cells, "Edge", edge), own)
-    limits = [*_attached_limits(cells, "Edge", edge)]
-    limits += [limit for limit in work.limits if limit.rules is None or rule in limit.rules]
-    work.effective.update(dict.fromkeys(f"AuthPolicy {name}" for name in policies))
-    work.effective.update(dict.fromkeys(f"RateLimit {limit.name}" for limit in limits))
-    name = join(policies)
-    traits = cells.read(TRAITS, name) if name else _OPEN_TO_ALL
-    authenticating = [policy.name for policy in own if policy.authenticates] if tenant else []
-    if authenticating:
-        # The caller is authenticated before its tenant's table is known: here it would be too late.
-        work.per_host.update(dict.fromkeys((policy, rule) for policy in authenticating))
-        traits = traits._replace(broken=f"AuthPolicy {authenticating[0]} authenticates on a tenant's rule")
-    return _Protection("" if traits.broken else name, traits, tuple(dict.fromkeys(limits)))
+def _protect(work: _Work, attachment: Attachment, rule: str, *, tenant: bool) -> Protection:
+    cells, aims = work.cells, work.aims
+    edge = read_aims(cells, "Edge", attachment.edge.name)
+    protection = protect(cells, edge, aims.at(rule) if aims is not NO_AIMS else aims, tenant=tenant)
+    if protection is not UNPROTECTED:
+        work.effective.update(dict.fromkeys(f"AuthPolicy {name}" for name in protection.policies))
+        work.effective.update(dict.fromkeys(f"RateLimit {limit.name}" for limit in protection.limits))
+        work.late.update(dict.fromkeys((policy, rule) for policy in protection.late))
+    return protection
 
 
 def _make_pieces(
-    work: _Work, attachment: Attachment, blueprint: Blueprint, condition: Condition, protection: _Protection
+    work: _Work, attachment: Attachment, blueprint: Blueprint, condition: Condition, protection: Protection
 ) -> list[Piece]:
     fields = _entry_fields(work, attachment, blueprint, protection)
     needs = _needs(attachment, fields, protection)
@@ -200,7 +172,7 @@ def _make_pieces(
     return made
 
 
-def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, protection: _Protection) -> dict[str, Any]:
+def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, protection: Protection) -> dict[str, Any]:
     fields: dict[str, Any] = {
         **blueprint.fields,
         "route": work.name,
@@ -215,7 +187,7 @@ def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, pro
     return fields
 
 
-def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: _Protection) -> Needs:
+def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: Protection) -> Needs:
     traits, exact = protection.traits, [limit for limit in protection.limits if limit.exact]
     destination = fields["destination"]
     return Needs(
@@ -252,33 +224,27 @@ def _with_listener(match: ir.Match, listener: str) -> ir.Match:
 def _route_gifts(translation: RouteTranslation | None, name: str) -> Iterable[Gift]:
     if translation is None:
         return
-    for policy, rule in translation.per_host:
-        yield (PER_HOST, policy), (name, rule)
+    for policy, rule in translation.late:
+        yield (LATE, policy), (name, rule)
     for edge, hosts, pieces in translation.spreads:
-        conditional = any(piece.match.needs_hop for found in pieces.values() for piece in found)
-        auths = {piece.needs.auth for piece in pieces.get("", ()) if piece.needs.auth}
+        facts: list[Fact] = [("tenant", tenant) for tenant in pieces]
+        facts.extend({("auth", piece.needs.auth) for piece in pieces.get("", ()) if piece.needs.auth})
+        if any(piece.match.needs_hop for found in pieces.values() for piece in found):
+            facts.append(("conditional", ""))
         for host in hosts:
-            yield from _host_gifts(name, (edge, host), tuple(pieces), auths)
-            if conditional:
-                yield (CONDITIONAL_ROUTES, edge, host), name
+            for tenant in pieces:
+                yield (ROUTES_IN, edge, host, tenant), name
+            for fact in facts:
+                yield (FACTS_ON, edge, host), fact
 
 
-def _host_gifts(name: str, place: tuple[str, str], tenants: Sequence[str], auths: Iterable[str]) -> Iterable[Gift]:
-    for tenant in tenants:
-        yield (ROUTES_IN, *place, tenant), name
-        yield (TENANTS_ON, *place), tenant
-    for auth in auths:
-        yield (AUTHS_ON, *place), auth
-
+Fact = tuple[str, str]
 
 ROUTES_IN: Index[str] = Index("routes by table")
 """(edge, host, tenant) -> Routes with entries in that table."""
-TENANTS_ON: Index[str] = Index("tenants by host")
-"""(edge, host) -> tenants with entries there, "" for everybody."""
-CONDITIONAL_ROUTES: Index[str] = Index("routes with hop conditions by host")
-"""(edge, host) -> Routes with conditions that only the decision service can judge."""
-AUTHS_ON: Index[str] = Index("auths by host")
-"""(edge, host) -> Auths of entries in everybody's table."""
-PER_HOST: Index[tuple[str, str]] = Index("authentications on tenants' rules by policy")
+FACTS_ON: Index[Fact] = Index("facts by host")
+"""(edge, host) -> ("tenant", NAME) with entries there, "" for everybody; ("auth", NAME) of everybody's entries;
+("conditional", "") when an entry has conditions that only the decision service can judge."""
+LATE: Index[tuple[str, str]] = Index("authentications on tenants' rules by policy")
 """(policy) -> (Route, rule)."""
 ROUTE: Rule[RouteTranslation | None] = Rule("route", _translate_route, gives=_route_gifts, root=True, counted=True)

@@ -14,13 +14,13 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 
-from .authpolicy import ATTACHED_POLICIES
-from .combination import AUTH, TRAITS, effective_policies, join
+from .combination import AUTH
 from .edge import NO_ADMISSION, SETTINGS, VIEW, Settings, View, covers
 from .piece import Piece, precedence
 from .placement import Needs
+from .protection import NO_AIMS, Protection, protect, read_aims
 from .ratelimit import LIMIT
-from .route import AUTHS_ON, CONDITIONAL_ROUTES, ROUTE, ROUTES_IN, TENANTS_ON
+from .route import FACTS_ON, ROUTE, ROUTES_IN
 from .tenant import covering, host_tenant
 from .world import HOSTS_OF_TENANTS, age, ref_of
 
@@ -65,14 +65,15 @@ def _alias_gifts(hosts: frozenset[str] | None, edge: str) -> Iterator[Gift]:
 
 
 def _make_scope(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
-    settings, view = cells.read(SETTINGS, edge), cells.read(VIEW, edge)
+    settings = cells.read(SETTINGS, edge)
     source = _source(cells, edge, host)
-    if settings is None or view is None or source is None:
+    if settings is None or source is None:
         return None
     if not source:
         return ScopeTranslation(None, "", conditional=False, settings=settings)
-    owner = host_tenant(cells, view.namespace, host)
-    tenants = () if owner else tuple(sorted(tenant for tenant in cells.read(TENANTS_ON, edge, source) if tenant))
+    owner = host_tenant(cells, edge.partition("/")[0], host)
+    facts = cells.read(FACTS_ON, edge, source)
+    tenants = () if owner else tuple(sorted(name for kind, name in facts if kind == "tenant" and name))
     scope = ir.Scope(
         name=scope_name(edge, host),
         edge=edge,
@@ -80,26 +81,25 @@ def _make_scope(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
         region=settings.region,
         host_tenant=owner,
         tenant_tables=tenants,
-        auths=_scope_auths(cells, edge, source) if tenants else (),
+        auths=_scope_auths(cells, edge, facts) if tenants else (),
     )
-    conditional = bool(cells.read(CONDITIONAL_ROUTES, edge, source))
-    return ScopeTranslation(scope, source, conditional, settings)
+    return ScopeTranslation(scope, source, ("conditional", "") in facts, settings)
 
 
 def _source(cells: Cells, edge: str, host: str) -> str | None:
     """The host whose rules it has; empty for none yet; None when nobody asks for this host."""
-    if cells.read(TENANTS_ON, edge, host):
+    if cells.read(FACTS_ON, edge, host):
         return host
     if not cells.read(ALIASED, edge, host):
         return None
-    return next((above for above in covering(host) if cells.read(TENANTS_ON, edge, above)), "")
+    return next((above for above in covering(host) if cells.read(FACTS_ON, edge, above)), "")
 
 
-def _scope_auths(cells: Cells, edge: str, source: str) -> tuple[str, ...]:
+def _scope_auths(cells: Cells, edge: str, facts: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """What may have authenticated a request when it comes to a tenant's table: everybody's rules, or the gate."""
     gate = cells.read(GATE, edge)
     own = {gate.needs.auth} if gate is not None and gate.needs.auth else set()
-    return tuple(sorted(own.union(cells.read(AUTHS_ON, edge, source))))
+    return tuple(sorted(own.union(name for kind, name in facts if kind == "auth")))
 
 
 def _make_gate(cells: Cells, edge: str) -> Piece | None:
@@ -107,10 +107,8 @@ def _make_gate(cells: Cells, edge: str) -> Piece | None:
     view = cells.read(VIEW, edge)
     if view is None:
         return None
-    name = join(effective_policies(cells.read(ATTACHED_POLICIES, "Edge", edge), ()))
-    traits = cells.read(TRAITS, name) if name else None
-    broken = traits.broken if traits is not None else ""
-    auth = "" if broken else name
+    protection = protect(cells, read_aims(cells, "Edge", edge), NO_AIMS, tenant=False)
+    broken = protection.traits.broken
     match = ir.Match()
     return Piece(
         route="",
@@ -124,24 +122,24 @@ def _make_gate(cells: Cells, edge: str) -> Piece | None:
             "match": match,
             "gate": True,
             "edge_admission": view.admission,
-            "auth": auth,
+            "auth": protection.auth,
             "destination": ir.Unavailable(reason=f"{broken}.") if broken else ir.Respond(status=404),
         },
-        needs=_gate_needs(view, auth, cells),
+        needs=_gate_needs(view, protection),
     )
 
 
-def _gate_needs(view: View, auth: str, cells: Cells) -> Needs:
-    needs = Needs(admission=view.admission is not NO_ADMISSION, proxied=False, tenant_header=view.has_tenant_header)
-    if not auth:
-        return needs
-    traits = cells.read(TRAITS, auth)
-    return needs._replace(
-        auth=auth,
+def _gate_needs(view: View, protection: Protection) -> Needs:
+    traits = protection.traits
+    return Needs(
+        admission=view.admission is not NO_ADMISSION,
+        auth=protection.auth,
         authenticates=traits.authenticates,
         authorizes=traits.authorizes,
         beyond_proxy=traits.beyond_proxy,
         auth_open=traits.fail_open,
+        proxied=False,
+        tenant_header=view.has_tenant_header,
     )
 
 

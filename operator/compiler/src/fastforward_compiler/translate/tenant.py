@@ -94,7 +94,7 @@ def _reference_problems(cells: Cells, own: crds.Tenant) -> Iterator[Problem]:
     for place, limit in enumerate(own.spec.limits):
         name = f"{namespace}/{limit.rate_limit}"
         counts = cells.read(COUNTS_TENANTS, name)
-        if not counts:
+        if counts is not True:
             fault = "was not found" if counts is None else "has no Tenant in its key"
             message = f"RateLimit {name} {fault}."
             yield problem(on, Reason.RATE_LIMIT_NOT_FOUND, f"spec.limits[{place}].rateLimit", message)
@@ -125,7 +125,7 @@ def _budgets(cells: Cells, ancestry: Iterable[crds.Tenant]) -> tuple[tuple[str, 
     for tenant in ancestry:
         for limit in tenant.spec.limits:
             name = f"{tenant.metadata.namespace}/{limit.rate_limit}"
-            if name not in made and cells.read(COUNTS_TENANTS, name):
+            if name not in made and cells.read(COUNTS_TENANTS, name) is True:
                 made[name] = translate_budget(limit)
     return tuple(sorted(made.items()))
 

@@ -25,7 +25,7 @@ SECRETS: Source[crds.Secret | None] = Source("secrets", None)
 CONFIG_MAPS: Source[crds.ConfigMap | None] = Source("config maps", None)
 REFERENCE_GRANTS: Source[crds.ReferenceGrant | None] = Source("reference grants", None)
 INVALID: Source[crds.Invalid | None] = Source("invalid documents", None)
-"""(ObjectRef): the document that is no resource; the inputs above keep the last good version, when there was one."""
+"""(kind, namespace, name): the document that is no resource. The inputs above keep the last good version, if any."""
 FETCHED: Source[bytes | None] = Source("fetched documents", None)
 """(URL)."""
 
@@ -49,10 +49,8 @@ PORT_CLAIMS: Index[str] = Index("edges by port")
 """(port) -> Edges that list it."""
 EDGES_IN: Index[str] = Index("edges by namespace")
 """(namespace) -> Edges."""
-POLICIES_AT: Index[str] = Index("auth policies by target")
-"""(kind, identity of the target) -> AuthPolicies."""
-LIMITS_AT: Index[str] = Index("rate limits by target")
-"""(kind, identity of the target) -> RateLimits."""
+AIMED_AT: Index[tuple[str, str]] = Index("policies by target")
+"""(kind, identity of the target) -> (kind, identity) of the AuthPolicies and RateLimits aimed there."""
 CHILDREN: Index[str] = Index("tenants by parent")
 """(identity of the parent) -> Tenants."""
 HOSTS_OF_TENANTS: Index[str] = Index("hosts of tenants")
@@ -109,14 +107,9 @@ def _tenant_gifts(tenant: crds.Tenant, name: str) -> Iterable[Gift]:
         yield (TENANTS_AT, namespace, host), name
 
 
-def _policy_gifts(policy: crds.AuthPolicy, name: str) -> Iterable[Gift]:
+def _policy_gifts(policy: crds.AuthPolicy | crds.RateLimit, name: str) -> Iterable[Gift]:
     for target in policy.spec.targets:
-        yield (POLICIES_AT, target.kind, f"{policy.metadata.namespace}/{target.name}"), name
-
-
-def _limit_gifts(limit: crds.RateLimit, name: str) -> Iterable[Gift]:
-    for target in limit.spec.targets:
-        yield (LIMITS_AT, target.kind, f"{limit.metadata.namespace}/{target.name}"), name
+        yield (AIMED_AT, target.kind, f"{policy.metadata.namespace}/{target.name}"), (policy.kind, name)
 
 
 def _shard_gifts(shard: crds.Shard, name: str) -> Iterable[Gift]:
@@ -131,7 +124,7 @@ _GIFTS: Mapping[type[crds.Resource], Callable[[Any, str], Iterable[Gift]]] = {
     crds.Edge: _edge_gifts,
     crds.Tenant: _tenant_gifts,
     crds.AuthPolicy: _policy_gifts,
-    crds.RateLimit: _limit_gifts,
+    crds.RateLimit: _policy_gifts,
     crds.Shard: _shard_gifts,
     crds.ReferenceGrant: _grant_gifts,
 }
@@ -142,5 +135,6 @@ def gifts_of_invalid(invalid: crds.Invalid, name: str) -> frozenset[Gift]:
     if invalid.kind != "AuthPolicy":
         return frozenset()
     return frozenset(
-        ((POLICIES_AT, target.kind, f"{invalid.namespace}/{target.name}"), name) for target in invalid.targets
+        ((AIMED_AT, target.kind, f"{invalid.namespace}/{target.name}"), (invalid.kind, name))
+        for target in invalid.targets
     )
