@@ -70,9 +70,8 @@ contracts: setup ## Check who may import whom, and that each contract bites
 
 generate: setup ## Regenerate wire types, CRDs and reference pages
 	$(BIN)/python proto/generate.py proto/src $(wildcard examples/*/*/src)
-ifneq ($(wildcard crds/src/fastforward_crds/generate.py crds/src/fastforward_crds/generate/__main__.py),)
 	$(BIN)/python -m fastforward_crds.generate
-endif
+	$(BIN)/python -m fastforward_compiler.generate
 
 golden: setup ## Rewrite the golden outputs of tests/corpus and remove orphans (never in CI)
 	@test -z "$${CI:-}" || { echo "make golden rewrites expectations: it does not run in CI."; exit 1; }

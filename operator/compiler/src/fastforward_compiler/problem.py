@@ -22,27 +22,55 @@ class Reason(StrEnum):
     """Why a condition is False, worst first: of several Problems, the first in this order names the reason."""
 
     INVALID = "Invalid"
+    """The document breaks the schema or a rule; the message says which field. Mend it; its last good version keeps
+    serving.
+    """
     DUPLICATE = "Duplicate"
+    """Another file holds an object of the same kind, namespace and name, and came first. Remove one of the two."""
     EDGE_NOT_FOUND = "EdgeNotFound"
+    """The Edge, or its listener, is not there. Create it, or mend the name in `edges`."""
     NOT_ALLOWED_BY_EDGE = "NotAllowedByEdge"
+    """The Edge takes no Routes of this namespace. Ask its owner to widen `routeNamespaces`."""
     HOST_NOT_OWNED = "HostNotOwned"
+    """The host is none of the Edge's, or belongs to another tenant. Use one of the hosts that the message names."""
     HOST_CONFLICT = "HostConflict"
+    """An older object owns the host. Take another host, or remove it there."""
     LISTENER_CONFLICT = "ListenerConflict"
+    """An older Edge, or another listener, has the port. Take another port."""
     RULE_CONFLICT = "RuleConflict"
+    """The rule is never reached: an older one has the same match. Add a condition, or remove one of the two."""
     WEAKENS_INHERITED = "WeakensInherited"
+    """The policy would weaken the authentication that the Edge's policy asks for, so that one stays. Make it as strong,
+    or have the Edge's policy say `overridable`.
+    """
     AUTHENTICATION_PER_HOST = "AuthenticationPerHost"
+    """Rules for tenants are looked at after authentication, so they can't have one of their own. Aim `authentication`
+    at the Edge or at a rule for everybody.
+    """
     TARGET_NOT_FOUND = "TargetNotFound"
+    """The Edge, Route or rule that the policy aims at is not there. Create it, or mend `targets`."""
     TENANT_CYCLE = "TenantCycle"
+    """The Tenant is its own ancestor. Mend `parent` of one of them."""
     REF_NOT_PERMITTED = "RefNotPermitted"
+    """The object is in another namespace that does not permit the reference. Create a ReferenceGrant there."""
     UPSTREAM_NOT_FOUND = "UpstreamNotFound"
+    """The Upstream is not there; its share of the requests is answered 500. Create it, or mend the name."""
     SHARD_NOT_FOUND = "ShardNotFound"
+    """The Shard, or any with an upstream for this purpose, is not there. Create it, or mend the name."""
     TENANT_NOT_FOUND = "TenantNotFound"
+    """The Tenant is not there. Create it, or mend the name."""
     SECRET_NOT_FOUND = "SecretNotFound"
+    """The Secret or ConfigMap is not there. Create it, or mend the name."""
     SECRET_INVALID = "SecretInvalid"
+    """The Secret or ConfigMap does not hold what is needed; the message says what. Mend its data."""
     RATE_LIMIT_NOT_FOUND = "RateLimitNotFound"
+    """The RateLimit that the Tenant has a budget for is not there, or not counted by tenant. Mend `limits`."""
     KEYS_UNAVAILABLE = "KeysUnavailable"
+    """The issuer's keys could not be fetched, or are too old to be believed. Look after the URL."""
     EXPRESSION_INVALID = "ExpressionInvalid"
+    """The CEL expression is refused; the grant is left out. Mend it."""
     REGEX_INVALID = "RegexInvalid"
+    """The regular expression is refused; the match is left out. Mend it (RE2 syntax, no look-around)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
