@@ -1,8 +1,8 @@
 """From what the compiler and the emitters changed to one Publication for the nodes.
 
 In: a Delta and what both emitters made of it. Out: a Publication with the order that it needs, and which resources on
-the wire stand for which output of the compiler. Called by reconcile; status asks `keys_of`. Its state belongs to the main
-event loop.
+the wire stand for which output of the compiler. Called by reconcile; status asks `keys_of`. Its state belongs to the
+main event loop.
 """
 
 from __future__ import annotations

@@ -95,6 +95,8 @@ class Claims:
     _files: dict[str, tuple[Piece, ...]] = field(default_factory=dict)
     _claims: dict[ObjectRef, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
     _delivered: dict[ObjectRef, Delivered] = field(default_factory=dict)
+    _held: defaultdict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """By path: objects that are kept because a document there can't be read."""
     _documents: set[ObjectRef] = field(default_factory=set)
     _world: int = 0
 
@@ -129,6 +131,7 @@ class Claims:
     def _replace(
         self, path: str, content: bytes | Unreadable | None, touched: set[ObjectRef], documents: set[ObjectRef]
     ) -> None:
+        touched |= self._held.pop(path, set())
         old = self._files.pop(path, ())
         for index, piece in enumerate(old):
             documents.add(self._document_ref(path, index))
@@ -200,11 +203,14 @@ class Claims:
         changes: dict[ObjectRef, crds.Resource | crds.Invalid | None],
     ) -> None:
         """No document is the object any more: it is gone, unless a document where it was can't be read."""
-        if (piece := self.unread_piece(delivered.source.path)) is not None:
-            self._count_world(ref, delivered)
-            delivered.digest = piece.digest
-            self._count_world(ref, delivered)
-            changes[ref] = _invalid(ref, delivered.generation, f"Its document can't be found: {piece.error}")
+        path = delivered.source.path
+        if (piece := self.unread_piece(path)) is not None:
+            self._held[path].add(ref)
+            if delivered.digest != piece.digest:
+                self._count_world(ref, delivered)
+                delivered.digest = piece.digest
+                self._count_world(ref, delivered)
+                changes[ref] = _invalid(ref, delivered.generation, f"Its document can't be found: {piece.error}")
             return
         self._count_world(ref, delivered)
         del self._delivered[ref]
@@ -222,6 +228,7 @@ class Claims:
         piece = self.unread_piece(known.path)
         if piece is None:
             return None
+        self._held[known.path].add(ref)
         source = Source(path=known.path, line=piece.line)
         delivered = Delivered(digest=piece.digest, spec=known.spec, generation=known.generation, source=source)
         self._delivered[ref] = delivered
@@ -245,7 +252,7 @@ class Claims:
             content = self.read(source.path)
             if isinstance(content, bytes):
                 chunks = list(split_documents(content, as_json=source.path.endswith(".json")))
-                if source.index < len(chunks) and _digest(chunks[source.index].text) == piece.digest:
+                if source.index < len(chunks) and _digest(chunks[source.index].text.strip()) == piece.digest:
                     return decode_document(chunks[source.index]), chunks[source.index]
             return None, None
         if piece.value is None:
@@ -304,7 +311,7 @@ def _read_pieces(path: str, content: bytes | Unreadable, old: tuple[Piece, ...])
     known = {piece.digest: piece for piece in old}
     pieces = []
     for chunk in split_documents(content, as_json=path.endswith(".json")):
-        digest = _digest(chunk.text)
+        digest = _digest(chunk.text.strip())
         same = known.pop(digest, None)
         if same is None:
             pieces.append(_read_piece(chunk, digest))
@@ -335,7 +342,7 @@ def _read_piece(chunk: Chunk, digest: bytes) -> Piece:
 
 def _claimed_ref(value: object) -> ObjectRef | None:
     """The object that a document says it is."""
-    if not isinstance(value, dict) or value.get("kind") not in _KNOWN:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or value["kind"] not in _KNOWN:
         return None
     metadata = value.get("metadata")
     if not isinstance(metadata, dict):

@@ -22,7 +22,8 @@ MAX_NODES = 100_000
 MAX_DEPTH = 64
 
 _SEPARATOR = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
-_CONTENT = re.compile(rb"^[ \t]*[^#\s]", re.MULTILINE)
+# Directives count as comments: they say nothing of the content.
+_CONTENT = re.compile(rb"^(?!%(?:YAML|TAG)\b)[ \t]*[^#\s]", re.MULTILINE)
 _TRUE = frozenset(text for word in ("true", "yes", "on") for text in (word, word.title(), word.upper()))
 _FALSE = frozenset(text for word in ("false", "no", "off") for text in (word, word.title(), word.upper()))
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
@@ -58,16 +59,14 @@ def split_documents(content: bytes, *, as_json: bool) -> Iterator[Chunk]:
         yield Chunk(text=content, line=1, json=True)
         return
     line, start = 1, 0
-    for end in (*(match.start() for match in _SEPARATOR.finditer(content)), len(content)):
-        text = content[start:end]
-        if _has_content(text):
+    separators = [match.start() for match in _SEPARATOR.finditer(content)]
+    for end in (*separators, len(content)):
+        # Without the separator a document's text is the same wherever in a file it stands.
+        text = content[start:end].removeprefix(b"---")
+        if _CONTENT.search(text) is not None:
             yield Chunk(text=text, line=line)
-        line += text.count(b"\n")
+        line += content.count(b"\n", start, end)
         start = end
-
-
-def _has_content(text: bytes) -> bool:
-    return _CONTENT.search(text.removeprefix(b"---")) is not None
 
 
 def decode_document(chunk: Chunk) -> Any:  # noqa: ANN401 - a document may be anything
@@ -76,8 +75,8 @@ def decode_document(chunk: Chunk) -> Any:  # noqa: ANN401 - a document may be an
 
 
 def first_line(chunk: Chunk) -> int:
-    """Line of the file at which the content of a document begins, after its separator and comments."""
-    found = _CONTENT.search(chunk.text, 3 if chunk.text.startswith(b"---") else 0)
+    """Line of the file at which the content of a document begins, after comments."""
+    found = _CONTENT.search(chunk.text)
     return chunk.line + chunk.text.count(b"\n", 0, found.start()) if found else chunk.line
 
 
@@ -148,7 +147,6 @@ class _Builder:
         self._anchors: dict[str, tuple[Any, int, int]] = {}
         self._nodes = 0
         self._root: Any = None
-        self._documents = 0
 
     def build(self) -> Any:  # noqa: ANN401
         try:
@@ -175,10 +173,6 @@ class _Builder:
             self._close(event)
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                self._fail(event, "A second document has to begin with ---.")
 
     def _scalar(self, event: yaml.ScalarEvent) -> object:
         tag = event.tag

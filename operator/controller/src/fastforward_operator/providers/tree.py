@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SUFFIXES = (".yaml", ".yml", ".json")
+NO_RESOURCES = ("ff-up.yaml", ".test.yaml", ".test.yml")
+"""How the names of files end that say something else: what `ff up` runs, and route tests."""
 
 Signature = tuple[int, int, int, int]
 """Device, inode, size, time of change: a replaced or rewritten file has another one."""
@@ -32,8 +34,8 @@ class Tree:
 
 
 def is_resource_name(name: str) -> bool:
-    """Whether a file of this name is read: not hidden, no editor's backup or temporary file."""
-    return name.endswith(SUFFIXES) and not name.startswith((".", "#", "~"))
+    """Whether a file of this name is read: not hidden, no editor's backup or temporary file, no file of ours."""
+    return name.endswith(SUFFIXES) and not name.startswith((".", "#", "~")) and not name.endswith(NO_RESOURCES)
 
 
 def sign(path: str) -> Signature | None:
