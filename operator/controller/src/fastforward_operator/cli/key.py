@@ -7,21 +7,18 @@ cli/main.
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
-from fastforward_operator.supervisor.development import new_api_key
+from fastforward_operator.supervisor.apikey import SECRET_TYPE, new_api_key
 
-if TYPE_CHECKING:
-    from .main import Output
+from .output import Output, print_data
 
-TYPE = "gateway.fastforward.dev/api-keys"
 _DAY_S = 86_400
 
 
@@ -36,21 +33,27 @@ class Identity(NamedTuple):
 
 
 def run_create(path: Path, identity: Identity, namespace: str, output: Output) -> int:
-    """Add a key to the Secret in `path`; 1 when the file holds something else."""
-    document = _read(path, namespace)
-    if document is None:
-        print(f"{path} holds something other than one Secret of type {TYPE}; name another file.", file=sys.stderr)
+    """Add a key to the Secret in `path`; 1 when that is not possible."""
+    try:
+        document = _read(path, namespace)
+        if document is None:
+            print(
+                f"{path} holds something other than one Secret of type {SECRET_TYPE}: name another file.",
+                file=sys.stderr,
+            )
+            return 1
+        data: dict[str, str] = document["data"]
+        key = new_api_key(base64.b64decode(data["pepper"]))
+        data[key.id] = base64.b64encode(key.entry(_entry(identity)).encode()).decode()
+        _replace(path, yaml.safe_dump(document, sort_keys=False))
+    except OSError as error:
+        print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)
         return 1
-    data: dict[str, str] = document["data"]
-    pepper = base64.b64decode(data["pepper"])
-    text, key_id, entry = new_api_key(pepper, _entry(identity))
-    data[key_id] = base64.b64encode(entry.encode()).decode()
-    _replace(path, yaml.safe_dump(document, sort_keys=False))
-    if output == "text":
-        print(text)
-        print(f"Stored its hash under {key_id} in {path}. The key itself is shown only now.", file=sys.stderr)
+    if output is Output.TEXT:
+        print(key.text)
+        print(f"Stored its hash under {key.id} in {path}. The key itself is shown only now.", file=sys.stderr)
     else:
-        print(json.dumps({"key": text, "id": key_id, "secret": str(path)}))
+        print_data({"key": key.text, "id": key.id, "secret": str(path)}, output)
     return 0
 
 
@@ -58,12 +61,15 @@ def _read(path: Path, namespace: str) -> dict[str, Any] | None:
     if not path.exists():
         metadata = {"name": path.stem, "namespace": namespace}
         pepper = base64.b64encode(secrets.token_bytes(32)).decode()
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": TYPE, "data": {"pepper": pepper}}
+        head = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": SECRET_TYPE}
+        return {**head, "data": {"pepper": pepper}}
     try:
         document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         return None
-    fits = isinstance(document, dict) and document.get("type") == TYPE and "pepper" in (document.get("data") or {})
+    fits = (
+        isinstance(document, dict) and document.get("type") == SECRET_TYPE and "pepper" in (document.get("data") or {})
+    )
     return document if fits else None
 
 

@@ -5,11 +5,13 @@ Called by the console script `ff`. Nothing heavy is imported here: `ff --help` s
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .output import Output
+from .target import Target
 
 app = typer.Typer(
     name="ff",
@@ -32,21 +34,6 @@ app.add_typer(explain_app, name="explain")
 app.add_typer(key_app, name="key")
 
 
-class Output(StrEnum):
-    """How to print."""
-
-    TEXT = "text"
-    JSON = "json"
-    YAML = "yaml"
-
-
-class Target(StrEnum):
-    """Whose configuration."""
-
-    ENVOY = "envoy"
-    DECISION = "decision"
-
-
 Directories = Annotated[list[Path], typer.Argument(help="Directories of resources (YAML or JSON).", metavar="DIR...")]
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print.")]
 ApiOption = Annotated[str, typer.Option("--api", help="Address of the running operator's API.", envvar="FF_API")]
@@ -65,7 +52,10 @@ DEFAULT_STATE = Path(".fastforward")
 def up(
     directories: Directories,
     state: StateOption = DEFAULT_STATE,
-    api_port: Annotated[int, typer.Option(help="Port of the operator's API and metrics.")] = 9080,
+    bind: Annotated[
+        list[str] | None, typer.Option(help="Address of the listeners; may be repeated. [default: loopback]")
+    ] = None,
+    api_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the operator's API and metrics.")] = 9080,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines instead of the live screen.")] = False,
 ) -> None:
     """Run everything on this machine: operator, Envoy, decision service and the directory's sample programs.
@@ -74,7 +64,7 @@ def up(
     """
     from . import up as command
 
-    raise typer.Exit(command.run(directories, state=state, api_port=api_port, plain=plain))
+    raise typer.Exit(command.run(directories, state=state, bind=bind or [], api_port=api_port, plain=plain))
 
 
 @app.command()
@@ -93,6 +83,7 @@ def render(
     directories: Directories,
     target: Annotated[Target, typer.Option(help="Whose configuration.")] = Target.ENVOY,
     output: OutputOption = Output.YAML,
+    show_secrets: Annotated[bool, typer.Option(help="Print private keys and API key hashes as well.")] = False,
 ) -> None:
     """Print what Envoy or the decision service gets.
 
@@ -100,7 +91,7 @@ def render(
     """
     from . import render as command
 
-    raise typer.Exit(command.run(directories, target, output))
+    raise typer.Exit(command.run(directories, target, output, show_secrets=show_secrets))
 
 
 @app.command()
@@ -209,6 +200,7 @@ def token(
     role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated.")] = None,
     permission: Annotated[list[str] | None, typer.Option(help="Permission; may be repeated.")] = None,
     minutes: Annotated[int, typer.Option(min=1, help="Minutes that it is valid.")] = 60,
+    issuer: Annotated[str, typer.Option(help="Issuer to sign as; the first of the directory when absent.")] = "",
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Print a token of the development issuer of `ff up`.
@@ -218,7 +210,7 @@ def token(
     from . import token as command
 
     claims: dict[str, object] = {"sub": subject, "tenant": tenant, "roles": role, "permissions": permission}
-    raise typer.Exit(command.run(state, {name: value for name, value in claims.items() if value}, minutes))
+    raise typer.Exit(command.run(state, {name: value for name, value in claims.items() if value}, minutes, issuer))
 
 
 def main() -> None:

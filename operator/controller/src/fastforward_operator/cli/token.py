@@ -12,15 +12,14 @@ from pathlib import Path
 from fastforward_operator.supervisor.development import Development
 
 
-def run(state: Path, claims: dict[str, object], minutes: int) -> int:
+def run(state: Path, claims: dict[str, object], minutes: int, issuer: str) -> int:
     """Print the token; 1 with a remedy when there is no development issuer."""
     development = Development(state / "dev")
-    issuers = development.issuers()
-    if not issuers:
-        print(
-            f"There is no development issuer in {state}: run `ff up DIR` once, or name its folder with --state.",
-            file=sys.stderr,
-        )
+    signatories = [one for one in development.signatories() if issuer in ("", one.issuer)]
+    if not signatories:
+        known = ", ".join(one.issuer for one in development.signatories())
+        about = f"no issuer {issuer}, but {known}" if known else "no development issuer"
+        print(f"There is {about} in {state}: run `ff up DIR` once, or name its folder with --state.", file=sys.stderr)
         return 1
-    print(development.token(issuers[0], claims, timedelta(minutes=minutes)))
+    print(development.token(signatories[0], claims, timedelta(minutes=minutes)))
     return 0

@@ -51,16 +51,16 @@ class ChildError(Exception):
 class Child:
     """A process of ours, with its log file; the leader of a process group of its own."""
 
-    def __init__(self, spec: ChildSpec, log_folder: Path, guard: Guard, on_change: Callable[[Child], None]) -> None:
+    def __init__(self, spec: ChildSpec, log_folder: Path, guard: Guard) -> None:
         self.spec = spec
         self.log = log_folder / f"{spec.name}.log"
         self.state = "stopped"
         self.restarts = 0
         self._guard = guard
-        self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._started_at = 0.0
         self._stopping = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -86,7 +86,7 @@ class Child:
                 raise ChildError(f"{self.spec.name}: {self.spec.command[0]} can't be run: {error.strerror}.") from None
         self._guard.add(self._process.pid)
         self._started_at = time.monotonic()
-        self._set("running")
+        self.state = "running"
 
     async def watch(self) -> None:
         """Start it again whenever it ends by itself; returns after `stop`."""
@@ -96,18 +96,21 @@ class Child:
                 break
             self._forget_group()
             self.restarts = 0 if time.monotonic() - self._started_at > _STEADY_S else self.restarts
-            self._set(f"ended with {_exit_text(code)}, restarting")
+            self.state = f"ended with {_exit_text(code)}, restarting"
             await self._restart()
 
     async def _restart(self) -> None:
         while not await self._stopped_within(_RESTART_DELAY_S[min(self.restarts, len(_RESTART_DELAY_S) - 1)]):
             self.restarts += 1
-            try:
-                await self.start()
-            except ChildError as error:
-                self._set(str(error))
-            else:
-                return
+            async with self._changing:
+                if self._stopping.is_set():
+                    return
+                try:
+                    await self.start()
+                except ChildError as error:
+                    self.state = str(error)
+                else:
+                    return
 
     async def _stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -122,21 +125,27 @@ class Child:
                 f"{self.spec.name} ended with {_exit_text(code)}. The end of its log, {self.log}:\n{self.tail()}"
             )
 
-    async def stop(self, *, at_once: bool = False) -> None:
+    async def stop(self) -> None:
         """Let it drain, SIGTERM, the grace time, then SIGKILL to all that is left of its group."""
         self._stopping.set()
-        process = self._process
+        async with self._changing:
+            process = self._process
         if process is None:
             return
-        if process.returncode is None and not at_once:
-            self._set("stopping")
+        if process.returncode is None:
+            self.state = "stopping"
             await self.spec.drain()
             _signal_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), self.spec.grace_s)
-        self._forget_group()
+        self.kill()
         await process.wait()
-        self._set("stopped")
+        self.state = "stopped"
+
+    def kill(self) -> None:
+        """SIGKILL to its group, now."""
+        self._stopping.set()
+        self._forget_group()
 
     def tail(self) -> str:
         """The last lines of its log."""
@@ -150,10 +159,6 @@ class Child:
         if self._process is not None:
             _signal_group(self._process.pid, signal.SIGKILL)
             self._guard.remove(self._process.pid)
-
-    def _set(self, state: str) -> None:
-        self.state = state
-        self._on_change(self)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

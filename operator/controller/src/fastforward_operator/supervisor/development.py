@@ -1,37 +1,32 @@
 """Credentials for development, made at start and never shipped: a CA and certificate, an issuer of tokens, API keys.
 
-In: the resources of a directory. Out: Secret and ConfigMap documents in the state folder, for every reference to an
-object whose name starts with `development-` and that the directory itself lacks. Called by `ff up`; the issuer's key
-also by `ff token`. Nothing here is meant for production: the names say so.
+In: the resources of a directory. Out: Secret and ConfigMap documents in a folder, for every reference to an object
+whose name starts with `development-` and that the directory itself lacks. Called by `ff up`, which keeps the folder,
+and by the offline commands, which throw it away. Nothing here is meant for production: the names say so.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from fastforward_crds import AuthPolicy, Edge, Resource, Tenant
-from joserfc import jwt
-from joserfc.jwk import ECKey
+from fastforward_crds import AuthPolicy, Edge, Provider, Resource, Tenant
+
+from .apikey import SECRET_TYPE, new_api_key
+from .certificates import Certified, new_authority, new_certificate
+from .issuer import Issuer
 
 PREFIX = "development-"
-_ALGORITHM = "ES256"
-_VALID = timedelta(days=365)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Missing:
     """An object for development that is referred to and not there. `purpose` is tls, jwks or api-keys."""
 
@@ -42,8 +37,8 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issuer:
-    """Who signs development tokens, and for whom."""
+class Signatory:
+    """Who development tokens are signed as, and for whom."""
 
     issuer: str
     audiences: tuple[str, ...]
@@ -63,17 +58,22 @@ def _references(resource: Resource) -> Iterator[Missing]:
         for listener in resource.spec.listeners:
             for ref in listener.tls.certificates if listener.tls else ():
                 yield Missing(purpose="tls", namespace=ref.namespace or own, name=ref.name)
+    for provider in _providers(resource):
+        source = provider.jwt.jwks.config_map if provider.jwt else None
+        if source:
+            yield Missing(purpose="jwks", namespace=source.namespace or own, name=source.name, key=source.key)
+        for ref in provider.api_key.secrets if provider.api_key else ():
+            yield Missing(purpose="api-keys", namespace=ref.namespace or own, name=ref.name)
+
+
+def _providers(resource: Resource) -> tuple[Provider, ...]:
     if isinstance(resource, AuthPolicy) and resource.spec.authentication:
-        for provider in resource.spec.authentication.providers:
-            source = provider.jwt.jwks.config_map if provider.jwt else None
-            if source:
-                yield Missing(purpose="jwks", namespace=source.namespace or own, name=source.name, key=source.key)
-            for ref in provider.api_key.secrets if provider.api_key else ():
-                yield Missing(purpose="api-keys", namespace=ref.namespace or own, name=ref.name)
+        return resource.spec.authentication.providers
+    return ()
 
 
 class Development:
-    """The development credentials in a state folder; made once, kept over restarts."""
+    """The development credentials in a folder; made once, kept over restarts."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -83,171 +83,119 @@ class Development:
         """PEM file of the CA, for clients: `curl --cacert`."""
         return self._folder / "ca.crt"
 
-    def provide(self, resources: Iterable[Resource]) -> list[Path]:
-        """Make what is missing; returns the files with the documents, to be read like any other resources."""
-        found = list(resources)
-        wanted = sorted(missing_objects(found), key=lambda m: (m.purpose, m.namespace, m.name))
-        if wanted:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        paths = [self._folder / f"{m.namespace}.{m.name}.yaml" for m in wanted]
-        for missing, path in zip(wanted, paths, strict=True):
-            if missing.purpose == "tls":
-                self._write(path, self._tls_secret(missing, _hosts_of(found, missing)))
-            elif not path.exists():
-                self._write(path, self._jwks(missing) if missing.purpose == "jwks" else self._api_keys(missing, found))
-        self._write_issuers(found)
-        return paths
+    def provide(self, resources: Sequence[Resource]) -> None:
+        """Make what is missing, as files with documents to be read like any other resources; remove what is not."""
+        wanted = sorted(missing_objects(resources))
+        documents = {f"{m.namespace}.{m.name}.yaml": self._document(m, resources) for m in wanted}
+        for stale in self._folder.glob("*.yaml"):
+            if stale.name not in documents:
+                stale.unlink()
+        for name, document in documents.items():
+            self._write(name, yaml.safe_dump(document, sort_keys=False))
+        self._write_signatories(resources)
 
     def api_keys(self) -> dict[str, str]:
         """The plain API keys by tenant, for showing to the developer."""
-        path = self._folder / "api-keys.json"
-        keys: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        keys: dict[str, str] = json.loads(self._read("api-keys.json") or "{}")
         return keys
 
-    def issuers(self) -> list[Issuer]:
+    def signatories(self) -> list[Signatory]:
         """The issuers that the development key signs for."""
-        path = self._folder / "issuers.json"
-        entries = json.loads(path.read_text()) if path.exists() else []
-        return [Issuer(issuer=entry["issuer"], audiences=tuple(entry["audiences"])) for entry in entries]
+        entries = json.loads(self._read("issuers.json") or "[]")
+        return [Signatory(issuer=entry["issuer"], audiences=tuple(entry["audiences"])) for entry in entries]
 
-    def token(self, issuer: Issuer, claims: dict[str, object], valid: timedelta) -> str:
-        """A signed JSON Web Token; raises FileNotFoundError before `provide` made the key."""
-        key = self._signing_key(create=False)
-        now = datetime.now(UTC)
-        body = {"iss": issuer.issuer, "iat": int(now.timestamp()), "exp": int((now + valid).timestamp()), **claims}
-        if issuer.audiences:
-            body["aud"] = list(issuer.audiences)
-        return jwt.encode({"alg": _ALGORITHM, "kid": str(key.kid)}, body, key, algorithms=[_ALGORITHM])
+    def token(self, signatory: Signatory, claims: Mapping[str, object], valid: timedelta) -> str:
+        """A signed JSON Web Token."""
+        return self._issuer().token(signatory.issuer, signatory.audiences, claims, valid)
 
-    def _write(self, path: Path, document: dict[str, object]) -> None:
-        self._write_private(path, yaml.safe_dump(document, sort_keys=False))
+    def _document(self, missing: Missing, resources: Sequence[Resource]) -> dict[str, object]:
+        metadata = {"name": missing.name, "namespace": missing.namespace}
+        if missing.purpose == "jwks":
+            keys = json.dumps({"keys": [self._issuer().public_key()]})
+            return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {missing.key: keys}}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+        if missing.purpose == "tls":
+            certified = self._certificate(missing, _hosts_of(resources, missing))
+            files = {"tls.crt": certified.certificate, "tls.key": certified.key}
+            return {**secret, "type": "kubernetes.io/tls", "stringData": files}
+        return {**secret, "type": SECRET_TYPE, "data": self._api_key_data(missing, resources)}
 
-    def _write_private(self, path: Path, text: str) -> None:
-        path.touch(mode=0o600)
-        if path.read_text() != text:
-            path.write_text(text)
+    def _issuer(self) -> Issuer:
+        text = self._read("issuer.jwk")
+        if text:
+            return Issuer.load(text)
+        issuer = Issuer.new()
+        self._write("issuer.jwk", issuer.dump())
+        return issuer
 
-    def _signing_key(self, *, create: bool) -> ECKey:
-        path = self._folder / "issuer.jwk"
-        if create and not path.exists():
-            key = ECKey.generate_key("P-256", {"use": "sig", "alg": _ALGORITHM, "kid": secrets.token_hex(8)})
-            self._write_private(path, json.dumps(key.as_dict(private=True)))
-        return ECKey.import_key(json.loads(path.read_text()))
-
-    def _jwks(self, missing: Missing) -> dict[str, object]:
-        key = self._signing_key(create=True)
-        keys = json.dumps({"keys": [key.as_dict(private=False)]})
-        return _document("ConfigMap", missing, {"data": {missing.key: keys}})
-
-    def _write_issuers(self, resources: list[Resource]) -> None:
+    def _write_signatories(self, resources: Iterable[Resource]) -> None:
         issuers: dict[str, list[str]] = {}
-        for policy in (r for r in resources if isinstance(r, AuthPolicy) and r.spec.authentication):
-            for provider in policy.spec.authentication.providers if policy.spec.authentication else ():
-                source = provider.jwt.jwks.config_map if provider.jwt else None
-                if provider.jwt and source and source.name.startswith(PREFIX):
-                    issuers[provider.jwt.issuer] = list(provider.jwt.audiences)
-        if issuers:
-            entries = [{"issuer": issuer, "audiences": audiences} for issuer, audiences in sorted(issuers.items())]
-            self._write_private(self._folder / "issuers.json", json.dumps(entries))
+        for provider in (provider for resource in resources for provider in _providers(resource)):
+            source = provider.jwt.jwks.config_map if provider.jwt else None
+            if provider.jwt and source and source.name.startswith(PREFIX):
+                issuers[provider.jwt.issuer] = list(provider.jwt.audiences)
+        entries = [{"issuer": issuer, "audiences": audiences} for issuer, audiences in sorted(issuers.items())]
+        self._write("issuers.json", json.dumps(entries))
 
-    def _api_keys(self, missing: Missing, resources: list[Resource]) -> dict[str, object]:
-        pepper = secrets.token_bytes(32)
-        data = {"pepper": base64.b64encode(pepper).decode()}
-        plain = self.api_keys()
+    def _api_key_data(self, missing: Missing, resources: Iterable[Resource]) -> dict[str, str]:
+        """One key a tenant; keys made earlier stay as they are."""
+        kept: dict[str, Any] = yaml.safe_load(self._read(f"{missing.namespace}.{missing.name}.yaml") or "{}")
+        data: dict[str, str] = kept.get("data", {"pepper": _base64(secrets.token_bytes(32))})
+        plain = self.api_keys() if kept else {}
         for tenant in (r for r in resources if isinstance(r, Tenant) and r.metadata.namespace == missing.namespace):
             name = tenant.metadata.name
-            text, identity, entry = new_api_key(
-                pepper, {"tenant": name, "subject": f"{name}-developer", "roles": ["member"]}
-            )
-            plain[name] = text
-            data[identity] = base64.b64encode(entry.encode()).decode()
-        self._write_private(self._folder / "api-keys.json", json.dumps(plain))
-        return _document("Secret", missing, {"type": "gateway.fastforward.dev/api-keys", "data": data})
+            if name not in plain:
+                key = new_api_key(base64.b64decode(data["pepper"]))
+                identity = {"tenant": name, "subject": f"{name}-developer", "roles": ["member"]}
+                plain[name], data[key.id] = key.text, _base64(key.entry(identity).encode())
+        self._write("api-keys.json", json.dumps(self.api_keys() | plain))
+        return data
 
-    def _tls_secret(self, missing: Missing, hosts: list[str]) -> dict[str, object]:
-        path = self._folder / f"{missing.namespace}.{missing.name}.json"
-        made = json.loads(path.read_text()) if path.exists() else {}
-        if made.get("hosts") != hosts:
-            chain, key = self._certificate(hosts)
-            made = {"hosts": hosts, "chain": chain, "key": key}
-            self._write_private(path, json.dumps(made))
-        return _document(
-            "Secret",
-            missing,
-            {"type": "kubernetes.io/tls", "stringData": {"tls.crt": made["chain"], "tls.key": made["key"]}},
-        )
+    def _certificate(self, missing: Missing, hosts: list[str]) -> Certified:
+        name = f"{missing.namespace}.{missing.name}.json"
+        kept: dict[str, Any] = json.loads(self._read(name) or "{}")
+        if kept.get("hosts") == hosts:
+            certified = Certified(certificate=kept["certificate"], key=kept["key"])
+            if not certified.expires_soon:
+                return certified
+        made = new_certificate(self._authority(), hosts)
+        self._write(name, json.dumps({"hosts": hosts, "certificate": made.certificate, "key": made.key}))
+        return made
 
-    def _ca(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        key_path = self._folder / "ca.key"
-        if not key_path.exists() or not self.ca_certificate.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
-            name = _name("FastForward development CA")
-            builder = _builder(name, name, key.public_key()).add_extension(
-                x509.BasicConstraints(ca=True, path_length=0), True
-            )
-            self._write_private(key_path, _pem(key))
-            self.ca_certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        loaded = serialization.load_pem_private_key(key_path.read_bytes(), None)
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{key_path} holds no elliptic-curve key; remove it and start again.")
-        return x509.load_pem_x509_certificate(self.ca_certificate.read_bytes()), loaded
+    def _authority(self) -> Certified:
+        certificate, key = self._read("ca.crt"), self._read("ca.key")
+        if certificate and key:
+            authority = Certified(certificate=certificate, key=key)
+            if not authority.expires_soon:
+                return authority
+        made = new_authority()
+        self._write("ca.key", made.key)
+        self._write("ca.crt", made.certificate)
+        return made
 
-    def _certificate(self, hosts: list[str]) -> tuple[str, str]:
-        ca, ca_key = self._ca()
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
-        builder = (
-            _builder(_name("FastForward development"), ca.subject, key.public_key())
-            .add_extension(names, critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        )
-        chain = builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        return chain.decode(), _pem(key)
+    def _read(self, name: str) -> str:
+        path = self._folder / name
+        return path.read_text() if path.exists() else ""
+
+    def _write(self, name: str, text: str) -> None:
+        """Write beside, then rename; a file that says the same already stays as it is."""
+        if self._read(name) == text:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = self._folder / f".{name}.{secrets.token_hex(4)}"
+        beside.touch(mode=0o600)
+        beside.write_text(text)
+        beside.rename(self._folder / name)
 
 
-def new_api_key(pepper: bytes, identity: dict[str, object]) -> tuple[str, str, str]:
-    """A new API key: its text (`ffk_ID_SECRET`, shown once), its ID, and the JSON entry to store under that ID."""
-    key_id = base64.b32encode(secrets.token_bytes(10)).decode().rstrip("=").lower()[:12]
-    secret = secrets.token_urlsafe(32)
-    digest = hmac.new(pepper, secret.encode(), hashlib.sha256).hexdigest()
-    return f"ffk_{key_id}_{secret}", key_id, json.dumps({"hash": digest, **identity})
-
-
-def _hosts_of(resources: list[Resource], missing: Missing) -> list[str]:
+def _hosts_of(resources: Iterable[Resource], missing: Missing) -> list[str]:
     """Hosts of the Edges that use the certificate; `*` can't be in a certificate and is left out."""
-    hosts: set[str] = {"localhost"}
+    hosts = {"localhost"}
     for edge in (r for r in resources if isinstance(r, Edge)):
-        if any(m.namespace == missing.namespace and m.name == missing.name for m in _references(edge)):
+        if any((m.namespace, m.name) == (missing.namespace, missing.name) for m in _references(edge)):
             hosts |= set(edge.spec.hosts)
     return sorted(hosts - {"*"})
 
 
-def _document(kind: str, missing: Missing, body: dict[str, object]) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": kind,
-        "metadata": {"name": missing.name, "namespace": missing.namespace},
-        **body,
-    }
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _VALID)
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> str:
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -18,7 +18,7 @@ from fastforward_crds.formats import Label
 from fastforward_crds.lists import Items
 from pydantic import Field
 
-from .yamlfile import FileProblem, Written, read_model
+from .yamlfile import FileProblemError, Written, read_model
 
 FILE_NAME = "ff-up.yaml"
 
@@ -52,7 +52,7 @@ class Project:
 
 
 def read_project(directories: Sequence[Path]) -> Project:
-    """Read the files in the directories; no file means nothing to run. Raises FileProblem."""
+    """Read the files in the directories; no file means nothing to run. Raises FileProblemError."""
     paths = [path for directory in directories if (path := directory / FILE_NAME).exists()]
     files = [read_model(path, ProjectFile) for path in paths]
     for file in files:
@@ -67,14 +67,15 @@ def program_command(program: Program) -> tuple[str, ...]:
 
 
 def _check_program(program: Program, place: str) -> None:
-    """A missing program is told before anything is started. Raises FileProblem."""
+    """A missing program is told before anything is started. Raises FileProblemError."""
     first, *rest = program.command
     if first != "python":
         if shutil.which(first) is None:
-            raise FileProblem(f"{place}: the program {first} is not there: install it, or mend the command.")
+            raise FileProblemError(f"{place}: the program {first} is not there: install it, or mend the command.")
     elif len(rest) > 1 and rest[0] == "-m" and not _has_module(rest[1]):
-        raise FileProblem(
-            f"{place}: the Python module {rest[1]} is not there: install it next to ff ({sys.prefix}), or mend the command."
+        raise FileProblemError(
+            f"{place}: the Python module {rest[1]} is not there: install it next to ff ({sys.prefix}),"
+            " or mend the command."
         )
 
 

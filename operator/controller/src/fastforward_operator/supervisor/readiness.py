@@ -1,6 +1,7 @@
 """Waiting until something answers: a URL, or a port.
 
-In: a URL or address. Out: nothing, or a time-out. Called by supervisor/up.
+In: a URL or an address, and a check that raises when waiting is in vain. Out: nothing. Called by supervisor/up, which
+bounds the time.
 """
 
 from __future__ import annotations
@@ -8,43 +9,42 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import aiohttp
+from .loopback import ask, split_url
 
-_POLL_S = 0.05
-_ONE_TRY = aiohttp.ClientTimeout(total=1.0)
-
-
-async def until_ready(url: str, check: Callable[[], None], timeout_s: float) -> None:
-    """Wait until `url` answers 200. `check` raises when waiting is in vain; TimeoutError after `timeout_s`."""
-    async with aiohttp.ClientSession(timeout=_ONE_TRY) as session:
-        await _until(lambda: _answers(session, url), check, timeout_s)
+POLL_S = 0.05
+_ONE_TRY_S = 1.0
 
 
-async def until_listening(address: str, port: int, check: Callable[[], None], timeout_s: float) -> None:
-    """Wait until a TCP connection to `address:port` succeeds; like `until_ready`."""
-    await _until(lambda: _connects(address, port), check, timeout_s)
+async def until_ready(url: str, check: Callable[[], None]) -> None:
+    """Wait until `url` answers 200."""
+    address, target = split_url(url)
+
+    async def answers() -> bool:
+        try:
+            async with asyncio.timeout(_ONE_TRY_S):
+                return (await ask(address, target)).status == 200
+        except (OSError, TimeoutError):
+            return False
+
+    await until(answers, check)
 
 
-async def _until(holds: Callable[[], Awaitable[bool]], check: Callable[[], None], timeout_s: float) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not await holds():
-            check()
-            await asyncio.sleep(_POLL_S)
+async def until_listening(address: str, port: int, check: Callable[[], None]) -> None:
+    """Wait until a TCP connection succeeds."""
+
+    async def connects() -> bool:
+        try:
+            _, writer = await asyncio.open_connection(address, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await until(connects, check)
 
 
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with session.get(url) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
-
-
-async def _connects(address: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(address, port)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True
+async def until(holds: Callable[[], Awaitable[bool]], check: Callable[[], None]) -> None:
+    """Poll until it holds."""
+    while not await holds():
+        check()
+        await asyncio.sleep(POLL_S)

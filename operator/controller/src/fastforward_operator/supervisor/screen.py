@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 _REFRESH_PER_SECOND = 4
-_MAX_ROWS = 30
-_GOOD = {"running", "ready", "True"}
+_LINES_AROUND = 10
+"""Lines of the picture that are no resources."""
+_GOOD = {"running", "True"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +28,20 @@ class ObjectRow:
     """`Route bookshop/books`."""
     programmed: str
     """True, False or Unknown."""
+    good: bool
+    """Whether nothing at all is wrong with it."""
     reason: str
     message: str
     proxies: str
     """`3/3`."""
+
+    @property
+    def verdict(self) -> str:
+        """In one phrase."""
+        if self.good:
+            return "programmed"
+        serving = "programmed, but" if self.programmed == "True" else "not programmed,"
+        return f"{serving} {self.reason}: {self.message}" if self.programmed != "Unknown" else "pending"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,8 @@ class Picture:
     children: Mapping[str, str]
     """State by name of the child."""
     objects: Sequence[ObjectRow]
+    proxies: Sequence[str]
+    """`envoy live`."""
 
 
 class Screen(Protocol):
@@ -60,20 +73,22 @@ class PlainScreen:
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
-        self._said: dict[str, str] = {}
+        self._said: dict[str, str] | None = None
 
     def line(self, text: str) -> None:
         """Write it."""
         self._write(text)
 
     def show(self, picture: Picture) -> None:
-        """Write what differs from last time."""
-        now = dict(picture.children)
-        for row in picture.objects:
-            now[row.name] = row.programmed if row.programmed == "True" else f"{row.programmed} {row.reason}: {row.message}"
+        """Write what differs from last time; the first time only what is wrong, and how many are right."""
+        now = {**picture.children, **{row.name: row.verdict for row in picture.objects}}
+        if self._said is None:
+            self._said = dict.fromkeys(now, "programmed") | dict.fromkeys(picture.children, "running")
+            good = sum(row.good for row in picture.objects)
+            self._write(f"{good} of {len(picture.objects)} resources are programmed without any problem")
         for name, state in now.items():
             if self._said.get(name) != state:
-                self._write(f"{name}: {'programmed' if state == 'True' else state}")
+                self._write(f"{name}: {state}")
         for name in self._said.keys() - now.keys():
             self._write(f"{name}: gone")
         self._said = now
@@ -92,34 +107,38 @@ class LiveScreen:
 
     def line(self, text: str) -> None:
         """Print it above the picture."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     def show(self, picture: Picture) -> None:
         """Draw the picture anew."""
         if not self._started:
             self._started = True
             self._live.start()
-        self._live.update(draw(picture))
+        self._live.update(draw(picture, rows=max(3, self._console.height - _LINES_AROUND)))
 
     def close(self) -> None:
         """Take the picture away."""
         if self._started:
+            self._started = False
             self._live.stop()
 
 
-def draw(picture: Picture) -> RenderableType:
+def draw(picture: Picture, *, rows: int) -> RenderableType:
     """The picture: children in one line, then what is wrong, then what is right, as far as there is room."""
-    children = Text("  ").join(Text(f"● {name}", style=_style(state)) for name, state in picture.children.items())
+    marks = (f"● {name}" if s == "running" else f"● {name} {s}" for name, s in picture.children.items())
+    styles = map(_style, picture.children.values())
+    children = Text("  ").join(Text(mark, style=style) for mark, style in zip(marks, styles, strict=True))
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("RESOURCE", "PROGRAMMED", "PROXIES", "REASON"):
         table.add_column(column, no_wrap=column != "REASON")
-    rows = sorted(picture.objects, key=lambda row: (row.programmed == "True", row.name))
-    for row in rows[:_MAX_ROWS]:
-        reason = "" if row.programmed == "True" else f"{row.reason}: {row.message}"
+    ordered = sorted(picture.objects, key=lambda row: (row.good, row.name))
+    for row in ordered[:rows]:
+        reason = "" if row.good else f"{row.reason}: {row.message}"
         table.add_row(row.name, Text(row.programmed, style=_style(row.programmed)), row.proxies, reason)
-    more = [Text(f"and {len(rows) - _MAX_ROWS} more: ff get", style="dim")] if len(rows) > _MAX_ROWS else []
-    return Group(Text(), children, Text(), table, *more, Text("Ctrl-C stops everything.", style="dim"))
+    more = [Text(f"and {len(ordered) - rows} more: ff get", style="dim")] if len(ordered) > rows else []
+    connected = Text(f"connected: {', '.join(picture.proxies) or 'nobody'}", style="dim")
+    return Group(Text(), children, connected, Text(), table, *more, Text("Ctrl-C stops everything.", style="dim"))
 
 
 def _style(state: str) -> str:
-    return "green" if state in _GOOD else "yellow" if state in ("Unknown", "starting") else "red"
+    return "green" if state in _GOOD else "yellow" if state == "Unknown" else "red"

@@ -32,6 +32,9 @@ class StateFolder:
         self.decision = self.path / "decision"
         self.envoy = self.path / "envoy"
         self.sockets = _socket_folder(self.path)
+        self.xds_socket = self.sockets / "xds.sock"
+        self.decision_socket = self.sockets / "decision.sock"
+        self.admin_socket = self.sockets / "admin.sock"
         self._lock: IO[str] | None = None
 
     def claim(self) -> None:

@@ -1,113 +1,165 @@
-"""The supervisor: checks first, then starts everything in order, watches it, and ends it as one.
+"""The supervisor: checks first, then starts everything at once, watches it, and ends it as one.
 
-In: directories of resources, a state folder. Out: an exit code. Called by the command `ff up`.
+In: settings, a screen. Out: an exit code. Called by the command `ff up`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 
-from fastforward_crds import Edge, Resource
-
-from .child import Child, ChildError, ChildSpec
+from .checks import CheckError, Prepared, UpSettings, prepare
+from .child import Child, ChildError
 from .development import Development
-from .plan import UpError, UpSettings, check_programs, child_specs, read_resources
-from .ports import PortBusyError, check_port
-from .project import Project, ProjectError, read_project
+from .feed import StatusFeed
+from .orphans import Guard
+from .programs import DECISION, ENVOY, OPERATOR, child_specs
 from .readiness import until_listening, until_ready
 from .screen import Picture, Screen
-from .status_feed import StatusFeed
+from .state import StateError, StateFolder
 
 _READY_S = 30.0
+_SETTLED_S = 10.0
 _FRAME_S = 0.25
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What was found before anything was started."""
-
-    project: Project
-    edges: tuple[Edge, ...]
-    roots: tuple[Path, ...]
-    """Directories that the operator reads: the user's, and the development credentials."""
-
-
 async def up(settings: UpSettings, screen: Screen) -> int:
-    """Run until Ctrl-C or SIGTERM; 1 when something can't be started, 0 otherwise."""
+    """Run until Ctrl-C, SIGTERM or SIGHUP: 0; 1 when something can't be started."""
+    signals = _Signals()
+    state = StateFolder(settings.state)
     try:
-        prepared = _prepare(settings)
-    except (UpError, ProjectError, PortBusyError) as error:
+        prepared = prepare(settings)
+        state.claim()
+    except (CheckError, StateError) as error:
         screen.line(f"ff up: {error}")
         return 1
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
-    children = [Child(spec, settings.state / "logs", lambda _: None) for spec in child_specs(settings, prepared.project, prepared.roots)]
     try:
-        await _start(children, settings, prepared, screen, stop)
-        if not stop.is_set():
-            _say_what_to_try(settings, prepared, screen)
-            await _watch(children, settings, screen, stop)
-    except ChildError as error:
+        Development(state.dev).provide(prepared.resources)
+        async with _children(prepared, state, screen, signals) as children:
+            return await _run(children, prepared, screen, signals)
+    finally:
         screen.close()
+        state.release()
+
+
+class _Signals:
+    """The first one asks for an orderly end, the second for an immediate one."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._take)
+
+    def _take(self) -> None:
+        (self.hurry if self.stop.is_set() else self.stop).set()
+
+    async def first(self, work: Awaitable[object]) -> bool:
+        """Whether the work was done before anybody asked for the end; else it is cancelled."""
+        return await _first(work, self.stop)
+
+
+@asynccontextmanager
+async def _children(
+    prepared: Prepared, state: StateFolder, screen: Screen, signals: _Signals
+) -> AsyncGenerator[tuple[Child, ...]]:
+    """All children, not started yet; ended at the end, whatever happens."""
+    guard = Guard()
+    guard.start()
+    children = tuple(Child(spec, state.logs, guard) for spec in child_specs(prepared, state))
+    try:
+        yield children
+    finally:
+        screen.close()
+        screen.line("stopping")
+        if not await _first(_stop_in_order(children), signals.hurry):
+            for child in children:
+                child.kill()
+        guard.stop()
+
+
+async def _stop_in_order(children: Sequence[Child]) -> None:
+    """Envoy lets go first, then who decides, then who configures; the programs behind them last."""
+    ordered = {name: child for name in (ENVOY, DECISION, OPERATOR) for child in children if child.spec.name == name}
+    for child in ordered.values():
+        await child.stop()
+    await asyncio.gather(*(child.stop() for child in children if child.spec.name not in ordered))
+
+
+async def _run(children: Sequence[Child], prepared: Prepared, screen: Screen, signals: _Signals) -> int:
+    feed = StatusFeed(prepared.settings.api)
+    try:
+        for child in children:
+            await child.start()
+            screen.line(f"{child.spec.name}: started, process {child.pid}, log {child.log}")
+        async with asyncio.timeout(_READY_S):
+            if not await signals.first(_until_ready(children, prepared, feed)):
+                return 0
+    except ChildError as error:
         screen.line(f"ff up: {error}")
         return 1
     except TimeoutError:
-        screen.close()
-        screen.line(f"ff up: not everything was ready within {_READY_S:.0f} s. The logs in {settings.state / 'logs'} say why.")
+        screen.line(f"ff up: not everything was ready within {_READY_S:.0f} s; the logs above say why.")
         return 1
-    finally:
-        screen.close()
-        await _stop(children)
+    _say_what_to_try(prepared, screen)
+    await signals.first(_watch(children, feed, screen))
     return 0
 
 
-def _prepare(settings: UpSettings) -> Prepared:
-    check_programs()
-    resources = read_resources(settings.directories)
-    edges = tuple(resource for resource in resources if isinstance(resource, Edge))
-    check_port(settings.api_address, settings.api_port, "the operator's API, --api-port")
-    for edge in edges:
+async def _until_ready(children: Sequence[Child], prepared: Prepared, feed: StatusFeed) -> None:
+    """Returns when every program answers, every port listens and every object has been judged."""
+
+    def check() -> None:
+        for child in children:
+            child.check_alive()
+
+    async with asyncio.TaskGroup() as waits:
+        for program in prepared.project.programs:
+            if program.ready is not None:
+                waits.create_task(until_ready(program.ready, check))
+        for port in prepared.ports:
+            waits.create_task(until_listening(prepared.settings.bind[0], port, check))
+        waits.create_task(feed.until_settled(check))
+
+
+def _say_what_to_try(prepared: Prepared, screen: Screen) -> None:
+    for edge in prepared.edges:
         for listener in edge.spec.listeners:
-            name = f"{edge.metadata.namespace}/{edge.metadata.name}"
-            check_port(settings.address, listener.port, f"listener {listener.name} of Edge {name}, spec.listeners")
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    Development(settings.state / "dev").provide(resources)
-    roots = (*settings.directories, settings.state / "dev")
-    return Prepared(project=_one_project(settings.directories), edges=edges, roots=roots)
+            scheme = listener.protocol.lower()
+            hosts = " ".join(f"{scheme}://{host}:{listener.port}" for host in edge.spec.hosts or ("*",))
+            screen.line(f"traffic: {hosts}")
+    screen.line(f"operator: {prepared.settings.api}/metrics")
+    if prepared.project.try_:
+        screen.line("try:")
+    for line in prepared.project.try_:
+        screen.line(f"  {line}")
 
 
-def _one_project(directories: Sequence[Path]) -> Project:
-    projects = [read_project(directory) for directory in directories]
-    return Project.model_construct(
-        processes=tuple(program for project in projects for program in project.processes),
-        try_=tuple(line for project in projects for line in project.try_),
-    )
+async def _watch(children: Sequence[Child], feed: StatusFeed, screen: Screen) -> None:
+    """Restart who dies, show what is; ends only by cancellation."""
+    async with asyncio.TaskGroup() as tasks:
+        for child in children:
+            tasks.create_task(child.watch())
+        tasks.create_task(feed.follow())
+        while True:
+            states = {child.spec.name: child.state for child in children}
+            screen.show(Picture(children=states, objects=feed.rows, proxies=feed.proxies))
+            await asyncio.sleep(_FRAME_S)
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-
-
-async def _start(children: Sequence[Child], settings: UpSettings, prepared: Prepared, screen: Screen, stop: asyncio.Event) -> None:
-    """Start all at once, then wait for each: the machine's cores are better judges of order than we are."""
-    for child in children:
-        await child.start()
-        screen.line(f"started {child.spec.name} (process {child.pid}), log {child.log}")
-    waits = asyncio.gather(*_readiness(children, settings, prepared))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({waits, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if waits.done():
-        waits.result()
-    else:
-        waits.cancel()
-
-
-def _readiness(children: Sequence[Child], settings: UpSettings, prepared: Prepared):
-    ...
+async def _first(work: Awaitable[object], event: asyncio.Event) -> bool:
+    """Whether the work was done before the event; else it is cancelled. Raises what the work raises."""
+    task, waiter = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiter.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+    return not task.cancelled() and task.result() is None

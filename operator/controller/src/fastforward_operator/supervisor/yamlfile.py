@@ -1,7 +1,7 @@
 """Files of ours that hold no resources: `ff-up.yaml` and route tests. Their mistakes are told like those of resources.
 
-In: the path of a YAML file and a model. Out: the model, or `FileProblem` with file, line, field and remedy. Called by
-supervisor/project and by the CLI.
+In: the path of a YAML file and a model. Out: the model, or an error with file, line, field and remedy. Called by project
+and by the CLI.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fastforward_operator.providers.document import (
 M = TypeVar("M", bound=Model)
 
 
-class FileProblem(Exception):
+class FileProblemError(Exception):
     """The file can't be used; the message begins with FILE:LINE."""
 
 
@@ -43,19 +43,19 @@ class Written(Generic[M]):
 
 
 def read_model(path: Path, model: type[M]) -> Written[M]:
-    """Read the one document of the file; raises FileProblem."""
+    """Read the one document of the file; raises FileProblemError."""
     try:
         chunks = list(split_documents(path.read_bytes(), as_json=False))
     except OSError as error:
-        raise FileProblem(f"{path}:1: The file can't be read: {error.strerror}.") from None
+        raise FileProblemError(f"{path}:1: The file can't be read: {error.strerror}.") from None
     if len(chunks) > 1:
-        raise FileProblem(f"{path}:{chunks[1].line}: One document is wanted here: remove the others.")
+        raise FileProblemError(f"{path}:{chunks[1].line}: One document is wanted here: remove the others.")
     chunk = chunks[0] if chunks else Chunk(text=b"{}", line=1)
     try:
         return Written(path, model.model_validate(decode_document(chunk), by_alias=True, by_name=False), chunk)
     except DocumentError as error:
-        raise FileProblem(f"{path}:{chunk.line + error.line - 1}: {error.message}") from None
+        raise FileProblemError(f"{path}:{chunk.line + error.line - 1}: {error.message}") from None
     except ValidationError as error:
         first = field_errors(error, model)[0]
         line = locate_field(chunk, first.field) if first.field else first_line(chunk)
-        raise FileProblem(f"{path}:{line}: {first.field or 'the document'}: {first.message}") from None
+        raise FileProblemError(f"{path}:{line}: {first.field or 'the document'}: {first.message}") from None

@@ -1,0 +1,22 @@
+"""The names of kinds, as people type them.
+
+In: a kind's name, plural or short name, in any case. Out: the kind's name. Called by get.
+"""
+
+from __future__ import annotations
+
+from fastforward_crds import KINDS
+
+_NAMES = (*((kind.name, kind.plural, kind.short) for kind in KINDS), ("Document", "documents", ()))
+"""Kind, plural, short names. A Document is what is written in a directory and is no object."""
+
+
+def kind_named(text: str) -> str | None:
+    """The kind that goes by a name; None when none does."""
+    wanted = text.lower()
+    return next((kind for kind, plural, short in _NAMES if wanted in (kind.lower(), plural, *short)), None)
+
+
+def known_kinds() -> str:
+    """All names, for a sentence."""
+    return ", ".join(f"{plural} ({', '.join(short)})" if short else plural for _, plural, short in _NAMES)

@@ -1,0 +1,102 @@
+"""What directories compile to, without a running operator.
+
+In: directories. Out: `Offline`: the Delta from nothing, and where everything is written. Called by validate, render,
+explain and test. References to missing `development-` objects are satisfied as `ff up` would, with credentials that
+are thrown away; key sets behind URLs are not fetched, a key of our own stands in for them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastforward_compiler import ir
+from fastforward_compiler.compile import Compiler
+from fastforward_compiler.problem import ObjectRef, Problem
+from fastforward_crds import AuthPolicy, Resource
+
+from fastforward_operator.providers import Batch, Source
+from fastforward_operator.providers.file import FileProvider
+from fastforward_operator.supervisor.development import PREFIX, Development
+from fastforward_operator.supervisor.issuer import Issuer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One Problem and where it is written."""
+
+    place: Source
+    problem: Problem
+
+    def __str__(self) -> str:
+        problem = self.problem
+        about = "" if problem.on.kind == "Document" else f" {problem.on}:"
+        field = f" {problem.field}:" if problem.field else ""
+        return f"{self.place}:{about}{field} {problem.message} ({problem.reason})"
+
+
+class Offline:
+    """Some directories, compiled once."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self._provider = FileProvider(directories)
+        self._batch = self._provider.load()
+        self.resources = tuple(r for r in self._batch.changes.values() if isinstance(r, Resource))
+        self.issuer = Issuer.new()
+        """Who signs in place of issuers whose keys are behind URLs."""
+        changes = {**self._batch.changes, **_development(self.resources).changes}
+        self.delta: ir.Delta = Compiler().apply(changes, self._fetched())
+
+    @property
+    def count(self) -> int:
+        """Number of objects written in the directories."""
+        return len(self._batch.changes)
+
+    def findings(self) -> list[Finding]:
+        """Everything that is wrong, in the order in which it is written."""
+        reports = (report for report in self.delta.reports.values() if report is not None)
+        problems = [problem for report in reports for problem in report.problems]
+        problems += [problem for found in self._batch.documents.values() for problem in found]
+        found = [finding for problem in problems if (finding := self._find(problem)) is not None]
+        return sorted(found, key=lambda f: (f.place.path, f.place.line, f.problem.field))
+
+    def source(self, ref: ObjectRef) -> Source | None:
+        """Where an object is written."""
+        return self._batch.sources.get(ref)
+
+    def _find(self, problem: Problem) -> Finding | None:
+        source = self._batch.sources.get(problem.on)
+        return Finding(place=self._provider.locate(source, problem.field), problem=problem) if source else None
+
+    def _fetched(self) -> Mapping[str, bytes]:
+        keys = json.dumps({"keys": [self.issuer.public_key()]}).encode()
+        return dict.fromkeys(_urls(self.resources), keys)
+
+
+def load(directories: Sequence[Path]) -> Offline:
+    """Compile directories; a directory that is not there is one sentence and exit code 1."""
+    for directory in directories:
+        if not directory.exists():
+            print(f"{directory} is not there: name a directory of resources.", file=sys.stderr)
+            raise SystemExit(1)
+    return Offline(directories)
+
+
+def _development(resources: Sequence[Resource]) -> Batch:
+    if not any(PREFIX in resource.model_dump_json() for resource in resources if resource.kind != "Secret"):
+        return Batch()
+    with tempfile.TemporaryDirectory(prefix="ff-") as folder:
+        Development(Path(folder)).provide(resources)
+        return FileProvider([Path(folder)]).load()
+
+
+def _urls(resources: Iterable[Resource]) -> Iterator[str]:
+    for policy in resources:
+        if isinstance(policy, AuthPolicy) and policy.spec.authentication:
+            for provider in policy.spec.authentication.providers:
+                if provider.jwt and provider.jwt.jwks.url is not None:
+                    yield provider.jwt.jwks.url

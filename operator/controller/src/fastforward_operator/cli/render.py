@@ -1,0 +1,84 @@
+"""`ff render`: what Envoy or the decision service gets, as JSON or YAML.
+
+In: directories. Out: every resource by type and name, in the standard JSON form of its message; what is confidential
+is redacted unless asked for. Called by cli/main.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastforward_compiler.emit.decision import DecisionDelta, DecisionEmitter
+from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter, EnvoyResource
+from google.protobuf import descriptor_pool, json_format, message_factory
+
+from fastforward.snapshot.v1 import snapshot_pb2
+
+from .offline import load
+from .output import Output, print_data
+from .target import Target
+
+REDACTED = "[redacted: --show-secrets]"
+
+Rendered = dict[str, dict[str, Any]]
+"""Resources by type, then by name."""
+
+
+def run(directories: Sequence[Path], target: Target, output: Output, *, show_secrets: bool) -> int:
+    """Print the resources; what is wrong with the directories is left to `ff validate`."""
+    delta = load(directories).delta
+    if target is Target.ENVOY:
+        rendered = render_envoy(EnvoyEmitter(EmitSettings()).apply(delta), show_secrets=show_secrets)
+    else:
+        rendered = render_decision(DecisionEmitter().apply(delta), show_secrets=show_secrets)
+    print_data(rendered, Output.YAML if output is Output.TEXT else output)
+    return 0
+
+
+def render_envoy(delta: EnvoyDelta, *, show_secrets: bool) -> Rendered:
+    """Envoy's resources by the name of their message."""
+    rendered: Rendered = {}
+    for resource in sorted(delta.upserts, key=lambda one: one.id):
+        body = _envoy_body(resource)
+        if not show_secrets:
+            _redact_envoy(body)
+        rendered.setdefault(resource.type_url.rpartition("/")[2], {})[resource.name] = body
+    return rendered
+
+
+def render_decision(delta: DecisionDelta, *, show_secrets: bool) -> Rendered:
+    """The decision snapshot by noun."""
+    rendered: Rendered = {}
+    for resource in sorted(delta.upserts, key=lambda one: one.name):
+        noun, _, name = resource.name.partition("/")
+        rendered.setdefault(noun, {})[name] = _decision_body(resource, show_secrets=show_secrets)
+    return rendered
+
+
+def _envoy_body(resource: EnvoyResource) -> dict[str, Any]:
+    name = resource.type_url.rpartition("/")[2]
+    message = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))()
+    message.ParseFromString(resource.body)
+    return json_format.MessageToDict(message)
+
+
+def _redact_envoy(body: dict[str, Any]) -> None:
+    private = body.get("tlsCertificate", {}).get("privateKey")
+    if private is not None:
+        body["tlsCertificate"]["privateKey"] = REDACTED
+
+
+def _decision_body(resource: snapshot_pb2.Resource, *, show_secrets: bool) -> dict[str, Any]:
+    body: dict[str, Any] = json_format.MessageToDict(resource)
+    content: dict[str, Any] = body[resource.WhichOneof("body") or ""]
+    if "jwks" in content:
+        content["jwks"] = json.loads(base64.b64decode(content["jwks"]))
+    if "pepper" in content and not show_secrets:
+        content["pepper"] = REDACTED
+        for key in content.get("keys", []):
+            key["hash"] = REDACTED
+    return content

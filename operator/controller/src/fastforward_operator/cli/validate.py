@@ -1,0 +1,42 @@
+"""`ff validate`: everything that is wrong with the resources of a directory, without running anything.
+
+In: directories. Out: one line a Problem, with file, line, field and remedy; exit code 1 when there is any. Called by
+cli/main.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .offline import Finding, load
+from .output import Output, print_data
+
+
+def run(directories: Sequence[Path], output: Output) -> int:
+    """Print the findings."""
+    offline = load(directories)
+    findings = offline.findings()
+    if output is not Output.TEXT:
+        print_data({"objects": offline.count, "problems": [_data(finding) for finding in findings]}, output)
+    else:
+        for finding in findings:
+            print(finding)
+        verdict = f"{len(findings)} problem{'s' * (len(findings) != 1)}" if findings else "no problems"
+        print(f"{offline.count} objects, {verdict}.")
+    return 1 if findings else 0
+
+
+def _data(finding: Finding) -> dict[str, object]:
+    problem = finding.problem
+    return {
+        "file": finding.place.path,
+        "line": finding.place.line,
+        "kind": problem.on.kind,
+        "namespace": problem.on.namespace,
+        "name": problem.on.name,
+        "field": problem.field,
+        "condition": str(problem.condition),
+        "reason": str(problem.reason),
+        "message": problem.message,
+    }

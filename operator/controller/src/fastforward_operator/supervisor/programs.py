@@ -1,0 +1,83 @@
+"""What `ff up` runs, as ChildSpecs, in the order in which it is shown; it ends in the reverse order.
+
+In: what the checks found, the state folder. Out: ChildSpecs. Called by supervisor/up. Every setting that a child gets
+stands here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+from fastforward_compiler.emit.envoy import bootstrap
+
+from .checks import Prepared
+from .child import ChildSpec
+from .envoy import DRAIN_S, drain_envoy, envoy_command
+from .project import program_command
+from .state import StateFolder
+
+ENVOY = "envoy"
+OPERATOR = "operator"
+DECISION = "decision"
+
+
+def child_specs(prepared: Prepared, state: StateFolder) -> tuple[ChildSpec, ...]:
+    """The programs of the directory, operator, decision service, Envoy."""
+    return (*_sample_programs(prepared), _operator(prepared, state), _decision(state), _envoy(prepared, state))
+
+
+def _operator(prepared: Prepared, state: StateFolder) -> ChildSpec:
+    settings = prepared.settings
+    roots = (*settings.directories, state.dev)
+    own = {
+        "FF_DIRECTORIES": ":".join(str(root.absolute()) for root in roots),
+        "FF_STATE_DIR": str(state.operator),
+        "FF_XDS_ADDRESS": f"unix:{state.xds_socket}",
+        "FF_API_HOST": settings.api_address,
+        "FF_API_PORT": str(settings.api_port),
+        "FF_BIND_ADDRESS": ",".join(settings.bind),
+        "FF_ACCESS_LOG": str(state.logs / "access.log"),
+    }
+    return ChildSpec(
+        name=OPERATOR, command=(sys.executable, "-m", "fastforward_operator"), environment={**os.environ, **own}
+    )
+
+
+def _decision(state: StateFolder) -> ChildSpec:
+    own = {
+        "FF_ENTRYPOINT_NODE": DECISION,
+        "FF_ENTRYPOINT_LISTEN": f"unix:{state.decision_socket}",
+        "FF_ENTRYPOINT_OPERATOR": f"unix:{state.xds_socket}",
+        "FF_ENTRYPOINT_STATE_DIR": str(state.decision),
+    }
+    return ChildSpec(
+        name=DECISION, command=(sys.executable, "-m", "fastforward_entrypoint"), environment={**os.environ, **own}
+    )
+
+
+def _envoy(prepared: Prepared, state: StateFolder) -> ChildSpec:
+    path = state.envoy / "bootstrap.json"
+    path.write_text(
+        bootstrap(
+            node_id=ENVOY,
+            node_cluster="fastforward",
+            xds=f"unix:{state.xds_socket}",
+            admin=f"unix:{state.admin_socket}",
+            decision_sockets=(str(state.decision_socket),),
+        )
+    )
+    return ChildSpec(
+        name=ENVOY,
+        command=envoy_command(prepared.envoy, path),
+        environment=dict(os.environ),
+        drain=partial(drain_envoy, state.admin_socket),
+        grace_s=DRAIN_S,
+    )
+
+
+def _sample_programs(prepared: Prepared) -> Iterator[ChildSpec]:
+    for program in prepared.project.programs:
+        yield ChildSpec(name=program.name, command=program_command(program), environment=dict(os.environ))
