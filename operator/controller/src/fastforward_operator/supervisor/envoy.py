@@ -43,7 +43,7 @@ async def drain_envoy(admin: Path) -> None:
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(DRAIN_S):
             await ask(admin, "/drain_listeners", method="POST")
-            await until(lambda: _is_idle(admin), lambda: None)
+            await until(lambda: _is_idle(admin))
 
 
 async def _is_idle(admin: Path) -> bool:

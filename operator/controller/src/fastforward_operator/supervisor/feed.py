@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .loopback import ask, split_url, stream_lines
@@ -36,7 +36,7 @@ class StatusFeed:
         """Every resource, sorted."""
         return [_row(self._objects[key]) for key in sorted(self._objects)]
 
-    async def until_settled(self, check: Callable[[], None]) -> None:
+    async def until_settled(self) -> None:
         """Wait until the operator has judged every object with a proxy and a decision service connected."""
 
         async def settled() -> bool:
@@ -47,7 +47,7 @@ class StatusFeed:
             except (OSError, TimeoutError, ValueError):
                 return False
 
-        await until(settled, check)
+        await until(settled)
 
     async def follow(self) -> None:
         """Keep rows and proxies up to date; ends only by cancellation."""

@@ -1,7 +1,6 @@
 """Waiting until something answers: a URL, or a port.
 
-In: a URL or an address, and a check that raises when waiting is in vain. Out: nothing. Called by supervisor/up, which
-bounds the time.
+In: a URL or an address. Out: nothing. Called by supervisor/up, which bounds the time.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ POLL_S = 0.05
 _ONE_TRY_S = 1.0
 
 
-async def until_ready(url: str, check: Callable[[], None]) -> None:
+async def until_ready(url: str) -> None:
     """Wait until `url` answers 200."""
     address, target = split_url(url)
 
@@ -26,10 +25,10 @@ async def until_ready(url: str, check: Callable[[], None]) -> None:
         except (OSError, TimeoutError):
             return False
 
-    await until(answers, check)
+    await until(answers)
 
 
-async def until_listening(address: str, port: int, check: Callable[[], None]) -> None:
+async def until_listening(address: str, port: int) -> None:
     """Wait until a TCP connection succeeds."""
 
     async def connects() -> bool:
@@ -40,11 +39,12 @@ async def until_listening(address: str, port: int, check: Callable[[], None]) ->
         writer.close()
         return True
 
-    await until(connects, check)
+    await until(connects)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], check: Callable[[], None]) -> None:
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Poll until it holds."""
-    while not await holds():
-        check()
+    while True:
+        if await holds():
+            return
         await asyncio.sleep(POLL_S)

@@ -38,7 +38,7 @@ class StateFolder:
         self._lock: IO[str] | None = None
 
     def claim(self) -> None:
-        """Make the folder and lock it; the kernel takes the lock away when the process ends. Raises StateError."""
+        """Make the folder and lock it, with fresh logs; the kernel unlocks when the process ends. Raises StateError."""
         for folder in (self.path, self.dev, self.logs, self.operator, self.decision, self.envoy):
             _make(folder)
         _make_private(self.sockets)
@@ -56,6 +56,8 @@ class StateFolder:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        for log in self.logs.glob("*.log"):
+            log.replace(log.with_suffix(".log.old"))
 
     def release(self) -> None:
         """Give up the lock and the sockets."""

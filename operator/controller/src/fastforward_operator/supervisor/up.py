@@ -6,9 +6,8 @@ In: settings, a screen. Out: an exit code. Called by the command `ff up`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from .checks import CheckError, Prepared, UpSettings, prepare
@@ -17,7 +16,8 @@ from .development import Development
 from .feed import StatusFeed
 from .orphans import Guard
 from .programs import DECISION, ENVOY, OPERATOR, child_specs
-from .readiness import until_listening, until_ready
+from .race import wins
+from .readiness import POLL_S, until_listening, until_ready
 from .screen import Picture, Screen
 from .state import StateError, StateFolder
 
@@ -58,10 +58,6 @@ class _Signals:
     def _take(self) -> None:
         (self.hurry if self.stop.is_set() else self.stop).set()
 
-    async def first(self, work: Awaitable[object]) -> bool:
-        """Whether the work was done before anybody asked for the end; else it is cancelled."""
-        return await _first(work, self.stop)
-
 
 @asynccontextmanager
 async def _children(
@@ -76,7 +72,7 @@ async def _children(
     finally:
         screen.close()
         screen.line("stopping")
-        if not await _first(_stop_in_order(children), signals.hurry):
+        if not await wins(_stop_in_order(children), signals.hurry.wait()):
             for child in children:
                 child.kill()
         guard.stop()
@@ -97,7 +93,8 @@ async def _run(children: Sequence[Child], prepared: Prepared, screen: Screen, si
             await child.start()
             screen.line(f"{child.spec.name}: started, process {child.pid}, log {child.log}")
         async with asyncio.timeout(_READY_S):
-            if not await signals.first(_until_ready(children, prepared, feed)):
+            ready = wins(_until_ready(prepared, feed), _first_death(children))
+            if not await wins(ready, signals.stop.wait()):
                 return 0
     except ChildError as error:
         screen.line(f"ff up: {error}")
@@ -106,24 +103,27 @@ async def _run(children: Sequence[Child], prepared: Prepared, screen: Screen, si
         screen.line(f"ff up: not everything was ready within {_READY_S:.0f} s; the logs above say why.")
         return 1
     _say_what_to_try(prepared, screen)
-    await signals.first(_watch(children, feed, screen))
+    await wins(_watch(children, feed, screen), signals.stop.wait())
     return 0
 
 
-async def _until_ready(children: Sequence[Child], prepared: Prepared, feed: StatusFeed) -> None:
+async def _until_ready(prepared: Prepared, feed: StatusFeed) -> None:
     """Returns when every program answers, every port listens and every object has been judged."""
-
-    def check() -> None:
-        for child in children:
-            child.check_alive()
-
     async with asyncio.TaskGroup() as waits:
         for program in prepared.project.programs:
             if program.ready is not None:
-                waits.create_task(until_ready(program.ready, check))
+                waits.create_task(until_ready(program.ready))
         for port in prepared.ports:
-            waits.create_task(until_listening(prepared.settings.bind[0], port, check))
-        waits.create_task(feed.until_settled(check))
+            waits.create_task(until_listening(prepared.settings.bind[0], port))
+        waits.create_task(feed.until_settled())
+
+
+async def _first_death(children: Sequence[Child]) -> None:
+    """Raises ChildError as soon as a child has ended."""
+    while True:
+        for child in children:
+            child.check_alive()
+        await asyncio.sleep(POLL_S)
 
 
 def _say_what_to_try(prepared: Prepared, screen: Screen) -> None:
@@ -149,17 +149,3 @@ async def _watch(children: Sequence[Child], feed: StatusFeed, screen: Screen) ->
             states = {child.spec.name: child.state for child in children}
             screen.show(Picture(children=states, objects=feed.rows, proxies=feed.proxies))
             await asyncio.sleep(_FRAME_S)
-
-
-async def _first(work: Awaitable[object], event: asyncio.Event) -> bool:
-    """Whether the work was done before the event; else it is cancelled. Raises what the work raises."""
-    task, waiter = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
-    try:
-        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiter.cancel()
-        if not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-    return not task.cancelled() and task.result() is None

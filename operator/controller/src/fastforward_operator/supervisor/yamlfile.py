@@ -1,7 +1,7 @@
 """Files of ours that hold no resources: `ff-up.yaml` and route tests. Their mistakes are told like those of resources.
 
-In: the path of a YAML file and a model. Out: the model, or an error with file, line, field and remedy. Called by project
-and by the CLI.
+In: the path of a YAML file and a model. Out: the model, or an error with file, line, field and remedy. Called by
+project and by the CLI.
 """
 
 from __future__ import annotations
