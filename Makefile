@@ -80,8 +80,8 @@ golden: setup ## Rewrite the golden outputs of tests/corpus and remove orphans (
 docs: setup ## Build the documentation site into site/, warnings are errors
 	$(BIN)/zensical build --clean --strict
 
-bench: setup programs ## Run the benchmarks; figures as JSON and pictures
-	$(BIN)/python -m pytest -m bench --timeout=0 $(ARGS) tests/perf
+bench: setup ## Run the benchmarks; figures as JSON and pictures in docs/performance
+	cd tests && ../$(BIN)/python -m perf.change_to_traffic --out $(ARGS)
 
 clean: ## Remove all that these targets made
 	rm -rf .venv .tools .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist reports site
