@@ -3,7 +3,19 @@
 Import the package and use its names qualified: `ir.Entry`, `ir.Table`. Standard library only.
 """
 
-from .authpolicy import ApiKey, ApiKeyHeader, ApiKeys, Auth, Authorization, Grant, Jwt, KeySet, Mode, Provider
+from .authpolicy import (
+    ApiKey,
+    ApiKeyHeader,
+    ApiKeys,
+    Auth,
+    Authorization,
+    Grant,
+    Jwt,
+    KeySet,
+    Mode,
+    Provider,
+    claim_path,
+)
 from .delta import Changes, Delta, Output, Report
 from .edge import Certificate, Edge, Listener
 from .ratelimit import Budget, KeyPart, Limit
@@ -86,4 +98,5 @@ __all__ = [
     "TextType",
     "Unavailable",
     "Upstream",
+    "claim_path",
 ]

@@ -15,6 +15,15 @@ class Mode(StrEnum):
     REQUIRED = "Required"
 
 
+def claim_path(claim: str) -> tuple[str, ...]:
+    """The way to a claim through nested objects: dots part the names, except in a URL, which is one name.
+
+    `claim_path("realm_access.roles") == ("realm_access", "roles")`, as in most identity providers' settings;
+    `claim_path("https://example.com/tenant")` has one part (OpenID Connect Core 1.0, section 5.1.2).
+    """
+    return (claim,) if ":" in claim or "/" in claim else tuple(claim.split("."))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySet:
     """An issuer's public keys: RFC 7517 JSON, checked to hold asymmetric signature keys only."""
@@ -56,6 +65,11 @@ class Jwt:
     roles_claim: str
     permissions_claim: str
     clock_skew_s: int
+
+    @property
+    def tenant_in_header(self) -> bool:
+        """Whether the proxy can write the tenant into a header: for it, dots part names in URLs too."""
+        return claim_path(self.tenant_claim) == tuple(self.tenant_claim.split("."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +127,7 @@ class Auth:
 
     @property
     def native(self) -> bool:
-        """Whether the proxy can do all of it: JWT only, and no CEL conditions."""
-        return all(isinstance(p.kind, Jwt) for p in self.providers) and not any(
+        """Whether the proxy can do all of it: JWT with tenants that fit its headers only, and no CEL conditions."""
+        return all(isinstance(p.kind, Jwt) and p.kind.tenant_in_header for p in self.providers) and not any(
             grant.condition for authorization in self.authorizations for grant in authorization.grants
         )

@@ -6,12 +6,16 @@ differs between routes is per-route configuration. Called by edge; the names are
 
 from __future__ import annotations
 
+from .matching import ANYTHING, TEXT, header_input, pattern, some, test
 from .protos import (
     EnvoyMessage,
     base_pb2,
+    buffer_pb2,
     config_source_pb2,
     cors_pb2,
     ext_authz_pb2,
+    extension_matcher_pb2,
+    extension_pb2,
     header_mutation_pb2,
     http_connection_manager_pb2,
     http_rbac_pb2,
@@ -21,6 +25,9 @@ from .protos import (
     local_rate_limit_pb2,
     lua_pb2,
     router_pb2,
+    skip_action_pb2,
+    xds_extension_pb2,
+    xds_matcher_pb2,
 )
 from .wire import ADS, milliseconds, pack, string_list, type_url, uint32
 
@@ -34,7 +41,7 @@ OPEN = "decision.open"
 AUTHORIZATION = "authorization"
 LIMITS = "limits"
 SHADOW_LIMITS = "limits.shadow"
-RETRY_AFTER = "retry-after"
+HEADERS = "headers"
 BODY = "body"
 
 SCOPE_HEADER = "x-ff-scope"
@@ -71,14 +78,14 @@ def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
     """Returns the filters in the order in which requests pass them; the comments say why here."""
     fallback = discovered(FALLBACK, lua_pb2.Lua)
     return [
-        # Sees answers last, when the limits have written their headers.
-        configured(RETRY_AFTER, header_mutation_pb2.HeaderMutation()),
         # Before anything that reads the route: hosts that no scope names exactly get theirs here.
         discovered(RESOLVE, lua_pb2.Lua),
         # Before anything that refuses, so that scripts may read the refusal.
         configured(CORS, cors_pb2.Cors()),
         configured(ADMISSION, http_rbac_pb2.RBAC()),
         discovered(JWT, jwt_authn_pb2.JwtAuthentication),
+        # Writes a host's tenant after `jwt` has cleared the header; sees answers after limits have written theirs.
+        configured(HEADERS, header_mutation_pb2.HeaderMutation()),
         # A tenant without a table, or whose table lacks the path, gets the host's: before the decisions, which pass by
         # a request without route, and after them, because they name tenants too.
         fallback,
@@ -89,6 +96,8 @@ def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
         # After authorization: a request refused there costs its caller no token.
         discovered(LIMITS, local_rate_limit_pb2.LocalRateLimit),
         discovered(SHADOW_LIMITS, local_rate_limit_pb2.LocalRateLimit),
+        # Last, so that only requests that may pass are held.
+        configured(BODY, body_of_unknown_length()),
         configured("router", router_pb2.Router(suppress_envoy_headers=True)),
     ]
 
@@ -106,6 +115,24 @@ def discovered(name: str, kind: EnvoyMessage) -> EnvoyMessage:
     return http_connection_manager_pb2.HttpFilter(
         name=name,
         config_discovery=config_source_pb2.ExtensionConfigSource(config_source=source, type_urls=[type_url(kind)]),
+    )
+
+
+def body_of_unknown_length() -> EnvoyMessage:
+    """Returns the filter that holds a body to count it, for requests that neither announce its length nor stream."""
+    known = some(
+        test(header_input("content-length"), pattern(ANYTHING)),
+        test(header_input("upgrade"), pattern(ANYTHING)),
+        test(header_input("content-type"), TEXT(prefix="application/grpc")),
+    )
+    skip = xds_extension_pb2.TypedExtensionConfig(name="skip", typed_config=pack(skip_action_pb2.SkipFilter()))
+    matchers = xds_matcher_pb2.Matcher.MatcherList
+    matcher = matchers.FieldMatcher(predicate=known, on_match=xds_matcher_pb2.Matcher.OnMatch(action=skip))
+    hold = extension_pb2.TypedExtensionConfig(
+        name=BODY, typed_config=pack(buffer_pb2.Buffer(max_request_bytes=uint32(0xFFFF_FFFF)))
+    )
+    return extension_matcher_pb2.ExtensionWithMatcher(
+        xds_matcher=xds_matcher_pb2.Matcher(matcher_list=matchers(matchers=[matcher])), extension_config=hold
     )
 
 

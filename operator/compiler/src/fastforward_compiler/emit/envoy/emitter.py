@@ -12,10 +12,12 @@ from typing import TypeVar
 
 from fastforward_compiler import ir
 
-from .authpolicy import emit_jwt
+from .authpolicy import emit_jwt, verified_by_proxy
 from .certificate import emit_secret
+from .chain import JWT, LIMITS, SHADOW_LIMITS
 from .edge import emit_listeners
-from .ratelimit import emit_limits
+from .entry import Setting, emit_entry
+from .ratelimit import count_slots, emit_limits, slots_of
 from .resolver import emit_fallback, emit_resolve
 from .resource import (
     CLUSTER,
@@ -30,11 +32,13 @@ from .resource import (
     ResourceId,
     resource,
 )
-from .route import emit_route
 from .table import emit_table
 from .upstream import emit_cluster, emit_endpoints
 
-Named = TypeVar("Named", ir.Edge, ir.Scope, ir.Table)
+Named = TypeVar("Named", ir.Edge, ir.Scope, ir.Table, ir.Auth, ir.KeySet, ir.Limit)
+
+_JWT_OUTPUT = ((EXTENSION, JWT),)
+_LIMITS_OUTPUT = ((EXTENSION, LIMITS), (EXTENSION, SHADOW_LIMITS))
 
 
 @dataclass(slots=True)
@@ -55,18 +59,32 @@ class EnvoyEmitter:
         self._edges: dict[str, ir.Edge] = {}
         self._scopes: dict[str, ir.Scope] = {}
         self._tables: dict[str, ir.Table] = {}
+        self._auths: dict[str, ir.Auth] = {}
+        self._keysets: dict[str, ir.KeySet] = {}
+        self._limits: dict[str, ir.Limit] = {}
         self._wildcards: set[str] = set()
+        self._slots: dict[str, int] = {}
+        self._inputs: dict[str, tuple[object, ...]] = {}
 
     def apply(self, delta: ir.Delta) -> EnvoyDelta:
         """Returns the resources that change, and what must be acknowledged for each value of the Delta."""
         step = Step()
         if not self._versions:
-            self._put(step, EXTENSION, emit_resolve(()) | emit_fallback() | emit_jwt() | emit_limits())
+            self._begin(step)
         self._apply_upstreams(step, delta.upstreams)
+        self._apply_policies(step, delta)
         self._apply_scopes(step, delta.scopes)
-        self._apply_edges(step, delta.edges)
-        self._apply_tables(step, delta.tables)
+        matched_differently = self._apply_edges(step, delta.edges)
+        self._apply_tables(step, delta.tables, matched_differently)
+        self._apply_limits(step, delta)
         return EnvoyDelta(upserts=tuple(step.upserts.values()), removed=tuple(step.removed), outputs=step.outputs)
+
+    def _begin(self, step: Step) -> None:
+        """Emits the filters that listeners wait for, though there is nothing in them yet."""
+        self._put(step, EXTENSION, emit_resolve(()))
+        self._put(step, EXTENSION, emit_fallback())
+        self._put(step, EXTENSION, emit_jwt((), {}))
+        self._put(step, EXTENSION, emit_limits((), {}, self._settings.buckets))
 
     def _apply_upstreams(self, step: Step, changes: ir.Changes[ir.Upstream]) -> None:
         for upstream in changes.upserts:
@@ -81,6 +99,18 @@ class EnvoyEmitter:
         self._drop(step, CLUSTER, changes.removed)
         self._drop(step, ENDPOINTS, changes.removed)
 
+    def _apply_policies(self, step: Step, delta: ir.Delta) -> None:
+        keep(self._auths, delta.auths)
+        keep(self._keysets, delta.keysets)
+        changes = delta.auths, delta.keysets
+        if any(change.upserts or change.removed for change in changes):
+            auths = sorted(self._auths.values(), key=lambda auth: auth.name)
+            self._put(step, EXTENSION, emit_jwt(auths, self._keysets))
+        for auth in delta.auths.upserts:
+            step.outputs["auth", auth.name] = _JWT_OUTPUT if verified_by_proxy(auth) else ()
+        for keyset in delta.keysets.upserts:
+            step.outputs["keyset", keyset.name] = _JWT_OUTPUT
+
     def _apply_scopes(self, step: Step, changes: ir.Changes[ir.Scope]) -> None:
         keep(self._scopes, changes)
         gone = self._wildcards.intersection(changes.removed)
@@ -89,33 +119,68 @@ class EnvoyEmitter:
             self._wildcards = (self._wildcards | new) - gone
             self._put(step, EXTENSION, emit_resolve(self._wildcards))
 
-    def _apply_edges(self, step: Step, changes: ir.Changes[ir.Edge]) -> None:
-        if not changes.upserts and not changes.removed:
-            return
-        listeners_before, secrets_before = edge_names(self._edges.values())
+    def _apply_edges(self, step: Step, changes: ir.Changes[ir.Edge]) -> set[str]:
+        """Returns the edges whose tables must be emitted again."""
+        before = dict(self._edges)
         keep(self._edges, changes)
         for edge in changes.upserts:
             for listener in edge.listeners:
                 self._put(step, SECRET, {c.name: emit_secret(c) for c in listener.certificates})
             self._put(step, LISTENER, emit_listeners(edge, self._settings))
-            listeners, secrets = edge_names([edge])
-            step.outputs["edge", edge.name] = tuple(
-                [(LISTENER, name) for name in sorted(listeners)] + [(SECRET, name) for name in sorted(secrets)]
-            )
-        listeners, secrets = edge_names(self._edges.values())
-        self._drop(step, LISTENER, sorted(listeners_before - listeners))
-        self._drop(step, SECRET, sorted(secrets_before - secrets))
+            step.outputs["edge", edge.name] = edge_outputs(edge)
+        gone = {made for edge in before.values() for made in edge_outputs(edge)}
+        gone -= {made for edge in self._edges.values() for made in edge_outputs(edge)}
+        for type_url, name in sorted(gone):
+            self._drop(step, type_url, [name])
+        return {
+            edge.name
+            for edge in changes.upserts
+            if edge.name in before and seen_by_tables(edge) != seen_by_tables(before[edge.name])
+        }
 
-    def _apply_tables(self, step: Step, changes: ir.Changes[ir.Table]) -> None:
+    def _apply_tables(self, step: Step, changes: ir.Changes[ir.Table], touched: set[str]) -> None:
         keep(self._tables, changes)
-        for table in changes.upserts:
-            self._put(step, SCOPE, {table.name: self._emit_table(table)})
-            step.outputs["table", table.name] = ((SCOPE, table.name),)
+        again = {table.name: table for table in changes.upserts}
+        if touched:
+            again |= {name: t for name, t in self._tables.items() if self._scopes[t.scope].edge in touched}
+        for name, table in again.items():
+            step.outputs["table", name] = ((SCOPE, name),)
+            inputs = self._inputs_of(table)
+            if self._inputs.get(name) != inputs:
+                self._inputs[name] = inputs
+                self._put(step, SCOPE, {name: self._emit_table(table)})
+        for name in changes.removed:
+            self._inputs.pop(name, None)
         self._drop(step, SCOPE, changes.removed)
+
+    def _inputs_of(self, table: ir.Table) -> tuple[object, ...]:
+        """Returns all that the table's resource is made from."""
+        scope = self._scopes[table.scope]
+        auths = {entry.auth: None for entry in table.entries if entry.auth} | dict.fromkeys(scope.auths)
+        limits = {name: None for entry in table.entries for name in entry.limits}
+        used = [self._auths.get(name) for name in auths], [self._limits.get(name) for name in limits]
+        return table, scope, seen_by_tables(self._edges[scope.edge]), *used
 
     def _emit_table(self, table: ir.Table) -> bytes:
         scope = self._scopes[table.scope]
-        return emit_table(table, self._edges[scope.edge], scope, emit_route)
+        edge = self._edges[scope.edge]
+        setting = Setting(table=table, edge=edge, scope=scope, auths=self._auths, limits=self._limits)
+        return emit_table(table, edge, scope, lambda entry: emit_entry(entry, setting))
+
+    def _apply_limits(self, step: Step, delta: ir.Delta) -> None:
+        """Emits the limits again when they changed, or when a route needs more slots than there are."""
+        keep(self._limits, delta.limits)
+        needed = {names for table in delta.tables.upserts for names in {e.limits for e in table.entries} if names}
+        further = False
+        for names in needed:
+            slots = count_slots(slots_of(self._limits[name] for name in names if name in self._limits))
+            for shape, count in slots.items():
+                further |= count > self._slots.get(shape, 0)
+                self._slots[shape] = max(count, self._slots.get(shape, 0))
+        if delta.limits.upserts or delta.limits.removed or further:
+            self._put(step, EXTENSION, emit_limits(self._limits.values(), self._slots, self._settings.buckets))
+        for limit in delta.limits.upserts:
+            step.outputs["limit", limit.name] = () if limit.exact else _LIMITS_OUTPUT
 
     def _put(self, step: Step, type_url: str, bodies: Mapping[str, bytes], *, again: bool = False) -> bool:
         """Adds the resources that differ from what was emitted (all of them, with `again`); says whether any did."""
@@ -140,11 +205,13 @@ def keep(values: dict[str, Named], changes: ir.Changes[Named]) -> None:
         values.pop(name, None)
 
 
-def edge_names(edges: Iterable[ir.Edge]) -> tuple[set[str], set[str]]:
-    """Returns the names of the edges' listeners and secrets."""
-    listeners, secrets = set(), set()
-    for edge in edges:
-        for listener in edge.listeners:
-            listeners.add(f"{edge.name}/{listener.name}")
-            secrets.update(certificate.name for certificate in listener.certificates)
-    return listeners, secrets
+def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
+    """Returns the edge's resources: listeners, then secrets."""
+    secrets = {certificate.name for listener in edge.listeners for certificate in listener.certificates}
+    listeners = [(LISTENER, f"{edge.name}/{listener.name}") for listener in edge.listeners]
+    return (*listeners, *((SECRET, name) for name in sorted(secrets)))
+
+
+def seen_by_tables(edge: ir.Edge) -> tuple[str, ...]:
+    """Returns what tables depend on."""
+    return edge.api_version_header, edge.api_version_default, edge.tenant_header

@@ -36,7 +36,9 @@ from envoy.config.trace.v3 import http_tracer_pb2 as _http_tracer_pb2
 from envoy.config.trace.v3 import opentelemetry_pb2 as _opentelemetry_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as _file_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2 as _cel_pb2
+from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _extension_matcher_pb2
 from envoy.extensions.common.ratelimit.v3 import ratelimit_pb2 as _ratelimit_pb2
+from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2 as _skip_action_pb2
 from envoy.extensions.filters.http.buffer.v3 import buffer_pb2 as _buffer_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2 as _ext_authz_pb2
@@ -92,6 +94,7 @@ early_header_mutation_pb2: Any = _early_header_mutation_pb2
 endpoint_components_pb2: Any = _endpoint_components_pb2
 endpoint_pb2: Any = _endpoint_pb2
 ext_authz_pb2: Any = _ext_authz_pb2
+extension_matcher_pb2: Any = _extension_matcher_pb2
 extension_pb2: Any = _extension_pb2
 file_pb2: Any = _file_pb2
 grpc_service_pb2: Any = _grpc_service_pb2
@@ -125,6 +128,7 @@ route_pb2: Any = _route_pb2
 router_pb2: Any = _router_pb2
 scoped_route_pb2: Any = _scoped_route_pb2
 secret_pb2: Any = _secret_pb2
+skip_action_pb2: Any = _skip_action_pb2
 string_pb2: Any = _string_pb2
 substitution_format_string_pb2: Any = _substitution_format_string_pb2
 tls_common_pb2: Any = _tls_common_pb2

@@ -16,9 +16,11 @@ from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import select_value
 
 from .chain import (
+    BODY,
     CLOSED,
     CLUSTER_HEADER,
     FALLBACK,
+    HEADERS,
     KEY_HEADER,
     LISTENER_HEADER,
     NO_TABLE,
@@ -29,9 +31,12 @@ from .chain import (
     SELECT_HEADER,
     TABLE_HEADER,
 )
-from .predicate import PATH_INPUT, emit_predicate, every, pattern, test
+from .headers import emit_host_tenant
+from .matching import TEXT, every, pattern, test
+from .predicate import PATH_INPUT, emit_predicate
 from .protos import (
     EnvoyMessage,
+    buffer_pb2,
     ext_authz_pb2,
     lua_pb2,
     route_components_pb2,
@@ -39,7 +44,6 @@ from .protos import (
     scoped_route_pb2,
     xds_extension_pb2,
     xds_matcher_pb2,
-    xds_string_pb2,
 )
 from .refusal import NO_ROUTE, emit_refusal
 from .wire import boolean, pack, serialise, uint32
@@ -60,7 +64,7 @@ _INTERNAL_HEADERS = (
 )
 _MAX_BODY_BYTES = 4 * 4096
 """Bodies of direct responses: 4096 characters, in UTF-8."""
-_ALWAYS = test(PATH_INPUT, xds_string_pb2.StringMatcher(prefix="/"))
+_ALWAYS = test(PATH_INPUT, TEXT(prefix="/"))
 
 EmitEntry = Callable[[ir.Entry], EnvoyMessage]
 """Returns the Route of an entry, complete with what its filters need."""
@@ -79,6 +83,8 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
         key=_SCOPE.Key(fragments=fragments),
         route_configuration=route_pb2.RouteConfiguration(name=name, virtual_hosts=[host]),
     )
+    if scope.host_tenant:
+        own.route_configuration.typed_per_filter_config[HEADERS].CopyFrom(emit_host_tenant(scope.host_tenant))
     if edge.tenant_header:
         own.route_configuration.request_headers_to_remove.append(edge.tenant_header)
     return (_ALIKE_WITH_TENANTS if scope.tenant_tables else _ALIKE) + serialise(own)
@@ -176,7 +182,7 @@ def action(route: EnvoyMessage) -> EnvoyMessage:
 
 
 def chain(matchers: list[EnvoyMessage], last: EnvoyMessage | None) -> EnvoyMessage:
-    """Returns the matchers as one: each is asked when those before it found nothing, and `last` is the final outcome."""
+    """Returns the matchers as one: each is asked when those before it found nothing; `last` is the final outcome."""
     following = last
     for matcher in reversed(matchers):
         if following is not None:
@@ -195,12 +201,13 @@ def not_found() -> EnvoyMessage:
 def emit_alike(fallback: EnvoyMessage) -> bytes:
     """Returns the part that tables share: filters off until a route wants them, internal headers kept inside."""
     off = pack(ext_authz_pb2.ExtAuthzPerRoute(disabled=True))
+    free = pack(buffer_pb2.BufferPerRoute(disabled=True))
     configuration = route_pb2.RouteConfiguration(
         request_headers_to_remove=_INTERNAL_HEADERS,
         response_headers_to_remove=["x-envoy-upstream-service-time"],
         validate_clusters=boolean(False),
         max_direct_response_body_size_bytes=uint32(_MAX_BODY_BYTES),
-        typed_per_filter_config={RESOLVE: _NEVER_CREATED, FALLBACK: fallback, CLOSED: off, OPEN: off},
+        typed_per_filter_config={RESOLVE: _NEVER_CREATED, FALLBACK: fallback, CLOSED: off, OPEN: off, BODY: free},
     )
     return serialise(_SCOPE(route_configuration=configuration))
 

@@ -1,0 +1,76 @@
+"""Admission to what the proxy checks by itself: client addresses, body sizes, content types.
+
+In: the Admissions of an ir.Entry. Out: per-route configuration of the filters `admission` and `body`, packed. Called by
+entry. The first judges headers, before anything else; a body whose length is not announced is judged after
+authorization only, because counting it means holding it.
+
+The evaluator's rule: an address outside is 403; a content-length or received bytes above the bound are 413; a media
+type that is not listed is 415 when there is a body: when a content-length above 0 or a transfer-encoding says so, or
+when there is neither a content-length nor a method without body, but a content type (HTTP/2 needs no more than that).
+"""
+
+from __future__ import annotations
+
+from google.protobuf import any_pb2
+
+from fastforward_compiler import ir
+
+from .chain import ADMISSION, BODY
+from .protos import EnvoyMessage, buffer_pb2
+from .rbac import client_in, every, has_header, header_at_least, header_matches, none, refuse, some
+from .refusal import ADDRESS_DENIED, BODY_TOO_LARGE, CONTENT_TYPE_REFUSED
+from .wire import literal_pattern, pack, uint32
+
+_NOTHING = ir.Admission()
+_HAS_BODY = some(
+    header_at_least("content-length", 1),
+    has_header("transfer-encoding"),
+    every(
+        none(has_header("content-length")),
+        none(header_matches(":method", "GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT")),
+        has_header("content-type"),
+    ),
+)
+
+
+def emit_admission(entry: ir.Entry) -> dict[str, any_pb2.Any]:
+    """Returns the configuration of each filter that has something to check, by the filter's name."""
+    admissions = [admission for admission in (entry.edge_admission, entry.admission) if admission != _NOTHING]
+    configs: dict[str, any_pb2.Any] = {}
+    bounds = [admission.max_body_bytes for admission in admissions if admission.max_body_bytes is not None]
+    refused: dict[str, EnvoyMessage] = {}
+    if outside := [principal for admission in admissions for principal in addresses_outside(admission)]:
+        refused[ADDRESS_DENIED] = some(*outside)
+    if bounds:
+        refused[BODY_TOO_LARGE] = too_large(min(bounds))
+        configs[BODY] = hold(min(bounds))
+    if other := [wrong_content(admission.content_types) for admission in admissions if admission.content_types]:
+        refused[CONTENT_TYPE_REFUSED] = some(*other)
+    if (rules := refuse(refused)) is not None:
+        configs[ADMISSION] = rules
+    return configs
+
+
+def hold(max_bytes: int) -> any_pb2.Any:
+    """Returns the configuration that holds a body whose length is not announced. Envoy wants a bound above 0."""
+    return pack(buffer_pb2.BufferPerRoute(buffer=buffer_pb2.Buffer(max_request_bytes=uint32(max(max_bytes, 1)))))
+
+
+def addresses_outside(admission: ir.Admission) -> list[EnvoyMessage]:
+    """Returns the requests from clients that are not let in, seen past trusted hops."""
+    outside = [client_in(network) for network in admission.deny_addresses]
+    if admission.allow_addresses:
+        outside.append(none(some(*map(client_in, admission.allow_addresses))))
+    return outside
+
+
+def too_large(max_bytes: int) -> EnvoyMessage:
+    """Returns the requests that announce a larger body; with a bound of 0, those that announce any."""
+    announced = header_at_least("content-length", max_bytes + 1)
+    return announced if max_bytes else some(announced, has_header("transfer-encoding"))
+
+
+def wrong_content(content_types: tuple[str, ...]) -> EnvoyMessage:
+    """Returns the requests that have a body of another media type; parameters don't count (RFC 9110, section 8.3)."""
+    listed = "|".join(map(literal_pattern, content_types))
+    return every(_HAS_BODY, none(header_matches("content-type", rf"(?i)[ \t]*(?:{listed})[ \t]*(?:;.*)?")))

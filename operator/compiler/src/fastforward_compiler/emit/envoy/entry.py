@@ -1,0 +1,111 @@
+"""An Entry to its complete Route: what it does, what it is called in logs, and what each filter must do for it.
+
+In: ir.Entry, and the Setting that it stands in. Out: a Route. Called by emitter, through table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf import any_pb2, struct_pb2
+
+from fastforward_compiler import ir
+from fastforward_compiler.emit.decision import plan_name
+
+from .admission import emit_admission
+from .authpolicy import emit_jwt_requirement, verified_by_proxy
+from .chain import AUTHORIZATION, CLOSED, CORS, HEADERS, JWT, METADATA, OPEN
+from .cors import emit_cors
+from .grant import emit_grants
+from .headers import RETRY_AFTER
+from .protos import EnvoyMessage, ext_authz_pb2
+from .ratelimit import ENDPOINT, slots_of
+from .refusal import UNAVAILABLE, emit_refusal
+from .route import emit_route
+from .wire import pack
+
+_ASK = pack(ext_authz_pb2.ExtAuthzPerRoute(check_settings=ext_authz_pb2.CheckSettings()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the entries of one table depend on besides themselves; `auths` and `limits` are everybody's, by name."""
+
+    table: ir.Table
+    edge: ir.Edge
+    scope: ir.Scope
+    auths: Mapping[str, ir.Auth]
+    limits: Mapping[str, ir.Limit]
+    grants: dict[tuple[str, bool], any_pb2.Any | None] = field(default_factory=dict)
+    """Memo: by name of the Auth, and whether there is a hop."""
+
+
+def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
+    """Returns the Route of an entry. One whose policies are not to be had answers 500: it fails closed."""
+    auth = setting.auths.get(entry.auth)
+    route = emit_route(entry)
+    if entry.auth and auth is None:
+        route.ClearField("action")
+        emit_refusal(route, UNAVAILABLE)
+    limits = [setting.limits[name] for name in entry.limits if name in setting.limits]
+    slots = slots_of(limits)
+    configs = emit_admission(entry)
+    configs |= emit_policies(entry, auth, setting)
+    if entry.cors is not None:
+        configs[CORS] = pack(emit_cors(entry.cors))
+    if slots:
+        configs[HEADERS] = RETRY_AFTER
+    for name, config in configs.items():
+        route.typed_per_filter_config[name].CopyFrom(config)
+    route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
+    return route
+
+
+def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> dict[str, any_pb2.Any]:
+    """Returns who judges the caller: the decision service, asked once, or the proxy.
+
+    A tenant's table is reached after authentication, and its guard holds in either case.
+    """
+    configs: dict[str, any_pb2.Any] = {}
+    if entry.hop:
+        configs[OPEN if entry.fail_open else CLOSED] = _ASK
+    elif auth is not None and not setting.table.tenant and verified_by_proxy(auth):
+        configs[JWT] = emit_jwt_requirement(auth, setting.scope)
+    key = entry.auth, entry.hop
+    if key not in setting.grants:
+        setting.grants[key] = grants_of(auth, setting, hop=entry.hop)
+    if (grants := setting.grants[key]) is not None:
+        configs[AUTHORIZATION] = grants
+    return configs
+
+
+def grants_of(auth: ir.Auth | None, setting: Setting, *, hop: bool) -> any_pb2.Any | None:
+    """Returns the grants and the guard; after a hop, in a tenant's table, the guard alone."""
+    if setting.table.tenant:
+        named = (setting.auths[name] for name in setting.scope.auths if name in setting.auths)
+        providers = tuple({p.name: p for known in named if verified_by_proxy(known) for p in known.providers}.values())
+    elif hop or auth is None:
+        return None
+    else:
+        providers = auth.providers
+    return emit_grants(None if hop else auth, providers, setting.table, setting.scope)
+
+
+def emit_metadata(
+    entry: ir.Entry, setting: Setting, slots: Mapping[str, str], limits: list[ir.Limit]
+) -> struct_pb2.Struct:
+    """Returns what logs, limits and the decision service are told of the entry."""
+    texts = {"route": entry.route, "rule": entry.rule, **slots}
+    if entry.hop:
+        texts["plan"] = plan_name(entry, setting.table)
+    if any(part.type == "Endpoint" for limit in limits for part in limit.key):
+        texts[ENDPOINT] = f"{entry.route}#{entry.rule}"
+    fields = {name: struct_pb2.Value(string_value=text) for name, text in texts.items()}
+    policies = [f"RateLimit {name}" for name in entry.limits]
+    if entry.auth:
+        policies = [f"AuthPolicy {name}" for name in entry.auth.split("+")] + policies
+    if policies:
+        names = struct_pb2.ListValue(values=[struct_pb2.Value(string_value=name) for name in policies])
+        fields["policies"] = struct_pb2.Value(list_value=names)
+    return struct_pb2.Struct(fields=fields)
