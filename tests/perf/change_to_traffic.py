@@ -53,8 +53,8 @@ async def until_answers(client: Client, probe: Probe, generation: int, limit_s: 
     """Ask until the route answers in this generation; TimeoutError after `limit_s`."""
     wanted = answer(probe, generation)
     async with asyncio.timeout(limit_s):
-        while await client.body(probe.request) != wanted:
-            await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - Envoy raises no event of ours
+        while await client.body(probe.request) != wanted:  # noqa: ASYNC110 - Envoy raises no event of ours
+            await asyncio.sleep(_POLL_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class HostsWorld:
 
 
 class TenantsWorld:
-    """One host shared by TENANTS tenants with the same share of the routes each; callers prove their tenant by token."""
+    """One host shared by TENANTS tenants with the same share of the routes; callers prove their tenant by token."""
 
     def __init__(self, folder: Path, routes: int, port: int) -> None:
         self._folder, self._each = folder, max(1, routes // TENANTS)

@@ -69,14 +69,14 @@ def write_chart(name: str, title: str, bars: Sequence[Bar], goal: float) -> Path
     height = 70 + _ROW * len(bars)
     at_goal = round(_LEFT + goal * scale)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" font-family="sans-serif" '
-        'font-size="13" fill="#222">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}">',
+        '<g font-family="sans-serif" font-size="13" fill="#222">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
         f'<text x="16" y="26" font-size="16">{title}</text>',
         f'<line x1="{at_goal}" x2="{at_goal}" y1="40" y2="{height - 18}" stroke="#c33" stroke-dasharray="4 3"/>',
         f'<text x="{at_goal}" y="{height - 6}" fill="#c33" text-anchor="middle">goal for p99: {goal:g} ms</text>',
         *(_row(bar, 50 + _ROW * index, scale) for index, bar in enumerate(bars)),
-        "</svg>",
+        "</g></svg>",
     ]
     path = FOLDER / f"{name}.svg"
     path.write_text("\n".join(parts) + "\n")
