@@ -7,6 +7,8 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 SWITCH_SECONDS = 0.0005
 """How soon a thread that builds a snapshot lets the event loop go on. Python's default, 5 ms, is ten decisions long."""
@@ -19,6 +21,16 @@ def stop_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+async def either(one: Coroutine[Any, Any, object], other: Coroutine[Any, Any, object]) -> None:
+    """Returns when one of the two has ended, and ends the wait for the other."""
+    waits = [asyncio.create_task(one), asyncio.create_task(other)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def tune_interpreter() -> None:

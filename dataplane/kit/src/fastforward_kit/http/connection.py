@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._target = b""
-        self._headers: dict[str, str] = {}
+        self._headers: dict[str, tuple[str, ...]] = {}
         self._head_bytes = 0
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._answering = False
@@ -103,10 +103,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
-        key = name.decode("ascii", "replace").lower()
-        text = value.decode("utf-8", "replace")
-        known = self._headers.get(key)
-        self._headers[key] = text if known is None else f"{known},{text}"
+        key = name.decode("latin-1").lower()
+        self._headers[key] = (*self._headers.get(key, ()), value.decode("latin-1"))
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -116,7 +114,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.receiving_since = None
         method = self._parser.get_method().decode("ascii")
-        request = Request(method, self._target.decode("utf-8", "replace"), self._headers)
+        request = Request(method, self._target.decode("latin-1"), self._headers)
         self._waiting.append((request, self._parser.should_keep_alive()))
         if not self._answering:
             self._answer_waiting()

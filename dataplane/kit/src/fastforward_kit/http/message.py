@@ -11,15 +11,21 @@ from typing import NamedTuple
 
 
 class Request(NamedTuple):
-    """`target` is the request target as sent, with its query; header names are lower case.
+    """`target` is the request target as sent, with its query; header names are lower case, values in order of arrival.
 
-    Headers of one name are joined with a comma, as Envoy joins them. Bytes that are no UTF-8 become U+FFFD, which
-    equals nothing that a resource may hold.
+    Bytes are decoded as Latin-1, so that none is lost and each is one character.
     """
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: dict[str, tuple[str, ...]]
+
+    def header(self, name: str) -> str:
+        """Returns the value of a header, repeated ones joined with a comma; empty without one."""
+        values = self.headers.get(name)
+        if values is None:
+            return ""
+        return values[0] if len(values) == 1 else ",".join(values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,42 @@
+"""A Decision as the answer that Envoy's ext_authz understands.
+
+200 lets the request go on, with the answer's headers written over its own; anything else but a 5xx goes to the client
+as it is. A 5xx Envoy takes for a failure of this service: the route's fail mode applies, and the body is lost.
+"""
+
+from fastforward_kit.http import Response
+from fastforward_pipeline.decision import Decision
+from fastforward_pipeline.problem import CONTENT_TYPE, problem_json
+
+REASON = "x-ff-reason"
+TENANT = "x-ff-tenant"
+_PROBLEM = ("content-type", CONTENT_TYPE)
+
+
+def answer_decision(decision: Decision, *, content_type: str) -> Response:
+    """Returns the answer; `content_type` is the request's, for gRPC callers get a sentence instead of JSON."""
+    if decision.allowed:
+        return Response(200, (*decision.request_headers, *decision.response_headers))
+    grpc = content_type.startswith("application/grpc")
+    reason = "" if decision.reason is None else decision.reason.value
+    headers = (("content-type", "text/plain") if grpc else _PROBLEM, (REASON, reason), *decision.response_headers)
+    if decision.tenant:  # for the access log
+        headers = (*headers, (TENANT, decision.tenant))
+    return Response(decision.status, headers, decision.title.encode() if grpc else problem_json(decision))
+
+
+STARTING = Response(
+    503,
+    (_PROBLEM, (REASON, "routing/not-ready")),
+    b'{"type":"about:blank","title":"The decision service has no snapshot yet","status":503,'
+    b'"stage":"routing","reason":"not-ready"}',
+)
+"""Before the first complete snapshot."""
+
+NO_PLAN = Response(
+    503,
+    (_PROBLEM, (REASON, "routing/plan-unknown")),
+    b'{"type":"about:blank","title":"The decision service was not told the route","status":503,'
+    b'"stage":"routing","reason":"plan-unknown"}',
+)
+"""Envoy always names the route's Plan: a request without one is decided by nobody."""

@@ -1,0 +1,140 @@
+"""Puts EntryPoint together and runs it until SIGTERM. Called by `__main__`, in each process that decides.
+
+The order of lines is the order of events: what was kept is restored before anybody is asked; Envoy may ask as soon as
+this process listens; after SIGTERM requests are answered until nobody asks any more.
+"""
+
+import asyncio
+import socket
+
+import structlog
+from fastforward_kit.health import Health, health_handler
+from fastforward_kit.http import Address, HttpServer, is_served
+from fastforward_kit.lifecycle import either, set_aside_live_objects, stop_signals
+from fastforward_kit.snapshot import SnapshotClient, SnapshotFile, SnapshotHolder
+from fastforward_kit.snapshot.client import SnapshotMetrics
+from fastforward_kit.snapshot.keeper import keep_on_disk, restore, save
+from fastforward_kit.telemetry import new_registry
+from fastforward_pipeline import Snapshot
+from prometheus_client import CollectorRegistry
+
+from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore, RedisCounterStore
+from fastforward_entrypoint.counters.redis import connect
+from fastforward_entrypoint.endpoint import DecisionEndpoint
+from fastforward_entrypoint.measures import Measures, RedisMeasures
+from fastforward_entrypoint.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+LINGER_SECONDS = 0.3  # in which a successor may take the socket over
+SNAPSHOT, SOCKET = "snapshot", "socket"
+
+
+class EntryPoint:
+    """The parts, put together; nothing is opened before `run`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._usable = asyncio.Event()
+        self._health = Health({SNAPSHOT, SOCKET})
+        registry = new_registry()
+        self._health_server = HttpServer(health_handler(self._health, registry))
+        self._holder = SnapshotHolder(Snapshot.empty())
+        self._file = SnapshotFile(settings.state_dir) if settings.state_dir else None
+        self._client = SnapshotClient(
+            self._holder,
+            target=settings.operator,
+            node=settings.node,
+            usable=self._become_usable,
+            stale_start_seconds=settings.stale_start_seconds,
+        )
+        registry.register(SnapshotMetrics(self._holder, self._client))
+        self._redis = _redis_store(settings, registry)
+        counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
+        endpoint = DecisionEndpoint(self._holder, counters, Measures(registry), ready=self._usable.is_set)
+        self._server = HttpServer(endpoint)
+
+    async def run(self) -> None:
+        """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""
+        stop = _stop_events(self._settings)
+        if self._file is not None:
+            await restore(self._holder, self._file)
+        await self._answer_health()
+        async with asyncio.TaskGroup() as tasks:
+            background = tasks.create_task(self._work())
+            await self._listen(stop)
+            await stop.wait()
+            self._health.stopping = True
+            await self._server.drain(linger_seconds=LINGER_SECONDS, limit_seconds=self._settings.drain_seconds)
+            background.cancel()
+        await self._close()
+
+    async def _work(self) -> None:
+        """What goes on beside the requests."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._client.run())
+            if self._file is not None:
+                tasks.create_task(keep_on_disk(self._holder, self._file))
+            if self._redis is not None:
+                tasks.create_task(self._redis.run())
+
+    def _become_usable(self) -> None:
+        set_aside_live_objects()
+        self._usable.set()
+        self._health.waiting_for.discard(SNAPSHOT)
+
+    async def _answer_health(self) -> None:
+        wanted = Address(host=self._settings.health_host, port=self._settings.health_port)
+        address = await self._health_server.listen(wanted)
+        log.info("health", url=f"http://{address}/readyz")
+
+    async def _listen(self, stop: asyncio.Event) -> None:
+        settings = self._settings
+        if settings.worker_socket is not None:
+            await self._server.accept(socket.socket(fileno=settings.worker_socket))
+        else:
+            if await is_served(settings.address):
+                await either(self._usable.wait(), stop.wait())  # a predecessor decides meanwhile
+            await self._server.listen(settings.address)
+        self._health.waiting_for.discard(SOCKET)
+
+    async def _close(self) -> None:
+        if self._file is not None and self._holder.complete:
+            save(self._holder, self._file)
+        if self._redis is not None:
+            await self._redis.close()
+        await self._health_server.drain(linger_seconds=0.0, limit_seconds=0.1)
+        self._holder.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Runs EntryPoint."""
+    await EntryPoint(settings).run()
+
+
+def _redis_store(settings: Settings, registry: CollectorRegistry) -> RedisCounterStore | None:
+    if settings.redis_url is None:
+        return None
+    client = connect(
+        settings.redis_url,
+        username=settings.redis_username,
+        password=settings.redis_password(),
+        deadline=settings.redis_deadline_seconds,
+    )
+    store = RedisCounterStore(client, deadline=settings.redis_deadline_seconds)
+    registry.register(RedisMeasures(store))
+    return store
+
+
+def _stop_events(settings: Settings) -> asyncio.Event:
+    """Returns the event of SIGTERM and SIGINT, and, in a worker, of the parent's death."""
+    stop = stop_signals()
+    if settings.worker_lifeline is not None:
+        loop, lifeline = asyncio.get_running_loop(), settings.worker_lifeline
+
+        def parent_gone() -> None:
+            loop.remove_reader(lifeline)
+            stop.set()
+
+        loop.add_reader(lifeline, parent_gone)
+    return stop

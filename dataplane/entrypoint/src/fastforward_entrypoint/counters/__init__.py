@@ -1,0 +1,7 @@
+"""Where tokens are counted: in this process, or in Redis for several. Both keep the same contract."""
+
+from fastforward_entrypoint.counters.in_process import InProcessCounterStore
+from fastforward_entrypoint.counters.port import CounterStore
+from fastforward_entrypoint.counters.redis import RedisCounterStore
+
+__all__ = ["CounterStore", "InProcessCounterStore", "RedisCounterStore"]

@@ -1,0 +1,22 @@
+"""Counts in this process: exact as long as it is the only one.
+
+In: a request's buckets. Out: the verdict, at once. A clock that the wall clock's jumps don't reach counts.
+"""
+
+import time
+from collections.abc import Callable
+
+from fastforward_pipeline.buckets import TokenBuckets
+from fastforward_pipeline.effects import TakeTokens, Verdict
+
+
+class InProcessCounterStore:
+    """At most `capacity` buckets. A restart begins with full ones."""
+
+    def __init__(self, *, capacity: int = 1_000_000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._buckets = TokenBuckets(capacity)
+        self._clock = clock
+
+    def take(self, effect: TakeTokens) -> Verdict:
+        """See the port."""
+        return self._buckets.take(effect, self._clock())

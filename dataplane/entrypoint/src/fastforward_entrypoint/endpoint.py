@@ -1,0 +1,103 @@
+"""The decision endpoint: drives `decide` for each request, answers the effects it yields, counts what came out.
+
+In: HTTP requests of ext_authz. Out: answers, at once unless a counter store has to be waited for; then a future. Called
+by the HTTP server on the event loop. A request reads the current snapshot once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from fastforward_kit.http import Request, Response
+from fastforward_pipeline import Decision, Snapshot, decide
+from fastforward_pipeline.effects import Answer, TakeTokens
+
+from fastforward_entrypoint.answer import NO_PLAN, STARTING, answer_decision
+from fastforward_entrypoint.ask import PLAN, parse_request
+from fastforward_entrypoint.counters import CounterStore
+from fastforward_entrypoint.measures import Measures
+
+Running = Generator[TakeTokens, Answer | None, Decision]
+
+
+class Current(Protocol):
+    """Where the current snapshot is."""
+
+    @property
+    def current(self) -> Snapshot: ...
+
+
+@dataclass(slots=True)
+class _Question:
+    """A request whose decision has begun."""
+
+    running: Running
+    content_type: str
+    started: float
+
+
+class DecisionEndpoint:
+    """`ready` says whether there is a snapshot to decide by."""
+
+    def __init__(
+        self,
+        snapshots: Current,
+        counters: CounterStore,
+        measures: Measures,
+        *,
+        ready: Callable[[], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._snapshots = snapshots
+        self._counters = counters
+        self._measures = measures
+        self._ready = ready
+        self._clock = clock
+
+    def __call__(self, asked: Request) -> Response | asyncio.Future[Response]:
+        """Answers one request; may raise, which the server answers with 500."""
+        started = time.perf_counter()
+        if not self._ready():
+            return self._measures.withheld("not-ready", STARTING)
+        if PLAN not in asked.headers:
+            return self._measures.withheld("plan-unknown", NO_PLAN)
+        request = parse_request(asked, now=self._clock())
+        question = _Question(decide(self._snapshots.current, request), asked.header("content-type"), started)
+        outcome = self._advance(question, None)
+        if isinstance(outcome, Response):
+            return outcome
+        promised: asyncio.Future[Response] = outcome.get_loop().create_future()
+        outcome.add_done_callback(partial(self._resume, question, promised))
+        return promised
+
+    def _advance(self, question: _Question, answer: Answer | None) -> Response | asyncio.Future[Answer]:
+        """Goes on until the decision, or until an answer of the counters has to be waited for."""
+        while True:
+            try:
+                effect = question.running.send(answer)
+            except StopIteration as end:
+                return self._finish(question, end.value)
+            taken = self._counters.take(effect)
+            if isinstance(taken, asyncio.Future):
+                return taken
+            answer = taken
+
+    def _resume(
+        self, question: _Question, promised: asyncio.Future[Response], answered: asyncio.Future[Answer]
+    ) -> None:
+        try:
+            outcome = self._advance(question, answered.result())
+        except Exception as error:  # noqa: BLE001  # whoever waits is told
+            promised.set_exception(error)
+            return
+        if isinstance(outcome, Response):
+            promised.set_result(outcome)
+        else:
+            outcome.add_done_callback(partial(self._resume, question, promised))
+
+    def _finish(self, question: _Question, decision: Decision) -> Response:
+        self._measures.decided(decision, time.perf_counter() - question.started)
+        return answer_decision(decision, content_type=question.content_type)

@@ -1,0 +1,98 @@
+"""EntryPoint's settings: `FF_ENTRYPOINT_*`. The one module that reads the environment, and writes it for workers.
+
+Called by `__main__`. A mistake is a sentence that names the variable.
+"""
+
+import os
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from fastforward_kit.http import Address, parse_address
+from fastforward_kit.settings import WorkloadSettings
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+PREFIX = "FF_ENTRYPOINT_"
+
+
+class Settings(WorkloadSettings):
+    """What EntryPoint is told from outside."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    listen: str
+    """Where Envoy asks for decisions: `unix:PATH` or `HOST:PORT`. Whoever can connect is believed to be Envoy."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that decide; more than one needs Redis."""
+    redis_url: str | None = None
+    """Redis that counts for all workers and replicas: `redis://HOST:PORT/DB`, `rediss://` or `unix://PATH`."""
+    redis_username: str | None = None
+    redis_password_file: Path | None = None
+    """A file that holds the password: the environment is no place for it."""
+    redis_deadline_seconds: float = Field(default=0.05, gt=0.0, le=5.0)
+    """The longest that a request waits for its counters."""
+    max_local_buckets: int = Field(default=1_000_000, ge=1_000)
+    """How many buckets the counters in process keep; the longest unused go first."""
+    worker: int = Field(default=0, ge=0)
+    """Number of this worker, from 1; set by the parent process alone."""
+    worker_socket: int | None = None
+    """File descriptor of the socket that the workers share; set by the parent process alone."""
+    worker_lifeline: int | None = None
+    """File descriptor that is closed when the parent process is gone; set by the parent process alone."""
+
+    @field_validator("listen")
+    @classmethod
+    def _is_address(cls, text: str) -> str:
+        parse_address(text)
+        return text
+
+    @field_validator("redis_url")
+    @classmethod
+    def _has_no_password(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("a Redis URL starts with redis://, rediss:// or unix://")
+        if parts.password is not None:
+            raise ValueError(f"put the password into a file and name that file with {PREFIX}REDIS_PASSWORD_FILE")
+        return url
+
+    @model_validator(mode="after")
+    def _counts_exactly(self) -> Self:
+        if self.workers > 1 and self.redis_url is None:
+            raise ValueError(
+                f"{self.workers} workers would each count on their own, and exact limits would let through "
+                f"{self.workers} times too much. Set {PREFIX}REDIS_URL, or {PREFIX}WORKERS=1"
+            )
+        return self
+
+    @property
+    def address(self) -> Address:
+        """`listen`, parsed."""
+        return parse_address(self.listen)
+
+    def redis_password(self) -> str | None:
+        """Reads the password. Raises OSError."""
+        if self.redis_password_file is None:
+            return None
+        return self.redis_password_file.read_text(encoding="utf-8").strip()
+
+    def for_worker(self) -> Self:
+        """Returns the settings of worker number `worker`: names, folder and port of its own."""
+        if not self.worker:
+            return self
+        return self.model_copy(
+            update={
+                "node": f"{self.node}/{self.worker}",
+                "state_dir": self.state_dir and self.state_dir / f"worker-{self.worker}",
+                "health_port": self.health_port and self.health_port + self.worker - 1,
+            }
+        )
+
+
+def worker_environment(number: int, *, socket: int, lifeline: int) -> dict[str, str]:
+    """Returns the environment of worker `number` of this process."""
+    own = {"WORKER": number, "WORKER_SOCKET": socket, "WORKER_LIFELINE": lifeline}
+    return {**os.environ, **{PREFIX + name: str(value) for name, value in own.items()}}

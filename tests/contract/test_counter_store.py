@@ -1,0 +1,334 @@
+"""What every counter store promises: the same tests for the one in this process and for a real Redis.
+
+The clock: the store in this process has one that a test moves; Redis has its own, so there a test waits, in short
+windows.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore, RedisCounterStore
+from fastforward_entrypoint.counters.redis import connect
+from fastforward_pipeline.effects import Answer, Bucket, TakeTokens, Unavailable, Verdict
+
+from support.eventually import eventually
+from support.redis import RedisServer, running_redis
+
+DEADLINE_SECONDS = 0.05
+HOUR_MS = 3_600_000
+
+
+@dataclass
+class Counting:
+    """A store under test; `advance` lets seconds pass for it."""
+
+    store: CounterStore
+    advance: Callable[[float], Awaitable[None]]
+
+    async def take(self, *buckets: Bucket) -> Answer:
+        answer = self.store.take(TakeTokens(buckets))
+        return await answer if isinstance(answer, asyncio.Future) else answer
+
+    async def levels(self, *buckets: Bucket) -> list[tuple[bool, int]]:
+        """Whether each bucket refused, and its whole tokens."""
+        answer = await self.take(*buckets)
+        assert isinstance(answer, Verdict), answer
+        return [(level.refused, int(level.tokens + 1e-6)) for level in answer.levels]
+
+    async def allowed(self, *buckets: Bucket) -> bool:
+        return not any(refused for refused, _ in await self.levels(*buckets))
+
+
+@asynccontextmanager
+async def redis_store(server: RedisServer, deadline: float = 5.0) -> AsyncGenerator[RedisCounterStore]:
+    """Most tests leave a busy machine time to answer; those of the deadline set the real one."""
+    client = connect(server.url, username=None, password=None, deadline=deadline)
+    store = RedisCounterStore(client, deadline=deadline)
+    running = asyncio.create_task(store.run())
+    try:
+        yield store
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await store.close()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> "object":
+    with running_redis(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(params=["in process", "redis"])
+async def counting(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Counting]:
+    if request.param == "in process":
+        now = [1000.0]
+
+        async def advance(seconds: float) -> None:
+            now[0] += seconds
+
+        yield Counting(InProcessCounterStore(clock=lambda: now[0]), advance)
+        return
+    with running_redis(tmp_path) as server:
+        async with redis_store(server) as store:
+            yield Counting(store, asyncio.sleep)
+
+
+def bucket(name: str, *, burst: int = 3, requests: int = 1, window_ms: int = HOUR_MS, shadow: bool = False) -> Bucket:
+    return Bucket(key=f"{{default/{name}}}d1", burst=burst, requests=requests, window_ms=window_ms, shadow=shadow)
+
+
+async def test_a_bucket_begins_full_and_gives_what_it_holds(counting: Counting) -> None:
+    seen = [await counting.levels(bucket("a")) for _ in range(5)]
+    assert seen == [[(False, 2)], [(False, 1)], [(False, 0)], [(True, 0)], [(True, 0)]]
+
+
+async def test_tokens_come_back_evenly(counting: Counting) -> None:
+    slow = bucket("a", burst=2, requests=10, window_ms=2000)  # one in 200 ms
+    assert [await counting.allowed(slow) for _ in range(3)] == [True, True, False]
+    await counting.advance(0.25)
+    assert [await counting.allowed(slow) for _ in range(2)] == [True, False]
+    await counting.advance(0.45)
+    assert [await counting.allowed(slow) for _ in range(3)] == [True, True, False]
+
+
+async def test_a_bucket_never_holds_more_than_its_burst(counting: Counting) -> None:
+    quick = bucket("a", burst=2, requests=1000, window_ms=1000)
+    assert await counting.allowed(quick)
+    await counting.advance(0.1)
+    assert (await counting.levels(quick))[0] == (False, 1)
+
+
+async def test_refused_requests_cost_nothing(counting: Counting) -> None:
+    slow = bucket("a", burst=1, requests=1, window_ms=300)
+    assert await counting.allowed(slow)
+    for _ in range(20):
+        assert not await counting.allowed(slow)
+    await counting.advance(0.35)
+    assert await counting.allowed(slow)
+
+
+async def test_several_buckets_give_all_or_nothing(counting: Counting) -> None:
+    narrow, wide = bucket("narrow", burst=1), bucket("wide", burst=5)
+    assert await counting.levels(narrow, wide) == [(False, 0), (False, 4)]
+    for _ in range(10):
+        assert await counting.levels(wide, narrow) == [(False, 4), (True, 0)]
+    assert await counting.levels(wide) == [(False, 3)]
+
+
+async def test_a_bucket_in_the_shadow_is_counted_and_refuses_nothing(counting: Counting) -> None:
+    watched, real = bucket("watched", burst=1, shadow=True), bucket("real", burst=3)
+    assert await counting.levels(watched, real) == [(False, 0), (False, 2)]
+    assert await counting.levels(watched, real) == [(True, 0), (False, 1)]
+    assert await counting.levels(watched, real) == [(True, 0), (False, 0)]
+    assert await counting.levels(watched, real) == [(True, 0), (True, 0)]
+
+
+async def test_a_request_that_is_refused_costs_the_buckets_in_the_shadow_nothing_either(counting: Counting) -> None:
+    watched, empty = bucket("watched", burst=2, shadow=True), bucket("empty", burst=1)
+    assert await counting.levels(empty) == [(False, 0)]
+    assert await counting.levels(watched, empty) == [(False, 2), (True, 0)]
+
+
+async def test_keys_count_apart(counting: Counting) -> None:
+    assert [await counting.allowed(bucket(name, burst=1)) for name in ("a", "b", "a", "b")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+async def test_a_request_without_buckets_is_no_exception(counting: Counting) -> None:
+    assert await counting.levels() == []
+    assert await counting.levels(bucket("a")) == [(False, 2)]
+
+
+@pytest.mark.parametrize(
+    ("requests", "window_ms", "burst"), [(1, 86_400_000, 1), (100_000, 1000, 100_000), (7, 3000, 50)]
+)
+async def test_slow_and_fast_budgets_are_both_exact(
+    counting: Counting, requests: int, window_ms: int, burst: int
+) -> None:
+    any_budget = bucket("a", requests=requests, window_ms=window_ms, burst=burst)
+    refused, left = (await counting.levels(any_budget))[0]
+    assert (refused, left) == (False, burst - 1)
+
+
+async def test_many_at_once_get_no_more_than_the_budget(counting: Counting) -> None:
+    shared, own = bucket("shared", burst=150), [bucket(f"own-{number}", burst=5) for number in range(50)]
+
+    async def ask(number: int) -> int:
+        return sum([await counting.allowed(own[number], shared) for _ in range(10)])
+
+    granted = await asyncio.gather(*(ask(number) for number in range(50)))
+    assert sum(granted) == 150
+    assert max(granted) <= 5
+
+
+async def test_a_smaller_budget_applies_at_once(counting: Counting) -> None:
+    assert await counting.levels(bucket("a", burst=100)) == [(False, 99)]
+    assert await counting.levels(bucket("a", burst=2)) == [(False, 1)]
+
+
+def test_a_clock_that_goes_back_neither_grants_nor_blocks() -> None:
+    now = 5000.0
+    store = InProcessCounterStore(clock=lambda: now)
+    slow = TakeTokens((bucket("a", burst=1, requests=1, window_ms=1000),))
+    assert not store.take(slow).levels[0].refused
+    now -= 300.0
+    assert store.take(slow).levels[0].refused
+    now += 300.0
+    assert store.take(slow).levels[0].refused
+    now += 1.0
+    assert not store.take(slow).levels[0].refused
+
+
+def test_a_process_forgets_the_longest_unused_buckets_first() -> None:
+    store = InProcessCounterStore(capacity=1000, clock=lambda: 0.0)
+    for number in range(5000):
+        store.take(TakeTokens((bucket("kept", burst=10_000), bucket(f"passing-{number}"))))
+    assert store.take(TakeTokens((bucket("kept", burst=10_000),))).levels[0].tokens == 4999.0
+    assert store.take(TakeTokens((bucket("passing-0"),))).levels[0].tokens == 2.0
+
+
+async def test_services_that_share_redis_share_the_budget(redis_server: RedisServer) -> None:
+    shared = TakeTokens((bucket("a", burst=100),))
+    async with redis_store(redis_server) as one, redis_store(redis_server) as other:
+        answers = await asyncio.gather(*(wait(store, shared) for _ in range(100) for store in (one, other)))
+    assert sum(isinstance(one, Verdict) and not one.levels[0].refused for one in answers) == 100
+
+
+async def wait(store: RedisCounterStore, effect: TakeTokens) -> Answer:
+    answer = store.take(effect)
+    return await answer if isinstance(answer, asyncio.Future) else answer
+
+
+async def test_the_clocks_of_those_who_ask_redis_do_not_matter(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = TakeTokens((bucket("a", burst=1, requests=1, window_ms=300_000),))
+    async with redis_store(redis_server) as store:
+        assert isinstance(await wait(store, slow), Verdict)
+        for skew in (-300.0, 300.0, 3600.0):
+            monkeypatch.setattr("time.time", lambda skew=skew: 1_800_000_000.0 + skew)
+            answer = await wait(store, slow)
+            assert isinstance(answer, Verdict)
+            assert answer.levels[0].refused
+
+
+async def test_a_script_that_redis_has_forgotten_is_sent_again(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server) as store:
+        counting = Counting(store, asyncio.sleep)
+        assert await counting.levels(bucket("a")) == [(False, 2)]
+        with redis_server.client() as client:
+            client.script_flush()
+        assert await counting.levels(bucket("a")) == [(False, 1)]
+        assert not store.errors
+
+
+async def test_a_flushed_redis_grants_one_burst_more_at_most(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server) as store:
+        counting = Counting(store, asyncio.sleep)
+        granted = sum([await counting.allowed(bucket("a", burst=50)) for _ in range(60)])
+        with redis_server.client() as client:
+            client.flushall()
+        granted += sum([await counting.allowed(bucket("a", burst=50)) for _ in range(200)])
+        assert granted == 100
+        assert not store.errors
+
+
+async def test_a_restarted_redis_is_found_again_without_a_lost_request(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server) as store:
+        counting = Counting(store, asyncio.sleep)
+        assert await counting.allowed(bucket("a"))
+        redis_server.kill()
+        redis_server.start()
+        assert await counting.levels(bucket("a")) == [(False, 2)]
+        assert not store.errors
+
+
+async def test_a_frozen_redis_costs_the_deadline_at_first_and_then_nothing(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server, DEADLINE_SECONDS) as store:
+        counting = Counting(store, asyncio.sleep)
+        await eventually_counts(counting)
+        redis_server.freeze()
+        waits = []
+        while not store.breaker.is_open:
+            waits.append(await timed(counting))
+        assert 3 <= len(waits) <= 8
+        assert max(waits) < DEADLINE_SECONDS + 0.1
+        assert isinstance(store.take(TakeTokens((bucket("a"),))), Unavailable), "not even a future"
+        redis_server.thaw()
+        await eventually(lambda: not store.breaker.is_open)
+        await eventually_counts(counting)
+
+
+async def eventually_counts(counting: Counting) -> None:
+    async with asyncio.timeout(10):
+        while isinstance(await counting.take(bucket("warm", burst=10_000)), Unavailable):
+            await asyncio.sleep(0.005)
+
+
+async def timed(counting: Counting) -> float:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    assert isinstance(await counting.take(bucket("a")), Unavailable)
+    return loop.time() - started
+
+
+async def test_a_dead_redis_costs_nothing_and_is_used_again_when_it_is_back(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server, DEADLINE_SECONDS) as store:
+        counting = Counting(store, asyncio.sleep)
+        await eventually_counts(counting)
+        redis_server.kill()
+        assert isinstance(await counting.take(bucket("a")), Unavailable)
+        await eventually(lambda: store.breaker.is_open)
+        for _ in range(100):
+            assert isinstance(store.take(TakeTokens((bucket("a"),))), Unavailable), "not even a future"
+        redis_server.start()
+        await eventually(lambda: not store.breaker.is_open)
+        await eventually_counts(counting)
+
+
+async def test_a_redis_that_is_not_there_yet_is_waited_for(redis_server: RedisServer) -> None:
+    redis_server.kill()
+    async with redis_store(redis_server, DEADLINE_SECONDS) as store:
+        counting = Counting(store, asyncio.sleep)
+        assert isinstance(await counting.take(bucket("a")), Unavailable)
+        redis_server.start()
+        await eventually(lambda: not store.breaker.is_open)
+        await eventually_counts(counting)
+
+
+async def test_whoever_gives_up_disturbs_nobody(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server) as store:
+        asking = [asyncio.create_task(wait(store, TakeTokens((bucket(f"k{number}"),)))) for number in range(200)]
+        await asyncio.sleep(0)
+        for task in asking[::2]:
+            task.cancel()
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[::2])
+        assert [answer for answer in answers[1::2] if not isinstance(answer, Verdict)] == []
+        assert await Counting(store, asyncio.sleep).levels(bucket("k1")) == [(False, 1)]
+
+
+async def test_a_foreign_value_under_a_key_is_an_outage_not_a_crash(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        client.hset("ff:{default/a}d1", "x", "y")
+    async with redis_store(redis_server) as store:
+        assert isinstance(await wait(store, TakeTokens((bucket("a"),))), Unavailable)
+        assert dict(store.errors) == {"refused": 1}
+        assert isinstance(await wait(store, TakeTokens((bucket("b"),))), Verdict)
+
+
+async def test_buckets_leave_redis_when_they_are_full_again(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server) as store:
+        await wait(store, TakeTokens((bucket("a", burst=2, requests=100, window_ms=1000), bucket("b"))))
+        with redis_server.client() as client:
+            assert 3_590_000 < int(client.pttl("ff:{default/b}d1")) <= HOUR_MS + 1
+            await eventually(lambda: client.dbsize() == 1)
