@@ -5,6 +5,7 @@ windows.
 """
 
 import asyncio
+import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -221,6 +222,17 @@ async def test_the_clocks_of_those_who_ask_redis_do_not_matter(
             assert answer.levels[0].refused
 
 
+async def test_a_redis_whose_clock_goes_back_neither_grants_nor_blocks(redis_server: RedisServer) -> None:
+    slow = bucket("a", burst=10, requests=10, window_ms=1000)
+    with redis_server.client() as client:
+        seconds, _ = client.time()
+        ahead = (seconds + 300) * 1e6  # written before the clock was put back
+        client.set("ff:{default/a}d1", struct.pack("<dd", 5.0, ahead))
+        async with redis_store(redis_server) as store:
+            assert await Counting(store, asyncio.sleep).levels(slow) == [(False, 4)]
+        assert struct.unpack("<dd", client.get("ff:{default/a}d1")) == (4.0, ahead)
+
+
 async def test_a_script_that_redis_has_forgotten_is_sent_again(redis_server: RedisServer) -> None:
     async with redis_store(redis_server) as store:
         counting = Counting(store, asyncio.sleep)
@@ -270,7 +282,7 @@ async def test_a_frozen_redis_costs_the_deadline_at_first_and_then_nothing(redis
 
 async def eventually_counts(counting: Counting) -> None:
     async with asyncio.timeout(10):
-        while isinstance(await counting.take(bucket("warm", burst=10_000)), Unavailable):
+        while isinstance(await counting.take(bucket("warm", burst=10_000)), Unavailable):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
