@@ -43,8 +43,9 @@ def run_create(path: Path, identity: Identity, namespace: str, output: Output) -
             )
             return 1
         data: dict[str, str] = document["data"]
-        key = new_api_key(base64.b64decode(data["pepper"]))
-        data[key.id] = base64.b64encode(key.entry(_entry(identity)).encode()).decode()
+        key = new_api_key()
+        entry = key.entry(base64.b64decode(data["pepper"]), _entry(identity))
+        data[key.id] = base64.b64encode(entry.encode()).decode()
         _replace(path, yaml.safe_dump(document, sort_keys=False))
     except OSError as error:
         print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)

@@ -12,7 +12,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SECRET_TYPE = "gateway.fastforward.dev/api-keys"
 _ID_CHARACTERS = 12
@@ -22,20 +22,24 @@ _ID_CHARACTERS = 12
 class NewApiKey:
     """A key just made."""
 
-    text: str
-    """`ffk_ID_SECRET`, as clients send it."""
     id: str
-    hash: bytes
-    """HMAC-SHA-256(pepper, secret part)."""
+    secret: str = field(repr=False)
 
-    def entry(self, identity: Mapping[str, object]) -> str:
+    @property
+    def text(self) -> str:
+        """As clients send it."""
+        return f"ffk_{self.id}_{self.secret}"
+
+    def hash(self, pepper: bytes) -> bytes:
+        """HMAC-SHA-256(pepper, secret part)."""
+        return hmac.new(pepper, self.secret.encode(), hashlib.sha256).digest()
+
+    def entry(self, pepper: bytes, identity: Mapping[str, object]) -> str:
         """The JSON to store under the ID."""
-        return json.dumps({"hash": self.hash.hex(), **identity})
+        return json.dumps({"hash": self.hash(pepper).hex(), **identity})
 
 
-def new_api_key(pepper: bytes) -> NewApiKey:
+def new_api_key() -> NewApiKey:
     """A new random key."""
     key_id = base64.b32encode(secrets.token_bytes(8)).decode().lower()[:_ID_CHARACTERS]
-    secret = secrets.token_urlsafe(32)
-    digest = hmac.new(pepper, secret.encode(), hashlib.sha256).digest()
-    return NewApiKey(text=f"ffk_{key_id}_{secret}", id=key_id, hash=digest)
+    return NewApiKey(id=key_id, secret=secrets.token_urlsafe(32))

@@ -145,9 +145,10 @@ class Development:
         for tenant in (r for r in resources if isinstance(r, Tenant) and r.metadata.namespace == missing.namespace):
             name = tenant.metadata.name
             if name not in plain:
-                key = new_api_key(base64.b64decode(data["pepper"]))
+                key = new_api_key()
                 identity = {"tenant": name, "subject": f"{name}-developer", "roles": ["member"]}
-                plain[name], data[key.id] = key.text, _base64(key.entry(identity).encode())
+                entry = key.entry(base64.b64decode(data["pepper"]), identity)
+                plain[name], data[key.id] = key.text, _base64(entry.encode())
         self._write("api-keys.json", json.dumps(self.api_keys() | plain))
         return data
 
