@@ -5,8 +5,9 @@ entry. The first judges headers, before anything else; a body whose length is no
 authorization only, because counting it means holding it.
 
 The evaluator's rule: an address outside is 403; a content-length or received bytes above the bound are 413; a media
-type that is not listed is 415 when there is a body: when a content-length above 0 or a transfer-encoding says so, or
-when there is neither a content-length nor a method without body, but a content type (HTTP/2 needs no more than that).
+type that is not listed is 415 when there is a body. There is one when the content-length is above 0, or when a request
+without content-length has a content type and a method that may have a body: Envoy shows filters no transfer-encoding,
+and HTTP/2 has none.
 """
 
 from __future__ import annotations
@@ -22,15 +23,12 @@ from .refusal import ADDRESS_DENIED, BODY_TOO_LARGE, CONTENT_TYPE_REFUSED
 from .wire import literal_pattern, pack, uint32
 
 _NOTHING = ir.Admission()
-_HAS_BODY = some(
-    header_at_least("content-length", 1),
-    has_header("transfer-encoding"),
-    every(
-        none(has_header("content-length")),
-        none(header_matches(":method", "GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT")),
-        has_header("content-type"),
-    ),
+_HAS_UNANNOUNCED_BODY = every(
+    none(has_header("content-length")),
+    none(header_matches(":method", "GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT")),
+    has_header("content-type"),
 )
+_HAS_BODY = some(header_at_least("content-length", 1), _HAS_UNANNOUNCED_BODY)
 
 
 def emit_admission(entry: ir.Entry) -> dict[str, any_pb2.Any]:
@@ -65,9 +63,8 @@ def addresses_outside(admission: ir.Admission) -> list[EnvoyMessage]:
 
 
 def too_large(max_bytes: int) -> EnvoyMessage:
-    """Returns the requests that announce a larger body; with a bound of 0, those that announce any."""
-    announced = header_at_least("content-length", max_bytes + 1)
-    return announced if max_bytes else some(announced, has_header("transfer-encoding"))
+    """Returns the requests that announce a larger body; with a bound of 0, those that have any."""
+    return header_at_least("content-length", max_bytes + 1) if max_bytes else _HAS_BODY
 
 
 def wrong_content(content_types: tuple[str, ...]) -> EnvoyMessage:

@@ -102,6 +102,7 @@ class EnvoyEmitter:
     def _apply_policies(self, step: Step, delta: ir.Delta) -> None:
         keep(self._auths, delta.auths)
         keep(self._keysets, delta.keysets)
+        keep(self._limits, delta.limits)
         changes = delta.auths, delta.keysets
         if any(change.upserts or change.removed for change in changes):
             auths = sorted(self._auths.values(), key=lambda auth: auth.name)
@@ -169,7 +170,6 @@ class EnvoyEmitter:
 
     def _apply_limits(self, step: Step, delta: ir.Delta) -> None:
         """Emits the limits again when they changed, or when a route needs more slots than there are."""
-        keep(self._limits, delta.limits)
         needed = {names for table in delta.tables.upserts for names in {e.limits for e in table.entries} if names}
         further = False
         for names in needed:
