@@ -45,6 +45,15 @@ def test_a_reconnecting_node_that_has_everything_hears_nothing(node: Node) -> No
     assert node.session.settled((ENDPOINT, "a"))
 
 
+def test_a_node_that_comes_back_before_the_first_step_has_what_the_step_brings(node: Node) -> None:
+    node.subscribe(SCOPE, held={"a": "1", "b": "1", "gone": "1"})
+    node.publish(publication(1, put((SCOPE, "a"), "1"), put((SCOPE, "b"), "2")))
+    assert node.session.settled((SCOPE, "a"))
+    assert not node.session.settled((SCOPE, "b"))
+    response = node.expect()
+    assert (response.versions, response.removed) == ({"b": "2"}, ("gone",))
+
+
 def test_a_name_that_is_not_there_is_answered_as_removed(node: Node) -> None:
     node.subscribe(ENDPOINT, "a")
     assert node.expect().removed == ("a",)

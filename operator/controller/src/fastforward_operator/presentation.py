@@ -86,7 +86,8 @@ def _present_node(session: Session, publisher: Publisher, now: float) -> dict[st
         "oldestUnacknowledgedSeconds": round(age, 3),
         "types": {
             type_url.rpartition(".")[2]: {
-                "sent": len(channel.sent),
+                "told": session.told[type_url],
+                "holds": len(channel.sent),
                 "unacknowledged": len(channel.pending),
                 "waiting": len(channel.dirty),
                 "refused": {

@@ -143,11 +143,18 @@ class Channel:
                 self.forced.discard(name)
 
     def mark(self, name: str, revision: int, now: float, *, force: bool = False) -> None:
-        """`name` changed with `revision`; a mark that is already there is older and stays."""
-        if self.subscribes(name):
+        """`name` changed with `revision`; a mark that is already there is older and stays.
+
+        What the node has already is not marked: it will never acknowledge it again.
+        """
+        if not self.subscribes(name):
+            return
+        if force:
+            self.forced.add(name)
+        if self._is_known(name):
+            self.dirty.pop(name, None)
+        else:
             self.dirty.setdefault(name, Mark(revision, now))
-            if force:
-                self.forced.add(name)
 
     def acknowledge(self, nonce: str) -> tuple[str, ...]:
         """Returns the names of which this response brought the last word that was sent."""
@@ -217,10 +224,10 @@ class Channel:
         passed: list[str] = []
         size = 0
         for name, mark in self.dirty.items():
-            entry = self.entries.get(name)
-            if self._is_known(name, entry):
+            if self._is_known(name):
                 passed.append(name)
                 continue
+            entry = self.entries.get(name)
             if entry is not None and eligible is not None and not eligible(name, entry):
                 continue
             size += len(entry.wire) if entry else len(name)
@@ -232,7 +239,8 @@ class Channel:
             self.forced.discard(name)
         return chosen
 
-    def _is_known(self, name: str, entry: Entry | None) -> bool:
+    def _is_known(self, name: str) -> bool:
+        entry = self.entries.get(name)
         return name not in self.forced and self.sent.get(name) == (entry.version if entry else None)
 
     def _build(self, chosen: Mapping[str, Mark], now: float) -> Sent | None:
@@ -264,7 +272,7 @@ class Channel:
         self.wildcard = True
         names = {**self.entries, **self.sent}
         for name in sorted(names, key=self.rank) if self.rank else names:
-            self.dirty.setdefault(name, Mark(0, now))
+            self.mark(name, 0, now)
 
     def _want(self, name: str, now: float, *, force: bool) -> None:
         self.names.add(name)

@@ -103,6 +103,10 @@ class XdsServer:
         self._report(None)
         await self._stop.wait()
         await server.stop(grace=0)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _listen(self, server: grpc.aio.Server) -> int:
         path = self.address.removeprefix("unix:")

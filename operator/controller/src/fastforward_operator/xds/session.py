@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ class Session:
         self.opened_at = time.monotonic()
         self.name = ""
         self.channels: dict[str, Channel] = {}
+        self.told: Counter[str] = Counter()
+        """Resources sent on this stream, removals included, by type."""
         self.wake_at = 0.0
         """When to ask for a response again although nothing happened; 0 for never."""
         self._store = store
@@ -80,6 +83,9 @@ class Session:
 
     def _next_nonce(self) -> str:
         return str(next(self._nonces))
+
+    def _count(self, type_url: str, sent: Sent) -> None:
+        self.told[type_url] += len(sent.versions) + len(sent.removed)
 
     def _wake(self, at: float) -> None:
         if at > 0 and (self.wake_at == 0 or at < self.wake_at):
@@ -142,6 +148,7 @@ class EnvoySession(Session):
                 continue
             sent = channel.take(now, None if type_url in BEFORE_ALL else self._eligible(now))
             if sent is not None:
+                self._count(type_url, sent)
                 if type_url == CLUSTER:
                     self._send_endpoints_again(sent, now)
                 return wire.delta_response(type_url, sent.nonce, sent.entries, sent.removed)
@@ -221,6 +228,7 @@ class DecisionSession(Session):
         sent = channel.take(now)
         if sent is None:
             return None
+        self._count(SNAPSHOT, sent)
         return wire.snapshot_delta(sent.nonce, sent.entries, sent.removed, complete=not channel.dirty)
 
 

@@ -1,0 +1,58 @@
+"""The operator goes away and comes back: nobody notices, and nothing is sent that Envoy has."""
+
+from pathlib import Path
+
+from support.load import load
+from support.operator import edge, gateway, respond, serves, until
+
+
+async def test_a_restart_of_the_operator_sends_nothing_and_loses_no_request(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as running:
+        running.write("edge", edge("*.example.com"))
+        for number in range(100):
+            running.write(f"r{number}", respond(f"r{number}", f"h{number}.example.com", str(number)))
+        envoy = running.start_envoy()
+        await serves(envoy, "h99.example.com", "99")
+        await until(lambda: running.programmed("Route", "r99"), bool)
+        async with load(envoy.port, "h7.example.com") as seen:
+            await running.restart()
+            told = await until(running.told, bool)
+            await until(lambda: running.programmed("Route", "r99"), bool)
+        assert set(told.values()) == {0}
+        assert seen.failed == {}
+        assert seen.answers[200] > 10
+
+
+async def test_what_changed_while_the_operator_was_away_is_all_that_is_sent(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as running:
+        running.write("edge", edge("*.example.com"))
+        for number in range(20):
+            running.write(f"r{number}", respond(f"r{number}", f"h{number}.example.com", str(number)))
+        envoy = running.start_envoy()
+        await serves(envoy, "h19.example.com", "19")
+        await until(lambda: running.programmed("Route", "r19"), bool)
+        await running.operator.stop()
+        running.write("r3", respond("r3", "h3.example.com", "changed"))
+        running.remove("r4")
+        running.write("r20", respond("r20", "h20.example.com", "new"))
+        await running.start()
+        await serves(envoy, "h20.example.com", "new")
+        await serves(envoy, "h3.example.com", "changed")
+        await until(lambda: envoy.get("h4.example.com"), lambda answer: answer.status == 404)
+        told = await until(running.told, bool)
+        assert told["ScopedRouteConfiguration"] == 3
+        assert sum(told.values()) == 3
+
+
+async def test_an_envoy_that_starts_anew_gets_everything(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as running:
+        running.write("edge", edge("*.example.com"))
+        running.write("shop", respond("shop", "shop.example.com", "hello"))
+        first = running.start_envoy()
+        await serves(first, "shop.example.com", "hello")
+        first.process.kill()
+        first.process.wait()
+        await until(lambda: running.condition("Route", "shop"), lambda found: found["reason"] == "NoProxies")
+        second = running.start_envoy("second")
+        await serves(second, "shop.example.com", "hello")
+        await until(lambda: running.programmed("Route", "shop"), bool)
