@@ -9,16 +9,30 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup, TyperOption
 
 from .output import Output
 from .target import Target
 
+
+class QuickGroup(TyperGroup):
+    """A group whose own --help has a default, so that typer does not load pydantic to find that nobody gave it."""
+
+    def get_help_option(self, ctx: typer.Context) -> TyperOption | None:
+        """The option, without the need of conversion."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
+
 app = typer.Typer(
     name="ff",
+    cls=QuickGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=True,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="FastForward: a gateway, from resources to traffic.\n\n"
     "Examples:\n\n"
@@ -28,8 +42,15 @@ app = typer.Typer(
     "  ff explain request GET http://HOST/PATH what happens to a request, stage by stage\n\n"
     "  ff test DIR                             run the route tests of a directory",
 )
-explain_app = typer.Typer(no_args_is_help=True, help="Say what happens to a request, or where a Route runs, and why.")
-key_app = typer.Typer(no_args_is_help=True, help="API keys.")
+explain_app = typer.Typer(
+    cls=QuickGroup,
+    no_args_is_help=True,
+    help="Say what happens to a request, or where a Route runs, and why.\n\n"
+    "Example: ff explain request GET http://bookshop.localhost:8080/books",
+)
+key_app = typer.Typer(
+    cls=QuickGroup, no_args_is_help=True, help="API keys.\n\nExample: ff key create keys.yaml --tenant acme"
+)
 app.add_typer(explain_app, name="explain")
 app.add_typer(key_app, name="key")
 

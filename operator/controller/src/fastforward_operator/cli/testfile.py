@@ -1,0 +1,119 @@
+"""Route tests as they are written: `*.test.yaml`, a list of requests with what is expected of each.
+
+In: files. Out: `Case`s, each with its place, or an error with file, line and field. Called by route_test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastforward_crds import Model
+from fastforward_crds.formats import METHOD, URL
+from fastforward_crds.lists import Items
+from pydantic import Field
+
+from fastforward_operator.supervisor.yamlfile import read_model
+
+SUFFIXES = (".test.yaml", ".test.yml")
+
+
+class ApiKeyIdentity(Model):
+    """Who an API key stands for."""
+
+    tenant: str = ""
+    subject: str = ""
+    roles: Annotated[tuple[str, ...], Items(most=64)] = ()
+    permissions: Annotated[tuple[str, ...], Items(most=64)] = ()
+
+
+class CaseRequest(Model):
+    """What a client sends."""
+
+    method: Annotated[str, METHOD] = "GET"
+    url: Annotated[str, URL]
+    """With scheme and host."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    body_bytes: Annotated[int, Field(ge=0)] = 0
+    """Length of the body."""
+    address: str = "127.0.0.1"
+    """The client's address."""
+    token: dict[str, Any] | None = None
+    """Claims of a token that is signed as the route's first issuer; `iss`, `aud` and `exp` may be given."""
+    api_key: ApiKeyIdentity | None = None
+    """Whom a valid API key stands for."""
+    times: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """How often it is sent at once; the last one is judged. For rate limits."""
+
+
+class Expectation(Model):
+    """What is expected; what is left out may be anything."""
+
+    status: Annotated[int, Field(ge=100, le=599)] | None = None
+    """200 for a request that goes to an upstream."""
+    reason: str | None = None
+    """STAGE/REASON of a refusal."""
+    route: str | None = None
+    """NAMESPACE/NAME."""
+    rule: str | None = None
+    tenant: str | None = None
+    upstreams: dict[str, int] | None = None
+    """NAMESPACE/NAME of each Upstream that may get the request, with its weight."""
+    upstream_path: str | None = None
+    """Path and query that the upstream sees."""
+    request_headers: dict[str, str | None] = Field(default_factory=dict)
+    """Headers that the upstream gets; null for none of that name."""
+    response_headers: dict[str, str | None] = Field(default_factory=dict)
+    """Headers that the gateway writes into the answer; null for none of that name."""
+
+
+class WrittenCase(Model):
+    """One test."""
+
+    name: str
+    """A claim, shown in the report."""
+    request: CaseRequest
+    expect: Expectation
+
+
+class CaseFile(Model):
+    """One file."""
+
+    tests: Annotated[tuple[WrittenCase, ...], Items(most=10_000, least=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test and where it is written."""
+
+    place: str
+    """FILE:LINE."""
+    file: str
+    name: str
+    request: CaseRequest
+    expect: Expectation
+
+
+def read_cases(directories: Sequence[Path]) -> list[Case]:
+    """Every test below the directories, in order; raises FileProblemError."""
+    return [case for path in _find(directories) for case in _read(path)]
+
+
+def _find(directories: Sequence[Path]) -> Iterator[Path]:
+    for directory in directories:
+        if directory.is_file():
+            yield directory
+            continue
+        for path in sorted(directory.rglob("*")):
+            inner = path.relative_to(directory).parts
+            if path.name.endswith(SUFFIXES) and not any(part.startswith(".") for part in inner) and path.is_file():
+                yield path
+
+
+def _read(path: Path) -> Iterator[Case]:
+    written = read_model(path, CaseFile)
+    for index, case in enumerate(written.value.tests):
+        place = written.place(f"tests[{index}]")
+        yield Case(place=place, file=str(path), name=case.name, request=case.request, expect=case.expect)

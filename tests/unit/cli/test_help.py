@@ -1,0 +1,71 @@
+"""`--help` of every command shows an example and imports nothing heavy, so that it answers at once."""
+
+import subprocess
+import sys
+
+import pytest
+from fastforward_operator.cli.main import app
+from typer.testing import CliRunner
+
+COMMANDS = (
+    (),
+    ("up",),
+    ("validate",),
+    ("render",),
+    ("get",),
+    ("status",),
+    ("explain",),
+    ("explain", "request"),
+    ("explain", "route"),
+    ("test",),
+    ("key",),
+    ("key", "create"),
+    ("token",),
+)
+HEAVY = (
+    "aiohttp",
+    "asyncio",
+    "cryptography",
+    "fastforward_compiler",
+    "fastforward_crds",
+    "fastforward_pipeline",
+    "google.protobuf",
+    "grpc",
+    "joserfc",
+    "pydantic",
+    "rich",
+    "yaml",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "ff")
+def test_every_command_shows_an_example(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert f"ff {' '.join(command)}".strip() in result.output
+    assert "Example" in result.output
+
+
+def test_the_list_of_commands_here_is_complete() -> None:
+    names = {("explain",), ("key",)}
+    names |= {(command.name or command.callback.__name__,) for command in app.registered_commands if command.callback}
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        names |= {(str(group.name), str(command.name)) for command in group.typer_instance.registered_commands}
+    assert {command for command in COMMANDS if command} == names
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "ff")
+def test_help_imports_nothing_heavy(command: tuple[str, ...]) -> None:
+    script = (
+        "import sys\n"
+        "from fastforward_operator.cli.main import main\n"
+        f"sys.argv = ['ff', *{command!r}, '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        f"print('imported:', *[name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "imported:"
