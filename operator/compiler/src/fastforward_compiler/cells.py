@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 V = TypeVar("V")
 M = TypeVar("M", bound=Hashable)
@@ -19,9 +19,6 @@ Key = tuple[Any, ...]
 """(source, argument, ...): one cell."""
 Gift = tuple[Key, Hashable]
 """(key of an index, member): a member that a value puts into an index."""
-
-ABSENT: Any = object()
-"""Held before by a cell that is new, and now by one that is gone."""
 
 _NO_GIFTS: frozenset[Gift] = frozenset()
 _NOBODY: frozenset[object] = frozenset()
@@ -67,7 +64,7 @@ class Rule(Source[V]):
         root: bool = False,
         counted: bool = False,
     ) -> None:
-        super().__init__(name, ABSENT)
+        super().__init__(name, cast("V", None))
         self.make = make
         self.gives = gives
         self.root = root
@@ -118,15 +115,15 @@ class Cells:
         if cell is None:
             cell = self._create(key)
             if cell.level >= 0:
-                self._before[cell] = ABSENT
+                self._before[cell] = None
                 self._make(cell)
         self._frame.add(cell)
         return cell.value
 
     def peek(self, key: Key) -> object:
-        """The value of a cell, or ABSENT, without depending on it."""
+        """The value of a cell, or None, without depending on it."""
         cell = self._cells.get(key)
-        return ABSENT if cell is None else cell.value
+        return None if cell is None else cell.value
 
     def all(self, source: Source[V]) -> list[V]:
         """The value of every cell of a source: a scan, for tests and for whole Snapshots."""
@@ -154,7 +151,7 @@ class Cells:
             self._remove(index, member)
 
     def settle(self) -> Mapping[Cell, Any]:
-        """Make again what must be. Returns the cells made again, removed or new, with what each held before."""
+        """Make again what must be. Returns the cells made again, new or gone, with what each held before; None for no cell."""
         while True:
             while (cell := self._next()) is not None:
                 self._remake(cell)
@@ -250,7 +247,7 @@ class Cells:
             self._before.setdefault(cell, cell.value)
             del self._cells[cell.key]
             self._dirty[cell.level].discard(cell)
-            cell.value = ABSENT
+            cell.value = None
             for source in cell.reads:
                 self._unlink(source, cell)
             self.give(cell.gifts, _NO_GIFTS)

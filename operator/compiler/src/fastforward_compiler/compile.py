@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import fastforward_crds as crds
 
 from . import ir
-from .cells import ABSENT, Cell, Cells, Gift, Index, Key, Rule
+from .cells import Cell, Cells, Gift, Index, Key, Rule
 from .problem import ObjectRef, Problem
 from .translate import (
     authpolicy,
@@ -159,19 +159,23 @@ class Compiler:
 
     def _take_in(self, ref: ObjectRef, value: crds.Resource | None) -> None:
         source, name = world.INPUTS.get(ref.kind), f"{ref.namespace}/{ref.name}"
-        if self._cells.peek((world.INVALID, *_sortable(ref))) is not ABSENT:
+        if self._cells.peek((world.INVALID, *_sortable(ref))) is not None:
             self._cells.put(world.INVALID, *_sortable(ref), value=None)
         if source is not None:
             self._cells.put(source, name, value=value)
             self._give(ref, world.gifts_of(value) if value is not None else _NO_GIFTS)
-        self._want(ref, name)
+        if value is not None:
+            self._want(ref, name)
 
     def _take_in_invalid(self, ref: ObjectRef, invalid: crds.Invalid) -> None:
         source, name = world.INPUTS.get(ref.kind), f"{ref.namespace}/{ref.name}"
         self._cells.put(world.INVALID, *_sortable(ref), value=invalid)
-        if source is not None and self._cells.peek((source, name)) is ABSENT:
-            self._give(ref, world.gifts_of_invalid(invalid, name))
-        self._want(ref, name)
+        self._cells.want((report.REPORT, *_sortable(ref)))
+        if source is not None and self._cells.peek((source, name)) is None:
+            gifts = world.gifts_of_invalid(invalid, name)
+            self._give(ref, gifts)
+            if gifts:
+                self._want(ref, name)
 
     def _give(self, ref: ObjectRef, gifts: frozenset[Gift]) -> None:
         self._cells.give(self._gifts.pop(ref, _NO_GIFTS), gifts)
@@ -199,8 +203,8 @@ class _Tally:
         self.removed: set[str] = set()
 
     def compare(self, old: object, new: object) -> None:
-        was = None if old is ABSENT or old is None else self.noun.value(old)
-        now = None if new is ABSENT or new is None else self.noun.value(new)
+        was = None if old is None else self.noun.value(old)
+        now = None if new is None else self.noun.value(new)
         if was is now or was == now:
             return
         if now is not None:
@@ -236,9 +240,8 @@ def _delta(steps: Mapping[Cell, Any], counted: int) -> ir.Delta:
         if tally is not None:
             tally.compare(old, cell.value)
         elif rule is report.REPORT:
-            now = None if cell.value is ABSENT else cell.value
-            if now != (None if old is ABSENT else old):
-                reports[_ref(cell.key)] = now
+            if cell.value != old:
+                reports[_ref(cell.key)] = cell.value
     _upsert_touched(steps, {tally.noun.field: tally.upserts for tally in tallies.values()})
     return ir.Delta(
         **{tally.noun.field: tally.changes() for tally in tallies.values()}, reports=reports, translated=counted
@@ -252,13 +255,13 @@ def _upsert_touched(steps: Mapping[Cell, Any], upserts: Mapping[str, dict[str, A
     """
     auths, limits, scopes, tables = (upserts[field] for field in ("auths", "limits", "scopes", "tables"))
     for cell, old in steps.items():
-        if cell.key[0] is table.SCOPE and old is not ABSENT and _settings_changed(old, cell.value):
+        if cell.key[0] is table.SCOPE and _settings_changed(old, cell.value):
             scopes[cell.value.scope.name] = cell.value.scope
     if not (auths or limits or scopes):
         return
     for cell in steps:
-        made = cell.value if cell.key[0] is table.TABLE else ABSENT
-        if made is ABSENT or made is None or made.table is None or made.table.name in tables:
+        made = cell.value if cell.key[0] is table.TABLE else None
+        if made is None or made.table is None or made.table.name in tables:
             continue
         if made.table.scope in scopes or any(
             entry.auth in auths or not limits.keys().isdisjoint(entry.limits) for entry in made.table.entries

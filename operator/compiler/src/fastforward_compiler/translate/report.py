@@ -22,6 +22,7 @@ from .route import LATE, ROUTE, Spread, rule_names
 from .shard import SHARD
 from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, SCOPE, TABLES_NAMING, scope_name
 from .tenant import TENANT
+from .upstream import UPSTREAM
 from .world import EDGES, INPUTS, INVALID, ROUTES
 
 MAX_PROBLEMS = 100
@@ -109,8 +110,8 @@ def _add_host(cells: Cells, spread: Spread, host: str, outputs: Outputs) -> set[
     return reached
 
 
-def _tell_upstream(_: Cells, __: ObjectRef, name: str) -> Told:
-    return [], {("upstream", name)}, ()
+def _tell_upstream(cells: Cells, _: ObjectRef, name: str) -> Told:
+    return [], {("upstream", name)} if cells.read(UPSTREAM, name) is not None else set(), ()
 
 
 def _tell_tenant(cells: Cells, _: ObjectRef, name: str) -> Told:

@@ -1,0 +1,88 @@
+"""Keys, certificates and key sets for tests, made when first asked for and never written down.
+
+Out: PEM texts, JSON Web Key Sets, Secrets' data. Called by worlds and by tests of whatever reads Secrets.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import functools
+import hashlib
+import hmac
+import json
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+@functools.cache
+def private_key(label: str = "") -> ec.EllipticCurvePrivateKey:
+    """A P-256 key; the same for the same label, as long as the process lives."""
+    del label
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@functools.cache
+def certificate_pem(*hosts: str) -> str:
+    """A certificate for the hosts, signed by its own key, `private_key(hosts[0])`."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
+    key = private_key(hosts[0])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(EPOCH)
+        .not_valid_after(EPOCH + datetime.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def private_key_pem(label: str = "") -> str:
+    """The key in PKCS #8."""
+    return (
+        private_key(label)
+        .private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        .decode()
+    )
+
+
+def tls_data(*hosts: str) -> dict[str, str]:
+    """What a Secret of type kubernetes.io/tls holds, as text."""
+    return {"tls.crt": certificate_pem(*hosts), "tls.key": private_key_pem(hosts[0])}
+
+
+def public_jwk(label: str = "") -> dict[str, str]:
+    """The public half of `private_key(label)` as a JSON Web Key."""
+    numbers = private_key(label).public_key().public_numbers()
+    x, y = (base64url(number.to_bytes(32)) for number in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": label or "key", "x": x, "y": y}
+
+
+def jwks(*labels: str) -> str:
+    """A JSON Web Key Set."""
+    return json.dumps({"keys": [public_jwk(label) for label in labels or ("",)]})
+
+
+def apikeys_data(**tenants: str) -> dict[str, str]:
+    """What a Secret of API keys holds: ID -> tenant; each key's secret part is its ID in lower case."""
+    pepper = "pepper-for-tests-only"
+    entries = {"pepper": pepper}
+    for id_, tenant in tenants.items():
+        hashed = hmac.new(pepper.encode(), id_.lower().encode(), hashlib.sha256).hexdigest()
+        entries[id_] = json.dumps({"hash": hashed, "tenant": tenant, "subject": id_.lower()})
+    return entries
+
+
+def base64url(octets: bytes) -> str:
+    """Base64url without padding (RFC 7515, section 2)."""
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()

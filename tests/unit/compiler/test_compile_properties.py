@@ -1,0 +1,166 @@
+"""What holds for every World: any way to it ends in the same Snapshot, and nothing the schema admits raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Any
+
+import fastforward_crds as crds
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastforward_compiler import Compiler, compile_world, ir, object_ref
+from fastforward_compiler.problem import ObjectRef
+from support import documents, worlds
+from support.credentials import jwks
+from support.worlds import Batch, Object
+
+NOUNS = tuple(field.name for field in fields(ir.Snapshot))
+FETCHED = {worlds.URL: jwks().encode()}
+SLOW = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+class Follower:
+    """Keeps a Snapshot and reports in step by Deltas alone, as emitters do."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, Any]] = {noun: {} for noun in NOUNS}
+        self.reports: dict[ObjectRef, ir.Report] = {}
+
+    def follow(self, delta: ir.Delta) -> None:
+        for noun in NOUNS:
+            changes = getattr(delta, noun)
+            for name in changes.removed:
+                del self.values[noun][name]
+            self.values[noun].update((name_of(noun, value), value) for value in changes.upserts)
+        for ref, report in delta.reports.items():
+            if report is None:
+                del self.reports[ref]
+            else:
+                self.reports[ref] = report
+
+    def snapshot(self) -> ir.Snapshot:
+        return ir.Snapshot(**{noun: tuple(v for _, v in sorted(self.values[noun].items())) for noun in NOUNS})
+
+
+def name_of(noun: str, value: Any) -> str:
+    return f"{value.namespace}/{value.name}" if noun in ("tenants", "shards") else value.name
+
+
+def from_nothing(batches: Iterable[Batch]) -> Compiler:
+    """All objects at once, as they are in the end; those that turned invalid with their last good version before."""
+    good: dict[ObjectRef, Object | None] = {}
+    invalid: dict[ObjectRef, Object | None] = {}
+    checker = Compiler()
+    for batch in batches:
+        for ref, value in batch.items():
+            invalid.pop(ref, None)
+            if is_invalid(checker, ref, value):
+                invalid[ref] = value
+            else:
+                good[ref] = value
+    compiler = Compiler()
+    compiler.apply({ref: value for ref, value in good.items() if value is not None})
+    compiler.apply(invalid)
+    return compiler
+
+
+def is_invalid(compiler: Compiler, ref: ObjectRef, value: Object | None) -> bool:
+    """Whether the compiler refuses the object as a whole."""
+    if value is None:
+        return False
+    delta = compiler.apply({ref: value})
+    compiler.apply({ref: None})
+    report = delta.reports.get(ref)
+    return report is not None and any(problem.reason == "Invalid" for problem in report.problems)
+
+
+@SLOW
+@given(worlds.histories(), st.randoms(use_true_random=False))
+def test_any_way_to_the_same_objects_ends_in_the_same_snapshot(history: list[Batch], random: Any) -> None:
+    compiler, follower = Compiler(), Follower()
+    when = random.randint(0, len(history))
+    for number, batch in enumerate(history):
+        shuffled = list(batch.items())
+        random.shuffle(shuffled)
+        follower.follow(compiler.apply(dict(shuffled), FETCHED if number == when else None))
+    expected = from_nothing(history)
+    expected.apply({}, FETCHED if when < len(history) else None)
+    assert compiler.snapshot() == expected.snapshot()
+    assert compiler.reports() == expected.reports()
+    assert follower.snapshot() == compiler.snapshot()
+    assert follower.reports == compiler.reports()
+
+
+@SLOW
+@given(worlds.worlds())
+def test_deleting_everything_leaves_nothing(world: tuple[Object, ...]) -> None:
+    compiler = Compiler()
+    compiler.apply({object_ref(value): value for value in world})
+    compiler.apply(dict.fromkeys(map(object_ref, world)))
+    assert compiler.snapshot() == ir.Snapshot()
+    assert compiler.reports() == {}
+    assert compiler._cells._cells == {}
+
+
+@SLOW
+@given(worlds.worlds())
+def test_applying_the_same_objects_again_changes_nothing(world: tuple[Object, ...]) -> None:
+    compiler = Compiler()
+    changes = {object_ref(value): value for value in world}
+    compiler.apply(changes)
+    assert compiler.apply(changes) == ir.Delta()
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+@pytest.mark.parametrize("kind", sorted(documents.KINDS))
+def test_nothing_that_a_schema_admits_raises(kind: str, data: st.DataObject) -> None:
+    world = data.draw(worlds.worlds(most=6))
+    document = data.draw(documents.documents(kind))
+    compile_world([*world, crds.parse_resource(document)])
+
+
+@SLOW
+@given(worlds.worlds())
+def test_every_name_in_a_snapshot_is_there(world: tuple[Object, ...]) -> None:
+    snapshot, _ = compile_world(world)
+    auths, limits = {auth.name for auth in snapshot.auths}, {limit.name for limit in snapshot.limits}
+    scopes, upstreams = {scope.name for scope in snapshot.scopes}, {upstream.name for upstream in snapshot.upstreams}
+    edges = {edge.name for edge in snapshot.edges}
+    for table in snapshot.tables:
+        assert table.scope in scopes
+        assert len({entry.id for entry in table.entries}) == len(table.entries) > 0
+        for entry in table.entries:
+            assert entry.auth in auths | {""}
+            assert set(entry.limits) <= limits
+            if isinstance(entry.destination, ir.Split):
+                assert {share.upstream for share in entry.destination.shares} <= upstreams | {""}
+    assert {scope.edge for scope in snapshot.scopes} <= edges
+    tables = {table.name for table in snapshot.tables}
+    assert {f"{scope.name}#{tenant}" for scope in snapshot.scopes for tenant in scope.tenant_tables} <= tables
+    assert {auth for scope in snapshot.scopes for auth in scope.auths} <= auths
+
+
+@SLOW
+@given(worlds.worlds())
+def test_entries_lie_in_order_of_precedence(world: tuple[Object, ...]) -> None:
+    snapshot, _ = compile_world(world)
+    ranks = {ir.PathType.EXACT: 0, ir.PathType.REGEX: 1, ir.PathType.PREFIX: 2}
+    for table in snapshot.tables:
+        places = [(-e.priority, ranks[e.match.path_type], -len(e.match.path)) for e in table.entries]
+        assert places == sorted(places)
+        assert len({replace(e.match, path=e.match.path + str(e.priority)) for e in table.entries}) == len(table.entries)
+
+
+@SLOW
+@given(worlds.worlds())
+def test_reports_name_outputs_that_are_there(world: tuple[Object, ...]) -> None:
+    compiler = Compiler()
+    compiler.apply({object_ref(value): value for value in world})
+    snapshot = compiler.snapshot()
+    there = {(noun[:-1], name_of(noun, value)) for noun in NOUNS for value in getattr(snapshot, noun)}
+    for report in compiler.reports().values():
+        assert report.outputs <= there
