@@ -14,7 +14,7 @@ from .wire import pack
 FIELDS = (
     ("time", "%START_TIME%"),
     ("requestId", "%REQ(X-REQUEST-ID)%"),
-    ("traceId", "%TRACE_ID%"),
+    ("traceparent", "%REQ(TRACEPARENT)%"),
     ("address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
     ("method", "%REQ(:METHOD)%"),
     ("host", "%REQ(:AUTHORITY)%"),
@@ -26,6 +26,7 @@ FIELDS = (
     ("policies", f"%METADATA(ROUTE:{METADATA}:policies)%"),
     ("status", "%RESPONSE_CODE%"),
     ("refusal", f"%RESP({REASON_HEADER})%"),
+    ("failedOpen", "%REQ(X-ENVOY-AUTH-FAILURE-MODE-ALLOWED)%"),
     ("shadow", "%DYNAMIC_METADATA(envoy.filters.http.rbac:shadow_effective_policy_id)%"),
     ("details", "%RESPONSE_CODE_DETAILS%"),
     ("flags", "%RESPONSE_FLAGS%"),

@@ -29,8 +29,10 @@ from .protos import (
     xds_extension_pb2,
     xds_matcher_pb2,
 )
+from .trace import trace_context
 from .wire import ADS, milliseconds, pack, string_list, type_url, uint32
 
+TRACE = "trace"
 RESOLVE = "resolve"
 CORS = "cors"
 ADMISSION = "admission"
@@ -78,6 +80,8 @@ def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
     """Returns the filters in the order in which requests pass them; the comments say why here."""
     fallback = discovered(FALLBACK, lua_pb2.Lua)
     return [
+        # Before anything that may answer, so that every line of the access log has its trace.
+        configured(TRACE, trace_context()),
         # Before anything that reads the route: hosts that no scope names exactly get theirs here.
         discovered(RESOLVE, lua_pb2.Lua),
         # Before anything that refuses, so that scripts may read the refusal.
@@ -98,7 +102,7 @@ def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
         discovered(SHADOW_LIMITS, local_rate_limit_pb2.LocalRateLimit),
         # Last, so that only requests that may pass are held.
         configured(BODY, body_of_unknown_length()),
-        configured("router", router_pb2.Router(suppress_envoy_headers=True)),
+        configured("router", router_pb2.Router()),
     ]
 
 
@@ -155,6 +159,7 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
         stat_prefix="open" if fail_open else "closed",
         clear_route_cache=True,
         failure_mode_allow=fail_open,
+        failure_mode_allow_header_add=fail_open,
         status_on_error=http_status_pb2.HttpStatus(code=503),
         allowed_headers=string_list(patterns=(".*",)),
         http_service=ext_authz_pb2.HttpService(

@@ -13,6 +13,7 @@ from fastforward_compiler import ir
 
 from .chain import LISTENER_HEADER, PATH_HEADER, SELECT_HEADER
 from .matching import ANYTHING, PREDICATE, TEXT, every, header_input, pattern, some, test
+from .pattern import NOTHING, without_ampersand
 from .protos import EnvoyMessage
 from .wire import literal_pattern
 
@@ -64,6 +65,8 @@ def api_version(version: str, header: str, default: str) -> EnvoyMessage:
 
 def query_pattern(match: ir.TextMatch) -> str:
     """Returns the pattern on `:path` for a condition on a query parameter."""
+    if "&" in match.name or "=" in match.name:
+        return NOTHING
     name, value = literal_pattern(match.name), literal_pattern(match.value)
     match match.type:
         case ir.TextType.EXACT:
@@ -71,7 +74,7 @@ def query_pattern(match: ir.TextMatch) -> str:
         case ir.TextType.PREFIX:
             rest = f"={value}[^&]*"
         case ir.TextType.REGEX:
-            rest = f"=(?:{match.value})"
+            rest = f"=(?:{without_ampersand(match.value)})"
         case _:
             rest = "(?:=[^&]*)?"
     return rf"[^?]*\?(?:{other_parameter(match.name)}&)*{name}{rest}(?:&.*)?"

@@ -82,6 +82,36 @@ REFUSALS = (
         "response.code_details == 'ext_authz_error'",
     ),
     Refusal(*NO_ROUTE[:3], "response.code_details == 'route_not_found'"),
+    Refusal(
+        "dispatch/no-endpoint",
+        0,
+        "The upstream has no endpoint to ask",
+        "response.code_details in ['no_healthy_upstream', 'cluster_not_found']",
+    ),
+    Refusal(
+        "dispatch/timeout",
+        0,
+        "The upstream did not answer in time",
+        "response.code_details in ['upstream_response_timeout', 'upstream_per_try_timeout', 'duration_timeout']",
+    ),
+    Refusal(
+        "dispatch/overloaded",
+        0,
+        "The upstream has more requests than it is allowed",
+        "response.code_details.startsWith('upstream_reset_before_response_started{overflow')",
+    ),
+    Refusal(
+        "dispatch/connection-failed",
+        0,
+        "The connection to the upstream failed",
+        "response.code_details.startsWith('upstream_reset_before_response_started')",
+    ),
+    Refusal(
+        "ingress/malformed-request",
+        0,
+        "The request is malformed",
+        "response.code in [400, 408, 426, 431] && !(response.code_details in ['direct_response', 'ext_authz_denied'])",
+    ),
 )
 """In the order in which they are tried; what none of them names keeps Envoy's own answer."""
 
@@ -98,7 +128,7 @@ def emit_mapper(refusal: Refusal) -> EnvoyMessage:
     )
     return _MANAGER.ResponseMapper(
         filter=accesslog_pb2.AccessLogFilter(extension_filter=condition),
-        status_code=uint32(refusal.status),
+        status_code=uint32(refusal.status) if refusal.status else None,
         body_format_override=problem_document(refusal),
         headers_to_add=[header_option(REASON_HEADER, refusal.reason)],
     )
@@ -119,7 +149,7 @@ def problem_document(refusal: Refusal) -> EnvoyMessage:
         {
             "type": "about:blank",
             "title": refusal.title,
-            "status": refusal.status,
+            "status": refusal.status or "%RESPONSE_CODE%",
             "stage": stage,
             "reason": reason,
             "requestId": "%REQ(X-REQUEST-ID)%",

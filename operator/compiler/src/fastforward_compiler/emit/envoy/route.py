@@ -35,6 +35,8 @@ _REDIRECTS = {
     307: route_components_pb2.RedirectAction.TEMPORARY_REDIRECT,
     308: route_components_pb2.RedirectAction.PERMANENT_REDIRECT,
 }
+_QUERY = "%CEL(request.query == '' ? '' : '?')%%QUERY_PARAMS(ORIG)%"
+_SAME = "%REQ(:PATH)%"
 _RETRY = route_components_pb2.RetryPolicy(
     retry_host_predicate=[{"name": "envoy.retry_host_predicates.previous_hosts"}], host_selection_retry_max_attempts=3
 )
@@ -165,7 +167,10 @@ def path_rewrite(pattern: str, substitution: str) -> EnvoyMessage:
 
 
 def emit_redirect(redirect: ir.Redirect, route: EnvoyMessage) -> None:
-    """Writes the redirect; its query is the request's."""
+    """Writes the redirect; its query is the request's, unless the path brings one."""
+    if not (redirect.scheme or redirect.host or redirect.port):
+        emit_relative_redirect(redirect, route)
+        return
     action = route_components_pb2.RedirectAction(response_code=_REDIRECTS[redirect.status])
     if redirect.scheme:
         action.scheme_redirect = redirect.scheme
@@ -176,6 +181,16 @@ def emit_redirect(redirect: ir.Redirect, route: EnvoyMessage) -> None:
     if redirect.path:
         action.path_redirect = redirect.path
     route.redirect.CopyFrom(action)
+
+
+def emit_relative_redirect(redirect: ir.Redirect, route: EnvoyMessage) -> None:
+    """Writes a redirect on the same host as a relative reference (RFC 9110, section 10.2.2).
+
+    An absolute one would lack the port: it is stripped before tables are looked at.
+    """
+    route.direct_response.status = redirect.status
+    location = header_value(redirect.path) + ("" if "?" in redirect.path else _QUERY) if redirect.path else _SAME
+    route.response_headers_to_add.append(header_option("location", location))
 
 
 def emit_header_changes(entry: ir.Entry, route: EnvoyMessage) -> None:
