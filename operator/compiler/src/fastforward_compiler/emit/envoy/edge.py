@@ -30,6 +30,7 @@ from .protos import (
     listener_pb2,
     mutation_rules_pb2,
     protocol_pb2,
+    secret_pb2,
     string_pb2,
     tls_common_pb2,
     tls_inspector_pb2,
@@ -224,4 +225,4 @@ def http2_options(edge: ir.Edge) -> EnvoyMessage:
 
 def secret_config(name: str) -> EnvoyMessage:
     """Returns the reference to a secret that comes over ADS."""
-    return tls_pb2.SdsSecretConfig(name=name, sds_config=ADS)
+    return secret_pb2.SdsSecretConfig(name=name, sds_config=ADS)
