@@ -37,14 +37,14 @@ class Piece:
         self.needs = needs
         self._made: dict[tuple[bool, bool], ir.Entry] = {}
 
-    def entry(self, *, host_conditions: bool = False, tenant_first: bool = False) -> ir.Entry:
-        """The entry in a table whose host has rules with hop conditions, or that a tenant shares with everybody."""
-        made = self._made.get((host_conditions, tenant_first))
+    def entry(self, *, overtaken: bool = False, tenant_first: bool = False) -> ir.Entry:
+        """The entry where a rule with hop conditions may overtake it, or a tenant shares a table with everybody."""
+        made = self._made.get((overtaken, tenant_first))
         if made is None:
-            needs = self.needs._replace(host_conditions=True) if host_conditions else self.needs
+            needs = self.needs._replace(overtaken=True) if overtaken else self.needs
             placements, hop, fail_open = place_stages(needs)
             priority = self.priority + TENANT_FIRST if tenant_first else self.priority
-            made = self._made[host_conditions, tenant_first] = ir.Entry(
+            made = self._made[overtaken, tenant_first] = ir.Entry(
                 **self.fields, priority=priority, placements=placements, hop=hop, fail_open=fail_open
             )
         return made

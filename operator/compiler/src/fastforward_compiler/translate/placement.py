@@ -32,8 +32,8 @@ class Needs(NamedTuple):
     """Whether every exact limit fails open."""
     conditions: tuple[str, ...] = ()
     """Conditions of its match that only the decision service can judge."""
-    host_conditions: bool = False
-    """Whether any rule of the host has such conditions."""
+    overtaken: bool = False
+    """Whether a rule with such conditions may take its requests."""
     shards: bool = False
     proxied: bool = True
     """Whether the request goes to an upstream, rather than being answered by the edge."""
@@ -81,8 +81,8 @@ def _hop_reason(needs: Needs) -> str:
         return f"RateLimit {', '.join(needs.exact_limits)} counts exactly, over all proxies"
     if needs.shards:
         return "the shard is chosen by the decision service"
-    if needs.conditions or needs.host_conditions:
-        return "rules of this host have conditions on roles, regions or flags"
+    if needs.conditions or needs.overtaken:
+        return "a rule with conditions on roles, regions or flags may take its requests"
     return "a trusted peer may name the tenant in a header" if needs.tenant_header else ""
 
 
@@ -124,6 +124,6 @@ def _place_routing(needs: Needs) -> tuple[ir.Placement, str]:
         return INLINE, "The decision service chooses the shard."
     if needs.conditions:
         return INLINE, f"Only the decision service can judge {', '.join(needs.conditions)}."
-    if needs.host_conditions:
-        return INLINE, "Other rules of this host have conditions that only the decision service can judge."
+    if needs.overtaken:
+        return INLINE, "A rule with conditions that only the decision service can judge may take its requests."
     return NATIVE, "The proxy finds the rule in the host's table."

@@ -17,6 +17,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .attachment import Attachment, resolve_attachments
 from .edge import NO_ADMISSION, translate_admission
+from .overtaking import path_of
 from .piece import Piece, hop_conditions, precedence
 from .placement import Needs
 from .protection import NO_AIMS, UNPROTECTED, Aims, Protection, protect, read_aims
@@ -229,8 +230,8 @@ def _route_gifts(translation: RouteTranslation | None, name: str) -> Iterable[Gi
     for edge, hosts, pieces in translation.spreads:
         facts: list[Fact] = [("tenant", tenant) for tenant in pieces]
         facts.extend({("auth", piece.needs.auth) for piece in pieces.get("", ()) if piece.needs.auth})
-        if any(piece.match.needs_hop for found in pieces.values() for piece in found):
-            facts.append(("conditional", ""))
+        conditional = (piece.match for tenant, found in pieces.items() if tenant for piece in found)
+        facts.extend({("conditional", path_of(match)) for match in conditional if match.needs_hop})
         for host in hosts:
             for tenant in pieces:
                 yield (ROUTES_IN, edge, host, tenant), name
@@ -238,13 +239,13 @@ def _route_gifts(translation: RouteTranslation | None, name: str) -> Iterable[Gi
                 yield (FACTS_ON, edge, host), fact
 
 
-Fact = tuple[str, str]
+Fact = tuple[str, Any]
 
 ROUTES_IN: Index[str] = Index("routes by table")
 """(edge, host, tenant) -> Routes with entries in that table."""
 FACTS_ON: Index[Fact] = Index("facts by host")
 """(edge, host) -> ("tenant", NAME) with entries there, "" for everybody; ("auth", NAME) of everybody's entries;
-("conditional", "") when an entry has conditions that only the decision service can judge."""
+("conditional", (type, path)) when a tenant's entry there has conditions that only the decision service can judge."""
 LATE: Index[tuple[str, str]] = Index("authentications on tenants' rules by policy")
 """(policy) -> (Route, rule)."""
 ROUTE: Rule[RouteTranslation | None] = Rule("route", _translate_route, gives=_route_gifts, root=True, counted=True)

@@ -7,7 +7,7 @@ nearest wildcard with rules of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fastforward_compiler import ir
@@ -16,16 +16,14 @@ from fastforward_compiler.problem import Problem, Reason, problem
 
 from .combination import AUTH
 from .edge import NO_ADMISSION, SETTINGS, VIEW, Settings, View, covers
+from .overtaking import GATE_PRIORITY, Laid, PathMatch, make_gates, mark_overtaken
 from .piece import Piece, precedence
 from .placement import Needs
 from .protection import NO_AIMS, Protection, protect, read_aims
 from .ratelimit import LIMIT
-from .route import FACTS_ON, ROUTE, ROUTES_IN
+from .route import FACTS_ON, ROUTE, ROUTES_IN, Fact
 from .tenant import covering, host_tenant
 from .world import HOSTS_OF_TENANTS, age, ref_of
-
-GATE_PRIORITY = -100
-"""Below every priority that a Route can have."""
 
 
 class ScopeTranslation(NamedTuple):
@@ -34,7 +32,8 @@ class ScopeTranslation(NamedTuple):
     scope: ir.Scope | None
     source: str
     """The host whose rules it has: itself, or a wildcard above."""
-    conditional: bool
+    conditional: tuple[PathMatch, ...]
+    """Paths of rules in tenants' tables with conditions that only the decision service can judge."""
     settings: Settings
 
 
@@ -70,7 +69,7 @@ def _make_scope(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
     if settings is None or source is None:
         return None
     if not source:
-        return ScopeTranslation(None, "", conditional=False, settings=settings)
+        return ScopeTranslation(None, "", conditional=(), settings=settings)
     owner = host_tenant(cells, edge.partition("/")[0], host)
     facts = cells.read(FACTS_ON, edge, source)
     tenants = () if owner else tuple(sorted(name for kind, name in facts if kind == "tenant" and name))
@@ -83,7 +82,8 @@ def _make_scope(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
         tenant_tables=tenants,
         auths=_scope_auths(cells, edge, facts) if tenants else (),
     )
-    return ScopeTranslation(scope, source, ("conditional", "") in facts, settings)
+    conditional = tuple(sorted(path for kind, path in facts if kind == "conditional"))
+    return ScopeTranslation(scope, source, conditional, settings)
 
 
 def _source(cells: Cells, edge: str, host: str) -> str | None:
@@ -95,7 +95,7 @@ def _source(cells: Cells, edge: str, host: str) -> str | None:
     return next((above for above in covering(host) if cells.read(FACTS_ON, edge, above)), "")
 
 
-def _scope_auths(cells: Cells, edge: str, facts: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def _scope_auths(cells: Cells, edge: str, facts: Iterable[Fact]) -> tuple[str, ...]:
     """What may have authenticated a request when it comes to a tenant's table: everybody's rules, or the gate."""
     gate = cells.read(GATE, edge)
     own = {gate.needs.auth} if gate is not None and gate.needs.auth else set()
@@ -149,13 +149,17 @@ def _make_table(cells: Cells, edge: str, host: str, tenant: str) -> TableTransla
         return None
     if scope.scope is None or (tenant and scope.scope.host_tenant):
         return TableTranslation(None)
-    pieces = [(piece, False) for piece in _pieces(cells, edge, scope.source, tenant)]
+    pieces = [Laid(piece) for piece in _pieces(cells, edge, scope.source, tenant)]
     if not tenant and scope.scope.host_tenant:
-        pieces = [(piece, True) for piece in _pieces(cells, edge, scope.source, scope.scope.host_tenant)] + pieces
-    if not tenant and (scope.conditional or scope.scope.tenant_tables) and not _has_catch_all(pieces):
+        own = _pieces(cells, edge, scope.source, scope.scope.host_tenant)
+        pieces = [Laid(piece, tenant_first=True) for piece in own] + pieces
+    if scope.conditional or any(laid.piece.match.needs_hop for laid in pieces):
+        pieces = mark_overtaken(pieces, () if tenant else scope.conditional)
+        pieces += [] if tenant else make_gates(pieces)
+    if not tenant and scope.scope.tenant_tables and not _has_catch_all(pieces):
         gate = cells.read(GATE, edge)
-        pieces += [(gate, False)] if gate is not None else []
-    entries, conflicts = _lay(pieces, scope, tenant)
+        pieces += [Laid(gate, overtaken=bool(scope.conditional))] if gate is not None else []
+    entries, conflicts = _lay(pieces, scope.scope, tenant)
     _touch(cells, entries)
     table = ir.Table(scope=scope.scope.name, tenant=tenant, entries=entries) if entries else None
     return TableTranslation(table, conflicts)
@@ -178,27 +182,22 @@ def _order(piece: Piece) -> tuple[object, ...]:
     return piece.order
 
 
-def _has_catch_all(pieces: Iterable[tuple[Piece, bool]]) -> bool:
+def _has_catch_all(pieces: Iterable[Laid]) -> bool:
     """Whether some rule takes every request, so that nothing would come to the gate."""
-    return any(piece.match == _EVERYTHING for piece, _ in pieces)
+    return any(laid.piece.match == _EVERYTHING for laid in pieces)
 
 
-def _lay(
-    pieces: list[tuple[Piece, bool]], scope: ScopeTranslation, tenant: str
-) -> tuple[tuple[ir.Entry, ...], tuple[Problem, ...]]:
+def _lay(pieces: Sequence[Laid], scope: ir.Scope, tenant: str) -> tuple[tuple[ir.Entry, ...], tuple[Problem, ...]]:
     """The entries, without those never reached because an earlier one has the same match."""
-    if len(pieces) == 1:
-        piece, first = pieces[0]
-        return (piece.entry(host_conditions=scope.conditional, tenant_first=first),), ()
     seen: dict[tuple[int, bool, ir.Match], Piece] = {}
     entries: list[ir.Entry] = []
     conflicts: list[Problem] = []
-    for piece, first in pieces:
+    for piece, first, overtaken in pieces:
         winner = seen.setdefault((piece.priority, first, piece.match), piece)
         if winner is piece:
-            entries.append(piece.entry(host_conditions=scope.conditional, tenant_first=first))
-        elif scope.scope is not None:
-            conflicts.append(_conflict(piece, winner, scope.scope.host, tenant))
+            entries.append(piece.entry(overtaken=overtaken, tenant_first=first))
+        else:
+            conflicts.append(_conflict(piece, winner, scope.host, tenant))
     return tuple(entries), tuple(conflicts)
 
 

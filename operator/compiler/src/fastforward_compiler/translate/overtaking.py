@@ -1,0 +1,108 @@
+"""Rules with hop conditions, and the rules that they may overtake: which entries of a table need the decision service.
+
+In: the pieces of a table in order of precedence, and the paths of such rules in tenants' tables. Out: the same pieces,
+marked, and a gate for each such rule that nothing else would lead to. Called by table. Why it exists: the proxy can't
+judge roles, regions and flags, so every request that such a rule might take must be asked about, and no other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from fastforward_compiler import ir
+
+from .piece import Piece, precedence
+from .world import age
+
+GATE_PRIORITY = -100
+"""Below every priority that a Route can have."""
+_MANY = 64
+"""With more conditional rules than this in a table, all its entries are asked about: comparing all pairs costs more."""
+
+PathMatch = tuple[ir.PathType, str]
+
+
+class Laid(NamedTuple):
+    """A piece on its way into a table."""
+
+    piece: Piece
+    tenant_first: bool = False
+    overtaken: bool = False
+    """Whether a rule with hop conditions may take its requests."""
+
+
+def path_of(match: ir.Match) -> PathMatch:
+    """What a match says of the path."""
+    return match.path_type, match.path
+
+
+def mark_overtaken(pieces: Sequence[Laid], foreign: Iterable[PathMatch]) -> list[Laid]:
+    """Mark what a conditional rule before it, or one of `foreign` (in tenants' tables), may overtake."""
+    before = list(foreign)
+    marked = []
+    for laid in pieces:
+        path = path_of(laid.piece.match)
+        conditional = laid.piece.match.needs_hop
+        overtaken = not conditional and (len(before) > _MANY or any(_meet(path, other) for other in before))
+        marked.append(laid._replace(overtaken=overtaken))
+        if conditional:
+            before.append(path)
+    return marked
+
+
+def make_gates(pieces: Sequence[Laid]) -> list[Laid]:
+    """A gate for the path of each conditional rule that no unconditional rule stands behind."""
+    gates: dict[PathMatch, Laid] = {}
+    for place, laid in enumerate(pieces):
+        path = path_of(laid.piece.match)
+        behind = (later.piece.match for later in pieces[place + 1 :])
+        if laid.piece.match.needs_hop and path not in gates and not any(_takes_all(match, path) for match in behind):
+            gates[path] = Laid(_gate_for(laid.piece), overtaken=True)
+    return sorted(gates.values(), key=lambda laid: laid.piece.order)
+
+
+def _gate_for(piece: Piece) -> Piece:
+    """Guarded as the rule that it leads to; for the rest nothing but 404."""
+    path_type, path = path_of(piece.match)
+    match = ir.Match(path_type=path_type, path=path)
+    destination = piece.fields["destination"]
+    answer = destination if isinstance(destination, ir.Unavailable) else ir.Respond(status=404)
+    kept = {name: piece.fields[name] for name in ("edge_admission", "admission", "auth")}
+    own = {"id": f"gate {path_type} {path}", "route": "", "rule": "", "match": match, "gate": True}
+    return Piece(
+        route="",
+        field="",
+        priority=GATE_PRIORITY,
+        order=precedence(match, GATE_PRIORITY, age(None), (0, 0, 0)),
+        fields={**kept, **own, "destination": answer},
+        needs=piece.needs._replace(
+            native_limits=(), exact_limits=(), limits_open=False, conditions=(), shards=False, proxied=False
+        ),
+    )
+
+
+def _takes_all(match: ir.Match, path: PathMatch) -> bool:
+    """Whether a match takes every request to `path`, whatever else it carries."""
+    if match != ir.Match(path_type=match.path_type, path=match.path):
+        return False
+    return path_of(match) == path or (
+        match.path_type is ir.PathType.PREFIX and path[0] is not ir.PathType.REGEX and _is_below(path[1], match.path)
+    )
+
+
+def _meet(one: PathMatch, other: PathMatch) -> bool:
+    """Whether some request's path could match both; regular expressions are taken to meet everything."""
+    if ir.PathType.REGEX in (one[0], other[0]):
+        return True
+    return (
+        one[1] == other[1]
+        or (one[0] is ir.PathType.PREFIX and _is_below(other[1], one[1]))
+        or (other[0] is ir.PathType.PREFIX and _is_below(one[1], other[1]))
+    )
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    """Whether a path is the prefix, or goes on below it segment by segment."""
+    bare = prefix.rstrip("/")
+    return path == bare or path.startswith(f"{bare}/")
