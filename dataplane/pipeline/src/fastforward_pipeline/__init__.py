@@ -1,1 +1,47 @@
-"""Pure evaluator of the eight stages over the wire snapshot."""
+"""Pure evaluator of the eight stages over the wire snapshot.
+
+    snapshot = Snapshot.empty().apply(resources)
+    decision = run(decide(snapshot, request), TokenBuckets(), now=request.now)
+
+Called by EntryPoint (live requests), by the CLI (`explain`, `test`, `diff`) and by the tests.
+"""
+
+from .buckets import TokenBuckets
+from .decision import Candidate, Decision, LimitState, Refusal
+from .effects import Answer, Bucket, Level, TakeTokens, Unavailable, Verdict
+from .evaluate import decide, run
+from .problem import problem_json
+from .reason import FACTS, Reason
+from .request import Request, make_headers
+from .snapshot import Snapshot, SnapshotError
+from .stages.dispatch import UpstreamRequest, upstream_request
+from .stages.normalization import EscapedSlashes, normalize
+from .trail import Trail
+
+__all__ = [
+    "FACTS",
+    "Answer",
+    "Bucket",
+    "Candidate",
+    "Decision",
+    "EscapedSlashes",
+    "Level",
+    "LimitState",
+    "Reason",
+    "Refusal",
+    "Request",
+    "Snapshot",
+    "SnapshotError",
+    "TakeTokens",
+    "TokenBuckets",
+    "Trail",
+    "Unavailable",
+    "UpstreamRequest",
+    "Verdict",
+    "decide",
+    "make_headers",
+    "normalize",
+    "problem_json",
+    "run",
+    "upstream_request",
+]

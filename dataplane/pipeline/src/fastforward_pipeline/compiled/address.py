@@ -1,0 +1,39 @@
+"""Networks to a set that is asked in a few look-ups. Called by the compiled admissions and scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address, ip_network
+
+
+class AddressSet:
+    """The addresses in some networks (CIDR; a bare address means itself alone)."""
+
+    __slots__ = ("_by_prefix",)
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        by_prefix: dict[tuple[int, int], set[int]] = {}
+        for text in networks:
+            network = ip_network(text, strict=False)
+            shift = network.max_prefixlen - network.prefixlen
+            by_prefix.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
+        self._by_prefix = tuple((version, shift, frozenset(found)) for (version, shift), found in by_prefix.items())
+
+    def __contains__(self, text: str) -> bool:
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        number, version = int(address), address.version
+        return any(version == family and number >> shift in found for family, shift, found in self._by_prefix)
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is an IP address at all."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,127 @@
+"""A Plan as requests are judged by it. Made by `snapshot`; read by every stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_pipeline.decision import Candidate
+from fastforward_pipeline.facts import Facts
+
+from .address import AddressSet
+from .condition import Condition, compile_conditions, compile_hop_conditions
+from .cors import Cors, compile_cors
+from .pattern import Pattern
+
+_PLACEMENTS = {
+    snapshot_pb2.PLACEMENT_NONE: "none",
+    snapshot_pb2.PLACEMENT_NATIVE: "native",
+    snapshot_pb2.PLACEMENT_INLINE: "inline",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Admission:
+    """What one object admits. `allow` is None for everybody, `max_body_bytes` for no bound."""
+
+    object: str
+    allow: AddressSet | None
+    deny: AddressSet | None
+    max_body_bytes: int | None
+    content_types: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """One rule of one Route on one host, ready to judge. `wire` holds what is seldom asked for."""
+
+    name: str
+    route: str
+    rule: str
+    scope: str
+    tenant: str
+    gate: bool
+    auth: str
+    limits: tuple[str, ...]
+    select: str
+    admissions: tuple[Admission, ...]
+    pattern: Pattern | None
+    """Of a path by regular expression."""
+    conditions: tuple[Condition, ...]
+    hop_conditions: tuple[Condition, ...]
+    cors: Cors | None
+    destination: str
+    """Name of the field in `wire` that holds the destination."""
+    candidates: tuple[Candidate, ...]
+    """Upstreams by weight."""
+    wire: snapshot_pb2.Plan
+
+    @property
+    def endpoint(self) -> str:
+        """ROUTE#RULE: what requests are counted by as Endpoint."""
+        return f"{self.route}#{self.rule}"
+
+    @property
+    def placements(self) -> Mapping[str, tuple[str, str]]:
+        """Where each stage runs, and why."""
+        return {p.stage: (_PLACEMENTS.get(p.placement, ""), p.why) for p in self.wire.placements}
+
+    def failing(self, facts: Facts, *, hop: bool) -> Condition | None:
+        """Returns the first condition that does not hold; those of the hop do not unless `hop`."""
+        for condition in self.conditions:
+            if not condition.holds(facts):
+                return condition
+        for condition in self.hop_conditions:
+            if not hop or not condition.holds(facts):
+                return condition
+        return None
+
+
+def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
+    """Returns the compiled Plan. Raises ValueError on what can't be judged."""
+    match = wire.match
+    destination = wire.WhichOneof("destination")
+    if destination is None and not wire.gate:
+        raise ValueError(f"plan {name} of {wire.route} has no destination")
+    return Plan(
+        name=name,
+        route=wire.route,
+        rule=wire.rule,
+        scope=wire.scope,
+        tenant=wire.tenant,
+        gate=wire.gate,
+        auth=wire.auth,
+        limits=tuple(wire.limits),
+        select=wire.select,
+        admissions=_compile_admissions(wire),
+        pattern=Pattern(match.path) if match.path_type == snapshot_pb2.PATH_MATCH_TYPE_REGEX else None,
+        conditions=compile_conditions(match),
+        hop_conditions=compile_hop_conditions(match),
+        cors=compile_cors(wire.cors) if wire.HasField("cors") else None,
+        destination=destination or "",
+        candidates=_compile_split(wire.upstreams) if destination == "upstreams" else (),
+        wire=wire,
+    )
+
+
+def _compile_split(wire: snapshot_pb2.Split) -> tuple[Candidate, ...]:
+    total = sum(upstream.weight for upstream in wire.upstreams) or 1
+    return tuple(Candidate(upstream=upstream.upstream, share=upstream.weight / total) for upstream in wire.upstreams)
+
+
+def _compile_admissions(wire: snapshot_pb2.Plan) -> tuple[Admission, ...]:
+    """Returns the Edge's admission and the Route's, as far as they say anything."""
+    edge = wire.scope.partition("|")[0]
+    sources = (("edge_admission", f"Edge {edge}"), ("admission", f"Route {wire.route}"))
+    return tuple(_compile_admission(getattr(wire, field), owner) for field, owner in sources if wire.HasField(field))
+
+
+def _compile_admission(wire: snapshot_pb2.Admission, owner: str) -> Admission:
+    return Admission(
+        object=owner,
+        allow=AddressSet(wire.allow_addresses) if wire.allow_addresses else None,
+        deny=AddressSet(wire.deny_addresses) if wire.deny_addresses else None,
+        max_body_bytes=wire.max_body_bytes if wire.HasField("max_body_bytes") else None,
+        content_types=frozenset(wire.content_types),
+    )

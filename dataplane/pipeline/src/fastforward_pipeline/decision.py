@@ -1,0 +1,114 @@
+"""What `decide` ends in: a Decision. Also what a stage may end a request with before that.
+
+Made by `decide`; read by EntryPoint (the answer to the proxy), by the CLI and by the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .reason import FACTS, Reason
+
+if TYPE_CHECKING:
+    from .compiled.authpolicy import Identity
+    from .compiled.route import Plan
+
+Pairs = tuple[tuple[str, str], ...]
+"""Header names and values, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A stage's no."""
+
+    reason: Reason
+    detail: str = ""
+    """What was expected and what was there; for the Trail, never for the client."""
+    object: str = ""
+    """KIND NAMESPACE/NAME of the object that says no."""
+    field: str = ""
+    """Path in that object, as people write it."""
+    headers: Pairs = ()
+    """For the client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that the gateway gives by itself, with the request allowed."""
+
+    status: int
+    headers: Pairs = ()
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An Upstream (NAMESPACE/NAME; empty for one that is not there) and its share of the requests, 0 to 1."""
+
+    upstream: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitState:
+    """One rate limit after the request."""
+
+    limit: str
+    """NAMESPACE/NAME."""
+    burst: int
+    remaining: int
+    """Whole tokens left."""
+    reset_s: int
+    """Seconds until the next token, when there is none; else until the bucket is full."""
+    refused: bool
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The outcome of a request."""
+
+    allowed: bool
+    """Whether the request goes on to its destination, be it an upstream or an answer of the gateway."""
+    status: int
+    """The answer's status if the gateway gives it; 200 for a request that goes to an upstream."""
+    reason: Reason | None = None
+    refusal: Refusal | None = None
+    plan: Plan | None = None
+    """The entry that governs the request; None when there is none."""
+    tenant: str = ""
+    identity: Identity | None = None
+    candidates: tuple[Candidate, ...] = ()
+    """Upstreams that may get the request; one for a shard."""
+    shard: str = ""
+    request_headers: Pairs = ()
+    """Headers that the proxy writes over the request's: trusted identity, table, shard."""
+    response_headers: Pairs = ()
+    """Headers that the gateway adds to the answer."""
+    body: str = ""
+    """Of an answer that the gateway gives by itself; refusals are told by `problem`."""
+    limits: tuple[LimitState, ...] = ()
+    shadow: tuple[str, ...] = ()
+    """What would refuse the request if it were not in the shadow: `AuthPolicy NAMESPACE/NAME`, `RateLimit ...`."""
+    request_id: str = ""
+
+    @property
+    def route(self) -> str:
+        """NAMESPACE/NAME of the Route; empty when there is none."""
+        return "" if self.plan is None else self.plan.route
+
+    @property
+    def rule(self) -> str:
+        """Name of the rule in its Route."""
+        return "" if self.plan is None else self.plan.rule
+
+    @property
+    def stage(self) -> str:
+        """The stage that refused; empty when none did."""
+        return "" if self.reason is None else self.reason.stage
+
+    @property
+    def title(self) -> str:
+        """What a refused client is told."""
+        return "" if self.reason is None else FACTS[self.reason].title

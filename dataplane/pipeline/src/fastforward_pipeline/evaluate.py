@@ -1,0 +1,144 @@
+"""`decide`: a request and a snapshot in, a Decision out; what it asks of the world, it yields.
+
+Called by EntryPoint for each request that the proxy can't decide alone, and by the CLI. No input or output, no clock,
+no randomness: the caller answers the effects, gives the time and keeps the counters. It never raises on any request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from .buckets import TokenBuckets
+from .decision import Decision, Pairs, Refusal, Reply
+from .effects import Answer, TakeTokens
+from .exchange import Exchange, Outcome
+from .reason import FACTS
+from .request import Request
+from .snapshot import Snapshot
+from .stages import (
+    admission,
+    authentication,
+    authorization,
+    dispatch,
+    ingress,
+    normalization,
+    ratelimit,
+    routing,
+    tenant,
+    tracking,
+)
+from .trail import Trail, Verdict
+
+STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
+    normalization.judge,  # first, for all else looks at the canonical host and path
+    ingress.judge,
+    routing.match,  # the rule for everybody settles how the caller is let in and authenticated
+    ingress.answer_preflight,  # before credentials are asked for: browsers send none
+    admission.judge,
+    authentication.judge,
+    tenant.judge,
+    routing.rematch,  # now that the caller is known, the rule that governs the rest
+    authorization.recheck,
+    authorization.judge,
+    ratelimit.judge,  # after authorization: who is not allowed to do it spends no token
+    routing.place,
+    tracking.judge,
+    dispatch.judge,
+)
+_NO_TABLE = "-"
+
+
+def decide(
+    snapshot: Snapshot, request: Request, *, trail: Trail | None = None, counting_native: bool = False
+) -> Generator[TakeTokens, Answer, Decision]:
+    """Decides a request; yields what must be counted, wants the counters' answer, returns the Decision.
+
+    `counting_native` also counts the limits that the proxies count by themselves, as a whole deployment would.
+    """
+    exchange = Exchange(snapshot, request, trail, counting_native=counting_native)
+    for step in STEPS:
+        outcome = step(exchange)
+        if outcome is None:
+            continue
+        if isinstance(outcome, TakeTokens):
+            answer = yield outcome
+            outcome = ratelimit.settle(exchange, answer)
+            if outcome is None:
+                continue
+        if isinstance(outcome, Refusal):
+            return _refuse(exchange, outcome)
+        if isinstance(outcome, Reply):
+            return _allow(exchange, outcome)
+    return _allow(exchange, None)
+
+
+def run(decision: Generator[TakeTokens, Answer, Decision], counters: TokenBuckets, now: float) -> Decision:
+    """Runs a decision to its end with counters in memory."""
+    try:
+        effect = next(decision)
+        while True:
+            effect = decision.send(counters.take(effect, now))
+    except StopIteration as end:
+        return end.value
+
+
+def _refuse(exchange: Exchange, refusal: Refusal) -> Decision:
+    if exchange.trail is not None:
+        reason = refusal.reason
+        exchange.trail.note(reason.stage, Verdict.REFUSED, refusal.detail, object=refusal.object, field=refusal.field)
+    return Decision(
+        allowed=False,
+        status=FACTS[refusal.reason].status,
+        reason=refusal.reason,
+        refusal=refusal,
+        plan=exchange.governing(),
+        tenant=exchange.tenant,
+        identity=exchange.identity,
+        response_headers=refusal.headers,
+        limits=exchange.limits,
+        shadow=tuple(exchange.shadow),
+        request_id=exchange.request.request_id,
+    )
+
+
+def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
+    plan = exchange.governing()
+    return Decision(
+        allowed=True,
+        status=200 if reply is None else reply.status,
+        plan=plan,
+        tenant=exchange.tenant,
+        identity=exchange.identity,
+        candidates=exchange.candidates,
+        shard=exchange.shard,
+        request_headers=_trusted_headers(exchange),
+        response_headers=_answer_headers(exchange, reply),
+        body="" if reply is None else reply.body,
+        limits=exchange.limits,
+        shadow=tuple(exchange.shadow),
+        request_id=exchange.request.request_id,
+    )
+
+
+def _trusted_headers(exchange: Exchange) -> Pairs:
+    """Returns what the proxy writes over the request: whose it is, which table and rule, which Upstream of a shard."""
+    plan = exchange.governing()
+    headers = [
+        ("x-ff-table", plan.tenant if plan is not None and plan.tenant else _NO_TABLE),
+        ("x-ff-select", plan.select if plan is not None and plan.select else _NO_TABLE),
+    ]
+    identity = exchange.identity
+    if exchange.tenant:
+        headers.append(("x-ff-tenant", exchange.tenant))
+    if identity.subject:
+        headers.append(("x-ff-subject", identity.subject))
+    if identity.key_id:
+        headers.append(("x-ff-key", identity.key_id))
+    if exchange.shard:
+        headers.append(("x-ff-cluster", exchange.candidates[0].upstream))
+    return tuple(headers)
+
+
+def _answer_headers(exchange: Exchange, reply: Reply | None) -> Pairs:
+    headers = () if reply is None else reply.headers
+    return headers + ratelimit.describe(exchange.limits) if exchange.limits else headers

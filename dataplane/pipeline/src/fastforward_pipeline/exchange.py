@@ -1,0 +1,74 @@
+"""What the stages share while one request is judged, and what a stage may say.
+
+Made by `decide`, read and filled by the stages in their order, and thrown away. Nothing outside `decide` sees it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .compiled.authpolicy import ANONYMOUS, Identity
+from .decision import Candidate, LimitState, Refusal, Reply
+from .effects import TakeTokens
+from .facts import Facts
+from .request import Request
+from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from .compiled.ratelimit import Budget, Limit
+    from .compiled.route import Plan
+    from .compiled.table import Scope
+    from .compiled.tenant import Tenant
+    from .trail import Trail
+
+Outcome = Refusal | Reply | TakeTokens | None
+"""What a stage says: no; an answer; an effect whose answer it needs; None for yes."""
+
+
+class Exchange:
+    """One request on its way through the stages."""
+
+    __slots__ = (
+        "candidates",
+        "counted",
+        "counting_native",
+        "entry",
+        "facts",
+        "final",
+        "identity",
+        "limits",
+        "request",
+        "scope",
+        "shadow",
+        "shard",
+        "snapshot",
+        "tenant",
+        "tenant_facts",
+        "trail",
+    )
+
+    def __init__(self, snapshot: Snapshot, request: Request, trail: Trail | None, *, counting_native: bool) -> None:
+        self.snapshot = snapshot
+        self.request = request
+        self.trail = trail
+        self.counting_native = counting_native
+        """Whether limits that the proxies count are counted here as well, for `explain` and tests."""
+        self.facts: Facts
+        self.scope: Scope
+        self.entry: Plan
+        """What everybody's table says: it governs admission and authentication."""
+        self.final: Plan
+        """What governs the rest: the same, or what the caller's tenant, roles or flags lead to."""
+        self.identity: Identity = ANONYMOUS
+        self.tenant = ""
+        self.tenant_facts: Tenant | None = None
+        self.counted: tuple[tuple[Limit, Budget], ...] = ()
+        self.limits: tuple[LimitState, ...] = ()
+        self.candidates: tuple[Candidate, ...] = ()
+        self.shard = ""
+        self.shadow: list[str] = []
+
+    def governing(self) -> Plan | None:
+        """Returns the Plan that governs so far; None before one is found, or for a gate."""
+        plan = getattr(self, "final", None) or getattr(self, "entry", None)
+        return None if plan is None or plan.gate else plan

@@ -1,0 +1,126 @@
+"""Why a request is refused: a closed list, with what clients are told and how operators mend it.
+
+Read by the stages, by `problem` and by the Trail. The proxy refuses with the same words where it judges natively.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Reason(StrEnum):
+    """STAGE/REASON, as the access log has it."""
+
+    MALFORMED = "normalization/malformed"
+    NO_ROUTE = "routing/no-route"
+    PLAN_UNKNOWN = "routing/plan-unknown"
+    ADDRESS_DENIED = "admission/address-denied"
+    BODY_TOO_LARGE = "admission/body-too-large"
+    CONTENT_TYPE = "admission/content-type"
+    TOKEN_MISSING = "authentication/token-missing"
+    KEY_MISSING = "authentication/key-missing"
+    CREDENTIALS_MISSING = "authentication/credentials-missing"
+    TOKEN_INVALID = "authentication/token-invalid"
+    AUDIENCE_NOT_ALLOWED = "authentication/audience-not-allowed"
+    KEY_UNKNOWN = "authentication/key-unknown"
+    KEY_EXPIRED = "authentication/key-expired"
+    NOT_READY = "authentication/not-ready"
+    TENANT_NOT_ALLOWED = "authentication/tenant-not-allowed"
+    TENANT_CONFLICT = "authentication/tenant-conflict"
+    TENANT_GUARD = "authorization/tenant-guard"
+    NOT_GRANTED = "authorization/not-granted"
+    EXCEEDED = "ratelimit/exceeded"
+    COUNTERS_UNAVAILABLE = "ratelimit/counters-unavailable"
+    SHARD_KEY_MISSING = "routing/shard-key-missing"
+    SHARD_UNAVAILABLE = "routing/shard-unavailable"
+    UNAVAILABLE = "routing/unavailable"
+
+    @property
+    def stage(self) -> str:
+        """The stage that refuses."""
+        return self.value.partition("/")[0]
+
+    @property
+    def short(self) -> str:
+        """The reason without its stage."""
+        return self.value.partition("/")[2]
+
+
+class Facts(NamedTuple):
+    """What there is to say about a Reason."""
+
+    status: int
+    title: str
+    """For clients; says nothing that they must not know."""
+    remedy: str
+    """For operators, in `ff explain`."""
+
+
+FACTS: dict[Reason, Facts] = {
+    Reason.MALFORMED: Facts(400, "The request is malformed", "Send a request that RFC 9110 and RFC 3986 allow."),
+    Reason.NO_ROUTE: Facts(
+        404, "No route matches the request", "Add a rule for this host and path, or mend the condition that failed."
+    ),
+    Reason.PLAN_UNKNOWN: Facts(
+        503,
+        "The decision service does not know this route yet",
+        "Nothing to do when it passes within seconds; otherwise look at `ff status` for the snapshot stream.",
+    ),
+    Reason.ADDRESS_DENIED: Facts(
+        403, "The client address is not admitted", "Change allowAddresses or denyAddresses in the admission settings."
+    ),
+    Reason.BODY_TOO_LARGE: Facts(
+        413, "The request body is too large", "Send less, or raise maxBodyBytes in the admission settings."
+    ),
+    Reason.CONTENT_TYPE: Facts(
+        415, "The media type is not accepted", "Send one of contentTypes, or add the type to the admission settings."
+    ),
+    Reason.TOKEN_MISSING: Facts(401, "A token is needed", "Send `Authorization: Bearer TOKEN`."),
+    Reason.KEY_MISSING: Facts(401, "An API key is needed", "Send the API key in the provider's header."),
+    Reason.CREDENTIALS_MISSING: Facts(
+        401, "A token or an API key is needed", "Send `Authorization: Bearer TOKEN`, or the API key in its header."
+    ),
+    Reason.TOKEN_INVALID: Facts(
+        401, "The token is not valid", "Get a new token from the issuer; compare its claims with the provider."
+    ),
+    Reason.AUDIENCE_NOT_ALLOWED: Facts(
+        403, "The token is for somebody else", "Ask the issuer for a token with one of the provider's audiences."
+    ),
+    Reason.KEY_UNKNOWN: Facts(
+        401, "The API key is not valid", "Make a key with `ff key create` and put its entry into the Secret."
+    ),
+    Reason.KEY_EXPIRED: Facts(401, "The API key has expired", "Make a new key with `ff key create`."),
+    Reason.NOT_READY: Facts(
+        503, "The issuer's keys are not here yet", "Look at the status of the AuthPolicy: its keys are missing."
+    ),
+    Reason.TENANT_NOT_ALLOWED: Facts(
+        403,
+        "The token may not speak for this tenant",
+        "Add the tenant, or an ancestor of it, to the provider's tenants.",
+    ),
+    Reason.TENANT_CONFLICT: Facts(
+        403,
+        "The request names two tenants",
+        "Use a host, header and credentials of one and the same tenant.",
+    ),
+    Reason.TENANT_GUARD: Facts(
+        403, "The route belongs to another tenant", "Use credentials of the tenant whose route this is."
+    ),
+    Reason.NOT_GRANTED: Facts(
+        403, "The caller is not allowed to do this", "Give the caller what one of the policy's grants asks for."
+    ),
+    Reason.EXCEEDED: Facts(429, "Too many requests", "Wait for Retry-After seconds, or raise the limit's budget."),
+    Reason.COUNTERS_UNAVAILABLE: Facts(
+        503, "The rate limit can't be counted", "Look after the counters, or set onFailure: Open on the RateLimit."
+    ),
+    Reason.SHARD_KEY_MISSING: Facts(
+        400, "The request does not say which shard it is for", "Send what the rule's shards.key names."
+    ),
+    Reason.SHARD_UNAVAILABLE: Facts(
+        503, "No shard can take the request", "Activate a Shard that has an upstream for this purpose."
+    ),
+    Reason.UNAVAILABLE: Facts(
+        500, "The route has no usable destination", "Look at the Route's status: a reference or a policy is broken."
+    ),
+}

@@ -1,0 +1,97 @@
+"""Stage 2, admission: client addresses, body sizes, media types. The Edge's settings and the Route's both hold.
+
+In: `entry`. A body is there when its length is above 0, when it comes in chunks, or when nothing says how long it is
+but a media type is named with a method that has bodies (HTTP/2 needs no more than that).
+"""
+
+from __future__ import annotations
+
+from fastforward_pipeline.compiled.address import is_address
+from fastforward_pipeline.compiled.route import Admission, Plan
+from fastforward_pipeline.decision import Refusal
+from fastforward_pipeline.exchange import Exchange
+from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.request import Request
+from fastforward_pipeline.trail import Verdict
+
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+
+def judge(exchange: Exchange) -> Refusal | None:
+    """Checks what the entry for everybody asks."""
+    return admit(exchange, exchange.entry)
+
+
+def admit(exchange: Exchange, plan: Plan) -> Refusal | None:
+    """Checks what a Plan asks."""
+    for admission in plan.admissions:
+        refusal = _check(admission, exchange.request)
+        if refusal is not None:
+            return refusal
+    if exchange.trail is not None and plan.admissions:
+        for admission in plan.admissions:
+            detail = f"the client {exchange.request.address or 'without address'} and its body are admitted"
+            exchange.trail.note("admission", Verdict.PASSED, detail, object=admission.object, field="spec.admission")
+    return None
+
+
+def _check(admission: Admission, request: Request) -> Refusal | None:
+    if admission.deny is not None or admission.allow is not None:
+        refusal = _check_address(admission, request.address)
+        if refusal is not None:
+            return refusal
+    if admission.max_body_bytes is not None:
+        refusal = _check_size(admission, admission.max_body_bytes, request)
+        if refusal is not None:
+            return refusal
+    if admission.content_types and _has_body(request):
+        return _check_content_type(admission, request)
+    return None
+
+
+def _check_address(admission: Admission, address: str) -> Refusal | None:
+    if admission.deny is not None and (address in admission.deny or not is_address(address)):
+        return _refuse(Reason.ADDRESS_DENIED, admission, "denyAddresses", f"{address!r} is denied")
+    if admission.allow is not None and address not in admission.allow:
+        return _refuse(Reason.ADDRESS_DENIED, admission, "allowAddresses", f"{address!r} is not among those allowed")
+    return None
+
+
+def _check_size(admission: Admission, bound: int, request: Request) -> Refusal | None:
+    length = body_length(request)
+    if length is None and bound == 0 and "transfer-encoding" in request.headers:
+        return _refuse(Reason.BODY_TOO_LARGE, admission, "maxBodyBytes", "no body is admitted, and one comes in chunks")
+    if length is not None and length > bound:
+        return _refuse(Reason.BODY_TOO_LARGE, admission, "maxBodyBytes", f"{length} bytes are more than {bound}")
+    return None
+
+
+def _check_content_type(admission: Admission, request: Request) -> Refusal | None:
+    given = request.text("content-type").partition(";")[0].strip(" \t").lower()
+    if given in admission.content_types:
+        return None
+    expected = ", ".join(sorted(admission.content_types))
+    return _refuse(
+        Reason.CONTENT_TYPE, admission, "contentTypes", f"{given or 'no media type'} is not among {expected}"
+    )
+
+
+def body_length(request: Request) -> int | None:
+    """Returns the length of the body as announced; None when it is not."""
+    if request.body_bytes is not None:
+        return request.body_bytes
+    text = request.text("content-length")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+
+
+def _has_body(request: Request) -> bool:
+    length = body_length(request)
+    if length is not None:
+        return length > 0
+    if "transfer-encoding" in request.headers:
+        return True
+    return request.method not in _WITHOUT_BODY and "content-type" in request.headers
+
+
+def _refuse(reason: Reason, admission: Admission, field: str, detail: str) -> Refusal:
+    return Refusal(reason=reason, detail=detail, object=admission.object, field=f"spec.admission.{field}")

@@ -1,0 +1,219 @@
+"""Stage 3, authentication: who the caller is, proven by a JSON Web Token or an API key.
+
+In: the Auth of the entry. Leaves: `identity`. Bad proof is refused even where proof is optional. What the proxy
+verifies natively (JWT) is accepted and refused here alike: same scheme, same clock, same audiences, same statuses.
+"""
+
+from __future__ import annotations
+
+from fastforward_pipeline.compiled.apikeys import PREFIX, ApiKey, split_key
+from fastforward_pipeline.compiled.authpolicy import (
+    ANONYMOUS,
+    Auth,
+    Identity,
+    JwtProvider,
+    KeyProvider,
+    Provider,
+    find_claim,
+    read_identity,
+)
+from fastforward_pipeline.compiled.keyset import KeySet
+from fastforward_pipeline.compiled.token import Token, find_token, parse_token
+from fastforward_pipeline.decision import Pairs, Refusal
+from fastforward_pipeline.exchange import Exchange
+from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.trail import NearMiss, Verdict
+
+_MISSING = object()
+
+
+def judge(exchange: Exchange) -> Refusal | None:
+    """Authenticates the caller as the entry for everybody asks."""
+    name = exchange.entry.auth
+    if not name:
+        return None
+    auth = exchange.snapshot.auths.get(name)
+    if auth is None:
+        return Refusal(reason=Reason.NOT_READY, detail=f"the policies {name} are not in the snapshot")
+    outcome = authenticate(exchange, auth)
+    if isinstance(outcome, Refusal):
+        return outcome
+    exchange.identity = outcome
+    if exchange.trail is not None:
+        _tell(exchange, auth, outcome)
+    return None
+
+
+def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal:
+    """Returns who the caller is by `auth`, or why that is not known."""
+    token = _find_token(exchange, auth) if auth.jwt else None
+    proven = None
+    if token is not None:
+        proven = _verify_token(exchange, auth, token)
+        if isinstance(proven, Refusal):
+            return proven
+    for provider in auth.keys:
+        text = exchange.request.header(provider.header)
+        if text is None or (token is not None and provider.header == "authorization"):
+            continue
+        by_key = _verify_key(exchange, provider, text)
+        if isinstance(by_key, Refusal):
+            return by_key
+        if proven is not None and proven.tenant != by_key.tenant:
+            detail = f"the credentials are of {proven.tenant or 'no tenant'} and of {by_key.tenant or 'no tenant'}"
+            return _refuse(Reason.TENANT_CONFLICT, provider, detail)
+        proven = proven or by_key
+    if proven is not None:
+        return proven
+    return _refuse_missing(exchange, auth) if auth.required else ANONYMOUS
+
+
+def _find_token(exchange: Exchange, auth: Auth) -> str | None:
+    authorization = exchange.request.header("authorization")
+    token = None if authorization is None else find_token(authorization)
+    if token is not None and token.startswith(PREFIX) and any(key.header == "authorization" for key in auth.keys):
+        return None
+    return token
+
+
+def _verify_token(exchange: Exchange, auth: Auth, text: str) -> Identity | Refusal:
+    """Tries each provider; the last one whose issuer it is says why not, as in the proxy."""
+    said: Refusal | None = None
+    parsed: Token | None = None
+    for provider in auth.jwt:
+        keyset = exchange.snapshot.keysets.get(provider.keyset)
+        if keyset is None:
+            said = _refuse(Reason.NOT_READY, provider, f"the keys {provider.keyset} are not in the snapshot")
+            continue
+        known = keyset.find(text)
+        if known is None and parsed is None:
+            try:
+                parsed = parse_token(text)
+            except ValueError as error:
+                return _refuse_token(exchange, provider, f"the token is malformed: {error}")
+        token = known or parsed
+        if token is None or token.issuer != provider.issuer:
+            _miss(exchange, provider, "jwt.issuer", provider.issuer, "" if token is None else token.issuer)
+            continue
+        said = _check_token(exchange, provider, keyset, token, None if known is token else text)
+        if said is None:
+            return _speak(provider, token)
+    return said or _refuse_token(exchange, auth.jwt[0], "no provider has the token's issuer")
+
+
+def _check_token(
+    exchange: Exchange, provider: JwtProvider, keyset: KeySet, token: Token, unverified: str | None
+) -> Refusal | None:
+    """Checks time, audience and, unless it was verified before, the signature: in this order, as the proxy does."""
+    now, skew = int(exchange.request.now), provider.skew_s
+    if token.not_before > now + skew:
+        return _refuse_token(exchange, provider, f"the token is valid in {token.not_before - now} s only")
+    if token.expires and now > token.expires + skew:
+        return _refuse_token(exchange, provider, f"the token expired {now - token.expires} s ago")
+    if provider.audiences and provider.audiences.isdisjoint(token.audiences):
+        expected, got = " or ".join(sorted(provider.audiences)), ", ".join(sorted(token.audiences)) or "none"
+        return _refuse(Reason.AUDIENCE_NOT_ALLOWED, provider, f"the audience is {got}, not {expected}")
+    if unverified is not None and not keyset.verify(unverified, token):
+        detail = f"no key {token.kid!r} of the issuer has signed the token with {token.alg}"
+        return _refuse_token(exchange, provider, detail)
+    return None
+
+
+def _speak(provider: JwtProvider, token: Token) -> Identity | Refusal:
+    """Returns the identity, if the provider may speak for the tenant that the token names."""
+    claim = find_claim(token.claims, provider.tenant_claim, _MISSING)
+    if claim is _MISSING or (provider.any_tenant and claim in {"", None}):
+        return read_identity(provider, token, "")
+    if not isinstance(claim, str) or not _is_tenant(claim) or not provider.may_speak_for(claim):
+        return _refuse(Reason.TENANT_NOT_ALLOWED, provider, f"its tokens may not name the tenant {str(claim)[:60]!r}")
+    return read_identity(provider, token, claim)
+
+
+def _is_tenant(text: str) -> bool:
+    """Whether `text` could name a tenant: no spaces, and not the name of everybody's table."""
+    return text != "-" and text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
+def _verify_key(exchange: Exchange, provider: KeyProvider, text: str) -> Identity | Refusal:
+    given = split_key(text.removeprefix("Bearer ").strip())
+    key = None if given is None else _find_key(exchange, provider, *given)
+    if key is None:
+        return _refuse(
+            Reason.KEY_UNKNOWN, provider, "the API key is malformed, unknown or revoked", _key_scheme(exchange)
+        )
+    if key.not_after and exchange.request.now > key.not_after:
+        detail = f"the key {key.id} expired {int(exchange.request.now) - key.not_after} s ago"
+        return _refuse(Reason.KEY_EXPIRED, provider, detail, _key_scheme(exchange))
+    if key.tenant and not provider.may_speak_for(key.tenant):
+        detail = f"its keys may not name the tenant {key.tenant!r}"
+        return _refuse(Reason.TENANT_NOT_ALLOWED, provider, detail)
+    return key.identity(provider)
+
+
+def _find_key(exchange: Exchange, provider: KeyProvider, id_: str, secret: str) -> ApiKey | None:
+    for name in provider.apikeys:
+        keys = exchange.snapshot.apikeys.get(name)
+        if keys is not None and (key := keys.find(id_, secret)) is not None:
+            return key
+    return None
+
+
+def _refuse(reason: Reason, provider: Provider, detail: str, headers: Pairs = ()) -> Refusal:
+    return Refusal(
+        reason=reason, detail=detail, object=f"AuthPolicy {provider.policy}", field=provider.field, headers=headers
+    )
+
+
+def _refuse_token(exchange: Exchange, provider: Provider, detail: str) -> Refusal:
+    challenge = f'{_bearer(exchange)}, error="invalid_token"'
+    return _refuse(Reason.TOKEN_INVALID, provider, detail, (("www-authenticate", challenge),))
+
+
+def _refuse_missing(exchange: Exchange, auth: Auth) -> Refusal:
+    """Says what is missing, and challenges for it (RFC 9110, section 11.6.1)."""
+    bearer, key = (("www-authenticate", _bearer(exchange)),), _key_scheme(exchange)
+    if not auth.keys:
+        reason, headers, detail = Reason.TOKEN_MISSING, bearer, "there is no `Authorization: Bearer`"
+    elif not auth.jwt:
+        reason, headers, detail = Reason.KEY_MISSING, key, f"there is no header {auth.keys[0].header}"
+    else:
+        reason, headers, detail = Reason.CREDENTIALS_MISSING, (*bearer, *key), "there is neither a token nor a key"
+    providers: tuple[Provider, ...] = (*auth.jwt, *auth.keys)
+    policy = f"AuthPolicy {providers[0].policy}" if providers else f"AuthPolicy {auth.name}"
+    return Refusal(reason=reason, detail=detail, object=policy, field="spec.authentication.mode", headers=headers)
+
+
+def _bearer(exchange: Exchange) -> str:
+    return f'Bearer realm="{exchange.scope.host}"'
+
+
+def _key_scheme(exchange: Exchange) -> Pairs:
+    return (("www-authenticate", f'ApiKey realm="{exchange.scope.host}"'),)
+
+
+def _miss(exchange: Exchange, provider: Provider, field: str, expected: str, got: str) -> None:
+    if exchange.trail is not None:
+        exchange.trail.miss(
+            NearMiss(
+                stage="authentication",
+                object=f"AuthPolicy {provider.policy}",
+                field=f"{provider.field}.{field}",
+                expected=expected,
+                got=got or "none",
+            )
+        )
+
+
+def _tell(exchange: Exchange, auth: Auth, identity: Identity) -> None:
+    provider = identity.provider
+    if exchange.trail is None:
+        return
+    if provider is None:
+        detail = "no credentials are asked for" if not (auth.jwt or auth.keys) else "the caller is anonymous"
+        exchange.trail.note("authentication", Verdict.PASSED, detail, object=f"AuthPolicy {auth.name}")
+        return
+    how = f"the API key {identity.key_id}" if identity.key_id else "a token"
+    detail = f"the caller is {identity.subject or 'without subject'}, by {how}"
+    exchange.trail.note(
+        "authentication", Verdict.PASSED, detail, object=f"AuthPolicy {provider.policy}", field=provider.field
+    )

@@ -1,0 +1,123 @@
+"""Stage 8, dispatch: what becomes of the request, and what the upstream sees of it.
+
+In: `final`, `candidates`. Redirects and answers of the gateway end here; `upstream_request` tells how the proxy
+changes a request that goes on (Envoy: prefix_rewrite, regex_rewrite, host_rewrite_literal, request_headers_to_add and
+to_remove).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_pipeline.compiled.pattern import Pattern
+from fastforward_pipeline.compiled.route import Plan
+from fastforward_pipeline.decision import Decision, Refusal, Reply
+from fastforward_pipeline.exchange import Exchange
+from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.request import Headers, Request
+from fastforward_pipeline.trail import Verdict
+
+_TRUSTED = ("x-ff-tenant", "x-ff-subject")
+
+
+def judge(exchange: Exchange) -> Refusal | Reply | None:
+    """Ends the request where the gateway answers by itself."""
+    plan = exchange.final
+    match plan.destination:
+        case "redirect":
+            location = redirect_location(plan.wire.redirect, exchange.request)
+            _tell(exchange, Verdict.ANSWERED, f"redirected to {location}")
+            return Reply(status=plan.wire.redirect.status, headers=(("location", location),))
+        case "respond":
+            respond = plan.wire.respond
+            _tell(exchange, Verdict.ANSWERED, f"answered {respond.status} by the edge")
+            kind = (("content-type", respond.content_type),) if respond.body else ()
+            return Reply(status=respond.status, headers=kind, body=respond.body)
+        case "unavailable":
+            return _unavailable(exchange, plan)
+    if exchange.trail is not None:
+        shares = ", ".join(f"{c.upstream or 'nobody (500)'} {c.share:.1%}" for c in exchange.candidates)
+        _tell(exchange, Verdict.PASSED, f"sent to {shares}")
+    return None
+
+
+def _unavailable(exchange: Exchange, plan: Plan) -> Refusal | Reply:
+    if exchange.request.plan:
+        # The proxy answers 500 by itself; a 500 from here would say that the decision service is broken.
+        return Reply(status=500)
+    reason = plan.wire.unavailable.reason
+    field = f"rules[{plan.rule}]"
+    return Refusal(reason=Reason.UNAVAILABLE, detail=reason, object=f"Route {plan.route}", field=field)
+
+
+def redirect_location(redirect: snapshot_pb2.Redirect, request: Request) -> str:
+    """Returns the Location: what the redirect does not name stays as requested, the query too."""
+    path, mark, query = request.path.partition("?")
+    port = f":{redirect.port}" if redirect.port else ""
+    target = redirect.path or path
+    if "?" not in target:
+        target += mark + query
+    return f"{redirect.scheme or request.scheme}://{redirect.host or request.host}{port}{target}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequest:
+    """The request as the upstream sees it, as far as the gateway decides that."""
+
+    method: str
+    host: str
+    path: str
+    headers: Headers
+
+
+def upstream_request(decision: Decision, request: Request) -> UpstreamRequest:
+    """Returns what an allowed request looks like behind the gateway. Headers that transport needs are not told."""
+    plan = decision.plan
+    if plan is None:
+        raise ValueError("a request without a rule goes nowhere")
+    return UpstreamRequest(
+        method=request.method,
+        host=plan.wire.rewrite.host or request.host,
+        path=rewrite_path(plan, request.path),
+        headers=_change_headers(plan.wire.request_headers, request.headers, decision),
+    )
+
+
+def rewrite_path(plan: Plan, target: str) -> str:
+    """Returns the path that the upstream sees; the query stays."""
+    path, mark, query = target.partition("?")
+    rewrite = plan.wire.rewrite
+    if rewrite.prefix:
+        path = _replace_prefix(plan.wire.match.path, rewrite.prefix, path)
+    elif rewrite.path:
+        path = rewrite.path
+    elif rewrite.regex_pattern:
+        path = Pattern(rewrite.regex_pattern).replace(rewrite.regex_substitution, path)
+    return path + mark + query
+
+
+def _replace_prefix(prefix: str, replacement: str, path: str) -> str:
+    """Whole segments: `/a` by `/` makes `/b` of `/a/b`."""
+    if prefix == "/":
+        return replacement.rstrip("/") + path
+    rest = path[len(prefix) :]
+    return replacement + rest.lstrip("/") if replacement.endswith("/") else replacement + rest
+
+
+def _change_headers(changes: snapshot_pb2.HeaderChanges, headers: Headers, decision: Decision) -> Headers:
+    kept = {name: values for name, values in headers.items() if not name.startswith("x-ff-")}
+    kept.update({name: (value,) for name, value in decision.request_headers if name in _TRUSTED})
+    for name in changes.remove:
+        kept.pop(name, None)
+    for header in changes.set:
+        kept[header.name] = (header.value,)
+    for header in changes.add:
+        kept[header.name] = (*kept.get(header.name, ()), header.value)
+    return kept
+
+
+def _tell(exchange: Exchange, verdict: Verdict, detail: str) -> None:
+    if exchange.trail is not None:
+        plan = exchange.final
+        exchange.trail.note("dispatch", verdict, detail, object=f"Route {plan.route}", field=f"rules[{plan.rule}]")

@@ -1,0 +1,145 @@
+"""Rate limits: one token from each limit on the rule, counted when tenant and subject are known.
+
+In: `final`, `identity`, `tenant`. The one stage that asks the world: `judge` returns the effect, `settle` takes its
+answer. Exact limits are counted here; those that each proxy counts are left to it, but for `explain` and tests. A value
+that a request lacks counts as `-`: requests without it share a bucket, so nobody escapes by leaving a header out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from fastforward_pipeline.compiled.ratelimit import Budget, Limit
+from fastforward_pipeline.decision import LimitState, Pairs, Refusal
+from fastforward_pipeline.effects import Answer, Bucket, Level, TakeTokens, Unavailable
+from fastforward_pipeline.exchange import Exchange
+from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.trail import Verdict
+
+_ABSENT = "-"
+
+
+def judge(exchange: Exchange) -> TakeTokens | Refusal | None:
+    """Returns the tokens to take, if any limit is counted here."""
+    names = exchange.final.limits
+    if not names:
+        return None
+    counted: list[tuple[Limit, Budget]] = []
+    buckets: list[Bucket] = []
+    plan = "" if exchange.tenant_facts is None else exchange.tenant_facts.plan
+    for name in names:
+        limit = exchange.snapshot.limits.get(name)
+        if limit is None:
+            detail = "the limit is not in the snapshot"
+            return Refusal(reason=Reason.COUNTERS_UNAVAILABLE, detail=detail, object=f"RateLimit {name}")
+        if limit.exact or exchange.counting_native:
+            budget = limit.budget_for(exchange.tenant, plan)
+            key = f"{{{name}}}{_digest(exchange, limit)}"
+            buckets.append(Bucket(key, budget.burst, budget.requests, budget.window_ms, limit.shadow))
+            counted.append((limit, budget))
+    if not buckets:
+        return None
+    exchange.counted = tuple(counted)
+    return TakeTokens(tuple(buckets))
+
+
+def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
+    """Takes the counters' answer."""
+    if isinstance(answer, Unavailable):
+        return _settle_without(exchange)
+    refused: list[LimitState] = []
+    states: list[LimitState] = []
+    for (limit, budget), level in zip(exchange.counted, answer.levels, strict=True):
+        state = _state(limit, budget, level)
+        states.append(state)
+        if state.refused:
+            if state.shadow:
+                exchange.shadow.append(f"RateLimit {limit.name}")
+            else:
+                refused.append(state)
+    exchange.limits = tuple(states)
+    if exchange.trail is not None:
+        _tell(exchange)
+    if not refused:
+        return None
+    worst = max(refused, key=lambda state: state.reset_s)
+    return Refusal(
+        reason=Reason.EXCEEDED,
+        detail=f"its bucket of {worst.burst} is empty for {worst.reset_s} s",
+        object=f"RateLimit {worst.limit}",
+        field="spec.budget",
+        headers=(*describe(tuple(refused)), ("retry-after", str(worst.reset_s))),
+    )
+
+
+def describe(states: tuple[LimitState, ...]) -> Pairs:
+    """Returns the headers that tell the tightest limit (draft-ietf-httpapi-ratelimit-headers-03, as Envoy has them)."""
+    shown = [state for state in states if not state.shadow]
+    if not shown:
+        return ()
+    tightest = min(shown, key=lambda state: (state.remaining, -state.reset_s))
+    return (
+        ("x-ratelimit-limit", str(tightest.burst)),
+        ("x-ratelimit-remaining", str(tightest.remaining)),
+        ("x-ratelimit-reset", str(tightest.reset_s)),
+    )
+
+
+def _settle_without(exchange: Exchange) -> Refusal | None:
+    closed = next((limit for limit, _ in exchange.counted if not limit.fail_open and not limit.shadow), None)
+    if closed is not None:
+        detail = "the counters can't be reached, and the limit fails closed"
+        name = f"RateLimit {closed.name}"
+        return Refusal(reason=Reason.COUNTERS_UNAVAILABLE, detail=detail, object=name, field="spec.onFailure")
+    if exchange.trail is not None:
+        exchange.trail.note("ratelimit", Verdict.PASSED, "the counters can't be reached, and every limit fails open")
+    return None
+
+
+def _state(limit: Limit, budget: Budget, level: Level) -> LimitState:
+    remaining = int(level.tokens + 1e-9)
+    # Refused, the client wants to know when there is a token again; else, when it has the whole budget again.
+    wanted = 1.0 - level.tokens if remaining < 1 else budget.burst - level.tokens
+    return LimitState(
+        limit=limit.name,
+        burst=budget.burst,
+        remaining=remaining,
+        reset_s=max(math.ceil(budget.seconds_for(wanted) - 1e-9), 1 if level.refused else 0),
+        refused=level.refused,
+        shadow=limit.shadow,
+    )
+
+
+def _digest(exchange: Exchange, limit: Limit) -> str:
+    """Returns what tells this request's bucket from the others of the limit; nobody reads a key or a token from it."""
+    if not limit.key:
+        return ""
+    values = "\x00".join([_value(exchange, kind, header) or _ABSENT for kind, header in limit.key])
+    return hashlib.blake2b(values.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _value(exchange: Exchange, kind: str, header: str) -> str | None:
+    match kind:
+        case "address":
+            return exchange.request.address
+        case "api-key":
+            return exchange.identity.key_id
+        case "tenant":
+            return exchange.tenant
+        case "subject":
+            return exchange.identity.subject
+        case "endpoint":
+            return exchange.final.endpoint
+        case _:
+            return exchange.request.header(header)
+
+
+def _tell(exchange: Exchange) -> None:
+    for state in exchange.limits:
+        verdict = Verdict.PASSED
+        if state.refused:
+            verdict = Verdict.SHADOWED if state.shadow else Verdict.REFUSED
+        if exchange.trail is not None and verdict is not Verdict.REFUSED:
+            detail = f"{state.remaining} of {state.burst} tokens are left"
+            exchange.trail.note("ratelimit", verdict, detail, object=f"RateLimit {state.limit}", field="spec.budget")
