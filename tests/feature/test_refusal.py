@@ -45,7 +45,7 @@ async def test_a_refused_route_says_why_keeps_its_last_good_version_and_its_neig
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(port), ports={EDGE_PORT: port}) as running:
+    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(port), port=port) as running:
         running.write("edge", edge("*.example.com"))
         running.write("shop", respond("shop", "shop.example.com", "good"))
         envoy = running.start_envoy()
@@ -73,7 +73,7 @@ async def test_a_refused_route_says_why_keeps_its_last_good_version_and_its_neig
 
 async def test_one_bad_route_among_many_of_the_same_step_is_isolated(tmp_path: Path) -> None:
     port = free_port()
-    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(port), ports={EDGE_PORT: port}) as running:
+    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(port), port=port) as running:
         running.write("edge", edge("*.example.com"))
         running.write("first", respond("first", "first.example.com", "here"))
         envoy = running.start_envoy()

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,3 +145,16 @@ class Connection:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def connections(port: int, host: str, count: int = 1) -> AsyncGenerator[tuple[Connection, ...]]:
+    """Open connections; the kernel spreads them over all Envoys that share the port."""
+    made = tuple(Connection(port) for _ in range(count))
+    try:
+        for connection in made:
+            await connection.get(host)
+        yield made
+    finally:
+        for connection in made:
+            await connection.close()

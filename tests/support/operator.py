@@ -76,7 +76,7 @@ class Gateway:
     def write(self, name: str, *documents: str) -> None:
         """Put a file in place by renaming it, as editors do."""
         new = self.folder / f".{name}.new"
-        new.write_text("---\n".join(documents))
+        new.write_text("\n---\n".join(documents))
         new.rename(self.resources / f"{name}.yaml")
 
     def remove(self, name: str) -> None:
@@ -107,7 +107,7 @@ class Gateway:
             await asyncio.to_thread(envoy.stop)
         await self.operator.stop()
 
-    async def api(self, path: str) -> Any:
+    async def api(self, path: str) -> dict[str, Any]:
         """A JSON answer of the operator's API."""
         url = f"http://127.0.0.1:{self.operator.api_port}{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
@@ -137,8 +137,8 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, *, pipeline: NewPipeline | None = None, **settings: Any
-) -> AsyncGenerator[Gateway, None]:
+    folder: Path, *, pipeline: NewPipeline | None = None, port: int = 0, removal_grace_s: float = 2.0
+) -> AsyncGenerator[Gateway]:
     """A running operator over an empty directory; everything ends with the block."""
     (folder / "resources").mkdir()
     made = Settings(
@@ -146,7 +146,8 @@ async def gateway(
         state_dir=folder / "state",
         api_port=0,
         bind_address="127.0.0.1",
-        **{"ports": {EDGE_PORT: free_port()}, **settings},
+        ports={EDGE_PORT: port or free_port()},
+        removal_grace_s=removal_grace_s,
     )
     running = Gateway(folder, made, pipeline)
     await running.start()

@@ -30,9 +30,7 @@ class Files:
         self.claims = Claims(self._read)
 
     def put(self, **files: str | Unreadable | None) -> Batch:
-        contents = {
-            f"{name}.yaml": text.encode() if isinstance(text, str) else text for name, text in files.items()
-        }
+        contents = {f"{name}.yaml": text.encode() if isinstance(text, str) else text for name, text in files.items()}
         self.contents.update(contents)
         return self.claims.update(contents)
 

@@ -156,7 +156,9 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             words = " ".join(part for part in (error.context, error.problem) if part is not None)
-            raise DocumentError(f"Not YAML: {words}.", mark.line + 1 if mark else 1) from None
+            # What is not closed is noticed at the end of the text: its last line with content is meant.
+            last = self._text.rstrip().count("\n") + 1
+            raise DocumentError(f"Not YAML: {words}.", min(mark.line + 1, last) if mark else 1) from None
         except yaml.reader.ReaderError as error:
             line = self._text.count("\n", 0, error.position) + 1
             raise DocumentError(f"Not YAML: {error.reason}.", line) from None

@@ -38,6 +38,9 @@ _OPTIONS = (
     # A frozen peer is noticed within the sum of the two.
     ("grpc.keepalive_time_ms", 2_000),
     ("grpc.keepalive_timeout_ms", 3_000),
+    # A ping of the bandwidth probe would stand in for that of the keepalive, with a time-out of a minute.
+    ("grpc.http2.ping_timeout_ms", 3_000),
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # Peers ping us as often.
