@@ -11,11 +11,11 @@ import sysconfig
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from fastforward_compiler.emit.envoy import EnvoyResource, bootstrap
 from fastforward_compiler.emit.envoy import resource as kinds
 from fastforward_compiler.emit.envoy.protos import (
+    EnvoyMessage,
     bootstrap_pb2,
     cluster_pb2,
     endpoint_pb2,
@@ -29,12 +29,12 @@ from fastforward_compiler.emit.envoy.protos import (
 from google.protobuf import json_format
 
 ENVOY = Path(sysconfig.get_path("purelib"), "envoy", "_bin", "envoy")
-NO_CONTROL_PLANE = ("127.0.0.1", 9)
+NOWHERE = "unix:/nowhere.sock"
 
 
 def static_bootstrap(
-    resources: Iterable[EnvoyResource], *, admin_port: int = 0, decision_socket: str = "/nowhere.sock"
-) -> Any:
+    resources: Iterable[EnvoyResource], *, decision_socket: str = NOWHERE, admin_socket: str = NOWHERE
+) -> EnvoyMessage:
     """Returns a Bootstrap that holds everything inline: tables, filters, endpoints, secrets."""
     by_kind: dict[str, list[bytes]] = {}
     for made in resources:
@@ -44,8 +44,8 @@ def static_bootstrap(
         bootstrap(
             node_id="test",
             node_cluster="test",
-            xds=NO_CONTROL_PLANE,
-            admin=("127.0.0.1", admin_port),
+            xds=NOWHERE,
+            admin=f"unix:{admin_socket.removeprefix('unix:')}",
             decision_sockets=(decision_socket,),
         ),
         base,
@@ -78,7 +78,7 @@ def validate_file(file: Path) -> str:
     return "" if done.returncode == 0 else done.stderr + done.stdout
 
 
-def _clusters(by_kind: dict[str, list[bytes]]) -> list[Any]:
+def _clusters(by_kind: dict[str, list[bytes]]) -> list[EnvoyMessage]:
     assignments = {}
     for body in by_kind.get(kinds.ENDPOINTS, []):
         assignment = endpoint_pb2.ClusterLoadAssignment.FromString(body)
@@ -93,7 +93,7 @@ def _clusters(by_kind: dict[str, list[bytes]]) -> list[Any]:
     return clusters
 
 
-def _listeners(by_kind: dict[str, list[bytes]]) -> list[Any]:
+def _listeners(by_kind: dict[str, list[bytes]]) -> list[EnvoyMessage]:
     scopes = [scoped_route_pb2.ScopedRouteConfiguration.FromString(body) for body in by_kind.get(kinds.SCOPE, [])]
     extensions = {}
     for body in by_kind.get(kinds.EXTENSION, []):
@@ -108,7 +108,7 @@ def _listeners(by_kind: dict[str, list[bytes]]) -> list[Any]:
     return listeners
 
 
-def _inline_http(packed: Any, scopes: list[Any], extensions: dict[str, Any]) -> None:
+def _inline_http(packed: EnvoyMessage, scopes: list[EnvoyMessage], extensions: dict[str, EnvoyMessage]) -> None:
     manager = http_connection_manager_pb2.HttpConnectionManager()
     packed.Unpack(manager)
     for http_filter in manager.http_filters:
@@ -120,7 +120,7 @@ def _inline_http(packed: Any, scopes: list[Any], extensions: dict[str, Any]) -> 
     packed.Pack(manager)
 
 
-def _inline_secrets(packed: Any) -> None:
+def _inline_secrets(packed: EnvoyMessage) -> None:
     context = tls_pb2.DownstreamTlsContext()
     packed.Unpack(context)
     for secret in context.common_tls_context.tls_certificate_sds_secret_configs:

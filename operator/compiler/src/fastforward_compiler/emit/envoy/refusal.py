@@ -92,7 +92,7 @@ REFUSALS = (
         "dispatch/timeout",
         0,
         "The upstream did not answer in time",
-        "response.code_details in ['upstream_response_timeout', 'upstream_per_try_timeout', 'duration_timeout']",
+        "response.code_details in ['response_timeout', 'upstream_per_try_timeout', 'duration_timeout']",
     ),
     Refusal(
         "dispatch/overloaded",

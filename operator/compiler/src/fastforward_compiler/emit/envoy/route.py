@@ -48,7 +48,7 @@ _ANY_PATH = route_components_pb2.RouteMatch(prefix="")
 def emit_route(entry: ir.Entry) -> EnvoyMessage:
     """Returns the Route of an entry."""
     route = _ROUTE(name=entry.id, match=_ANY_PATH)
-    if entry.gate:
+    if entry.gate and not isinstance(entry.destination, ir.Unavailable):
         emit_refusal(route, NO_ROUTE)
     else:
         emit_destination(entry, route)

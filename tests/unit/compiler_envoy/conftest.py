@@ -1,0 +1,37 @@
+"""A real Envoy for each test module that asks for one, with an origin behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+
+import pytest
+from fastforward_compiler import ir
+
+from support.origin import Loop, Origin
+from support.processes import free_ports
+from support.static_envoy import StaticEnvoy, serving
+
+Serve = Callable[..., StaticEnvoy]
+
+
+@pytest.fixture(scope="module")
+def origin() -> Generator[Origin]:
+    loop = Loop()
+    made = Origin("origin", loop)
+    made.start()
+    yield made
+    made.stop()
+    loop.stop()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Generator[Serve]:
+    """Starts an Envoy for the Delta that a function makes for a port."""
+    with ExitStack() as running:
+
+        def start(delta_for: Callable[[int], ir.Delta], **options: str) -> StaticEnvoy:
+            port = free_ports(1)[0]
+            return running.enter_context(serving(delta_for(port), port, tmp_path_factory.mktemp("envoy"), **options))
+
+        yield start
