@@ -6,6 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 UV_VERSION := 0.13.9
+D2_VERSION := 0.9.0
 # The interpreter of .venv: the one .python-version names if it is here, any other that is new enough if not.
 PYTHON ?= $(shell for p in python$$(cat .python-version) python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -19,7 +20,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup programs up test test-fast coverage lint format types contracts generate golden docs bench clean
+.PHONY: help setup programs up test test-fast coverage lint format types contracts generate golden diagrams docs bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -72,10 +73,14 @@ generate: setup ## Regenerate wire types, CRDs and reference pages
 	$(BIN)/python proto/generate.py proto/src $(wildcard examples/*/*/src)
 	$(BIN)/python -m fastforward_crds.generate
 	$(BIN)/python -m fastforward_compiler.generate
+	$(BIN)/python -m fastforward_pipeline.generate
 
 golden: setup ## Rewrite the golden outputs of tests/corpus and remove orphans (never in CI)
 	@test -z "$${CI:-}" || { echo "make golden rewrites expectations: it does not run in CI."; exit 1; }
 	PYTHONPATH=tests $(BIN)/python -m support.golden
+
+diagrams: setup ## Draw the pictures of the documentation again, where their sources changed
+	D2_VERSION=$(D2_VERSION) .ci/draw-diagrams
 
 docs: setup ## Build the documentation site into site/, warnings are errors
 	$(BIN)/zensical build --clean --strict
@@ -84,5 +89,5 @@ bench: setup ## Run the benchmarks; figures as JSON and pictures in docs/perform
 	cd tests && ../$(BIN)/python -m perf.change_to_traffic --out $(ARGS)
 
 clean: ## Remove all that these targets made
-	rm -rf .venv .tools .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache build dist reports site
+	rm -rf .venv .tools .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache .cache build dist reports site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

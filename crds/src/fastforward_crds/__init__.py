@@ -28,6 +28,7 @@ from .edge import (
     TrustedHops,
 )
 from .fielderror import FieldError
+from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
 from .native import ConfigMap, ReferenceGrant, Secret
 from .parse import Invalid, parse_resource
@@ -38,8 +39,6 @@ from .route import (
     EdgeRef,
     HeaderChanges,
     HeaderValue,
-    Match,
-    PathMatch,
     Redirect,
     RegexRewrite,
     Respond,
@@ -50,7 +49,6 @@ from .route import (
     RouteSpec,
     RuleTimeout,
     ShardDispatch,
-    TextMatch,
     UpstreamShare,
 )
 from .shard import Shard, ShardSpec, ShardUpstream

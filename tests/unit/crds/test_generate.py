@@ -253,3 +253,11 @@ def test_a_kind_whose_spec_is_no_model_is_refused() -> None:
 
     with pytest.raises(TypeError, match="The spec of Odd is no model"):
         document_schema(Kind(Odd, "odds", ()))
+
+
+def test_no_field_or_value_is_a_word_that_yaml_reads_as_something_else() -> None:
+    words = {name for kind in crds.KINDS for _, schema in in_spec(kind) for name in schema.get("properties", ())}
+    words |= {value for kind in crds.KINDS for _, schema in in_spec(kind) for value in schema.get("enum", ())}
+    assert {word for word in words if isinstance(word, str) and not isinstance(yaml.safe_load(word), str)} == {
+        *("1.2", "1.3")
+    }
