@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from fastforward_operator.cli.main import app
+from typer.models import CommandInfo
 from typer.testing import CliRunner
 
 COMMANDS = (
@@ -38,6 +39,10 @@ HEAVY = (
 )
 
 
+def _name(command: CommandInfo) -> str:
+    return command.name or str(getattr(command.callback, "__name__", ""))
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "ff")
 def test_every_command_shows_an_example(command: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"])
@@ -47,12 +52,11 @@ def test_every_command_shows_an_example(command: tuple[str, ...]) -> None:
 
 
 def test_the_list_of_commands_here_is_complete() -> None:
-    names = {("explain",), ("key",)}
-    names |= {(command.name or command.callback.__name__,) for command in app.registered_commands if command.callback}
+    named: list[tuple[str, ...]] = [("explain",), ("key",), *((_name(command),) for command in app.registered_commands)]
     for group in app.registered_groups:
         assert group.typer_instance is not None
-        names |= {(str(group.name), str(command.name)) for command in group.typer_instance.registered_commands}
-    assert {command for command in COMMANDS if command} == names
+        named += [(str(group.name), _name(command)) for command in group.typer_instance.registered_commands]
+    assert {command for command in COMMANDS if command} == set(named)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "ff")

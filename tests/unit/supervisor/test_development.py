@@ -28,8 +28,13 @@ BOOKSHOP = resources_of(ROOT / "examples" / "bookshop")
 
 
 def provided(folder: Path, resources: Sequence[crds.Resource] = BOOKSHOP) -> dict[str, crds.Resource]:
-    Development(folder).provide(resources)
-    return {resource.metadata.name: resource for resource in resources_of(folder)}
+    development = Development(folder)
+    development.provide(resources)
+    return {resource.metadata.name: resource for resource in resources_of(development.resources)}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def secret(found: dict[str, crds.Resource], name: str) -> crds.Secret:
@@ -55,15 +60,15 @@ def test_an_object_that_the_directory_has_is_left_to_it(tmp_path: Path) -> None:
 
 def test_nothing_changes_on_the_next_start(tmp_path: Path) -> None:
     provided(tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = contents(tmp_path)
     provided(tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert contents(tmp_path) == before
 
 
 def test_only_the_user_may_read_them(tmp_path: Path) -> None:
     provided(tmp_path / "dev")
     assert stat.S_IMODE((tmp_path / "dev").stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "dev").iterdir()} == {0o600}
+    assert {stat.S_IMODE((tmp_path / "dev" / name).stat().st_mode) for name in contents(tmp_path / "dev")} == {0o600}
 
 
 def test_a_token_is_proved_by_the_published_keys(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_python_is_the_interpreter_that_runs_ff(tmp_path: Path) -> None:
         ("processes:\n  - name: web\n    comand: [ls]\n", r"ff-up\.yaml:2: processes\[0\]"),
         ("processes:\n  - {name: web, command: [ls], port: 1}\n", r"ff-up\.yaml:2: .*port: This field is not known"),
         ("try:\n  - curl\n  - a: b\n", r"ff-up\.yaml:3: try\[1\]: Wanted is a text, not a mapping"),
-        ("try: [\n", r"ff-up\.yaml:2: Not YAML"),
+        ("try: [\n", r"ff-up\.yaml:[12]: Not YAML"),
         ("{}\n---\n{}\n", r"ff-up\.yaml:2: One document is wanted here"),
         (
             "\n\nprocesses:\n  - {name: web, command: [no-such-program]}\n",

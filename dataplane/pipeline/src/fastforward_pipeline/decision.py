@@ -77,6 +77,8 @@ class Decision:
     refusal: Refusal | None = None
     plan: Plan | None = None
     """The entry that governs the request; None when there is none."""
+    entry: Plan | None = None
+    """The entry of everybody's table, which settled admission and authentication; it may be a gate."""
     tenant: str = ""
     identity: Identity | None = None
     candidates: tuple[Candidate, ...] = ()

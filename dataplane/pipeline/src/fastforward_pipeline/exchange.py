@@ -68,6 +68,10 @@ class Exchange:
         self.shard = ""
         self.shadow: list[str] = []
 
+    def entered(self) -> Plan | None:
+        """Returns the Plan that settled admission and authentication; None before one is found."""
+        return getattr(self, "entry", None)
+
     def governing(self) -> Plan | None:
         """Returns the Plan that governs so far; None before one is found, or for a gate."""
         plan = getattr(self, "final", None) or getattr(self, "entry", None)

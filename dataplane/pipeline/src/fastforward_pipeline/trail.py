@@ -85,7 +85,8 @@ class Trail:
 
     def to_dict(self, decision: Decision) -> dict[str, object]:
         """Returns the Trail and the Decision as plain data, for `ff explain -o json`."""
-        placements = {} if decision.plan is None else decision.plan.placements
+        plan = decision.plan or decision.entry
+        placements = {} if plan is None else plan.placements
         return {
             "verdict": "allowed" if decision.allowed else "refused",
             "status": decision.status,

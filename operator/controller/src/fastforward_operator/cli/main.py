@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer._click import Context
 from typer.core import TyperGroup, TyperOption
 
 from .output import Output
@@ -18,7 +19,7 @@ from .target import Target
 class QuickGroup(TyperGroup):
     """A group whose own --help has a default, so that typer does not load pydantic to find that nobody gave it."""
 
-    def get_help_option(self, ctx: typer.Context) -> TyperOption | None:
+    def get_help_option(self, ctx: Context) -> TyperOption | None:
         """The option, without the need of conversion."""
         option = super().get_help_option(ctx)
         if option is not None:
@@ -150,6 +151,7 @@ def explain_request(
     header: HeaderOption = None,
     directories: FromOption = None,
     address: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
+    listener: Annotated[str, typer.Option(help="Name of the Edge's listener that it comes in by.")] = "",
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
 ) -> None:
@@ -159,7 +161,8 @@ def explain_request(
     """
     from . import explain as command
 
-    raise typer.Exit(command.run_request(method, url, header or [], directories or [], address, output, api))
+    asked = command.Asked(method, url, tuple(header or ()), address, listener)
+    raise typer.Exit(command.run(asked, directories or [], output, api))
 
 
 @explain_app.command("route")
@@ -173,9 +176,9 @@ def explain_route(
 
     Example: ff explain route bookshop/orders
     """
-    from . import explain as command
+    from . import explain_route as command
 
-    raise typer.Exit(command.run_route(name, directories or [], output, api))
+    raise typer.Exit(command.run(name, directories or [], output, api))
 
 
 @app.command("test")

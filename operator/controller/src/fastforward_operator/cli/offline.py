@@ -90,8 +90,9 @@ def _development(resources: Sequence[Resource]) -> Batch:
     if not any(PREFIX in resource.model_dump_json() for resource in resources if resource.kind != "Secret"):
         return Batch()
     with tempfile.TemporaryDirectory(prefix="ff-") as folder:
-        Development(Path(folder)).provide(resources)
-        return FileProvider([Path(folder)]).load()
+        development = Development(Path(folder))
+        development.provide(resources)
+        return FileProvider([development.resources]).load()
 
 
 def _urls(resources: Iterable[Resource]) -> Iterator[str]:

@@ -52,7 +52,7 @@ def _node(node: dict[str, Any]) -> tuple[str, ...]:
         node["node"],
         node["kind"],
         node["state"],
-        str(sum(one["sent"] for one in types)),
+        str(sum(one["holds"] for one in types)),
         str(sum(one["unacknowledged"] + one["waiting"] for one in types)),
         "; ".join(refused) or "-",
     )

@@ -40,6 +40,8 @@ class CaseRequest(Model):
     """Length of the body."""
     address: str = "127.0.0.1"
     """The client's address."""
+    listener: str = ""
+    """Name of the Edge's listener that it comes in by."""
     token: dict[str, Any] | None = None
     """Claims of a token that is signed as the route's first issuer; `iss`, `aud` and `exp` may be given."""
     api_key: ApiKeyIdentity | None = None

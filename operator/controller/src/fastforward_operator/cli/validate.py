@@ -22,9 +22,12 @@ def run(directories: Sequence[Path], output: Output) -> int:
     else:
         for finding in findings:
             print(finding)
-        verdict = f"{len(findings)} problem{'s' * (len(findings) != 1)}" if findings else "no problems"
-        print(f"{offline.count} objects, {verdict}.")
+        print(f"{_count(offline.count, 'object')}, {_count(len(findings), 'problem')}.")
     return 1 if findings else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _data(finding: Finding) -> dict[str, object]:

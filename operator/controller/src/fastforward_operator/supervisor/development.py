@@ -77,6 +77,8 @@ class Development:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.resources = folder / "resources"
+        """Folder of the documents alone, for whoever reads resources."""
 
     @property
     def ca_certificate(self) -> Path:
@@ -86,10 +88,10 @@ class Development:
     def provide(self, resources: Sequence[Resource]) -> None:
         """Make what is missing, as files with documents to be read like any other resources; remove what is not."""
         wanted = sorted(missing_objects(resources))
-        documents = {f"{m.namespace}.{m.name}.yaml": self._document(m, resources) for m in wanted}
-        for stale in self._folder.glob("*.yaml"):
-            if stale.name not in documents:
-                stale.unlink()
+        documents = {f"resources/{m.namespace}.{m.name}.yaml": self._document(m, resources) for m in wanted}
+        for document in self.resources.glob("*.yaml"):
+            if f"resources/{document.name}" not in documents:
+                document.unlink()
         for name, document in documents.items():
             self._write(name, yaml.safe_dump(document, sort_keys=False))
         self._write_signatories(resources)
@@ -139,7 +141,7 @@ class Development:
 
     def _api_key_data(self, missing: Missing, resources: Iterable[Resource]) -> dict[str, str]:
         """One key a tenant; keys made earlier stay as they are."""
-        kept: dict[str, Any] = yaml.safe_load(self._read(f"{missing.namespace}.{missing.name}.yaml") or "{}")
+        kept: dict[str, Any] = yaml.safe_load(self._read(f"resources/{missing.namespace}.{missing.name}.yaml") or "{}")
         data: dict[str, str] = kept.get("data", {"pepper": _base64(secrets.token_bytes(32))})
         plain = self.api_keys() if kept else {}
         for tenant in (r for r in resources if isinstance(r, Tenant) and r.metadata.namespace == missing.namespace):
@@ -182,11 +184,12 @@ class Development:
         """Write beside, then rename; a file that says the same already stays as it is."""
         if self._read(name) == text:
             return
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = self._folder / f".{name}.{secrets.token_hex(4)}"
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         beside.touch(mode=0o600)
         beside.write_text(text)
-        beside.rename(self._folder / name)
+        beside.rename(path)
 
 
 def _hosts_of(resources: Iterable[Resource], missing: Missing) -> list[str]:

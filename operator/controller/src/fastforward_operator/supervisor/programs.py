@@ -15,6 +15,7 @@ from fastforward_compiler.emit.envoy import bootstrap
 
 from .checks import Prepared
 from .child import ChildSpec
+from .development import Development
 from .envoy import DRAIN_S, drain_envoy, envoy_command
 from .project import program_command
 from .state import StateFolder
@@ -31,7 +32,7 @@ def child_specs(prepared: Prepared, state: StateFolder) -> tuple[ChildSpec, ...]
 
 def _operator(prepared: Prepared, state: StateFolder) -> ChildSpec:
     settings = prepared.settings
-    roots = (*settings.directories, state.dev)
+    roots = (*settings.directories, Development(state.dev).resources)
     own = {
         "FF_DIRECTORIES": ":".join(str(root.absolute()) for root in roots),
         "FF_STATE_DIR": str(state.operator),

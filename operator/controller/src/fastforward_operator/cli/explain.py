@@ -1,0 +1,101 @@
+"""`ff explain request`: what happens to a request, stage by stage, and what would have to change.
+
+In: a request as curl takes it, and a snapshot. Out: the verdict and the Trail through the eight stages; exit code 0
+whatever the verdict, for the explanation is what was asked for. Called by cli/main.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastforward_pipeline import Snapshot, TokenBuckets
+
+from .output import Output, print_data
+from .simulation import Judged, RequestError, judge, make_request
+from .snapshots import read_snapshot
+
+
+class Asked(NamedTuple):
+    """The request, as it was typed."""
+
+    method: str
+    url: str
+    headers: tuple[str, ...]
+    address: str
+    listener: str
+
+
+def run(asked: Asked, directories: Sequence[Path], output: Output, api: str) -> int:
+    """Print the explanation; 1 when what was typed is no request."""
+    try:
+        headers = list(_parse_headers(asked.headers))
+        length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+        request = make_request(
+            asked.method, asked.url, headers, address=asked.address, listener=asked.listener, body_bytes=length
+        )
+    except (RequestError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    snapshot = Snapshot.empty().apply(read_snapshot(directories, api))
+    told = explain(judge(snapshot, request, TokenBuckets()))
+    if output is not Output.TEXT:
+        print_data(told, output)
+        return 0
+    print(f"{request.method} {asked.url}")
+    print("\n".join(_lines(told)))
+    return 0
+
+
+def explain(judged: Judged) -> dict[str, Any]:
+    """Everything there is to say, as plain values."""
+    return {
+        **judged.trail.to_dict(judged.decision),
+        "upstreamRequest": judged.upstream_view() or None,
+        "responseHeaders": dict(judged.answer_headers()),
+    }
+
+
+def _parse_headers(written: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for header in written:
+        name, colon, value = header.partition(":")
+        if not colon or not name.strip():
+            raise RequestError(f"{header!r} is no header: write 'name: value'.")
+        yield name.strip(), value.strip()
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    yield _verdict(told)
+    for name in ("route", "rule", "tenant", "subject", "shard"):
+        if told[name]:
+            yield f"  {name:<9} {told[name]}"
+    for candidate in told["upstreams"]:
+        yield f"  upstream  {candidate['upstream'] or 'none (500)'} {candidate['share']:.0%}"
+    seen = told["upstreamRequest"]
+    if seen:
+        yield f"  it sees   {seen['method']} {seen['path']}, host {seen['host']}"
+    yield from (f"  answer    {name}: {value}" for name, value in told["responseHeaders"].items())
+    yield ""
+    for number, stage in enumerate(told["stages"], 1):
+        yield from _stage(number, stage)
+    if told["remedy"]:
+        yield f"\nRemedy: {told['remedy']}"
+
+
+def _verdict(told: dict[str, Any]) -> str:
+    if told["verdict"] == "refused":
+        return f"refused with {told['status']}: {told['title']} ({told['reason']})"
+    return "allowed, proxied" if told["upstreams"] else f"allowed, answered here with {told['status']}"
+
+
+def _stage(number: int, stage: dict[str, Any]) -> Iterator[str]:
+    placement = f"{stage['placement']}: {stage['why']}" if stage["placement"] else ""
+    yield f"{number} {stage['stage']:<14} {stage['verdict']:<9} {placement}".rstrip()
+    for finding in stage["findings"]:
+        about = " ".join(filter(None, (finding["object"], finding["field"])))
+        yield f"    {about}: {finding['detail']}" if about else f"    {finding['detail']}"
+    for miss in stage["nearMisses"]:
+        got = miss["got"] or "nothing"
+        yield f"    near miss: {miss['object']} {miss['field']}: wanted {miss['expected']}, got {got}"

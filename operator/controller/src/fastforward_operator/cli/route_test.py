@@ -1,0 +1,94 @@
+"""`ff test`: the route tests of a directory, judged by the evaluator of live traffic.
+
+In: directories with resources and `*.test.yaml`. Out: a line a test with every difference, JUnit XML on request; exit
+code 1 when a test fails or a file is broken. Called by cli/main.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastforward_compiler.emit.decision import DecisionEmitter
+from fastforward_pipeline import TokenBuckets
+
+from fastforward_operator.supervisor.yamlfile import FileProblemError
+
+from .comparison import differences
+from .credentials import Bench
+from .junit import Result, junit_xml
+from .offline import load
+from .output import Output, print_data
+from .simulation import Judged, RequestError, judge, make_request
+from .testfile import Case, read_cases
+
+
+def run(directories: Sequence[Path], output: Output, junit: Path | None) -> int:
+    """Run the tests and print how they ended."""
+    offline = load(directories)
+    try:
+        cases = read_cases(directories)
+    except FileProblemError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not cases:
+        names = " ".join(map(str, directories))
+        print(f"There are no tests in {names}: write some into a file such as routes.test.yaml.", file=sys.stderr)
+        return 1
+    bench = Bench(DecisionEmitter().apply(offline.delta).upserts, cases)
+    results = [_run_case(bench, case) for case in cases]
+    if junit is not None:
+        junit.write_text(junit_xml(results))
+    if output is Output.TEXT:
+        _print(results, problems=len(offline.findings()), directories=directories)
+    else:
+        print_data([_data(result) for result in results], output)
+    return 1 if any(result.differences for result in results) else 0
+
+
+def _run_case(bench: Bench, case: Case) -> Result:
+    started = time.perf_counter()
+    try:
+        found = differences(case.expect, _judge_case(bench, case))
+    except RequestError as error:
+        found = (f"request: {error}",)
+    return Result(case=case, differences=found, seconds=time.perf_counter() - started)
+
+
+def _judge_case(bench: Bench, case: Case) -> Judged:
+    """Send it as often as wanted at one moment; the last one counts."""
+    written, buckets = case.request, TokenBuckets()
+    request = make_request(
+        written.method,
+        written.url,
+        [*written.headers.items(), *bench.credentials(case)],
+        address=written.address,
+        listener=written.listener,
+        body_bytes=written.body_bytes,
+    )
+    for _ in range(written.times - 1):
+        judge(bench.snapshot, request, buckets)
+    return judge(bench.snapshot, request, buckets)
+
+
+def _print(results: Sequence[Result], *, problems: int, directories: Sequence[Path]) -> None:
+    for result in results:
+        print(f"{'FAIL' if result.differences else 'ok  '} {result.case.place} {result.case.name}")
+        for difference in result.differences:
+            print(f"       {difference}")
+    failed = sum(bool(result.differences) for result in results)
+    print(f"{len(results)} tests, {failed or 'none'} failed.")
+    if problems:
+        names = " ".join(map(str, directories))
+        print(f"The resources have {problems} problems, which may be why: ff validate {names}", file=sys.stderr)
+
+
+def _data(result: Result) -> dict[str, object]:
+    return {
+        "name": result.case.name,
+        "at": result.case.place,
+        "passed": not result.differences,
+        "differences": list(result.differences),
+    }

@@ -1,0 +1,43 @@
+"""`ff render` prints everything that a proxy or a decision service gets, and no secret unless asked."""
+
+from typing import Any
+
+import yaml
+
+from support.ff import ff
+from support.repository import ROOT
+
+BOOKSHOP = ROOT / "examples" / "bookshop"
+SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"
+
+
+def test_envoy_gets_listeners_tables_clusters_and_filters() -> None:
+    rendered = ff("render", BOOKSHOP, "-o", "json").json
+    assert set(rendered["envoy.config.listener.v3.Listener"]) == {"bookshop/public/http", "bookshop/public/https"}
+    assert "bookshop/catalog-v1" in rendered["envoy.config.cluster.v3.Cluster"]
+    assert any("bookshop.localhost" in name for name in rendered["envoy.config.route.v3.ScopedRouteConfiguration"])
+    assert "envoy.config.core.v3.TypedExtensionConfig" in rendered
+
+
+def test_private_keys_are_redacted_unless_asked_for() -> None:
+    hidden = ff("render", BOOKSHOP, "-o", "json").json[SECRET]
+    shown = ff("render", BOOKSHOP, "-o", "json", "--show-secrets").json[SECRET]
+    assert {one["tlsCertificate"]["privateKey"] for one in hidden.values()} == {"[redacted: --show-secrets]"}
+    assert all(one["tlsCertificate"]["privateKey"]["inlineBytes"] for one in shown.values())
+
+
+def test_the_decision_service_gets_plans_and_readable_key_sets() -> None:
+    rendered = yaml.safe_load(ff("render", BOOKSHOP, "--target", "decision").out)
+    assert {plan.get("route") for plan in rendered["plan"].values()} >= {"bookshop/books", "bookshop/orders"}
+    (keyset,) = rendered["keyset"].values()
+    assert keyset["jwks"]["keys"][0]["kty"] == "EC"
+
+
+def test_what_proves_an_api_key_is_redacted_unless_asked_for() -> None:
+    def keys(*options: str) -> dict[str, Any]:
+        (found,) = ff("render", BOOKSHOP, "--target", "decision", "-o", "json", *options).json["apikeys"].values()
+        return found
+
+    assert keys()["pepper"] == "[redacted: --show-secrets]"
+    assert {key["hash"] for key in keys()["keys"]} == {"[redacted: --show-secrets]"}
+    assert "redacted" not in str(keys("--show-secrets"))

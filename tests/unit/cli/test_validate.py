@@ -1,0 +1,93 @@
+"""`ff validate` finds everything that is wrong, with file, line, field and remedy, and nothing in what is right."""
+
+from pathlib import Path
+
+import yaml
+
+from support.ff import ff
+from support.repository import ROOT
+
+ROUTE = """\
+# A comment.
+apiVersion: gateway.fastforward.dev/v1alpha1
+kind: Route
+metadata: {name: books}
+spec:
+  edges: [{name: public}]
+  rules:
+    - matches: [{path: {value: /books}}]
+      upstreams: [{name: nowhere}]
+"""
+
+
+def test_the_bookshop_has_no_problems() -> None:
+    said = ff("validate", ROOT / "examples" / "bookshop")
+    assert (said.code, said.out) == (0, "19 objects, no problems.\n")
+
+
+def test_a_reference_to_nothing_is_told_at_its_own_line(tmp_path: Path) -> None:
+    (tmp_path / "route.yaml").write_text(ROUTE)
+    said = ff("validate", tmp_path)
+    assert said.code == 1
+    where = f"{tmp_path}/route.yaml"
+    assert said.out == (
+        f"{where}:6: Route default/books: spec.edges[0]: Edge default/public was not found. (EdgeNotFound)\n"
+        f"{where}:9: Route default/books: spec.rules[0].upstreams[0]: Upstream default/nowhere was not found."
+        " (UpstreamNotFound)\n"
+        "1 object, 2 problems.\n"
+    )
+
+
+def test_an_unknown_field_is_told_with_the_one_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "route.yaml").write_text(ROUTE.replace("upstreams:", "upstream:"))
+    said = ff("validate", tmp_path)
+    assert "route.yaml:9: Route default/books: spec.rules[0].upstream: This field is not known." in said.out
+    assert "Did you mean upstreams?" in said.out
+
+
+def test_text_that_is_no_yaml_does_not_hide_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"{ROUTE}---\na: [\n---\n{ROUTE.replace('books}', 'others}')}")
+    found = ff("validate", tmp_path, "-o", "json").json["problems"]
+    assert {problem["name"] for problem in found if problem["kind"] == "Route"} == {"books", "others"}
+    assert [problem["kind"] for problem in found].count("Document") == 1
+
+
+def test_the_same_object_twice_is_told_with_the_one_that_counts(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(ROUTE)
+    (tmp_path / "b.yaml").write_text(ROUTE)
+    assert "a.yaml:2, which counts. (Duplicate)" in ff("validate", tmp_path).out
+
+
+def test_json_and_yaml_say_the_same(tmp_path: Path) -> None:
+    (tmp_path / "route.yaml").write_text(ROUTE)
+    as_json, as_yaml = ff("validate", tmp_path, "-o", "json"), ff("validate", tmp_path, "-o", "yaml")
+    assert as_json.code == as_yaml.code == 1
+    assert as_json.json == yaml.safe_load(as_yaml.out)
+    assert as_json.json["problems"][0] == {
+        "file": f"{tmp_path}/route.yaml",
+        "line": 6,
+        "kind": "Route",
+        "namespace": "default",
+        "name": "books",
+        "field": "spec.edges[0]",
+        "condition": "Accepted",
+        "reason": "EdgeNotFound",
+        "message": "Edge default/public was not found.",
+    }
+
+
+def test_keys_behind_a_url_are_no_problem_offline(tmp_path: Path) -> None:
+    edge = "kind: Edge\nmetadata: {name: public}\nspec: {hosts: [a.localhost], listeners: [{name: http, port: 8080}]}\n"
+    jwt = "{issuer: https://a.example, jwks: {url: https://a.example/jwks}}"
+    policy = (
+        "kind: AuthPolicy\nmetadata: {name: members}\nspec:\n  targets: [{kind: Edge, name: public}]\n"
+        f"  authentication: {{providers: [{{name: token, jwt: {jwt}, tenants: ['*']}}]}}\n"
+    )
+    head = "apiVersion: gateway.fastforward.dev/v1alpha1\n"
+    (tmp_path / "a.yaml").write_text(f"{head}{edge}---\n{head}{policy}")
+    assert ff("validate", tmp_path).out == "2 objects, no problems.\n"
+
+
+def test_a_directory_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    said = ff("validate", tmp_path / "none")
+    assert (said.code, said.err) == (1, f"{tmp_path}/none is not there: name a directory of resources.\n")
