@@ -56,6 +56,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early_header_mutation_pb2,
 )
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as _previous_hosts_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2 as _tls_common_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as _secret_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as _tls_pb2
@@ -118,6 +119,7 @@ mutation_rules_pb2: Any = _mutation_rules_pb2
 opentelemetry_pb2: Any = _opentelemetry_pb2
 outlier_detection_pb2: Any = _outlier_detection_pb2
 percent_pb2: Any = _percent_pb2
+previous_hosts_pb2: Any = _previous_hosts_pb2
 protocol_pb2: Any = _protocol_pb2
 range_pb2: Any = _range_pb2
 ratelimit_pb2: Any = _ratelimit_pb2

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastforward_compiler import ir
 
 from .chain import CLUSTER_HEADER
-from .protos import EnvoyMessage, regex_pb2, route_components_pb2
+from .protos import EnvoyMessage, previous_hosts_pb2, regex_pb2, route_components_pb2
 from .refusal import NO_ROUTE, UNAVAILABLE, emit_refusal
 from .wire import (
     ADD,
@@ -17,6 +17,7 @@ from .wire import (
     literal_pattern,
     literal_substitution,
     milliseconds,
+    pack,
     regex,
     uint32,
 )
@@ -38,7 +39,13 @@ _REDIRECTS = {
 _QUERY = "%CEL(request.query == '' ? '' : '?')%%QUERY_PARAMS(ORIG)%"
 _SAME = "%REQ(:PATH)%"
 _RETRY = route_components_pb2.RetryPolicy(
-    retry_host_predicate=[{"name": "envoy.retry_host_predicates.previous_hosts"}], host_selection_retry_max_attempts=3
+    retry_host_predicate=[
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": pack(previous_hosts_pb2.PreviousHostsPredicate()),
+        }
+    ],
+    host_selection_retry_max_attempts=3,
 )
 _NO_CHANGES = ir.HeaderChanges()
 # The tree has matched already; a Route must have a match of its own all the same.
