@@ -108,11 +108,12 @@ class EntryPoint:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "fastforward_entrypoint"]
-        self.process = subprocess.Popen(command, env=self.environment(), stderr=subprocess.PIPE)
+        with (self.folder / "entrypoint.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=self.environment(), stderr=log)
 
     async def ready(self) -> None:
         """Returns when /readyz says so."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.health("/readyz"))[0] != 200:  # noqa: ASYNC110  # it is another process
                 await asyncio.sleep(0.01)
 
@@ -140,16 +141,17 @@ class EntryPoint:
         await eventually(lambda: process.poll() is not None, seconds=STOP_SECONDS)
         return process.returncode
 
-    def stop(self) -> str:
-        """Ends it as a supervisor does; returns what it wrote to standard error."""
+    def stop(self) -> None:
+        """Ends it as a supervisor does."""
         if self.process is None:
-            return ""
+            return
         self.process.terminate()
         try:
-            _, errors = self.process.communicate(timeout=STOP_SECONDS)
-        finally:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        return errors.decode()
+            self.process.wait()
+            raise
 
 
 @contextlib.contextmanager

@@ -12,15 +12,14 @@ from functools import partial
 from typing import Protocol
 
 from fastforward_kit.http import Request, Response
-from fastforward_pipeline import Decision, Snapshot, decide
-from fastforward_pipeline.effects import Answer, TakeTokens
+from fastforward_pipeline import Answer, Decision, Snapshot, TakeTokens, decide
 
 from fastforward_entrypoint.answer import NO_PLAN, STARTING, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.measures import Measures
 
-Running = Generator[TakeTokens, Answer | None, Decision]
+Running = Generator[TakeTokens, Answer, Decision]
 
 
 class Current(Protocol):
@@ -77,7 +76,7 @@ class DecisionEndpoint:
         """Goes on until the decision, or until an answer of the counters has to be waited for."""
         while True:
             try:
-                effect = question.running.send(answer)
+                effect = next(question.running) if answer is None else question.running.send(answer)
             except StopIteration as end:
                 return self._finish(question, end.value)
             taken = self._counters.take(effect)

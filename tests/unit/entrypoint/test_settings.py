@@ -1,0 +1,87 @@
+"""EntryPoint's settings, from the environment: what is accepted, and the sentence for each mistake."""
+
+from pathlib import Path
+
+import pytest
+from fastforward_entrypoint.settings import PREFIX, Settings, worker_environment
+from fastforward_kit.settings import explain_invalid
+from pydantic import ValidationError
+
+
+@pytest.fixture(autouse=True)
+def _needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FF_ENTRYPOINT_LISTEN", "unix:/run/ff/decision.sock")
+    monkeypatch.setenv("FF_ENTRYPOINT_OPERATOR", "unix:/run/ff/operator.sock")
+
+
+def load() -> Settings:
+    return Settings.model_validate({})
+
+
+def mistake() -> str:
+    with pytest.raises(ValidationError) as caught:
+        load()
+    return explain_invalid(caught.value, PREFIX)
+
+
+def test_two_settings_suffice() -> None:
+    settings = load()
+    assert (settings.address.path, settings.workers, settings.redis_url) == (Path("/run/ff/decision.sock"), 1, None)
+    assert settings.for_worker() is settings
+
+
+def test_several_workers_without_redis_are_refused_because_limits_would_not_be_exact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FF_ENTRYPOINT_WORKERS", "3")
+    assert mistake() == (
+        "Settings: 3 workers would each count on their own, and exact limits would let through 3 times too much. "
+        "Set FF_ENTRYPOINT_REDIS_URL, or FF_ENTRYPOINT_WORKERS=1."
+    )
+    monkeypatch.setenv("FF_ENTRYPOINT_REDIS_URL", "redis://redis:6379/0")
+    assert load().workers == 3
+
+
+def test_a_password_in_the_environment_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FF_ENTRYPOINT_REDIS_URL", "redis://user:hunter2@redis:6379/0")
+    assert "FF_ENTRYPOINT_REDIS_PASSWORD_FILE" in mistake()
+    assert "hunter2" not in mistake()
+
+
+def test_the_redis_password_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert load().redis_password() is None
+    (tmp_path / "password").write_text("hunter2\n")
+    monkeypatch.setenv("FF_ENTRYPOINT_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    assert load().redis_password() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("LISTEN", "decision.sock", "unix:PATH or HOST:PORT"),
+        ("LISTEN", "unix:decision.sock", "absolute path"),
+        ("REDIS_URL", "http://redis", "redis://, rediss:// or unix://"),
+        ("WORKERS", "0", "greater than or equal to 1"),
+        ("HEALTH_PORT", "http", "valid integer"),
+    ],
+)
+def test_a_mistake_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    monkeypatch.setenv(PREFIX + name, value)
+    assert mistake().startswith(f"{PREFIX}{name}: ")
+    assert said in mistake()
+
+
+def test_each_worker_has_a_name_a_folder_and_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "WORKERS": "2",
+        "REDIS_URL": "redis://r",
+        "NODE": "n",
+        "STATE_DIR": "/s",
+        "HEALTH_PORT": "9",
+    }.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    for name, value in worker_environment(2, socket=5, lifeline=6).items():
+        monkeypatch.setenv(name, value)
+    worker = load().for_worker()
+    assert (worker.node, worker.state_dir, worker.health_port) == ("n/2", Path("/s/worker-2"), 10)
+    assert (worker.worker_socket, worker.worker_lifeline) == (5, 6)
