@@ -1,0 +1,91 @@
+"""Resources as tests write them: the envelope is made here, the spec is the test's.
+
+Out: documents as dicts. Called by feature tests. Arguments after the name are fields of `spec`, in the words of YAML.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Document = dict[str, Any]
+Json = Any
+"""Whatever JSON can say."""
+API_VERSION = "gateway.fastforward.dev/v1alpha1"
+
+
+def resource(kind: str, name: str, spec: Document, **metadata: Json) -> Document:
+    """A resource of our group."""
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, **metadata}, "spec": spec}
+
+
+def edge(port: int, *, name: str = "public", **spec: Json) -> Document:
+    """An Edge with one listener in clear text, for example.com and all below it, unless `spec` says otherwise."""
+    defaults = {"hosts": ["example.com", "*.example.com"], "listeners": [{"name": "http", "port": port}]}
+    return resource("Edge", name, {**defaults, **spec})
+
+
+def route(name: str, *rules: Document, hosts: tuple[str, ...] | str = (), **spec: Json) -> Document:
+    """A Route on the Edge `public`."""
+    hosts = (hosts,) if isinstance(hosts, str) else hosts
+    return resource("Route", name, {"edges": [{"name": "public"}], "hosts": list(hosts), "rules": list(rules), **spec})
+
+
+def rule(*matches: Document, to: str = "", says: str | None = None, **fields: Json) -> Document:
+    """A rule: to an Upstream, or with an answer of the edge, or with the destination that `fields` name."""
+    made: Document = {"matches": list(matches)} if matches else {}
+    if to:
+        made["upstreams"] = [{"name": to}]
+    if says is not None:
+        made["respond"] = {"body": says}
+    return {**made, **fields}
+
+
+def exact(path: str, **conditions: Json) -> Document:
+    """A match of one path."""
+    return {"path": {"type": "Exact", "value": path}, **conditions}
+
+
+def prefix(path: str, **conditions: Json) -> Document:
+    """A match of a path and all below it."""
+    return {"path": {"type": "Prefix", "value": path}, **conditions}
+
+
+def regex(pattern: str, **conditions: Json) -> Document:
+    """A match of paths by regular expression."""
+    return {"path": {"type": "Regex", "value": pattern}, **conditions}
+
+
+def upstream(name: str, *ports: int, **spec: Json) -> Document:
+    """An Upstream with endpoints on this machine."""
+    endpoints = [{"address": "127.0.0.1", "port": port} for port in ports]
+    return resource("Upstream", name, {**({"endpoints": endpoints} if ports else {}), **spec})
+
+
+def on(kind: str, name: str, rule: str = "") -> Document:
+    """The target of a policy."""
+    return {"kind": kind, "name": name, **({"rule": rule} if rule else {})}
+
+
+def secret(name: str, data: dict[str, str], type_: str = "Opaque", **metadata: Json) -> Document:
+    """A Secret."""
+    metadata = {"name": name, **metadata}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": type_, "stringData": data}
+
+
+def config_map(name: str, data: dict[str, str], **metadata: Json) -> Document:
+    """A ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}, "data": data}
+
+
+def reference_grant(name: str, namespace: str, *, from_kind: str, from_namespace: str, to_kind: str) -> Document:
+    """Leave to refer to objects of `namespace`."""
+    to_group = "" if to_kind in ("Secret", "ConfigMap") else API_VERSION.partition("/")[0]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1beta1",
+        "kind": "ReferenceGrant",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "from": [{"group": API_VERSION.partition("/")[0], "kind": from_kind, "namespace": from_namespace}],
+            "to": [{"group": to_group, "kind": to_kind}],
+        },
+    }
