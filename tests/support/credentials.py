@@ -6,7 +6,7 @@ Out: PEM texts, JSON Web Key Sets, Secrets' data. Called by worlds and by tests 
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import functools
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def certificate_pem(*hosts: str) -> str:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(EPOCH)
-        .not_valid_after(EPOCH + datetime.timedelta(days=36500))
+        .not_valid_after(EPOCH + dt.timedelta(days=36500))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
     )
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
@@ -49,9 +49,7 @@ def private_key_pem(label: str = "") -> str:
     """The key in PKCS #8."""
     return (
         private_key(label)
-        .private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         .decode()
     )
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from random import Random
 from typing import Any
 
 import fastforward_crds as crds
 import pytest
+from fastforward_compiler import Compiler, compile_world, ir, object_ref
+from fastforward_compiler.problem import ObjectRef
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastforward_compiler import Compiler, compile_world, ir, object_ref
-from fastforward_compiler.problem import ObjectRef
 from support import documents, worlds
 from support.credentials import jwks
 from support.worlds import Batch, Object
 
 NOUNS = tuple(field.name for field in fields(ir.Snapshot))
 FETCHED = {worlds.URL: jwks().encode()}
-SLOW = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SLOW = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Follower:
@@ -45,7 +46,7 @@ class Follower:
         return ir.Snapshot(**{noun: tuple(v for _, v in sorted(self.values[noun].items())) for noun in NOUNS})
 
 
-def name_of(noun: str, value: Any) -> str:
+def name_of(noun: str, value: Any) -> str:  # noqa: ANN401
     return f"{value.namespace}/{value.name}" if noun in ("tenants", "shards") else value.name
 
 
@@ -79,7 +80,7 @@ def is_invalid(compiler: Compiler, ref: ObjectRef, value: Object | None) -> bool
 
 @SLOW
 @given(worlds.histories(), st.randoms(use_true_random=False))
-def test_any_way_to_the_same_objects_ends_in_the_same_snapshot(history: list[Batch], random: Any) -> None:
+def test_any_way_to_the_same_objects_ends_in_the_same_snapshot(history: list[Batch], random: Random) -> None:
     compiler, follower = Compiler(), Follower()
     when = random.randint(0, len(history))
     for number, batch in enumerate(history):

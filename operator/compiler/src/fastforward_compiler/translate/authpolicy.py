@@ -174,7 +174,7 @@ def _translate_grants(on: ObjectRef, grants: Iterable[crds.Grant], problems: lis
         fault = fault_of_condition(grant.condition) if grant.condition is not None else ""
         if fault:
             field = f"spec.authorization.grants[{place}].condition"
-            message = f"The condition is refused, so this grant is left out: {fault}"
+            message = f"The condition is refused, so this grant is left out: {fault}."
             problems.append(problem(on, Reason.EXPRESSION_INVALID, field, message))
             continue
         yield ir.Grant(

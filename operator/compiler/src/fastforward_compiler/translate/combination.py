@@ -142,7 +142,10 @@ def _beyond_proxy(auth: ir.Auth) -> str:
     if keys:
         return f"AuthPolicy {', '.join(keys)} takes API keys"
     conditions = sorted({a.policy for a in auth.authorizations if any(grant.condition for grant in a.grants)})
-    return f"AuthPolicy {', '.join(conditions)} has CEL conditions"
+    if conditions:
+        return f"AuthPolicy {', '.join(conditions)} has CEL conditions"
+    claims = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.Jwt) and not p.kind.tenant_in_header})
+    return f"AuthPolicy {', '.join(claims)} has a tenant claim that the proxy can't read"
 
 
 AUTH: Rule[Combination] = Rule("combination", _combine, gives=_combination_gifts)

@@ -17,7 +17,7 @@ from fastforward_compiler.problem import Problem, Reason, problem
 
 from .certificate import CERTIFICATE, Unusable
 from .reference import is_permitted, target
-from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of
+from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
 
 NO_ADMISSION = ir.Admission()
 
@@ -110,7 +110,7 @@ def _own_hosts(cells: Cells, name: str, edge: crds.Edge) -> tuple[tuple[str, ...
         if winner == name:
             own.append(host)
             continue
-        message = f"Host {host} belongs to Edge {winner}, which is older."
+        message = f"Host {host} belongs to Edge {winner}, {why_first(cells.read(EDGES, winner), edge)}."
         problems.append(problem(ref_of("Edge", name), Reason.HOST_CONFLICT, f"spec.hosts[{place}]", message))
     return tuple(dict.fromkeys(own)), problems
 
@@ -125,7 +125,10 @@ def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: lis
     for place, listener in enumerate(edge.spec.listeners):
         winner = _oldest(cells, cells.read(PORT_CLAIMS, listener.port))
         if winner != name or listener.port in made:
-            whose = f"Edge {winner}, which is older" if winner != name else f"listener {made[listener.port].name}"
+            if winner == name:
+                whose = f"listener {made[listener.port].name}"
+            else:
+                whose = f"Edge {winner}, {why_first(cells.read(EDGES, winner), edge)}"
             message = f"Port {listener.port} belongs to {whose}."
             field = f"spec.listeners[{place}].port"
             problems.append(problem(ref_of("Edge", name), Reason.LISTENER_CONFLICT, field, message))

@@ -8,6 +8,7 @@ judge roles, regions and flags, so every request that such a rule might take mus
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from fastforward_compiler import ir
@@ -54,10 +55,10 @@ def mark_overtaken(pieces: Sequence[Laid], foreign: Iterable[PathMatch]) -> list
 def make_gates(pieces: Sequence[Laid]) -> list[Laid]:
     """A gate for the path of each conditional rule that no unconditional rule stands behind."""
     gates: dict[PathMatch, Laid] = {}
-    for place, laid in enumerate(pieces):
+    covered = {path_of(laid.piece.match) for laid in pieces if _is_unconditional(laid.piece.match)}
+    for laid in pieces:
         path = path_of(laid.piece.match)
-        behind = (later.piece.match for later in pieces[place + 1 :])
-        if laid.piece.match.needs_hop and path not in gates and not any(_takes_all(match, path) for match in behind):
+        if laid.piece.match.needs_hop and path not in gates and not _is_covered(path, covered):
             gates[path] = Laid(_gate_for(laid.piece), overtaken=True)
     return sorted(gates.values(), key=lambda laid: laid.piece.order)
 
@@ -82,13 +83,22 @@ def _gate_for(piece: Piece) -> Piece:
     )
 
 
-def _takes_all(match: ir.Match, path: PathMatch) -> bool:
-    """Whether a match takes every request to `path`, whatever else it carries."""
-    if match != ir.Match(path_type=match.path_type, path=match.path):
-        return False
-    return path_of(match) == path or (
-        match.path_type is ir.PathType.PREFIX and path[0] is not ir.PathType.REGEX and _is_below(path[1], match.path)
-    )
+def _is_unconditional(match: ir.Match) -> bool:
+    return match == ir.Match(path_type=match.path_type, path=match.path)
+
+
+def _is_covered(path: PathMatch, covered: AbstractSet[PathMatch]) -> bool:
+    """Whether every request to `path` is taken by something, whatever else it carries."""
+    if path in covered:
+        return True
+    if path[0] is ir.PathType.REGEX:
+        return (ir.PathType.PREFIX, "/") in covered
+    above = path[1]
+    while above:
+        if (ir.PathType.PREFIX, above) in covered:
+            return True
+        above = above.rpartition("/")[0]
+    return (ir.PathType.PREFIX, "/") in covered
 
 
 def _meet(one: PathMatch, other: PathMatch) -> bool:

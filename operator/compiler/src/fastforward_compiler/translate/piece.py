@@ -23,7 +23,7 @@ _RANK = {ir.PathType.EXACT: 0, ir.PathType.REGEX: 1, ir.PathType.PREFIX: 2}
 class Piece:
     """One match of one rule. Compared by identity: a Route made again has new pieces."""
 
-    __slots__ = ("_made", "field", "fields", "match", "needs", "order", "priority", "route")
+    __slots__ = ("_made", "created", "field", "fields", "match", "needs", "order", "priority", "route")
 
     def __init__(
         self, *, route: str, field: str, priority: int, order: Order, fields: dict[str, Any], needs: Needs
@@ -32,6 +32,7 @@ class Piece:
         self.field = field
         self.priority = priority
         self.order = order
+        self.created: tuple[bool, str] = order[-2][:2]
         self.fields = fields
         self.match: ir.Match = fields["match"]
         self.needs = needs

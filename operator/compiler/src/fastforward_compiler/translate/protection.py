@@ -60,10 +60,11 @@ def protect(cells: Cells, edge: Aims, own: Aims, *, tenant: bool) -> Protection:
         return UNPROTECTED
     policies = effective_policies(edge.policies, own.policies)
     name = join(policies)
-    traits = cells.read(TRAITS, name) if name else UNPROTECTED.traits
     # The caller is authenticated before its tenant's table is known: there it would be too late.
     late = tuple(policy.name for policy in own.policies if policy.authenticates) if tenant else ()
     if late:
-        traits = traits._replace(broken=f"AuthPolicy {late[0]} authenticates on a tenant's rule")
+        traits = UNPROTECTED.traits._replace(broken=f"AuthPolicy {late[0]} authenticates on a tenant's rule")
+    else:
+        traits = cells.read(TRAITS, name) if name else UNPROTECTED.traits
     limits = {limit.name: limit for limit in (*edge.limits, *own.limits)}
     return Protection("" if traits.broken else name, traits, tuple(limits.values()), policies, late)

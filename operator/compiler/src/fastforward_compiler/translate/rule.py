@@ -15,7 +15,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
-from .expression import fault_of_regex, fault_of_substitution
+from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
 from .reference import is_permitted, target
 from .shard import PURPOSES
 from .upstream import TRAITS, Traits
@@ -58,6 +58,8 @@ def translate_rule(
         )
         destination = ir.Unavailable(reason="The rule's rewrite is broken.")
     fields = _translate_changes(rule, destination)
+    if rule.rewrite is not None and not fault:
+        fields["rewrite"] = _translate_rewrite(rule.rewrite)
     if rule.timeout.request is not None:
         fields["timeout_ms"] = crds.milliseconds(rule.timeout.request)
     if rule.timeout.idle is not None:
@@ -68,8 +70,6 @@ def translate_rule(
 
 def _translate_changes(rule: crds.RouteRule, destination: ir.Destination) -> dict[str, Any]:
     fields: dict[str, Any] = {"destination": destination}
-    if rule.rewrite is not None:
-        fields["rewrite"] = _translate_rewrite(rule.rewrite)
     if rule.request_headers is not None:
         fields["request_headers"] = _translate_headers(rule.request_headers)
     if rule.response_headers is not None:
@@ -205,7 +205,9 @@ def _rewrite_fault(rewrite: crds.Rewrite | None) -> str:
     if rewrite is None or rewrite.regex is None:
         return ""
     regex = rewrite.regex
-    return fault_of_regex(regex.pattern) or fault_of_substitution(regex.pattern, regex.substitution)
+    return fault_of_regex(regex.pattern, MAX_REWRITE_PROGRAM) or fault_of_substitution(
+        regex.pattern, regex.substitution
+    )
 
 
 def _translate_rewrite(rewrite: crds.Rewrite) -> ir.Rewrite:

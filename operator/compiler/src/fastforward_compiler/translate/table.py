@@ -205,7 +205,8 @@ def _conflict(loser: Piece, winner: Piece, host: str, tenant: str) -> Problem:
     place = f"on host {host}" + (f" for tenant {tenant}" if tenant else "")
     whose = f"rule {winner.fields['rule']} of this Route comes first and has the same match"
     if winner.route != loser.route:
-        whose = f"Route {winner.route}, which is older, has the same match in its rule {winner.fields['rule']}"
+        why = "which is older" if winner.created < loser.created else "which comes first by name"
+        whose = f"Route {winner.route}, {why}, has the same match in its rule {winner.fields['rule']}"
     message = f"Never reached {place}: {whose}."
     return problem(ref_of("Route", loser.route), Reason.RULE_CONFLICT, loser.field, message)
 

@@ -18,7 +18,18 @@ from fastforward_compiler.problem import Problem, Reason, problem
 
 from .edge import VIEW, covers
 from .reference import EXISTS
-from .world import CHILDREN, EDGES_IN, HOSTS_OF_TENANTS, RATE_LIMITS, SHARDS, TENANTS, TENANTS_AT, age, ref_of
+from .world import (
+    CHILDREN,
+    EDGES_IN,
+    HOSTS_OF_TENANTS,
+    RATE_LIMITS,
+    SHARDS,
+    TENANTS,
+    TENANTS_AT,
+    age,
+    ref_of,
+    why_first,
+)
 
 ON_PLAN: Index[str] = Index("tenants by plan")
 """(namespace, plan) -> names of Tenants on that plan."""
@@ -106,7 +117,8 @@ def _host_problems(cells: Cells, own: crds.Tenant) -> Iterator[Problem]:
         owner = cells.read(HOST_OWNER, namespace, host)
         field = f"spec.hosts[{place}]"
         if owner != own.metadata.name:
-            message = f"Host {host} belongs to Tenant {namespace}/{owner}, which is older."
+            why = why_first(cells.read(TENANTS, f"{namespace}/{owner}"), own)
+            message = f"Host {host} belongs to Tenant {namespace}/{owner}, {why}."
             yield problem(on, Reason.HOST_CONFLICT, field, message)
         elif not any(covers(owned, host) for owned in _hosts_of_edges(cells, namespace)):
             message = f"No Edge in namespace {namespace} owns host {host}."

@@ -84,6 +84,11 @@ def age(resource: crds.Resource | None) -> Age:
     return (not created, created, identity(resource))
 
 
+def why_first(winner: crds.Resource | None, loser: crds.Resource | None) -> str:
+    """Why one object comes before another in age."""
+    return "which is older" if age(winner)[:2] < age(loser)[:2] else "which comes first by name"
+
+
 def gifts_of(resource: crds.Resource) -> frozenset[Gift]:
     """What the object puts into the indexes."""
     gifts = _GIFTS.get(type(resource))
