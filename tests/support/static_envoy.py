@@ -39,13 +39,16 @@ class StaticEnvoy:
         with Connection(self.port) as connection:
             return connection.request(method, target, host=host, headers=headers, body=body)
 
-    def lines(self, count: int) -> list[dict[str, Any]]:
-        """The access log, once it has so many lines."""
+    def logged(self, response: Response) -> dict[str, Any]:
+        """The line of the access log about an answer, once it is written."""
+        request_id = response.header("x-request-id")
         deadline = time.monotonic() + START_S
-        while len(lines := self._log().splitlines()) < count:
-            assert time.monotonic() < deadline, f"only {len(lines)} lines"
-            time.sleep(0.01)  # the file is written by Envoy, in its own time
-        return [json.loads(line) for line in lines]
+        while time.monotonic() < deadline:
+            for line in map(json.loads, self._log().splitlines()):
+                if line["requestId"] == request_id:
+                    return dict(line)
+            time.sleep(0.01)  # Envoy writes the file in its own time
+        raise AssertionError(f"no line about {request_id}")
 
     def _log(self) -> str:
         file = self.folder / "access.log"

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import re2
 
-NOTHING = r"[^\x00-\x{10FFFF}]"
+NOTHING = r"[^\x00-\xff]"
 """Matches no text at all."""
 
 _OPTIONS = re2.Options()

@@ -36,6 +36,7 @@ function envoy_on_request(handle)
   if not bar then return end
   local edge = string.sub(scope, 1, bar)
   local host = string.lower(string.sub(scope, bar + 1))
+  if string.find(host, "[^a-z0-9._-]") then return end
   local asked = false
   if edge .. host ~= scope then
     if take(handle, edge .. host, asked) then return end
