@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import cel
-
 from fastforward_pipeline.facts import Facts
 
 if TYPE_CHECKING:
+    import cel
+
     from .authpolicy import Identity
 
 MAX_LENGTH = 1024
@@ -41,7 +41,7 @@ class Expression:
         if self.fault:
             return
         try:
-            self._program = cel.compile(source)
+            self._program = _compile(source)
         except ValueError as error:
             self.fault = f"it does not compile: {str(error)[:200]}"
             return
@@ -62,6 +62,13 @@ class Expression:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a user's expression, it grants nothing
             return f"it fails: {str(error)[:200]}"
         return "" if result is True else f"it yields {str(result)[:50]}"
+
+
+def _compile(source: str) -> cel.Program:
+    # The package brings a terminal library along, which takes longer to import than the whole pipeline.
+    import cel  # noqa: PLC0415
+
+    return cel.compile(source)
 
 
 def _named(source: str, root: str, fields: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-import cel
 import re2
 
 MAX_REGEX_PROGRAM = 2000
@@ -92,6 +91,9 @@ def fault_of_substitution(pattern: str, substitution: str) -> str:
 @lru_cache(maxsize=4096)
 def fault_of_condition(expression: str) -> str:
     """What is wrong with a CEL expression over `request` and `identity`."""
+    # The package brings a terminal library along, which takes longer to import than the whole compiler.
+    import cel  # noqa: PLC0415
+
     try:
         program = cel.compile(expression)
     except ValueError as error:

@@ -24,8 +24,12 @@ _TAIL_BYTES = 2000
 _TAIL_LINES = 12
 
 
-async def _nothing() -> None:
-    """No farewell needed."""
+def _no_preparation() -> None:
+    """Nothing to be done before."""
+
+
+async def _no_farewell() -> None:
+    """Nothing to wait for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,9 @@ class ChildSpec:
     """Its whole environment."""
     folder: Path | None = None
     """Working directory; the supervisor's own when None."""
-    drain: Callable[[], Awaitable[None]] = _nothing
+    prepare: Callable[[], None] = _no_preparation
+    """Called before each start."""
+    drain: Callable[[], Awaitable[None]] = _no_farewell
     """Called before SIGTERM; returns when nothing is under way any more, or in bounded time."""
     grace_s: float = 5.0
     """Time between SIGTERM and SIGKILL."""
@@ -69,6 +75,7 @@ class Child:
 
     async def start(self) -> None:
         """Start it; raises ChildError when the program can't be run."""
+        self.spec.prepare()
         with self.log.open("ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
