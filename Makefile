@@ -35,7 +35,7 @@ $(UV_STAMP):
 
 $(VENV_STAMP): $(UV_STAMP) $(MANIFESTS)
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
-	$(UV) sync --locked --python "$(PYTHON)"
+	$(UV) sync --locked --compile-bytecode --python "$(PYTHON)"
 	@touch $@
 
 programs: ## Install the real programs the tests need (redis-server)
