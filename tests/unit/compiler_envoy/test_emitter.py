@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter
+from fastforward_compiler.emit.envoy.protos import listener_pb2
 from fastforward_compiler.emit.envoy.resource import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, SCOPE, SECRET
 
 from support.credentials import certificate_pem, jwks, private_key_pem
@@ -201,3 +202,14 @@ def test_the_work_of_a_step_does_not_grow_with_the_world(shop: EnvoyEmitter, mon
     monkeypatch.setattr(EnvoyEmitter, "_emit_table", lambda self, t: emitted.append(t.name) or original(self, t))
     shop.apply(delta(tables=(table("h7", entry("changed")),)))
     assert emitted == [f"{EDGE}|h7#"]
+
+
+def test_ports_and_addresses_are_bound_as_the_settings_say() -> None:
+    emitter = EnvoyEmitter(EmitSettings(bind_address="127.0.0.1,::1", ports={8080: 18080}))
+    [made] = [r for r in emitter.apply(delta(edges=(edge(8080),))).upserts if r.type_url == LISTENER]
+    listener = listener_pb2.Listener.FromString(made.body)
+    bound = [listener.address, *(other.address for other in listener.additional_addresses)]
+    assert [(a.socket_address.address, a.socket_address.port_value) for a in bound] == [
+        ("127.0.0.1", 18080),
+        ("::1", 18080),
+    ]
