@@ -3,13 +3,15 @@
 In: rules, policies, limits as keyword arguments. Out: resources of snapshot.proto, and the compiled Snapshot of them.
 """
 
+# ruff: noqa: ANN401 - fields of messages are handed on as they are
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from fastforward_pipeline import Decision, Request, Snapshot, TokenBuckets, Trail, decide, make_headers, run
+
+from fastforward.snapshot.v1 import snapshot_pb2 as pb
 
 NOW = 1_800_000_000
 EDGE = "shop/public"

@@ -19,7 +19,7 @@ from .compiled.keyset import KeySet, compile_keyset
 from .compiled.ratelimit import Limit, compile_limit
 from .compiled.route import Plan, compile_plan
 from .compiled.shard import ShardSet, compile_shards
-from .compiled.table import Scope, Table, compile_scope
+from .compiled.table import Scope, Table, compile_scope, compile_table
 from .compiled.tenant import Tenant, compile_tenant
 
 
@@ -77,7 +77,7 @@ class Snapshot:
             except ValueError as error:
                 raise SnapshotError(f"{resource.name}: {error}") from error
         for name, table in tables:
-            changed.of("tables")[name] = _link_table(name, table, changed.seen("plans"))
+            changed.of("tables")[name] = _link_table(name, table, changed.seen("plans"), self.tables.get(name))
         for full_name in removed:
             noun, _, name = full_name.partition("/")
             if noun != "table" and noun not in NOUNS:
@@ -120,8 +120,9 @@ class _Changed:
         return Snapshot(**{part.name: self.seen(part.name) for part in fields(Snapshot)})
 
 
-def _link_table(name: str, wire: snapshot_pb2.Table, plans: Mapping[str, Plan]) -> Table:
+def _link_table(name: str, wire: snapshot_pb2.Table, plans: Mapping[str, Plan], old: Table | None) -> Table:
     try:
-        return Table(name, tuple([plans[plan] for plan in wire.plans]))
+        found = tuple([plans[plan] for plan in wire.plans])
     except KeyError as error:
         raise SnapshotError(f"table/{name} names plan {error}, which is not here") from error
+    return compile_table(name, found) if old is None else old.replace(found)

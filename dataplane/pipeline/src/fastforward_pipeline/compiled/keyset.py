@@ -21,7 +21,12 @@ CAPACITY = 4096
 """Verified tokens remembered for each key set: some 4 KiB each."""
 
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
-_CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+_CURVES = {
+    ("EC", "P-256"): "ES256",
+    ("EC", "P-384"): "ES384",
+    ("EC", "P-521"): "ES512",
+    ("OKP", "Ed25519"): "EdDSA",
+}
 _TYPES: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 
 
@@ -91,18 +96,13 @@ def _compile_key(jwk: Mapping[str, str]) -> PublicKey | None:
         return None
     try:
         key = _TYPES[jwk["kty"]].import_key({name: value for name, value in jwk.items() if name != "key_ops"})
-    except (ValueError, JoseError):
+    except (ValueError, KeyError, TypeError, JoseError):
         return None
     return PublicKey(kid=jwk.get("kid", ""), algorithms=algorithms, key=key)
 
 
 def _algorithms(jwk: Mapping[str, str]) -> frozenset[str]:
     """Returns the algorithms for which a key may be used: asymmetric ones that fit its type, and its own if named."""
-    kty = jwk.get("kty", "")
-    if kty == "RSA":
-        fitting = _RSA
-    elif kty in {"EC", "OKP"} and jwk.get("crv") in _CURVES:
-        fitting = frozenset({_CURVES[jwk["crv"]]})
-    else:
-        return frozenset()
+    kty, curve = jwk.get("kty", ""), jwk.get("crv", "")
+    fitting = _RSA if kty == "RSA" else frozenset({_CURVES.get((kty, curve), "")} - {""})
     return fitting & {jwk["alg"]} if "alg" in jwk else fitting

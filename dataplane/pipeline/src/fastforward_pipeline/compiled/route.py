@@ -41,6 +41,7 @@ class Plan:
     rule: str
     scope: str
     tenant: str
+    priority: int
     gate: bool
     auth: str
     limits: tuple[str, ...]
@@ -90,6 +91,7 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         rule=wire.rule,
         scope=wire.scope,
         tenant=wire.tenant,
+        priority=wire.priority,
         gate=wire.gate,
         auth=wire.auth,
         limits=tuple(wire.limits),

@@ -34,6 +34,8 @@ _PORT = re.compile(r":\+?([0-9]{1,10})$")
 _MAX_PORT = 2**32
 _PATH = re.compile(r"/[!-\"$-~]*")
 _ESCAPED_SLASH = re.compile(r"%(?:2[Ff]|5[Cc])")
+# Servlet containers read `..;x` as `..`, so the proxy does too.
+_DOTS_WITH_PARAMETERS = re.compile(r"(?<=/)(\.\.?);[^/]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # What canonical paths have percent-encoded; a backslash is a slash.
@@ -94,6 +96,7 @@ def normalize_path(target: str, slashes: EscapedSlashes, *, asterisk: bool = Fal
         path = unescaped
     if "%00" in path:
         return None
+    path = _DOTS_WITH_PARAMETERS.sub(r"\1", path)
     path = _ESCAPE.sub(_unescape, path).translate(_RESERVED)
     return merge_slashes(remove_dot_segments(path)) + mark + query
 
