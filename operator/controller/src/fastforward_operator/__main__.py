@@ -11,7 +11,7 @@ import sys
 
 from pydantic import ValidationError
 
-from .bootstrap import bootstrap, tune_interpreter
+from .bootstrap import bootstrap, set_aside, tune_interpreter
 from .settings import Settings
 from .telemetry import configure_logs
 
@@ -24,12 +24,14 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await operator.start()
+    tidying = asyncio.create_task(set_aside(operator))
     tasks = {asyncio.create_task(stop.wait()), asyncio.create_task(operator.wait())}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
+        tidying.cancel()
         await operator.stop()
 
 

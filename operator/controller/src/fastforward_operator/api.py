@@ -62,7 +62,7 @@ class Api:
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Ready: everything there is has been compiled and handed to the xDS server."""
-        if self.reconciler.ready:
+        if self.reconciler.first_step.is_set():
             return web.json_response({"status": "ready", "world": self.reconciler.world})
         return web.json_response({"status": "waiting for the first compile"}, status=503)
 

@@ -67,7 +67,8 @@ class Reconciler:
     metrics: Metrics
     on_changes: Callable[[Mapping[ObjectRef, Change]], None] = lambda _: None
     """Told of every change of objects: the fetcher of keys looks for URLs."""
-    ready: bool = False
+    first_step: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when everything that was there at the start is published."""
     world: str = ""
     """Hash of everything that was taken into account."""
     _pipeline: Pipeline = field(init=False)
@@ -102,7 +103,7 @@ class Reconciler:
         while True:
             await self._news.wait()
             self._news.clear()
-            if not self.ready and self._inbox.world == "":
+            if not self.first_step.is_set() and self._inbox.world == "":
                 # Keys fetched before the first listing wait for it: nobody is told half a world.
                 continue
             inbox, self._inbox = self._inbox, Inbox()
@@ -130,9 +131,12 @@ class Reconciler:
             for emitted in steps:
                 self._take(self.publications.build(emitted), emitted.delta, inbox)
         self.board.observe_documents(inbox.documents, inbox.sources)
+        if inbox.seen_at and len(inbox.changes) > INLINE_CHANGES:
+            seconds = round(time.monotonic() - inbox.seen_at, 3)
+            _log.info("changes published", objects=len(inbox.changes), seconds=seconds, world=self.world)
         self._note_invalid(inbox.changes)
         self.on_changes(inbox.changes)
-        self.ready = True
+        self.first_step.set()
 
     def _compile(self, inbox: Inbox) -> list[Emitted]:
         """After a restart, what served before goes first in place of what is invalid now, with all the rest."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -152,7 +152,9 @@ class _Builder:
         try:
             parser = CParser(self._text)
             while (event := parser.get_event()) is not None:
-                self._take(event)
+                take = _TAKES.get(type(event))
+                if take is not None:
+                    take(self, event)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             words = " ".join(part for part in (error.context, error.problem) if part is not None)
@@ -164,17 +166,14 @@ class _Builder:
             raise DocumentError(f"Not YAML: {error.reason}.", line) from None
         return self._root
 
-    def _take(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.ScalarEvent):
-            self._add(event, self._scalar(event), nodes=1, height=0)
-        elif isinstance(event, yaml.MappingStartEvent):
-            self._open(event, {})
-        elif isinstance(event, yaml.SequenceStartEvent):
-            self._open(event, [])
-        elif isinstance(event, yaml.CollectionEndEvent):
-            self._close(event)
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event)
+    def take_scalar(self, event: yaml.ScalarEvent) -> None:
+        self._add(event, self._scalar(event), nodes=1, height=0)
+
+    def take_mapping(self, event: yaml.MappingStartEvent) -> None:
+        self._open(event, {})
+
+    def take_sequence(self, event: yaml.SequenceStartEvent) -> None:
+        self._open(event, [])
 
     def _scalar(self, event: yaml.ScalarEvent) -> object:
         tag = event.tag
@@ -195,7 +194,7 @@ class _Builder:
         self._count(event, 1)
         self._stack.append(_Open(value, path, event.anchor, nodes))
 
-    def _close(self, event: yaml.Event) -> None:
+    def close(self, event: yaml.Event) -> None:
         done = self._stack.pop()
         if isinstance(done.value, dict) and "<<" in done.value:
             self._merge(event, done.value)
@@ -204,7 +203,7 @@ class _Builder:
         if self._stack:
             self._stack[-1].height = max(self._stack[-1].height, done.height + 1)
 
-    def _alias(self, event: yaml.AliasEvent) -> None:
+    def alias(self, event: yaml.AliasEvent) -> None:
         known = self._anchors.get(event.anchor or "")
         if known is None:
             self._fail(event, f"Alias *{str(event.anchor)[:100]} names nothing that is complete here.")
@@ -277,6 +276,17 @@ class _Builder:
     @staticmethod
     def _fail(event: yaml.Event, message: str) -> NoReturn:
         raise DocumentError(message, _line(event) + 1)
+
+
+_TAKES: dict[type[yaml.Event], Callable[[_Builder, Any], None]] = {
+    yaml.ScalarEvent: _Builder.take_scalar,
+    yaml.MappingStartEvent: _Builder.take_mapping,
+    yaml.MappingEndEvent: _Builder.close,
+    yaml.SequenceStartEvent: _Builder.take_sequence,
+    yaml.SequenceEndEvent: _Builder.close,
+    yaml.AliasEvent: _Builder.alias,
+}
+"""What each event does; a table, because a chain of tests costs as much as the rest."""
 
 
 def _line(event: yaml.Event) -> int:

@@ -24,7 +24,7 @@ from .claims import Claims, Unreadable
 from .document import locate_field, split_documents
 from .lastgood import LastGood
 from .tree import Signature, Tree, list_tree, sign
-from .watch import Change, Watch, open_watch
+from .watch import Change, OpenWatch, Watch, open_watch
 
 _log = structlog.get_logger(__name__)
 
@@ -36,8 +36,11 @@ _SAVE_AFTER_S = 0.5
 class FileProvider:
     """Reads and watches some directories. One instance is used by one task at a time."""
 
-    def __init__(self, roots: Iterable[Path], last_good: LastGood | None = None) -> None:
+    def __init__(
+        self, roots: Iterable[Path], last_good: LastGood | None = None, watch_by: OpenWatch = open_watch
+    ) -> None:
         self._roots = tuple(dict.fromkeys(roots))
+        self._open_watch = watch_by
         self._last_good = last_good
         self._claims = Claims(_read)
         self._signatures: dict[str, Signature] = {}
@@ -50,7 +53,7 @@ class FileProvider:
 
     async def watch(self) -> AsyncIterator[Batch]:
         """Everything first, then every change; ends only by cancellation."""
-        watch = open_watch(self._roots)
+        watch = self._open_watch(self._roots)
         saving = asyncio.create_task(self._save_always())
         try:
             if self._last_good is not None:

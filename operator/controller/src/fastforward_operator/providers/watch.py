@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +28,8 @@ WRITTEN_AFTER_S = 1.0
 """How long after its last write a file that nobody closes is read."""
 RETRY_S = 0.25
 """How often a missing root is looked for."""
+LOOK_S = 1.0
+"""How often everything is looked at where changes may go unseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,9 @@ class Watch(Protocol):
     def close(self) -> None:
         """Stop watching."""
         ...
+
+
+OpenWatch = Callable[[Iterable[Path]], Watch]
 
 
 def open_watch(roots: Iterable[Path]) -> Watch:
@@ -148,12 +153,11 @@ class InotifyWatch:
 
 
 class PollingWatch:
-    """By watchfiles, where there is no inotify: a few milliseconds slower."""
+    """Where there is no inotify: everything is looked at when watchfiles sees something, and every LOOK_S anyway."""
 
     def __init__(self, roots: Iterable[Path]) -> None:
         self._roots = tuple(roots)
         self._due: dict[str, float] = {}
-        self._seen: set[str] = set()
         self._news = asyncio.Event()
         self._task = asyncio.create_task(self._collect())
 
@@ -167,28 +171,23 @@ class PollingWatch:
             self._due.setdefault(path, now + GONE_AFTER_S)
 
     async def changed(self) -> Change:
-        while True:
-            timeout = min(self._due.values()) - time.monotonic() if self._due else None
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), timeout)
-            self._news.clear()
-            ready = self._take(time.monotonic())
-            if ready:
-                return Change(paths=frozenset(ready))
-
-    def _take(self, now: float) -> set[str]:
-        """What was written, and what has been away long enough."""
-        here = {path for path in self._seen if Path(path).exists()}
-        self.doubt(self._seen - here)
-        self._seen = set()
-        due = {path for path, at in self._due.items() if at <= now}
-        self._due = {path: at for path, at in self._due.items() if path not in due | here}
-        return here | due
+        timeout = min((max(0.0, due - time.monotonic()) for due in self._due.values()), default=LOOK_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), timeout)
+        self._news.clear()
+        now = time.monotonic()
+        ready = frozenset(path for path, due in self._due.items() if due <= now)
+        self._due = {path: due for path, due in self._due.items() if path not in ready}
+        return Change(paths=ready, rescan=True)
 
     def close(self) -> None:
         self._task.cancel()
 
     async def _collect(self) -> None:
-        async for changes in watchfiles.awatch(*self._roots, debounce=20, step=5, yield_on_timeout=False):
-            self._seen |= {path for _, path in changes if is_resource_name(Path(path).name)}
-            self._news.set()
+        """A burst of writes is seen as one: a file is read when nothing changed for a moment."""
+        while True:
+            present = [root for root in self._roots if root.exists()]
+            with contextlib.suppress(OSError):
+                async for _ in watchfiles.awatch(*present, debounce=200, step=20, watch_filter=None):
+                    self._news.set()
+            await asyncio.sleep(RETRY_S)

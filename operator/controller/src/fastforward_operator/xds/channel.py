@@ -80,6 +80,8 @@ class Channel:
     rank: Callable[[str], int] | None = None
     """Orders the names of a whole state, where a node takes a response for complete in itself."""
     opened: bool = False
+    came_back: bool = False
+    """Whether the node held something when it opened."""
     wildcard: bool = False
     owes_answer: bool = False
     names: set[str] = field(default_factory=set)
@@ -114,6 +116,7 @@ class Channel:
     def open(self, subscribe: Iterable[str], held: Mapping[str, str], now: float) -> None:
         """The first request: what the node wants and, after a reconnect, what it has. That is not sent again."""
         self.opened = True
+        self.came_back = bool(held)
         self.sent.update(held)
         names = set(subscribe)
         if not names or "*" in names:

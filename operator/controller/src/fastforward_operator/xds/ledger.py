@@ -1,8 +1,8 @@
 """Who acknowledged what: the account on which the Programmed condition rests.
 
 In: publications, acknowledgements and refusals of every session, sessions that come and go. Out: for every resource
-that is not settled, who keeps it waiting and who refused it in which words. Called by publisher; `notify` hands the
-changes to the status board, which lives in another thread.
+that is not settled, who keeps it waiting and who refused it in which words. Called by publisher, which hands the
+updates to the status board in another thread.
 
 A node counts from the moment at which it has been told everything that was there when it came: until then it serves
 nothing, and objects that were Programmed before stay so. A node that comes back with older versions counts at once. A
@@ -11,7 +11,7 @@ frozen node counts until its stream is closed for want of keepalive answers: it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .session import EnvoySession, Receipt, Session
@@ -49,7 +49,6 @@ class Ledger:
     """One a process."""
 
     store: Store
-    notify: Callable[[LedgerUpdate], None]
     sessions: dict[int, Session] = field(default_factory=dict)
     counted: set[int] = field(default_factory=set)
     waiting: dict[Key, set[int]] = field(default_factory=dict)
@@ -100,7 +99,10 @@ class Ledger:
             self._strike(self.waiting, key, session.sid)
             self.refused.setdefault(key, {})[session.sid] = session.channels[key[0]].refused[key[1]].message
             self._changed.add(key)
-        if session.sid not in self.counted and (_came_back(session) or self._is_told(session)):
+        for key in receipt.behind:
+            self.waiting.setdefault(key, set()).add(session.sid)
+            self._changed.add(key)
+        if session.sid not in self.counted and (session.came_back or self._is_told(session)):
             self.counted.add(session.sid)
             self._count_changed = True
         if session.sid not in self._audited and self._is_told(session):
@@ -178,9 +180,3 @@ class Ledger:
                     if not session.settled(key) and session.sid not in self.refused.get(key, ()):
                         self.waiting.setdefault(key, set()).add(session.sid)
                         self._changed.add(key)
-
-
-def _came_back(session: Session) -> bool:
-    """Whether the node serves something from an earlier stream."""
-    channel = session.channels.get(LISTENER)
-    return channel is not None and channel.opened and bool(channel.sent) and not channel.in_flight

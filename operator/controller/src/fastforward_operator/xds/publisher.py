@@ -44,7 +44,7 @@ class Publisher:
     _flush_scheduled: bool = False
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.store, self.notify)
+        self.ledger = Ledger(self.store)
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """The loop in which everything else is called."""
@@ -53,7 +53,7 @@ class Publisher:
     def publish(self, publication: Publication) -> None:
         """Hand over a step; thread-safe, returns at once."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._apply, publication)
+            self._loop.call_soon_threadsafe(self.apply, publication)
 
     def join(self, session: Session, wake: Callable[[], None]) -> None:
         """A stream opened; `wake` makes its sender ask for the next response."""
@@ -83,7 +83,8 @@ class Publisher:
                 until = max(until, session.channels[SNAPSHOT].barrier().until(revision))
         return until
 
-    def _apply(self, publication: Publication) -> None:
+    def apply(self, publication: Publication) -> None:
+        """Take a step into the store and tell everybody."""
         now = time.monotonic()
         changed = self.store.put(publication.upserts, publication.revision)
         for put in publication.upserts:
@@ -102,11 +103,10 @@ class Publisher:
         self._wake_all()
         self._schedule_flush()
         if self._removals and self._loop is not None:
-            self._loop.call_later(self.removal_grace_s, self._remove_due)
+            self._loop.call_later(self.removal_grace_s, self._remove)
 
-    def _remove_due(self) -> None:
-        """Take away what is due and no longer named by any proxy's routes; ask again for the rest."""
-        now = time.monotonic()
+    def remove_due(self, now: float) -> None:
+        """Take away what is due and no longer named by any proxy's routes."""
         due = [r for r in self._removals.values() if r.due <= now and self.ledger.routes_settled(r.revision)]
         for removal in due:
             del self._removals[removal.key]
@@ -116,8 +116,11 @@ class Publisher:
         for session in self.ledger.sessions.values():
             session.publish(keys, self.store.revision, now)
         self._wake_all()
+
+    def _remove(self) -> None:
+        self.remove_due(time.monotonic())
         if self._removals and self._loop is not None:
-            self._loop.call_later(self.removal_grace_s, self._remove_due)
+            self._loop.call_later(max(self.removal_grace_s, 0.05), self._remove)
 
     def _wake_all(self) -> None:
         for wake in list(self._wakers.values()):

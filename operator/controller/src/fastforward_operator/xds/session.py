@@ -37,6 +37,8 @@ class Receipt:
 
     acknowledged: tuple[Key, ...] = ()
     refused: tuple[Key, ...] = ()
+    behind: tuple[Key, ...] = ()
+    """What a node that came back holds in another version than the newest."""
 
 
 class Session:
@@ -62,6 +64,17 @@ class Session:
             channel = self.channels.get(type_url)
             if channel is not None:
                 channel.mark(name, revision, now)
+
+    @property
+    def came_back(self) -> bool:
+        """Whether the node serves something from an earlier stream."""
+        return any(channel.came_back for channel in self.channels.values())
+
+    @staticmethod
+    def _behind(type_url: str, channel: Channel) -> tuple[Key, ...]:
+        if not channel.came_back:
+            return ()
+        return tuple((type_url, name) for name in channel.dirty if name in channel.entries)
 
     def settled(self, key: Key) -> bool:
         """Whether the node acknowledged the newest version of a resource."""
@@ -114,6 +127,7 @@ class EnvoySession(Session):
         receipt = self._answer(channel, request)
         if not channel.opened:
             channel.open(request.resource_names_subscribe, request.initial_resource_versions, now)
+            receipt = Receipt(behind=self._behind(request.type_url, channel))
         else:
             channel.subscribe(request.resource_names_subscribe, now)
         channel.unsubscribe(request.resource_names_unsubscribe)
@@ -210,7 +224,7 @@ class DecisionSession(Session):
             self._channel.open((), request.held, now)
             # A decision service is ready when it is told that nothing more is to come.
             self._channel.owes_answer = True
-            return Receipt()
+            return Receipt(behind=self._behind(SNAPSHOT, self._channel))
         if request.error:
             names = self._channel.refuse(request.nonce, request.error)
             return Receipt(refused=tuple((SNAPSHOT, name) for name in names))

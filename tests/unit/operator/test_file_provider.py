@@ -1,0 +1,316 @@
+"""Real files, edited in all the ways in which people and programs edit them."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import fastforward_crds as crds
+import pytest
+from fastforward_compiler.problem import ObjectRef
+from fastforward_operator.providers import Batch, Source
+from fastforward_operator.providers.file import MAX_FILE_BYTES, FileProvider
+from fastforward_operator.providers.lastgood import LastGood
+from fastforward_operator.providers.watch import InotifyWatch, OpenWatch, PollingWatch
+
+from support.eventually import eventually
+
+
+@pytest.fixture(params=[lambda _: InotifyWatch(), PollingWatch], ids=["inotify", "polling"])
+def open_watch(request: pytest.FixtureRequest) -> OpenWatch:
+    return request.param
+
+
+def ref(name: str) -> ObjectRef:
+    return ObjectRef(kind="ConfigMap", namespace="default", name=name)
+
+
+def text(name: str, value: str = "1") -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{v: '{value}'}}\n"
+
+
+class Watching:
+    """What a listener of the provider believes, and every Batch that it got."""
+
+    def __init__(self, provider: FileProvider) -> None:
+        self.provider = provider
+        self.batches: list[Batch] = []
+        self.believed: dict[str, str] = {}
+        self.invalid: dict[str, str] = {}
+        self.gone: list[str] = []
+
+    async def run(self) -> None:
+        async for batch in self.provider.watch():
+            self.batches.append(batch)
+            for object_ref, value in (*batch.last_good.items(), *batch.changes.items()):
+                self._believe(object_ref.name, value)
+
+    def _believe(self, name: str, value: crds.Resource | crds.Invalid | None) -> None:
+        if isinstance(value, crds.Invalid):
+            self.invalid[name] = value.errors[0].message
+            return
+        self.invalid.pop(name, None)
+        if value is None:
+            self.believed.pop(name, None)
+            self.gone.append(name)
+        else:
+            assert isinstance(value, crds.ConfigMap)
+            self.believed[name] = value.data["v"]
+
+
+@asynccontextmanager
+async def watching(*roots: Path, by: OpenWatch, state: Path | None = None) -> AsyncGenerator[Watching]:
+    found = Watching(FileProvider(roots, LastGood(state) if state else None, by))
+    task = asyncio.create_task(found.run())
+    try:
+        await eventually(lambda: found.batches)
+        yield found
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_the_first_batch_is_everything_there_is(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "a.yaml").write_text(text("a") + "---\n" + text("b"))
+    (tmp_path / "deep" / "er" / "c.yml").write_text(text("c"))
+    (tmp_path / "d.json").write_text('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"d"},"data":{"v":"1"}}')
+    for ignored in (".hidden.yaml", "e.yaml~", "#f.yaml#", "g.txt", "~h.yaml", ".i.yaml.swp"):
+        (tmp_path / ignored).write_text(text("no"))
+    async with watching(tmp_path, by=open_watch) as found:
+        assert set(found.batches[0].changes) == {ref(name) for name in "abcd"}
+        assert str(found.batches[0].sources[ref("b")]) == f"{tmp_path}/a.yaml:6"
+
+
+async def test_several_roots_are_read_and_a_file_may_be_one(tmp_path: Path, open_watch: OpenWatch) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "one" / "a.yaml").write_text(text("a"))
+    (tmp_path / "two" / "b.yaml").write_text(text("b"))
+    (tmp_path / "two" / "c.yaml").write_text(text("c"))
+    async with watching(tmp_path / "one", tmp_path / "two" / "b.yaml", by=open_watch) as found:
+        assert set(found.believed) == {"a", "b"}
+        (tmp_path / "two" / "b.yaml").write_text(text("b", "2"))
+        await eventually(lambda: found.believed["b"] == "2")
+
+
+async def test_a_file_renamed_into_place_is_seen(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "a.yaml").write_text(text("a"))
+    async with watching(tmp_path, by=open_watch) as found:
+        (tmp_path / ".new").write_text(text("a", "2"))
+        (tmp_path / ".new").rename(tmp_path / "a.yaml")
+        await eventually(lambda: found.believed == {"a": "2"})
+        assert found.gone == []
+
+
+async def test_a_file_written_in_place_is_read_when_it_is_closed(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "a.yaml").write_text(text("a"))
+    async with watching(tmp_path, by=open_watch) as found:
+        with (tmp_path / "a.yaml").open("w") as file:
+            for character in text("a", "2"):
+                file.write(character)
+                file.flush()
+                await asyncio.sleep(0)
+        await eventually(lambda: found.believed == {"a": "2"})
+        assert found.gone == []
+        assert found.invalid == {}
+
+
+async def test_a_file_that_is_kept_open_is_read_a_while_after_the_last_write(
+    tmp_path: Path, open_watch: OpenWatch
+) -> None:
+    async with watching(tmp_path, by=open_watch) as found:
+        with (tmp_path / "a.yaml").open("w") as file:
+            file.write(text("a"))
+            file.flush()
+            await eventually(lambda: found.believed == {"a": "1"})
+
+
+async def test_saving_as_vim_does_never_looks_like_a_deletion(tmp_path: Path, open_watch: OpenWatch) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text("a", "0"))
+    async with watching(tmp_path, by=open_watch) as found:
+        for number in range(1, 20):
+            path.rename(tmp_path / "a.yaml~")
+            await asyncio.sleep(0)
+            path.write_text(text("a", str(number)))
+            (tmp_path / "a.yaml~").unlink()
+            await eventually(lambda want=str(number): found.believed == {"a": want})
+        assert found.gone == []
+
+
+async def test_a_deleted_file_takes_its_objects_along(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "a.yaml").write_text(text("a"))
+    (tmp_path / "b.yaml").write_text(text("b"))
+    async with watching(tmp_path, by=open_watch) as found:
+        (tmp_path / "a.yaml").unlink()
+        await eventually(lambda: found.believed == {"b": "1"})
+
+
+async def test_a_file_that_is_renamed_changes_no_object(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "a.yaml").write_text(text("a"))
+    async with watching(tmp_path, by=open_watch) as found:
+        (tmp_path / "a.yaml").rename(tmp_path / "z.yaml")
+        moved = Source(path=str(tmp_path / "z.yaml"), line=1)
+        await eventually(lambda: moved in [batch.sources.get(ref("a")) for batch in found.batches])
+        assert found.gone == []
+
+
+async def test_folders_that_come_and_go_are_followed(tmp_path: Path, open_watch: OpenWatch) -> None:
+    async with watching(tmp_path, by=open_watch) as found:
+        for number in range(5):
+            folder = tmp_path / f"f{number}" / "inner"
+            folder.mkdir(parents=True)
+            (folder / "a.yaml").write_text(text(f"a{number}"))
+        await eventually(lambda: len(found.believed) == 5)
+        (tmp_path / "f0" / "inner" / "a.yaml").write_text(text("a0", "2"))
+        await eventually(lambda: found.believed["a0"] == "2")
+        (tmp_path / "f1").rename(tmp_path / "g1")
+        (tmp_path / "f2" / "inner" / "a.yaml").unlink()
+        (tmp_path / "f2" / "inner").rmdir()
+        await eventually(lambda: "a2" not in found.believed)
+        (tmp_path / "g1" / "inner" / "a.yaml").write_text(text("a1", "2"))
+        await eventually(lambda: found.believed.get("a1") == "2")
+
+
+def mount(folder: Path, version: str, files: Iterable[tuple[str, str]]) -> None:
+    """What kubelet does to update a ConfigMap mount: a new folder, and a link to it switched by renaming."""
+    data = folder / f"..{version}"
+    data.mkdir(parents=True)
+    for name, content in files:
+        (data / name).write_text(content)
+    (folder / "..data_tmp").symlink_to(data.name)
+    (folder / "..data_tmp").rename(folder / "..data")
+    for name, _ in files:
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+
+
+async def test_a_mounted_config_map_is_followed_through_its_switches(tmp_path: Path, open_watch: OpenWatch) -> None:
+    mount(tmp_path, "2026_1", [("a.yaml", text("a", "1")), ("b.yaml", text("b", "1"))])
+    async with watching(tmp_path, by=open_watch) as found:
+        assert found.believed == {"a": "1", "b": "1"}
+        for version in ("2", "3", "4"):
+            mount(tmp_path, f"2026_{version}", [("a.yaml", text("a", version)), ("b.yaml", text("b", "1"))])
+            await eventually(lambda want=version: found.believed == {"a": want, "b": "1"})
+        assert found.gone == []
+
+
+async def test_a_link_to_a_file_elsewhere_is_followed_when_that_changes(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "x.yaml").write_text(text("a"))
+    (tmp_path / "here" / "a.yaml").symlink_to(tmp_path / "there" / "x.yaml")
+    async with watching(tmp_path / "here", by=open_watch) as found:
+        (tmp_path / "there" / "x.yaml").write_text(text("a", "2"))
+        await eventually(lambda: found.believed == {"a": "2"})
+
+
+async def test_folders_that_link_to_each_other_end(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "a" / "a.yaml").write_text(text("a"))
+    async with watching(tmp_path, by=open_watch) as found:
+        assert set(found.believed) == {"a"}
+
+
+async def test_a_directory_that_vanishes_as_a_whole_keeps_its_objects_and_is_found_again(
+    tmp_path: Path, open_watch: OpenWatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.yaml").write_text(text("a"))
+    async with watching(root, by=open_watch) as found:
+        root.rename(tmp_path / "away")
+        root.mkdir()
+        (root / "a.yaml").write_text(text("a", "2"))
+        await eventually(lambda: found.believed == {"a": "2"})
+        assert found.gone == []
+
+
+async def test_a_file_that_is_too_large_is_refused_and_its_objects_stay(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "a.yaml").write_text(text("a"))
+    async with watching(tmp_path, by=open_watch) as found:
+        (tmp_path / "a.yaml").write_text(text("a", "2") + "#" * MAX_FILE_BYTES)
+        await eventually(lambda: "larger than 1.5 MiB" in found.invalid.get("a", ""))
+        assert found.believed == {"a": "1"}
+
+
+async def test_a_thousand_files_written_at_once_are_all_seen(tmp_path: Path, open_watch: OpenWatch) -> None:
+    async with watching(tmp_path, by=open_watch) as found:
+        for number in range(1000):
+            (tmp_path / f"{number}.yaml").write_text(text(f"n{number}"))
+        await eventually(lambda: len(found.believed) == 1000)
+
+
+async def test_what_was_good_before_a_restart_comes_with_what_is_bad_now(tmp_path: Path, open_watch: OpenWatch) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.yaml").write_text(text("a") + "---\n" + text("b", "2") + "---\n" + text("c", "3"))
+    async with watching(root, state=tmp_path / "state", by=open_watch):
+        pass
+    (root / "a.yaml").write_text(text("a", "9") + "---\n" + text("b").replace("data: ", "data: [") + "---\n{[nothing")
+    async with watching(root, state=tmp_path / "state", by=open_watch) as found:
+        assert found.believed == {"a": "9", "b": "2", "c": "3"}
+        assert set(found.invalid) == {"b", "c"}
+        assert set(found.batches[0].last_good) == {ref("b"), ref("c")}
+
+
+async def test_generations_go_on_over_a_restart(tmp_path: Path, open_watch: OpenWatch) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for version in ("1", "2", "2", "3"):
+        (root / "a.yaml").write_text(text("a", version))
+        async with watching(root, state=tmp_path / "state", by=open_watch) as found:
+            last = found.batches[0].changes[ref("a")]
+    assert isinstance(last, crds.ConfigMap)
+    assert last.metadata.generation == 3
+
+
+async def test_what_was_deleted_meanwhile_is_not_remembered(tmp_path: Path, open_watch: OpenWatch) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.yaml").write_text(text("a"))
+    async with watching(root, state=tmp_path / "state", by=open_watch):
+        pass
+    (root / "a.yaml").unlink()
+    async with watching(root, state=tmp_path / "state", by=open_watch) as found:
+        assert found.believed == {}
+    (root / "a.yaml").write_text("{[nothing")
+    async with watching(root, state=tmp_path / "state", by=open_watch) as found:
+        assert found.believed == {}
+
+
+async def test_a_broken_memory_is_made_anew(tmp_path: Path, open_watch: OpenWatch) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.yaml").write_text(text("a"))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "last-good.sqlite").write_bytes(b"not a database" * 100)
+    async with watching(root, state=tmp_path / "state", by=open_watch) as found:
+        assert found.believed == {"a": "1"}
+    async with watching(root, state=tmp_path / "state", by=open_watch):
+        pass
+
+
+async def test_the_memory_is_readable_by_its_owner_only(tmp_path: Path, open_watch: OpenWatch) -> None:
+    (tmp_path / "a.yaml").write_text(text("a"))
+    state = tmp_path / "state"
+    async with watching(tmp_path, state=state, by=open_watch):
+        pass
+    assert (state / "last-good.sqlite").stat().st_mode & 0o077 == 0
+    assert state.stat().st_mode & 0o077 == 0
+
+
+async def test_a_file_that_becomes_a_pipe_is_gone_and_does_not_hang_the_reader(
+    tmp_path: Path, open_watch: OpenWatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(text("a"))
+    async with watching(tmp_path, by=open_watch) as found:
+        (tmp_path / "a.yaml").unlink()
+        os.mkfifo(tmp_path / "a.yaml")
+        await eventually(lambda: found.believed == {})
+        (tmp_path / "a.yaml").unlink()
+        (tmp_path / "a.yaml").write_text(text("a", "2"))
+        await eventually(lambda: found.believed == {"a": "2"})

@@ -1,0 +1,139 @@
+"""Steps on their way to nodes: removals last, and only when nobody's routes can need them."""
+
+import asyncio
+import time
+
+import pytest
+from fastforward_operator.xds.ledger import LedgerUpdate
+from fastforward_operator.xds.publisher import Publisher
+from fastforward_operator.xds.session import DecisionSession
+from fastforward_operator.xds.store import CLUSTER, LISTENER, SCOPE, SNAPSHOT, Key, Put
+
+from fastforward.snapshot.v1 import snapshot_pb2
+from support.eventually import eventually
+from support.xds import Node, publication, put
+
+GRACE_S = 3600.0
+"""So long that removals come only when a test says that it has passed."""
+
+
+class Scene:
+    """A publisher with one Envoy."""
+
+    def __init__(self) -> None:
+        self.updates: list[LedgerUpdate] = []
+        self.publisher = Publisher(self.updates.append, GRACE_S)
+        self.publisher.bind(asyncio.get_running_loop())
+        self.node = Node(self.publisher.store)
+        self.publisher.join(self.node.session, lambda: None)
+
+    def publish(self, revision: int, *puts: Put, removed: tuple[Key, ...] = ()) -> None:
+        self.publisher.apply(publication(revision, *puts, removed=removed))
+
+    def settle(self, *, refuse: str = "") -> None:
+        while (response := self.node.next()) is not None:
+            bad = refuse != "" and refuse in response.versions
+            receipt = self.node.nack(response) if bad else self.node.ack(response)
+            self.publisher.ledger.observe(self.node.session, receipt)
+            self.publisher.after_request(self.node.session)
+
+    def let_the_grace_pass(self) -> None:
+        self.publisher.remove_due(time.monotonic() + GRACE_S)
+
+    def has(self, key: Key) -> bool:
+        return self.publisher.store.get(key) is not None
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    made = Scene()
+    made.publish(1, put((LISTENER, "l"), "1"), put((CLUSTER, "c"), "1"), put((SCOPE, "s"), "1"))
+    for type_url in (CLUSTER, LISTENER, SCOPE):
+        made.publisher.ledger.observe(made.node.session, made.node.subscribe(type_url))
+    made.settle()
+    return made
+
+
+async def test_a_route_goes_at_once_and_its_cluster_after_the_grace(scene: Scene) -> None:
+    scene.publish(2, removed=((SCOPE, "s"), (CLUSTER, "c")))
+    assert not scene.has((SCOPE, "s"))
+    assert scene.has((CLUSTER, "c"))
+    scene.settle()
+    scene.publisher.remove_due(time.monotonic())
+    assert scene.has((CLUSTER, "c"))
+    scene.let_the_grace_pass()
+    assert not scene.has((CLUSTER, "c"))
+    assert scene.node.expect().removed == ("c",)
+
+
+async def test_a_cluster_stays_while_a_route_that_may_name_it_is_not_acknowledged(scene: Scene) -> None:
+    scene.publish(2, put((SCOPE, "s"), "2"), removed=((CLUSTER, "c"),))
+    scene.let_the_grace_pass()
+    assert scene.has((CLUSTER, "c"))
+    scene.settle()
+    scene.let_the_grace_pass()
+    assert not scene.has((CLUSTER, "c"))
+
+
+async def test_a_cluster_stays_while_a_proxy_refuses_the_route_that_no_longer_names_it(scene: Scene) -> None:
+    scene.publish(2, put((SCOPE, "s"), "2"), removed=((CLUSTER, "c"),))
+    scene.settle(refuse="s")
+    scene.let_the_grace_pass()
+    assert scene.has((CLUSTER, "c"))
+    scene.publish(3, put((SCOPE, "s"), "3"))
+    scene.settle()
+    scene.let_the_grace_pass()
+    assert not scene.has((CLUSTER, "c"))
+
+
+async def test_what_comes_back_within_the_grace_is_never_taken_away(scene: Scene) -> None:
+    scene.publish(2, removed=((CLUSTER, "c"),))
+    scene.publish(3, put((CLUSTER, "c"), "1"))
+    scene.settle()
+    scene.let_the_grace_pass()
+    assert scene.has((CLUSTER, "c"))
+    assert scene.node.next() is None
+
+
+async def test_the_ledger_is_told_of_in_one_update_a_turn(scene: Scene) -> None:
+    await eventually(lambda: scene.updates)
+    scene.updates.clear()
+    scene.publish(2, *(put((SCOPE, f"s{i}"), "1") for i in range(100)))
+    await eventually(lambda: scene.updates)
+    assert len(scene.updates) == 1
+    assert len(scene.updates[0].keys) == 100
+
+
+def decision(scene: Scene, sid: int = 9) -> DecisionSession:
+    session = DecisionSession(sid, scene.publisher.store)
+    scene.publisher.join(session, lambda: None)
+    session.receive(snapshot_pb2.SnapshotRequest(node=f"d{sid}"), asyncio.get_running_loop().time())
+    return session
+
+
+def answer(session: DecisionSession) -> None:
+    now = asyncio.get_running_loop().time()
+    while (data := session.next_response(now)) is not None:
+        delta = snapshot_pb2.SnapshotDelta.FromString(data)
+        session.receive(snapshot_pb2.SnapshotRequest(nonce=delta.nonce), now)
+
+
+async def test_routes_with_a_hop_wait_for_decision_services_that_answer_in_time(scene: Scene) -> None:
+    session = decision(scene)
+    answer(session)
+    assert scene.publisher.decision_gate(2) == 0
+    scene.publish(2, Put(key=(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"))
+    now = asyncio.get_running_loop().time()
+    assert scene.publisher.decision_gate(2) > now
+    assert scene.publisher.decision_gate(1) == 0
+    answer(session)
+    assert scene.publisher.decision_gate(2) == 0
+
+
+async def test_a_decision_service_that_lags_is_not_waited_for(scene: Scene) -> None:
+    session = decision(scene)
+    answer(session)
+    scene.publish(2, Put(key=(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"))
+    session.next_response(asyncio.get_running_loop().time() - 1)
+    scene.publish(3, Put(key=(SNAPSHOT, "plan/2"), version="1", wire=b"\x12\x00"))
+    assert scene.publisher.decision_gate(3) == 0

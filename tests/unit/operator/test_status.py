@@ -1,0 +1,242 @@
+"""What is said of objects, from reports and the ledger."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from fastforward_compiler import ir
+from fastforward_compiler.emit.decision import DecisionDelta
+from fastforward_compiler.emit.envoy import EnvoyDelta, EnvoyResource
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_operator.providers import Source
+from fastforward_operator.publication import Publications, encode
+from fastforward_operator.status import Condition, ObjectStatus, StatusBoard
+from fastforward_operator.xds.ledger import KeyState, LedgerUpdate
+from fastforward_operator.xds.store import CLUSTER, SCOPE, SNAPSHOT, Key
+
+from fastforward.snapshot.v1 import snapshot_pb2
+from support.eventually import eventually
+
+SHOP = ObjectRef(kind="Route", namespace="default", name="shop")
+TABLE = ("table", "default/public|shop.example.com#")
+UPSTREAM = ("upstream", "default/cart")
+NOTHING = DecisionDelta(upserts=(), removed=(), outputs={})
+
+
+def entry(*, hop: bool) -> ir.Entry:
+    return ir.Entry(
+        id="x",
+        route="default/shop",
+        rule="x",
+        priority=0,
+        match=ir.Match(),
+        destination=ir.Split(shares=(ir.Share(upstream="default/cart", weight=1),)),
+        hop=hop,
+    )
+
+
+class Scene:
+    """A board, and publications of one table and one upstream."""
+
+    def __init__(self, settle_s: float = 0.0) -> None:
+        self.publications = Publications()
+        self.settled_at: list[float] = []
+        self.board = StatusBoard(
+            self.publications,
+            settle_s,
+            lambda: datetime(2026, 1, 2, tzinfo=UTC),
+            on_settled=self.settled_at.append,
+        )
+
+    def publish(self, version: str, *, generation: int = 1, hop: bool = False) -> None:
+        table = ir.Table(scope="default/public|shop.example.com", tenant="", entries=(entry(hop=hop),))
+        report = ir.Report(ref=SHOP, generation=generation, outputs=frozenset({TABLE, UPSTREAM}))
+        delta = ir.Delta(tables=ir.Changes(upserts=(table,)), reports={SHOP: report})
+        envoy = EnvoyDelta(
+            upserts=(
+                EnvoyResource(type_url=SCOPE, name=TABLE[1], version=version, body=b"x"),
+                EnvoyResource(type_url=CLUSTER, name="default/cart", version="1", body=b"x"),
+            ),
+            outputs={TABLE: ((SCOPE, TABLE[1]),), UPSTREAM: ((CLUSTER, "default/cart"),)},
+        )
+        decision = DecisionDelta(
+            upserts=(snapshot_pb2.Resource(name=f"table/{TABLE[1]}", version=version),),
+            removed=(),
+            outputs={TABLE: (f"table/{TABLE[1]}",)},
+        )
+        step = self.publications.build(encode(delta, envoy, decision))
+        keys = [put.key for put in step.upserts]
+        self.board.observe_reports(delta.reports, {SHOP: Source(path="a.yaml", line=1)}, keys, 5.0)
+
+    def tell(self, *states: tuple[Key, KeyState], envoys: int = 1, decisions: int = 0) -> None:
+        self.board.observe_ledger(LedgerUpdate(keys=dict(states), envoys=envoys, decisions=decisions))
+
+    def settle(self, *keys: Key, envoys: int = 1, decisions: int = 0) -> None:
+        states = ((key, KeyState(revision=self.publications.revisions[key])) for key in keys)
+        self.tell(*states, envoys=envoys, decisions=decisions)
+
+    @property
+    def programmed(self) -> Condition:
+        return self.board.statuses[SHOP].conditions[-1]
+
+
+SCOPE_KEY = (SCOPE, TABLE[1])
+CLUSTER_KEY = (CLUSTER, "default/cart")
+DECISION_KEY = (SNAPSHOT, f"table/{TABLE[1]}")
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    return Scene()
+
+
+async def test_an_object_is_programmed_when_all_that_it_became_is_acknowledged(scene: Scene) -> None:
+    scene.publish("1")
+    assert (scene.programmed.status, scene.programmed.reason) == ("False", "NoProxies")
+    scene.tell(envoys=1)
+    assert (scene.programmed.status, scene.programmed.reason) == ("Unknown", "Pending")
+    scene.settle(SCOPE_KEY)
+    assert scene.programmed.status == "Unknown"
+    scene.settle(CLUSTER_KEY)
+    assert (scene.programmed.status, scene.programmed.reason) == ("True", "Programmed")
+    assert scene.programmed.observed_generation == 1
+    assert scene.board.statuses[SHOP].proxies == (1, 1)
+    assert scene.settled_at == [5.0, 5.0]
+
+
+async def test_a_new_version_takes_the_word_back_until_it_is_acknowledged(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    scene.publish("2", generation=2)
+    assert (scene.programmed.status, scene.programmed.observed_generation) == ("Unknown", 2)
+    scene.settle(SCOPE_KEY)
+    assert (scene.programmed.status, scene.programmed.observed_generation) == ("True", 2)
+
+
+async def test_an_older_acknowledgement_that_comes_late_says_nothing(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    scene.publish("2", generation=2)
+    scene.tell((SCOPE_KEY, KeyState(revision=1)))
+    assert scene.programmed.status == "Unknown"
+
+
+async def test_an_edit_that_changes_nothing_on_the_wire_stays_programmed(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    scene.publish("1", generation=2)
+    assert (scene.programmed.status, scene.programmed.observed_generation) == ("True", 2)
+
+
+async def test_those_that_are_waited_for_are_named_and_counted(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(CLUSTER_KEY, envoys=9)
+    scene.tell((SCOPE_KEY, KeyState(revision=1, waiting=tuple(f"e{i}" for i in range(7)))), envoys=9)
+    assert scene.programmed.message == "Waiting for e0, e1, e2, e3, e4 and 2 more."
+    assert scene.board.statuses[SHOP].proxies == (2, 9)
+
+
+async def test_a_refusal_is_told_in_the_proxys_words(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(CLUSTER_KEY)
+    scene.tell((SCOPE_KEY, KeyState(revision=1, refused=(("one", "no key"), ("two", "no key")))), envoys=2)
+    assert (scene.programmed.status, scene.programmed.reason) == ("False", "Rejected")
+    assert scene.programmed.message == "one refused it: no key two refused it: no key"
+    assert scene.board.statuses[SHOP].proxies == (0, 2)
+
+
+async def test_a_route_with_a_hop_needs_a_decision_service_that_has_it(scene: Scene) -> None:
+    scene.publish("1", hop=True)
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    assert (scene.programmed.status, scene.programmed.reason) == ("False", "NoDecisionService")
+    scene.tell((DECISION_KEY, KeyState(revision=1, waiting=("d",))), decisions=1)
+    assert (scene.programmed.status, scene.programmed.message) == ("Unknown", "Waiting for d.")
+    assert scene.board.statuses[SHOP].proxies == (1, 1)
+    scene.settle(DECISION_KEY, decisions=1)
+    assert scene.programmed.status == "True"
+
+
+async def test_a_route_without_a_hop_does_not_wait_for_decision_services(scene: Scene) -> None:
+    scene.publish("1")
+    scene.tell((DECISION_KEY, KeyState(revision=1, waiting=("d",))), decisions=1)
+    scene.settle(SCOPE_KEY, CLUSTER_KEY, decisions=1)
+    assert scene.programmed.status == "True"
+
+
+async def test_nothing_is_programmed_when_the_last_proxy_is_gone(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    scene.tell(envoys=0)
+    assert (scene.programmed.status, scene.programmed.reason) == ("False", "NoProxies")
+
+
+async def test_workers_are_given_time_before_the_word_is_given() -> None:
+    scene = Scene(settle_s=0.05)
+    scene.publish("1")
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    assert scene.programmed.status == "Unknown"
+    await eventually(lambda: scene.programmed.status == "True")
+    assert loop.time() - start >= 0.05
+
+
+async def test_a_change_within_that_time_starts_it_anew() -> None:
+    scene = Scene(settle_s=0.05)
+    loop = asyncio.get_running_loop()
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    halfway = loop.time() + 0.03
+    await eventually(lambda: loop.time() > halfway)
+    scene.publish("2", generation=2)
+    start = loop.time()
+    scene.settle(SCOPE_KEY)
+    await eventually(lambda: scene.programmed.status == "True")
+    assert loop.time() - start >= 0.05
+
+
+def report(*problems: Problem, outputs: frozenset[ir.Output] = frozenset()) -> dict[ObjectRef, ir.Report | None]:
+    return {SHOP: ir.Report(ref=SHOP, generation=4, problems=problems, outputs=outputs)}
+
+
+async def test_problems_make_their_own_condition_false_and_the_worst_gives_the_reason(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    found = (
+        problem(SHOP, Reason.INVALID, "spec", "It is wrong."),
+        problem(SHOP, Reason.HOST_CONFLICT, "spec.hosts[0]", "It is taken."),
+        problem(SHOP, Reason.UPSTREAM_NOT_FOUND, "spec.rules[0]", "Upstream default/cart was not found."),
+    )
+    scene.board.observe_reports(report(*found, outputs=frozenset({TABLE})), {}, ())
+    accepted, resolved, programmed = scene.board.statuses[SHOP].conditions
+    assert (accepted.status, accepted.reason) == ("False", "Invalid")
+    assert accepted.message == "It is wrong. It is taken."
+    assert (resolved.status, resolved.reason) == ("False", "UpstreamNotFound")
+    assert (programmed.status, programmed.reason) == ("False", "Invalid")
+    assert programmed.message == "The last good version keeps serving."
+
+
+async def test_messages_are_bounded(scene: Scene) -> None:
+    found = problem(SHOP, Reason.INVALID, "spec", "x" * 5000)
+    scene.board.observe_reports(report(found), {}, ())
+    assert len(scene.board.statuses[SHOP].conditions[0].message) == 1024
+
+
+async def test_an_object_that_goes_is_told_to_listeners_and_forgotten(scene: Scene) -> None:
+    told: list[tuple[ObjectRef, ObjectStatus | None]] = []
+    stop = scene.board.subscribe(lambda ref, status: told.append((ref, status)))
+    scene.publish("1")
+    scene.board.observe_reports({SHOP: None}, {}, ())
+    stop()
+    scene.publish("1")
+    assert [status is None for _, status in told] == [False, True]
+    assert SHOP in scene.board.statuses
+
+
+async def test_a_listener_hears_nothing_when_nothing_is_said_anew(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    told: list[ObjectRef] = []
+    scene.board.subscribe(lambda ref, _: told.append(ref))
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    assert told == []
