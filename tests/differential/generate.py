@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Document = dict[str, object]
 
@@ -75,9 +75,18 @@ def make_routes(rng: random.Random, world: World, count: int, *, tenants: bool =
         world.add("Route", f"route{number}", spec)
 
 
-def make_cases(rng: random.Random, count: int) -> list[Case]:
-    """Requests that come close to the rules of `make_routes`."""
-    return [_case(rng) for _ in range(count)]
+def make_cases(rng: random.Random, world: World, count: int) -> list[Case]:
+    """Requests that hit the rules of the world, or nearly do."""
+    paths = ["/", *(path for path in _paths(world.documents) if path.startswith("/"))]
+    return [_case(rng, paths) for _ in range(count)]
+
+
+def _paths(node: object) -> list[str]:
+    """Every path that some rule matches, wherever it stands in the documents."""
+    if isinstance(node, dict):
+        own = [str(node["path"].get("value", "/"))] if isinstance(node.get("path"), dict) else []
+        return own + [path for value in node.values() for path in _paths(value)]
+    return [path for item in node for path in _paths(item)] if isinstance(node, list) else []
 
 
 def _rule(rng: random.Random, route: int, index: int, *, tenants: bool) -> Document:
@@ -126,13 +135,16 @@ def _some(rng: random.Random, pool: Sequence[str]) -> list[str]:
     return rng.sample(pool, rng.randint(1, len(pool)))
 
 
-def _case(rng: random.Random) -> Case:
+def _case(rng: random.Random, paths: Sequence[str]) -> Case:
     headers = [(rng.choice(HEADERS), rng.choice(VALUES)) for _ in range(rng.choice((0, 0, 1, 2)))]
-    return Case(method=rng.choice(METHODS), target=_target(rng), host=_host(rng), headers=tuple(headers))
+    method = rng.choice(("GET", "GET", *METHODS))
+    return Case(method=method, target=_target(rng, paths), host=_host(rng), headers=tuple(headers))
 
 
-def _target(rng: random.Random) -> str:
-    path = "/" + "/".join(rng.choices(SEGMENTS, k=rng.randint(0, 3)))
+def _target(rng: random.Random, paths: Sequence[str]) -> str:
+    path = rng.choice(paths) if rng.random() < 0.7 else "/"
+    if path == "/" or rng.random() < 0.3:
+        path = path.rstrip("/") + "/" + "/".join(rng.choices(SEGMENTS, k=rng.randint(0, 2)))
     odd = rng.random()
     if odd < 0.06:
         path += "/"
@@ -155,3 +167,60 @@ def _host(rng: random.Random) -> str:
     if rng.random() < 0.15:
         host = host.upper() if rng.random() < 0.5 else host.title()
     return f"{host}:8080" if rng.random() < 0.2 else host
+
+
+def make_guards(rng: random.Random, world: World) -> None:
+    """Add Tenants, and AuthPolicies on the Edge and on some Routes."""
+    for name in TENANTS:
+        world.add("Tenant", name, {"flags": ["beta"]} if name == "acme" else {})
+    mode = rng.choice(("Required", "Optional", "Optional"))
+    providers = [_jwt_provider("main", ["acme", "globex"]), _jwt_provider("foreign", ["initech"])]
+    if rng.random() < 0.4:
+        providers.append({"name": "key", "apiKey": {"secrets": [{"name": "api-keys"}]}, "tenants": ["acme"]})
+    authentication = {"mode": mode, "providers": providers[: rng.randint(1, len(providers))]}
+    overridable = rng.random() < 0.3
+    edge_policy: Document = {"targets": [{"kind": "Edge", "name": "edge"}], "authentication": authentication}
+    world.add("AuthPolicy", "everybody", {**edge_policy, "overridable": overridable})
+    routes = [d for d in world.documents if d["kind"] == "Route"]
+    for document in rng.sample(routes, min(2, len(routes))):
+        name = document["metadata"]["name"]  # ty: ignore[not-subscriptable]
+        target = {"kind": "Route", "name": name}
+        world.add("AuthPolicy", f"for-{name}", {"targets": [target], "authorization": {"grants": [_grant(rng)]}})
+
+
+def make_guarded_cases(rng: random.Random, world: World, count: int) -> list[Case]:
+    """Requests as of `make_cases`, by callers of all kinds."""
+    return [replace(case, identity=_identity(rng)) for case in make_cases(rng, world, count)]
+
+
+def _jwt_provider(issuer: str, tenants: list[str]) -> Document:
+    keys = {"configMap": {"name": "keys", "key": issuer}}
+    return {"name": issuer, "jwt": {"issuer": f"https://{issuer}", "jwks": keys}, "tenants": tenants}
+
+
+def _grant(rng: random.Random) -> Document:
+    grant: Document = {"name": "grant"}
+    if rng.random() < 0.5:
+        grant["roles"] = sorted(set(rng.choices(ROLES, k=rng.randint(1, 2))))
+    if rng.random() < 0.3:
+        grant["permissions"] = ["read", "write"][: rng.randint(1, 2)]
+    if rng.random() < 0.3:
+        grant["tenants"] = [rng.choice(TENANTS)]
+    if rng.random() < 0.3:
+        grant["methods"] = ["GET", "HEAD"]
+    if rng.random() < 0.2:
+        grant["condition"] = "request.method != 'DELETE'"
+    return grant
+
+
+def _identity(rng: random.Random) -> Identity | None:
+    if rng.random() < 0.2:
+        return None
+    return Identity(
+        tenant=rng.choice((*TENANTS, *TENANTS, "", "nobody")),
+        roles=tuple(rng.sample(ROLES, rng.randint(0, 2))),
+        permissions=tuple(rng.sample(("read", "write"), rng.randint(0, 2))),
+        issuer=rng.choice(("main",) * 5 + ("foreign", "foreign", "stranger")),
+        kind=rng.choice(("token",) * 5 + ("key",)),
+        broken=rng.choice(("",) * 10 + ("expired", "signature")),
+    )

@@ -1,0 +1,158 @@
+"""Envoy and the evaluator agree: thousands of odd requests over generated worlds get the same answer from both.
+
+Envoy gets the worlds as it always does, the evaluator the snapshot compiled from the same files. What a request meets
+is told by the answer itself: each rule answers with its own name. Compared are status, answer, location and, for a
+refusal, stage and reason.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Generator
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from fastforward_operator.cli.simulation import judge
+from fastforward_operator.cli.snapshots import read_snapshot
+from fastforward_pipeline import Request, Snapshot, TokenBuckets, make_headers
+from support import tokens
+from support.client import Connection, Response
+from support.credentials import apikeys_data, jwks
+from support.gateway import API_VERSION, Stack, running_stack, until
+from support.processes import free_ports
+from support.resources import Document, config_map, secret
+
+from differential.generate import Case, Identity, World, make_cases, make_guarded_cases, make_guards, make_routes
+
+WORLDS = 12
+REQUESTS = 150
+
+
+class Answer(NamedTuple):
+    """What is compared."""
+
+    status: int
+    body: str
+    location: str
+    reason: str
+
+
+@pytest.fixture(scope="module")
+def stack() -> Generator[Stack]:
+    with running_stack() as running:
+        running.start_decision_service()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.mark.parametrize("seed", range(WORLDS))
+def test_every_request_meets_the_same_rule(stack: Stack, port: int, seed: int) -> None:
+    rng, world = random.Random(seed), _world(port)
+    make_routes(rng, world, rng.randint(2, 8))
+    _compare(stack, port, world, make_cases(rng, world, REQUESTS))
+
+
+@pytest.mark.parametrize("seed", range(100, 100 + WORLDS))
+def test_every_caller_gets_the_same_verdict(stack: Stack, port: int, seed: int) -> None:
+    rng, world = random.Random(seed), _world(port)
+    make_routes(rng, world, rng.randint(2, 8), tenants=True)
+    make_guards(rng, world)
+    world.documents += [_keys(), _api_keys()]
+    _compare(stack, port, world, make_guarded_cases(rng, world, REQUESTS))
+
+
+def _world(port: int) -> World:
+    world = World()
+    world.add("Edge", "edge", {"hosts": ["a.test", "b.test", "*.wild.test"], "listeners": [{"name": "http", "port": port}]})
+    return world
+
+
+def _keys() -> Document:
+    return config_map("keys", {"main": jwks("main"), "foreign": jwks("foreign")})
+
+
+def _api_keys() -> Document:
+    return secret("api-keys", apikeys_data(acmekey="acme", initechkey="initech"), "gateway.fastforward.dev/api-keys")
+
+
+def _compare(stack: Stack, port: int, world: World, cases: list[Case]) -> None:
+    _publish(stack, world.documents)
+    snapshot = Snapshot.empty().apply(read_snapshot([stack.resources], ""))
+    differences = []
+    with Connection(port) as connection:
+        for case in cases:
+            headers = (*case.headers, *_proof(case.identity))
+            seen = _seen(connection.request(case.method, case.target, host=case.host, headers=headers), case)
+            judged = _judged(snapshot, case, headers)
+            if seen != judged:
+                differences.append(f"{case}\n   envoy  {seen}\n   decide {judged}")
+    summary = f"{len(differences)} of {len(cases)} differ:\n" + "\n".join(differences[:5])
+    assert not differences, summary + "\nin the world\n" + "\n".join(json.dumps(d) for d in world.documents)
+
+
+def _publish(stack: Stack, documents: list[Document]) -> None:
+    """Replace all files, and wait until everything is known and programmed."""
+    generation = int(time.monotonic() * 1000)
+    names = set()
+    for document in documents:
+        if document["apiVersion"] == API_VERSION:
+            document["metadata"] = {**document["metadata"], "generation": generation}
+        name = f"{document['kind']}.{document['metadata']['name']}.json"
+        names.add(name)
+        (stack.resources / f".{name}").write_text(json.dumps(document))
+        (stack.resources / f".{name}").rename(stack.resources / name)
+    for path in stack.resources.glob("[!.]*.json"):
+        if path.name not in names:
+            path.unlink()
+    expected = sum(document["apiVersion"] == API_VERSION for document in documents)
+    until(lambda: stack.api("/v1/objects")["objects"], lambda found: _settled(found, expected, generation))
+
+
+def _settled(objects: list[Document], expected: int, generation: int) -> bool:
+    conditions = [c for found in objects for c in found["conditions"] if c["type"] == "Programmed"]
+    return len(objects) == expected and all(
+        c["status"] != "Unknown" and c["observedGeneration"] == generation for c in conditions
+    )
+
+
+def _proof(identity: Identity | None) -> tuple[tuple[str, str], ...]:
+    if identity is None or identity.broken == "absent":
+        return ()
+    if identity.kind == "key":
+        key = f"ffk_{identity.tenant}key_{identity.tenant}key"
+        return (("x-api-key", key[:-1] + "x" if identity.broken else key),)
+    claims: dict[str, object] = {"roles": list(identity.roles), "permissions": list(identity.permissions)}
+    if identity.tenant:
+        claims["tenant"] = identity.tenant
+    if identity.broken == "expired":
+        claims["exp"] = int(time.time()) - 600
+    value = tokens.bearer(identity.issuer, **claims)["authorization"]
+    return (("authorization", value[:-6] + "AAAAAA" if identity.broken == "signature" else value),)
+
+
+def _seen(response: Response, case: Case) -> Answer:
+    body = response.content.decode(errors="replace")
+    location = response.header("location") or ""
+    if response.header("content-type") == "application/problem+json" and case.method != "HEAD":
+        told = json.loads(body)
+        return Answer(response.status, "", "", f"{told['stage']}/{told['reason']}")
+    return Answer(response.status, "" if case.method == "HEAD" else body, urlsplit(location).path, "")
+
+
+def _judged(snapshot: Snapshot, case: Case, headers: tuple[tuple[str, str], ...]) -> Answer:
+    request = Request(
+        method=case.method, host=case.host, path=case.target, now=time.time(), headers=make_headers(headers),
+        address="127.0.0.1", peer="127.0.0.1", listener="http", body_bytes=0,
+    )
+    decision = judge(snapshot, request, TokenBuckets()).decision
+    location = urlsplit(dict(decision.response_headers).get("location", "")).path
+    if decision.reason is not None:
+        return Answer(decision.status, "", "", "" if case.method == "HEAD" else str(decision.reason))
+    return Answer(decision.status, "" if case.method == "HEAD" else decision.body, location, "")
