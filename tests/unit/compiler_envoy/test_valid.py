@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from support.credentials import certificate_pem, jwks, private_key_pem
 from support.envoy_validate import validate, validate_file
-from support.ir_values import delta, edge, entry, hourly, limit, scope, table, text, upstream
+from support.ir_values import delta, edge, entry, hourly, jwt_provider, limit, scope, table, text, upstream
 
 NASTY = (
     "%REQ(:path)%",
@@ -154,6 +154,21 @@ def test_any_text_in_any_field() -> None:
         auths=(auth,),
         keysets=(ir.KeySet(name="keys-one", jwks=jwks("one").encode()),),
         limits=(limit("shop/nasty", 1), *by_tenant),
+    )
+    assert validate(EnvoyEmitter(EmitSettings()).apply(world).upserts) == ""
+
+
+def test_thousands_of_tenants() -> None:
+    names = tuple(f"tenant-{number:05d}-of-a-long-name" for number in range(5000))
+    auth = ir.Auth(name="a", mode=ir.Mode.REQUIRED, providers=(jwt_provider("one", *names),))
+    budgets = tuple((name, hourly(2)) for name in names)
+    world = delta(
+        edges=(edge(),),
+        scopes=(scope("a"),),
+        tables=(table("a", entry("a", auth="a", limits=("shop/l",))),),
+        auths=(auth,),
+        keysets=(ir.KeySet(name="keys-one", jwks=jwks("one").encode()),),
+        limits=(limit("shop/l", 1, "Tenant", "Address", tenants=budgets),),
     )
     assert validate(EnvoyEmitter(EmitSettings()).apply(world).upserts) == ""
 

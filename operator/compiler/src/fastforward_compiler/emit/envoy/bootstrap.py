@@ -6,7 +6,7 @@ by delta ADS.
 
 from __future__ import annotations
 
-from google.protobuf import json_format
+from google.protobuf import json_format, struct_pb2
 
 from .chain import DECISION_CLUSTER
 from .protos import (
@@ -15,13 +15,17 @@ from .protos import (
     backoff_pb2,
     base_pb2,
     bootstrap_pb2,
+    cares_dns_resolver_pb2,
     circuit_breaker_pb2,
     cluster_pb2,
     config_source_pb2,
+    downstream_connections_pb2,
     endpoint_components_pb2,
+    extension_pb2,
     grpc_service_pb2,
     http_protocol_options_pb2,
     outlier_detection_pb2,
+    overload_pb2,
     protocol_pb2,
 )
 from .upstream import HTTP_OPTIONS, assignment, endpoint
@@ -32,17 +36,21 @@ KEEPALIVE_INTERVAL_MS = 5000
 KEEPALIVE_TIMEOUT_MS = 2000
 RECONNECT_MS = 100
 MAX_RECONNECT_MS = 1000
+MAX_CONNECTIONS = 1_000_000
+MAX_REGEX_PROGRAM = 10_000_000
 
 
 Place = tuple[str, int] | str
-"""Host and port, or the path of a Unix socket."""
+"""Host and port, or `unix:PATH`."""
 
 
 def bootstrap(*, node_id: str, node_cluster: str, xds: Place, admin: Place, decision_sockets: tuple[str, ...]) -> str:
     """Returns the bootstrap as JSON.
 
-    `xds` is where the operator serves, `admin` where Envoy's own console does, `decision_sockets` paths of the decision
-    services' Unix sockets: several share the load, and one that is gone is passed by.
+    `xds` is where the operator listens, `admin` where Envoy's own console is to listen: host and port, or `unix:PATH`
+    for a socket that only its own user may open (private keys travel over the former, the latter can stop Envoy).
+    `decision_sockets` are paths of the decision services' Unix sockets: several share the load, and one that is gone is
+    passed by.
     """
     message = bootstrap_pb2.Bootstrap(
         node=base_pb2.Node(id=node_id, cluster=node_cluster),
@@ -51,6 +59,9 @@ def bootstrap(*, node_id: str, node_cluster: str, xds: Place, admin: Place, deci
             clusters=[operator_cluster(xds), decision_cluster(decision_sockets)]
         ),
         dynamic_resources=dynamic_resources(),
+        typed_dns_resolver_config=dns_resolver(),
+        overload_manager=overload_manager(),
+        layered_runtime=runtime(),
         # Statistics of a cluster are made when it is first used: most of many never are, at once.
         deferred_stat_options=bootstrap_pb2.Bootstrap.DeferredStatOptions(enable_deferred_creation_stats=True),
     )
@@ -63,6 +74,36 @@ def address(place: Place) -> EnvoyMessage:
         return address_pb2.Address(pipe=address_pb2.Pipe(path=place.removeprefix("unix:"), mode=0o600))
     host, port = place
     return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=host, port_value=port))
+
+
+def dns_resolver() -> EnvoyMessage:
+    """Returns a resolver that gives up in two seconds: Envoy holds back every cluster's acknowledgement so long."""
+    config = cares_dns_resolver_pb2.CaresDnsResolverConfig()
+    config.query_timeout_seconds.value = 1
+    config.query_tries.value = 2
+    return extension_pb2.TypedExtensionConfig(name="dns", typed_config=pack(config))
+
+
+def overload_manager() -> EnvoyMessage:
+    """Returns the bound on all client connections together; each Edge has a tighter one."""
+    connections = downstream_connections_pb2.DownstreamConnectionsConfig(
+        max_active_downstream_connections=MAX_CONNECTIONS
+    )
+    monitor = overload_pb2.ResourceMonitor(
+        name="envoy.resource_monitors.global_downstream_max_connections", typed_config=pack(connections)
+    )
+    return overload_pb2.OverloadManager(resource_monitors=[monitor])
+
+
+def runtime() -> EnvoyMessage:
+    """Returns settings that are not in the API: a bound on expressions that lists of tenants may reach.
+
+    Envoy's own is 100 instructions, which 12 names are. What users write is bounded by the compiler.
+    """
+    values = struct_pb2.Struct()
+    values.update({"re2.max_program_size.error_level": MAX_REGEX_PROGRAM})
+    layer = bootstrap_pb2.RuntimeLayer(name="bounds", static_layer=values)
+    return bootstrap_pb2.LayeredRuntime(layers=[layer])
 
 
 def dynamic_resources() -> EnvoyMessage:
@@ -94,16 +135,13 @@ def operator_cluster(xds: Place) -> EnvoyMessage:
     )
     options = http_protocol_options_pb2.HttpProtocolOptions
     http2 = protocol_pb2.Http2ProtocolOptions(connection_keepalive=keepalive)
-    place = pipe(xds.removeprefix("unix:")) if isinstance(xds, str) else endpoint(*xds)
     explicit = options(explicit_http_config=options.ExplicitHttpConfig(http2_protocol_options=http2))
     return cluster_pb2.Cluster(
         name=ADS_CLUSTER,
         type=cluster_pb2.Cluster.STATIC if isinstance(xds, str) else cluster_pb2.Cluster.STRICT_DNS,
         connect_timeout=milliseconds(1000),
         typed_extension_protocol_options={HTTP_OPTIONS: pack(explicit)},
-        load_assignment=assignment(
-            ADS_CLUSTER, [pipe(xds.removeprefix("unix:")) if isinstance(xds, str) else endpoint(*xds)]
-        ),
+        load_assignment=assignment(ADS_CLUSTER, [pipe(xds) if isinstance(xds, str) else endpoint(*xds)]),
     )
 
 
@@ -140,4 +178,5 @@ def decision_cluster(sockets: tuple[str, ...]) -> EnvoyMessage:
 
 def pipe(path: str) -> EnvoyMessage:
     """Returns an endpoint at a Unix socket."""
-    return endpoint_components_pb2.LbEndpoint(endpoint=endpoint_components_pb2.Endpoint(address=address(path)))
+    pipe_address = address_pb2.Address(pipe=address_pb2.Pipe(path=path.removeprefix("unix:")))
+    return endpoint_components_pb2.LbEndpoint(endpoint=endpoint_components_pb2.Endpoint(address=pipe_address))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from google.protobuf import any_pb2
+
 from fastforward_compiler import ir
 
 from .authpolicy import emit_jwt, verified_by_proxy
@@ -64,6 +66,7 @@ class EnvoyEmitter:
         self._limits: dict[str, ir.Limit] = {}
         self._wildcards: set[str] = set()
         self._slots: dict[str, int] = {}
+        self._grants: dict[tuple[str, bool], any_pb2.Any | None] = {}
         self._inputs: dict[str, tuple[object, ...]] = {}
 
     def apply(self, delta: ir.Delta) -> EnvoyDelta:
@@ -105,6 +108,7 @@ class EnvoyEmitter:
         keep(self._limits, delta.limits)
         changes = delta.auths, delta.keysets
         if any(change.upserts or change.removed for change in changes):
+            self._grants.clear()
             auths = sorted(self._auths.values(), key=lambda auth: auth.name)
             self._put(step, EXTENSION, emit_jwt(auths, self._keysets))
         for auth in delta.auths.upserts:
@@ -165,7 +169,8 @@ class EnvoyEmitter:
     def _emit_table(self, table: ir.Table) -> bytes:
         scope = self._scopes[table.scope]
         edge = self._edges[scope.edge]
-        setting = Setting(table=table, edge=edge, scope=scope, auths=self._auths, limits=self._limits)
+        grants = {} if table.tenant or scope.host_tenant else self._grants
+        setting = Setting(table=table, edge=edge, scope=scope, auths=self._auths, limits=self._limits, grants=grants)
         return emit_table(table, edge, scope, lambda entry: emit_entry(entry, setting))
 
     def _apply_limits(self, step: Step, delta: ir.Delta) -> None:

@@ -38,7 +38,7 @@ class Setting:
     auths: Mapping[str, ir.Auth]
     limits: Mapping[str, ir.Limit]
     grants: dict[tuple[str, bool], any_pb2.Any | None] = field(default_factory=dict)
-    """Memo: by name of the Auth, and whether there is a hop."""
+    """Memo: by name of the Auth, and whether there is a hop. Shared by tables that are nobody's in particular."""
 
 
 def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:

@@ -28,6 +28,7 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2 as _endpoint_compon
 from envoy.config.endpoint.v3 import endpoint_pb2 as _endpoint_pb2
 from envoy.config.listener.v3 import listener_components_pb2 as _listener_components_pb2
 from envoy.config.listener.v3 import listener_pb2 as _listener_pb2
+from envoy.config.overload.v3 import overload_pb2 as _overload_pb2
 from envoy.config.rbac.v3 import rbac_pb2 as _rbac_pb2
 from envoy.config.route.v3 import route_components_pb2 as _route_components_pb2
 from envoy.config.route.v3 import route_pb2 as _route_pb2
@@ -55,6 +56,10 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 )
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early_header_mutation_pb2,
+)
+from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb2 as _cares_dns_resolver_pb2
+from envoy.extensions.resource_monitors.downstream_connections.v3 import (
+    downstream_connections_pb2 as _downstream_connections_pb2,
 )
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as _previous_hosts_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2 as _tls_common_pb2
@@ -85,12 +90,14 @@ backoff_pb2: Any = _backoff_pb2
 base_pb2: Any = _base_pb2
 bootstrap_pb2: Any = _bootstrap_pb2
 buffer_pb2: Any = _buffer_pb2
+cares_dns_resolver_pb2: Any = _cares_dns_resolver_pb2
 cel_pb2: Any = _cel_pb2
 circuit_breaker_pb2: Any = _circuit_breaker_pb2
 cluster_pb2: Any = _cluster_pb2
 config_source_pb2: Any = _config_source_pb2
 connection_limit_pb2: Any = _connection_limit_pb2
 cors_pb2: Any = _cors_pb2
+downstream_connections_pb2: Any = _downstream_connections_pb2
 early_header_mutation_pb2: Any = _early_header_mutation_pb2
 endpoint_components_pb2: Any = _endpoint_components_pb2
 endpoint_pb2: Any = _endpoint_pb2
@@ -118,6 +125,7 @@ metadata_matcher_pb2: Any = _metadata_matcher_pb2
 mutation_rules_pb2: Any = _mutation_rules_pb2
 opentelemetry_pb2: Any = _opentelemetry_pb2
 outlier_detection_pb2: Any = _outlier_detection_pb2
+overload_pb2: Any = _overload_pb2
 percent_pb2: Any = _percent_pb2
 previous_hosts_pb2: Any = _previous_hosts_pb2
 protocol_pb2: Any = _protocol_pb2

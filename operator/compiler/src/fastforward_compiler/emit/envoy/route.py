@@ -103,6 +103,9 @@ def emit_forwarding(entry: ir.Entry, route: EnvoyMessage, *, grpc: bool, hash_on
     if timeout_ms is None:
         timeout_ms = 0 if grpc else DEFAULT_TIMEOUT_MS
     action.timeout.CopyFrom(milliseconds(timeout_ms))
+    if grpc:
+        # As long as the client's own deadline, whatever it is (grpc-timeout).
+        action.max_stream_duration.grpc_timeout_header_max.CopyFrom(milliseconds(0))
     if entry.idle_timeout_ms is not None:
         action.idle_timeout.CopyFrom(milliseconds(entry.idle_timeout_ms))
     if entry.retry is not None:
