@@ -47,6 +47,7 @@ class KeyFetcher:
     deliver: Callable[[Mapping[str, bytes]], None]
     folder: Path
     clock: Callable[[], float] = time.time
+    failures: int = 0
     _wishes: dict[ObjectRef, dict[str, Wish]] = field(default_factory=dict)
     _tasks: dict[str, tuple[Wish, asyncio.Task[None]]] = field(default_factory=dict)
     _session: aiohttp.ClientSession | None = None
@@ -62,6 +63,11 @@ class KeyFetcher:
                 self._session = None
                 for _, task in self._tasks.values():
                     task.cancel()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """What is being fetched."""
+        return tuple(self._tasks)
 
     def observe(self, changes: Mapping[ObjectRef, Change]) -> None:
         """AuthPolicies among changed objects say which URLs are wanted. An invalid one keeps its earlier wishes."""
@@ -94,13 +100,16 @@ class KeyFetcher:
     async def _keep(self, url: str, wish: Wish, session: aiohttp.ClientSession) -> None:
         kept = self._file(url)
         document, fetched_at = await asyncio.to_thread(_read, kept)
-        if document and self.clock() - fetched_at < wish.max_stale_s:
+        if self.clock() - fetched_at >= wish.max_stale_s:
+            document = b""
+        if document:
             self.deliver({url: document})
         retry_s = _FIRST_RETRY_S
         while True:
             try:
                 new = await _fetch(session, url)
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                self.failures += 1
                 _log.warning("keys can't be fetched", url=url, error=str(error) or type(error).__name__)
                 if document and self.clock() - fetched_at >= wish.max_stale_s:
                     document = b""

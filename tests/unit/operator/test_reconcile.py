@@ -1,0 +1,233 @@
+"""The loop: bursts, defects of ours, and the way back from them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import fastforward_crds as crds
+import pytest
+from fastforward_compiler import Compiler, ir
+from fastforward_compiler.emit.envoy import EmitSettings
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_operator.pipeline import Change, Pipeline, new_pipeline
+from fastforward_operator.providers import Batch
+from fastforward_operator.publication import Publications
+from fastforward_operator.reconcile import Reconciler
+from fastforward_operator.status import StatusBoard
+from fastforward_operator.telemetry import Metrics
+from fastforward_operator.xds.store import CLUSTER, Key, Publication
+
+from support.eventually import eventually
+
+
+def upstream(name: str, port: int = 80) -> crds.Upstream:
+    found = crds.parse_resource(
+        {
+            "apiVersion": crds.API_VERSION,
+            "kind": "Upstream",
+            "metadata": {"name": name, "generation": port},
+            "spec": {"endpoints": [{"address": "10.0.0.1", "port": port}]},
+        }
+    )
+    assert isinstance(found, crds.Upstream)
+    return found
+
+
+def ref(name: str) -> ObjectRef:
+    return ObjectRef(kind="Upstream", namespace="default", name=name)
+
+
+class QueueProvider:
+    """Yields what tests put in."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Batch] = asyncio.Queue()
+        self._worlds = 0
+
+    def put(
+        self,
+        *upstreams: crds.Upstream,
+        gone: tuple[str, ...] = (),
+        documents: Mapping[ObjectRef, tuple[Problem, ...]] | None = None,
+    ) -> None:
+        self._worlds += 1
+        changes: dict[ObjectRef, Change] = {ref(each.metadata.name): each for each in upstreams}
+        changes.update((ref(name), None) for name in gone)
+        self.queue.put_nowait(Batch(changes=changes, world=str(self._worlds), documents=documents or {}))
+
+    async def watch(self) -> AsyncIterator[Batch]:
+        while True:
+            yield await self.queue.get()
+
+
+class FragileCompiler:
+    """Fails on objects of some names, and remembers the sizes of its steps."""
+
+    def __init__(self, scene: "Scene") -> None:
+        self._scene = scene
+        self._compiler = Compiler()
+
+    def apply(self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes] | None = None) -> ir.Delta:
+        self._scene.steps.append(dict(changes))
+        for object_ref, value in changes.items():
+            if value is not None and object_ref.name in self._scene.deadly:
+                raise RuntimeError(f"a defect that shows with {object_ref.name}")
+        return self._compiler.apply(changes, fetched or {})
+
+
+@dataclass
+class Scene:
+    """A reconciler with a compiler that may break, and what it published."""
+
+    provider: QueueProvider = field(default_factory=QueueProvider)
+    deadly: set[str] = field(default_factory=set)
+    steps: list[dict[ObjectRef, Change]] = field(default_factory=list)
+    published: dict[Key, str] = field(default_factory=dict)
+    publications: list[Publication] = field(default_factory=list)
+    reconciler: Reconciler = field(init=False)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        publications = Publications()
+        self.reconciler = Reconciler(
+            provider=self.provider,
+            new_pipeline=self._new_pipeline,
+            publications=publications,
+            board=StatusBoard(publications),
+            publish=self._publish,
+            metrics=self.metrics,
+        )
+
+    def _new_pipeline(self) -> Pipeline:
+        return replace(new_pipeline(EmitSettings(), 0.1, self.metrics)(), compiler=FragileCompiler(self))
+
+    def _publish(self, publication: Publication) -> None:
+        self.publications.append(publication)
+        self.published.update((put.key, put.version) for put in publication.upserts)
+        for key in publication.removed:
+            self.published.pop(key, None)
+
+    @property
+    def clusters(self) -> set[str]:
+        return {name.removeprefix("default/") for type_url, name in self.published if type_url == CLUSTER}
+
+    def message(self, name: str) -> str:
+        found = self.reconciler.board.statuses.get(ref(name))
+        return found.conditions[0].message if found else ""
+
+
+@asynccontextmanager
+async def running() -> AsyncGenerator[Scene]:
+    scene = Scene()
+    task = asyncio.create_task(scene.reconciler.run())
+    try:
+        yield scene
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_nothing_is_published_before_everything_there_is_was_compiled() -> None:
+    async with running() as scene:
+        scene.reconciler.take_fetched({"https://issuer/keys": b"{}"})
+        await asyncio.sleep(0)
+        assert scene.publications == []
+        scene.provider.put(upstream("a"), upstream("b"))
+        await eventually(lambda: scene.clusters == {"a", "b"})
+        assert len(scene.publications) == 1
+
+
+async def test_a_burst_is_taken_in_few_steps_and_the_latest_wins() -> None:
+    async with running() as scene:
+        scene.provider.put(upstream("a"))
+        await eventually(lambda: scene.clusters == {"a"})
+        scene.steps.clear()
+        for port in range(1, 1001):
+            scene.provider.put(upstream("a", port))
+        await eventually(lambda: scene.reconciler.world == "1001")
+        assert len(scene.steps) < 20
+        latest = scene.steps[-1][ref("a")]
+        assert isinstance(latest, crds.Upstream)
+        assert latest.spec.endpoints[0].port == 1000
+
+
+async def test_a_large_step_is_made_in_a_thread_while_the_loop_goes_on() -> None:
+    async with running() as scene:
+        turns = 0
+        scene.provider.put(*(upstream(f"u{number}") for number in range(2000)))
+        while len(scene.clusters) < 2000:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 20
+
+
+async def test_what_served_before_the_restart_is_there_from_the_first_publication_on() -> None:
+    async with running() as scene:
+        bad = crds.Invalid(
+            kind="Upstream",
+            namespace="default",
+            name="a",
+            generation=2,
+            errors=(crds.FieldError(field="spec", message="It is wrong."),),
+        )
+        scene.provider.queue.put_nowait(
+            Batch(changes={ref("a"): bad, ref("b"): upstream("b")}, last_good={ref("a"): upstream("a")}, world="1")
+        )
+        await eventually(scene.reconciler.first_step.is_set)
+        assert {name for _, name in (put.key for put in scene.publications[0].upserts)} >= {"default/a", "default/b"}
+        assert scene.clusters == {"a", "b"}
+        assert scene.message("a") == "It is wrong."
+
+
+async def test_an_object_that_our_own_defect_shows_with_is_left_out_and_all_others_go_on() -> None:
+    async with running() as scene:
+        scene.provider.put(upstream("a"), upstream("b"))
+        await eventually(lambda: scene.clusters == {"a", "b"})
+        scene.deadly.add("bad")
+        scene.provider.put(upstream("c"), upstream("bad"), upstream("d"), gone=("b",))
+        await eventually(lambda: scene.clusters == {"a", "c", "d"})
+        await eventually(lambda: "defect" in scene.message("bad"))
+        assert scene.metrics.failures._value.get() == 1
+        scene.provider.put(upstream("e"))
+        await eventually(lambda: scene.clusters == {"a", "c", "d", "e"})
+        scene.deadly.clear()
+        scene.provider.put(upstream("bad", 81))
+        await eventually(lambda: scene.clusters == {"a", "bad", "c", "d", "e"})
+        assert scene.message("bad") == ""
+
+
+async def test_a_new_version_that_our_own_defect_shows_with_leaves_the_old_one_serving() -> None:
+    async with running() as scene:
+        scene.provider.put(upstream("a"), upstream("b"))
+        await eventually(lambda: scene.clusters == {"a", "b"})
+        before = dict(scene.published)
+        scene.deadly.add("a")
+        scene.provider.put(upstream("a", 81))
+        await eventually(lambda: scene.metrics.failures._value.get() == 1)
+        assert scene.published == before
+
+
+async def test_a_defect_that_shows_always_leaves_the_last_good_state_and_is_tried_again_with_the_next_change() -> None:
+    async with running() as scene:
+        scene.provider.put(upstream("a"))
+        await eventually(lambda: scene.clusters == {"a"})
+        before = dict(scene.published)
+        scene.deadly |= {"a", "b"}
+        scene.provider.put(upstream("b"))
+        await eventually(lambda: scene.metrics.failures._value.get() == 1)
+        assert scene.published == before
+        scene.deadly.clear()
+        scene.provider.put(upstream("c"))
+        await eventually(lambda: scene.clusters == {"a", "b", "c"})
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_problems_of_documents_are_told_whatever_the_size_of_the_step(count: int) -> None:
+    async with running() as scene:
+        document = ObjectRef(kind="Document", namespace="", name="a.yaml#1")
+        found = problem(document, Reason.INVALID, "", "It is nothing.")
+        scene.provider.put(*(upstream(f"u{n}") for n in range(count)), documents={document: (found,)})
+        await eventually(lambda: document in scene.reconciler.board.statuses)
+        scene.provider.put(documents={document: ()})
+        await eventually(lambda: document not in scene.reconciler.board.statuses)
