@@ -21,6 +21,7 @@ from .protos import (
     outlier_detection_pb2,
     percent_pb2,
     protocol_pb2,
+    range_pb2,
 )
 from .wire import ADS, milliseconds, pack, serialise, uint32
 
@@ -51,6 +52,10 @@ def http2_options() -> EnvoyMessage:
 
 
 _HTTP2 = http2_options()
+# With half of the endpoints out, Envoy would go back to all of them, those that fail included.
+_NEVER = percent_pb2.Percent(value=0)
+# Envoy would take an endpoint out at the first bad status, whatever the threshold.
+_ANY_STATUS = range_pb2.Int64Range(start=100, end=600)
 
 
 def emit_cluster(upstream: ir.Upstream) -> bytes:
@@ -61,6 +66,7 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
         lb_policy=_POLICIES[upstream.policy],
         circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[emit_thresholds(upstream)]),
         ignore_health_on_host_removal=True,
+        common_lb_config=cluster_pb2.Cluster.CommonLbConfig(healthy_panic_threshold=_NEVER),
     )
     if upstream.protocol != "HTTP1":
         cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(_HTTP2)
@@ -140,6 +146,7 @@ def emit_health_check(upstream: ir.Upstream, check: ir.HealthCheck) -> EnvoyMess
         case _:
             message.http_health_check.host = host
             message.http_health_check.path = check.path
+            message.http_health_check.retriable_statuses.append(_ANY_STATUS)
             if upstream.protocol != "HTTP1":
                 message.http_health_check.codec_client_type = 1
     return message
