@@ -6,6 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
+from support import bookshop as bookshops
+from support.bookshop import Bookshop
 from support.gateway import Gateway, Stack, running_stack
 from support.processes import free_ports
 
@@ -29,6 +31,13 @@ def deciding_gateway(gateway: Gateway) -> Gateway:
     """A gateway with a decision service."""
     gateway.stack.start_decision_service()
     return gateway
+
+
+@pytest.fixture(scope="session")
+def bookshop() -> Generator[Bookshop]:
+    """The sample upstream: REST, WebSocket and gRPC."""
+    with bookshops.running("--name", "catalog") as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True)

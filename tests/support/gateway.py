@@ -210,9 +210,9 @@ class Gateway:
     _generation: int = 0
     _log_from: int = 0
 
-    def origin(self, name: str, answer: Answer = lambda _: Reply()) -> Origin:
+    def origin(self, name: str, answer: Answer = lambda _: Reply(), *, kind: type[Origin] = Origin) -> Origin:
         """A running origin server."""
-        made = Origin(name=name, loop=self.stack.origins, answer=answer)
+        made = kind(name=name, loop=self.stack.origins, answer=answer)
         made.start()
         self.origins[name] = made
         return made
