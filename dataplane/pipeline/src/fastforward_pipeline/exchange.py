@@ -29,6 +29,7 @@ class Exchange:
     """One request on its way through the stages."""
 
     __slots__ = (
+        "asked",
         "candidates",
         "counted",
         "counting_native",
@@ -56,7 +57,9 @@ class Exchange:
         self.facts: Facts
         self.scope: Scope
         self.entry: Plan
-        """What everybody's table says: it governs admission and authentication."""
+        """What everybody's table says, or the proxy: it governs admission and authentication."""
+        self.asked: Plan | None = None
+        """What the proxy asked about, when that is a rule of a tenant: it must be the caller's."""
         self.final: Plan
         """What governs the rest: the same, or what the caller's tenant, roles or flags lead to."""
         self.identity: Identity = ANONYMOUS
@@ -74,5 +77,5 @@ class Exchange:
 
     def governing(self) -> Plan | None:
         """Returns the Plan that governs so far; None before one is found, or for a gate."""
-        plan = getattr(self, "final", None) or getattr(self, "entry", None)
+        plan = getattr(self, "final", None) or self.entered()
         return None if plan is None or plan.gate else plan

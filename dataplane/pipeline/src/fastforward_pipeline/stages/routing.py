@@ -19,14 +19,20 @@ _EVERYBODY = ""
 
 
 def match(exchange: Exchange) -> Refusal | None:
-    """Finds the rule for everybody, unless the proxy has."""
+    """Finds the rule for everybody, unless the proxy has.
+
+    When the proxy comes with a tenant's rule, it has authenticated the caller as everybody's rule says, and so must we.
+    """
     if exchange.request.plan:
-        return None
+        if not exchange.entry.tenant:
+            return None
+        exchange.asked = exchange.entry
     table = _table(exchange, _EVERYBODY)
     plan = None if table is None else table.match(exchange.facts, hop=False)
-    if plan is None:
+    if plan is not None:
+        exchange.entry = plan
+    elif exchange.asked is None:
         return _refuse_unmatched(exchange, table, hop=False)
-    exchange.entry = plan
     return None
 
 
@@ -43,17 +49,17 @@ def rematch(exchange: Exchange) -> Refusal | None:
 
 
 def _find_final(exchange: Exchange) -> Plan | None:
-    entry, tenant = exchange.entry, exchange.tenant
+    entry, asked, tenant = exchange.entry, exchange.asked, exchange.tenant
     own = _table(exchange, tenant) if tenant else None
     if own is not None:
         # Found by the proxy, and nothing that only shows now could lead elsewhere.
-        if entry.tenant and not own.conditional:
-            return entry
+        if asked is not None and not own.conditional:
+            return asked
         found = own.match(exchange.facts, hop=True)
         if found is not None:
             return found
     table = _table(exchange, _EVERYBODY)
-    if entry.tenant or (table is not None and table.conditional):
+    if asked is not None or (table is not None and table.conditional):
         return None if table is None else table.match(exchange.facts, hop=True)
     return entry
 

@@ -19,10 +19,10 @@ def judge(exchange: Exchange) -> Refusal | None:
         detail = "; ".join(f"{source} says {name}" for source, name in said)
         return Refusal(reason=Reason.TENANT_CONFLICT, detail=detail, object=f"Edge {exchange.scope.edge}")
     tenant = said[0][1] if said else ""
-    owner = exchange.entry.tenant
-    if owner and owner != tenant:
-        detail = f"the rule is the tenant {owner}'s, the request is {tenant or 'nobody'}'s"
-        return Refusal(reason=Reason.TENANT_GUARD, detail=detail, object=f"Route {exchange.entry.route}")
+    asked = exchange.asked
+    if asked is not None and asked.tenant != tenant:
+        detail = f"the rule is the tenant {asked.tenant}'s, the request is {tenant or 'nobody'}'s"
+        return Refusal(reason=Reason.TENANT_GUARD, detail=detail, object=f"Route {asked.route}")
     _settle(exchange, tenant)
     if exchange.trail is not None and tenant:
         sources = " and ".join(source for source, _ in said)
