@@ -41,6 +41,7 @@ AUTHS = (
     auth("one", ONE),
     auth("both", ONE, TWO),
     auth("optional", ONE, mode="Optional"),
+    auth("audience", jwt_provider("strict", "*", audiences=("shop", "cart"))),
     auth("nested", NESTED, authorizations=(asks("p", grant(roles=("admin",))),)),
     auth(
         "either",
@@ -57,7 +58,7 @@ AUTHS = (
 PLAIN = tuple(entry(a.name, f"/{a.name}", auth=a.name) for a in AUTHS)
 WORLD: dict[str, tuple[Any, ...]] = {
     "auths": AUTHS,
-    "keysets": tuple(ir.KeySet(name=f"keys-{i}", jwks=jwks(i).encode()) for i in ("one", "two", "nested")),
+    "keysets": tuple(ir.KeySet(name=f"keys-{i}", jwks=jwks(i).encode()) for i in ("one", "two", "nested", "strict")),
     "limits": (limit("shop/tenants", 2, "Tenant"),),
     "scopes": (
         scope("plain"),
@@ -181,6 +182,28 @@ def test_a_token_is_judged_by_its_claims(
 
 
 @pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"aud": "cart"}, (200, "audience")),
+        ({"aud": ["x", "shop"]}, (200, "audience")),
+        ({"aud": "other"}, (403, "authentication/audience-not-allowed")),
+        ({}, (403, "authentication/audience-not-allowed")),
+        ({"aud": "shop", "tenant": "any.one"}, (200, "audience")),
+        ({"aud": "shop", "tenant": "t"}, (200, "audience")),
+        ({"aud": "shop", "tenant": ""}, (200, "audience")),
+        ({"aud": "shop", "tenant": None}, (200, "audience")),
+        ({"aud": "shop", "tenant": "-"}, FOREIGN),
+        ({"aud": "shop", "tenant": " t1 "}, FOREIGN),
+        ({"aud": "shop", "tenant": ["t1"]}, FOREIGN),
+    ],
+)
+def test_audiences_and_names_of_tenants_are_judged(
+    envoy: StaticEnvoy, claims: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    assert outcome(envoy, "plain", "/audience", bearer("strict", **claims)) == expected
+
+
+@pytest.mark.parametrize(
     ("target", "headers", "expected"),
     [
         ("/one", {}, MISSING),
@@ -270,7 +293,8 @@ def test_a_tenants_grants_hold_in_its_table(envoy: StaticEnvoy) -> None:
 def test_a_hosts_tenant_needs_no_proof_and_bears_no_other(envoy: StaticEnvoy, origin: Origin) -> None:
     assert outcome(envoy, "hosted", "/") == (200, "origin")
     assert origin.last.header("x-ff-tenant") == "t1"
-    assert outcome(envoy, "hosted", "/", bearer("one", tenant="t3")) == FOREIGN
+    assert outcome(envoy, "hosted", "/", bearer("one", tenant="t3")) == (403, "authentication/tenant-conflict")
+    assert outcome(envoy, "hosted", "/", bearer("one", tenant="t2")) == FOREIGN
     assert outcome(envoy, "hosted", "/", bearer("one", tenant="t1")) == (200, "origin")
     assert outcome(envoy, "hosted", "/") == (429, "ratelimit/exceeded")
 

@@ -10,18 +10,22 @@ the grants and the tenant: its answer, which Envoy keeps as metadata, counts as 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from google.protobuf import any_pb2
 
 from fastforward_compiler import ir
 
 from .chain import TENANT_HEADER
 from .protos import EnvoyMessage
-from .rbac import ANYBODY, NOBODY, contains, every, header_matches, metadata, none, refuse, some, text_in
-from .refusal import NOT_GRANTED, TENANT_NOT_ALLOWED
+from .rbac import ANYBODY, NOBODY, contains, every, header_matches, metadata, none, refuse, some, text_in, text_matches
+from .refusal import NOT_GRANTED, TENANT_CONFLICT, TENANT_NOT_ALLOWED
 from .wire import literal_pattern
 
 _TOKEN = "envoy.filters.http.jwt_authn"
 _DECISION = "envoy.filters.http.ext_authz"
+_TENANT = "[!-,.-~]|[!-~]{2,}"
+"""What may name a tenant: no spaces, and not the dash that stands for everybody's table."""
 
 
 def emit_grants(
@@ -44,19 +48,19 @@ def emit_grants(
     return refuse(refused, shadow)
 
 
-def emit_guard(providers: tuple[ir.Provider, ...], table: ir.Table, scope: ir.Scope) -> list[tuple[str, EnvoyMessage]]:
-    """Returns the guard as a named refusal, or nothing."""
+def emit_guard(
+    providers: tuple[ir.Provider, ...], table: ir.Table, scope: ir.Scope
+) -> Iterator[tuple[str, EnvoyMessage]]:
+    """Yields the guard as named refusals."""
     if table.tenant:
-        proofs = [decided(table.tenant), *(says_tenant(p, (table.tenant,)) for p in providers if may(p, table.tenant))]
-        return [(TENANT_NOT_ALLOWED, none(some(*proofs)))]
-    overstepping = [oversteps(provider, scope.host_tenant) for provider in providers]
-    found = [principal for principal in overstepping if principal is not None]
-    return [(TENANT_NOT_ALLOWED, some(*found))] if found else []
-
-
-def may(provider: ir.Provider, tenant: str) -> bool:
-    """Whether the provider may speak for the tenant."""
-    return provider.any_tenant or tenant in provider.tenants
+        proofs = [says_tenant(p, (table.tenant,)) for p in providers if p.any_tenant or table.tenant in p.tenants]
+        yield TENANT_NOT_ALLOWED, none(some(decided(table.tenant), *proofs))
+        return
+    if providers:
+        yield TENANT_NOT_ALLOWED, some(*(every(said(p, tenant_claim(p)), none(may_say(p))) for p in providers))
+    if providers and scope.host_tenant:
+        others = (every(names_tenant(p), none(says_tenant(p, (scope.host_tenant,)))) for p in providers)
+        yield TENANT_CONFLICT, some(*others)
 
 
 def decided(tenant: str) -> EnvoyMessage:
@@ -64,15 +68,18 @@ def decided(tenant: str) -> EnvoyMessage:
     return metadata(_DECISION, (TENANT_HEADER,), text_in((tenant,)))
 
 
-def oversteps(provider: ir.Provider, host_tenant: str) -> EnvoyMessage | None:
-    """Returns the requests whose token, by this provider, names a tenant that it may not; None when it may name any."""
-    tenants = provider.tenants
-    if host_tenant:
-        tenants = (host_tenant,) if may(provider, host_tenant) else ()
-    elif provider.any_tenant:
-        return None
-    named = said(provider, tenant_claim(provider))
-    return every(named, none(says_tenant(provider, tenants))) if tenants else named
+def may_say(provider: ir.Provider) -> EnvoyMessage:
+    """Returns the requests whose token, by this provider, names a tenant that it may, or says that there is none."""
+    if not provider.any_tenant:
+        return names_tenant(provider)
+    return said(provider, tenant_claim(provider), text_matches(f"|{_TENANT}", or_null=True))
+
+
+def names_tenant(provider: ir.Provider) -> EnvoyMessage:
+    """Returns the requests whose token, by this provider, names a tenant that it may."""
+    if provider.any_tenant:
+        return said(provider, tenant_claim(provider), text_matches(_TENANT))
+    return says_tenant(provider, provider.tenants) if provider.tenants else NOBODY
 
 
 def says_tenant(provider: ir.Provider, tenants: tuple[str, ...]) -> EnvoyMessage:

@@ -84,8 +84,16 @@ def metadata(namespace: str, path: tuple[str, ...], value: EnvoyMessage = _PRESE
 
 def text_in(texts: tuple[str, ...]) -> EnvoyMessage:
     """Returns the metadata values that are one of the texts."""
-    pattern = "|".join(map(literal_pattern, texts))
-    return value_pb2.ValueMatcher(string_match=string_pb2.StringMatcher(safe_regex=regex(pattern)))
+    return text_matches("|".join(map(literal_pattern, texts)))
+
+
+def text_matches(pattern: str, *, or_null: bool = False) -> EnvoyMessage:
+    """Returns the metadata values that are texts and match as a whole; with `or_null`, also null."""
+    matching = value_pb2.ValueMatcher(string_match=string_pb2.StringMatcher(safe_regex=regex(pattern)))
+    if not or_null:
+        return matching
+    null = value_pb2.ValueMatcher(null_match=value_pb2.ValueMatcher.NullMatch())
+    return value_pb2.ValueMatcher(or_match=value_pb2.OrMatcher(value_matchers=[matching, null]))
 
 
 def contains(text: str) -> EnvoyMessage:

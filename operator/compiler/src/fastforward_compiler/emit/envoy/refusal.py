@@ -37,6 +37,7 @@ ADDRESS_DENIED = "admission/address-denied"
 BODY_TOO_LARGE = "admission/body-too-large"
 CONTENT_TYPE_REFUSED = "admission/content-type"
 TENANT_NOT_ALLOWED = "authentication/tenant-not-allowed"
+TENANT_CONFLICT = "authentication/tenant-conflict"
 NOT_GRANTED = "authorization/not-granted"
 
 NO_ROUTE = Refusal("routing/no-route", 404, "No route matches the request")
@@ -62,11 +63,18 @@ REFUSALS = (
         "response.code == 401 && response.code_details.startsWith('jwt_authn_access_denied')",
     ),
     Refusal(
+        "authentication/audience-not-allowed",
+        403,
+        "The token is for somebody else",
+        "response.code_details.startsWith('jwt_authn_access_denied{Audiences')",
+    ),
+    Refusal(
         "authentication/not-ready",
         503,
         "The issuer's keys are not here yet",
         "response.code_details.startsWith('jwt_authn')",
     ),
+    Refusal(TENANT_CONFLICT, 403, "The request names two tenants", by_rule(TENANT_CONFLICT)),
     Refusal(TENANT_NOT_ALLOWED, 403, "The token may not speak for this tenant", by_rule(TENANT_NOT_ALLOWED)),
     Refusal(
         NOT_GRANTED,
