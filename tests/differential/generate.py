@@ -110,6 +110,8 @@ def _match(rng: random.Random, *, tenants: bool) -> Document:
         match["query"] = [_text(rng, name) for name in _some(rng, PARAMETERS)]
     if tenants and rng.random() < 0.4:
         match["tenants"] = sorted(set(rng.choices(TENANTS[:2], k=rng.randint(1, 2))))
+    if tenants and rng.random() < 0.15:
+        match |= rng.choice(({"roles": ["admin"]}, {"flag": "beta"}, {"region": "eu"}, {"region": "us"}))
     return match
 
 
@@ -172,7 +174,7 @@ def _host(rng: random.Random) -> str:
 def make_guards(rng: random.Random, world: World) -> None:
     """Add Tenants, and AuthPolicies on the Edge and on some Routes."""
     for name in TENANTS:
-        world.add("Tenant", name, {"flags": ["beta"]} if name == "acme" else {})
+        world.add("Tenant", name, {"flags": ["beta"], "region": "us"} if name == "acme" else {})
     mode = rng.choice(("Required", "Optional", "Optional"))
     providers = [_jwt_provider("main", ["acme", "globex"]), _jwt_provider("foreign", ["initech"])]
     if rng.random() < 0.4:

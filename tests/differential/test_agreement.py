@@ -27,7 +27,7 @@ from support.resources import Document, config_map, secret
 
 from differential.generate import Case, Identity, World, make_cases, make_guarded_cases, make_guards, make_routes
 
-WORLDS = 12
+WORLDS = 20
 REQUESTS = 150
 
 
@@ -70,7 +70,11 @@ def test_every_caller_gets_the_same_verdict(stack: Stack, port: int, seed: int) 
 
 def _world(port: int) -> World:
     world = World()
-    world.add("Edge", "edge", {"hosts": ["a.test", "b.test", "*.wild.test"], "listeners": [{"name": "http", "port": port}]})
+    world.add(
+        "Edge",
+        "edge",
+        {"hosts": ["a.test", "b.test", "*.wild.test"], "region": "eu", "listeners": [{"name": "http", "port": port}]},
+    )
     return world
 
 
@@ -148,8 +152,15 @@ def _seen(response: Response, case: Case) -> Answer:
 
 def _judged(snapshot: Snapshot, case: Case, headers: tuple[tuple[str, str], ...]) -> Answer:
     request = Request(
-        method=case.method, host=case.host, path=case.target, now=time.time(), headers=make_headers(headers),
-        address="127.0.0.1", peer="127.0.0.1", listener="http", body_bytes=0,
+        method=case.method,
+        host=case.host,
+        path=case.target,
+        now=time.time(),
+        headers=make_headers(headers),
+        address="127.0.0.1",
+        peer="127.0.0.1",
+        listener="http",
+        body_bytes=0,
     )
     decision = judge(snapshot, request, TokenBuckets()).decision
     location = urlsplit(dict(decision.response_headers).get("location", "")).path
