@@ -75,7 +75,7 @@ ENTRIES = (
         ),
     ),
     entry("cors-all", "/cors-all", to=ORIGIN, cors=ir.Cors(allow_origins=("*",), allow_methods=("GET",))),
-    rewritten("below-root", "/", prefix="/root"),
+    rewritten("below-root", "/", prefix="/base"),
 )
 
 
@@ -103,8 +103,8 @@ def envoy(serve: Serve, origin: Origin) -> StaticEnvoy:
         ("/f?q", "/full\\1?q"),
         ("/g/xy/xy?z=/xy", "/g/yx/yx?z=/xy"),
         ("/h/z", "/%REQ(host)%/z"),
-        ("/z/z", "/root/z/z"),
-        ("/", "/root/"),
+        ("/z/z", "/base/z/z"),
+        ("/", "/base/"),
     ],
 )
 def test_paths_are_rewritten_and_queries_kept(envoy: StaticEnvoy, origin: Origin, target: str, expected: str) -> None:

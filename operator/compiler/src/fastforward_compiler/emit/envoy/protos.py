@@ -33,8 +33,6 @@ from envoy.config.rbac.v3 import rbac_pb2 as _rbac_pb2
 from envoy.config.route.v3 import route_components_pb2 as _route_components_pb2
 from envoy.config.route.v3 import route_pb2 as _route_pb2
 from envoy.config.route.v3 import scoped_route_pb2 as _scoped_route_pb2
-from envoy.config.trace.v3 import http_tracer_pb2 as _http_tracer_pb2
-from envoy.config.trace.v3 import opentelemetry_pb2 as _opentelemetry_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as _file_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2 as _cel_pb2
 from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _extension_matcher_pb2
@@ -113,7 +111,6 @@ http_inputs_pb2: Any = _http_inputs_pb2
 http_protocol_options_pb2: Any = _http_protocol_options_pb2
 http_rbac_pb2: Any = _http_rbac_pb2
 http_status_pb2: Any = _http_status_pb2
-http_tracer_pb2: Any = _http_tracer_pb2
 http_uri_pb2: Any = _http_uri_pb2
 jwt_authn_pb2: Any = _jwt_authn_pb2
 listener_components_pb2: Any = _listener_components_pb2
@@ -123,7 +120,6 @@ lua_pb2: Any = _lua_pb2
 metadata_key_pb2: Any = _metadata_key_pb2
 metadata_matcher_pb2: Any = _metadata_matcher_pb2
 mutation_rules_pb2: Any = _mutation_rules_pb2
-opentelemetry_pb2: Any = _opentelemetry_pb2
 outlier_detection_pb2: Any = _outlier_detection_pb2
 overload_pb2: Any = _overload_pb2
 percent_pb2: Any = _percent_pb2
