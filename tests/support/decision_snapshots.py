@@ -75,7 +75,7 @@ def auth(name: str = "shop/members", mode: str = "REQUIRED", **fields: Any) -> p
 def jwt_provider(
     name: str = "issuer", *, tenants: Iterable[str] = (), any_tenant: bool = False, **jwt: Any
 ) -> pb.Provider:
-    settings = {
+    settings: dict[str, Any] = {
         "issuer": "https://issuer.example",
         "audiences": ["shop"],
         "keyset": "main",
@@ -160,8 +160,8 @@ def snapshot(*parts: pb.Resource | Iterable[pb.Resource]) -> Snapshot:
 
 def ask(path: str = "/", method: str = "GET", *, headers: Mapping[str, str] | None = None, **fields: Any) -> Request:
     """A request for the host of `host`, at NOW."""
-    pairs = (headers or {}).items()
-    return Request(method=method, path=path, headers=make_headers(pairs), **{"host": HOST, "now": NOW, **fields})
+    given: dict[str, Any] = {"host": HOST, "now": NOW, "address": "198.51.100.7", **fields}
+    return Request(method=method, path=path, headers=make_headers((headers or {}).items()), **given)
 
 
 def decided(
@@ -173,4 +173,4 @@ def decided(
     counting_native: bool = False,
 ) -> Decision:
     steps = decide(world, request, trail=trail, counting_native=counting_native)
-    return run(steps, counters or TokenBuckets(), now=request.now)
+    return run(steps, TokenBuckets() if counters is None else counters, now=request.now)

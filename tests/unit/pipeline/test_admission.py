@@ -1,12 +1,14 @@
 """Who may knock, and with what."""
 
+# ruff: noqa: ANN401 - fields of messages and requests are handed on as they are
+
 from typing import Any
 
 import pytest
-
-from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from fastforward_pipeline import Reason, Request, Snapshot, Trail
 from fastforward_pipeline.compiled.address import AddressSet
+
+from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support.decision_snapshots import ask, decided, host, plan, snapshot
 
 

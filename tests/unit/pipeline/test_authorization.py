@@ -1,16 +1,18 @@
 """What the caller may do."""
 
+# ruff: noqa: ANN401 - fields of messages and requests are handed on as they are
+
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from fastforward_pipeline import Decision, Reason, Trail
 from fastforward_pipeline.compiled.authpolicy import ANONYMOUS
 from fastforward_pipeline.compiled.expression import Expression
 from fastforward_pipeline.facts import Facts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support.decision_snapshots import (
     NOW,
     apikeys,
@@ -38,13 +40,14 @@ PROVIDERS = [jwt_provider(any_tenant=True), key_provider(any_tenant=True)]
 
 
 def judge(*authorizations: pb.Authorization, trail: Trail | None = None, **request: Any) -> Decision:
+    given: dict[str, Any] = {"headers": ANN, **request}
     world = snapshot(
         host(plan("books", "/", auth="shop/members")),
         auth("shop/members", "OPTIONAL", providers=PROVIDERS, authorizations=authorizations),
         keyset(ISSUER.jwks()),
         apikeys(STORED),
     )
-    return decided(world, ask(**{"headers": ANN, **request}), trail=trail)
+    return decided(world, ask(**given), trail=trail)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +149,9 @@ CONDITIONS = {
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_condition_grants_only_when_it_is_true(condition: str) -> None:
-    claims = {"roles": ["reader"], "permissions": ["a", "b"], "tenant": "acme", "nested": {"level": 5}}
+    claims: dict[str, Any] = {"roles": ["reader"], "permissions": ["a", "b"], "tenant": "acme", "nested": {"level": 5}}
     headers = {"authorization": f"Bearer {ISSUER.token(**claims)}", "x-a": "1"}
-    request = {"headers": headers, "path": "/books/1?q=a%20b", "address": "192.0.2.1"}
+    request: dict[str, Any] = {"headers": headers, "path": "/books/1?q=a%20b", "address": "192.0.2.1"}
     assert judge(grants(pb.Grant(name="g", condition=condition)), **request).allowed is CONDITIONS[condition]
 
 

@@ -1,11 +1,11 @@
 """The request as the proxy's listener leaves it."""
 
 import pytest
+from fastforward_pipeline import Reason, Refusal, Request, Trail
+from fastforward_pipeline.stages.normalization import EscapedSlashes, normalize, normalize_path, strip_port
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastforward_pipeline import Reason, Refusal, Request, Trail
-from fastforward_pipeline.stages.normalization import EscapedSlashes, normalize, normalize_path, strip_port
 from support.decision_snapshots import HOST, NOW, ask, decided, host, plan, snapshot
 from support.path_variants import VARIANTS, reaches
 

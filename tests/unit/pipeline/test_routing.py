@@ -1,12 +1,14 @@
 """Which rule a request takes, and which shard."""
 
+# ruff: noqa: ANN401 - fields of messages and requests are handed on as they are
+
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastforward_pipeline import Reason, Snapshot, Trail
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
-from fastforward_pipeline import Reason, Snapshot, Trail
 from support.decision_snapshots import (
     EXACT,
     REGEX,
@@ -38,7 +40,7 @@ KEYS = (
         stored_key("BOB", SECRET, tenant="bolt", subject="bob"),
     ),
 )
-MEMBERS = {"auth": "shop/members"}
+MEMBERS: dict[str, Any] = {"auth": "shop/members"}
 
 
 def test_the_longest_prefix_takes_the_request() -> None:
@@ -89,7 +91,9 @@ def test_a_rule_of_higher_priority_comes_before_a_longer_path() -> None:
 def test_a_rule_takes_a_request_that_fulfils_its_conditions(
     conditions: dict[str, Any], request_: Any, fits: bool
 ) -> None:
-    rules = host(plan("special", **conditions), plan("all"), api_version_header="x-api-version", api_version_default="v1")
+    rules = host(
+        plan("special", **conditions), plan("all"), api_version_header="x-api-version", api_version_default="v1"
+    )
     assert decided(snapshot(rules), request_).route == ("shop/special" if fits else "shop/all")
 
 
@@ -328,3 +332,23 @@ def test_a_namespace_without_active_shards_is_503() -> None:
 def test_a_scope_without_a_table_is_404() -> None:
     world = snapshot(pb.Resource(name=f"scope/{SCOPE}", scope=pb.Scope(edge="shop/public", host="api.example.com")))
     assert decided(world, ask()).reason is Reason.NO_ROUTE
+
+
+def test_the_trail_says_how_the_shard_was_found() -> None:
+    def told(world: Snapshot) -> list[str]:
+        trail = Trail()
+        decided(world, ask(headers=ANN), trail=trail)
+        return [f"{found.object}: {found.detail}" for found in trail.findings if found.object.startswith("Shard")]
+
+    assert told(sharded(shard="old")) == ["Shard shop/old: it is the home of tenant acme"]
+    (hashed,) = told(sharded("subject"))
+    assert hashed.endswith(": it is where subject 'ann' hashes to")
+
+
+def test_near_misses_before_authentication_say_that_the_caller_is_not_known() -> None:
+    trail = Trail()
+    world = snapshot(host(plan("admins", "/books", roles=["admin"]), plan("web", "/maps", listener="https")))
+    assert decided(world, ask("/books"), trail=trail).status == 404
+    assert decided(world, ask("/maps"), trail=trail).status == 404
+    found = [(m.field, m.got) for m in trail.near_misses if not m.field.endswith("path")]
+    assert found == [("rules[main].roles", "not known before authentication"), ("rules[main].listener", "unknown")]

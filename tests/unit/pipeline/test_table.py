@@ -2,13 +2,13 @@
 
 import itertools
 
+from fastforward_pipeline.compiled.route import Plan, compile_plan
+from fastforward_pipeline.compiled.table import Table, compile_table
+from fastforward_pipeline.facts import Facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
-from fastforward_pipeline.compiled.route import Plan, compile_plan
-from fastforward_pipeline.compiled.table import Table, compile_table
-from fastforward_pipeline.facts import Facts
 from support.decision_snapshots import EXACT, PREFIX, REGEX, ask, match, text
 
 SEGMENTS = st.sampled_from(["a", "b", "ab", "a.b", ""])
@@ -56,7 +56,7 @@ def path_fits(plan: Plan, path: str) -> bool:
         return plan.pattern.matches(path)
     if found.path_type == EXACT:
         return path == found.path
-    return found.path == "/" or path == found.path or path.startswith(found.path + "/")
+    return found.path in {"/", path} or path.startswith(found.path + "/")
 
 
 def scan(found: list[Plan], facts: Facts, *, hop: bool) -> Plan | None:
@@ -124,7 +124,7 @@ def test_a_path_of_thousands_of_segments_asks_for_no_more_keys_than_the_longest_
     asked: list[str] = []
 
     class Counting(dict[str, tuple[Plan, ...]]):
-        def get(self, key: str, default: tuple[Plan, ...] = ()) -> tuple[Plan, ...]:  # ty: ignore[invalid-method-override]
+        def get(self, key: str, default: tuple[Plan, ...] = ()) -> tuple[Plan, ...]:  # ty: ignore[incompatible-method-override]
             asked.append(key)
             return super().get(key, default)
 

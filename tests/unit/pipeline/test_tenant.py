@@ -1,11 +1,24 @@
 """Whose request it is: credentials, host and trusted peer agree, or the request is refused."""
 
+# ruff: noqa: ANN401 - fields of messages and requests are handed on as they are
+
 from typing import Any
 
 import pytest
-
 from fastforward_pipeline import Reason, Request, Snapshot, Trail
-from support.decision_snapshots import apikeys, ask, auth, decided, host, key_provider, plan, snapshot, stored_key, tenant
+
+from support.decision_snapshots import (
+    apikeys,
+    ask,
+    auth,
+    decided,
+    host,
+    key_provider,
+    plan,
+    snapshot,
+    stored_key,
+    tenant,
+)
 
 SECRET = "s" * 43
 ANN = {"x-api-key": f"ffk_ANN_{SECRET}"}

@@ -20,7 +20,9 @@ class TokenBuckets:
         # Tokens and the time at which there were as many; the order is that of the last use.
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many buckets are kept."""
         return len(self._buckets)
 
     def take(self, effect: TakeTokens, now: float) -> Verdict:

@@ -76,7 +76,7 @@ class Decision:
     reason: Reason | None = None
     refusal: Refusal | None = None
     plan: Plan | None = None
-    """The entry that governs the request; None when there is none."""
+    """The rule that governs the request; None when there is none."""
     entry: Plan | None = None
     """The entry of everybody's table, which settled admission and authentication; it may be a gate."""
     tenant: str = ""

@@ -95,7 +95,7 @@ def _refuse(exchange: Exchange, refusal: Refusal) -> Decision:
         entry=exchange.entered(),
         tenant=exchange.tenant,
         identity=exchange.identity,
-        response_headers=refusal.headers,
+        response_headers=refusal.headers + ingress.mark_answer(exchange),
         limits=exchange.limits,
         shadow=tuple(exchange.shadow),
         request_id=exchange.request.request_id,
@@ -142,5 +142,6 @@ def _trusted_headers(exchange: Exchange) -> Pairs:
 
 
 def _answer_headers(exchange: Exchange, reply: Reply | None) -> Pairs:
-    headers = () if reply is None else reply.headers
+    """Returns what the gateway adds to the answer; a preflight's has its marks already."""
+    headers = ingress.mark_answer(exchange) if reply is None else reply.headers
     return headers + ratelimit.describe(exchange.limits) if exchange.limits else headers

@@ -63,9 +63,11 @@ def answer_preflight(exchange: Exchange) -> Reply | None:
 
 def mark_answer(exchange: Exchange) -> Pairs:
     """Returns the headers by which a browser lets a script of an allowed origin read the answer."""
-    cors = exchange.entry.cors
-    origin = exchange.request.text("origin")
-    if cors is None or not origin or not cors.allows(origin):
+    plan = exchange.entered()
+    if plan is None or plan.cors is None:
+        return ()
+    cors, origin = plan.cors, exchange.request.text("origin")
+    if not origin or not cors.allows(origin):
         return ()
     return ((ALLOW_ORIGIN, origin), *cors.answer)
 
