@@ -12,6 +12,7 @@ import http.client
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -67,9 +68,9 @@ class Stack:
     def access_log(self) -> Path:
         return self.folder / "access.log"
 
-    @property
-    def decision_socket(self) -> Path:
-        return self.folder / "decision.sock"
+    def decision_sockets(self) -> tuple[Path, ...]:
+        """Where the decision services listen."""
+        return (self.folder / "decision.sock",)
 
     def start(self) -> None:
         """Start operator and Envoy; returns when the operator has compiled."""
@@ -100,35 +101,45 @@ class Stack:
                 node_cluster="test",
                 xds=f"unix:{self.folder / 'xds.sock'}",
                 admin=f"unix:{self.folder / 'admin.sock'}",
-                decision_sockets=(str(self.decision_socket),),
+                decision_sockets=tuple(map(str, self.decision_sockets())),
             )
         )
         options = ("--concurrency", "2", "--file-flush-interval-msec", "10", "-l", "warning", "--disable-hot-restart")
         self.run("envoy", [str(envoy), "-c", str(config), *options], {})
 
-    def start_decision_service(self) -> None:
-        """Start it, unless it runs; returns when it is connected to the operator."""
-        child = self.children.get("decision")
+    def start_decision_service(self, number: int = 0) -> None:
+        """Start one, unless it runs; returns when it has the operator's snapshot."""
+        name = f"decision{number}"
+        child = self.children.get(name)
         if child is None or child.poll() is not None:
             settings = {
-                "FF_ENTRYPOINT_LISTEN": f"unix:{self.decision_socket}",
+                "FF_ENTRYPOINT_LISTEN": f"unix:{self.decision_sockets()[number]}",
                 "FF_ENTRYPOINT_OPERATOR": f"unix:{self.folder / 'xds.sock'}",
-                "FF_ENTRYPOINT_NODE": "decision",
+                "FF_ENTRYPOINT_NODE": name,
             }
-            self.run("decision", [sys.executable, "-m", "fastforward_entrypoint"], settings)
-            until(lambda: self.alive() and self.decides(), seconds=START_S)
+            self.run(name, [sys.executable, "-m", "fastforward_entrypoint"], settings)
+            until(lambda: self.alive() and self.decides(number), seconds=START_S)
 
-    def stop_decision_service(self, *, kill: bool = False) -> None:
-        """End it, or kill it; returns when the operator has noticed."""
-        child = self.children.pop("decision")
+    def stop_decision_service(self, number: int = 0, *, kill: bool = False) -> None:
+        """End one, or kill it; returns when the operator has noticed."""
+        child = self.children.pop(f"decision{number}")
         child.kill() if kill else child.terminate()
         child.wait(STOP_S)
-        until(lambda: not self.decides())
+        until(lambda: not self.decides(number))
 
-    def decides(self) -> bool:
+    def decides(self, number: int = 0) -> bool:
         """Whether a decision service has the operator's snapshot."""
         nodes = self.api("/v1/proxies")["proxies"]
-        return self.decision_socket.exists() and any(n["kind"] == "decision" and n["state"] == "live" for n in nodes)
+        live = any(node["node"] == f"decision{number}" and node["state"] == "live" for node in nodes)
+        return live and self.decision_sockets()[number].exists()
+
+    def envoy_stats(self, pattern: str) -> str:
+        """Envoy's counters whose name matches, `name: value` a line."""
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(str(self.folder / "admin.sock"))
+            admin.sendall(f"GET /stats?filter={pattern} HTTP/1.0\r\nhost: admin\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: admin.recv(65536), b""))
+        return answer.partition(b"\r\n\r\n")[2].decode()
 
     def run(self, name: str, command: list[str], settings: Mapping[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -321,9 +332,11 @@ class Gateway:
         self._log_from = self.stack.access_log.stat().st_size if self.stack.access_log.exists() else 0
 
     def end(self) -> None:
-        """Take the test's objects away, and see that nothing has died."""
+        """Take the test's objects away, so that their hosts are free, and see that nothing has died."""
         for path in self._files.values():
             path.unlink(missing_ok=True)
+        namespaces = {namespace for _, namespace, _ in self._files}
+        until(lambda: not any(self.stack.api(f"/v1/objects?namespace={name}")["objects"] for name in namespaces))
         for origin in self.origins.values():
             origin.stop()
         self.stack.alive()

@@ -16,6 +16,7 @@ from typing import Self
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 
 from support.client import TIMEOUT_S, Response, untrusting
 from support.origin import Origin, Received
@@ -75,6 +76,11 @@ class Http2Client:
             self._protocol.send_data(stream, body, end_stream=True)
         self._flush()
         return stream
+
+    def ignore_settings(self) -> None:
+        """Send as many streams at once as the caller likes."""
+        self._protocol.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 1000
+        self._protocol.remote_settings.acknowledge()
 
     def receive(self, stream: int) -> Response:
         """Wait for an answer. Raises StreamResetError."""
