@@ -99,7 +99,8 @@ def test_a_quiet_stream_ends_at_the_idle_bound_of_its_rule(
     with pytest.raises(grpc.RpcError) as refusal:
         list(call)
     ended.set()
-    assert code_of(refusal.value) is grpc.StatusCode.UNAVAILABLE
+    # A reset where the server has sent its headers by then, Unavailable where it has not.
+    assert code_of(refusal.value) in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE)
 
 
 def test_calls_may_be_matched_by_their_metadata(
