@@ -100,7 +100,8 @@ class Cells:
         self._wants = wants
         self._level: dict[Source[Any], int] = {rule: level for level, rule in enumerate(order)}
         self._cells: dict[Key, Cell] = {}
-        self._dirty: list[set[Cell]] = [set() for _ in order]
+        # As dicts, because a set that once was large is slow to pop from.
+        self._dirty: list[dict[Cell, None]] = [{} for _ in order]
         self._lowest = len(order)
         self._orphans: set[Cell] = set()
         self._frame: set[Cell] = set()
@@ -151,7 +152,7 @@ class Cells:
             self._remove(index, member)
 
     def settle(self) -> Mapping[Cell, Any]:
-        """Make again what must be. Returns the cells made again, new or gone, with what each held before; None for no cell."""
+        """Make again what must be. Returns the cells made again, new or gone, and what each held before."""
         while True:
             while (cell := self._next()) is not None:
                 self._remake(cell)
@@ -168,7 +169,7 @@ class Cells:
     def _next(self) -> Cell | None:
         while self._lowest < len(self._dirty):
             if self._dirty[self._lowest]:
-                return self._dirty[self._lowest].pop()
+                return self._dirty[self._lowest].popitem()[0]
             self._lowest += 1
         return None
 
@@ -246,7 +247,7 @@ class Cells:
                 continue
             self._before.setdefault(cell, cell.value)
             del self._cells[cell.key]
-            self._dirty[cell.level].discard(cell)
+            self._dirty[cell.level].pop(cell, None)
             cell.value = None
             for source in cell.reads:
                 self._unlink(source, cell)
@@ -254,7 +255,7 @@ class Cells:
         return True
 
     def _mark(self, cell: Cell) -> None:
-        self._dirty[cell.level].add(cell)
+        self._dirty[cell.level][cell] = None
         self._lowest = min(self._lowest, cell.level)
 
     def _mark_readers(self, cell: Cell) -> None:

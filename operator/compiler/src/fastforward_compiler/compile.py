@@ -81,7 +81,7 @@ ROOTS: Mapping[str, tuple[Rule[Any], ...]] = {
 """What an object of each kind is made into, whether or not anybody refers to it."""
 
 WANTS: Mapping[Index[Any], Callable[..., Iterable[Key]]] = {
-    route.ROUTES_IN: lambda *place: ((table.TABLE, *place),),
+    route.ROUTES_IN: lambda *place: ((table.TABLE, *place),) if place[-1] else (),
     route.FACTS_ON: lambda *host: ((table.SCOPE, *host), (table.TABLE, *host, "")),
     table.ALIASED: lambda *host: ((table.SCOPE, *host), (table.TABLE, *host, "")),
 }
@@ -239,9 +239,8 @@ def _delta(steps: Mapping[Cell, Any], counted: int) -> ir.Delta:
         tally = tallies.get(rule)
         if tally is not None:
             tally.compare(old, cell.value)
-        elif rule is report.REPORT:
-            if cell.value != old:
-                reports[_ref(cell.key)] = cell.value
+        elif rule is report.REPORT and cell.value != old:
+            reports[_ref(cell.key)] = cell.value
     _upsert_touched(steps, {tally.noun.field: tally.upserts for tally in tallies.values()})
     return ir.Delta(
         **{tally.noun.field: tally.changes() for tally in tallies.values()}, reports=reports, translated=counted

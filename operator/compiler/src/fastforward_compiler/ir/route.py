@@ -215,7 +215,7 @@ class Entry:
     match: Match
     destination: Destination
     gate: bool = False
-    """Stands in where a host has no rule for a path: callers are authenticated, led to their tenant's table; else 404."""
+    """Stands in where a host has no rule: callers are authenticated and led to their tenant's table; else 404."""
     edge_admission: Admission = Admission()
     admission: Admission = Admission()
     auth: str = ""
