@@ -4,7 +4,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta, DecisionEmitter, plan_name
 from fastforward_compiler.emit.decision import route as routes
 from fastforward_pipeline import Snapshot
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -183,6 +183,7 @@ def test_what_is_removed_and_comes_back_in_one_step_stays() -> None:
 STEPS = st.lists(st.dictionaries(st.sampled_from(["a.test", "b.test"]), st.sets(st.sampled_from("xyz"))), max_size=5)
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_step_by_step_is_what_it_would_be_from_nothing(steps: list[dict[str, set[str]]]) -> None:
     emitter, world, before = DecisionEmitter(), Snapshot.empty(), dict[str, ir.Table]()

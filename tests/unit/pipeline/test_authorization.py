@@ -9,7 +9,7 @@ from fastforward_pipeline import Decision, Reason, Trail
 from fastforward_pipeline.compiled.authpolicy import ANONYMOUS
 from fastforward_pipeline.compiled.expression import Expression
 from fastforward_pipeline.facts import Facts
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
@@ -185,6 +185,7 @@ def test_loops_beside_each_other_are_fine(source: str) -> None:
     assert judged(source) == ""
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_expression_raises(source: str) -> None:
     assert isinstance(judged(source), str)

@@ -1,7 +1,7 @@
 """Token buckets in memory."""
 
 from fastforward_pipeline import Bucket, TakeTokens, TokenBuckets
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -68,6 +68,7 @@ def test_a_smaller_budget_holds_at_once() -> None:
     assert take(buckets, 0.0, bucket(burst=1)) == [(False, 0.0)]
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 20),
     st.integers(1, 50),

@@ -20,7 +20,7 @@ from fastforward_pipeline.evaluate import STEPS
 from fastforward_pipeline.stages import authentication, authorization, ingress, ratelimit, routing
 from fastforward_pipeline.stages import tenant as tenant_stage
 from fastforward_pipeline.trail import STAGES
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.decision_snapshots import (
@@ -127,7 +127,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(REQUESTS)
 def test_no_request_makes_it_raise(request: Request) -> None:
     trail = Trail()
@@ -140,7 +140,7 @@ def test_no_request_makes_it_raise(request: Request) -> None:
         upstream_request(decision, request)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(REQUESTS)
 def test_the_same_question_has_the_same_answer(request: Request) -> None:
     first, second = (run(decide(WORLD, request), TokenBuckets(), request.now) for _ in range(2))
@@ -153,7 +153,7 @@ def test_the_same_question_has_the_same_answer(request: Request) -> None:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["/books/1", "/all/x", "/data?x"]), HEADERS)
 def test_the_plan_that_the_proxy_finds_leads_to_what_the_tables_say(path: str, headers: dict[str, str]) -> None:
     request = ask(path, headers={name: value for name, value in headers.items() if "_" not in name})

@@ -3,7 +3,7 @@
 import pytest
 from fastforward_pipeline import Reason, Refusal, Request, Trail
 from fastforward_pipeline.stages.normalization import EscapedSlashes, normalize, normalize_path, strip_port
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.decision_snapshots import HOST, NOW, ask, decided, host, plan, snapshot
@@ -26,6 +26,7 @@ def test_no_way_to_write_a_path_gets_around_the_rule_for_it(raw: str, canonical:
         assert decision.route == ("shop/admin" if reaches(canonical) else "shop/all")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30))
 def test_canonical_paths_have_no_dot_segments_and_stay_as_they_are(text: str) -> None:
     once = normalize_path(f"/{text}", EscapedSlashes.UNESCAPE)

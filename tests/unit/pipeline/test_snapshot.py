@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from fastforward_pipeline import Snapshot, SnapshotError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.decision_snapshots import (
@@ -97,6 +97,7 @@ def resources(names: list[str], *, tenant_: str = "") -> list[pb.Resource]:
     return host(*(plan(name, f"/{name}") for name in names), tenant=tenant_)
 
 
+@settings(deadline=None)
 @given(st.lists(RULES, min_size=1, max_size=5))
 def test_step_by_step_equals_from_nothing(steps: list[list[str]]) -> None:
     world, known = Snapshot.empty(), set[str]()

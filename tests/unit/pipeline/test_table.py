@@ -5,7 +5,7 @@ import itertools
 from fastforward_pipeline.compiled.route import Plan, compile_plan
 from fastforward_pipeline.compiled.table import Table, compile_table
 from fastforward_pipeline.facts import Facts
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
@@ -74,14 +74,14 @@ requests = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables(), requests, st.booleans(), st.sampled_from([frozenset(), frozenset({"admin"})]))
 def test_the_index_equals_a_scan(found: list[Plan], facts: Facts, hop: bool, roles: frozenset[str]) -> None:
     facts.roles = roles
     assert compile_table("t", tuple(found)).match(facts, hop=hop) is scan(found, facts, hop=hop)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables(), st.lists(plans(), max_size=4), st.data())
 def test_a_mended_table_equals_one_made_anew(found: list[Plan], new: list[Plan], data: st.DataObject) -> None:
     kept = [plan for plan in found if not data.draw(st.booleans())] if found else []

@@ -60,7 +60,7 @@ class LimitState:
     remaining: int
     """Whole tokens left."""
     reset_s: int
-    """Seconds until the next token, when there is none; else until the bucket is full."""
+    """Seconds until the next token; 0 while there is one."""
     refused: bool
     shadow: bool = False
 

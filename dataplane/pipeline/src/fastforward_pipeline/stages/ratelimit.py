@@ -99,13 +99,12 @@ def _settle_without(exchange: Exchange) -> Refusal | None:
 
 def _state(limit: Limit, budget: Budget, level: Level) -> LimitState:
     remaining = int(level.tokens + 1e-9)
-    # Refused, the client wants to know when there is a token again; else, when it has the whole budget again.
-    wanted = 1.0 - level.tokens if remaining < 1 else budget.burst - level.tokens
+    waiting = budget.seconds_for(1.0 - level.tokens) if remaining < 1 else 0.0
     return LimitState(
         limit=limit.name,
         burst=budget.burst,
         remaining=remaining,
-        reset_s=max(math.ceil(budget.seconds_for(wanted) - 1e-9), 1 if level.refused else 0),
+        reset_s=max(math.ceil(waiting - 1e-9), 1 if level.refused else 0),
         refused=level.refused,
         shadow=limit.shadow,
     )
