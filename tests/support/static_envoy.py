@@ -57,10 +57,17 @@ class StaticEnvoy:
 
 @contextlib.contextmanager
 def serving(
-    delta: ir.Delta, port: int, folder: Path, *, decision_socket: str = "/nowhere.sock"
+    delta: ir.Delta,
+    port: int,
+    folder: Path,
+    *,
+    decision_socket: str = "/nowhere.sock",
+    decision_timeout_ms: int = 500,
 ) -> Generator[StaticEnvoy]:
     """Runs an Envoy on 127.0.0.1 that serves the Delta, whose Edge listens on `port`."""
-    settings = EmitSettings(bind_address="127.0.0.1", access_log=str(folder / "access.log"))
+    settings = EmitSettings(
+        bind_address="127.0.0.1", access_log=str(folder / "access.log"), decision_timeout_ms=decision_timeout_ms
+    )
     resources = EnvoyEmitter(settings).apply(delta).upserts
     file = folder / "bootstrap.pb"
     message = static_bootstrap(resources, decision_socket=decision_socket, admin_socket=str(folder / "admin.sock"))
