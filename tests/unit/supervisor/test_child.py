@@ -64,7 +64,7 @@ async def test_a_child_that_dies_is_started_again_and_says_so(tmp_path: Path, gu
     assert first is not None
     os.kill(first, signal.SIGKILL)
     await eventually(lambda: worker.restarts == 1 and worker.pid not in (None, first))
-    assert worker.state == "running"
+    await eventually(lambda: worker.state == "running again after signal 9 (Killed), restart 1")
     await eventually(lambda: not is_running(below), claim="what the dead one started is gone too")
     await worker.stop()
     await watching

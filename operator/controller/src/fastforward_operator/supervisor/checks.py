@@ -111,7 +111,8 @@ def _broken(provider: FileProvider, batch: Batch) -> Iterable[str]:
 
 
 def _sentence(provider: FileProvider, batch: Batch, ref: ObjectRef, invalid: Invalid) -> str:
-    error = invalid.errors[0]
+    # A misspelt field is often missing as well: the misspelling says it better.
+    error = next((one for one in invalid.errors if "Did you mean" in one.message), invalid.errors[0])
     where = provider.locate(batch.sources[ref], error.field)
     return f"{where}: {ref}: {error.field}: {error.message}" if error.field else f"{where}: {ref}: {error.message}"
 

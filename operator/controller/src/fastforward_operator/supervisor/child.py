@@ -20,6 +20,8 @@ from .orphans import Guard, born_by
 _RESTART_DELAY_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_S = 30.0
 """Who ran this long was well: the next restart is quick again."""
+RUNNING = "running"
+"""How the state of a process begins that is there."""
 _TAIL_BYTES = 2000
 _TAIL_LINES = 12
 
@@ -62,6 +64,8 @@ class Child:
         self.log = log_folder / f"{spec.name}.log"
         self.state = "stopped"
         self.restarts = 0
+        """Ever since it was first started."""
+        self._tries = 0
         self._guard = guard
         self._process: asyncio.subprocess.Process | None = None
         self._started_at = 0.0
@@ -93,7 +97,7 @@ class Child:
                 raise ChildError(f"{self.spec.name}: {self.spec.command[0]} can't be run: {error.strerror}.") from None
         self._guard.add(self._process.pid)
         self._started_at = time.monotonic()
-        self.state = "running"
+        self.state = RUNNING
 
     async def watch(self) -> None:
         """Start it again whenever it ends by itself; returns after `stop`."""
@@ -102,12 +106,16 @@ class Child:
             if self._stopping.is_set():
                 break
             self._forget_group()
-            self.restarts = 0 if time.monotonic() - self._started_at > _STEADY_S else self.restarts
+            self._tries = 0 if time.monotonic() - self._started_at > _STEADY_S else self._tries
             self.state = f"ended with {_exit_text(code)}, restarting"
             await self._restart()
+            if self.pid is not None:
+                # Said in the state itself: who looks now and then may have missed the moment without a process.
+                self.state = f"{RUNNING} again after {_exit_text(code)}, restart {self.restarts}"
 
     async def _restart(self) -> None:
-        while not await self._stopped_within(_RESTART_DELAY_S[min(self.restarts, len(_RESTART_DELAY_S) - 1)]):
+        while not await self._stopped_within(_RESTART_DELAY_S[min(self._tries, len(_RESTART_DELAY_S) - 1)]):
+            self._tries += 1
             self.restarts += 1
             async with self._changing:
                 if self._stopping.is_set():

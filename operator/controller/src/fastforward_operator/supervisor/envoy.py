@@ -43,10 +43,10 @@ async def drain_envoy(admin: Path) -> None:
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(DRAIN_S):
             await ask(admin, "/drain_listeners", method="POST")
-            await until(lambda: _is_idle(admin))
+            await until(lambda: is_idle(admin))
 
 
-async def _is_idle(admin: Path) -> bool:
+async def is_idle(admin: Path) -> bool:
     """Whether no listener has a request under way, but for the one that is asked here."""
     answer = await ask(admin, r"/stats?filter=^http\..*downstream_rq_active$")
     lines = (line for line in answer.body.decode().splitlines() if not line.startswith("http.admin."))

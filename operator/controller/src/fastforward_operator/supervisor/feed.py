@@ -41,10 +41,9 @@ class StatusFeed:
 
         async def settled() -> bool:
             try:
-                async with asyncio.timeout(1.0):
-                    ready = (await ask(self._address, "/readyz")).status == 200
-                    return ready and await self._read_objects() and all(map(_is_settled, self._objects.values()))
-            except (OSError, TimeoutError, ValueError):
+                ready = (await ask(self._address, "/readyz")).status == 200
+                return ready and await self._read_objects() and all(map(_is_settled, self._objects.values()))
+            except (OSError, ValueError):
                 return False
 
         await until(settled)

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from .loopback import ask, split_url
 
 POLL_S = 0.05
-_ONE_TRY_S = 1.0
 
 
 async def until_ready(url: str) -> None:
@@ -20,9 +19,8 @@ async def until_ready(url: str) -> None:
 
     async def answers() -> bool:
         try:
-            async with asyncio.timeout(_ONE_TRY_S):
-                return (await ask(address, target)).status == 200
-        except (OSError, TimeoutError):
+            return (await ask(address, target)).status == 200
+        except OSError:
             return False
 
     await until(answers)

@@ -14,10 +14,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from .child import RUNNING
+
 _REFRESH_PER_SECOND = 4
 _LINES_AROUND = 10
 """Lines of the picture that are no resources."""
-_GOOD = {"running", "True"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class PlainScreen:
         """Write what differs from last time; the first time only what is wrong, and how many are right."""
         now = {**picture.children, **{row.name: row.verdict for row in picture.objects}}
         if self._said is None:
-            self._said = dict.fromkeys(now, "programmed") | dict.fromkeys(picture.children, "running")
+            self._said = dict.fromkeys(now, "programmed") | dict.fromkeys(picture.children, RUNNING)
             good = sum(row.good for row in picture.objects)
             self._write(f"{good} of {len(picture.objects)} resources are programmed without any problem")
         for name, state in now.items():
@@ -125,7 +126,7 @@ class LiveScreen:
 
 def draw(picture: Picture, *, rows: int) -> RenderableType:
     """The picture: children in one line, then what is wrong, then what is right, as far as there is room."""
-    marks = (f"● {name}" if s == "running" else f"● {name} {s}" for name, s in picture.children.items())
+    marks = (f"● {name}" if s == RUNNING else f"● {name} {s}" for name, s in picture.children.items())
     styles = map(_style, picture.children.values())
     children = Text("  ").join(Text(mark, style=style) for mark, style in zip(marks, styles, strict=True))
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -141,4 +142,4 @@ def draw(picture: Picture, *, rows: int) -> RenderableType:
 
 
 def _style(state: str) -> str:
-    return "green" if state in _GOOD else "yellow" if state == "Unknown" else "red"
+    return "green" if state == "True" or state.startswith(RUNNING) else "yellow" if state == "Unknown" else "red"
