@@ -137,9 +137,10 @@ class Stack:
         """Envoy's counters whose name matches, `name: value` a line."""
         with socket.socket(socket.AF_UNIX) as admin:
             admin.connect(str(self.folder / "admin.sock"))
-            admin.sendall(f"GET /stats?filter={pattern} HTTP/1.0\r\nhost: admin\r\n\r\n".encode())
-            answer = b"".join(iter(lambda: admin.recv(65536), b""))
-        return answer.partition(b"\r\n\r\n")[2].decode()
+            admin.sendall(f"GET /stats?filter={pattern} HTTP/1.1\r\nhost: admin\r\n\r\n".encode())
+            response = http.client.HTTPResponse(admin)
+            response.begin()
+            return response.read().decode()
 
     def run(self, name: str, command: list[str], settings: Mapping[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
