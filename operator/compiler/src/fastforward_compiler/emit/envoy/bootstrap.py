@@ -24,7 +24,6 @@ from .protos import (
     extension_pb2,
     grpc_service_pb2,
     http_protocol_options_pb2,
-    outlier_detection_pb2,
     overload_pb2,
     protocol_pb2,
 )
@@ -148,22 +147,13 @@ def operator_cluster(xds: Place) -> EnvoyMessage:
 def decision_cluster(sockets: tuple[str, ...]) -> EnvoyMessage:
     """Returns the decision services' cluster.
 
-    The bounds are those of the routes: a decision that waits in a queue is refused by its deadline anyway.
+    The bounds are those of the routes: a decision that waits in a queue is refused by its deadline anyway. No outlier
+    detection: where one of two has died, a slow answer of the other one would put out of turn the only one that lives.
+    Each try after the first goes to another service instead (chain.retries).
     """
     unbounded = uint32(1_000_000)
     thresholds = circuit_breaker_pb2.CircuitBreakers.Thresholds(
         max_connections=unbounded, max_pending_requests=unbounded, max_requests=unbounded, max_retries=unbounded
-    )
-    ejection = outlier_detection_pb2.OutlierDetection(
-        split_external_local_origin_errors=True,
-        consecutive_local_origin_failure=uint32(1),
-        enforcing_consecutive_local_origin_failure=uint32(100),
-        enforcing_consecutive_5xx=uint32(0),
-        enforcing_success_rate=uint32(0),
-        interval=milliseconds(500),
-        base_ejection_time=milliseconds(500),
-        max_ejection_time=milliseconds(2000),
-        max_ejection_percent=uint32(99),
     )
     return cluster_pb2.Cluster(
         name=DECISION_CLUSTER,
@@ -171,7 +161,6 @@ def decision_cluster(sockets: tuple[str, ...]) -> EnvoyMessage:
         connect_timeout=milliseconds(250),
         lb_policy=cluster_pb2.Cluster.LEAST_REQUEST,
         circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[thresholds]),
-        outlier_detection=ejection,
         load_assignment=assignment(DECISION_CLUSTER, [pipe(path) for path in sockets]),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .matching import ANYTHING, TEXT, header_input, pattern, some, test
 from .protos import (
     EnvoyMessage,
+    backoff_pb2,
     base_pb2,
     buffer_pb2,
     config_source_pb2,
@@ -24,6 +25,7 @@ from .protos import (
     jwt_authn_pb2,
     local_rate_limit_pb2,
     lua_pb2,
+    previous_hosts_pb2,
     router_pb2,
     skip_action_pb2,
     xds_extension_pb2,
@@ -65,6 +67,8 @@ METADATA = "fastforward"
 NO_TABLE = "-"
 
 _FETCH_TIMEOUT_MS = 5000
+_RETRY_MS = 5
+_TRY_MS = 150
 _ASKED = (
     ("x-ff-plan", f"%METADATA(ROUTE:{METADATA}:plan)%"),
     ("x-ff-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
@@ -166,8 +170,28 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
             server_uri=http_uri_pb2.HttpUri(
                 uri="http://decision", cluster=DECISION_CLUSTER, timeout=milliseconds(timeout_ms)
             ),
-            retry_policy=base_pb2.RetryPolicy(retry_on="connect-failure,refused-stream,reset", num_retries=uint32(1)),
+            retry_policy=retries(),
             authorization_request=request,
             authorization_response=response,
         ),
+    )
+
+
+def retries() -> EnvoyMessage:
+    """Returns when a decision is asked for again: a service that dies resets its requests, so another one is asked.
+
+    Without the predicate least-request would choose the dead one again, for it has the fewest requests. Envoy takes the
+    longest back-off for the time-out of each try as well, and waits a second before the first retry by default.
+    """
+    backoff = backoff_pb2.BackoffStrategy(base_interval=milliseconds(_RETRY_MS), max_interval=milliseconds(_TRY_MS))
+    predicate = base_pb2.RetryPolicy.RetryHostPredicate(
+        name="envoy.retry_host_predicates.previous_hosts",
+        typed_config=pack(previous_hosts_pb2.PreviousHostsPredicate()),
+    )
+    return base_pb2.RetryPolicy(
+        retry_on="connect-failure,refused-stream,reset",
+        num_retries=uint32(3),
+        retry_back_off=backoff,
+        retry_host_predicate=[predicate],
+        host_selection_retry_max_attempts=5,
     )
