@@ -98,7 +98,9 @@ class Envoy:
         return int(text.rpartition(":")[2]) if ":" in text else 0
 
 
-def start_envoy(name: str, folder: Path, *, xds_socket: Path, port: int, decision_socket: Path | None = None) -> Envoy:
+def start_envoy(
+    name: str, folder: Path, *, xds_socket: Path, port: int, decision_sockets: tuple[Path, ...] = ()
+) -> Envoy:
     """Start one; returns at once."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "bootstrap.json"
@@ -108,7 +110,7 @@ def start_envoy(name: str, folder: Path, *, xds_socket: Path, port: int, decisio
             node_cluster="test",
             xds=f"unix:{xds_socket}",
             admin=f"unix:{folder / 'admin.sock'}",
-            decision_sockets=(str(decision_socket or folder / "no-decision.sock"),),
+            decision_sockets=tuple(str(path) for path in decision_sockets or (folder / "no-decision.sock",)),
         )
     )
     command = [ENVOY, "-c", config, "--concurrency", "1", "-l", "warning", "--disable-hot-restart"]

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from support.envoy import Connection
+from support.envoy import Answer, Connection
 
 
 @dataclass(slots=True)
@@ -19,9 +19,13 @@ class Load:
     answers: Counter[int] = field(default_factory=Counter)
     """By status; 0 for a connection that broke."""
 
-    @property
-    def failed(self) -> dict[int, int]:
-        return {status: count for status, count in self.answers.items() if status != 200}
+    failed: Counter[str] = field(default_factory=Counter)
+    """Status and body of all that was not 200."""
+
+    def count(self, answer: Answer) -> None:
+        self.answers[answer.status] += 1
+        if answer.status != 200:
+            self.failed[f"{answer.status} {answer.body}"] += 1
 
 
 @asynccontextmanager
@@ -34,11 +38,10 @@ async def load(port: int, host: str, *, path: str = "/", clients: int = 4) -> As
         try:
             while True:
                 try:
-                    answer = await connection.get(host, path)
-                    seen.answers[answer.status] += 1
-                except (OSError, asyncio.IncompleteReadError):
+                    seen.count(await connection.get(host, path))
+                except (OSError, asyncio.IncompleteReadError) as error:
                     await connection.close()
-                    seen.answers[0] += 1
+                    seen.count(Answer(0, repr(error)))
                 await asyncio.sleep(0.001)
         finally:
             await connection.close()

@@ -7,6 +7,10 @@ users read them. Called by feature tests. Nothing sleeps: what is expected is po
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,7 +26,7 @@ from fastforward_operator.settings import Settings
 from support.envoy import Answer, Connection, Envoy, free_port, start_envoy
 
 T = TypeVar("T")
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 EDGE_PORT = 80
 
 
@@ -60,6 +64,47 @@ def upstream(name: str, port: int, more: str = "") -> str:
 
 
 @dataclass(slots=True)
+class DecisionService:
+    """A real decision service, a process of its own."""
+
+    name: str
+    folder: Path
+    operator: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "decision.sock"
+
+    def start(self) -> None:
+        settings = {
+            "FF_ENTRYPOINT_NODE": self.name,
+            "FF_ENTRYPOINT_LISTEN": f"unix:{self.socket}",
+            "FF_ENTRYPOINT_OPERATOR": self.operator,
+            "FF_ENTRYPOINT_STATE_DIR": str(self.folder / "state"),
+        }
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "fastforward_entrypoint"],
+                env={**os.environ, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """End it, frozen or not."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(slots=True)
 class Gateway:
     """An operator, its files, and the Envoys that a test starts."""
 
@@ -68,6 +113,7 @@ class Gateway:
     pipeline: NewPipeline | None = None
     operator: Operator = field(init=False)
     envoys: list[Envoy] = field(default_factory=list)
+    decisions: list[DecisionService] = field(default_factory=list)
 
     @property
     def resources(self) -> Path:
@@ -98,13 +144,23 @@ class Gateway:
             self.folder / name,
             xds_socket=Path(self.settings.xds_target.removeprefix("unix:")),
             port=self.settings.ports[EDGE_PORT],
+            decision_sockets=tuple(each.socket for each in self.decisions),
         )
         self.envoys.append(found)
         return found
 
+    def start_decision_service(self, name: str = "decision") -> DecisionService:
+        """A decision service; Envoys that are started later ask it."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        found = DecisionService(name, folder, self.settings.xds_target)
+        found.start()
+        self.decisions.append(found)
+        return found
+
     async def stop(self) -> None:
-        for envoy in self.envoys:
-            await asyncio.to_thread(envoy.stop)
+        for each in (*self.envoys, *self.decisions):
+            await asyncio.to_thread(each.stop)
         await self.operator.stop()
 
     async def api(self, path: str) -> dict[str, Any]:
