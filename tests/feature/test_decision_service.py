@@ -66,7 +66,7 @@ async def test_one_of_two_decision_services_may_die_and_come_back(tmp_path: Path
         async with load(envoy.port, "counted.example.com") as seen:
             one = running.decisions[0]
             for number in range(1, 4):
-                one.signal(signal.SIGKILL)
+                one.send(signal.SIGKILL)
                 await asyncio.to_thread(one.stop)
                 running.write("counted", respond("counted", "counted.example.com", str(number)))
                 await serves(envoy, "counted.example.com", str(number))
@@ -97,7 +97,7 @@ async def test_a_frozen_decision_service_holds_up_only_what_asks_it_and_only_unt
         envoy = running.start_envoy()
         await serves(envoy, "counted.example.com", "0")
         await until(lambda: running.programmed("Route", "counted"), bool)
-        running.decisions[1].signal(signal.SIGSTOP)
+        running.decisions[1].send(signal.SIGSTOP)
         running.write("plain", respond("plain", "plain.example.com", "1"))
         await serves(envoy, "plain.example.com", "1")
         await until(lambda: running.programmed("Route", "plain", 2), bool, seconds=1)

@@ -92,7 +92,7 @@ class DecisionService:
                 stderr=log,
             )
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
 
