@@ -120,3 +120,21 @@ def test_broken_references_are_told_on_resolved_refs_and_the_rest_on_accepted(be
     accepted, resolved = bench.report("Route", "r").problems
     assert (accepted.reason, accepted.condition) == ("HostNotOwned", ConditionType.ACCEPTED)
     assert (resolved.reason, resolved.condition) == ("UpstreamNotFound", ConditionType.RESOLVED_REFS)
+
+
+def test_networks_and_addresses_are_written_as_everybody_writes_them(bench: Bench) -> None:
+    admission = {"allowAddresses": ["10.1.2.3/8", "192.0.2.1", "2001:DB8:0::/32"]}
+    hops = {"addresses": ["192.0.2.77/24"]}
+    endpoints = [{"address": "2001:0db8::0001", "port": 80}]
+    bench.apply(resources.edge(8080, admission=admission, trustedHops=hops), upstream("u", endpoints=endpoints))
+    bench.apply(resources.route("r", rule(says="hi"), hosts="example.com"))
+    assert bench.entries()[0].edge_admission.allow_addresses == ("10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32")
+    snapshot = bench.compiler.snapshot()
+    assert snapshot.edges[0].trusted_addresses == ("192.0.2.0/24",)
+    assert snapshot.upstreams[0].endpoints[0].address == "2001:db8::1"
+
+
+def test_a_policy_whose_name_could_be_two_closes_all_the_same(bench: Bench) -> None:
+    bench.apply(resources.edge(8080), resources.route("r", rule(says="hi"), hosts="example.com"))
+    bench.apply(resource("AuthPolicy", "a+b", {"targets": [on("Edge", "public")]}))
+    assert isinstance(bench.entries()[0].destination, ir.Unavailable)

@@ -20,7 +20,7 @@ from support.worlds import Batch, Object
 
 NOUNS = tuple(field.name for field in fields(ir.Snapshot))
 FETCHED = {worlds.URL: jwks().encode()}
-SLOW = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Follower:

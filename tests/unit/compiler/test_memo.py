@@ -172,3 +172,35 @@ def test_a_large_batch_leaves_the_garbage_collector_as_it_was(large: Compiler) -
         gc.enable()
     large.apply({object_ref(value): value for value in values})
     assert gc.isenabled()
+
+
+def test_a_tenants_first_rule_on_a_host_leaves_the_other_tenants_tables_alone(bench: Bench) -> None:
+    def own(number: int) -> Document:
+        return resources.route(f"r{number}", rule(prefix("/a", tenants=[f"t{number}"]), says="hi"), hosts="example.com")
+
+    numbers = range(20)
+    tenants = [resource("Tenant", f"t{number}", {}) for number in range(21)]
+    bench.apply(resources.edge(8080), *tenants, *map(own, numbers))
+    delta = bench.apply(own(20))
+    assert [scope.name for scope in delta.scopes.upserts] == ["default/public|example.com"]
+    assert [table.tenant for table in delta.tables.upserts] == ["", "t20"]
+    assert len(delta.reports) == 1
+
+
+def test_a_host_that_a_tenant_claims_leaves_other_hosts_alone(bench: Bench) -> None:
+    routes = [resources.route(f"r{number}", rule(says="hi"), hosts=f"h{number}.example.com") for number in range(20)]
+    bench.apply(resources.edge(8080), resource("Tenant", "t", {"hosts": ["h0.example.com"]}), *routes)
+    delta = bench.apply(resource("Tenant", "u", {"hosts": ["h1.example.com"]}))
+    assert [scope.host for scope in delta.scopes.upserts] == ["h1.example.com"]
+    assert [table.scope for table in delta.tables.upserts] == ["default/public|h1.example.com"]
+
+
+def test_a_policy_that_closes_a_table_is_done_when_the_table_is(bench: Bench) -> None:
+    provider = {"name": "key", "apiKey": {"secrets": [{"name": "missing"}]}}
+    spec = {"targets": [on("Edge", "public")], "authentication": {"providers": [provider]}}
+    bench.apply(
+        resources.edge(8080),
+        resources.route("r", rule(says="hi"), hosts="example.com"),
+        resource("AuthPolicy", "p", spec),
+    )
+    assert bench.report("AuthPolicy", "p").outputs == {("table", "default/public|example.com#")}

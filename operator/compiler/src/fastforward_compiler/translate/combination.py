@@ -53,7 +53,7 @@ def join(policies: Iterable[str]) -> str:
 
 
 def _combine(cells: Cells, name: str) -> Combination:
-    found = [(policy, cells.read(POLICY, policy) or PolicyTranslation()) for policy in name.split("+")]
+    found = [(policy, cells.read(POLICY, policy) or _missing(policy)) for policy in name.split("+")]
     broken = next((translation.broken for _, translation in found if translation.broken), "")
     if broken:
         return Combination(None, broken)
@@ -78,6 +78,11 @@ def _combine(cells: Cells, name: str) -> Combination:
     return Combination(auth, weakened=tuple(weakened))
 
 
+def _missing(policy: str) -> PolicyTranslation:
+    """Closed: whoever named the policy meant it to protect."""
+    return PolicyTranslation(broken=f"AuthPolicy {policy} was not found")
+
+
 def _weakness(own: Authentication, inherited: Authentication | None) -> str:
     """How an authentication is weaker than the inherited one; empty when it is not."""
     if inherited is None or inherited.mode is ir.Mode.NONE:
@@ -85,33 +90,10 @@ def _weakness(own: Authentication, inherited: Authentication | None) -> str:
     if _STRENGTH[own.mode] < _STRENGTH[inherited.mode]:
         return f"Mode {own.mode} is weaker than the inherited {inherited.mode}, which stays."
     for provider in own.providers:
-        if not any(_is_as_strong(provider, other) for other in inherited.providers):
+        if not any(provider.is_as_strong_as(other) for other in inherited.providers):
             simple = provider.name.rpartition("/")[2]
             return f"Provider {simple} is none of the inherited ones, which stay."
     return ""
-
-
-def _is_as_strong(own: ir.Provider, other: ir.Provider) -> bool:
-    """Whether whoever `own` lets in, as whichever tenant, `other` lets in too."""
-    if own.any_tenant and not other.any_tenant:
-        return False
-    if not other.any_tenant and not set(own.tenants) <= set(other.tenants):
-        return False
-    match own.kind, other.kind:
-        case ir.Jwt() as jwt, ir.Jwt() as wider:
-            return _proof(jwt) == _proof(wider) and _narrows(jwt, wider)
-        case ir.ApiKeyHeader(header=header, apikeys=apikeys), ir.ApiKeyHeader() as wider:
-            return header == wider.header and set(apikeys) <= set(wider.apikeys)
-    return False
-
-
-def _proof(jwt: ir.Jwt) -> tuple[str, ...]:
-    return (jwt.issuer, jwt.keyset, jwt.tenant_claim, jwt.roles_claim, jwt.permissions_claim)
-
-
-def _narrows(own: ir.Jwt, wider: ir.Jwt) -> bool:
-    audiences = not wider.audiences or bool(own.audiences and set(own.audiences) <= set(wider.audiences))
-    return audiences and own.clock_skew_s <= wider.clock_skew_s
 
 
 def _combination_gifts(combination: Combination, name: str) -> Iterable[Gift]:

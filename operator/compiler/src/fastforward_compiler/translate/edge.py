@@ -6,6 +6,7 @@ SETTINGS for scopes. Called by compile. The oldest claim wins; the loser is told
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -58,12 +59,17 @@ def translate_admission(admission: crds.Admission) -> ir.Admission:
     if not admission.model_fields_set:
         return NO_ADMISSION
     made = ir.Admission(
-        allow_addresses=admission.allow_addresses,
-        deny_addresses=admission.deny_addresses,
+        allow_addresses=_networks(admission.allow_addresses),
+        deny_addresses=_networks(admission.deny_addresses),
         max_body_bytes=admission.max_body_bytes,
         content_types=admission.content_types,
     )
     return NO_ADMISSION if made == NO_ADMISSION else made
+
+
+def _networks(texts: Iterable[str]) -> tuple[str, ...]:
+    """As everybody writes them, so that no two readers can differ: `10.1.2.3/8` is `10.0.0.0/8`."""
+    return tuple(str(ipaddress.ip_network(text, strict=False)) for text in texts)
 
 
 def covers(owned: str, host: str) -> bool:
@@ -86,7 +92,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         listeners=listeners,
         region=spec.region or "",
         trusted_hop_count=spec.trusted_hops.count,
-        trusted_addresses=spec.trusted_hops.addresses,
+        trusted_addresses=_networks(spec.trusted_hops.addresses),
         tenant_header=(spec.trusted_hops.tenant_header or "").lower(),
         api_version_header=spec.api_versions.header.lower(),
         api_version_default=spec.api_versions.default or "",

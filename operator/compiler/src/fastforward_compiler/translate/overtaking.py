@@ -80,6 +80,7 @@ def _gate_for(piece: Piece) -> Piece:
         needs=piece.needs._replace(
             native_limits=(), exact_limits=(), limits_open=False, conditions=(), shards=False, proxied=False
         ),
+        closed_by=piece.closed_by,
     )
 
 

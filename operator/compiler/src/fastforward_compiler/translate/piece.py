@@ -23,10 +23,18 @@ _RANK = {ir.PathType.EXACT: 0, ir.PathType.REGEX: 1, ir.PathType.PREFIX: 2}
 class Piece:
     """One match of one rule. Compared by identity: a Route made again has new pieces."""
 
-    __slots__ = ("_made", "created", "field", "fields", "match", "needs", "order", "priority", "route")
+    __slots__ = ("_made", "closed_by", "created", "field", "fields", "match", "needs", "order", "priority", "route")
 
     def __init__(
-        self, *, route: str, field: str, priority: int, order: Order, fields: dict[str, Any], needs: Needs
+        self,
+        *,
+        route: str,
+        field: str,
+        priority: int,
+        order: Order,
+        fields: dict[str, Any],
+        needs: Needs,
+        closed_by: tuple[str, ...] = (),
     ) -> None:
         self.route = route
         self.field = field
@@ -36,6 +44,7 @@ class Piece:
         self.fields = fields
         self.match: ir.Match = fields["match"]
         self.needs = needs
+        self.closed_by = closed_by
         self._made: dict[tuple[bool, bool], ir.Entry] = {}
 
     def entry(self, *, overtaken: bool = False, tenant_first: bool = False) -> ir.Entry:

@@ -20,8 +20,8 @@ from .edge import EDGE
 from .reference import EXISTS
 from .route import LATE, ROUTE, Spread, rule_names
 from .shard import SHARD
-from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, SCOPE, TABLES_NAMING, scope_name
-from .tenant import TENANT
+from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, TABLES_NAMING, scope_name
+from .tenant import TENANT, host_tenant
 from .upstream import UPSTREAM
 from .world import EDGES, INPUTS, INVALID, ROUTES
 
@@ -94,10 +94,7 @@ def _add_spread(cells: Cells, ref: ObjectRef, spread: Spread, outputs: Outputs) 
 
 def _add_host(cells: Cells, spread: Spread, host: str, outputs: Outputs) -> set[str]:
     """The tenants ("" for everybody) whose rules lie on this host."""
-    translation = cells.read(SCOPE, spread.edge, host)
-    if translation is None or translation.scope is None:
-        return set()
-    owner = translation.scope.host_tenant
+    owner = host_tenant(cells, spread.edge.partition("/")[0], host)
     reached = {tenant for tenant in spread.pieces if not owner or tenant in ("", owner)}
     name = scope_name(spread.edge, host)
     for tenant in reached:
@@ -157,6 +154,7 @@ def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
     for auth in cells.read(AUTHS_OF, name):
         outputs.add(("auth", auth))
         outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "auth", auth))
+    outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "broken", name))
     return problems, outputs, ()
 
 

@@ -168,6 +168,7 @@ def _make_pieces(
                 order=precedence(match, work.spec.priority, work.age, place),
                 fields=own,
                 needs=needs._replace(conditions=hop_conditions(match)) if match.needs_hop else needs,
+                closed_by=protection.policies if protection.traits.broken else (),
             )
         )
     return made

@@ -8,6 +8,7 @@ nearest wildcard with rules of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from fastforward_compiler import ir
@@ -38,10 +39,13 @@ class ScopeTranslation(NamedTuple):
 
 
 class TableTranslation(NamedTuple):
-    """One table; None when it would be empty. `conflicts` are of rules never reached, by Route."""
+    """One table; None when it would be empty."""
 
     table: ir.Table | None
     conflicts: tuple[Problem, ...] = ()
+    """Of rules never reached."""
+    closed_by: frozenset[str] = frozenset()
+    """Broken AuthPolicies that close some of its entries."""
 
 
 def scope_name(edge: str, host: str) -> str:
@@ -86,6 +90,15 @@ def _make_scope(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
     return ScopeTranslation(scope, source, conditional, settings)
 
 
+def _make_host(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
+    """The scope as a tenant's table sees it: that there are tenants' tables, not whose, nor what lies in them."""
+    translation = cells.read(SCOPE, edge, host)
+    if translation is None or translation.scope is None:
+        return translation
+    scope = replace(translation.scope, tenant_tables=("*",) if translation.scope.tenant_tables else ())
+    return translation._replace(scope=scope, conditional=())
+
+
 def _source(cells: Cells, edge: str, host: str) -> str | None:
     """The host whose rules it has; empty for none yet; None when nobody asks for this host."""
     if cells.read(FACTS_ON, edge, host):
@@ -126,6 +139,7 @@ def _make_gate(cells: Cells, edge: str) -> Piece | None:
             "destination": ir.Unavailable(reason=f"{broken}.") if broken else ir.Respond(status=404),
         },
         needs=_gate_needs(view, protection),
+        closed_by=protection.policies if broken else (),
     )
 
 
@@ -144,7 +158,8 @@ def _gate_needs(view: View, protection: Protection) -> Needs:
 
 
 def _make_table(cells: Cells, edge: str, host: str, tenant: str) -> TableTranslation | None:
-    scope = cells.read(SCOPE, edge, host)
+    # A new tenant changes the scope, and no other tenant's table.
+    scope = cells.read(HOST if tenant else SCOPE, edge, host)
     if scope is None or (tenant and not cells.read(ROUTES_IN, edge, host, tenant)):
         return None
     if scope.scope is None or (tenant and scope.scope.host_tenant):
@@ -162,7 +177,8 @@ def _make_table(cells: Cells, edge: str, host: str, tenant: str) -> TableTransla
     entries, conflicts = _lay(pieces, scope.scope, tenant)
     _touch(cells, entries)
     table = ir.Table(scope=scope.scope.name, tenant=tenant, entries=entries) if entries else None
-    return TableTranslation(table, conflicts)
+    closed_by = frozenset(policy for laid in pieces for policy in laid.piece.closed_by)
+    return TableTranslation(table, conflicts, closed_by)
 
 
 def _pieces(cells: Cells, edge: str, source: str, tenant: str) -> list[Piece]:
@@ -224,8 +240,10 @@ def _table_gifts(translation: TableTranslation | None, edge: str, host: str, ten
         return
     for found in translation.conflicts:
         yield (CONFLICTS, found.on.namespace, found.on.name), found
+    name = f"{scope_name(edge, host)}#{tenant}"
+    for policy in translation.closed_by:
+        yield (TABLES_NAMING, "broken", policy), name
     if translation.table is not None:
-        name = f"{scope_name(edge, host)}#{tenant}"
         for auth in {entry.auth for entry in translation.table.entries if entry.auth}:
             yield (TABLES_NAMING, "auth", auth), name
         for limit in {limit for entry in translation.table.entries for limit in entry.limits}:
@@ -251,13 +269,15 @@ ALIASES_OF: Index[str] = Index("aliases by host")
 CONFLICTS: Index[Problem] = Index("conflicts by route")
 """(namespace, name) -> Problems."""
 TABLES_NAMING: Index[str] = Index("tables by what they name")
-"""("auth" or "limit", name) -> names of tables."""
+"""("auth", "limit" or "broken" AuthPolicy, name) -> names of tables."""
 HOSTS_BELONGING: Index[str] = Index("scopes by tenant")
 """(tenant) -> names of scopes whose requests all are the tenant's."""
 
 ALIASES: Rule[frozenset[str] | None] = Rule("aliases", _make_aliases, gives=_alias_gifts, root=True)
 GATE: Rule[Piece | None] = Rule("gate", _make_gate)
 SCOPE: Rule[ScopeTranslation | None] = Rule("scope", _make_scope, gives=_scope_gifts, root=True)
+"""(edge, host)."""
+HOST: Rule[ScopeTranslation | None] = Rule("host", _make_host)
 """(edge, host)."""
 TABLE: Rule[TableTranslation | None] = Rule("table", _make_table, gives=_table_gifts, root=True)
 """(edge, host, tenant)."""

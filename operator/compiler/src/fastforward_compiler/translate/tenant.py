@@ -184,9 +184,13 @@ def _make_family(cells: Cells, name: str) -> tuple[str, ...]:
 
 def host_tenant(cells: Cells, namespace: str, host: str) -> str:
     """The tenant that owns the host, itself or through the nearest wildcard above it; empty for none."""
-    if not cells.read(HOSTS_OF_TENANTS, namespace):
+    if not cells.read(ANY_HOSTS, namespace):
         return ""
     return next((owner for name in covering(host) if (owner := cells.read(HOST_OWNER, namespace, name))), "")
+
+
+def _make_any_hosts(cells: Cells, namespace: str) -> bool:
+    return bool(cells.read(HOSTS_OF_TENANTS, namespace))
 
 
 def covering(host: str) -> Iterator[str]:
@@ -201,6 +205,8 @@ def covering(host: str) -> Iterator[str]:
 
 
 COUNTS_TENANTS: Rule[bool | None] = Rule("whether a rate limit counts tenants", _make_counts_tenants)
+ANY_HOSTS: Rule[bool] = Rule("whether tenants have hosts", _make_any_hosts)
+"""(namespace)."""
 HOST_OWNER: Rule[str] = Rule("tenant of a host", _make_host_owner)
 """(namespace, host): name of the Tenant that lists exactly this host, the oldest; empty for none."""
 TENANT: Rule[TenantTranslation | None] = Rule("tenant", _translate_tenant, gives=_tenant_gifts, root=True, counted=True)

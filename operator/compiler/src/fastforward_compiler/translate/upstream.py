@@ -6,6 +6,7 @@ leave as they are, so that an Upstream edit touches no route.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
 
 import fastforward_crds as crds
@@ -32,7 +33,10 @@ def _translate_upstream(cells: Cells, name: str) -> ir.Upstream | None:
     spec = upstream.spec
     return ir.Upstream(
         name=name,
-        endpoints=tuple(ir.Endpoint(address=e.address, port=e.port, weight=e.weight) for e in spec.endpoints),
+        endpoints=tuple(
+            ir.Endpoint(address=str(ipaddress.ip_address(e.address)), port=e.port, weight=e.weight)
+            for e in spec.endpoints
+        ),
         dns=None if spec.dns is None else _translate_dns(spec.dns),
         protocol=spec.protocol,
         connect_timeout_ms=crds.milliseconds(spec.connect_timeout),
