@@ -279,6 +279,4 @@ class Channel:
 
     def _want(self, name: str, now: float, *, force: bool) -> None:
         self.names.add(name)
-        self.dirty.setdefault(name, Mark(0, now))
-        if force:
-            self.forced.add(name)
+        self.mark(name, 0, now, force=force)

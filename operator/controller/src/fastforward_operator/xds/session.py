@@ -127,7 +127,11 @@ class EnvoySession(Session):
         receipt = self._answer(channel, request)
         if not channel.opened:
             channel.open(request.resource_names_subscribe, request.initial_resource_versions, now)
-            receipt = Receipt(behind=self._behind(request.type_url, channel))
+            # What it holds in the newest version is as good as acknowledged: it will not be told of it again.
+            held = tuple(
+                (request.type_url, name) for name in request.initial_resource_versions if channel.settled(name)
+            )
+            receipt = Receipt(acknowledged=held, behind=self._behind(request.type_url, channel))
         else:
             channel.subscribe(request.resource_names_subscribe, now)
         channel.unsubscribe(request.resource_names_unsubscribe)
