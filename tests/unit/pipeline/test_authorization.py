@@ -2,10 +2,13 @@
 
 # ruff: noqa: ANN401 - fields of messages and requests are handed on as they are
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from fastforward_pipeline import Decision, Reason, Trail
+from fastforward_pipeline.compiled import engine
 from fastforward_pipeline.compiled.authpolicy import ANONYMOUS
 from fastforward_pipeline.compiled.expression import Expression
 from fastforward_pipeline.facts import Facts
@@ -189,3 +192,24 @@ def test_loops_beside_each_other_are_fine(source: str) -> None:
 @given(st.text(max_size=60))
 def test_no_expression_raises(source: str) -> None:
     assert isinstance(judged(source), str)
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("first", ["fastforward_pipeline", "cel"])
+def test_the_engine_is_shared_with_whoever_imports_its_package(first: str) -> None:
+    same = "from fastforward_pipeline.compiled.engine import load_engine as e; print(e().compile is cel.compile)"
+    assert run_python(f"import {first}; import cel; {same}") == "True\n"
+
+
+def test_the_engine_comes_without_a_command_line() -> None:
+    assert run_python("import sys, fastforward_pipeline; print({'typer', 'rich'} & set(sys.modules))") == "set()\n"
+
+
+def test_an_engine_that_is_not_there_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "cel.cel", raising=False)
+    monkeypatch.setattr(engine, "find_spec", lambda _: None)
+    with pytest.raises(ImportError, match="CEL engine"):
+        engine.load_engine()

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from fastforward_pipeline.facts import Facts
 
+from .engine import load_engine
+
 if TYPE_CHECKING:
     import cel
 
     from .authpolicy import Identity
 
+_ENGINE = load_engine()
 MAX_LENGTH = 1024
 """Longest source, in characters, as the resource's schema has it."""
 
@@ -41,7 +44,7 @@ class Expression:
         if self.fault:
             return
         try:
-            self._program = _compile(source)
+            self._program = _ENGINE.compile(source)
         except ValueError as error:
             self.fault = f"it does not compile: {str(error)[:200]}"
             return
@@ -62,13 +65,6 @@ class Expression:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a user's expression, it grants nothing
             return f"it fails: {str(error)[:200]}"
         return "" if result is True else f"it yields {str(result)[:50]}"
-
-
-def _compile(source: str) -> cel.Program:
-    # The package brings a terminal library along, which takes longer to import than the whole pipeline.
-    import cel  # noqa: PLC0415
-
-    return cel.compile(source)
 
 
 def _named(source: str, root: str, fields: tuple[str, ...]) -> tuple[str, ...]:
