@@ -71,6 +71,17 @@ class Jwt:
         """Whether the proxy can write the tenant into a header: for it, dots part names in URLs too."""
         return claim_path(self.tenant_claim) == tuple(self.tenant_claim.split("."))
 
+    def narrows(self, other: Jwt) -> bool:
+        """Whether the other accepts every token that this one accepts, and reads the same in it."""
+        if self._proof != other._proof:
+            return False
+        audiences = not other.audiences or bool(self.audiences and set(self.audiences) <= set(other.audiences))
+        return audiences and self.clock_skew_s <= other.clock_skew_s
+
+    @property
+    def _proof(self) -> tuple[str, ...]:
+        return self.issuer, self.keyset, self.tenant_claim, self.roles_claim, self.permissions_claim
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyHeader:
@@ -91,6 +102,17 @@ class Provider:
     tenants: tuple[str, ...] = ()
     """Tenants that it may speak for, descendants included."""
     any_tenant: bool = False
+
+    def is_as_strong_as(self, other: Provider) -> bool:
+        """Whether whoever this one lets in, as whichever tenant, the other lets in too."""
+        if not other.any_tenant and (self.any_tenant or not set(self.tenants) <= set(other.tenants)):
+            return False
+        match self.kind, other.kind:
+            case Jwt() as jwt, Jwt() as wider:
+                return jwt.narrows(wider)
+            case ApiKeyHeader(header=header, apikeys=apikeys), ApiKeyHeader() as wider:
+                return header == wider.header and set(apikeys) <= set(wider.apikeys)
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,21 +32,39 @@ _HAS_BODY = some(header_at_least("content-length", 1), _HAS_UNANNOUNCED_BODY)
 
 
 def emit_admission(entry: ir.Entry) -> dict[str, any_pb2.Any]:
-    """Returns the configuration of each filter that has something to check, by the filter's name."""
-    admissions = [admission for admission in (entry.edge_admission, entry.admission) if admission != _NOTHING]
-    configs: dict[str, any_pb2.Any] = {}
-    bounds = [admission.max_body_bytes for admission in admissions if admission.max_body_bytes is not None]
+    """Returns the configuration of the filter `admission`, if it has something to check, by the filter's name."""
+    rules = refuse(not_admitted(entry))
+    return {} if rules is None else {ADMISSION: rules}
+
+
+def emit_body_bound(entry: ir.Entry) -> dict[str, any_pb2.Any]:
+    """Returns the configuration of the filter `body`, if it has something to check, by the filter's name."""
+    bounds = body_bounds(entry)
+    return {BODY: hold(min(bounds))} if bounds else {}
+
+
+def not_admitted(entry: ir.Entry) -> dict[str, EnvoyMessage]:
+    """Returns what is refused by its headers, by reason."""
+    admissions = admissions_of(entry)
+    bounds = body_bounds(entry)
     refused: dict[str, EnvoyMessage] = {}
     if outside := [principal for admission in admissions for principal in addresses_outside(admission)]:
         refused[ADDRESS_DENIED] = some(*outside)
     if bounds:
         refused[BODY_TOO_LARGE] = too_large(min(bounds))
-        configs[BODY] = hold(min(bounds))
     if other := [wrong_content(admission.content_types) for admission in admissions if admission.content_types]:
         refused[CONTENT_TYPE_REFUSED] = some(*other)
-    if (rules := refuse(refused)) is not None:
-        configs[ADMISSION] = rules
-    return configs
+    return refused
+
+
+def admissions_of(entry: ir.Entry) -> list[ir.Admission]:
+    """Returns the Edge's and the Route's settings, if they say anything."""
+    return [admission for admission in (entry.edge_admission, entry.admission) if admission != _NOTHING]
+
+
+def body_bounds(entry: ir.Entry) -> list[int]:
+    """Returns the largest sizes of bodies, in bytes."""
+    return [each.max_body_bytes for each in admissions_of(entry) if each.max_body_bytes is not None]
 
 
 def hold(max_bytes: int) -> any_pb2.Any:

@@ -13,7 +13,7 @@ from google.protobuf import any_pb2, struct_pb2
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import plan_name
 
-from .admission import emit_admission
+from .admission import emit_admission, emit_body_bound, not_admitted
 from .authpolicy import emit_jwt_requirement, verified_by_proxy
 from .chain import AUTHORIZATION, CLOSED, CORS, HEADERS, JWT, METADATA, OPEN
 from .cors import emit_cors
@@ -50,7 +50,8 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         emit_refusal(route, UNAVAILABLE)
     limits = [setting.limits[name] for name in entry.limits if name in setting.limits]
     slots = slots_of(limits)
-    configs = emit_admission(entry)
+    # A tenant's entry is found after the filter `admission` has passed: `authorization` judges it there.
+    configs = emit_body_bound(entry) | ({} if setting.table.tenant else emit_admission(entry))
     configs |= emit_policies(entry, auth, setting)
     if entry.cors is not None:
         configs[CORS] = pack(emit_cors(entry.cors))
@@ -72,24 +73,42 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
         configs[OPEN if entry.fail_open else CLOSED] = _ASK
     elif auth is not None and not setting.table.tenant and verified_by_proxy(auth):
         configs[JWT] = emit_jwt_requirement(auth, setting.scope)
+    refused = not_admitted(entry) if setting.table.tenant else {}
     key = entry.auth, entry.hop
-    if key not in setting.grants:
-        setting.grants[key] = grants_of(auth, setting, hop=entry.hop)
-    if (grants := setting.grants[key]) is not None:
+    if refused or key not in setting.grants:
+        grants = grants_of(auth, setting, refused, hop=entry.hop)
+        if not refused:
+            setting.grants[key] = grants
+    else:
+        grants = setting.grants[key]
+    if grants is not None:
         configs[AUTHORIZATION] = grants
     return configs
 
 
-def grants_of(auth: ir.Auth | None, setting: Setting, *, hop: bool) -> any_pb2.Any | None:
-    """Returns the grants and the guard; after a hop, in a tenant's table, the guard alone."""
+def grants_of(
+    auth: ir.Auth | None, setting: Setting, refused: Mapping[str, EnvoyMessage], *, hop: bool
+) -> any_pb2.Any | None:
+    """Returns grants, guard, and what is `refused` besides; after a hop, in a tenant's table, without the grants."""
     if setting.table.tenant:
-        named = (setting.auths[name] for name in setting.scope.auths if name in setting.auths)
-        providers = tuple({p.name: p for known in named if verified_by_proxy(known) for p in known.providers}.values())
+        providers = believed(auth, setting)
     elif hop or auth is None:
         return None
     else:
         providers = auth.providers
-    return emit_grants(None if hop else auth, providers, setting.table, setting.scope)
+    return emit_grants(None if hop else auth, providers, setting.table, setting.scope, refused)
+
+
+def believed(auth: ir.Auth | None, setting: Setting) -> tuple[ir.Provider, ...]:
+    """Returns the providers whose tokens open an entry of a tenant's table.
+
+    Everybody's entry has authenticated the caller; it may believe providers that this one does not.
+    """
+    named = (setting.auths[name] for name in setting.scope.auths if name in setting.auths)
+    found = {p.name: p for known in named if verified_by_proxy(known) for p in known.providers}.values()
+    if auth is None or auth.mode is ir.Mode.NONE:
+        return tuple(found)
+    return tuple(provider for provider in found if any(provider.is_as_strong_as(own) for own in auth.providers))
 
 
 def emit_metadata(

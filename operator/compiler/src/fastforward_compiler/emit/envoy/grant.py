@@ -10,7 +10,7 @@ the grants and the tenant: its answer, which Envoy keeps as metadata, counts as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from google.protobuf import any_pb2
 
@@ -29,12 +29,19 @@ _TENANT = "[!-,.-~]|[!-~]{2,}"
 
 
 def emit_grants(
-    auth: ir.Auth | None, providers: tuple[ir.Provider, ...], table: ir.Table, scope: ir.Scope
+    auth: ir.Auth | None,
+    providers: tuple[ir.Provider, ...],
+    table: ir.Table,
+    scope: ir.Scope,
+    otherwise: Mapping[str, EnvoyMessage],
 ) -> any_pb2.Any | None:
-    """Returns what is refused to a request that the decision service need not have seen; None when nothing is."""
+    """Returns what is refused to a request that the decision service need not have seen; None when nothing is.
+
+    `otherwise` is refused by other reasons.
+    """
     tenant = table.tenant or scope.host_tenant
     judged = decided(table.tenant) if table.tenant else NOBODY
-    refused = dict(emit_guard(providers, table, scope))
+    refused = {**otherwise, **dict(emit_guard(providers, table, scope))}
     missing: list[EnvoyMessage] = []
     shadow: dict[str, EnvoyMessage] = {}
     for authorization in auth.authorizations if auth is not None else ():
