@@ -180,9 +180,11 @@ class Compiler:
                 self._want(ref, name)
 
     def _give(self, ref: ObjectRef, gifts: frozenset[Gift]) -> None:
-        self._cells.give(self._gifts.pop(ref, _NO_GIFTS), gifts)
+        held = self._gifts.pop(ref, _NO_GIFTS)
         if gifts:
             self._gifts[ref] = gifts
+        if gifts != held:
+            self._cells.give(held, gifts)
 
     def _want(self, ref: ObjectRef, name: str) -> None:
         self._cells.want((report.REPORT, *_sortable(ref)))

@@ -74,7 +74,6 @@ def _gate_for(piece: Piece) -> Piece:
     return Piece(
         route="",
         field="",
-        priority=GATE_PRIORITY,
         order=precedence(match, GATE_PRIORITY, age(None), (0, 0, 0)),
         fields={**kept, **own, "destination": answer},
         needs=piece.needs._replace(

@@ -30,7 +30,6 @@ class Piece:
         *,
         route: str,
         field: str,
-        priority: int,
         order: Order,
         fields: dict[str, Any],
         needs: Needs,
@@ -38,7 +37,7 @@ class Piece:
     ) -> None:
         self.route = route
         self.field = field
-        self.priority = priority
+        self.priority: int = -order[0]
         self.order = order
         self.created: tuple[bool, str] = order[-2][:2]
         self.fields = fields

@@ -51,7 +51,7 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
     return ir.Report(
         ref=ref,
         generation=generation,
-        problems=worst_first(problems)[:MAX_PROBLEMS],
+        problems=worst_first(problems)[:MAX_PROBLEMS] if problems else (),
         effective=effective,
         outputs=frozenset(outputs),
     )

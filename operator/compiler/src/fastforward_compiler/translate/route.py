@@ -164,7 +164,6 @@ def _make_pieces(
             Piece(
                 route=work.name,
                 field=f"spec.rules[{blueprint.place}].matches[{condition.place}]",
-                priority=work.spec.priority,
                 order=precedence(match, work.spec.priority, work.age, place),
                 fields=own,
                 needs=needs._replace(conditions=hop_conditions(match)) if match.needs_hop else needs,

@@ -85,7 +85,7 @@ def _translate_conditions(
     on: ObjectRef, field: str, matches: Sequence[crds.Match], problems: list[Problem]
 ) -> Iterable[Condition]:
     for place, match in enumerate(matches):
-        faults = list(_regex_faults(match))
+        faults = tuple(_regex_faults(match)) if match.model_fields_set else ()
         if not faults:
             yield Condition(place, tuple(dict.fromkeys(match.tenants)), _translate_match(match))
         for where, fault in faults:

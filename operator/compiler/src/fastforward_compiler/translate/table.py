@@ -126,7 +126,6 @@ def _make_gate(cells: Cells, edge: str) -> Piece | None:
     return Piece(
         route="",
         field="",
-        priority=GATE_PRIORITY,
         order=precedence(match, GATE_PRIORITY, age(None), (0, 0, 0)),
         fields={
             "id": "gate",

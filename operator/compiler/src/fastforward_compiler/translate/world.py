@@ -64,6 +64,8 @@ GRANTS_IN: Index[str] = Index("reference grants by namespace")
 
 Age = tuple[bool, str, str]
 
+_NO_GIFTS: frozenset[Gift] = frozenset()
+
 
 def identity(resource: crds.Resource) -> str:
     """NAMESPACE/NAME."""
@@ -92,7 +94,7 @@ def why_first(winner: crds.Resource | None, loser: crds.Resource | None) -> str:
 def gifts_of(resource: crds.Resource) -> frozenset[Gift]:
     """What the object puts into the indexes."""
     gifts = _GIFTS.get(type(resource))
-    return frozenset(gifts(resource, identity(resource))) if gifts is not None else frozenset()
+    return frozenset(gifts(resource, identity(resource))) if gifts is not None else _NO_GIFTS
 
 
 def _edge_gifts(edge: crds.Edge, name: str) -> Iterable[Gift]:
