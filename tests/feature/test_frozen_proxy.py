@@ -58,7 +58,7 @@ async def test_programmed_is_true_only_when_every_one_of_three_proxies_serves_th
             answers = await asyncio.gather(*(connection.get(HOST) for connection in pool))
             programmed.stop()
             assert status.conditions[-1].observed_generation == number + 1
-            assert status.proxies == (3, 3)
+            assert running.operator.board.proxies(SHOP) == (3, 3)
             assert {answer.body for answer in answers} == {str(number)}
 
 

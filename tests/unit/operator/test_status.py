@@ -100,7 +100,7 @@ async def test_an_object_is_programmed_when_all_that_it_became_is_acknowledged(s
     scene.settle(CLUSTER_KEY)
     assert (scene.programmed.status, scene.programmed.reason) == ("True", "Programmed")
     assert scene.programmed.observed_generation == 1
-    assert scene.board.statuses[SHOP].proxies == (1, 1)
+    assert scene.board.proxies(SHOP) == (1, 1)
     assert scene.settled_at == [5.0, 5.0]
 
 
@@ -133,7 +133,7 @@ async def test_those_that_are_waited_for_are_named_and_counted(scene: Scene) -> 
     scene.settle(CLUSTER_KEY, envoys=9)
     scene.tell((SCOPE_KEY, KeyState(revision=1, waiting=tuple(f"e{i}" for i in range(7)))), envoys=9)
     assert scene.programmed.message == "Waiting for e0, e1, e2, e3, e4 and 2 more."
-    assert scene.board.statuses[SHOP].proxies == (2, 9)
+    assert scene.board.proxies(SHOP) == (2, 9)
 
 
 async def test_a_refusal_is_told_in_the_proxys_words(scene: Scene) -> None:
@@ -142,7 +142,7 @@ async def test_a_refusal_is_told_in_the_proxys_words(scene: Scene) -> None:
     scene.tell((SCOPE_KEY, KeyState(revision=1, refused=(("one", "no key"), ("two", "no key")))), envoys=2)
     assert (scene.programmed.status, scene.programmed.reason) == ("False", "Rejected")
     assert scene.programmed.message == "one refused it: no key two refused it: no key"
-    assert scene.board.statuses[SHOP].proxies == (0, 2)
+    assert scene.board.proxies(SHOP) == (0, 2)
 
 
 async def test_a_route_with_a_hop_needs_a_decision_service_that_has_it(scene: Scene) -> None:
@@ -151,7 +151,7 @@ async def test_a_route_with_a_hop_needs_a_decision_service_that_has_it(scene: Sc
     assert (scene.programmed.status, scene.programmed.reason) == ("False", "NoDecisionService")
     scene.tell((DECISION_KEY, KeyState(revision=1, waiting=("d",))), decisions=1)
     assert (scene.programmed.status, scene.programmed.message) == ("Unknown", "Waiting for d.")
-    assert scene.board.statuses[SHOP].proxies == (1, 1)
+    assert scene.board.proxies(SHOP) == (1, 1)
     scene.settle(DECISION_KEY, decisions=1)
     assert scene.programmed.status == "True"
 

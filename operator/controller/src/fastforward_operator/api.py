@@ -80,7 +80,7 @@ class Api:
             for ref, status in sorted(self.board.statuses.items())
             if all(request.query.get(part, getattr(ref, part)) == getattr(ref, part) for part in _PARTS)
         ]
-        return await _objects(wanted, self.locate)
+        return await _objects([(status, self.board.proxies(status.ref)) for status in wanted], self.locate)
 
     async def proxies(self, _: web.Request) -> web.Response:
         """Connected nodes and what they acknowledged."""
@@ -114,7 +114,7 @@ class Api:
                 except TimeoutError:
                     await response.write(b": still here\n\n")
                     continue
-                await response.write(_event(ref, status, self.locate))
+                await response.write(_event(ref, status, self.board.proxies(ref), self.locate))
         except (ConnectionError, asyncio.CancelledError):
             return response
         finally:
@@ -132,21 +132,21 @@ def _offer(
         queue.put_nowait((ref, status))
 
 
-def _event(ref: ObjectRef, status: ObjectStatus | None, locate: Locate) -> bytes:
+def _event(ref: ObjectRef, status: ObjectStatus | None, proxies: tuple[int, int], locate: Locate) -> bytes:
     if status is None:
         return _line("gone", {part: getattr(ref, part) for part in _PARTS})
-    return _line("object", present(status, locate))
+    return _line("object", present(status, proxies, locate))
 
 
 def _line(event: str, value: Mapping[str, Any]) -> bytes:
     return f"event: {event}\ndata: {json.dumps(value)}\n\n".encode()
 
 
-async def _objects(statuses: list[ObjectStatus], locate: Locate) -> web.Response:
+async def _objects(statuses: list[tuple[ObjectStatus, tuple[int, int]]], locate: Locate) -> web.Response:
     """Made in a thread: ten thousand statuses, and the files of those with problems, take a while."""
 
     def make() -> bytes:
-        return json.dumps({"objects": [present(status, locate) for status in statuses]}).encode()
+        return json.dumps({"objects": [present(status, proxies, locate) for status, proxies in statuses]}).encode()
 
     return web.Response(body=await asyncio.to_thread(make), content_type="application/json")
 

@@ -26,9 +26,9 @@ Locate = Callable[[Source, str], Source]
 LAGGING_AFTER_S = 5.0
 
 
-def present(status: ObjectStatus, locate: Locate | None) -> dict[str, Any]:
+def present(status: ObjectStatus, proxies: tuple[int, int], locate: Locate | None) -> dict[str, Any]:
     """One object. Problems are given with file and line when `locate` can find them."""
-    have, of = status.proxies
+    have, of = proxies
     return {
         "kind": status.ref.kind,
         "namespace": status.ref.namespace,

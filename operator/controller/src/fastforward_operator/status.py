@@ -26,6 +26,7 @@ from .xds.store import SNAPSHOT, Key
 
 _MAX_MESSAGE = 1024
 _MAX_NAMED = 5
+_SLICE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +53,6 @@ class ObjectStatus:
     conditions: tuple[Condition, ...]
     problems: tuple[Problem, ...]
     effective: tuple[str, ...]
-    proxies: tuple[int, int]
-    """How many have it, of how many that count."""
 
 
 @dataclass(slots=True)
@@ -120,9 +119,8 @@ class StatusBoard:
                     self.on_settled(seen_at)
             else:
                 self._unsettled[key] = state
-        counts = (update.envoys, update.decisions)
-        everything = counts != (self.envoys, self.decisions)
-        self.envoys, self.decisions = counts
+        everything = (self.envoys == 0, self.decisions == 0) != (update.envoys == 0, update.decisions == 0)
+        self.envoys, self.decisions = update.envoys, update.decisions
         self._judge_all(list(self._reports) if everything else self._affected(update.keys))
 
     def routes_settled(self, revision: int) -> bool:
@@ -146,12 +144,21 @@ class StatusBoard:
         return {ref for output in outputs for ref in self._by_output.get(output, ())}
 
     def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
+        """Ten thousand take a while: by slices, so that a change meanwhile does not wait for all of them."""
+        first, *rest = _slices(refs) or [()]
+        self._judge_some(first)
+        if rest:
+            loop = asyncio.get_running_loop()
+            for some in rest:
+                loop.call_soon(self._judge_some, some)
+
+    def _judge_some(self, refs: Iterable[ObjectRef]) -> None:
         for ref in refs:
             report = self._reports.get(ref)
             status = self._judge(report) if report is not None else None
             if status != self.statuses.get(ref):
                 if status is None:
-                    del self.statuses[ref]
+                    self.statuses.pop(ref, None)
                 else:
                     self.statuses[ref] = status
                 for listener in tuple(self._listeners):
@@ -177,8 +184,6 @@ class StatusBoard:
             )
             for kind, status, reason, message in said
         )
-        on_proxies = (state for key, state in states if key[0] != SNAPSHOT)
-        missing = {name for s in on_proxies for name in (*s.waiting, *(node for node, _ in s.refused))}
         return ObjectStatus(
             ref=report.ref,
             generation=report.generation,
@@ -186,8 +191,15 @@ class StatusBoard:
             conditions=conditions,
             problems=report.problems,
             effective=report.effective,
-            proxies=(0 if "" in missing else max(0, self.envoys - len(missing)), self.envoys),
         )
+
+    def proxies(self, ref: ObjectRef) -> tuple[int, int]:
+        """How many proxies have all that an object became, of how many that count."""
+        report = self._reports.get(ref)
+        states = [s for output in report.outputs for s in self._states(output)] if report else []
+        on_proxies = [state for key, state in states if key[0] != SNAPSHOT]
+        missing = {name for s in on_proxies for name in (*s.waiting, *(node for node, _ in s.refused))}
+        return (0 if "" in missing else max(0, self.envoys - len(missing)), self.envoys)
 
     def _states(self, output: ir.Output) -> Iterable[tuple[Key, KeyState]]:
         return ((k, s) for k in self.publications.keys_of(output) if (s := self._unsettled.get(k)) is not None)
@@ -243,3 +255,8 @@ class StatusBoard:
 
 def _sentences(parts: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(parts))
+
+
+def _slices(refs: Iterable[ObjectRef]) -> list[tuple[ObjectRef, ...]]:
+    everything = tuple(refs)
+    return [everything[start : start + _SLICE] for start in range(0, len(everything), _SLICE)]

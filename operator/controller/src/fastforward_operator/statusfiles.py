@@ -71,4 +71,7 @@ class StatusFiles:
 
 
 def _content(status: ObjectStatus) -> dict[str, Any]:
-    return present(status, locate=None)
+    shown = present(status, (0, 0), locate=None)
+    # How many proxies have it changes without the status: the API says that.
+    del shown["proxies"]
+    return shown

@@ -31,6 +31,8 @@ _log = structlog.get_logger(__name__)
 MAX_FILE_BYTES = 3 * 512 * 1024
 """1.5 MiB: what etcd takes for one object."""
 _SAVE_AFTER_S = 0.5
+_INLINE_FILES = 16
+"""Up to so many files are read in the event loop; more would keep it from answering: in a thread."""
 
 
 class FileProvider:
@@ -124,8 +126,15 @@ class FileProvider:
             paths |= {path for path, signature in tree.files.items() if self._signatures.get(path) != signature}
             gone = (path for path in self._signatures if path not in tree.files and not path.startswith(missing))
             watch.doubt(gone)
-        contents: dict[str, bytes | Unreadable | None] = {}
         seen_at = time.monotonic()
+        if len(paths) <= _INLINE_FILES:
+            batch = self._update(paths)
+        else:
+            batch = await asyncio.to_thread(self._update, paths)
+        return replace(batch, seen_at=seen_at)
+
+    def _update(self, paths: Iterable[str]) -> Batch:
+        contents: dict[str, bytes | Unreadable | None] = {}
         for path in paths:
             signature = sign(path)
             if signature is None:
@@ -134,7 +143,7 @@ class FileProvider:
             elif signature != self._signatures.get(path):
                 self._signatures[path] = signature
                 contents[path] = _read(path)
-        return replace(self._claims.update(contents), seen_at=seen_at)
+        return self._claims.update(contents)
 
     def _is_gone(self, path: str) -> bool:
         """Whether a file that can't be seen is gone by itself, and not with the whole directory."""
