@@ -51,6 +51,7 @@ class OperatorClient:
                 body: bytes = response.read()
                 return body
         except urllib.error.HTTPError as error:
+            error.close()
             _fail(f"The operator at {self._api} answered {error.code}: is it another program, or another version?")
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)

@@ -74,6 +74,8 @@ def prepare(settings: UpSettings) -> Prepared:
     for directory in settings.directories:
         if not directory.is_dir():
             raise CheckError(f"{directory} is no directory: name one that holds resources, such as examples/bookshop.")
+        if ":" in str(directory.absolute()):
+            raise CheckError(f"The path of {directory} has a colon, by which lists of paths are parted: rename it.")
     resources = read_resources(settings.directories)
     try:
         project = read_project(settings.directories)

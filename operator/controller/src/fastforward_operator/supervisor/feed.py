@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from .loopback import ask, split_url, stream_lines
+from .loopback import ask, split_url, streaming
 from .readiness import until
 from .screen import ObjectRow
 
@@ -42,9 +42,12 @@ class StatusFeed:
         async def settled() -> bool:
             try:
                 ready = (await ask(self._address, "/readyz")).status == 200
-                return ready and await self._read_objects() and all(map(_is_settled, self._objects.values()))
+                if not ready or not await self._read_objects() or not all(map(_is_settled, self._objects.values())):
+                    return False
+                await self._read_proxies()
             except (OSError, ValueError):
                 return False
+            return True
 
         await until(settled)
 
@@ -57,23 +60,25 @@ class StatusFeed:
     async def _follow_objects(self) -> None:
         while True:
             with contextlib.suppress(OSError, ValueError):
-                # Subscribed first, read then: nothing that changes meanwhile is missed.
-                lines = stream_lines(self._address, "/v1/events")
-                event = ""
-                await self._read_objects()
-                async for line in lines:
-                    name, _, value = line.partition(": ")
-                    if name == "event":
-                        event = value
-                    elif name == "data":
-                        self._take(event, json.loads(value))
+                async with streaming(self._address, "/v1/events") as lines:
+                    # Read when the stream has begun: nothing that changes meanwhile is missed.
+                    await self._read_objects()
+                    await self._follow_events(lines)
             await asyncio.sleep(_AGAIN_S)
+
+    async def _follow_events(self, lines: AsyncIterator[str]) -> None:
+        event = ""
+        async for line in lines:
+            name, _, value = line.partition(": ")
+            if name == "event":
+                event = value
+            elif name == "data":
+                self._take(event, json.loads(value))
 
     async def _follow_proxies(self) -> None:
         while True:
             with contextlib.suppress(OSError, ValueError):
-                answer = json.loads((await ask(self._address, "/v1/proxies")).body)
-                self.proxies = [f"{node['node']} {node['state']}" for node in answer["proxies"]]
+                await self._read_proxies()
             await asyncio.sleep(_PROXIES_S)
 
     async def _read_objects(self) -> bool:
@@ -82,6 +87,10 @@ class StatusFeed:
             return False
         self._objects = {_key(found): found for found in json.loads(answer.body)["objects"]}
         return True
+
+    async def _read_proxies(self) -> None:
+        answer = json.loads((await ask(self._address, "/v1/proxies")).body)
+        self.proxies = sorted(f"{node['node']} {node['state']}" for node in answer["proxies"])
 
     def _take(self, event: str, value: dict[str, Any]) -> None:
         if event == "gone":

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,15 +69,20 @@ def _connect(address: Address) -> socket.socket:
     return connected
 
 
-async def stream_lines(address: tuple[str, int], target: str) -> AsyncIterator[str]:
-    """The lines of an endless answer; ends with the connection. HTTP/1.0, so that it comes unchunked."""
+@asynccontextmanager
+async def streaming(address: tuple[str, int], target: str) -> AsyncGenerator[AsyncIterator[str]]:
+    """An endless answer that has begun: its lines, until the connection ends. HTTP/1.0, so that it comes unchunked."""
     reader, writer = await asyncio.open_connection(*address, limit=_LINE_LIMIT)
     try:
         writer.write(f"GET {target} HTTP/1.0\r\nhost: localhost\r\n\r\n".encode())
         await writer.drain()
         while (await reader.readline()).strip():
             pass
-        while line := await reader.readline():
-            yield line.decode().rstrip("\r\n")
+        yield _lines(reader)
     finally:
         writer.close()
+
+
+async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[str]:
+    while line := await reader.readline():
+        yield line.decode().rstrip("\r\n")

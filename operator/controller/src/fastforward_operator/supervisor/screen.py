@@ -16,7 +16,6 @@ from rich.text import Text
 
 from .child import RUNNING
 
-_REFRESH_PER_SECOND = 4
 _LINES_AROUND = 10
 """Lines of the picture that are no resources."""
 
@@ -103,19 +102,22 @@ class LiveScreen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=_REFRESH_PER_SECOND, transient=True)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
         self._started = False
+        self._shown: Picture | None = None
 
     def line(self, text: str) -> None:
         """Print it above the picture."""
         self._console.print(Text(text), soft_wrap=True)
 
     def show(self, picture: Picture) -> None:
-        """Draw the picture anew."""
+        """Draw the picture anew, if it is another one."""
         if not self._started:
             self._started = True
             self._live.start()
-        self._live.update(draw(picture, rows=max(3, self._console.height - _LINES_AROUND)))
+        if picture != self._shown:
+            self._shown = picture
+            self._live.update(draw(picture, rows=max(3, self._console.height - _LINES_AROUND)), refresh=True)
 
     def close(self) -> None:
         """Take the picture away."""

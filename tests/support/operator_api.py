@@ -1,0 +1,81 @@
+"""An operator's HTTP API that says what a test wants, on a real port. Called by tests of commands that ask one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Json = dict[str, Any]
+
+
+def described(kind: str, name: str, *, refused: str = "", effective: tuple[str, ...] = ()) -> Json:
+    """An object as the API tells it; `refused` is what is wrong with it."""
+    verdict = ("False", "UpstreamNotFound", refused) if refused else ("True", "ResolvedRefs", "")
+    said = (("Accepted", "True", "Accepted", ""), ("ResolvedRefs", *verdict), ("Programmed", "True", "Programmed", ""))
+    field = "spec.rules[0].upstreams[0]"
+    problem = {"condition": "ResolvedRefs", "reason": verdict[1], "field": field, "message": refused, "at": "a.yaml:9"}
+    return {
+        "kind": kind,
+        "namespace": "shop",
+        "name": name,
+        "generation": 3,
+        "source": "a.yaml:2",
+        "conditions": [
+            {
+                "type": kind_,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "observedGeneration": 3,
+                "lastTransitionTime": "2026-01-01T00:00:00.000Z",
+            }
+            for kind_, status, reason, message in said
+        ],
+        "problems": [problem] if refused else [],
+        "effective": list(effective),
+        "proxies": {"ready": 1, "total": 2},
+    }
+
+
+def node(name: str, kind: str, *, refused: str = "") -> Json:
+    """A connected node as the API tells it."""
+    refusals = {"shop|a#": {"version": "1", "message": refused}} if refused else {}
+    channel = {"told": 2, "holds": 2, "unacknowledged": 0, "waiting": 1, "refused": refusals}
+    return {"node": name, "kind": kind, "version": "", "state": "live", "types": {"Scope": channel}}
+
+
+@contextmanager
+def operator_api(objects: list[Json], nodes: list[Json], snapshot: bytes = b"") -> Generator[str]:
+    """Serves; yields the base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            wanted = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            found = [one for one in objects if all(one[name] == value for name, value in wanted.items())]
+            answers = {
+                "/v1/objects": json.dumps({"objects": found}).encode(),
+                "/v1/proxies": json.dumps({"proxies": nodes}).encode(),
+                "/v1/snapshot": snapshot,
+            }
+            body = answers.get(parts.path)
+            self.send_response(404 if body is None else 200)
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_: object) -> None:
+            """A test's output stays clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,115 @@
+"""`ff explain` tells the truth about a request, offline and from a running operator's snapshot, and how to mend it."""
+
+from pathlib import Path
+
+import pytest
+from fastforward_compiler.emit.decision import DecisionEmitter
+from fastforward_operator.cli.offline import load
+from fastforward_pipeline.trail import STAGES
+
+from fastforward.snapshot.v1 import snapshot_pb2
+from support.ff import ff
+from support.operator_api import operator_api
+from support.repository import ROOT
+
+BOOKSHOP = ROOT / "examples" / "bookshop"
+OFFLINE = ("--from", BOOKSHOP)
+
+
+def explain(url: str, *options: str | Path, method: str = "GET") -> dict[str, object]:
+    told: dict[str, object] = ff("explain", "request", method, url, "-o", "json", *(options or OFFLINE)).json
+    return told
+
+
+def test_an_allowed_request_names_route_upstreams_and_every_stage() -> None:
+    told = explain("http://bookshop.localhost/books?limit=2")
+    assert (told["verdict"], told["status"], told["route"], told["rule"]) == (
+        "allowed",
+        200,
+        "bookshop/books",
+        "browse",
+    )
+    stages = told["stages"]
+    assert isinstance(stages, list)
+    assert tuple(stage["stage"] for stage in stages) == STAGES
+    assert {stage["placement"] for stage in stages} <= {"native", "inline", "none"}
+    assert all(stage["why"] for stage in stages)
+
+
+def test_a_request_for_one_upstream_names_it() -> None:
+    told = explain("http://bookshop.localhost/books", "-H", "x-canary: always", *OFFLINE)
+    assert told["upstream"] == "bookshop/catalog-v2"
+
+
+def test_a_refusal_names_stage_object_and_remedy() -> None:
+    told = explain("http://admin.bookshop.localhost/admin/stock")
+    assert (told["verdict"], told["status"], told["reason"]) == ("refused", 401, "authentication/token-missing")
+    out = ff("explain", "request", "GET", "http://admin.bookshop.localhost/admin/stock", *OFFLINE).out
+    assert "refused with 401: A token is needed (authentication/token-missing)" in out
+    assert "AuthPolicy bookshop/administrators spec.authentication" in out
+    assert "Remedy: Send `Authorization: Bearer TOKEN`." in out
+
+
+def test_a_near_miss_says_what_did_not_match() -> None:
+    out = ff("explain", "request", "GET", "http://bookshop.localhost/books", "-H", "x-canary: never", *OFFLINE).out
+    rule = "Route bookshop/books rules[canary-by-header].headers[x-canary]"
+    assert f"near miss: {rule}: wanted 'always', got never" in out
+
+
+def test_a_rewrite_shows_what_the_upstream_sees() -> None:
+    told = explain("http://dev.bookshop.localhost/echo/a?b=c", "-H", "x-debug: 1", *OFFLINE)
+    seen = told["upstreamRequest"]
+    assert isinstance(seen, dict)
+    assert (seen["path"], seen["headers"]["x-environment"]) == ("/echo/a?b=c", "development")
+    assert "x-debug" not in seen["headers"]
+
+
+def test_the_snapshot_of_a_running_operator_gives_the_same_explanation() -> None:
+    resources = DecisionEmitter().apply(load([BOOKSHOP]).delta).upserts
+    snapshot = snapshot_pb2.SnapshotDelta(resources=resources).SerializeToString()
+    with operator_api([], [], snapshot) as api:
+        for url in (
+            "http://bookshop.localhost/books",
+            "http://bookshop.localhost/orders/1",
+            "http://nowhere.localhost/",
+        ):
+            assert explain(url, "--api", api) == explain(url)
+        live, offline = (ff("explain", "route", "bookshop/orders", *o) for o in (("--api", api), OFFLINE))
+    assert live.out == offline.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("GET", "bookshop.localhost/books"), "is no URL with scheme and host"),
+        (("GET", "http://a/", "-H", "no colon"), "'no colon' is no header"),
+        (("GET", "http://a/", "--address", "nobody"), "does not appear to be an IPv4 or IPv6 address"),
+        (("GET", "http://[::1"), "Invalid IPv6 URL"),
+    ],
+    ids=["url", "header", "address", "brackets"],
+)
+def test_what_is_no_request_is_one_sentence(arguments: tuple[str, ...], told: str) -> None:
+    said = ff("explain", "request", *arguments, *OFFLINE)
+    assert said.code == 1
+    assert told in said.err
+
+
+def test_a_route_tells_where_each_stage_runs_and_why() -> None:
+    told = ff("explain", "route", "bookshop/orders", "-o", "json", *OFFLINE).json
+    (rule,) = (rule for rule in told["rules"] if rule["rule"] == "orders")
+    assert rule["hop"] is True
+    assert [stage["stage"] for stage in rule["stages"]] == list(STAGES)
+    admission = rule["stages"][1]
+    assert admission["placement"] == "inline"
+    assert "RateLimit bookshop/orders-by-tenant counts exactly" in admission["why"]
+    out = ff("explain", "route", "bookshop/admin", *OFFLINE).out
+    assert "rule stock: upstreams, by the proxy alone" in out
+    assert "policy bookshop/administrators" in out
+    assert "below /admin: place 1 of 1 on admin.bookshop.localhost for everybody" in out
+
+
+def test_a_route_that_is_not_in_use_is_told_with_those_that_are() -> None:
+    said = ff("explain", "route", "bookshop/none", *OFFLINE)
+    assert said.code == 1
+    assert "No rule of Route bookshop/none is in use" in said.err
+    assert "bookshop/books" in said.err

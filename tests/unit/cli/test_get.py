@@ -1,0 +1,104 @@
+"""`ff get` and `ff status` show what the operator says, and say what to do when none answers."""
+
+from collections.abc import Generator
+
+import fastforward_crds as crds
+import pytest
+import yaml
+
+from support.ff import ff
+from support.operator_api import described, node, operator_api
+from support.processes import free_ports
+
+GOOD = described("Route", "books", effective=("AuthPolicy shop/members",))
+BAD = described("Route", "orders", refused="Upstream shop/nowhere was not found.")
+TENANT = described("Tenant", "books")
+
+
+@pytest.fixture
+def api() -> Generator[str]:
+    with operator_api([GOOD, BAD, TENANT], [node("envoy-1", "envoy"), node("decision", "decision")]) as url:
+        yield url
+
+
+def test_the_table_has_a_verdict_for_every_object(api: str) -> None:
+    lines = ff("get", "--api", api).out.splitlines()
+    titles = ["KIND", "NAME", "ACCEPTED", "RESOLVED", "PROGRAMMED", "PROXIES", "REASON", "GENERATION", "SINCE"]
+    assert lines[0].split() == titles
+    assert lines[1].split()[:8] == ["Route", "shop/books", "True", "True", "True", "1/2", "Programmed", "3"]
+    assert lines[2].split()[:8] == ["Route", "shop/orders", "True", "False", "True", "1/2", "UpstreamNotFound", "3"]
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("name", ["Route", "route", "routes", "rt", "ROUTES"])
+def test_a_kind_goes_by_all_its_names(api: str, name: str) -> None:
+    assert len(ff("get", name, "-o", "json", "--api", api).json["objects"]) == 2
+
+
+def test_every_kind_is_known_by_plural_and_short_name(api: str) -> None:
+    for kind in crds.KINDS:
+        for name in (kind.plural, *kind.short):
+            assert ff("get", name, "--api", api).code == 0
+
+
+def test_an_unknown_kind_is_told_with_the_known_ones(api: str) -> None:
+    said = ff("get", "pods", "--api", api)
+    assert said.code == 1
+    assert said.err.startswith("There is no kind pods; known are edges")
+
+
+def test_one_object_is_shown_with_its_conditions_and_problems_in_full(api: str) -> None:
+    out = ff("get", "rt", "shop/orders", "--api", api).out
+    assert "written in   a.yaml:2, generation 3" in out
+    assert "proxies      1 of 2 have it" in out
+    assert "ResolvedRefs False UpstreamNotFound: Upstream shop/nowhere was not found." in out
+    assert "problem      a.yaml:9 spec.rules[0].upstreams[0]: Upstream shop/nowhere was not found." in out
+    assert "effective    AuthPolicy shop/members" in ff("get", "rt", "books", "-n", "shop", "--api", api).out
+
+
+def test_json_of_one_object_is_the_object(api: str) -> None:
+    assert ff("get", "rt", "shop/books", "-o", "json", "--api", api).json == GOOD
+    assert yaml.safe_load(ff("get", "rt", "shop/books", "-o", "yaml", "--api", api).out) == GOOD
+
+
+def test_an_object_that_is_not_there_is_exit_code_one(api: str) -> None:
+    said = ff("get", "rt", "shop/none", "--api", api)
+    assert (said.code, said.err) == (1, "There is no Route shop/none: `ff get` lists what is there.\n")
+
+
+def test_status_shows_nodes_and_what_is_wrong(api: str) -> None:
+    said = ff("status", "--api", api)
+    assert said.code == 1
+    assert "envoy-1" in said.out
+    assert "3 of 3 objects are programmed; 1 with problems." in said.out
+    assert "Route shop/orders: ResolvedRefs False UpstreamNotFound: Upstream shop/nowhere was not found." in said.out
+
+
+def test_status_is_exit_code_zero_when_nothing_is_wrong() -> None:
+    with operator_api([GOOD], [node("envoy-1", "envoy")]) as api:
+        said = ff("status", "-o", "json", "--api", api)
+    assert (said.code, said.json["programmed"], said.json["wrong"]) == (0, {"True": 1}, [])
+
+
+def test_a_refusal_is_shown_in_the_proxys_own_words() -> None:
+    with operator_api([GOOD], [node("envoy-1", "envoy", refused="Route table can only match on headers")]) as api:
+        assert "Scope shop|a#: Route table can only match on headers" in ff("status", "--api", api).out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("get",), ("status",), ("explain", "request", "GET", "http://a/"), ("explain", "route", "a/b")],
+    ids=["get", "status", "explain request", "explain route"],
+)
+def test_without_an_operator_there_is_one_sentence_with_the_remedy(command: tuple[str, ...]) -> None:
+    said = ff(*command, "--api", f"http://127.0.0.1:{free_ports(1)[0]}")
+    assert said.code == 1
+    assert "No operator answers at http://127.0.0.1:" in said.err
+    assert "start one with `ff up DIR`" in said.err
+
+
+def test_another_program_on_that_port_is_told_apart() -> None:
+    with operator_api([], []) as api:
+        said = ff("get", "--api", f"{api}/elsewhere")
+    assert said.code == 1
+    assert "answered 404: is it another program, or another version?" in said.err
