@@ -111,10 +111,17 @@ class EntryPoint:
         with (self.folder / "entrypoint.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment(), stderr=log)
 
+    async def alive(self) -> None:
+        """Returns when /healthz says so."""
+        await self._until_answered("/healthz")
+
     async def ready(self) -> None:
         """Returns when /readyz says so."""
+        await self._until_answered("/readyz")
+
+    async def _until_answered(self, target: str) -> None:
         async with asyncio.timeout(60):
-            while (await self.health("/readyz"))[0] != 200:  # noqa: ASYNC110  # it is another process
+            while (await self.health(target))[0] != 200:  # noqa: ASYNC110  # it is another process
                 await asyncio.sleep(0.01)
 
     async def health(self, target: str) -> tuple[int, str]:

@@ -52,12 +52,10 @@ class Under:
         return response
 
 
-def endpoint(held: Snapshot, store: Scripted | InProcessCounterStore | None = None, *, ready: bool = True) -> Under:
+def endpoint(held: Snapshot, store: Scripted | InProcessCounterStore | None = None) -> Under:
     registry = CollectorRegistry()
     counters = store or InProcessCounterStore(clock=lambda: 0.0)
-    made = DecisionEndpoint(
-        Held(held), counters, Measures(registry), ready=lambda: ready, clock=lambda: 1_800_000_000.0
-    )
+    made = DecisionEndpoint(Held(held), counters, Measures(registry), clock=lambda: 1_800_000_000.0)
     return Under(made, registry)
 
 
@@ -110,11 +108,6 @@ def test_a_plan_that_is_not_known_here_is_no_decision_but_a_failure() -> None:
 def test_a_request_without_a_plan_is_never_matched_by_ourselves() -> None:
     answer = endpoint(snapshot()).ask(x_ff_plan="")
     assert (answer.status, json.loads(answer.body)["reason"]) == (503, "plan-unknown")
-
-
-def test_nothing_is_decided_before_the_first_complete_snapshot() -> None:
-    answer = endpoint(snapshot(), ready=False).ask()
-    assert (answer.status, json.loads(answer.body)["reason"]) == (503, "not-ready")
 
 
 @pytest.mark.parametrize(("fail_open", "status"), [(True, 200), (False, 503)])

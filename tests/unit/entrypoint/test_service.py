@@ -103,20 +103,27 @@ async def test_it_decides_on_a_unix_socket_and_tells_of_itself_on_a_port(tmp_pat
     assert "fastforward_snapshot_resources 7.0" in metrics
 
 
-async def test_it_is_neither_ready_nor_decides_before_the_first_complete_snapshot(tmp_path: Path, target: str) -> None:
+async def test_nobody_may_ask_before_the_first_complete_snapshot(tmp_path: Path, target: str) -> None:
     server = SnapshotServer(world(KEY))
     server.completes = False
     await server.start(target)
     with running_entrypoint(tmp_path, target) as service:
-        await eventually(lambda: server.acknowledged and service.socket.exists(), seconds=START_SECONDS)
-        assert await ask_once(service) == 503
+        await eventually(lambda: server.acknowledged, seconds=START_SECONDS)
         status, why = await service.health("/readyz")
         assert (status, "snapshot" in why) == (503, True)
         assert (await service.health("/healthz"))[0] == 200
+        assert not service.socket.exists()
         server.complete()
         await service.ready()
         assert await ask_once(service) == 200
     await server.stop()
+
+
+async def test_while_it_waits_for_a_snapshot_it_can_be_stopped(tmp_path: Path, target: str) -> None:
+    with running_entrypoint(tmp_path, target) as service:
+        await service.alive()
+        service.signal(signal.SIGTERM)
+        assert await service.ended() == 0
 
 
 async def test_a_plan_is_known_and_a_key_revoked_once_that_is_acknowledged(tmp_path: Path, target: str) -> None:

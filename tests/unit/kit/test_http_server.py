@@ -69,6 +69,18 @@ async def test_a_request_reaches_the_handler_as_it_was_sent(tmp_path: Path) -> N
     assert body.decode().split("\n") == ["POST /a%2Fb?q=1&q=2", "host=Shop", "x-a=1,2", "content-length=2"]
 
 
+@pytest.mark.parametrize("method", ["GET", "QUERY", "PURGE", "get", "X-OWN", "POST"])
+async def test_any_token_may_be_a_method(tmp_path: Path, method: str) -> None:
+    async with serving(tmp_path / "s"):
+        reader, writer = await connect(tmp_path / "s")
+        for _ in range(2):
+            writer.write(GET.replace(b"GET", method.encode(), 1))
+            assert (await read_answer(reader))[2].startswith(method.encode() + b" /a?b=c\n")
+        writer.write(GET)
+        assert (await read_answer(reader))[2].startswith(b"GET /a?b=c\n")
+        writer.close()
+
+
 async def test_a_connection_serves_many_requests_also_when_they_come_in_pieces_or_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path / "s"):
         reader, writer = await connect(tmp_path / "s")
@@ -98,8 +110,9 @@ async def test_a_head_request_gets_the_length_but_not_the_body(tmp_path: Path) -
         b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n",
         b"PROPFIND /x HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"X-own~1 /x HTTP/1.1\r\nhost: a\r\n\r\n",
     ],
-    ids=["upgrade", "connect", "asterisk", "webdav"],
+    ids=["upgrade", "connect", "asterisk", "webdav", "unknown method"],
 )
 async def test_unusual_requests_are_questions_like_any_other(tmp_path: Path, request_bytes: bytes) -> None:
     async with serving(tmp_path / "s"):
@@ -113,13 +126,23 @@ async def test_unusual_requests_are_questions_like_any_other(tmp_path: Path, req
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"NONSENSE / HTTP/1.1\r\n\r\n", 400),
+        (b"G(E)T / HTTP/1.1\r\n\r\n", 400),
+        (b" GET / HTTP/1.1\r\n\r\n", 400),
+        (b"NONSENSE\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost : a\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nx: a\nb\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nx: " + b"a" * 140_000 + b"\r\n\r\n", 431),
     ],
-    ids=["method", "space before colon", "bare line feed", "two lengths", "huge header"],
+    ids=[
+        "method",
+        "space before method",
+        "no target",
+        "space before colon",
+        "bare line feed",
+        "two lengths",
+        "huge header",
+    ],
 )
 async def test_what_is_no_request_is_refused_never_failed(tmp_path: Path, request_bytes: bytes, status: int) -> None:
     async with serving(tmp_path / "s"):

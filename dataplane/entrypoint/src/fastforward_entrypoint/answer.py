@@ -25,14 +25,6 @@ def answer_decision(decision: Decision, *, content_type: str) -> Response:
     return Response(decision.status, headers, decision.title.encode() if grpc else problem_json(decision))
 
 
-STARTING = Response(
-    503,
-    (_PROBLEM, (REASON, "routing/not-ready")),
-    b'{"type":"about:blank","title":"The decision service has no snapshot yet","status":503,'
-    b'"stage":"routing","reason":"not-ready"}',
-)
-"""Before the first complete snapshot."""
-
 NO_PLAN = Response(
     503,
     (_PROBLEM, (REASON, "routing/plan-unknown")),

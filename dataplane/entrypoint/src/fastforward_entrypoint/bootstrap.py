@@ -1,7 +1,7 @@
 """Puts EntryPoint together and runs it until SIGTERM. Called by `__main__`, in each process that decides.
 
-The order of lines is the order of events: what was kept is restored before anybody is asked; Envoy may ask as soon as
-this process listens; after SIGTERM requests are answered until nobody asks any more.
+The order of lines is the order of events: what was kept is restored; once the snapshot is complete, this process
+listens and Envoy may ask; after SIGTERM requests are answered until nobody asks any more.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import socket
 
 import structlog
 from fastforward_kit.health import Health, health_handler
-from fastforward_kit.http import Address, HttpServer, is_served
+from fastforward_kit.http import Address, HttpServer
 from fastforward_kit.lifecycle import either, set_aside_live_objects, stop_signals
 from fastforward_kit.snapshot import SnapshotClient, SnapshotFile, SnapshotHolder
 from fastforward_kit.snapshot.client import SnapshotMetrics
@@ -51,7 +51,7 @@ class EntryPoint:
         registry.register(SnapshotMetrics(self._holder, self._client))
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
-        endpoint = DecisionEndpoint(self._holder, counters, Measures(registry), ready=self._usable.is_set)
+        endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
         self._server = HttpServer(endpoint)
 
     async def run(self) -> None:
@@ -90,11 +90,11 @@ class EntryPoint:
 
     async def _listen(self, stop: asyncio.Event) -> None:
         settings = self._settings
+        # Not before there is something to decide by: until then a predecessor, or another service, decides.
+        await either(self._usable.wait(), stop.wait())
         if settings.worker_socket is not None:
             await self._server.accept(socket.socket(fileno=settings.worker_socket))
-        else:
-            if await is_served(settings.address):
-                await either(self._usable.wait(), stop.wait())  # a predecessor decides meanwhile
+        elif self._usable.is_set():
             await self._server.listen(settings.address)
         self._health.waiting_for.discard(SOCKET)
 

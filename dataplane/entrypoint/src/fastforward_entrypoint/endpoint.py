@@ -14,7 +14,7 @@ from typing import Protocol
 from fastforward_kit.http import Request, Response
 from fastforward_pipeline import Answer, Decision, Snapshot, TakeTokens, decide
 
-from fastforward_entrypoint.answer import NO_PLAN, STARTING, answer_decision
+from fastforward_entrypoint.answer import NO_PLAN, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.measures import Measures
@@ -39,7 +39,7 @@ class _Question:
 
 
 class DecisionEndpoint:
-    """`ready` says whether there is a snapshot to decide by."""
+    """`clock` tells Unix time."""
 
     def __init__(
         self,
@@ -47,22 +47,19 @@ class DecisionEndpoint:
         counters: CounterStore,
         measures: Measures,
         *,
-        ready: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._snapshots = snapshots
         self._counters = counters
         self._measures = measures
-        self._ready = ready
         self._clock = clock
 
     def __call__(self, asked: Request) -> Response | asyncio.Future[Response]:
         """Answers one request; may raise, which the server answers with 500."""
         started = time.perf_counter()
-        if not self._ready():
-            return self._measures.withheld("not-ready", STARTING)
         if PLAN not in asked.headers:
-            return self._measures.withheld("plan-unknown", NO_PLAN)
+            self._measures.undecided()
+            return NO_PLAN
         request = parse_request(asked, now=self._clock())
         question = _Question(decide(self._snapshots.current, request), asked.header("content-type"), started)
         outcome = self._advance(question, None)

@@ -5,9 +5,8 @@ Called by the endpoint for each decision, so each call costs well under a micros
 
 from collections.abc import Iterable, Mapping
 
-from fastforward_kit.http import Response
 from fastforward_kit.telemetry import Latency, Tally
-from fastforward_pipeline import Decision
+from fastforward_pipeline import Decision, Reason
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -35,10 +34,9 @@ class Measures:
         for policy in decision.shadow:
             self._shadow.counts[policy,] += 1
 
-    def withheld(self, reason: str, response: Response) -> Response:
-        """Counts a request that could not be decided; returns its answer."""
-        self._decisions.counts["refused", "routing", reason] += 1
-        return response
+    def undecided(self) -> None:
+        """Counts a request that named no Plan."""
+        self._decisions.counts["refused", Reason.PLAN_UNKNOWN.stage, Reason.PLAN_UNKNOWN.short] += 1
 
 
 class RedisMeasures(Collector):

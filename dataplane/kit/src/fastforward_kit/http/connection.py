@@ -5,6 +5,7 @@ the handler answers at once, no trip through the event loop. Called by asyncio; 
 """
 
 import asyncio
+import re
 from collections import deque
 from functools import partial
 from typing import Protocol
@@ -14,6 +15,8 @@ import httptools
 from fastforward_kit.http.message import Request, Response, encode
 
 MAX_HEAD_BYTES = 128 * 1024  # Envoy's own bound on request headers is 60 KiB unless raised to at most 96
+PARSED_METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE"))
+TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")  # RFC 9110, section 5.6.2
 MAX_WAITING = 16  # pipelined requests kept while one is being answered
 
 
@@ -40,6 +43,8 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._method = ""
+        """Of the request that begins, when llhttp does not know it."""
         self._target = b""
         self._headers: dict[str, tuple[str, ...]] = {}
         self._head_bytes = 0
@@ -81,6 +86,8 @@ class Connection(asyncio.Protocol):
             self._refuse(431 if too_large else 400)
 
     def _feed(self, data: bytes) -> None:
+        if self.receiving_since is None:
+            data = self._with_parsed_method(data)
         while data:
             try:
                 self._parser.feed_data(data)
@@ -90,6 +97,14 @@ class Connection(asyncio.Protocol):
                 data = data[upgrade.args[0] :]
             else:
                 return
+
+    def _with_parsed_method(self, data: bytes) -> bytes:
+        """Returns the request with a method that llhttp knows, and remembers its own: any token may be one."""
+        method = data[: data.find(b" ")]
+        if method in PARSED_METHODS or not TOKEN.fullmatch(method):
+            return data
+        self._method = method.decode("ascii")
+        return b"POST" + data[len(method) :]
 
     def on_message_begin(self) -> None:
         self._target = b""
@@ -113,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self.receiving_since = None
-        method = self._parser.get_method().decode("ascii")
+        method, self._method = self._method or self._parser.get_method().decode("ascii"), ""
         request = Request(method, self._target.decode("latin-1"), self._headers)
         self._waiting.append((request, self._parser.should_keep_alive()))
         if not self._answering:
