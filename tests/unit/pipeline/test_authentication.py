@@ -50,6 +50,14 @@ def test_a_key_expires_to_the_second_and_speaks_for_its_tenants_alone() -> None:
     assert call(BOTH, key("BOB")).reason is Reason.TENANT_NOT_ALLOWED
 
 
+def test_of_several_providers_of_one_header_any_one_suffices() -> None:
+    both = world(KEYS, key_provider("bolts", tenants=["bolt"]))
+    assert call(both, key("ANN")).tenant == "acme"
+    assert call(both, key("BOB")).tenant == "bolt"
+    assert call(both, key("OLD")).reason is Reason.KEY_EXPIRED
+    assert call(both, key("NIL")).reason is Reason.KEY_UNKNOWN
+
+
 def test_a_secret_that_is_gone_ends_its_keys() -> None:
     assert call(BOTH.apply([], ["apikeys/shop/keys"]), key("ANN")).reason is Reason.KEY_UNKNOWN
 

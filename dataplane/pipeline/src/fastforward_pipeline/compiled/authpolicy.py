@@ -125,6 +125,7 @@ class Auth:
     required: bool
     jwt: tuple[JwtProvider, ...]
     keys: tuple[KeyProvider, ...]
+    keys_by_header: tuple[tuple[str, tuple[KeyProvider, ...]], ...]
     authorizations: tuple[Authorization, ...]
     authentication: bytes
     """Alike for Auths that authenticate alike."""
@@ -139,11 +140,14 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
     kinds = {provider.WhichOneof("kind") for provider in wire.providers}
     if not kinds <= {"jwt", "api_key"}:
         raise ValueError(f"auth {name} has a provider of a kind that is not known here")
+    keys = tuple(_compile_api_key(p) for p in wire.providers if asks and p.HasField("api_key"))
+    headers = dict.fromkeys(provider.header for provider in keys)
     return Auth(
         name=name,
         required=wire.mode == snapshot_pb2.AUTH_MODE_REQUIRED,
         jwt=tuple(_compile_jwt(p) for p in wire.providers if asks and p.HasField("jwt")),
-        keys=tuple(_compile_api_key(p) for p in wire.providers if asks and p.HasField("api_key")),
+        keys=keys,
+        keys_by_header=tuple((header, tuple(p for p in keys if p.header == header)) for header in headers),
         authorizations=tuple(_compile_authorization(authorization) for authorization in wire.authorizations),
         authentication=alone.SerializeToString(deterministic=True),
     )

@@ -52,16 +52,16 @@ def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal:
         proven = _verify_token(exchange, auth, token)
         if isinstance(proven, Refusal):
             return proven
-    for provider in auth.keys:
-        text = exchange.request.header(provider.header)
-        if text is None or (token is not None and provider.header == "authorization"):
+    for header, providers in auth.keys_by_header:
+        text = exchange.request.header(header)
+        if text is None or (token is not None and header == "authorization"):
             continue
-        by_key = _verify_key(exchange, provider, text)
+        by_key = _verify_key(exchange, providers, text)
         if isinstance(by_key, Refusal):
             return by_key
         if proven is not None and proven.tenant != by_key.tenant:
             detail = f"the credentials are of {proven.tenant or 'no tenant'} and of {by_key.tenant or 'no tenant'}"
-            return _refuse(Reason.TENANT_CONFLICT, provider, detail)
+            return _refuse(Reason.TENANT_CONFLICT, by_key.provider or providers[0], detail)
         proven = proven or by_key
     if proven is not None:
         return proven
@@ -134,13 +134,21 @@ def _is_tenant(text: str) -> bool:
     return text != "-" and text.isascii() and text.isprintable() and " " not in text and text != ""
 
 
-def _verify_key(exchange: Exchange, provider: KeyProvider, text: str) -> Identity | Refusal:
+def _verify_key(exchange: Exchange, providers: tuple[KeyProvider, ...], text: str) -> Identity | Refusal:
+    """Tries each provider of the header; the last one that knows the key says why not."""
     given = split_key(text.removeprefix("Bearer ").strip())
-    key = None if given is None else _find_key(exchange, provider, *given)
-    if key is None:
-        return _refuse(
-            Reason.KEY_UNKNOWN, provider, "the API key is malformed, unknown or revoked", _key_scheme(exchange)
-        )
+    said: Refusal | None = None
+    for provider in providers:
+        key = None if given is None else _find_key(exchange, provider, *given)
+        outcome = None if key is None else _check_key(exchange, provider, key)
+        if isinstance(outcome, Identity):
+            return outcome
+        said = outcome or said
+    unknown = "the API key is malformed, unknown or revoked"
+    return said or _refuse(Reason.KEY_UNKNOWN, providers[0], unknown, _key_scheme(exchange))
+
+
+def _check_key(exchange: Exchange, provider: KeyProvider, key: ApiKey) -> Identity | Refusal:
     if key.not_after and exchange.request.now > key.not_after:
         detail = f"the key {key.id} expired {int(exchange.request.now) - key.not_after} s ago"
         return _refuse(Reason.KEY_EXPIRED, provider, detail, _key_scheme(exchange))
