@@ -8,33 +8,31 @@ from support.credentials import jwks
 from support.gateway import Gateway, until
 from support.http2 import Http2Client
 from support.origin import Origin, Reply
-from support.resources import Document, Json, config_map, edge, on, prefix, resource, route, rule, secret
+from support.resources import (
+    config_map,
+    edge,
+    granted_to,
+    issuers,
+    on,
+    policy,
+    prefix,
+    proven_by,
+    resource,
+    route,
+    rule,
+    secret,
+    tokens_of,
+)
 from support.tokens import bearer
 
 KEYS_OF_B = Reply(headers=(("content-type", "application/json"),), body=jwks("b"))
-
-
-def issuer(name: str = "a", *, tenants: tuple[str, ...] = ("*",), **jwt: Json) -> Document:
-    """A provider for tokens of https://NAME."""
-    source = {"configMap": {"name": "keys", "key": name}}
-    return {
-        "name": name,
-        "jwt": {"issuer": f"https://{name}", "jwks": source, **jwt},
-        **({"tenants": list(tenants)} if tenants else {}),
-    }
-
-
-def policy(name: str, *targets: Document, providers: tuple[Document, ...] = (), **spec: Json) -> Document:
-    if providers:
-        spec["authentication"] = {"providers": list(providers), **spec.get("authentication", {})}
-    return resource("AuthPolicy", name, {"targets": list(targets), **spec})
 
 
 @pytest.fixture
 def origin(gateway: Gateway) -> Origin:
     origin = gateway.upstream("books")
     gateway.apply(
-        config_map("keys", {name: jwks(name) for name in "abc"}),
+        issuers("a", "b", "c"),
         route("books", rule(to="books")),
         *(resource("Tenant", name, {}) for name in ("acme", "globex")),
     )
@@ -42,7 +40,7 @@ def origin(gateway: Gateway) -> Origin:
 
 
 def test_without_a_valid_token_nobody_passes(gateway: Gateway, origin: Origin) -> None:
-    gateway.apply(policy("members", on("Route", "books"), providers=(issuer(),)))
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(tokens_of())))
     answer = gateway.get()
     assert (answer.status, answer.reason) == (401, "authentication/token-missing")
     assert (answer.header("www-authenticate") or "").startswith("Bearer")
@@ -55,7 +53,7 @@ def test_without_a_valid_token_nobody_passes(gateway: Gateway, origin: Origin) -
 
 
 def test_the_origin_is_told_tenant_and_subject_and_no_client_can_forge_them(gateway: Gateway, origin: Origin) -> None:
-    gateway.apply(policy("members", on("Route", "books"), providers=(issuer(),)))
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(tokens_of())))
     forged = {"x-ff-tenant": "globex", "x-ff-subject": "root"}
     gateway.get(headers={**bearer("a", tenant="acme", sub="alice"), **forged})
     assert (origin.last.header("x-ff-tenant"), origin.last.header("x-ff-subject")) == ("acme", "alice")
@@ -78,7 +76,7 @@ def test_the_origin_is_told_tenant_and_subject_and_no_client_can_forge_them(gate
 def test_times_are_judged_with_a_minute_of_tolerance(
     gateway: Gateway, origin: Origin, claims: dict[str, int | str], status: int
 ) -> None:
-    gateway.apply(policy("members", on("Route", "books"), providers=(issuer(),)))
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(tokens_of())))
     now = int(time.time())
     absolute = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
     assert gateway.get(headers=bearer("a", **absolute)).status == status
@@ -86,7 +84,9 @@ def test_times_are_judged_with_a_minute_of_tolerance(
 
 
 def test_a_token_for_another_audience_is_refused(gateway: Gateway, origin: Origin) -> None:
-    gateway.apply(policy("members", on("Route", "books"), providers=(issuer(audiences=["shop", "store"]),)))
+    gateway.apply(
+        policy("members", on("Route", "books"), authentication=proven_by(tokens_of(audiences=["shop", "store"])))
+    )
     for aud in ("shop", ["other", "store"]):
         assert gateway.get(headers=bearer("a", aud=aud)).status == 200
     for claims in ({}, {"aud": "other"}, {"aud": []}):
@@ -95,8 +95,7 @@ def test_a_token_for_another_audience_is_refused(gateway: Gateway, origin: Origi
 
 
 def test_optional_lets_callers_without_token_pass_but_no_bad_token(gateway: Gateway, origin: Origin) -> None:
-    optional = {"mode": "Optional", "providers": [issuer()]}
-    gateway.apply(policy("members", on("Route", "books"), authentication=optional))
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(tokens_of(), mode="Optional")))
     assert gateway.get(headers={"x-ff-tenant": "acme"}).status == 200
     assert origin.last.header("x-ff-tenant") is None
     assert gateway.get(headers=bearer("a", tenant="acme")).status == 200
@@ -106,7 +105,7 @@ def test_optional_lets_callers_without_token_pass_but_no_bad_token(gateway: Gate
 
 
 def test_any_of_several_issuers_will_do_each_with_its_own_keys(gateway: Gateway, origin: Origin) -> None:
-    gateway.apply(policy("members", on("Route", "books"), providers=(issuer("a"), issuer("b"))))
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(tokens_of("a"), tokens_of("b"))))
     assert gateway.get(headers=bearer("a", tenant="acme")).status == 200
     assert gateway.get(headers=bearer("b", tenant="acme")).status == 200
     assert gateway.get(headers=bearer("c")).status == 401
@@ -116,8 +115,12 @@ def test_any_of_several_issuers_will_do_each_with_its_own_keys(gateway: Gateway,
 
 def test_an_issuer_speaks_for_its_own_tenants_and_their_descendants_alone(gateway: Gateway, origin: Origin) -> None:
     gateway.apply(resource("Tenant", "acme-eu", {"parent": "acme"}))
-    providers = (issuer("a", tenants=("acme",)), issuer("b", tenants=("globex",)), issuer("c", tenants=()))
-    gateway.apply(policy("members", on("Route", "books"), providers=providers))
+    providers = (
+        tokens_of("a", tenants=("acme",)),
+        tokens_of("b", tenants=("globex",)),
+        tokens_of("c", tenants=()),
+    )
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(*providers)))
     allowed = {("a", "acme"), ("a", "acme-eu"), ("b", "globex")}
     for name in "abc":
         for tenant in ("acme", "acme-eu", "globex", "unknown"):
@@ -132,20 +135,20 @@ def test_an_issuer_speaks_for_its_own_tenants_and_their_descendants_alone(gatewa
 def test_a_tenant_claim_that_is_no_name_makes_nobody_that_tenant(
     gateway: Gateway, origin: Origin, claim: object
 ) -> None:
-    gateway.apply(policy("members", on("Route", "books"), providers=(issuer(tenants=("acme",)),)))
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(tokens_of(tenants=("acme",)))))
     answer = gateway.get(headers=bearer("a", tenant=claim))
     assert answer.status == 403 or origin.last.header("x-ff-tenant") is None
 
 
 def test_roles_and_permissions_decide_what_a_caller_may_do(gateway: Gateway, origin: Origin) -> None:
-    grants = [
-        {"name": "admins", "roles": ["admin", "owner"]},
-        {"name": "writers", "permissions": ["books.write", "books.read"]},
-        {"name": "readers", "roles": ["reader"], "methods": ["GET", "HEAD"]},
-        {"name": "acme", "tenants": ["acme"], "roles": ["guest"]},
-    ]
+    grants = granted_to(
+        admins={"roles": ["admin", "owner"]},
+        writers={"permissions": ["books.write", "books.read"]},
+        readers={"roles": ["reader"], "methods": ["GET", "HEAD"]},
+        acme={"tenants": ["acme"], "roles": ["guest"]},
+    )
     gateway.apply(
-        policy("members", on("Route", "books"), providers=(issuer(),), authorization={"grants": grants}),
+        policy("members", on("Route", "books"), authentication=proven_by(tokens_of()), authorization=grants),
     )
 
     def status(method: str, **claims: object) -> int:
@@ -172,13 +175,13 @@ def test_roles_and_permissions_decide_what_a_caller_may_do(gateway: Gateway, ori
 
 
 def test_claims_may_be_nested_or_have_other_names(gateway: Gateway, origin: Origin) -> None:
-    provider = issuer(rolesClaim="realm_access.roles", tenantClaim="org.id")
+    provider = tokens_of(rolesClaim="realm_access.roles", tenantClaim="org.id")
     gateway.apply(
         policy(
             "members",
             on("Route", "books"),
-            providers=(provider,),
-            authorization={"grants": [{"name": "admins", "roles": ["admin"]}]},
+            authentication=proven_by(provider),
+            authorization=granted_to(admins={"roles": ["admin"]}),
         )
     )
     claims = {"realm_access": {"roles": ["admin"]}, "org": {"id": "acme"}}
@@ -190,21 +193,21 @@ def test_claims_may_be_nested_or_have_other_names(gateway: Gateway, origin: Orig
 def test_a_policy_may_guard_the_edge_a_route_or_one_rule(gateway: Gateway) -> None:
     gateway.apply(
         edge(gateway.port),
-        config_map("keys", {"a": jwks("a")}),
+        issuers("a"),
         route("one", rule(prefix("/one"), says="one"), rule(prefix("/open"), says="open", name="open")),
         route("two", rule(prefix("/two"), says="two")),
-        policy("members", on("Route", "two"), on("Route", "one", "rule-0"), providers=(issuer(),)),
+        policy("members", on("Route", "two"), on("Route", "one", "rule-0"), authentication=proven_by(tokens_of())),
     )
     found = {path: gateway.get(path).status for path in ("/one", "/two", "/open")}
     assert found == {"/one": 401, "/two": 401, "/open": 200}
-    gateway.apply(policy("members", on("Edge", "public"), providers=(issuer(),)))
+    gateway.apply(policy("members", on("Edge", "public"), authentication=proven_by(tokens_of())))
     assert {gateway.get(path).status for path in ("/one", "/two", "/open")} == {401}
     gateway.delete("AuthPolicy", "members")
     until(lambda: {gateway.get(path).status for path in ("/one", "/two", "/open")}, lambda seen: seen == {200})
 
 
 def test_rotated_keys_take_effect_and_withdrawn_ones_are_refused(gateway: Gateway, origin: Origin) -> None:
-    gateway.apply(policy("members", on("Route", "books"), providers=(issuer("a"),)))
+    gateway.apply(policy("members", on("Route", "books"), authentication=proven_by(tokens_of("a"))))
     assert gateway.get(headers=bearer("a")).status == 200
     as_b = {**bearer("b", iss="https://a")}
     assert gateway.get(headers=as_b).status == 401
@@ -217,12 +220,13 @@ def test_rotated_keys_take_effect_and_withdrawn_ones_are_refused(gateway: Gatewa
 
 
 def test_keys_may_come_from_a_secret_or_a_url(gateway: Gateway, origin: Origin) -> None:
-    from_secret = {**issuer("a"), "jwt": {"issuer": "https://a", "jwks": {"secret": {"name": "s", "key": "jwks"}}}}
+    from_secret = {**tokens_of("a"), "jwt": {"issuer": "https://a", "jwks": {"secret": {"name": "s", "key": "jwks"}}}}
     served = gateway.origin("issuer", lambda _: KEYS_OF_B)
     url = f"http://127.0.0.1:{served.port}/jwks.json"
-    from_url = {**issuer("b"), "jwt": {"issuer": "https://b", "jwks": {"url": url}}}
+    from_url = {**tokens_of("b"), "jwt": {"issuer": "https://b", "jwks": {"url": url}}}
     gateway.apply(
-        secret("s", {"jwks": jwks("a")}), policy("members", on("Route", "books"), providers=(from_secret, from_url))
+        secret("s", {"jwks": jwks("a")}),
+        policy("members", on("Route", "books"), authentication=proven_by(from_secret, from_url)),
     )
     until(lambda: gateway.get(headers=bearer("b")).status == 200)
     assert gateway.get(headers=bearer("a")).status == 200
@@ -231,9 +235,9 @@ def test_keys_may_come_from_a_secret_or_a_url(gateway: Gateway, origin: Origin) 
 
 
 def test_missing_keys_are_told_and_let_nobody_in(gateway: Gateway, origin: Origin) -> None:
-    missing = {**issuer("a"), "jwt": {"issuer": "https://a", "jwks": {"configMap": {"name": "none", "key": "a"}}}}
+    missing = {**tokens_of("a"), "jwt": {"issuer": "https://a", "jwks": {"configMap": {"name": "none", "key": "a"}}}}
     gateway.apply(
-        policy("members", on("Route", "books"), providers=(missing,)),
+        policy("members", on("Route", "books"), authentication=proven_by(missing)),
         expect={("AuthPolicy", "members"): "SecretNotFound"},
     )
     until(lambda: gateway.get(headers=bearer("a")).status == 500)
@@ -249,7 +253,7 @@ def test_tokens_are_judged_alike_over_http2_and_on_wildcard_and_mixed_case_hosts
 ) -> None:
     gateway.apply(
         route("books", rule(to="books"), hosts=("*.example.com", "example.com")),
-        policy("members", on("Route", "books"), providers=(issuer(),)),
+        policy("members", on("Route", "books"), authentication=proven_by(tokens_of())),
     )
     for host in ("example.com", "EXAMPLE.com", "a.example.com", "A.b.Example.com."):
         assert gateway.get(host=host).status == 401, host

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from support.credentials import jwks
+
 Document = dict[str, Any]
 Json = Any
 """Whatever JSON can say."""
@@ -64,6 +66,45 @@ def upstream(name: str, *ports: int, **spec: Json) -> Document:
 def on(kind: str, name: str, rule: str = "") -> Document:
     """The target of a policy."""
     return {"kind": kind, "name": name, **({"rule": rule} if rule else {})}
+
+
+def policy(name: str, *targets: Document, **spec: Json) -> Document:
+    """An AuthPolicy."""
+    return resource("AuthPolicy", name, {"targets": list(targets), **spec})
+
+
+def limit(name: str, *targets: Document, requests: int, window: str = "1h", **spec: Json) -> Document:
+    """A RateLimit; its window is long enough for a test to see no refill, unless it says otherwise."""
+    budget = {"requests": requests, "window": window, **spec.pop("budget", {})}
+    return resource("RateLimit", name, {"targets": list(targets), "budget": budget, **spec})
+
+
+def tokens_of(issuer: str = "a", *, tenants: tuple[str, ...] = ("*",), **jwt: Json) -> Document:
+    """A provider for tokens of https://ISSUER, whose keys are in the ConfigMap `keys`."""
+    source = {"configMap": {"name": "keys", "key": issuer}}
+    made: Document = {"name": issuer, "jwt": {"issuer": f"https://{issuer}", "jwks": source, **jwt}}
+    return {**made, "tenants": list(tenants)} if tenants else made
+
+
+def keys_of(secret: str = "api-keys", *, tenants: tuple[str, ...] = ("*",), **api_key: Json) -> Document:
+    """A provider for the API keys of a Secret."""
+    made: Document = {"name": secret, "apiKey": {"secrets": [{"name": secret}], **api_key}}
+    return {**made, "tenants": list(tenants)} if tenants else made
+
+
+def proven_by(*providers: Document, mode: str = "Required") -> Document:
+    """An `authentication`."""
+    return {"mode": mode, "providers": list(providers)}
+
+
+def granted_to(**grants: Json) -> Document:
+    """An `authorization`: the name of each grant, and what it asks."""
+    return {"grants": [{"name": name, **grant} for name, grant in grants.items()]}
+
+
+def issuers(*names: str) -> Document:
+    """The ConfigMap with the keys of each issuer."""
+    return config_map("keys", {name: jwks(name) for name in names})
 
 
 def secret(name: str, data: dict[str, str], type_: str = "Opaque", **metadata: Json) -> Document:
