@@ -7,7 +7,6 @@ main event loop.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta
 from fastforward_compiler.emit.envoy import EnvoyDelta
 
+from .multimap import Multimap
 from .xds import wire
 from .xds.store import CLUSTER, ENDPOINT, SNAPSHOT, Key, Publication, Put
 
@@ -53,7 +53,7 @@ class Publications:
     """In which each newest version was published."""
     hops: set[ir.Output] = field(default_factory=set)
     """Outputs that hold only when a decision service has them too."""
-    outputs_of: defaultdict[Key, set[ir.Output]] = field(default_factory=lambda: defaultdict(set))
+    outputs_of: Multimap[Key, ir.Output] = field(default_factory=Multimap)
     _envoy: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
     _decision: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
 
@@ -115,9 +115,9 @@ class Publications:
         for output, keys in outputs.items():
             for key in known.get(output, ()):
                 if key not in keys:
-                    self.outputs_of[key].discard(output)
+                    self.outputs_of.discard(key, output)
             for key in keys:
-                self.outputs_of[key].add(output)
+                self.outputs_of.add(key, output)
             known[output] = keys
 
     def _forget(self, delta: ir.Delta, removed: Iterable[Key]) -> None:
@@ -138,11 +138,11 @@ class Publications:
                 self.hops.discard(output)
                 for known in (self._envoy, self._decision):
                     for key in known.pop(output, ()):
-                        self.outputs_of[key].discard(output)
+                        self.outputs_of.discard(key, output)
         for key in removed:
             self.versions.pop(key, None)
             self.revisions.pop(key, None)
-            self.outputs_of.pop(key, None)
+            self.outputs_of.pop(key)
 
 
 def _upstreams(entry: ir.Entry) -> Iterator[str]:

@@ -11,7 +11,6 @@ a proxy that joins serves nothing before it has them.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem
 
+from .multimap import Multimap
 from .providers import Source
 from .publication import Publications
 from .xds.ledger import KeyState, LedgerUpdate
@@ -72,7 +72,7 @@ class StatusBoard:
     _sources: dict[ObjectRef, Source] = field(default_factory=dict)
     _unsettled: dict[Key, KeyState] = field(default_factory=dict)
     _seen_at: dict[Key, float] = field(default_factory=dict)
-    _by_output: defaultdict[ir.Output, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    _by_output: Multimap[ir.Output, ObjectRef] = field(default_factory=Multimap)
     _ripe_at: dict[ObjectRef, float] = field(default_factory=dict)
     _listeners: set[Callable[[ObjectRef, ObjectStatus | None], None]] = field(default_factory=set)
 
@@ -130,18 +130,18 @@ class StatusBoard:
     def _note(self, ref: ObjectRef, report: ir.Report | None) -> None:
         old = self._reports.pop(ref, None)
         for output in old.outputs if old else ():
-            self._by_output[output].discard(ref)
+            self._by_output.discard(output, ref)
         if report is None:
             self._sources.pop(ref, None)
             self._ripe_at.pop(ref, None)
             return
         self._reports[ref] = report
         for output in report.outputs:
-            self._by_output[output].add(ref)
+            self._by_output.add(output, ref)
 
     def _affected(self, keys: Iterable[Key]) -> set[ObjectRef]:
-        outputs = {output for key in keys for output in self.publications.outputs_of.get(key, ())}
-        return {ref for output in outputs for ref in self._by_output.get(output, ())}
+        outputs = {output for key in keys for output in self.publications.outputs_of.get(key)}
+        return {ref for output in outputs for ref in self._by_output.get(output)}
 
     def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
         """Ten thousand take a while: by slices, so that a change meanwhile does not wait for all of them."""

@@ -1,0 +1,27 @@
+"""A multimap is what a dict of sets would be."""
+
+from collections import defaultdict
+
+from fastforward_operator.multimap import Multimap
+from hypothesis import given
+from hypothesis import strategies as st
+
+STEPS = st.lists(st.tuples(st.sampled_from(["add", "discard", "pop"]), st.integers(0, 2), st.integers(0, 9)))
+
+
+@given(STEPS)
+def test_it_holds_what_a_dict_of_sets_holds(steps: list[tuple[str, int, int]]) -> None:
+    found: Multimap[int, int] = Multimap()
+    model: defaultdict[int, set[int]] = defaultdict(set)
+    for step, key, value in steps:
+        if step == "add":
+            found.add(key, value)
+            model[key].add(value)
+        elif step == "discard":
+            found.discard(key, value)
+            model[key].discard(value)
+        else:
+            found.pop(key)
+            model[key].clear()
+        assert sorted(found.get(key)) == sorted(model[key])
+        assert (key in found) == bool(model[key])
