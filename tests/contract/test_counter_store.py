@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore, RedisCounterStore
-from fastforward_entrypoint.counters.redis import connect
+from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
+from fastforward_entrypoint.counters.redis import RedisCounterStore, connect
 from fastforward_pipeline.effects import Answer, Bucket, TakeTokens, Unavailable, Verdict
 
 from support.eventually import eventually

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 30.0
 
 
 async def eventually(holds: Callable[[], object], *, seconds: float = DEADLINE_SECONDS, claim: str = "") -> None:

@@ -3,15 +3,19 @@
 Called by the endpoint for each decision, so each call costs well under a microsecond.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from fastforward_kit.telemetry import Latency, Tally
 from fastforward_pipeline import Decision, Reason
+
+if TYPE_CHECKING:
+    from fastforward_entrypoint.counters.redis import RedisCounterStore
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-
-from fastforward_entrypoint.counters.redis import RedisCounterStore
 
 
 class Measures:

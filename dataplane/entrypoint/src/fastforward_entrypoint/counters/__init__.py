@@ -2,6 +2,5 @@
 
 from fastforward_entrypoint.counters.in_process import InProcessCounterStore
 from fastforward_entrypoint.counters.port import CounterStore
-from fastforward_entrypoint.counters.redis import RedisCounterStore
 
-__all__ = ["CounterStore", "InProcessCounterStore", "RedisCounterStore"]
+__all__ = ["CounterStore", "InProcessCounterStore"]

@@ -193,5 +193,6 @@ def retries() -> EnvoyMessage:
         num_retries=uint32(3),
         retry_back_off=backoff,
         retry_host_predicate=[predicate],
-        host_selection_retry_max_attempts=5,
+        # Each draw prefers the dead one, three times in four: only many of them make sure of another.
+        host_selection_retry_max_attempts=30,
     )
