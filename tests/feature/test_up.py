@@ -209,6 +209,13 @@ def test_a_signal_ends_every_child_and_is_no_error(tmp_path: Path, small: Path, 
     assert list((tmp_path / "state" / "run").glob("*.sock")) == []
 
 
+def test_a_signal_while_it_starts_ends_it_as_well(tmp_path: Path, small: Path) -> None:
+    with running_up(small, tmp_path / "state") as running:
+        running.until_said("operator: started")
+        assert running.stop() == 0
+        assert [name for name, pid in running.pids().items() if is_running(pid)] == []
+
+
 def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
     directory, ports = copy_bookshop(tmp_path)
     routes = directory / "resources" / "routes.yaml"

@@ -68,7 +68,7 @@ def operator_api(objects: list[Json], nodes: list[Json], snapshot: bytes = b"") 
             self.end_headers()
             self.wfile.write(body or b"")
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """A test's output stays clean."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

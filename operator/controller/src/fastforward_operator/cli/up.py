@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fastforward_operator.supervisor.checks import UpSettings
 from fastforward_operator.supervisor.ports import has_ipv6
 from fastforward_operator.supervisor.screen import LiveScreen, PlainScreen, Screen
+from fastforward_operator.supervisor.settings import UpSettings
 from fastforward_operator.supervisor.up import up
 
 

@@ -22,6 +22,7 @@ from fastforward_operator.providers.file import FileProvider
 from .envoy import find_envoy
 from .ports import PortBusyError, check_port
 from .project import FILE_NAME, Project, read_project
+from .settings import UpSettings
 from .yamlfile import FileProblemError
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -29,23 +30,6 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 class CheckError(Exception):
     """Something would fail; the message says what and how to mend it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpSettings:
-    """What the user asked for."""
-
-    directories: tuple[Path, ...]
-    state: Path
-    bind: tuple[str, ...]
-    """Addresses of the listeners."""
-    api_port: int
-    api_address: str = "127.0.0.1"
-
-    @property
-    def api(self) -> str:
-        """Base URL of the operator's API."""
-        return f"http://{self.api_address}:{self.api_port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ stands here.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -26,7 +25,12 @@ DECISION = "decision"
 
 def child_specs(prepared: Prepared, state: StateFolder) -> tuple[ChildSpec, ...]:
     """Operator first: it takes longest to begin; Envoy needs it."""
-    return (_operator(prepared, state), _decision(state), *_sample_programs(prepared), _envoy(prepared, state))
+    return (
+        _operator(prepared, state),
+        _decision(prepared, state),
+        *_sample_programs(prepared),
+        _envoy(prepared, state),
+    )
 
 
 def _operator(prepared: Prepared, state: StateFolder) -> ChildSpec:
@@ -42,11 +46,13 @@ def _operator(prepared: Prepared, state: StateFolder) -> ChildSpec:
         "FF_ACCESS_LOG": str(state.logs / "access.log"),
     }
     return ChildSpec(
-        name=OPERATOR, command=(sys.executable, "-m", "fastforward_operator"), environment={**os.environ, **own}
+        name=OPERATOR,
+        command=(sys.executable, "-m", "fastforward_operator"),
+        environment={**settings.environment, **own},
     )
 
 
-def _decision(state: StateFolder) -> ChildSpec:
+def _decision(prepared: Prepared, state: StateFolder) -> ChildSpec:
     own = {
         "FF_ENTRYPOINT_NODE": DECISION,
         "FF_ENTRYPOINT_LISTEN": f"unix:{state.decision_socket}",
@@ -54,7 +60,9 @@ def _decision(state: StateFolder) -> ChildSpec:
         "FF_ENTRYPOINT_STATE_DIR": str(state.decision),
     }
     return ChildSpec(
-        name=DECISION, command=(sys.executable, "-m", "fastforward_entrypoint"), environment={**os.environ, **own}
+        name=DECISION,
+        command=(sys.executable, "-m", "fastforward_entrypoint"),
+        environment={**prepared.settings.environment, **own},
     )
 
 
@@ -63,7 +71,7 @@ def _envoy(prepared: Prepared, state: StateFolder) -> ChildSpec:
     return ChildSpec(
         name=ENVOY,
         command=envoy_command(prepared.envoy, path),
-        environment=dict(os.environ),
+        environment=prepared.settings.environment,
         prepare=partial(_write_bootstrap, path, state),
         drain=partial(drain_envoy, state.admin_socket),
         grace_s=DRAIN_S,
@@ -87,4 +95,4 @@ def _write_bootstrap(path: Path, state: StateFolder) -> None:
 
 def _sample_programs(prepared: Prepared) -> Iterator[ChildSpec]:
     for program in prepared.project.programs:
-        yield ChildSpec(name=program.name, command=program_command(program), environment=dict(os.environ))
+        yield ChildSpec(name=program.name, command=program_command(program), environment=prepared.settings.environment)

@@ -6,11 +6,12 @@ In: settings, a screen. Out: an exit code. Called by the command `ff up`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from .checks import CheckError, Prepared, UpSettings, prepare
+from .checks import CheckError, Prepared, prepare
 from .child import Child, ChildError
 from .development import Development
 from .feed import StatusFeed
@@ -19,10 +20,12 @@ from .programs import DECISION, ENVOY, OPERATOR, child_specs
 from .race import wins
 from .readiness import POLL_S, until_listening, until_ready
 from .screen import Picture, Screen
+from .settings import UpSettings
 from .state import StateError, StateFolder
 
-_READY_S = 30.0
+_READY_S = 60.0
 _SETTLED_S = 10.0
+"""How long to wait for the last object to be judged: one that hangs is better shown than waited for."""
 _FRAME_S = 0.25
 
 
@@ -108,14 +111,16 @@ async def _run(children: Sequence[Child], prepared: Prepared, screen: Screen, si
 
 
 async def _until_ready(prepared: Prepared, feed: StatusFeed) -> None:
-    """Returns when every program answers, every port listens and every object has been judged."""
+    """Returns when every program answers, every port listens and every object has been judged, or is late."""
     async with asyncio.TaskGroup() as waits:
         for program in prepared.project.programs:
             if program.ready is not None:
                 waits.create_task(until_ready(program.ready))
         for port in prepared.ports:
             waits.create_task(until_listening(prepared.settings.bind[0], port))
-        waits.create_task(feed.until_settled())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLED_S):
+            await feed.until_settled()
 
 
 async def _first_death(children: Sequence[Child]) -> None:
