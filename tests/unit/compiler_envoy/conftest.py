@@ -30,8 +30,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Generator[Serve]:
     """Starts an Envoy for the Delta that a function makes for a port."""
     with ExitStack() as running:
 
-        def start(delta_for: Callable[[int], ir.Delta], **options: str) -> StaticEnvoy:
+        def start(delta_for: Callable[[int], ir.Delta], decision_socket: str = "/nowhere.sock") -> StaticEnvoy:
             port = free_ports(1)[0]
-            return running.enter_context(serving(delta_for(port), port, tmp_path_factory.mktemp("envoy"), **options))
+            folder = tmp_path_factory.mktemp("envoy")
+            return running.enter_context(serving(delta_for(port), port, folder, decision_socket=decision_socket))
 
         yield start
