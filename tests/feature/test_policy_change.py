@@ -1,4 +1,4 @@
-"""Policies come and go under load: what the proxies' shared filters hold is there before, and goes after, what names it."""
+"""Policies come and go under load: what shared filters hold is there before, and goes after, what names it."""
 
 import json
 from pathlib import Path
