@@ -133,7 +133,7 @@ def test_grpc_and_websocket_reach_the_shop(shop: RunningUp) -> None:
 
 
 def test_it_listens_on_loopback_only(shop: RunningUp) -> None:
-    loopback = {"0100007F", "00000000000000000000000001000000"}
+    loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
     rows = [line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]]
     places = {row[1] for row in rows if row[3] == "0A"}
     for port in (*shop.ports.values(), urlsplit(shop.api).port):
