@@ -27,7 +27,7 @@ def seen(gateway: Gateway, origin: Origin, *targets: str) -> dict[str, str]:
         ("/a", "/b", {"/a": "/b", "/a/": "/b/", "/a/x": "/b/x", "/a/x/y?q=1": "/b/x/y?q=1", "/a?q=/a": "/b?q=/a"}),
         ("/a", "/", {"/a": "/", "/a/": "/", "/a/x": "/x", "/a/x/?q": "/x/?q", "/a?q": "/?q"}),
         ("/a", "/b/", {"/a": "/b/", "/a/": "/b/", "/a/x": "/b/x"}),
-        ("/", "/root", {"/": "/root/", "/x": "/root/x", "/x/y?q=1": "/root/x/y?q=1"}),
+        ("/", "/base", {"/": "/base/", "/x": "/base/x", "/x/y?q=1": "/base/x/y?q=1"}),
         ("/", "/", {"/": "/", "/x?q": "/x?q"}),
         ("/a/b", "/a", {"/a/b": "/a", "/a/b/a/b": "/a/a/b"}),
         ("/a.b", "/c$1", {"/a.b/x": "/c$1/x"}),
