@@ -155,6 +155,17 @@ async def test_a_node_keeps_trying_an_operator_that_is_not_there_yet(target: str
             await eventually(lambda: node.usable)
 
 
+async def test_an_outage_of_the_operator_is_told_once(target: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with following(target) as node:
+            async with operator(target, "a"):
+                await eventually(lambda: node.usable)
+            await eventually(lambda: [line for line in logs if line["log_level"] == "debug"])
+    told = [line["event"] for line in logs if line["log_level"] == "warning"]
+    assert told.count("operator away") <= 2, "at the start, if it was not there yet, and when it went"
+    assert told[-1] == "operator away"
+
+
 async def test_what_was_kept_is_served_as_soon_as_the_operator_is_known_to_be_away(tmp_path: Path, target: str) -> None:
     file = SnapshotFile(tmp_path / "state")
     file.save([resource("a").SerializeToString()])

@@ -4,7 +4,6 @@
 fifty cannot spare. These are plain numbers, changed on the event loop only and read when /metrics is.
 """
 
-import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
@@ -73,7 +72,3 @@ def new_registry() -> CollectorRegistry:
 def exposition(registry: CollectorRegistry) -> bytes:
     """Returns all metrics in the text format."""
     return generate_latest(registry)
-
-
-now = time.perf_counter
-"""The clock that durations are measured with."""

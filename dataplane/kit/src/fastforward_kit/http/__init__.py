@@ -1,8 +1,8 @@
 """A small HTTP/1.1 server: Envoy's decision requests over a Unix socket, health and metrics over TCP."""
 
 from fastforward_kit.http.address import Address, parse_address
-from fastforward_kit.http.listener import Listener, is_served
+from fastforward_kit.http.listener import Listener
 from fastforward_kit.http.message import Handler, Request, Response
 from fastforward_kit.http.server import HttpServer
 
-__all__ = ["Address", "Handler", "HttpServer", "Listener", "Request", "Response", "is_served", "parse_address"]
+__all__ = ["Address", "Handler", "HttpServer", "Listener", "Request", "Response", "parse_address"]

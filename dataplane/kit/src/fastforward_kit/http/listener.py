@@ -5,7 +5,6 @@ from a dead process's file, without a moment in which nobody listens. Called by 
 socket among its workers.
 """
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -67,18 +66,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
         status = path.stat()
         return status.st_dev, status.st_ino
     return None
-
-
-async def is_served(address: Address, *, seconds: float = 1.0) -> bool:
-    """Whether some process accepts connections on the Unix socket `address`."""
-    if address.path is None:
-        return False
-    try:
-        async with asyncio.timeout(seconds):
-            _, writer = await asyncio.open_unix_connection(address.path)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True

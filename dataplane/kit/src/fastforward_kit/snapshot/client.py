@@ -55,6 +55,7 @@ class SnapshotClient(Generic[S]):
         self._usable = usable
         self._stale_start_seconds = stale_start_seconds
         self.connected = False
+        self._away = False
         self.acknowledged = 0
         self.refused = 0
         self.changed_at = 0.0
@@ -67,10 +68,12 @@ class SnapshotClient(Generic[S]):
         try:
             while True:
                 why = await self._follow_until_lost(backoff)
+                # Said once an outage: the operator may be away for hours.
+                say = log.debug if self._away else log.warning
+                say("operator away", target=self._target, why=why)
+                self._away = True
                 self._serve_kept()
-                wait = backoff.next_wait()
-                log.warning("operator lost", target=self._target, why=why, retry_in=round(wait, 2))
-                await asyncio.sleep(wait)
+                await asyncio.sleep(backoff.next_wait())
         finally:
             kept.cancel()
 
@@ -102,7 +105,7 @@ class SnapshotClient(Generic[S]):
                 delta = await stream.read()
                 if not isinstance(delta, snapshot_pb2.SnapshotDelta):  # EOF
                     return
-                self.connected = True
+                self.connected, self._away = True, False
                 error = await self._apply(delta)
                 await stream.write(snapshot_pb2.SnapshotRequest(nonce=delta.nonce, error=error))
                 if delta.complete and not error:
