@@ -7,6 +7,7 @@ with a broken expression is left out; a rule that can't do what it says answers 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import fastforward_crds as crds
@@ -24,6 +25,7 @@ UNAVAILABLE = ""
 """The Upstream of a share that always answers 500."""
 
 _NO_CHANGES = ir.HeaderChanges()
+_PATH_TYPES = {str(path_type): path_type for path_type in ir.PathType}
 
 
 class Condition(NamedTuple):
@@ -107,12 +109,12 @@ def _translate_match(match: crds.Match) -> ir.Match:
     if match.path.type == "Prefix":
         path = path.rstrip("/") or "/"
     return ir.Match(
-        path_type=ir.PathType(match.path.type),
+        path_type=_PATH_TYPES[match.path.type],
         path=path,
-        methods=tuple(sorted(set(match.methods))),
+        methods=tuple(sorted(set(match.methods))) if match.methods else (),
         headers=_translate_texts(match.headers, lower=True),
         query=_translate_texts(match.query, lower=False),
-        roles=tuple(sorted(set(match.roles))),
+        roles=tuple(sorted(set(match.roles))) if match.roles else (),
         region=match.region or "",
         flag=match.flag or "",
         api_version=match.api_version or "",
@@ -168,11 +170,17 @@ def _translate_split(
     if not names:
         reason = "None of the rule's upstreams is there." if weights else "Every upstream of the rule has weight 0."
         return ir.Unavailable(reason=reason), ()
+    return _split(tuple(weights.items()), tuple(traits)), names
+
+
+@lru_cache(maxsize=8192)
+def _split(weights: tuple[tuple[str, int], ...], traits: tuple[Traits, ...]) -> ir.Split:
+    """One value for all rules that send requests to the same Upstreams."""
     return ir.Split(
-        shares=tuple(ir.Share(upstream=name, weight=weight) for name, weight in weights.items()),
+        shares=tuple(ir.Share(upstream=name, weight=weight) for name, weight in weights),
         grpc=any(found.grpc for found in traits),
         hash_on=tuple(dict.fromkeys(found.hash_on for found in traits if found.hash_on)),
-    ), names
+    )
 
 
 def _resolve_upstream(cells: Cells, on: ObjectRef, field: str, name: str, problems: list[Problem]) -> Traits | None:
