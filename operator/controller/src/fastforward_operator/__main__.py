@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
@@ -45,12 +46,22 @@ def main() -> int:
         return 1
     configure_logs(level=settings.log_level, style=settings.log_format)
     tune_interpreter()
+    failures: list[str] = []
     try:
         asyncio.run(run(settings))
-    except OSError as error:
-        sys.stderr.write(f"{error.strerror or error}\n")
-        return 1
-    return 0
+    except* OSError as group:
+        failures += _flat(group)
+    for failure in failures:
+        sys.stderr.write(f"{failure}\n")
+    return 1 if failures else 0
+
+
+def _flat(group: BaseExceptionGroup[OSError]) -> Iterator[str]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _flat(each)
+        else:
+            yield each.strerror or str(each)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,7 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     board = StatusBoard(publications, settings.settle_s, on_settled=lambda at: metrics.reached("acknowledged", at))
 
     def notify(update: LedgerUpdate) -> None:
+        metrics.refusals.inc(sum(len(state.refused) for state in update.keys.values()))
         if not loop.is_closed():
             loop.call_soon_threadsafe(board.observe_ledger, update)
 

@@ -95,6 +95,7 @@ class FileProvider:
         return tree
 
     def _load(self, tree: Tree) -> Batch:
+        _warn_of_missing(tree)
         self._signatures = dict(tree.files)
         seen_at = time.monotonic()
         batch = self._claims.update({path: _read(path) for path in tree.files})
@@ -120,9 +121,8 @@ class FileProvider:
         paths = set(change.paths)
         if change.rescan:
             tree = await self._list(watch)
+            _warn_of_missing(tree)
             missing = tuple(tree.missing)
-            if missing:
-                _log.warning("directory is not there; its objects stay", directories=missing)
             paths |= {path for path, signature in tree.files.items() if self._signatures.get(path) != signature}
             gone = (path for path in self._signatures if path not in tree.files and not path.startswith(missing))
             watch.doubt(gone)
@@ -166,6 +166,11 @@ class FileProvider:
             self._last_good.save(objects)
         except (OSError, sqlite3.Error) as error:
             _log.warning("last good versions are not kept", error=str(error))
+
+
+def _warn_of_missing(tree: Tree) -> None:
+    if tree.missing:
+        _log.warning("directory is not there; objects that were in it stay", directories=tree.missing)
 
 
 def _holds(root: Path, path: str) -> bool:

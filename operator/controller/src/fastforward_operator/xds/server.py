@@ -26,6 +26,7 @@ from .session import DecisionSession, EnvoySession
 _log = structlog.get_logger(__name__)
 
 _Context = grpc.aio.ServicerContext[Any, bytes]
+AnySession = EnvoySession | DecisionSession
 _Method = Callable[[AsyncIterator[Any], _Context], Awaitable[None]]
 
 _ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -136,29 +137,40 @@ class XdsServer:
     async def _snapshots(self, requests: AsyncIterator[snapshot_pb2.SnapshotRequest], context: _Context) -> None:
         await self._converse(DecisionSession(next(self._sids), self._publisher.store), requests, context)
 
-    async def _converse(
-        self, session: EnvoySession | DecisionSession, requests: AsyncIterator[Any], context: _Context
-    ) -> None:
+    async def _converse(self, session: AnySession, requests: AsyncIterator[Any], context: _Context) -> None:
+        """Both directions, until one of them ends."""
         awake = asyncio.Event()
         self._publisher.join(session, awake.set)
-        sender = asyncio.create_task(self._send(session, context, awake))
+        tasks = {
+            asyncio.create_task(self._receive(session, requests)),
+            asyncio.create_task(self._send(session, context, awake)),
+        }
         try:
-            async for request in requests:
-                known = bool(session.name)
-                receipt = session.receive(request, time.monotonic())
-                if not known:
-                    _log.info("node connected", node=session.name, kind=session.kind)
-                for key in receipt.refused:
-                    words = session.channels[key[0]].refused[key[1]].message
-                    _log.warning("resource refused", node=session.name, type=key[0], name=key[1], message=words)
-                self._publisher.ledger.observe(session, receipt)
-                self._publisher.after_request(session)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except Exception:
+            _log.exception("stream failed", node=session.name, kind=session.kind)
+            raise
         finally:
-            sender.cancel()
+            for task in tasks:
+                task.cancel()
             self._publisher.leave(session)
             _log.info("node disconnected", node=session.name, kind=session.kind)
 
-    async def _send(self, session: EnvoySession | DecisionSession, context: _Context, awake: asyncio.Event) -> None:
+    async def _receive(self, session: AnySession, requests: AsyncIterator[Any]) -> None:
+        async for request in requests:
+            known = session.name != ""
+            receipt = session.receive(request, time.monotonic())
+            if not known:
+                _log.info("node connected", node=session.name, kind=session.kind)
+            for type_url, name in receipt.refused:
+                words = session.channels[type_url].refused[name].message
+                _log.warning("resource refused", node=session.name, type=type_url, name=name, message=words)
+            self._publisher.ledger.observe(session, receipt)
+            self._publisher.after_request(session)
+
+    async def _send(self, session: AnySession, context: _Context, awake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         while True:
             response = session.next_response(time.monotonic()) if self._publisher.ready else None
