@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward_operator.cli.offline import load
+from fastforward_operator.supervisor.development import Development
 from fastforward_pipeline.trail import STAGES
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -76,6 +77,17 @@ def test_the_snapshot_of_a_running_operator_gives_the_same_explanation() -> None
             assert explain(url, "--api", api) == explain(url)
         live, offline = (ff("explain", "route", "bookshop/orders", *o) for o in (("--api", api), OFFLINE))
     assert live.out == offline.out
+
+
+def test_credentials_of_ff_up_are_believed_offline_too(tmp_path: Path) -> None:
+    development = Development(tmp_path / "dev")
+    development.provide(load([BOOKSHOP]).resources)
+    token = ff("token", "acme", "--state", tmp_path).out.strip()
+    key = development.api_keys()["globex"]
+    url, state = "http://bookshop.localhost/orders/1", ("--state", tmp_path, *OFFLINE)
+    assert explain(url, "-H", f"authorization: Bearer {token}", *state)["tenant"] == "acme"
+    assert explain(url, "-H", f"x-api-key: {key}", *state)["upstream"] == "bookshop/orders-us"
+    assert explain(url, "-H", f"x-api-key: {key}", *OFFLINE)["reason"] == "authentication/key-unknown"
 
 
 @pytest.mark.parametrize(

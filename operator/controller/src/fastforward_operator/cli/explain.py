@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     listener: str
 
 
-def run(asked: Asked, directories: Sequence[Path], output: Output, api: str) -> int:
+def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, api: str) -> int:
     """Print the explanation; 1 when what was typed is no request."""
     try:
         headers = list(_parse_headers(asked.headers))
@@ -39,7 +39,7 @@ def run(asked: Asked, directories: Sequence[Path], output: Output, api: str) -> 
     except (RequestError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    snapshot = Snapshot.empty().apply(read_snapshot(directories, api))
+    snapshot = Snapshot.empty().apply(read_snapshot(directories, state, api))
     told = explain(judge(snapshot, request, TokenBuckets()))
     if output is not Output.TEXT:
         print_data(told, output)

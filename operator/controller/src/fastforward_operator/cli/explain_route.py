@@ -30,10 +30,10 @@ _PATHS = {
 }
 
 
-def run(name: str, directories: Sequence[Path], output: Output, api: str) -> int:
+def run(name: str, directories: Sequence[Path], state: Path, output: Output, api: str) -> int:
     """Print the explanation."""
     wanted = name if "/" in name else f"default/{name}"
-    told = explain_route(wanted, read_snapshot(directories, api))
+    told = explain_route(wanted, read_snapshot(directories, state, api))
     if not told["rules"]:
         known = ", ".join(told["known"]) or "none"
         print(f"No rule of Route {wanted} is in use; `ff get` says why. Routes in use: {known}.", file=sys.stderr)

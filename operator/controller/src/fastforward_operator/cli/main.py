@@ -152,6 +152,7 @@ def explain_request(
     directories: FromOption = None,
     address: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
     listener: Annotated[str, typer.Option(help="Name of the Edge's listener that it comes in by.")] = "",
+    state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
 ) -> None:
@@ -162,13 +163,14 @@ def explain_request(
     from . import explain as command
 
     asked = command.Asked(method, url, tuple(header or ()), address, listener)
-    raise typer.Exit(command.run(asked, directories or [], output, api))
+    raise typer.Exit(command.run(asked, directories or [], state, output, api))
 
 
 @explain_app.command("route")
 def explain_route(
     name: Annotated[str, typer.Argument(help="NAMESPACE/NAME of a Route.")],
     directories: FromOption = None,
+    state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
 ) -> None:
@@ -178,7 +180,7 @@ def explain_route(
     """
     from . import explain_route as command
 
-    raise typer.Exit(command.run(name, directories or [], output, api))
+    raise typer.Exit(command.run(name, directories or [], state, output, api))
 
 
 @app.command("test")

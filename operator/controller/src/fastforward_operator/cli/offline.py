@@ -1,13 +1,15 @@
 """What directories compile to, without a running operator.
 
 In: directories. Out: `Offline`: the Delta from nothing, and where everything is written. Called by validate, render,
-explain and test. References to missing `development-` objects are satisfied as `ff up` would, with credentials that
-are thrown away; key sets behind URLs are not fetched, a key of our own stands in for them.
+explain and test. References to missing `development-` objects are satisfied as `ff up` would: with its credentials
+where they are asked for, else with some that are thrown away. Key sets behind URLs are not fetched: a key of our own
+stands in for them.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,13 +44,13 @@ class Finding:
 class Offline:
     """Some directories, compiled once."""
 
-    def __init__(self, directories: Sequence[Path]) -> None:
+    def __init__(self, directories: Sequence[Path], credentials: Path | None = None) -> None:
         self._provider = FileProvider(directories)
         self._batch = self._provider.load()
         self.resources = tuple(r for r in self._batch.changes.values() if isinstance(r, Resource))
         self.issuer = Issuer.new()
         """Who signs in place of issuers whose keys are behind URLs."""
-        changes = {**self._batch.changes, **_development(self.resources).changes}
+        changes = {**self._batch.changes, **_development(self.resources, credentials).changes}
         self.delta: ir.Delta = Compiler().apply(changes, self._fetched())
 
     @property
@@ -77,19 +79,24 @@ class Offline:
         return dict.fromkeys(_urls(self.resources), keys)
 
 
-def load(directories: Sequence[Path]) -> Offline:
-    """Compile directories; a directory that is not there is one sentence and exit code 1."""
+def load(directories: Sequence[Path], credentials: Path | None = None) -> Offline:
+    """Compile directories; `credentials` is the folder of the development credentials in force.
+
+    A directory that is not there is one sentence and exit code 1.
+    """
     for directory in directories:
         if not directory.exists():
             print(f"{directory} is not there: name a directory of resources.", file=sys.stderr)
             raise SystemExit(1)
-    return Offline(directories)
+    return Offline(directories, credentials)
 
 
-def _development(resources: Sequence[Resource]) -> Batch:
+def _development(resources: Sequence[Resource], credentials: Path | None) -> Batch:
     if not any(PREFIX in resource.model_dump_json() for resource in resources if resource.kind != "Secret"):
         return Batch()
     with tempfile.TemporaryDirectory(prefix="ff-") as folder:
+        if credentials is not None and credentials.is_dir():
+            shutil.copytree(credentials, folder, dirs_exist_ok=True)
         development = Development(Path(folder))
         development.provide(resources)
         return FileProvider([development.resources]).load()

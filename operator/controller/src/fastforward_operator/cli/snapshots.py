@@ -1,7 +1,7 @@
 """The decision snapshot, from the running operator or from directories.
 
-In: directories, or else the address of the operator's API. Out: the resources of snapshot.proto. Called by explain and
-explain_route.
+In: directories and a state folder, or else the address of the operator's API. Out: the resources of snapshot.proto.
+Called by explain and explain_route.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .offline import load
 Resources = Sequence[snapshot_pb2.Resource]
 
 
-def read_snapshot(directories: Sequence[Path], api: str) -> Resources:
-    """Compiled from the directories when there are any, else as the operator publishes it."""
+def read_snapshot(directories: Sequence[Path], state: Path, api: str) -> Resources:
+    """Compiled from the directories when there are any, with the credentials of `ff up`; else as it is published."""
     if directories:
-        return DecisionEmitter().apply(load(directories).delta).upserts
+        return DecisionEmitter().apply(load(directories, state / "dev").delta).upserts
     return snapshot_pb2.SnapshotDelta.FromString(OperatorClient(api).snapshot()).resources
