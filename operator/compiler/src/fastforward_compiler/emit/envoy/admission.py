@@ -40,7 +40,12 @@ def emit_admission(entry: ir.Entry) -> dict[str, any_pb2.Any]:
 def emit_body_bound(entry: ir.Entry) -> dict[str, any_pb2.Any]:
     """Returns the configuration of the filter `body`, if it has something to check, by the filter's name."""
     bounds = body_bounds(entry)
-    return {BODY: hold(min(bounds))} if bounds else {}
+    return {BODY: hold(min(bounds))} if bounds and not streams(entry.destination) else {}
+
+
+def streams(destination: ir.Destination) -> bool:
+    """Whether it is an upstream that speaks gRPC, whose streams can't be held; what the client says decides nothing."""
+    return isinstance(destination, ir.Split | ir.ShardDispatch) and destination.grpc
 
 
 def not_admitted(entry: ir.Entry) -> dict[str, EnvoyMessage]:

@@ -65,6 +65,8 @@ DECISION_CLUSTER = "ff-decision"
 METADATA = "fastforward"
 """Namespace of route metadata."""
 NO_TABLE = "-"
+NO_SCOPE = "-"
+"""What `resolve` writes for a host that nobody has."""
 
 _FETCH_TIMEOUT_MS = 5000
 _RETRY_MS = 5
@@ -127,17 +129,22 @@ def discovered(name: str, kind: EnvoyMessage) -> EnvoyMessage:
 
 
 def body_of_unknown_length() -> EnvoyMessage:
-    """Returns the filter that holds a body to count it, for requests that neither announce its length nor stream."""
+    """Returns the filter that holds a body to count it, where the route says so and its length is not announced.
+
+    A request without route has nobody who says no: it is passed by, or it would be held until its body ends.
+    """
     known = some(
         test(header_input("content-length"), pattern(ANYTHING)),
         test(header_input("upgrade"), pattern(ANYTHING)),
-        test(header_input("content-type"), TEXT(prefix="application/grpc")),
+        test(header_input(SCOPE_HEADER), TEXT(exact=NO_SCOPE)),
+        test(header_input(":method"), TEXT(exact="CONNECT")),
     )
     skip = xds_extension_pb2.TypedExtensionConfig(name="skip", typed_config=pack(skip_action_pb2.SkipFilter()))
     matchers = xds_matcher_pb2.Matcher.MatcherList
     matcher = matchers.FieldMatcher(predicate=known, on_match=xds_matcher_pb2.Matcher.OnMatch(action=skip))
+    # Routes bring bounds of their own; this one is for requests that none of the above tells to have no route.
     hold = extension_pb2.TypedExtensionConfig(
-        name=BODY, typed_config=pack(buffer_pb2.Buffer(max_request_bytes=uint32(0xFFFF_FFFF)))
+        name=BODY, typed_config=pack(buffer_pb2.Buffer(max_request_bytes=uint32(1)))
     )
     return extension_matcher_pb2.ExtensionWithMatcher(
         xds_matcher=xds_matcher_pb2.Matcher(matcher_list=matchers(matchers=[matcher])), extension_config=hold

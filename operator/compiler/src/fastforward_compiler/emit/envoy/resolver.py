@@ -3,15 +3,15 @@
 In: the scopes of wildcard hosts. Out: serialised Lua filters, delivered by ECDS. Called by emitter.
 
 `resolve` runs only where no table matched (each table disables it, and the table for everybody has a route for every
-path): it lowers the case of the host, then takes the longest wildcard that fits. `fallback` runs only where a tenant
-has no table, or its table no route: it goes back to the table for everybody.
+path): it lowers the case of the host, takes the longest wildcard that fits, and marks a host that nobody has.
+`fallback` runs only where a tenant has no table, or its table no route: it goes back to the table for everybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .chain import FALLBACK, NO_TABLE, RESOLVE, SCOPE_HEADER, TABLE_HEADER
+from .chain import FALLBACK, NO_SCOPE, NO_TABLE, RESOLVE, SCOPE_HEADER, TABLE_HEADER
 from .protos import base_pb2, lua_pb2
 from .wire import extension
 
@@ -30,8 +30,7 @@ local function take(handle, scope, asked)
   return handle:streamInfo():routeName() ~= ""
 end
 
-function envoy_on_request(handle)
-  local scope = handle:headers():get("%s")
+local function find(handle, scope)
   local bar = scope and string.find(scope, "|", 1, true)
   if not bar then return end
   local edge = string.sub(scope, 1, bar)
@@ -39,19 +38,23 @@ function envoy_on_request(handle)
   if string.find(host, "[^a-z0-9._-]") then return end
   local asked = false
   if edge .. host ~= scope then
-    if take(handle, edge .. host, asked) then return end
+    if take(handle, edge .. host, asked) then return true end
     asked = true
   end
   local dot = string.find(host, ".", 1, true)
   while dot do
     local wildcard = edge .. "*" .. string.sub(host, dot)
     if wildcards[wildcard] then
-      if take(handle, wildcard, asked) then return end
+      if take(handle, wildcard, asked) then return true end
       asked = true
     end
     dot = string.find(host, ".", dot + 1, true)
   end
-  if wildcards[edge .. "*"] then take(handle, edge .. "*", true) end
+  return wildcards[edge .. "*"] and take(handle, edge .. "*", true)
+end
+
+function envoy_on_request(handle)
+  if not find(handle, handle:headers():get("%s")) then handle:headers():replace("%s", "%s") end
 end
 """
 
@@ -68,7 +71,8 @@ end
 def emit_resolve(wildcards: Iterable[str]) -> dict[str, bytes]:
     """Returns the filter `resolve`; `wildcards` are the names of the scopes of wildcard hosts."""
     known = ",".join(f"[{lua_string(name)}]=true" for name in sorted(wildcards))
-    return {RESOLVE: emit_lua(RESOLVE, _RESOLVE_SOURCE % (known, SCOPE_HEADER, SCOPE_HEADER))}
+    source = _RESOLVE_SOURCE % (known, SCOPE_HEADER, SCOPE_HEADER, SCOPE_HEADER, NO_SCOPE)
+    return {RESOLVE: emit_lua(RESOLVE, source)}
 
 
 def emit_fallback() -> dict[str, bytes]:
