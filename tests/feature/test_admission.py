@@ -125,3 +125,20 @@ def test_a_chunked_body_of_another_type_is_refused_too(gateway: Gateway) -> None
     admit(gateway, {"contentTypes": ["application/json"]})
     assert post(gateway, b"{}", "application/json", chunked=True).status == 200
     assert post(gateway, b"x", "text/plain", chunked=True).status == 415
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"upgrade": "x"},
+        {"upgrade": "websocket", "connection": "upgrade"},
+        {"content-type": "application/grpc"},
+        {"content-type": "application/grpc+json"},
+    ],
+    ids=["upgrade", "websocket", "grpc", "grpc-json"],
+)
+def test_no_header_lifts_the_bound_of_a_chunked_body(gateway: Gateway, headers: dict[str, str]) -> None:
+    origin = admit(gateway, {"maxBodyBytes": 10})
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (5000, b"x" * 5000)
+    gateway.request("POST", headers={"transfer-encoding": "chunked", **headers}, body=body)
+    assert all(len(request.body) <= 10 for request in origin.received)

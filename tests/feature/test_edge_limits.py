@@ -142,3 +142,17 @@ def test_half_a_request_does_not_hold_up_the_others(gateway: Gateway, origin: Or
         half.sendall(b"GET / HTTP/1.1\r\nhost: exam")
         assert gateway.get().status == 200
     assert len(origin.received) == 1
+
+
+def test_connect_makes_no_tunnel(gateway: Gateway, origin: Origin) -> None:
+    with gateway.connect() as connection:
+        assert connection.request("CONNECT", "example.com:443", host="example.com").status == 404
+    assert origin.received == []
+
+
+@pytest.mark.parametrize("host", ["unknown.example.org", "UNKNOWN.example.org", "[2001:db8::1]"])
+def test_a_body_that_never_ends_is_not_waited_for_where_no_host_is(gateway: Gateway, origin: Origin, host: str) -> None:
+    head = f"POST / HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    with gateway.connect() as connection:
+        assert connection.send(head.encode()).status == 404
+    assert origin.received == []

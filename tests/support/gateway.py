@@ -133,6 +133,15 @@ class Stack:
         live = any(node["node"] == f"decision{number}" and node["state"] == "live" for node in nodes)
         return live and self.decision_sockets()[number].exists()
 
+    def has_no_limits(self) -> bool:
+        """Whether no RateLimit is left in the proxy's filters, and the proxy has acknowledged that."""
+        found = self.api("/v1/render")["resources"]
+        limits = [each["resource"]["typed_config"] for each in found if each["name"] in ("limits", "limits.shadow")]
+        types = [type_ for node in self.api("/v1/proxies")["proxies"] for type_ in node["types"].values()]
+        return not any("descriptors" in limit for limit in limits) and not any(
+            type_["unacknowledged"] or type_["waiting"] for type_ in types
+        )
+
     def envoy_stats(self, pattern: str) -> str:
         """Envoy's counters whose name matches, `name: value` a line."""
         with socket.socket(socket.AF_UNIX) as admin:
@@ -338,6 +347,9 @@ class Gateway:
             path.unlink(missing_ok=True)
         namespaces = {namespace for _, namespace, _ in self._files}
         until(lambda: not any(self.stack.api(f"/v1/objects?namespace={name}")["objects"] for name in namespaces))
+        if any(kind == "RateLimit" for kind, _, _ in self._files):
+            # Buckets are refilled when a limit is taken out: not in the midst of the next test.
+            until(self.stack.has_no_limits)
         for origin in self.origins.values():
             origin.stop()
         self.stack.alive()
