@@ -90,6 +90,25 @@ def test_credentials_of_ff_up_are_believed_offline_too(tmp_path: Path) -> None:
     assert explain(url, "-H", f"x-api-key: {key}", *OFFLINE)["reason"] == "authentication/key-unknown"
 
 
+def test_a_known_api_key_is_taken_as_valid_when_the_operator_hands_out_no_hashes(tmp_path: Path) -> None:
+    development = Development(tmp_path)
+    development.provide(load([BOOKSHOP]).resources)
+    key = development.api_keys()["globex"]
+    resources = DecisionEmitter().apply(load([BOOKSHOP], tmp_path).delta).upserts
+    for apikeys in (resource.apikeys for resource in resources if resource.WhichOneof("body") == "apikeys"):
+        apikeys.pepper = bytes(32)
+        for stored in apikeys.keys:
+            stored.hash = bytes(32)
+    snapshot = snapshot_pb2.SnapshotDelta(resources=resources).SerializeToString()
+    url = "http://bookshop.localhost/orders/1"
+    with operator_api([], [], snapshot) as api:
+        said = ff("explain", "request", "GET", url, "-H", f"x-api-key: {key}", "--api", api)
+        stranger = explain(url, "-H", "x-api-key: ffk_aaaaaaaaaaaa_secret", "--api", api)
+    assert "tenant    globex" in said.out
+    assert "is taken as valid: the operator hands out no hash" in said.err
+    assert stranger["reason"] == "authentication/key-unknown"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

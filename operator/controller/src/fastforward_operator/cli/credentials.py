@@ -14,7 +14,7 @@ from typing import Any
 from fastforward_pipeline import Snapshot, TokenBuckets
 
 from fastforward.snapshot.v1 import snapshot_pb2
-from fastforward_operator.supervisor.apikey import NewApiKey, new_api_key
+from fastforward_operator.supervisor.apikey import ApiKeyText, new_api_key
 from fastforward_operator.supervisor.issuer import Issuer
 
 from .simulation import judge, make_request
@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, resources: Sequence[snapshot_pb2.Resource], cases: Sequence[Case]) -> None:
         self._issuer = Issuer.new()
         identities = [case.request.api_key for case in cases if case.request.api_key is not None]
-        self._keys: Mapping[str, NewApiKey] = {_text(identity): new_api_key() for identity in identities}
+        self._keys: Mapping[str, ApiKeyText] = {_text(identity): new_api_key() for identity in identities}
         self._identities = {_text(identity): identity for identity in identities}
         self._auths = {r.name.removeprefix("auth/"): r.auth for r in resources if r.WhichOneof("body") == "auth"}
         self.snapshot = Snapshot.empty().apply([self._believing(resource) for resource in resources])

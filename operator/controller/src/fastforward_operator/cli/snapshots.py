@@ -6,12 +6,13 @@ Called by explain and explain_route.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fastforward_compiler.emit.decision import DecisionEmitter
 
 from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_operator.supervisor.apikey import parse_api_key
 
 from .client import OperatorClient
 from .offline import load
@@ -24,3 +25,19 @@ def read_snapshot(directories: Sequence[Path], state: Path, api: str) -> Resourc
     if directories:
         return DecisionEmitter().apply(load(directories, state / "dev").delta).upserts
     return snapshot_pb2.SnapshotDelta.FromString(OperatorClient(api).snapshot()).resources
+
+
+def believe_keys(resources: Resources, values: Iterable[str]) -> list[str]:
+    """Let API keys among the header values be valid if their ID is known; returns those IDs.
+
+    The operator hands out no hashes, so that nobody can look for keys: the secret part can't be judged here.
+    """
+    believed = []
+    stored = [r.apikeys for r in resources if r.WhichOneof("body") == "apikeys"]
+    given = (parse_api_key(value) for value in values)
+    for key in (key for key in given if key is not None):
+        for apikeys in stored:
+            for entry in (one for one in apikeys.keys if one.id == key.id and not any(one.hash)):
+                entry.hash = key.hash(apikeys.pepper)
+                believed.append(key.id)
+    return believed

@@ -19,8 +19,8 @@ _ID_CHARACTERS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewApiKey:
-    """A key just made."""
+class ApiKeyText:
+    """A key as it is shown once, and sent by clients."""
 
     id: str
     secret: str = field(repr=False)
@@ -39,7 +39,14 @@ class NewApiKey:
         return json.dumps({"hash": self.hash(pepper).hex(), **identity})
 
 
-def new_api_key() -> NewApiKey:
+def new_api_key() -> ApiKeyText:
     """A new random key."""
     key_id = base64.b32encode(secrets.token_bytes(8)).decode().lower()[:_ID_CHARACTERS]
-    return NewApiKey(id=key_id, secret=secrets.token_urlsafe(32))
+    return ApiKeyText(id=key_id, secret=secrets.token_urlsafe(32))
+
+
+def parse_api_key(text: str) -> ApiKeyText | None:
+    """The parts of a key as clients send it; None when it is none."""
+    prefix, _, rest = text.partition("_")
+    key_id, _, secret = rest.partition("_")
+    return ApiKeyText(id=key_id, secret=secret) if prefix == "ffk" and key_id and secret else None
