@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import pty
 import re
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
@@ -214,6 +217,24 @@ def test_a_signal_while_it_starts_ends_it_as_well(tmp_path: Path, small: Path) -
         running.until_said("operator: started")
         assert running.stop() == 0
         assert [name for name, pid in running.pids().items() if is_running(pid)] == []
+
+
+def test_a_terminal_that_is_closed_ends_everything(tmp_path: Path, small: Path) -> None:
+    state = tmp_path / "state"
+    options = ["--state", str(state), "--api-port", str(free_ports(1)[0])]
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "fastforward_operator.cli", "up", str(small), *options]
+    with subprocess.Popen(command, stdin=its_end, stdout=its_end, stderr=its_end, start_new_session=True) as process:
+        os.close(its_end)
+        shown = ""
+        while "Ctrl-C stops everything." not in shown:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+        pids = [int(pid) for pid in re.findall(r"started, process (\d+)", shown)]
+        assert len(pids) == 3
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+        process.wait(20)
+    assert not any(map(is_running, pids))
 
 
 def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) -> None:

@@ -44,7 +44,6 @@ async def up(settings: UpSettings, screen: Screen) -> int:
         async with _children(prepared, state, screen, signals) as children:
             return await _run(children, prepared, screen, signals)
     finally:
-        screen.close()
         state.release()
 
 
@@ -73,8 +72,10 @@ async def _children(
     try:
         yield children
     finally:
-        screen.close()
-        screen.line("stopping")
+        # A terminal that is gone must not keep the children from being ended.
+        with contextlib.suppress(OSError):
+            screen.close()
+            screen.line("stopping")
         if not await wins(_stop_in_order(children), signals.hurry.wait()):
             for child in children:
                 child.kill()
