@@ -17,12 +17,21 @@ from aiohttp import web
 from fastforward_compiler.problem import ObjectRef
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from .presentation import Locate, present, present_envoy, present_nodes, present_snapshot
+from fastforward.snapshot.v1 import snapshot_pb2
+
+from .presentation import (
+    Locate,
+    present,
+    present_envoy,
+    present_nodes,
+    present_snapshot,
+    snapshot_without_secrets,
+)
 from .reconcile import Reconciler
 from .status import ObjectStatus, StatusBoard
 from .telemetry import Metrics
 from .xds.server import XdsServer
-from .xds.store import SNAPSHOT, Store
+from .xds.store import Store
 
 _MAX_QUEUE = 20_000
 _PING_S = 10.0
@@ -87,11 +96,10 @@ class Api:
         return web.json_response({"proxies": await self.server.inspect(present_nodes)})
 
     async def snapshot(self, request: web.Request) -> web.Response:
-        """The decision snapshot; with `Accept: application/x-protobuf` as one SnapshotDelta."""
+        """The decision snapshot without secrets; with `Accept: application/x-protobuf` as one SnapshotDelta."""
         resources = self.store.copy()
         if "application/x-protobuf" in request.headers.get("accept", ""):
-            body = b"".join(entry.wire for entry in resources.get(SNAPSHOT, {}).values())
-            return web.Response(body=body, content_type="application/x-protobuf")
+            return await _serialised(resources)
         return await _rendered("decision", resources)
 
     async def render(self, request: web.Request) -> web.Response:
@@ -157,3 +165,11 @@ async def _rendered(target: str, resources: Mapping[str, Any]) -> web.Response:
         return json.dumps({"resources": list(found)}).encode()
 
     return web.Response(body=await asyncio.to_thread(make), content_type="application/json")
+
+
+async def _serialised(resources: Mapping[str, Any]) -> web.Response:
+    def make() -> bytes:
+        delta = snapshot_pb2.SnapshotDelta(resources=snapshot_without_secrets(resources))
+        return delta.SerializeToString(deterministic=True)
+
+    return web.Response(body=await asyncio.to_thread(make), content_type="application/x-protobuf")

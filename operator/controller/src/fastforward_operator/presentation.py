@@ -24,6 +24,7 @@ from .xds.store import SNAPSHOT, Entry
 Locate = Callable[[Source, str], Source]
 """A document and a field of it -> where that field is."""
 LAGGING_AFTER_S = 5.0
+_ZEROS = bytes(32)
 
 
 def present(status: ObjectStatus, proxies: tuple[int, int], locate: Locate | None) -> dict[str, Any]:
@@ -101,20 +102,27 @@ def _present_node(session: Session, publisher: Publisher, now: float) -> dict[st
 
 
 def present_envoy(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[dict[str, Any]]:
-    """What the proxies get, by type and name."""
+    """What the proxies get, by type and name, without private keys."""
     for type_url, entries in sorted(resources.items()):
         if type_url != SNAPSHOT:
             for name, entry in sorted(entries.items()):
                 resource = discovery_pb2.Resource.FromString(wire.entry_content(entry.wire))
-                yield {
-                    "name": name,
-                    "version": entry.version,
-                    "resource": json_format.MessageToDict(resource.resource, preserving_proto_field_name=True),
-                }
+                shown = json_format.MessageToDict(resource.resource, preserving_proto_field_name=True)
+                shown.get("tls_certificate", {}).pop("private_key", None)
+                yield {"name": name, "version": entry.version, "resource": shown}
 
 
 def present_snapshot(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[dict[str, Any]]:
     """What the decision services get, without what proves an API key."""
+    return map(json_format.MessageToDict, snapshot_without_secrets(resources))
+
+
+def snapshot_without_secrets(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[snapshot_pb2.Resource]:
+    """What the decision services get, with zeros for peppers and hashes: whoever reads it can look for no key."""
     for _, entry in sorted(resources.get(SNAPSHOT, {}).items()):
         resource = snapshot_pb2.Resource.FromString(wire.entry_content(entry.wire))
-        yield json_format.MessageToDict(resource)
+        if resource.WhichOneof("body") == "apikeys":
+            resource.apikeys.pepper = _ZEROS
+            for key in resource.apikeys.keys:
+                key.hash = _ZEROS
+        yield resource

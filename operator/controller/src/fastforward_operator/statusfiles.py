@@ -62,6 +62,7 @@ class StatusFiles:
             with contextlib.suppress(FileExistsError):
                 path.parent.mkdir(parents=True, mode=0o700)
             new = path.with_suffix(".new")
+            new.touch(mode=0o600)
             new.write_text(json.dumps(_content(status), indent=2) + "\n")
             new.replace(path)
 
