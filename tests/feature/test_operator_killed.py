@@ -85,7 +85,7 @@ async def test_killing_and_starting_the_operator_sends_nothing_and_loses_no_requ
                     await asyncio.to_thread(operator.started[-1].communicate)
                     operator.start()
                     told = await until(operator.told, bool)
-                    assert set(told.values()) == {0}
+                    assert {kind: count for kind, count in told.items() if count > 0} == {}
             assert not seen.failed
             operator.write("r7", respond("r7", "h7.example.com", "changed"))
             await serves(envoy, "h7.example.com", "changed")
