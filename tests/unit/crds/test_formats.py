@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import cel
 import pytest
 import re2
+from cel import cel  # the engine: the package's own __init__.py may be that of xds-protos
 from fastforward_crds import milliseconds
 from fastforward_crds.durations import Duration, Within
 from fastforward_crds.formats import DURATION, FORMATS, HOST, Format

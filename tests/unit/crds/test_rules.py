@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
-import cel
 import fastforward_crds as crds
 import pytest
+from cel import cel  # the engine: the package's own __init__.py may be that of xds-protos
 from fastforward_crds.generate.schema import Schema, structural_schema
 from fastforward_crds.meta import Model, Rule
 from hypothesis import HealthCheck, assume, given, settings

@@ -91,8 +91,9 @@ def fault_of_substitution(pattern: str, substitution: str) -> str:
 @lru_cache(maxsize=4096)
 def fault_of_condition(expression: str) -> str:
     """What is wrong with a CEL expression over `request` and `identity`."""
-    # The package brings a terminal library along, which takes longer to import than the whole compiler.
-    import cel  # noqa: PLC0415
+    # The package brings a terminal library along, which takes longer to import than the whole compiler. And its
+    # __init__.py may be the empty one of xds-protos, which has a folder of the same name: so the engine itself.
+    from cel import cel  # noqa: PLC0415
 
     try:
         program = cel.compile(expression)
