@@ -200,8 +200,8 @@ def run_python(code: str) -> str:
 
 @pytest.mark.parametrize("first", ["fastforward_pipeline", "cel"])
 def test_the_engine_is_shared_with_whoever_imports_its_package(first: str) -> None:
-    same = "from fastforward_pipeline.compiled.engine import load_engine as e; print(e().compile is cel.compile)"
-    assert run_python(f"import {first}; import cel; {same}") == "True\n"
+    same = "from fastforward_pipeline.compiled.engine import load_engine as e; print(e() is engine)"
+    assert run_python(f"import {first}; from cel import cel as engine; {same}") == "True\n"
 
 
 def test_the_engine_comes_without_a_command_line() -> None:
