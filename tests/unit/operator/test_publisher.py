@@ -95,6 +95,18 @@ async def test_what_comes_back_within_the_grace_is_never_taken_away(scene: Scene
     assert scene.node.next() is None
 
 
+async def test_what_comes_back_as_it_was_is_acknowledged_in_the_step_that_brought_it_back(scene: Scene) -> None:
+    scene.publish(2, put((SCOPE, "s"), "2"), removed=((CLUSTER, "c"),))
+    scene.settle()
+    await eventually(lambda: scene.updates)
+    scene.updates.clear()
+    scene.publish(3, put((CLUSTER, "c"), "1"))
+    await eventually(lambda: scene.updates)
+    state = scene.updates[0].keys[CLUSTER, "c"]
+    assert (state.revision, state.settled) == (3, True)
+    assert scene.node.next() is None
+
+
 async def test_the_ledger_is_told_of_in_one_update_a_turn(scene: Scene) -> None:
     await eventually(lambda: scene.updates)
     scene.updates.clear()

@@ -82,6 +82,10 @@ class Ledger:
                 self.waiting[key] = nodes
             self._changed.add(key)
 
+    def restate(self, keys: Iterable[Key]) -> None:
+        """The same versions in a newer step: who has answered for them need not answer again."""
+        self._changed.update(keys)
+
     def drop(self, keys: Iterable[Key]) -> None:
         """Resources that are gone keep nobody waiting."""
         for key in keys:

@@ -99,6 +99,8 @@ class Publisher:
         for session in self.ledger.sessions.values():
             session.publish((*changed, *gone), publication.revision, now)
         self.ledger.publish(changed)
+        # What comes back as it was, before it was taken away.
+        self.ledger.restate({put.key for put in publication.upserts}.difference(changed))
         self.ready = True
         self._wake_all()
         self._schedule_flush()

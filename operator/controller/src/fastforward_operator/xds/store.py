@@ -78,8 +78,8 @@ class Store:
             type_url, name = put.key
             entries = self.of_type(type_url)
             known = entries.get(name)
+            entries[name] = Entry(put.version, put.wire, revision, put.needs, put.hop)
             if known is None or known.version != put.version:
-                entries[name] = Entry(put.version, put.wire, revision, put.needs, put.hop)
                 changed.append(put.key)
         return tuple(changed)
 
