@@ -231,6 +231,10 @@ def _without_collector() -> Generator[None]:
     try:
         yield
     finally:
+        if was_enabled and not gc.get_freeze_count():
+            # Makes all of it old at once; without that the next allocation would go through it after all.
+            gc.freeze()
+            gc.unfreeze()
         if was_enabled:
             gc.enable()
 
