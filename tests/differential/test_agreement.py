@@ -92,7 +92,7 @@ def _api_keys() -> Document:
 
 def _compare(stack: Stack, port: int, world: World, cases: list[Case]) -> None:
     _publish(stack, world.documents)
-    snapshot = Snapshot.empty().apply(read_snapshot([stack.resources], ""))
+    snapshot = Snapshot.empty().apply(read_snapshot([stack.resources], stack.folder, ""))
     differences = []
     with Connection(port) as connection:
         for case in cases:

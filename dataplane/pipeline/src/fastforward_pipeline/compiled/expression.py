@@ -13,7 +13,7 @@ from fastforward_pipeline.facts import Facts
 from .engine import load_engine
 
 if TYPE_CHECKING:
-    import cel
+    from cel import cel
 
     from .authpolicy import Identity
 
