@@ -241,7 +241,7 @@ async def test_a_thousand_files_written_at_once_are_all_seen(tmp_path: Path, ope
     async with watching(tmp_path, by=open_watch) as found:
         for number in range(1000):
             (tmp_path / f"{number}.yaml").write_text(text(f"n{number}"))
-        await eventually(lambda: len(found.believed) == 1000)
+        await eventually(lambda: len(found.believed) == 1000, seconds=60)
 
 
 async def test_what_was_good_before_a_restart_comes_with_what_is_bad_now(tmp_path: Path, open_watch: OpenWatch) -> None:
