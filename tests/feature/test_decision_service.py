@@ -24,7 +24,8 @@ spec:
 @asynccontextmanager
 async def counting_gateway(folder: Path, *decisions: str) -> AsyncGenerator[Gateway]:
     """A route that is counted by decision services, and one that is not."""
-    async with gateway(folder) as running:
+    # Time enough for a service that shares two cores with others that start.
+    async with gateway(folder, decision_timeout_ms=5000) as running:
         running.write("edge", edge("*.example.com"), EXACT)
         running.write("counted", respond("counted", "counted.example.com", "0"))
         running.write("plain", respond("plain", "plain.example.com", "0"))

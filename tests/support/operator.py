@@ -193,7 +193,12 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, *, pipeline: NewPipeline | None = None, port: int = 0, removal_grace_s: float = 2.0
+    folder: Path,
+    *,
+    pipeline: NewPipeline | None = None,
+    port: int = 0,
+    removal_grace_s: float = 2.0,
+    decision_timeout_ms: int = 500,
 ) -> AsyncGenerator[Gateway]:
     """A running operator over an empty directory; everything ends with the block."""
     (folder / "resources").mkdir()
@@ -204,6 +209,7 @@ async def gateway(
         bind_address="127.0.0.1",
         ports={EDGE_PORT: port or free_port()},
         removal_grace_s=removal_grace_s,
+        decision_timeout_ms=decision_timeout_ms,
     )
     running = Gateway(folder, made, pipeline)
     await running.start()

@@ -70,7 +70,6 @@ NO_SCOPE = "-"
 
 _FETCH_TIMEOUT_MS = 5000
 _RETRY_MS = 5
-_TRY_MS = 150
 _ASKED = (
     ("x-ff-plan", f"%METADATA(ROUTE:{METADATA}:plan)%"),
     ("x-ff-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
@@ -177,20 +176,23 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
             server_uri=http_uri_pb2.HttpUri(
                 uri="http://decision", cluster=DECISION_CLUSTER, timeout=milliseconds(timeout_ms)
             ),
-            retry_policy=retries(),
+            retry_policy=retries(timeout_ms),
             authorization_request=request,
             authorization_response=response,
         ),
     )
 
 
-def retries() -> EnvoyMessage:
+def retries(timeout_ms: int) -> EnvoyMessage:
     """Returns when a decision is asked for again: a service that dies resets its requests, so another one is asked.
+
+    A try may take 3/10 of the whole time: three that hang leave some for the rest.
 
     Without the predicate least-request would choose the dead one again, for it has the fewest requests. Envoy takes the
     longest back-off for the time-out of each try as well, and waits a second before the first retry by default.
     """
-    backoff = backoff_pb2.BackoffStrategy(base_interval=milliseconds(_RETRY_MS), max_interval=milliseconds(_TRY_MS))
+    try_ms = max(_RETRY_MS, timeout_ms * 3 // 10)
+    backoff = backoff_pb2.BackoffStrategy(base_interval=milliseconds(_RETRY_MS), max_interval=milliseconds(try_ms))
     predicate = base_pb2.RetryPolicy.RetryHostPredicate(
         name="envoy.retry_host_predicates.previous_hosts",
         typed_config=pack(previous_hosts_pb2.PreviousHostsPredicate()),
