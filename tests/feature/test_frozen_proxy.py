@@ -54,7 +54,8 @@ async def test_programmed_is_true_only_when_every_one_of_three_proxies_serves_th
         for number in range(1, 40):
             programmed = Programmed(running)
             running.write("shop", respond("shop", HOST, str(number)))
-            status = await asyncio.wait_for(programmed.told.get(), 5)
+            async with asyncio.timeout(5):
+                status = await programmed.told.get()
             answers = await asyncio.gather(*(connection.get(HOST) for connection in pool))
             programmed.stop()
             assert status.conditions[-1].observed_generation == number + 1
@@ -64,7 +65,8 @@ async def test_programmed_is_true_only_when_every_one_of_three_proxies_serves_th
 
 async def ask(connection: Connection) -> str:
     try:
-        return (await asyncio.wait_for(connection.get(HOST), 1)).body
+        async with asyncio.timeout(1):
+            return (await connection.get(HOST)).body
     except TimeoutError:
         return "frozen"
 

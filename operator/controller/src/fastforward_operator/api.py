@@ -118,7 +118,8 @@ class Api:
         try:
             while True:
                 try:
-                    ref, status = await asyncio.wait_for(queue.get(), _PING_S)
+                    async with asyncio.timeout(_PING_S):
+                        ref, status = await queue.get()
                 except TimeoutError:
                     await response.write(b": still here\n\n")
                     continue

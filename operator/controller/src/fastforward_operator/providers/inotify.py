@@ -72,7 +72,8 @@ class Inotify:
         """Returns when there are some, or none after the time-out."""
         if not self._readable.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._readable.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._readable.wait()
         self._readable.clear()
         try:
             data = os.read(self._fd, 1 << 18)

@@ -173,7 +173,8 @@ class PollingWatch:
     async def changed(self) -> Change:
         timeout = min((max(0.0, due - time.monotonic()) for due in self._due.values()), default=LOOK_S)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._news.wait()
         self._news.clear()
         now = time.monotonic()
         ready = frozenset(path for path, due in self._due.items() if due <= now)

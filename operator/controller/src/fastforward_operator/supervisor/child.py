@@ -129,7 +129,8 @@ class Child:
 
     async def _stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         return self._stopping.is_set()
 
     def check_alive(self) -> None:
@@ -152,7 +153,8 @@ class Child:
             await self.spec.drain()
             _signal_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), self.spec.grace_s)
+                async with asyncio.timeout(self.spec.grace_s):
+                    await process.wait()
         self.kill()
         await process.wait()
         self.state = "stopped"
