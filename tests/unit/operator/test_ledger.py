@@ -185,3 +185,28 @@ def test_decision_services_answer_for_their_own_resources_only(fleet: Fleet) -> 
     decision.publish([(SNAPSHOT, "plan/1")], 2, 1.0)
     assert fleet.ledger.state((SNAPSHOT, "plan/1")).waiting == ("d",)
     assert fleet.ledger.state((SCOPE, "s")).waiting == ("envoy-1",)
+
+
+def test_what_everybody_acknowledged_before_nobody_lacks(fleet: Fleet) -> None:
+    node = fleet.join(1)
+    fleet.settle(node)
+    for revision, version in ((2, "2"), (3, "3")):
+        fleet.publish(publication(revision, put((SCOPE, "s"), version)))
+    assert fleet.update().keys[SCOPE, "s"].lacking == 2
+    response = node.next()
+    assert response is not None
+    fleet.nack(node, response, "no")
+    assert fleet.update().keys[SCOPE, "s"].lacking == 2
+    fleet.publish(publication(4, put((SCOPE, "s"), "4")))
+    fleet.settle(node)
+    assert fleet.update().keys[SCOPE, "s"].settled
+    fleet.publish(publication(5, put((SCOPE, "s"), "5")))
+    assert fleet.update().keys[SCOPE, "s"].lacking == 5
+
+
+def test_a_node_that_comes_back_with_an_older_version_may_lack_all_of_it(fleet: Fleet) -> None:
+    fleet.settle(fleet.join(1))
+    fleet.publish(publication(2, put((SCOPE, "s"), "2")))
+    fleet.settle(fleet.nodes[1])
+    fleet.join(2, held={SCOPE: {"s": "1"}})
+    assert fleet.update().keys[SCOPE, "s"].lacking == 0

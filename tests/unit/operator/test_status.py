@@ -18,6 +18,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from support.eventually import eventually
 
 SHOP = ObjectRef(kind="Route", namespace="default", name="shop")
+NEIGHBOUR = ObjectRef(kind="Route", namespace="default", name="neighbour")
 TABLE = ("table", "default/public|shop.example.com#")
 UPSTREAM = ("upstream", "default/cart")
 NOTHING = DecisionDelta(upserts=(), removed=(), outputs={})
@@ -68,6 +69,14 @@ class Scene:
         keys = [put.key for put in step.upserts]
         self.board.observe_reports(delta.reports, {SHOP: Source(path="a.yaml", line=1)}, keys, 5.0)
 
+    def join_table(self) -> None:
+        """Another Route that lies in the same table."""
+        shared = ir.Report(ref=NEIGHBOUR, generation=1, outputs=frozenset({TABLE}))
+        self.board.observe_reports({NEIGHBOUR: shared}, {}, ())
+
+    def word(self, ref: ObjectRef) -> str:
+        return self.board.statuses[ref].conditions[-1].status
+
     def tell(self, *states: tuple[Key, KeyState], envoys: int = 1, decisions: int = 0) -> None:
         self.board.observe_ledger(LedgerUpdate(keys=dict(states), envoys=envoys, decisions=decisions))
 
@@ -111,6 +120,42 @@ async def test_a_new_version_takes_the_word_back_until_it_is_acknowledged(scene:
     assert (scene.programmed.status, scene.programmed.observed_generation) == ("Unknown", 2)
     scene.settle(SCOPE_KEY)
     assert (scene.programmed.status, scene.programmed.observed_generation) == ("True", 2)
+
+
+async def test_a_change_of_a_table_says_nothing_of_routes_whose_rules_in_it_are_older(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    scene.join_table()
+    assert scene.word(NEIGHBOUR) == "True"
+    told: list[ObjectRef] = []
+    scene.board.subscribe(lambda ref, _: told.append(ref))
+    scene.publish("2", generation=2)
+    scene.tell((SCOPE_KEY, KeyState(revision=2, lacking=2, waiting=("frozen",))))
+    assert (scene.word(SHOP), scene.word(NEIGHBOUR)) == ("Unknown", "True")
+    assert scene.board.proxies(NEIGHBOUR) == (1, 1)
+    scene.tell((SCOPE_KEY, KeyState(revision=2, lacking=2, refused=(("one", "no"),))))
+    assert (scene.word(SHOP), scene.word(NEIGHBOUR)) == ("False", "True")
+    scene.settle(SCOPE_KEY)
+    assert (scene.word(SHOP), scene.word(NEIGHBOUR)) == ("True", "True")
+    assert NEIGHBOUR not in told
+
+
+async def test_a_route_that_comes_while_a_table_is_on_its_way_waits_for_all_of_it(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    scene.publish("2", generation=2)
+    scene.join_table()
+    assert scene.word(NEIGHBOUR) == "Unknown"
+    scene.settle(SCOPE_KEY)
+    assert scene.word(NEIGHBOUR) == "True"
+
+
+async def test_a_proxy_that_may_lack_any_version_of_a_table_takes_back_the_word_for_all(scene: Scene) -> None:
+    scene.publish("1")
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    scene.join_table()
+    scene.tell((SCOPE_KEY, KeyState(revision=1, lacking=0, waiting=("back",))), envoys=2)
+    assert (scene.word(SHOP), scene.word(NEIGHBOUR)) == ("Unknown", "Unknown")
 
 
 async def test_an_older_acknowledgement_that_comes_late_says_nothing(scene: Scene) -> None:

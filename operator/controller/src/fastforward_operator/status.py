@@ -5,13 +5,15 @@ and a stream of those that changed. Called by reconcile; read by api and the sta
 
 Programmed is True only when every proxy that counts acknowledged every resource that the object became, and a little
 time has passed for its workers to take it up. An object that is Programmed stays so until its own resources change:
-a proxy that joins serves nothing before it has them.
+a proxy that joins serves nothing before it has them. A table holds the rules of many Routes: when one of them changes
+it, the others' rules are in the table that the proxies have, too, so nothing is said of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -27,6 +29,8 @@ from .xds.store import SNAPSHOT, Key
 _MAX_MESSAGE = 1024
 _MAX_NAMED = 5
 _SLICE = 500
+_SHARED = frozenset({"table", "scope"})
+"""Outputs that hold the rules of many objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,8 @@ class StatusBoard:
     envoys: int = 0
     decisions: int = 0
     _reports: dict[ObjectRef, ir.Report] = field(default_factory=dict)
+    _said_in: dict[ObjectRef, int] = field(default_factory=dict)
+    """Revision in which each report became what it is."""
     _sources: dict[ObjectRef, Source] = field(default_factory=dict)
     _unsettled: dict[Key, KeyState] = field(default_factory=dict)
     _seen_at: dict[Key, float] = field(default_factory=dict)
@@ -90,7 +96,9 @@ class StatusBoard:
     ) -> None:
         """What a step says of objects, and which resources it published: nobody has those yet."""
         for key in keys:
-            self._unsettled[key] = KeyState(revision=self.publications.revisions.get(key, 0), waiting=("",))
+            revision, known = self.publications.revisions.get(key, 0), self._unsettled.get(key)
+            lacking = revision if known is None else known.lacking
+            self._unsettled[key] = KeyState(revision=revision, lacking=lacking, waiting=("",))
             if seen_at:
                 self._seen_at[key] = seen_at
         self._sources.update(sources)
@@ -132,16 +140,29 @@ class StatusBoard:
         for output in old.outputs if old else ():
             self._by_output.discard(output, ref)
         if report is None:
-            self._sources.pop(ref, None)
-            self._ripe_at.pop(ref, None)
+            for known in (self._sources, self._ripe_at, self._said_in):
+                known.pop(ref, None)
             return
         self._reports[ref] = report
+        self._said_in[ref] = self.publications.revision
         for output in report.outputs:
             self._by_output.add(output, ref)
 
     def _affected(self, keys: Iterable[Key]) -> set[ObjectRef]:
         outputs = {output for key in keys for output in self.publications.outputs_of.get(key)}
-        return {ref for output in outputs for ref in self._by_output.get(output)}
+        return {
+            ref
+            for output in outputs
+            for ref in self._by_output.get(output)
+            if output[0] not in _SHARED or not self._stays(ref, output)
+        }
+
+    def _stays(self, ref: ObjectRef, shared: ir.Output) -> bool:
+        """Whether an object is Programmed, and what an output says of it is older than what anybody lacks."""
+        status = self.statuses.get(ref)
+        if status is None or status.conditions[-1].status != "True":
+            return False
+        return next(iter(self._states(ref, shared)), None) is None
 
     def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
         """Ten thousand take a while: by slices, so that a change meanwhile does not wait for all of them."""
@@ -166,7 +187,7 @@ class StatusBoard:
 
     def _judge(self, report: ir.Report) -> ObjectStatus:
         old = self.statuses.get(report.ref)
-        states = [s for output in report.outputs for s in self._states(output)]
+        states = [s for output in report.outputs for s in self._states(report.ref, output)]
         said = [
             self._judge_problems(ConditionType.ACCEPTED, report),
             self._judge_problems(ConditionType.RESOLVED_REFS, report),
@@ -196,13 +217,18 @@ class StatusBoard:
     def proxies(self, ref: ObjectRef) -> tuple[int, int]:
         """How many proxies have all that an object became, of how many that count."""
         report = self._reports.get(ref)
-        states = [s for output in report.outputs for s in self._states(output)] if report else []
+        states = [s for output in report.outputs for s in self._states(ref, output)] if report else []
         on_proxies = [state for key, state in states if key[0] != SNAPSHOT]
         missing = {name for s in on_proxies for name in (*s.waiting, *(node for node, _ in s.refused))}
         return (0 if "" in missing else max(0, self.envoys - len(missing)), self.envoys)
 
-    def _states(self, output: ir.Output) -> Iterable[tuple[Key, KeyState]]:
-        return ((k, s) for k in self.publications.keys_of(output) if (s := self._unsettled.get(k)) is not None)
+    def _states(self, ref: ObjectRef, output: ir.Output) -> Iterator[tuple[Key, KeyState]]:
+        """What is not settled of an output, as far as it says something of the object that somebody may lack."""
+        said_in = self._said_in.get(ref, 0) if output[0] in _SHARED else sys.maxsize
+        for key in self.publications.keys_of(output):
+            state = self._unsettled.get(key)
+            if state is not None and state.lacking <= said_in:
+                yield key, state
 
     @staticmethod
     def _judge_problems(kind: ConditionType, report: ir.Report) -> tuple[str, str, str, str]:

@@ -23,6 +23,8 @@ class KeyState:
     """Where one version of one resource stands."""
 
     revision: int
+    lacking: int = 0
+    """While it is not settled: the first revision of it that some node may lack. What older ones said, all have."""
     waiting: tuple[str, ...] = ()
     """Names of nodes that have not answered."""
     refused: tuple[tuple[str, str], ...] = ()
@@ -53,6 +55,8 @@ class Ledger:
     counted: set[int] = field(default_factory=set)
     waiting: dict[Key, set[int]] = field(default_factory=dict)
     refused: dict[Key, dict[int, str]] = field(default_factory=dict)
+    lacking: dict[Key, int] = field(default_factory=dict)
+    """Of what is not settled: see KeyState."""
     _audited: set[int] = field(default_factory=set)
     _changed: set[Key] = field(default_factory=set)
     _count_changed: bool = False
@@ -80,6 +84,9 @@ class Ledger:
             nodes = {s.sid for s in self._counted_for(key) if not s.settled(key)}
             if nodes:
                 self.waiting[key] = nodes
+                self.lacking.setdefault(key, self._revision(key))
+            else:
+                self.lacking.pop(key, None)
             self._changed.add(key)
 
     def restate(self, keys: Iterable[Key]) -> None:
@@ -89,8 +96,8 @@ class Ledger:
     def drop(self, keys: Iterable[Key]) -> None:
         """Resources that are gone keep nobody waiting."""
         for key in keys:
-            self.waiting.pop(key, None)
-            self.refused.pop(key, None)
+            for book in (self.waiting, self.refused, self.lacking):
+                book.pop(key, None)
             self._changed.discard(key)
 
     def observe(self, session: Session, receipt: Receipt) -> None:
@@ -100,12 +107,11 @@ class Ledger:
                 self._strike(self.waiting, key, session.sid)
                 self._strike(self.refused, key, session.sid)
         for key in receipt.refused:
-            self._strike(self.waiting, key, session.sid)
             self.refused.setdefault(key, {})[session.sid] = session.channels[key[0]].refused[key[1]].message
+            self._strike(self.waiting, key, session.sid)
             self._changed.add(key)
         for key in receipt.behind:
-            self.waiting.setdefault(key, set()).add(session.sid)
-            self._changed.add(key)
+            self._lacks(session, key)
         if session.sid not in self.counted and (session.came_back or self._is_told(session)):
             self.counted.add(session.sid)
             self._count_changed = True
@@ -134,9 +140,9 @@ class Ledger:
 
     def state(self, key: Key) -> KeyState:
         """Where the newest version of a resource stands."""
-        entry = self.store.get(key)
         return KeyState(
-            revision=entry.revision if entry else 0,
+            revision=self._revision(key),
+            lacking=self.lacking.get(key, 0),
             waiting=tuple(sorted(self.sessions[sid].name for sid in self.waiting.get(key, ()))),
             refused=tuple((self.sessions[sid].name, words) for sid, words in self.refused.get(key, {}).items()),
         )
@@ -152,6 +158,8 @@ class Ledger:
         sids.discard(sid) if isinstance(sids, set) else sids.pop(sid)
         if not sids:
             del book[key]
+        if key not in self.waiting and key not in self.refused:
+            self.lacking.pop(key, None)
         self._changed.add(key)
 
     def _is_told(self, session: Session) -> bool:
@@ -182,5 +190,14 @@ class Ledger:
                 for name in entries:
                     key = (type_url, name)
                     if not session.settled(key) and session.sid not in self.refused.get(key, ()):
-                        self.waiting.setdefault(key, set()).add(session.sid)
-                        self._changed.add(key)
+                        self._lacks(session, key)
+
+    def _lacks(self, session: Session, key: Key) -> None:
+        """A node may hold any earlier version of a resource, or none."""
+        self.waiting.setdefault(key, set()).add(session.sid)
+        self.lacking[key] = 0
+        self._changed.add(key)
+
+    def _revision(self, key: Key) -> int:
+        entry = self.store.get(key)
+        return entry.revision if entry else 0

@@ -150,6 +150,9 @@ class EnvoyEmitter:
             again |= {name: t for name, t in self._tables.items() if self._scopes[t.scope].edge in touched}
         for name, table in again.items():
             step.outputs["table", name] = ((SCOPE, name),)
+            if not table.tenant:
+                # Requests come to a tenant's table by way of everybody's: what is told of the host is told there.
+                step.outputs["scope", table.scope] = ((SCOPE, name),)
             inputs = self._inputs_of(table)
             if self._inputs.get(name) != inputs:
                 self._inputs[name] = inputs
