@@ -12,6 +12,7 @@ from .accesslog import emit_access_log
 from .chain import (
     LISTENER_HEADER,
     NO_TABLE,
+    PATH_END,
     PATH_HEADER,
     SCOPE_HEADER,
     SELECT_HEADER,
@@ -194,7 +195,7 @@ def early_mutations(edge: ir.Edge, listener: ir.Listener) -> EnvoyMessage:
         (TABLE_HEADER, NO_TABLE),
         (SELECT_HEADER, NO_TABLE),
         (LISTENER_HEADER, header_value(listener.name)),
-        (PATH_HEADER, "%PATH(NQ)%"),
+        (PATH_HEADER, f"%PATH(NQ)%{PATH_END}"),
     )
     config = early_header_mutation_pb2.HeaderMutation(
         mutations=[*removals, *(mutation(append=header_option(name, value, SET)) for name, value in written)]

@@ -9,7 +9,7 @@ them, as nested matchers do; a list of routes would end in 404 there. The tree s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import groupby
 
 from fastforward_compiler import ir
@@ -25,6 +25,7 @@ from .chain import (
     LISTENER_HEADER,
     NO_TABLE,
     OPEN,
+    PATH_END,
     PATH_HEADER,
     RESOLVE,
     SCOPE_HEADER,
@@ -45,7 +46,7 @@ from .protos import (
     xds_extension_pb2,
     xds_matcher_pb2,
 )
-from .refusal import NO_ROUTE, emit_refusal
+from .refusal import NO_ROUTE, NO_ROUTE_NAME
 from .wire import boolean, pack, serialise, uint32
 
 _MATCHER = xds_matcher_pb2.Matcher
@@ -77,7 +78,11 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
     """
     name = table.name
     fragments = [_SCOPE.Key.Fragment(string_key=key) for key in (table.scope, table.tenant or NO_TABLE)]
-    host = route_components_pb2.VirtualHost(name="v", domains=["*"], matcher=emit_tree(table, edge, emit_entry))
+    routes = {id(entry): emit_entry(entry) for entry in table.entries}
+    host = route_components_pb2.VirtualHost(name="v", domains=["*"])
+    if table.tenant:
+        share_configs(routes.values(), host)
+    host.matcher.CopyFrom(emit_tree(table, edge, lambda entry: routes[id(entry)]))
     own = _SCOPE(
         name=name,
         key=_SCOPE.Key(fragments=fragments),
@@ -90,6 +95,20 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
     return (_ALIKE_WITH_TENANTS if scope.tenant_tables else _ALIKE) + serialise(own)
 
 
+def share_configs(routes: Collection[EnvoyMessage], host: EnvoyMessage) -> None:
+    """Moves what all Routes have filters do into the virtual host: Envoy reads it once, not once a Route.
+
+    For tenants' tables only: in the table for everybody it would hold for the answer to unknown paths as well.
+    """
+    first, *others = (route.typed_per_filter_config for route in routes)
+    for name, config in sorted(first.items()):
+        if all(name in other and other[name] == config for other in others):
+            host.typed_per_filter_config[name].CopyFrom(config)
+    for route in routes:
+        for name in host.typed_per_filter_config:
+            del route.typed_per_filter_config[name]
+
+
 def emit_tree(table: ir.Table, edge: ir.Edge, emit_entry: EmitEntry) -> EnvoyMessage:
     """Returns the tree; in the table for everybody it has a Route for every path, so that the host counts as known."""
 
@@ -97,7 +116,7 @@ def emit_tree(table: ir.Table, edge: ir.Edge, emit_entry: EmitEntry) -> EnvoyMes
         return emit_leaf([(conditions(entry, edge), emit_entry(entry)) for entry in entries])
 
     def listed(entry: ir.Entry) -> EnvoyMessage:
-        path = test(PATH_INPUT, pattern(entry.match.path))
+        path = test(PATH_INPUT, pattern(f"(?:{entry.match.path}){PATH_END}"))
         own = conditions(entry, edge)
         predicate = every([path] if own is None else [path, own])
         return _LIST.FieldMatcher(predicate=predicate, on_match=action(emit_entry(entry)))
@@ -124,23 +143,22 @@ def emit_level(
 ) -> list[EnvoyMessage]:
     """Returns the matchers of one priority, in the order in which they are asked.
 
-    A prefix `/a` is the path `/a` and the paths that begin with `/a/`.
+    A prefix `/a` is the path `/a` and the paths that begin with `/a/`: with PATH_END, those that begin with `/a/`.
     """
     exact: dict[str, list[ir.Entry]] = {}
     prefixes: dict[str, list[ir.Entry]] = {}
     for entry in entries:
+        path = entry.match.path
         if entry.match.path_type is ir.PathType.EXACT:
-            exact.setdefault(entry.match.path, []).append(entry)
+            exact.setdefault(path + PATH_END, []).append(entry)
         elif entry.match.path_type is ir.PathType.PREFIX:
-            prefixes.setdefault(entry.match.path, []).append(entry)
+            prefixes.setdefault(path if path == "/" else path + PATH_END, []).append(entry)
     regexes = [listed(entry) for entry in entries if entry.match.path_type is ir.PathType.REGEX]
-    whole = {path: found for path, found in prefixes.items() if path != "/"}
-    below = {path if path == "/" else f"{path}/": found for path, found in prefixes.items()}
-    if regexes:
-        matchers = [path_tree(exact, leaf), _MATCHER(matcher_list=_LIST(matchers=regexes)), path_tree(whole, leaf)]
-    else:
-        matchers = [path_tree({path: exact.get(path, []) + whole.get(path, []) for path in exact | whole}, leaf)]
-    matchers.append(prefix_tree(below, leaf))
+    matchers = [
+        path_tree(exact, leaf),
+        _MATCHER(matcher_list=_LIST(matchers=regexes)) if regexes else None,
+        prefix_tree(prefixes, leaf),
+    ]
     return [matcher for matcher in matchers if matcher is not None]
 
 
@@ -192,9 +210,9 @@ def chain(matchers: list[EnvoyMessage], last: EnvoyMessage | None) -> EnvoyMessa
 
 
 def not_found() -> EnvoyMessage:
-    """Returns the Route of a known host for paths that no rule has."""
-    route = route_components_pb2.Route(name=NO_TABLE, match=route_components_pb2.RouteMatch(prefix=""))
-    emit_refusal(route, NO_ROUTE)
+    """Returns the Route of a known host for paths that no rule has; listeners know its name and write the answer."""
+    route = route_components_pb2.Route(name=NO_ROUTE_NAME, match=route_components_pb2.RouteMatch(prefix=""))
+    route.direct_response.status = NO_ROUTE.status
     return action(route)
 
 
