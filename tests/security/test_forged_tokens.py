@@ -90,6 +90,20 @@ def test_the_check_sees_a_build_that_does_not_look_at_the_issuer(monkeypatch: py
     assert {"iss-other", "iss-missing"} <= let_through()
 
 
+def test_the_check_sees_a_proxy_that_does_not_look_at_what_a_token_calls_critical(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = emit_authpolicy.emit_provider
+
+    def headless(*given: Any) -> Any:  # noqa: ANN401 - messages have no types
+        made = own(*given)
+        made.ClearField("header_in_metadata")
+        return made
+
+    monkeypatch.setattr(emit_authpolicy, "emit_provider", headless)
+    assert {"crit-unknown-true-key", "crit-empty-true-key", "crit-null-true-key"} <= let_through()
+
+
 def test_the_check_sees_a_build_that_knows_the_forgers_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     own = emit_authpolicy.emit_provider
 

@@ -189,6 +189,10 @@ def tempting_headers(issuer: Issuer, forger: Issuer) -> Iterator[Case]:
             yield f"{name}-kid-{kid}", compact(header, claims, forger.sign()), why
     yield "jwk-without-kid", compact({"alg": "RS256", "jwk": own}, claims, forger.sign()), why
     yield "crit-other-key", compact({**issuer.header(), "crit": ["exp"]}, claims, forger.sign()), why
+    unknown: tuple[tuple[str, object], ...] = (("unknown", ["b64"]), ("empty", []), ("text", "exp"), ("null", None))
+    for name, value in unknown:
+        token = issuer.signing({**issuer.header(), "crit": value, "b64": True}, claims)
+        yield f"crit-{name}-true-key", token, "what the issuer calls critical is not understood"
     yield "zip", compact({**issuer.header(), "zip": "DEF"}, b"\x03\x00", forger.sign()), why
 
 

@@ -25,29 +25,33 @@ from .protos import (
 from .wire import extension, pack
 
 TABLES = "#tables"
+TOKEN_HEADER = "header"
+"""What a verified token's own header (JOSE, RFC 7515, section 4) is called in metadata; no provider is named so."""
 _CACHED_TOKENS = 5000
 _NO_KEYS = ir.KeySet(name="", jwks=b'{"keys":[]}')
 _FROM = jwt_authn_pb2.JwtHeader(name="Authorization", value_prefix="Bearer ")
 
 
 def verified_by_proxy(auth: ir.Auth) -> bool:
-    """Whether the filter `jwt` has a requirement for it."""
+    """Whether routes ask the filter `jwt` for it."""
     return auth.native and auth.mode is not ir.Mode.NONE and bool(auth.providers)
 
 
 def emit_jwt(auths: Iterable[ir.Auth], keysets: Mapping[str, ir.KeySet]) -> dict[str, bytes]:
-    """Returns the filter `jwt`, with every provider and requirement that the proxy verifies by itself."""
+    """Returns the filter `jwt`, with every provider and requirement that a route may name.
+
+    Also of an Auth that is no longer for the proxy to verify: this filter is told before the routes, and a route that
+    names a requirement that is not there answers 403.
+    """
     config = jwt_authn_pb2.JwtAuthentication(stat_prefix="jwt")
-    for auth in filter(verified_by_proxy, auths):
-        for provider in auth.providers:
-            if isinstance(provider.kind, ir.Jwt):
-                keys = keysets.get(provider.kind.keyset, _NO_KEYS)
-                for suffix in ("", TABLES):
-                    config.providers[provider.name + suffix].CopyFrom(
-                        emit_provider(provider, provider.kind, keys, suffix)
-                    )
-        for suffix in ("", TABLES):
-            config.requirement_map[auth.name + suffix].CopyFrom(emit_requirement(auth, suffix))
+    for auth in auths:
+        issuers = [(provider, provider.kind) for provider in auth.providers if isinstance(provider.kind, ir.Jwt)]
+        for suffix in ("", TABLES) if issuers else ():
+            for provider, kind in issuers:
+                keys = keysets.get(kind.keyset, _NO_KEYS)
+                config.providers[provider.name + suffix].CopyFrom(emit_provider(provider, kind, keys, suffix))
+            names = [provider.name + suffix for provider, _ in issuers]
+            config.requirement_map[auth.name + suffix].CopyFrom(emit_requirement(names, auth.mode))
     return {JWT: extension(JWT, config)}
 
 
@@ -67,6 +71,7 @@ def emit_provider(provider: ir.Provider, jwt: ir.Jwt, keys: ir.KeySet, suffix: s
         forward=True,
         from_headers=[_FROM],
         payload_in_metadata=provider.name,
+        header_in_metadata=TOKEN_HEADER,
         clock_skew_seconds=max(jwt.clock_skew_s, 1),
         jwt_cache_config=jwt_authn_pb2.JwtCacheConfig(jwt_cache_size=_CACHED_TOKENS),
         claim_to_headers=claims,
@@ -74,11 +79,11 @@ def emit_provider(provider: ir.Provider, jwt: ir.Jwt, keys: ir.KeySet, suffix: s
     )
 
 
-def emit_requirement(auth: ir.Auth, suffix: str) -> EnvoyMessage:
+def emit_requirement(providers: Iterable[str], mode: ir.Mode) -> EnvoyMessage:
     """Returns what a route asks for: any one of the providers; a missing token passes where it is optional."""
     requirement = jwt_authn_pb2.JwtRequirement
-    accepted = [requirement(provider_name=provider.name + suffix) for provider in auth.providers]
-    if auth.mode is ir.Mode.OPTIONAL:
+    accepted = [requirement(provider_name=name) for name in providers]
+    if mode is ir.Mode.OPTIONAL:
         accepted.append(requirement(allow_missing={}))
     if len(accepted) == 1:
         return accepted[0]

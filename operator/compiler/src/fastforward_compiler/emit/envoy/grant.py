@@ -16,10 +16,11 @@ from google.protobuf import any_pb2
 
 from fastforward_compiler import ir
 
+from .authpolicy import TOKEN_HEADER
 from .chain import TENANT_HEADER
 from .protos import EnvoyMessage
 from .rbac import ANYBODY, NOBODY, contains, every, header_matches, metadata, none, refuse, some, text_in, text_matches
-from .refusal import NOT_GRANTED, TENANT_CONFLICT, TENANT_NOT_ALLOWED
+from .refusal import NOT_GRANTED, TENANT_CONFLICT, TENANT_NOT_ALLOWED, TOKEN_CRITICAL
 from .wire import literal_pattern
 
 _TOKEN = "envoy.filters.http.jwt_authn"
@@ -59,6 +60,9 @@ def emit_guard(
     providers: tuple[ir.Provider, ...], table: ir.Table, scope: ir.Scope
 ) -> Iterator[tuple[str, EnvoyMessage]]:
     """Yields the guard as named refusals."""
+    if providers:
+        # RFC 7515, section 4.1.11: whoever does not know what a token calls critical must not accept it.
+        yield TOKEN_CRITICAL, metadata(_TOKEN, (TOKEN_HEADER, "crit"))
     if table.tenant:
         proofs = [says_tenant(p, (table.tenant,)) for p in providers if p.any_tenant or table.tenant in p.tenants]
         yield TENANT_NOT_ALLOWED, none(some(decided(table.tenant), *proofs))

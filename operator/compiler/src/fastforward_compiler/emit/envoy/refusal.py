@@ -36,11 +36,20 @@ def by_rule(name: str) -> str:
 ADDRESS_DENIED = "admission/address-denied"
 BODY_TOO_LARGE = "admission/body-too-large"
 CONTENT_TYPE_REFUSED = "admission/content-type"
+TOKEN_CRITICAL = "authentication/token-critical"
 TENANT_NOT_ALLOWED = "authentication/tenant-not-allowed"
 TENANT_CONFLICT = "authentication/tenant-conflict"
 NOT_GRANTED = "authorization/not-granted"
 
-NO_ROUTE = Refusal("routing/no-route", 404, "No route matches the request")
+NO_ROUTE_NAME = "-"
+"""Name of the Route that answers where no rule does."""
+NO_ROUTE = Refusal(
+    "routing/no-route",
+    404,
+    "No route matches the request",
+    "response.code_details == 'route_not_found'"
+    f" || (response.code_details == 'direct_response' && xds.route_name == '{NO_ROUTE_NAME}')",
+)
 UNAVAILABLE = Refusal("routing/unavailable", 500, "The route has no usable destination")
 
 REFUSALS = (
@@ -62,6 +71,7 @@ REFUSALS = (
         "The token is not valid",
         "response.code == 401 && response.code_details.startsWith('jwt_authn_access_denied')",
     ),
+    Refusal("authentication/token-invalid", 401, "The token is not valid", by_rule(TOKEN_CRITICAL)),
     Refusal(
         "authentication/audience-not-allowed",
         403,
@@ -89,7 +99,7 @@ REFUSALS = (
         "The decision service can't be reached",
         "response.code_details == 'ext_authz_error'",
     ),
-    Refusal(*NO_ROUTE[:3], "response.code_details == 'route_not_found'"),
+    NO_ROUTE,
     Refusal(
         "dispatch/no-endpoint",
         0,
