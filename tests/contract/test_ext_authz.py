@@ -40,18 +40,17 @@ class Fleet:
 async def fleet(folder: Path, *, services: int = 1, fail_open: bool = False) -> AsyncGenerator[Fleet]:
     target = f"unix:{folder}/operator.sock"
     server = SnapshotServer(world(KEY, limits=[limit("shop/by-tenant", burst=1_000_000)]))
-    await server.start(target)
-    with ExitStack() as running:
-        started = []
-        for number in range(services):
-            own = folder / str(number)
-            own.mkdir()
-            started.append(running.enter_context(running_entrypoint(own, target, NODE=f"entrypoint-{number}")))
-        for service in started:
-            await service.ready()
-        async with running_hop(*(service.socket for service in started), fail_open=fail_open) as hop:
-            yield Fleet(server, started, hop)
-    await server.stop()
+    async with server.serving(target):
+        with ExitStack() as running:
+            started = []
+            for number in range(services):
+                own = folder / str(number)
+                own.mkdir()
+                started.append(running.enter_context(running_entrypoint(own, target, NODE=f"entrypoint-{number}")))
+            for service in started:
+                await service.ready()
+            async with running_hop(*(service.socket for service in started), fail_open=fail_open) as hop:
+                yield Fleet(server, started, hop)
 
 
 @dataclass(frozen=True)
@@ -187,11 +186,9 @@ async def test_before_its_first_snapshot_a_service_is_as_good_as_none(tmp_path: 
         async with running_hop(service.socket) as hop:
             await service.alive()
             assert (await send(hop.port, f"GET /books HTTP/1.1\r\n{HOST}\r\n")).status == 503
-            server = SnapshotServer(world(KEY))
-            await server.start(target)
-            await service.ready()
-            assert (await send(hop.port, f"GET /books HTTP/1.1\r\n{HOST}{CREDENTIALS}\r\n")).status == 200
-            await server.stop()
+            async with SnapshotServer(world(KEY)).serving(target):
+                await service.ready()
+                assert (await send(hop.port, f"GET /books HTTP/1.1\r\n{HOST}{CREDENTIALS}\r\n")).status == 200
 
 
 async def test_a_revoked_key_is_refused_as_soon_as_its_revocation_is_acknowledged(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ snapshot.proto says.
 """
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import grpc
 
@@ -54,10 +56,19 @@ class SnapshotServer(snapshot_pb2_grpc.SnapshotServiceServicer):
             await self._server.stop(grace=None)
             self._server = None
 
+    @contextlib.asynccontextmanager
+    async def serving(self, target: str) -> AsyncGenerator[Self]:
+        """Served on `target` meanwhile; stopped whatever happens, and it may be stopped before."""
+        await self.start(target)
+        try:
+            yield self
+        finally:
+            await self.stop()
+
     async def StreamSnapshot(  # noqa: N802
         self,
         request_iterator: AsyncIterator[snapshot_pb2.SnapshotRequest],
-        context: object,  # noqa: ARG002
+        context: Any,  # noqa: ANN401 - the stubs have no callback that a function could be
     ) -> AsyncIterator[snapshot_pb2.SnapshotDelta]:
         first = await anext(aiter(request_iterator))
         stream = Stream(first.node, dict(first.held))
@@ -65,14 +76,16 @@ class SnapshotServer(snapshot_pb2_grpc.SnapshotServiceServicer):
             stream.outbox.put_nowait(delta)
         self.streams.append(stream)
         reader = asyncio.create_task(self._read(request_iterator))
-        try:
-            while True:
-                delta = await stream.outbox.get()
-                stream.sent.append(delta)
-                yield delta
-        finally:
-            reader.cancel()
-            self.streams.remove(stream)
+        # Not in a finally of this generator: one that a dying client leaves at its yield ends when it is collected.
+        context.add_done_callback(lambda _: self._end(stream, reader))
+        while True:
+            delta = await stream.outbox.get()
+            stream.sent.append(delta)
+            yield delta
+
+    def _end(self, stream: Stream, reader: asyncio.Task[None]) -> None:
+        reader.cancel()
+        self.streams.remove(stream)
 
     async def _read(self, requests: AsyncIterator[snapshot_pb2.SnapshotRequest]) -> None:
         async for request in requests:

@@ -34,11 +34,8 @@ def target(tmp_path: Path) -> str:
 @asynccontextmanager
 async def operator(target: str, *keys: Key, burst: int = 1_000_000) -> AsyncGenerator[SnapshotServer]:
     server = SnapshotServer(world(*(keys or (KEY,)), limits=[limit("shop/by-tenant", burst=burst)]))
-    await server.start(target)
-    try:
+    async with server.serving(target):
         yield server
-    finally:
-        await server.stop()
 
 
 @asynccontextmanager
@@ -106,17 +103,16 @@ async def test_it_decides_on_a_unix_socket_and_tells_of_itself_on_a_port(tmp_pat
 async def test_nobody_may_ask_before_the_first_complete_snapshot(tmp_path: Path, target: str) -> None:
     server = SnapshotServer(world(KEY))
     server.completes = False
-    await server.start(target)
-    with running_entrypoint(tmp_path, target) as service:
-        await eventually(lambda: server.acknowledged, seconds=START_SECONDS)
-        status, why = await service.health("/readyz")
-        assert (status, "snapshot" in why) == (503, True)
-        assert (await service.health("/healthz"))[0] == 200
-        assert not service.socket.exists()
-        server.complete()
-        await service.ready()
-        assert await ask_once(service) == 200
-    await server.stop()
+    async with server.serving(target):
+        with running_entrypoint(tmp_path, target) as service:
+            await eventually(lambda: server.acknowledged, seconds=START_SECONDS)
+            status, why = await service.health("/readyz")
+            assert (status, "snapshot" in why) == (503, True)
+            assert (await service.health("/healthz"))[0] == 200
+            assert not service.socket.exists()
+            server.complete()
+            await service.ready()
+            assert await ask_once(service) == 200
 
 
 async def test_while_it_waits_for_a_snapshot_it_can_be_stopped(tmp_path: Path, target: str) -> None:
@@ -229,15 +225,14 @@ async def test_after_sigterm_it_answers_what_was_asked_and_ends_at_once(tmp_path
 @pytest.mark.parametrize("fail_open", [True, False])
 async def test_a_dead_redis_leaves_it_to_the_limits_fail_mode(tmp_path: Path, target: str, *, fail_open: bool) -> None:
     server = SnapshotServer(world(KEY, limits=[limit("shop/by-tenant", burst=5, fail_open=fail_open)]))
-    await server.start(target)
-    with running_redis(tmp_path) as redis, running_entrypoint(tmp_path, target, REDIS_URL=redis.url) as service:
-        await service.ready()
-        redis.kill()
-        assert [await ask_once(service) for _ in range(8)] == [200 if fail_open else 503] * 8
-        _, metrics = await service.health("/metrics")
-        assert "fastforward_counter_store_up 0.0" in metrics
-        assert 'fastforward_counter_store_errors_total{kind="lost"} 1.0' in metrics
-    await server.stop()
+    async with server.serving(target):
+        with running_redis(tmp_path) as redis, running_entrypoint(tmp_path, target, REDIS_URL=redis.url) as service:
+            await service.ready()
+            redis.kill()
+            assert [await ask_once(service) for _ in range(8)] == [200 if fail_open else 503] * 8
+            _, metrics = await service.health("/metrics")
+            assert "fastforward_counter_store_up 0.0" in metrics
+            assert 'fastforward_counter_store_errors_total{kind="lost"} 1.0' in metrics
 
 
 async def test_workers_share_one_socket_and_one_budget(tmp_path: Path, target: str) -> None:
@@ -261,24 +256,23 @@ async def test_workers_share_one_socket_and_one_budget(tmp_path: Path, target: s
 
 async def test_a_worker_that_dies_is_replaced_and_none_outlives_its_parent(tmp_path: Path, target: str) -> None:
     server = SnapshotServer(world(KEY))
-    await server.start(target)
-    with (
-        running_redis(tmp_path) as redis,
-        running_entrypoint(tmp_path, target, REDIS_URL=redis.url, WORKERS="2") as service,
-    ):
-        await eventually(lambda: len(server.streams) == 2, seconds=START_SECONDS)
-        before = set(children(service))
-        victim = min(before)
-        os.kill(victim, signal.SIGKILL)
-        await eventually(
-            lambda: len(set(children(service)) - {victim}) == 2 and len(server.streams) == 2, seconds=START_SECONDS
-        )
-        workers = children(service)
-        service.signal(signal.SIGKILL)
-        await eventually(
-            lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), claim="no orphan is left"
-        )
-    await server.stop()
+    async with server.serving(target):
+        with (
+            running_redis(tmp_path) as redis,
+            running_entrypoint(tmp_path, target, REDIS_URL=redis.url, WORKERS="2") as service,
+        ):
+            await eventually(lambda: len(server.streams) == 2, seconds=START_SECONDS)
+            before = set(children(service))
+            victim = min(before)
+            os.kill(victim, signal.SIGKILL)
+            await eventually(
+                lambda: len(set(children(service)) - {victim}) == 2 and len(server.streams) == 2, seconds=START_SECONDS
+            )
+            workers = children(service)
+            service.signal(signal.SIGKILL)
+            await eventually(
+                lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), claim="no orphan is left"
+            )
 
 
 def children(service: EntryPoint) -> list[int]:

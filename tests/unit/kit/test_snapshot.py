@@ -82,25 +82,19 @@ def target(tmp_path: Path) -> str:
 
 @contextlib.asynccontextmanager
 async def operator(target: str, *names: str, chunk: int = 1000) -> AsyncGenerator[SnapshotServer]:
-    server = SnapshotServer([resource(name) for name in names], chunk=chunk)
-    await server.start(target)
-    try:
+    async with SnapshotServer([resource(name) for name in names], chunk=chunk).serving(target) as server:
         yield server
-    finally:
-        await server.stop()
 
 
 async def test_a_node_is_usable_once_the_state_is_complete_and_not_before(target: str) -> None:
     server = SnapshotServer([resource("a"), resource("b")], chunk=1)
     server.completes = False
-    await server.start(target)
-    async with following(target) as node:
+    async with server.serving(target), following(target) as node:
         await eventually(lambda: node.versions() == {"a": "1", "b": "1"})
         assert (node.usable, node.holder.complete) == ([], False)
         server.complete()
         await eventually(lambda: node.usable)
         assert node.holder.complete
-    await server.stop()
 
 
 async def test_each_delta_is_acknowledged_after_it_is_in_force(target: str) -> None:
@@ -206,8 +200,7 @@ async def test_a_part_of_the_state_is_neither_served_nor_kept(tmp_path: Path, ta
     file = SnapshotFile(tmp_path / "state")
     server = SnapshotServer([resource("a")])
     server.completes = False
-    await server.start(target)
-    async with following(target) as node:
+    async with server.serving(target), following(target) as node:
         keeper = asyncio.create_task(keep_on_disk(node.holder, file))
         await eventually(lambda: node.versions() == {"a": "1"})
         await server.stop()
