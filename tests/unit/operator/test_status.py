@@ -18,6 +18,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from support.eventually import eventually
 
 SHOP = ObjectRef(kind="Route", namespace="default", name="shop")
+ACME = ObjectRef(kind="Tenant", namespace="default", name="acme")
 NEIGHBOUR = ObjectRef(kind="Route", namespace="default", name="neighbour")
 TABLE = ("table", "default/public|shop.example.com#")
 UPSTREAM = ("upstream", "default/cart")
@@ -156,6 +157,31 @@ async def test_a_proxy_that_may_lack_any_version_of_a_table_takes_back_the_word_
     scene.join_table()
     scene.tell((SCOPE_KEY, KeyState(revision=1, lacking=0, waiting=("back",))), envoys=2)
     assert (scene.word(SHOP), scene.word(NEIGHBOUR)) == ("Unknown", "Unknown")
+
+
+async def test_a_tenant_waits_for_all_that_was_published_with_it(scene: Scene) -> None:
+    scene.publish("1")
+    scene.tell(envoys=1)
+    tenant = ir.Report(ref=ACME, generation=1, outputs=frozenset({("tenant", "default/acme")}))
+    scene.board.observe_reports({ACME: tenant}, {}, [SCOPE_KEY, CLUSTER_KEY])
+    assert (scene.word(ACME), scene.board.statuses[ACME].conditions[-1].reason) == ("Unknown", "Pending")
+    scene.settle(SCOPE_KEY)
+    assert scene.word(ACME) == "Unknown"
+    scene.settle(CLUSTER_KEY)
+    assert scene.word(ACME) == "True"
+
+
+async def test_what_is_taken_away_keeps_nobody_waiting(scene: Scene) -> None:
+    scene.publish("1")
+    scene.tell(envoys=1)
+    tenant = ir.Report(ref=ACME, generation=1)
+    scene.board.observe_reports({ACME: tenant}, {}, [SCOPE_KEY])
+    gone = scene.publications.prune([CLUSTER_KEY])
+    scene.board.forget(gone.removed)
+    scene.tell((SCOPE_KEY, KeyState(revision=1, waiting=("late",))))
+    assert scene.word(ACME) == "True"
+    scene.settle(CLUSTER_KEY)
+    assert scene.board.routes_settled(scene.publications.revision)
 
 
 async def test_an_older_acknowledgement_that_comes_late_says_nothing(scene: Scene) -> None:

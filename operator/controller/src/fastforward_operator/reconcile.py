@@ -158,6 +158,7 @@ class Reconciler:
         if inbox.seen_at:
             self.metrics.reached("published", inbox.seen_at)
         keys = [put.key for put in publication.upserts]
+        self.board.forget(publication.removed)
         self.board.observe_reports(delta.reports, inbox.sources, keys, inbox.seen_at)
 
     async def _recover(self, inbox: Inbox) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -29,6 +29,8 @@ from .xds.store import SNAPSHOT, Key
 _MAX_MESSAGE = 1024
 _MAX_NAMED = 5
 _SLICE = 500
+_DIFFUSE = frozenset({"Tenant"})
+"""Kinds that other objects' resources depend on in ways that their outputs do not list."""
 _SHARED = frozenset({"table", "scope"})
 """Outputs that hold the rules of many objects."""
 
@@ -60,6 +62,15 @@ class ObjectStatus:
 
 
 @dataclass(slots=True)
+class _Step:
+    """What was published together with reports of objects that may have changed any of it."""
+
+    keys: set[Key]
+    """Not yet answered by all."""
+    refs: set[ObjectRef]
+
+
+@dataclass(slots=True)
 class StatusBoard:
     """Lives in the main event loop."""
 
@@ -79,6 +90,7 @@ class StatusBoard:
     _unsettled: dict[Key, KeyState] = field(default_factory=dict)
     _seen_at: dict[Key, float] = field(default_factory=dict)
     _by_output: Multimap[ir.Output, ObjectRef] = field(default_factory=Multimap)
+    _steps: list[_Step] = field(default_factory=list)
     _ripe_at: dict[ObjectRef, float] = field(default_factory=dict)
     _listeners: set[Callable[[ObjectRef, ObjectStatus | None], None]] = field(default_factory=set)
 
@@ -91,7 +103,7 @@ class StatusBoard:
         self,
         reports: Mapping[ObjectRef, ir.Report | None],
         sources: Mapping[ObjectRef, Source],
-        keys: Iterable[Key],
+        keys: Collection[Key],
         seen_at: float = 0.0,
     ) -> None:
         """What a step says of objects, and which resources it published: nobody has those yet."""
@@ -104,6 +116,9 @@ class StatusBoard:
         self._sources.update(sources)
         for ref, report in reports.items():
             self._note(ref, report)
+        diffuse = {ref for ref in reports if ref.kind in _DIFFUSE}
+        if diffuse and keys:
+            self._steps.append(_Step(set(keys), diffuse))
         self._judge_all({*reports, *(r for r in sources if r in self._reports), *self._affected(keys)})
 
     def observe_documents(
@@ -118,18 +133,41 @@ class StatusBoard:
 
     def observe_ledger(self, update: LedgerUpdate) -> None:
         """What the nodes acknowledged and refused."""
+        answered: list[Key] = []
         for key, state in update.keys.items():
-            if state.revision < self.publications.revisions.get(key, 0):
+            published_in = self.publications.revisions.get(key)
+            if published_in is None or state.revision < published_in:
                 continue
+            if not state.waiting:
+                answered.append(key)
             if state.settled:
                 self._unsettled.pop(key, None)
                 if (seen_at := self._seen_at.pop(key, 0.0)) and update.envoys:
                     self.on_settled(seen_at)
             else:
                 self._unsettled[key] = state
+        told = self._strike(answered)
         everything = (self.envoys == 0, self.decisions == 0) != (update.envoys == 0, update.decisions == 0)
         self.envoys, self.decisions = update.envoys, update.decisions
-        self._judge_all(list(self._reports) if everything else self._affected(update.keys))
+        self._judge_all(list(self._reports) if everything else self._affected(update.keys) | told)
+
+    def forget(self, keys: Collection[Key]) -> None:
+        """What is taken away keeps nobody waiting."""
+        for key in keys:
+            self._unsettled.pop(key, None)
+            self._seen_at.pop(key, None)
+        self._judge_all(self._strike(keys))
+
+    def _strike(self, answered: Iterable[Key]) -> set[ObjectRef]:
+        """Returns the objects of steps of which nothing is missing any more."""
+        if not self._steps:
+            return set()
+        keys = set(answered)
+        for step in self._steps:
+            step.keys -= keys
+        done = {ref for step in self._steps if not step.keys for ref in step.refs}
+        self._steps = [step for step in self._steps if step.keys]
+        return done
 
     def routes_settled(self, revision: int) -> bool:
         """Whether everything that was published up to a revision is acknowledged by all that count."""
@@ -251,9 +289,10 @@ class StatusBoard:
             return kind, "False", "NoProxies", "No proxy is connected."
         if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
             return kind, "False", "NoDecisionService", "It needs a decision service, and none is connected."
-        if states:
+        waits = bool(states) or any(report.ref in step.refs for step in self._steps)
+        if waits:
             self._ripe_at.pop(report.ref, None)
-        if states or not self._is_ripe(report.ref):
+        if waits or not self._is_ripe(report.ref):
             return kind, "Unknown", "Pending", self._who_is_missing(states)
         return kind, "True", "Programmed", "" if report.outputs else "Nothing had to be programmed for it."
 
