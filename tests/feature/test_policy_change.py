@@ -24,6 +24,10 @@ spec:
     providers:
     - {name: issuer, tenants: ['*'], jwt: {issuer: https://issuer, jwks: {configMap: {name: keys, key: keys}}}}
 """
+CONDITION = """
+  authorization:
+    grants: [{name: readers, condition: "request.method == 'GET'"}]
+"""
 LIMIT = """
 apiVersion: gateway.fastforward.dev/v1alpha1
 kind: RateLimit
@@ -50,6 +54,26 @@ async def test_policies_that_come_and_go_refuse_nobody_that_they_let_in(tmp_path
                 running.remove("limit")
                 await until(lambda: running.object("AuthPolicy", "members"), lambda found: not found)
                 await until(lambda: running.object("RateLimit", "browsing"), lambda found: not found)
+        assert not seen.failed
+        assert seen.answers[200] > 50
+
+
+async def test_a_policy_that_moves_from_the_proxy_to_the_decision_service_and_back_refuses_nobody(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path, removal_grace_s=0.1, decision_timeout_ms=5000) as running:
+        running.start_decision_service()
+        running.write("edge", edge("*.example.com"), KEYS)
+        running.write("shop", respond("shop", "shop.example.com", "hello"))
+        running.write("policy", POLICY)
+        envoy = running.start_envoy()
+        await serves(envoy, "shop.example.com", "hello")
+        await until(lambda: running.programmed("AuthPolicy", "members"), bool)
+        await until(lambda: running.told("decision"), bool)
+        async with load(envoy.port, "shop.example.com") as seen:
+            for generation in range(2, 22):
+                running.write("policy", POLICY if generation % 2 else POLICY + CONDITION)
+                await until(lambda wanted=generation: running.programmed("AuthPolicy", "members", wanted), bool)
         assert not seen.failed
         assert seen.answers[200] > 50
 

@@ -56,7 +56,11 @@ class Node:
 
 @contextlib.asynccontextmanager
 async def following(
-    target: str, holder: SnapshotHolder[Names] | None = None, *, stale_start_seconds: float = 0.0
+    target: str,
+    holder: SnapshotHolder[Names] | None = None,
+    *,
+    stale_start_seconds: float = 0.0,
+    serving: asyncio.Event | None = None,
 ) -> AsyncGenerator[Node]:
     holder = holder or SnapshotHolder(Names())
     usable: list[float] = []
@@ -65,6 +69,7 @@ async def following(
         target=target,
         node="node-1",
         usable=lambda: usable.append(time.monotonic()),
+        serving=serving.wait if serving else _at_once,
         stale_start_seconds=stale_start_seconds,
     )
     running = asyncio.create_task(client.run())
@@ -73,6 +78,9 @@ async def following(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def _at_once() -> None: ...
 
 
 @pytest.fixture
@@ -95,6 +103,15 @@ async def test_a_node_is_usable_once_the_state_is_complete_and_not_before(target
         server.complete()
         await eventually(lambda: node.usable)
         assert node.holder.complete
+
+
+async def test_the_state_is_acknowledged_only_when_it_is_served(target: str) -> None:
+    serving = asyncio.Event()
+    async with operator(target, "a") as server, following(target, serving=serving) as node:
+        await eventually(lambda: node.usable)
+        assert server.acknowledged == []
+        serving.set()
+        await eventually(lambda: server.acknowledged)
 
 
 async def test_each_delta_is_acknowledged_after_it_is_in_force(target: str) -> None:

@@ -41,6 +41,7 @@ class EntryPoint:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._usable = asyncio.Event()
+        self._listening = asyncio.Event()
         self._health = Health({SNAPSHOT, SOCKET})
         registry = new_registry()
         self._health_server = HttpServer(health_handler(self._health, registry))
@@ -51,6 +52,7 @@ class EntryPoint:
             target=settings.operator,
             node=settings.node,
             usable=self._become_usable,
+            serving=self._listening.wait,
             stale_start_seconds=settings.stale_start_seconds,
         )
         registry.register(SnapshotMetrics(self._holder, self._client))
@@ -101,6 +103,7 @@ class EntryPoint:
             await self._server.accept(socket.socket(fileno=settings.worker_socket))
         elif self._usable.is_set():
             await self._server.listen(settings.address)
+        self._listening.set()
         self._health.waiting_for.discard(SOCKET)
 
     async def _close(self) -> None:

@@ -6,7 +6,7 @@ for its whole life; the operator may be away for hours.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic
 
 import grpc
@@ -38,7 +38,11 @@ CHANNEL_OPTIONS = (
 
 
 class SnapshotClient(Generic[S]):
-    """`usable` is called, maybe more than once, when what is held may be served."""
+    """`usable` is called, maybe more than once, when what is held may be served.
+
+    `serving` returns once it is: before that no complete state is acknowledged, because the operator then sends
+    requests here.
+    """
 
     def __init__(
         self,
@@ -47,12 +51,14 @@ class SnapshotClient(Generic[S]):
         target: str,
         node: str,
         usable: Callable[[], None],
+        serving: Callable[[], Awaitable[object]],
         stale_start_seconds: float = 0.0,
     ) -> None:
         self._holder = holder
         self._target = target
         self._node = node
         self._usable = usable
+        self._serving = serving
         self._stale_start_seconds = stale_start_seconds
         self.connected = False
         self._away = False
@@ -107,10 +113,11 @@ class SnapshotClient(Generic[S]):
                     return
                 self.connected, self._away = True, False
                 error = await self._apply(delta)
-                await stream.write(snapshot_pb2.SnapshotRequest(nonce=delta.nonce, error=error))
                 if delta.complete and not error:
                     self._completed()
                     backoff.reset()
+                    await self._serving()
+                await stream.write(snapshot_pb2.SnapshotRequest(nonce=delta.nonce, error=error))
 
     def _completed(self) -> None:
         self._holder.complete = True
