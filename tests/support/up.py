@@ -92,19 +92,26 @@ def running_up(directory: Path, state: Path, ports: dict[str, int] | None = None
         [*command, "--api-port", str(api_port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         api = f"http://127.0.0.1:{api_port}"
-        running = RunningUp(process=process, directory=directory, state=state, api=api, ports=ports or {})
-        reader = threading.Thread(target=_read, args=(running,), daemon=True)
-        reader.start()
-        try:
-            yield running
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(STOP_S)
-                finally:
-                    process.kill()
-            reader.join()
+        with following(RunningUp(process=process, directory=directory, state=state, api=api, ports=ports or {})) as up:
+            yield up
+
+
+@contextmanager
+def following(running: RunningUp) -> Generator[RunningUp]:
+    """Collects what a started process prints, and ends it."""
+    process = running.process
+    reader = threading.Thread(target=_read, args=(running,), daemon=True)
+    reader.start()
+    try:
+        yield running
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            finally:
+                process.kill()
+        reader.join()
 
 
 def _read(running: RunningUp) -> None:
