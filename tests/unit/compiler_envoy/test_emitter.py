@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter
-from fastforward_compiler.emit.envoy.protos import listener_pb2
+from fastforward_compiler.emit.envoy.protos import EnvoyMessage, listener_pb2, scoped_route_pb2
 from fastforward_compiler.emit.envoy.resource import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, SCOPE, SECRET
 
 from support.credentials import certificate_pem, jwks, private_key_pem
@@ -213,3 +213,30 @@ def test_ports_and_addresses_are_bound_as_the_settings_say() -> None:
         ("127.0.0.1", 18080),
         ("::1", 18080),
     ]
+
+
+def host_of(made: EnvoyDelta) -> EnvoyMessage:
+    """The virtual host of the one table."""
+    (body,) = (resource.body for resource in made.upserts if resource.type_url == SCOPE)
+    return scoped_route_pb2.ScopedRouteConfiguration.FromString(body).route_configuration.virtual_hosts[0]
+
+
+def test_what_all_rules_of_a_tenants_table_ask_of_a_filter_stands_once(emitter: EnvoyEmitter) -> None:
+    members = ir.Auth(name="one", mode=ir.Mode.REQUIRED, providers=(jwt_provider("one", "t1"),))
+    host = host_of(
+        emitter.apply(
+            delta(
+                edges=(edge(),),
+                auths=(members,),
+                scopes=(scope("many", tenant_tables=("t1",), auths=("one",)),),
+                tables=(table("many", entry("a", "/a", auth="one"), entry("b", "/b", auth="one"), tenant="t1"),),
+            )
+        )
+    )
+    assert list(host.typed_per_filter_config) == ["authorization"]
+    assert host.SerializeToString().count(b"RBACPerRoute") == 1
+
+
+def test_a_prefix_has_one_leaf(emitter: EnvoyEmitter) -> None:
+    step = emitter.apply(delta(edges=(edge(),), scopes=(scope("a"),), tables=(table("a", entry("e", "/a")),)))
+    assert list(host_of(step).matcher.matcher_tree.prefix_match_map.map) == ["/a/"]
