@@ -114,3 +114,19 @@ async def test_a_change_reaches_the_other_proxy_as_fast_while_one_is_frozen(tmp_
                     seconds=0.5,
                     every=0.001,
                 )
+
+
+async def test_what_a_frozen_proxy_lacks_of_a_table_says_nothing_of_the_other_routes_in_it(tmp_path: Path) -> None:
+    async with three_envoys(tmp_path) as running:
+        running.write("beside", respond("beside", HOST, "beside", path="/beside"))
+        await until(lambda: running.programmed("Route", "beside", 1), bool)
+        heard: list[str] = []
+        stop = running.operator.board.subscribe(lambda ref, _: heard.append(ref.name))
+        running.envoys[1].freeze()
+        running.write("shop", respond("shop", HOST, "1"))
+        await until(lambda: running.object("Route", "shop"), lambda found: ready(found) == 2)
+        assert (await running.object("Route", "beside"))["proxies"] == {"ready": 3, "total": 3}
+        running.envoys[1].thaw()
+        await until(lambda: running.programmed("Route", "shop", 2), bool)
+        stop()
+        assert set(heard) == {"shop"}
