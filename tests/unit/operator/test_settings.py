@@ -11,9 +11,11 @@ def test_lists_and_mappings_are_read_from_the_environment(monkeypatch: pytest.Mo
     monkeypatch.setenv("FF_DIRECTORIES", "/a:/b/c:")
     monkeypatch.setenv("FF_PORTS", '{"80": 8080}')
     monkeypatch.setenv("FF_STATE_DIR", "/s")
+    monkeypatch.setenv("FF_API_HOSTS", "ff.example, operator.gateway.svc,")
     settings = Settings.model_validate({})
     assert settings.directories == (Path("/a"), Path("/b/c"))
     assert settings.ports == {80: 8080}
+    assert settings.api_hosts == ("ff.example", "operator.gateway.svc")
     assert settings.xds_target == "unix:/s/xds.sock"
 
 

@@ -1,7 +1,7 @@
 """The operator's HTTP API, on loopback by default: what is there, what is said of it, who has it; health and metrics.
 
-In: GET requests. Out: JSON, Prometheus text, a stream of events. Called by the CLI, the live screen and monitoring.
-Nothing can be changed here.
+In: GET requests, of callers that callers.py lets through. Out: JSON, Prometheus text, a stream of events. Called by the
+CLI, the live screen and monitoring. Nothing can be changed here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
+from .callers import only_own
 from .presentation import (
     Locate,
     present,
@@ -47,10 +48,12 @@ class Api:
     server: XdsServer
     metrics: Metrics
     locate: Locate
+    hosts: Collection[str] = ()
+    """Further hosts that it goes by."""
 
     def application(self) -> web.Application:
         """The routes, read top to bottom."""
-        application = web.Application()
+        application = web.Application(middlewares=[only_own(self.hosts)])
         application.add_routes(
             [
                 web.get("/healthz", self.healthz),

@@ -97,6 +97,7 @@ class Operator:
             server=self.server,
             metrics=self.metrics,
             locate=self.provider.locate,
+            hosts=self.settings.api_hosts,
         )
         self._runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=9080, ge=0, le=65535)
     """0 for a free one, which the log names."""
+    api_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts that the API goes by, besides localhost and its address; parted by commas."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - the proxy serves the world
     """Address that the proxy's listeners bind; several are parted by commas."""
     ports: Annotated[dict[int, int], NoDecode] = Field(default_factory=dict)
@@ -48,6 +50,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("api_hosts", mode="before")
+    @classmethod
+    def _part(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("ports", mode="before")
     @classmethod
