@@ -19,6 +19,12 @@ def test_envoy_gets_listeners_tables_clusters_and_filters() -> None:
     assert "envoy.config.core.v3.TypedExtensionConfig" in rendered
 
 
+def test_yaml_says_what_json_says() -> None:
+    names = {"envoy.config.listener.v3.Listener", "envoy.config.cluster.v3.Cluster"}
+    shown, same = yaml.safe_load(ff("render", BOOKSHOP).out), ff("render", BOOKSHOP, "-o", "json").json
+    assert {name: shown[name] for name in names} == {name: same[name] for name in names}
+
+
 def test_private_keys_are_redacted_unless_asked_for() -> None:
     hidden = ff("render", BOOKSHOP, "-o", "json").json[SECRET]
     shown = ff("render", BOOKSHOP, "-o", "json", "--show-secrets").json[SECRET]

@@ -107,7 +107,7 @@ def test_a_directory_without_tests_is_told(tmp_path: Path) -> None:
 def test_broken_resources_are_named_as_a_likely_cause(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("kind: Route\n")
     said = run(tmp_path, case("url: http://bookshop.localhost/books", "status: 200"))
-    assert "The resources have 1 problems, which may be why: ff validate" in said.err
+    assert "The resources have 1 problem, which may be why: ff validate" in said.err
 
 
 def test_junit_names_file_claim_and_difference(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def print_data(data: object, output: Output) -> None:
     if output is Output.YAML:
         import yaml  # noqa: PLC0415 - not needed for --help
 
-        print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120), end="")
+        # Through JSON: enumerations and ordered mappings are what they are there.
+        plain = json.loads(json.dumps(data))
+        print(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120), end="")
     else:
         print(json.dumps(data, indent=2, ensure_ascii=False))
 
@@ -34,3 +36,8 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     for line in lines:
         print("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def counted(number: int, noun: str) -> str:
+    """`no problems`, `1 problem`, `2 problems`."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -20,7 +20,7 @@ from .comparison import differences
 from .credentials import Bench
 from .junit import Result, junit_xml
 from .offline import load
-from .output import Output, print_data
+from .output import Output, counted, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .testfile import Case, read_cases
 
@@ -39,13 +39,21 @@ def run(directories: Sequence[Path], output: Output, junit: Path | None) -> int:
         return 1
     bench = Bench(DecisionEmitter().apply(offline.delta).upserts, cases)
     results = [_run_case(bench, case) for case in cases]
-    if junit is not None:
-        junit.write_text(junit_xml(results))
+    written = junit is None or _write_junit(junit, results)
     if output is Output.TEXT:
         _print(results, problems=len(offline.findings()), directories=directories)
     else:
         print_data([_data(result) for result in results], output)
-    return 1 if any(result.differences for result in results) else 0
+    return 0 if written and not any(result.differences for result in results) else 1
+
+
+def _write_junit(path: Path, results: Sequence[Result]) -> bool:
+    try:
+        path.write_text(junit_xml(results))
+    except OSError as error:
+        print(f"{path} can't be written ({error.strerror}): name another file with --junit.", file=sys.stderr)
+        return False
+    return True
 
 
 def _run_case(bench: Bench, case: Case) -> Result:
@@ -79,10 +87,11 @@ def _print(results: Sequence[Result], *, problems: int, directories: Sequence[Pa
         for difference in result.differences:
             print(f"       {difference}")
     failed = sum(bool(result.differences) for result in results)
-    print(f"{len(results)} tests, {failed or 'none'} failed.")
+    print(f"{counted(len(results), 'test')}, {failed or 'none'} failed.")
     if problems:
         names = " ".join(map(str, directories))
-        print(f"The resources have {problems} problems, which may be why: ff validate {names}", file=sys.stderr)
+        found = counted(problems, "problem")
+        print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
 
 
 def _data(result: Result) -> dict[str, object]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .offline import Finding, load
-from .output import Output, print_data
+from .output import Output, counted, print_data
 
 
 def run(directories: Sequence[Path], output: Output) -> int:
@@ -22,12 +22,8 @@ def run(directories: Sequence[Path], output: Output) -> int:
     else:
         for finding in findings:
             print(finding)
-        print(f"{_count(offline.count, 'object')}, {_count(len(findings), 'problem')}.")
+        print(f"{counted(offline.count, 'object')}, {counted(len(findings), 'problem')}.")
     return 1 if findings else 0
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _data(finding: Finding) -> dict[str, object]:
