@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward_operator.cli.offline import load
 from fastforward_operator.supervisor.development import Development
@@ -114,15 +115,41 @@ def test_a_known_api_key_is_taken_as_valid_when_the_operator_hands_out_no_hashes
     [
         (("GET", "bookshop.localhost/books"), "is no URL with scheme and host"),
         (("GET", "http://a/", "-H", "no colon"), "'no colon' is no header"),
-        (("GET", "http://a/", "--address", "nobody"), "does not appear to be an IPv4 or IPv6 address"),
-        (("GET", "http://[::1"), "Invalid IPv6 URL"),
+        (("GET", "http://a/", "--address", "nobody"), "'nobody' is no address of a client"),
+        (("GET", "http://[::1"), "'http://[::1' is no URL: Invalid IPv6 URL."),
+        (("GET", "http://a:99999/"), "is no URL: Port out of range"),
+        (("GET", "http://a:0/"), "is no URL with scheme and host"),
+        (("GET", "http://:80/"), "is no URL with scheme and host"),
+        (("GET", "http://a/b\nc"), "is no URL with scheme and host"),
+        (("G T", "http://a/"), "'G T' is no method, such as GET."),
+        (("", "http://a/"), "'' is no method, such as GET."),
+        (("GET", "http://a/", "-H", "a b: c"), "'a b' is no name of a header"),
+        (("GET", "http://a/", "-H", "x: a\nb: c"), "The value of header x has control characters"),
+        (("GET", "http://a/", "-H", "content-length: -5"), "content-length '-5' is no number of bytes."),
+        (("GET", "http://a/", "-H", "content-length: ²"), "content-length '²' is no number of bytes."),
     ],
-    ids=["url", "header", "address", "brackets"],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )
 def test_what_is_no_request_is_one_sentence(arguments: tuple[str, ...], told: str) -> None:
     said = ff("explain", "request", *arguments, *OFFLINE)
     assert said.code == 1
     assert told in said.err
+
+
+def test_a_host_header_names_the_host_as_with_curl() -> None:
+    told = explain("http://127.0.0.1:8080/admin/stock", "-H", "Host: admin.bookshop.localhost", *OFFLINE)
+    assert told["route"] == "bookshop/admin"
+
+
+def test_every_explanation_can_be_printed_as_yaml() -> None:
+    said = ff("explain", "request", "GET", "http://bookshop.localhost/orders/1", "-o", "yaml", *OFFLINE)
+    assert yaml.safe_load(said.out) == explain("http://bookshop.localhost/orders/1", *OFFLINE)
+
+
+def test_broken_resources_are_named_as_a_likely_cause(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("a: [")
+    said = ff("explain", "request", "GET", "http://a/", "--from", tmp_path)
+    assert said.err == f"The resources have 1 problem, which may be why: ff validate {tmp_path}\n"
 
 
 def test_a_route_tells_where_each_stage_runs_and_why() -> None:

@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from support.ff import ff
-from support.operator_api import described, node, operator_api
+from support.operator_api import answering, described, node, operator_api
 from support.processes import free_ports
 
 GOOD = described("Route", "books", effective=("AuthPolicy shop/members",))
 BAD = described("Route", "orders", refused="Upstream shop/nowhere was not found.")
 TENANT = described("Tenant", "books")
+COMMANDS = (("get",), ("status",), ("explain", "request", "GET", "http://a/"), ("explain", "route", "a/b"))
 
 
 @pytest.fixture
@@ -72,6 +73,7 @@ def test_status_shows_nodes_and_what_is_wrong(api: str) -> None:
     assert "envoy-1" in said.out
     assert "3 of 3 objects are programmed; 1 with problems." in said.out
     assert "Route shop/orders: ResolvedRefs False UpstreamNotFound: Upstream shop/nowhere was not found." in said.out
+    assert "    a.yaml:9: spec.rules[0].upstreams[0]\n" in said.out
 
 
 def test_status_is_exit_code_zero_when_nothing_is_wrong() -> None:
@@ -85,11 +87,7 @@ def test_a_refusal_is_shown_in_the_proxys_own_words() -> None:
         assert "Scope shop|a#: Route table can only match on headers" in ff("status", "--api", api).out
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("get",), ("status",), ("explain", "request", "GET", "http://a/"), ("explain", "route", "a/b")],
-    ids=["get", "status", "explain request", "explain route"],
-)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_without_an_operator_there_is_one_sentence_with_the_remedy(command: tuple[str, ...]) -> None:
     said = ff(*command, "--api", f"http://127.0.0.1:{free_ports(1)[0]}")
     assert said.code == 1
@@ -102,3 +100,39 @@ def test_another_program_on_that_port_is_told_apart() -> None:
         said = ff("get", "--api", f"{api}/elsewhere")
     assert said.code == 1
     assert "answered 404: is it another program, or another version?" in said.err
+
+
+STRANGE = (b"<html>", b"{}", b"[]", b'{"objects": 2, "proxies": [1]}', b'{"objects": [', b"\xff\xfe")
+
+
+@pytest.mark.parametrize("body", STRANGE, ids=repr)
+def test_an_answer_that_is_none_of_an_operator_is_one_sentence(body: bytes) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)) as api:
+        for command in COMMANDS:
+            said = ff(*command, "--api", api)
+            assert (said.code, said.out) == (1, "")
+            assert said.err.startswith(f"What answers at {api} is no operator, or another version (no ")
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"], ids=repr)
+def test_an_answer_that_is_no_http_is_one_sentence(answer: bytes) -> None:
+    with answering(answer) as api:
+        for command in COMMANDS:
+            said = ff(*command, "--api", api)
+            assert said.code == 1
+            assert said.err.startswith(f"No operator answers at {api} (")
+
+
+def test_a_refusal_is_told_in_the_operators_own_words() -> None:
+    problem = b'{"detail": "List the host in FF_API_HOSTS."}'
+    with answering(b"HTTP/1.1 403 No\r\ncontent-length: %d\r\n\r\n%s" % (len(problem), problem)) as api:
+        assert ff("get", "--api", api).err == f"The operator at {api} answered 403: List the host in FF_API_HOSTS.\n"
+
+
+@pytest.mark.parametrize(
+    "api", ["", "x", "localhost:9080", "file:///etc/passwd", "http://127.0.0.1:x", "http://a\nb", "http://["]
+)
+def test_an_address_that_is_none_is_one_sentence(api: str) -> None:
+    said = ff("get", "--api", api)
+    assert said.code == 1
+    assert "--api" in said.err

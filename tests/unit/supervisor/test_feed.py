@@ -70,7 +70,7 @@ async def test_rows_follow_changes_removals_and_restarts() -> None:
     await eventually(lambda: len(operator.listeners) == 1)
     operator.tell("object", described("Route", "a", refused="No upstream."))
     operator.tell("gone", {"kind": "Route", "namespace": "shop", "name": "b"})
-    await eventually(lambda: [row.message for row in feed.rows] == ["No upstream. (a.yaml:9)"])
+    await eventually(lambda: [row.message for row in feed.rows] == ["a.yaml:9: No upstream."])
     await operator.stop()
     assert [row.name for row in feed.rows] == ["Route shop/a"], "what was known stays"
     operator.objects = [described("Route", "c")]

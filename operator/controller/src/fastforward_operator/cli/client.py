@@ -6,13 +6,17 @@ answers. Called by get, status and explain.
 
 from __future__ import annotations
 
+import http.client
 import json
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from fastforward.snapshot.v1 import snapshot_pb2
 
 _TIMEOUT_S = 10.0
 
@@ -22,27 +26,43 @@ class OperatorClient:
 
     def __init__(self, api: str) -> None:
         self._api = api.rstrip("/")
+        if not self._api.startswith(("http://", "https://")):
+            _fail(f"{api!r} is no address of an operator: name one such as http://127.0.0.1:9080 with --api.")
         # The operator is on this machine or inside the cluster: no proxy of the environment leads there.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def objects(self, **wanted: str) -> list[dict[str, Any]]:
         """Objects with their conditions; `kind`, `namespace` and `name` narrow them down."""
         query = urlencode({part: value for part, value in wanted.items() if value})
-        objects: list[dict[str, Any]] = self._json(f"/v1/objects?{query}")["objects"]
-        return objects
+        return self._list(f"/v1/objects?{query}", "objects")
 
     def proxies(self) -> list[dict[str, Any]]:
         """Connected nodes and what they acknowledged."""
-        nodes: list[dict[str, Any]] = self._json("/v1/proxies")["proxies"]
-        return nodes
+        return self._list("/v1/proxies", "proxies")
 
-    def snapshot(self) -> bytes:
-        """The decision snapshot, as one serialised SnapshotDelta."""
-        return self._get("/v1/snapshot", {"accept": "application/x-protobuf"})
+    def snapshot(self) -> snapshot_pb2.SnapshotDelta:
+        """The decision snapshot."""
+        from google.protobuf.message import DecodeError  # noqa: PLC0415 - get and status need none of it
 
-    def _json(self, target: str) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self._get(target, {}))
-        return value
+        from fastforward.snapshot.v1 import snapshot_pb2  # noqa: PLC0415
+
+        body = self._get("/v1/snapshot", {"accept": "application/x-protobuf"})
+        try:
+            return snapshot_pb2.SnapshotDelta.FromString(body)
+        except DecodeError:
+            self._fail_as_stranger("no snapshot")
+
+    def _list(self, target: str, name: str) -> list[dict[str, Any]]:
+        try:
+            found: object = json.loads(self._get(target, {}))[name]
+        except (ValueError, LookupError, TypeError):
+            found = None
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            self._fail_as_stranger(f"no list of {name}")
+        return found
+
+    def _fail_as_stranger(self, answer: str) -> NoReturn:
+        _fail(f"What answers at {self._api} is no operator, or another version ({answer}): name another with --api.")
 
     def _get(self, target: str, headers: Mapping[str, str]) -> bytes:
         try:
@@ -51,11 +71,20 @@ class OperatorClient:
                 body: bytes = response.read()
                 return body
         except urllib.error.HTTPError as error:
-            error.close()
-            _fail(f"The operator at {self._api} answered {error.code}: is it another program, or another version?")
-        except (OSError, ValueError) as error:
+            with error:
+                detail = _detail(error)
+            _fail(f"The operator at {self._api} answered {error.code}: {detail}")
+        except (http.client.HTTPException, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             _fail(f"No operator answers at {self._api} ({reason}): start one with `ff up DIR`, or name it with --api.")
+
+
+def _detail(answer: urllib.error.HTTPError) -> str:
+    """What a refusal says of itself (RFC 9457)."""
+    try:
+        return str(json.loads(answer.read())["detail"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return "is it another program, or another version?"
 
 
 def _fail(sentence: str) -> NoReturn:

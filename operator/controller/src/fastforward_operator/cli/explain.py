@@ -17,6 +17,9 @@ from .output import Output, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .snapshots import believe_keys, read_snapshot
 
+_LONGEST_LENGTH = 18
+"""Digits: whatever fits into 64 bits."""
+
 
 class Asked(NamedTuple):
     """The request, as it was typed."""
@@ -32,11 +35,15 @@ def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, 
     """Print the explanation; 1 when what was typed is no request."""
     try:
         headers = list(_parse_headers(asked.headers))
-        length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
         request = make_request(
-            asked.method, asked.url, headers, address=asked.address, listener=asked.listener, body_bytes=length
+            asked.method,
+            asked.url,
+            headers,
+            address=asked.address,
+            listener=asked.listener,
+            body_bytes=_length(headers),
         )
-    except (RequestError, ValueError) as error:
+    except RequestError as error:
         print(error, file=sys.stderr)
         return 1
     resources = read_snapshot(directories, state, api)
@@ -67,6 +74,14 @@ def _parse_headers(written: Sequence[str]) -> Iterator[tuple[str, str]]:
         if not colon or not name.strip():
             raise RequestError(f"{header!r} is no header: write 'name: value'.")
         yield name.strip(), value.strip()
+
+
+def _length(headers: Sequence[tuple[str, str]]) -> int:
+    """Of the body that the headers announce."""
+    written = next((value for name, value in headers if name.lower() == "content-length"), "0")
+    if not (written.isascii() and written.isdecimal() and len(written) <= _LONGEST_LENGTH):
+        raise RequestError(f"content-length {written!r} is no number of bytes.")
+    return int(written)
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:

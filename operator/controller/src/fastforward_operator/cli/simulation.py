@@ -8,8 +8,9 @@ true there; limits that the proxies count by themselves are counted as well.
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,11 @@ from fastforward_pipeline import (
     run,
     upstream_request,
 )
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A method or the name of a header (RFC 9110, section 5.6.2)."""
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no value of a header can hold."""
 
 
 class RequestError(ValueError):
@@ -78,23 +84,44 @@ def make_request(
     try:
         parts = urlsplit(url)
         host, scheme = parts.netloc.rpartition("@")[2], parts.scheme
-        ipaddress.ip_address(address)
+        named = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise RequestError(f"{error}.") from None
-    if scheme not in ("http", "https") or not host:
-        raise RequestError(f"{url} is no URL with scheme and host, such as http://bookshop.localhost/books.")
+        raise RequestError(f"{url!r} is no URL: {error}.") from None
+    if scheme not in ("http", "https") or not named or _UNSENDABLE.search(url):
+        raise RequestError(f"{url!r} is no URL with scheme and host, such as http://bookshop.localhost/books.")
+    _check_address(address)
+    sent = make_headers(_checked(headers))
+    if _TOKEN.fullmatch(method) is None:
+        raise RequestError(f"{method!r} is no method, such as GET.")
     return Request(
         method=method.upper(),
-        host=host,
+        # As with curl: a Host header says another host than the one that is connected to.
+        host=sent.get("host", (host,))[-1],
         path=f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}",
         scheme=scheme,
         now=time.time(),
-        headers=make_headers(headers),
+        headers={name: values for name, values in sent.items() if name != "host"},
         address=address,
         peer=address,
         listener=listener,
         body_bytes=body_bytes,
     )
+
+
+def _check_address(address: str) -> None:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise RequestError(f"{address!r} is no address of a client, such as 192.0.2.7 or 2001:db8::7.") from None
+
+
+def _checked(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, value in headers:
+        if _TOKEN.fullmatch(name) is None:
+            raise RequestError(f"{name!r} is no name of a header: letters, digits and - are.")
+        if _UNSENDABLE.search(value):
+            raise RequestError(f"The value of header {name} has control characters: no request can carry them.")
+        yield name, value
 
 
 def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets) -> Judged:

@@ -6,6 +6,7 @@ Called by explain and explain_route.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fastforward_operator.supervisor.apikey import parse_api_key
 
 from .client import OperatorClient
 from .offline import load
+from .output import counted
 
 Resources = Sequence[snapshot_pb2.Resource]
 
@@ -23,8 +25,12 @@ Resources = Sequence[snapshot_pb2.Resource]
 def read_snapshot(directories: Sequence[Path], state: Path, api: str) -> Resources:
     """Compiled from the directories when there are any, with the credentials of `ff up`; else as it is published."""
     if directories:
-        return DecisionEmitter().apply(load(directories, state / "dev").delta).upserts
-    return snapshot_pb2.SnapshotDelta.FromString(OperatorClient(api).snapshot()).resources
+        offline = load(directories, state / "dev")
+        if findings := offline.findings():
+            found, names = counted(len(findings), "problem"), " ".join(map(str, directories))
+            print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
+        return DecisionEmitter().apply(offline.delta).upserts
+    return OperatorClient(api).snapshot().resources
 
 
 def believe_keys(resources: Resources, values: Iterable[str]) -> list[str]:

@@ -39,6 +39,9 @@ def _print(nodes: list[dict[str, Any]], objects: list[dict[str, Any]], wrong: li
         condition = next(c for c in one["conditions"] if c["status"] == "False")
         name = f"{one['namespace']}/{one['name']}" if one["namespace"] else one["name"]
         print(f"  {one['kind']} {name}: {condition['type']} False {condition['reason']}: {condition['message']}")
+        for problem in one["problems"]:
+            place = f"{problem['at'] or one['source']}: {problem['field']}".removesuffix(": ")
+            print(f"    {place}{'' if problem['message'] in condition['message'] else ': ' + problem['message']}")
 
 
 def _node(node: dict[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from .loopback import ask, split_url, streaming
@@ -116,13 +117,14 @@ def _row(value: dict[str, Any]) -> ObjectRow:
     programmed = _programmed(value)
     worst = next((c for c in value["conditions"] if c["status"] == "False"), programmed)
     at = next((problem["at"] for problem in value["problems"] if problem["at"]), "")
-    where = f" ({at})" if at and worst["status"] == "False" else ""
+    # As the user would name it, and first: whatever is cut off at the end, the place is not.
+    where = f"{at.removeprefix(f'{Path.cwd()}/')}: " if at and worst["status"] == "False" else ""
     name = f"{value['namespace']}/{value['name']}" if value["namespace"] else value["name"]
     return ObjectRow(
         name=f"{value['kind']} {name}",
         programmed=programmed["status"],
         good=all(condition["status"] == "True" for condition in value["conditions"]),
         reason=worst["reason"],
-        message=f"{worst['message']}{where}",
+        message=f"{where}{worst['message']}",
         proxies=f"{value['proxies']['ready']}/{value['proxies']['total']}",
     )
