@@ -4,10 +4,12 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import stat
 from pathlib import Path
 
 import fastforward_crds as crds
+import pytest
 import yaml
 
 from support.ff import ff
@@ -60,3 +62,50 @@ def test_without_a_development_issuer_a_token_is_refused_with_the_remedy(tmp_pat
     said = ff("token", "acme", "--state", tmp_path)
     assert said.code == 1
     assert "run `ff up DIR` once" in said.err
+
+
+DATA = ("{pepper: 5}", "[pepper]", "{pepper: '###'}", "{}", "null", "[" * 5000)
+
+
+@pytest.mark.parametrize("data", DATA, ids=lambda data: data[:20])
+def test_a_secret_that_is_broken_is_left_alone(tmp_path: Path, data: str) -> None:
+    path = tmp_path / "keys.yaml"
+    text = (
+        f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\ntype: gateway.fastforward.dev/api-keys\ndata: {data}\n"
+    )
+    path.write_text(text)
+    said = ff("key", "create", path, "--tenant", "acme")
+    assert (said.code, said.out) == (1, "")
+    assert "name another file" in said.err
+    assert path.read_text() == text
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys.yaml")
+    assert ff("key", "create", tmp_path / "keys.yaml").code == 1
+
+
+@pytest.mark.parametrize(("name", "options"), [("My Keys.yaml", ()), ("keys.yaml", ("-n", "X Y"))])
+def test_no_secret_is_made_that_would_be_refused(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
+    said = ff("key", "create", tmp_path / name, *options)
+    assert (said.code, said.out) == (1, "")
+    assert f"No Secret can be made in {tmp_path / name}: metadata.name" in said.err
+    assert not (tmp_path / name).exists()
+
+
+BROKEN = {"issuers.json": "{", "issuer.jwk": "{}"}
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_broken_development_credentials_are_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "issuers.json").write_text('[{"issuer": "https://a", "audiences": []}]')
+    (tmp_path / "dev" / name).write_text(BROKEN[name])
+    said = ff("token", "acme", "--state", tmp_path)
+    assert (said.code, said.out) == (1, "")
+    assert f"The development credentials in {tmp_path / 'dev'} can't be used" in said.err
+    assert "remove that folder" in said.err
+
+
+def test_a_token_is_valid_for_a_year_at_most(tmp_path: Path) -> None:
+    assert ff("token", "--state", tmp_path, "--minutes", "99999999999").code == 2

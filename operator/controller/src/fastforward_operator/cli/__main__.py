@@ -1,6 +1,6 @@
 """`python -m fastforward_operator.cli`: `ff` where the console script is not installed."""
 
-from .main import main
+from . import main
 
 if __name__ == "__main__":
     main()

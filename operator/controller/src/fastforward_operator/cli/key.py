@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fastforward_crds as crds
 import yaml
 
 from fastforward_operator.supervisor.apikey import SECRET_TYPE, new_api_key
@@ -42,10 +43,13 @@ def run_create(path: Path, identity: Identity, namespace: str, output: Output) -
                 file=sys.stderr,
             )
             return 1
-        data: dict[str, str] = document["data"]
         key = new_api_key()
-        entry = key.entry(base64.b64decode(data["pepper"]), _entry(identity))
-        data[key.id] = base64.b64encode(entry.encode()).decode()
+        pepper: bytes = base64.b64decode(document["data"]["pepper"])
+        document["data"][key.id] = base64.b64encode(key.entry(pepper, _entry(identity)).encode()).decode()
+        made = crds.parse_resource(document)
+        if isinstance(made, crds.Invalid):
+            print(f"No Secret can be made in {path}: {made.errors[0].field}: {made.errors[0].message}", file=sys.stderr)
+            return 1
         _replace(path, yaml.safe_dump(document, sort_keys=False))
     except OSError as error:
         print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)
@@ -64,13 +68,14 @@ def _read(path: Path, namespace: str) -> dict[str, Any] | None:
         pepper = base64.b64encode(secrets.token_bytes(32)).decode()
         head = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": SECRET_TYPE}
         return {**head, "data": {"pepper": pepper}}
+    if not path.is_file():
+        return None
     try:
         document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return None
-    fits = (
-        isinstance(document, dict) and document.get("type") == SECRET_TYPE and "pepper" in (document.get("data") or {})
-    )
+    found = crds.parse_resource(document) if isinstance(document, dict) else None
+    fits = isinstance(found, crds.Secret) and found.type == SECRET_TYPE and "pepper" in found.data
     return document if fits else None
 
 

@@ -5,6 +5,8 @@ Called by the console script `ff`. Nothing heavy is imported here: `ff --help` s
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -205,7 +207,7 @@ def key_create(
     subject: Annotated[str, typer.Option(help="Subject that the key stands for.")] = "",
     role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated.")] = None,
     permission: Annotated[list[str] | None, typer.Option(help="Permission; may be repeated.")] = None,
-    days: Annotated[int, typer.Option(min=0, help="Days that it is valid; 0 for ever.")] = 0,
+    days: Annotated[int, typer.Option(min=0, max=36_500, help="Days that it is valid; 0 for ever.")] = 0,
     namespace: Annotated[str, typer.Option("-n", "--namespace", help="Namespace of a new Secret.")] = "default",
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -225,7 +227,7 @@ def token(
     subject: Annotated[str, typer.Option(help="Subject claim.")] = "developer",
     role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated.")] = None,
     permission: Annotated[list[str] | None, typer.Option(help="Permission; may be repeated.")] = None,
-    minutes: Annotated[int, typer.Option(min=1, help="Minutes that it is valid.")] = 60,
+    minutes: Annotated[int, typer.Option(min=1, max=525_600, help="Minutes that it is valid.")] = 60,
     issuer: Annotated[str, typer.Option(help="Issuer to sign as; the first of the directory when absent.")] = "",
     state: StateOption = DEFAULT_STATE,
 ) -> None:
@@ -240,5 +242,17 @@ def token(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; whatever happens, no traceback is printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What the terminal's encoding lacks is escaped: a name in another script must not end the command.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:  # noqa: BLE001 - the last resort
+        from .failure import sentence
+
+        sys.stderr.write(f"{sentence(error)}\n")
+        raise SystemExit(1) from None

@@ -23,7 +23,7 @@ from fastforward_crds import AuthPolicy, Resource
 
 from fastforward_operator.providers import Batch, Source
 from fastforward_operator.providers.file import FileProvider
-from fastforward_operator.supervisor.development import PREFIX, Development
+from fastforward_operator.supervisor.development import PREFIX, Development, DevelopmentError
 from fastforward_operator.supervisor.issuer import Issuer
 
 
@@ -88,6 +88,9 @@ def load(directories: Sequence[Path], credentials: Path | None = None) -> Offlin
         if not directory.exists():
             print(f"{directory} is not there: name a directory of resources.", file=sys.stderr)
             raise SystemExit(1)
+        if not directory.is_dir() and not directory.is_file():
+            print(f"{directory} is neither a directory nor a file: name one that holds resources.", file=sys.stderr)
+            raise SystemExit(1)
     return Offline(directories, credentials)
 
 
@@ -98,7 +101,11 @@ def _development(resources: Sequence[Resource], credentials: Path | None) -> Bat
         if credentials is not None and credentials.is_dir():
             shutil.copytree(credentials, folder, dirs_exist_ok=True)
         development = Development(Path(folder))
-        development.provide(resources)
+        try:
+            development.provide(resources)
+        except DevelopmentError as error:
+            print(str(error).replace(folder, str(credentials)), file=sys.stderr)
+            raise SystemExit(1) from None
         return FileProvider([development.resources]).load()
 
 

@@ -9,12 +9,21 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from fastforward_operator.supervisor.development import Development
+from fastforward_operator.supervisor.development import Development, DevelopmentError
 
 
 def run(state: Path, claims: dict[str, object], minutes: int, issuer: str) -> int:
     """Print the token; 1 with a remedy when there is no development issuer."""
-    development = Development(state / "dev")
+    try:
+        return _print(Development(state / "dev"), state, claims, minutes, issuer)
+    except DevelopmentError as error:
+        print(error, file=sys.stderr)
+    except UnicodeEncodeError:
+        print("A claim is no text in UTF-8: mend its bytes.", file=sys.stderr)
+    return 1
+
+
+def _print(development: Development, state: Path, claims: dict[str, object], minutes: int, issuer: str) -> int:
     signatories = [one for one in development.signatories() if issuer in ("", one.issuer)]
     if not signatories:
         known = ", ".join(one.issuer for one in development.signatories())

@@ -8,9 +8,10 @@ and by the offline commands, which throw it away. Nothing here is meant for prod
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import yaml
 from fastforward_crds import AuthPolicy, Edge, Provider, Resource, Tenant
+from joserfc.errors import JoseError
 
 from .apikey import SECRET_TYPE, new_api_key
 from .certificates import Certified, new_authority, new_certificate
@@ -72,6 +74,10 @@ def _providers(resource: Resource) -> tuple[Provider, ...]:
     return ()
 
 
+class DevelopmentError(Exception):
+    """The folder of the credentials can't be used; the message says why and what to do."""
+
+
 class Development:
     """The development credentials in a folder; made once, kept over restarts."""
 
@@ -86,7 +92,26 @@ class Development:
         return self._folder / "ca.crt"
 
     def provide(self, resources: Sequence[Resource]) -> None:
-        """Make what is missing, as files with documents to be read like any other resources; remove what is not."""
+        """Make what is missing, as files with documents to be read like any other resources; remove what is not.
+
+        Raises DevelopmentError.
+        """
+        with self._telling():
+            self._provide(resources)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Generator[None]:
+        """A file that somebody broke, or a full disk, as one sentence."""
+        try:
+            yield
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, JoseError, yaml.YAMLError) as error:
+            why = error.strerror if isinstance(error, OSError) else f"a file in it is broken: {error}"
+            raise DevelopmentError(
+                f"The development credentials in {self._folder} can't be used ({why}): remove that folder,"
+                " and `ff up` makes them anew."
+            ) from None
+
+    def _provide(self, resources: Sequence[Resource]) -> None:
         wanted = sorted(missing_objects(resources))
         documents = {f"resources/{m.namespace}.{m.name}.yaml": self._document(m, resources) for m in wanted}
         for document in self.resources.glob("*.yaml"):
@@ -102,13 +127,16 @@ class Development:
         return keys
 
     def signatories(self) -> list[Signatory]:
-        """The issuers that the development key signs for."""
-        entries = json.loads(self._read("issuers.json") or "[]")
-        return [Signatory(issuer=entry["issuer"], audiences=tuple(entry["audiences"])) for entry in entries]
+        """The issuers that the development key signs for. Raises DevelopmentError."""
+        with self._telling():
+            entries = json.loads(self._read("issuers.json") or "[]")
+            return [Signatory(issuer=entry["issuer"], audiences=tuple(entry["audiences"])) for entry in entries]
 
     def token(self, signatory: Signatory, claims: Mapping[str, object], valid: timedelta) -> str:
-        """A signed JSON Web Token."""
-        return self._issuer().token(signatory.issuer, signatory.audiences, claims, valid)
+        """A signed JSON Web Token. Raises DevelopmentError."""
+        with self._telling():
+            issuer = self._issuer()
+        return issuer.token(signatory.issuer, signatory.audiences, claims, valid)
 
     def _document(self, missing: Missing, resources: Sequence[Resource]) -> dict[str, object]:
         metadata = {"name": missing.name, "namespace": missing.namespace}

@@ -12,15 +12,30 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastforward_crds import Model
-from fastforward_crds.formats import Label
+from fastforward_crds.formats import Format, Label
 from fastforward_crds.lists import Items
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from .yamlfile import FileProblemError, Written, read_model
 
 FILE_NAME = "ff-up.yaml"
+_OWN_NAMES = ("operator", "decision", "envoy")
+"""Of the programs that are always run."""
+_HIGHEST_PORT = 65_535
+
+
+Argument = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4096)]
+"""No program can be given a zero byte."""
+_URL = Format(
+    "a URL that can be asked",
+    r"^http://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?(/[!-~]{0,1000})?$",
+    1300,
+    "http, with host and path",
+    "http://127.0.0.1:7101/health",
+)
 
 
 class Program(Model):
@@ -28,9 +43,9 @@ class Program(Model):
 
     name: Label
     """Name, in the screen and of its log file."""
-    command: Annotated[tuple[str, ...], Items(least=1, most=256)]
+    command: Annotated[tuple[Argument, ...], Items(least=1, most=256)]
     """Program and arguments; `python` is the interpreter that runs `ff`."""
-    ready: str | None = None
+    ready: Annotated[str, _URL] | None = None
     """URL that answers 200 when it is ready; ready at once when absent."""
 
 
@@ -69,6 +84,11 @@ def program_command(program: Program) -> tuple[str, ...]:
 def _check_program(program: Program, place: str) -> None:
     """A missing program is told before anything is started. Raises FileProblemError."""
     first, *rest = program.command
+    if program.name in _OWN_NAMES:
+        raise FileProblemError(f"{place}: a program named {program.name} is there already: choose another name.")
+    port = urlsplit(program.ready or "").netloc.rpartition("]")[2].rpartition(":")[2]
+    if port.isdecimal() and not 0 < int(port) <= _HIGHEST_PORT:
+        raise FileProblemError(f"{place}: the port of {program.ready} is none: choose one from 1 to {_HIGHEST_PORT}.")
     if first != "python":
         if shutil.which(first) is None:
             raise FileProblemError(f"{place}: the program {first} is not there: install it, or mend the command.")
@@ -82,5 +102,5 @@ def _check_program(program: Program, place: str) -> None:
 def _has_module(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
+    except (ImportError, ValueError):
         return False

@@ -133,7 +133,7 @@ def draw(picture: Picture, *, rows: int) -> RenderableType:
     children = Text("  ").join(Text(mark, style=style) for mark, style in zip(marks, styles, strict=True))
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("RESOURCE", "PROGRAMMED", "PROXIES", "REASON"):
-        table.add_column(column, no_wrap=column != "REASON")
+        table.add_column(column, no_wrap=column != "REASON", overflow="fold")
     ordered = sorted(picture.objects, key=lambda row: (row.good, row.name))
     for row in ordered[:rows]:
         reason = "" if row.good else f"{row.reason}: {row.message}"

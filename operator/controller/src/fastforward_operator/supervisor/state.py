@@ -42,7 +42,12 @@ class StateFolder:
         for folder in (self.path, self.dev, self.logs, self.operator, self.decision, self.envoy):
             _make(folder)
         _make_private(self.sockets)
-        lock = (self.path / "lock").open("a+")
+        try:
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise StateError(
+                f"{self.path} can't be written ({error.strerror}): name another folder with --state."
+            ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -60,12 +65,13 @@ class StateFolder:
             log.replace(log.with_suffix(".log.old"))
 
     def release(self) -> None:
-        """Give up the lock and the sockets."""
+        """Give up the lock and the sockets; nothing to do for who did not claim it."""
+        if self._lock is None:
+            return
         for socket in self.sockets.glob("*.sock"):
             socket.unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
+        self._lock = None
 
 
 def _socket_folder(state: Path) -> Path:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from .checks import CheckError, Prepared, prepare
 from .child import Child, ChildError
-from .development import Development
+from .development import Development, DevelopmentError
 from .feed import StatusFeed
 from .orphans import Guard
 from .programs import DECISION, ENVOY, OPERATOR, child_specs
@@ -36,13 +36,12 @@ async def up(settings: UpSettings, screen: Screen) -> int:
     try:
         prepared = prepare(settings)
         state.claim()
-    except (CheckError, StateError) as error:
-        screen.line(f"ff up: {error}")
-        return 1
-    try:
         Development(state.dev).provide(prepared.resources)
         async with _children(prepared, state, screen, signals) as children:
             return await _run(children, prepared, screen, signals)
+    except (CheckError, StateError, DevelopmentError) as error:
+        screen.line(f"ff up: {error}")
+        return 1
     finally:
         state.release()
 

@@ -44,6 +44,8 @@ class Written(Generic[M]):
 
 def read_model(path: Path, model: type[M]) -> Written[M]:
     """Read the one document of the file; raises FileProblemError."""
+    if path.exists() and not path.is_file():
+        raise FileProblemError(f"{path}:1: This is no file: replace it by one, or remove it.")
     try:
         chunks = list(split_documents(path.read_bytes(), as_json=False))
     except OSError as error:
