@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import fastforward_crds as crds
+import pytest
 from fastforward_operator.providers.file import FileProvider
-from fastforward_operator.supervisor.development import Development, missing_objects
+from fastforward_operator.supervisor.development import Development, DevelopmentError, missing_objects
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -135,3 +136,14 @@ async def test_a_strict_client_that_trusts_the_ca_accepts_the_certificate(tmp_pa
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting, server_hostname=host)
             writer.close()
             await writer.wait_closed()
+
+
+@pytest.mark.parametrize("name", ["issuer.jwk", "api-keys.json", "bookshop.development-tls.json"])
+def test_a_broken_file_is_one_sentence_with_the_remedy(tmp_path: Path, name: str) -> None:
+    resources = [*FileProvider([ROOT / "examples" / "bookshop"]).load().changes.values()]
+    known = [found for found in resources if isinstance(found, crds.Resource)]
+    development = Development(tmp_path)
+    development.provide(known)
+    (tmp_path / name).write_text("{")
+    with pytest.raises(DevelopmentError, match=r"can't be used \(a file in it is broken: .*\): remove that folder"):
+        development.provide(known)

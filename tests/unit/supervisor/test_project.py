@@ -1,5 +1,6 @@
 """`ff-up.yaml`: mistakes are told with file, line and field before anything is started."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -46,9 +47,28 @@ def test_python_is_the_interpreter_that_runs_ff(tmp_path: Path) -> None:
             "processes:\n  - {name: web, command: [python, -m, no.such]}\n",
             r"ff-up\.yaml:2: .*module no\.such is not there",
         ),
+        ("processes: [{name: web, command: [python, -m, ..x]}]", r"ff-up\.yaml:1: .*module \.\.x is not there"),
+        ("processes: [{name: web, command: [ls, '\\0']}]".replace("'", '"'), r"ff-up\.yaml:1: processes\[0\]\.command"),
+        ("processes: [{name: envoy, command: [ls]}]", r"ff-up\.yaml:1: a program named envoy is there already"),
+        ("processes: [{name: a, command: [ls], ready: 'ftp://a'}]", r"ff-up\.yaml:1: .*ready: 'ftp://a' is not a URL"),
+        ("processes: [{name: a, command: [ls], ready: 'http://a:b/'}]", r"ff-up\.yaml:1: .*ready: "),
+        ("processes: [{name: a, command: [ls], ready: ''}]", r"ff-up\.yaml:1: .*ready: "),
+        (
+            "processes: [{name: a, command: [ls], ready: 'http://a:99999/'}]",
+            r"ff-up\.yaml:1: the port of http://a:99999/ is",
+        ),
     ],
-    ids=["typo", "unknown field", "text wanted", "no yaml", "two documents", "no program", "no module"],
+    ids=[
+        *("typo", "unknown field", "text wanted", "no yaml", "two documents", "no program", "no module"),
+        *("relative module", "zero byte", "own name", "no http", "no number", "no url", "no port"),
+    ],
 )
 def test_a_mistake_is_told_with_file_and_line(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(FileProblemError, match=told):
         project(tmp_path, text)
+
+
+def test_a_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ff-up.yaml")
+    with pytest.raises(FileProblemError, match=r"ff-up\.yaml:1: This is no file"):
+        read_project([tmp_path])

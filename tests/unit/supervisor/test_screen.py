@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from fastforward_operator.supervisor.screen import LiveScreen, ObjectRow, Picture, PlainScreen, draw
 from rich.console import Console
 
@@ -15,10 +16,10 @@ def picture(*objects: ObjectRow, envoy: str = "running") -> Picture:
     return Picture(children={"operator": "running", "envoy": envoy}, objects=objects, proxies=("envoy live",))
 
 
-def drawn(shown: Picture, *, rows: int = 10) -> str:
-    console = Console(file=io.StringIO(), width=150)
+def drawn(shown: Picture, *, rows: int = 10, width: int = 150) -> str:
+    console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
-        console.print(draw(shown, rows=rows))
+        console.print(draw(shown, rows=rows, width=width))
     return capture.get()
 
 
@@ -76,3 +77,16 @@ def test_the_terminal_is_left_as_it_was() -> None:
     written = terminal.getvalue()
     assert written.startswith("starting\n")
     assert written.rindex("\x1b[?25h") > written.index("\x1b[?25l"), "the cursor is shown again"
+
+
+PLACE = "/home/somebody/projects/shop/examples/bookshop/resources/all-the-routes-of-the-shop.yaml:14:"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 110, 150])
+def test_what_is_wrong_is_told_in_full_however_narrow_the_terminal_is(width: int) -> None:
+    wrong = row("Route bookshop/books", wrong=f"{PLACE} The upstream was not found.")
+    text = drawn(picture(wrong, row("Route a")), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    joined = "".join(text.split())
+    # In a column the reason is folded between the cells of other columns: its pieces follow each other all the same.
+    assert f"UpstreamNotFound:{PLACE}Theupstreamwasnotfound." in joined.replace("False1/1", "")

@@ -60,3 +60,22 @@ def test_each_run_has_fresh_logs_and_keeps_the_previous_ones(tmp_path: Path) -> 
     state.release()
     assert not (state.logs / "envoy.log").exists()
     assert (state.logs / "envoy.log.old").read_text() == "first run"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "state")
+    (state.path / "lock").mkdir(parents=True)
+    with pytest.raises(StateError, match=r"can't be written \(Is a directory\): name another folder with --state"):
+        state.claim()
+
+
+def test_who_was_refused_leaves_the_owners_sockets_alone(tmp_path: Path) -> None:
+    owner, other = StateFolder(tmp_path / "state"), StateFolder(tmp_path / "state")
+    owner.claim()
+    owner.xds_socket.touch()
+    with pytest.raises(StateError):
+        other.claim()
+    other.release()
+    assert owner.xds_socket.exists()
+    owner.release()
+    assert not owner.xds_socket.exists()

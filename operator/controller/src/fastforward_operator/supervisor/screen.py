@@ -19,6 +19,9 @@ from .child import RUNNING
 _LINES_AROUND = 10
 """Lines of the picture that are no resources."""
 
+_WIDE = 100
+"""Columns of a terminal that has room for reasons beside names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRow:
@@ -117,7 +120,8 @@ class LiveScreen:
             self._live.start()
         if picture != self._shown:
             self._shown = picture
-            self._live.update(draw(picture, rows=max(3, self._console.height - _LINES_AROUND)), refresh=True)
+            rows = max(3, self._console.height - _LINES_AROUND)
+            self._live.update(draw(picture, rows=rows, width=self._console.width), refresh=True)
 
     def close(self) -> None:
         """Take the picture away."""
@@ -126,21 +130,39 @@ class LiveScreen:
             self._live.stop()
 
 
-def draw(picture: Picture, *, rows: int) -> RenderableType:
+def draw(picture: Picture, *, rows: int, width: int) -> RenderableType:
     """The picture: children in one line, then what is wrong, then what is right, as far as there is room."""
     marks = (f"● {name}" if s == RUNNING else f"● {name} {s}" for name, s in picture.children.items())
     styles = map(_style, picture.children.values())
     children = Text("  ").join(Text(mark, style=style) for mark, style in zip(marks, styles, strict=True))
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("RESOURCE", "PROGRAMMED", "PROXIES", "REASON"):
-        table.add_column(column, no_wrap=column != "REASON", overflow="fold")
     ordered = sorted(picture.objects, key=lambda row: (row.good, row.name))
-    for row in ordered[:rows]:
-        reason = "" if row.good else f"{row.reason}: {row.message}"
-        table.add_row(row.name, Text(row.programmed, style=_style(row.programmed)), row.proxies, reason)
+    wide = width >= _WIDE
     more = [Text(f"and {len(ordered) - rows} more: ff get", style="dim")] if len(ordered) > rows else []
     connected = Text(f"connected: {', '.join(picture.proxies) or 'nobody'}", style="dim")
-    return Group(Text(), children, connected, Text(), table, *more, Text("Ctrl-C stops everything.", style="dim"))
+    # Where there is no room for a column of reasons they stand above the table, each as wide as the terminal.
+    reasons = (
+        [] if wide else [Text(f"{row.name}: {_reason(row)}", style="red") for row in ordered[:rows] if not row.good]
+    )
+    table = _table(ordered[:rows], wide=wide)
+    end = Text("Ctrl-C stops everything.", style="dim")
+    return Group(Text(), children, connected, Text(), *reasons, table, *more, end)
+
+
+def _table(rows: Sequence[ObjectRow], *, wide: bool) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("RESOURCE", no_wrap=True)
+    for column in ("PROGRAMMED", "PROXIES"):
+        table.add_column(column, no_wrap=True, min_width=len(column))
+    if wide:
+        table.add_column("REASON", overflow="fold")
+    for row in rows:
+        reason = (_reason(row),) if wide else ()
+        table.add_row(row.name, Text(row.programmed, style=_style(row.programmed)), row.proxies, *reason)
+    return table
+
+
+def _reason(row: ObjectRow) -> str:
+    return "" if row.good else f"{row.reason}: {row.message}"
 
 
 def _style(state: str) -> str:
