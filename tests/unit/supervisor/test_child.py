@@ -128,3 +128,12 @@ async def test_no_orphan_is_left_when_the_supervisor_is_killed(tmp_path: Path) -
     supervisor.kill()
     await supervisor.wait()
     await eventually(lambda: not is_running(leader) and not is_running(below))
+
+
+async def test_a_child_that_ended_early_without_a_word_is_told_so(tmp_path: Path, guard: Guard) -> None:
+    worker = child(tmp_path, guard, "false")
+    await worker.start()
+    await eventually(lambda: worker.pid is None)
+    with pytest.raises(ChildError, match=r"worker ended with exit code 1\. It said nothing: run it by hand"):
+        worker.check_alive()
+    await worker.stop()

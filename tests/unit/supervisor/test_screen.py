@@ -4,7 +4,7 @@ import io
 
 import pytest
 from fastforward_operator.supervisor.screen import LiveScreen, ObjectRow, Picture, PlainScreen, draw
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 
 def row(name: str, *, wrong: str = "", programmed: str = "True") -> ObjectRow:
@@ -79,7 +79,7 @@ def test_the_terminal_is_left_as_it_was() -> None:
     assert written.rindex("\x1b[?25h") > written.index("\x1b[?25l"), "the cursor is shown again"
 
 
-PLACE = "/home/somebody/projects/shop/examples/bookshop/resources/all-the-routes-of-the-shop.yaml:14:"
+PLACE = "somewhere/in/a/deep/folder/of/mine/examples/bookshop/resources/all-the-routes-of-the-shop.yaml:14:"
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 110, 150])
@@ -90,3 +90,17 @@ def test_what_is_wrong_is_told_in_full_however_narrow_the_terminal_is(width: int
     joined = "".join(text.split())
     # In a column the reason is folded between the cells of other columns: its pieces follow each other all the same.
     assert f"UpstreamNotFound:{PLACE}Theupstreamwasnotfound." in joined.replace("False1/1", "")
+
+
+def test_a_terminal_that_grows_gets_more_of_the_picture() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=14)
+    screen, shown = LiveScreen(console), picture(*(row(f"Route {number}") for number in range(9)))
+    screen.show(shown)
+    with console.capture() as before:
+        screen.show(shown)
+    console.size = ConsoleDimensions(80, 40)
+    with console.capture() as after:
+        screen.show(shown)
+    screen.close()
+    assert before.get() == ""
+    assert "Route 8" in after.get()

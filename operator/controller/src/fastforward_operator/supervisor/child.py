@@ -137,9 +137,10 @@ class Child:
         """Raise ChildError, with the end of its log, when it has ended."""
         if self.pid is None:
             code = self._process.returncode if self._process else None
-            raise ChildError(
-                f"{self.spec.name} ended with {_exit_text(code)}. The end of its log, {self.log}:\n{self.tail()}"
+            end = (
+                f"The end of its log, {self.log}:\n{self.tail()}" if self.tail() else "It said nothing: run it by hand."
             )
+            raise ChildError(f"{self.spec.name} ended with {_exit_text(code)}. {end}")
 
     async def stop(self) -> None:
         """Let it drain, SIGTERM, the grace time, then SIGKILL to all that is left of its group."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -107,19 +107,20 @@ class LiveScreen:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._started = False
-        self._shown: Picture | None = None
+        self._shown: tuple[Picture, ConsoleDimensions] | None = None
 
     def line(self, text: str) -> None:
         """Print it above the picture."""
         self._console.print(Text(text), soft_wrap=True)
 
     def show(self, picture: Picture) -> None:
-        """Draw the picture anew, if it is another one."""
+        """Draw the picture anew, if it or the size of the terminal is another one."""
         if not self._started:
             self._started = True
             self._live.start()
-        if picture != self._shown:
-            self._shown = picture
+        shown = picture, self._console.size
+        if shown != self._shown:
+            self._shown = shown
             rows = max(3, self._console.height - _LINES_AROUND)
             self._live.update(draw(picture, rows=rows, width=self._console.width), refresh=True)
 
