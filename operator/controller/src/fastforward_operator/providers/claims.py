@@ -1,8 +1,9 @@
 """Which document of which file is which object: the state of the file provider, without any file access of its own.
 
 In: contents of files that changed. Out: Batches. Called by file. Only digests are kept, not models: a document that
-did not change is not decoded again, wherever in its file it moves. Where two documents are the same object, the first
-by path wins. An object whose document can't be read any more is kept and told so, never taken for deleted.
+did not change is not decoded again, wherever in its file it moves. Where two documents are the same object, the one
+that is in force stays so, over a restart as well; the first by path wins where none is. An object whose document can't
+be read any more is kept and told so, never taken for deleted.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class Claims:
             if delivered is not None:
                 self._lose(ref, delivered, changes)
             return
-        path, index = min(claims)
+        path, index = self._winner(ref)
         piece = self._files[path][index]
         source = Source(path=path, line=piece.line, index=index)
         if delivered is None or delivered.source != source:
@@ -171,6 +172,14 @@ class Claims:
             delivered.source = source
             return
         changes[ref] = self._deliver(ref, piece, source)
+
+    def _winner(self, ref: ObjectRef) -> tuple[str, int]:
+        """The document that is the object: the one that was it before, or in the same file, or the first by path."""
+        claims, delivered, remembered = self._claims[ref], self._delivered.get(ref), self.remembered.get(ref)
+        held = delivered.source.path if delivered else remembered.path if remembered else ""
+        there = [claim for claim in claims if claim[0] == held]
+        same = [c for c in there if delivered is not None and self._files[c[0]][c[1]].digest == delivered.digest]
+        return min(same or there or claims)
 
     def _deliver(self, ref: ObjectRef, piece: Piece, source: Source) -> crds.Resource | crds.Invalid:
         generation = self._next_generation(ref, piece.spec)
@@ -278,7 +287,7 @@ class Claims:
         piece = pieces[index]
         if piece.ref is None:
             return (_problem(document, Reason.INVALID, piece.error),)
-        winner = min(self._claims[piece.ref])
+        winner = self._winner(piece.ref)
         if winner == (path, index):
             return ()
         line = self._files[winner[0]][winner[1]].line
