@@ -64,6 +64,10 @@ def test_an_order_takes_books_from_the_stock_and_can_be_read_by_its_tenant_alone
     order = f"/orders/{placed.json['id']}"
     assert bookshop.request("GET", order, headers=ACME).json == placed.json
     assert bookshop.request("GET", order).status == 404
+    assert [each["id"] for each in bookshop.request("GET", "/orders", headers=ACME).json["orders"]] == [
+        placed.json["id"]
+    ]
+    assert bookshop.request("GET", "/orders").json["orders"] == []
     assert bookshop.request("GET", "/admin/stock", headers=ACME).json["stock"]["dune"] == 498
 
 

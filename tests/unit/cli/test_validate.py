@@ -91,3 +91,10 @@ def test_keys_behind_a_url_are_no_problem_offline(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     said = ff("validate", tmp_path / "none")
     assert (said.code, said.err) == (1, f"{tmp_path}/none is not there: name a directory of resources.\n")
+
+
+def test_a_directory_without_resources_is_no_good_one(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    said = ff("validate", tmp_path)
+    assert (said.code, said.out) == (1, "no objects, no problems.\n")
+    assert said.err.startswith(f"There are no resources in {tmp_path}: ")

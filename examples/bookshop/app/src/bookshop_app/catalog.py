@@ -106,6 +106,10 @@ class Shop:
         self._orders[order.id] = order
         return order
 
+    def orders(self) -> list[Order]:
+        """The newest orders that were placed with this tenant, at this instance."""
+        return list(islice(reversed(self._orders.values()), MAX_LIMIT))
+
     def order(self, order_id: str) -> Order:
         """An order that was placed with this tenant, at this instance."""
         if order_id not in self._orders:

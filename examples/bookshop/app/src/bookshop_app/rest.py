@@ -60,6 +60,7 @@ class Rest:
             web.get("/books", self.list_books),
             web.get("/books/{id}", self.get_book),
             web.post("/orders", self.place_order),
+            web.get("/orders", self.list_orders),
             web.get("/orders/{id}", self.get_order),
             web.get("/admin/stock", self.list_stock),
             web.put("/admin/stock/{id}", self.put_stock),
@@ -80,6 +81,9 @@ class Rest:
     async def place_order(self, request: web.Request) -> web.Response:
         body = _valid(OrderBody, await request.read())
         return self._answer(request, asdict(self._shop(request).place_order(body.book, body.quantity)), status=201)
+
+    async def list_orders(self, request: web.Request) -> web.Response:
+        return self._answer(request, {"orders": [asdict(order) for order in self._shop(request).orders()]})
 
     async def get_order(self, request: web.Request) -> web.Response:
         return self._answer(request, asdict(self._shop(request).order(request.match_info["id"])))

@@ -1,11 +1,12 @@
 """`ff validate`: everything that is wrong with the resources of a directory, without running anything.
 
-In: directories. Out: one line a Problem, with file, line, field and remedy; exit code 1 when there is any. Called by
-cli/main.
+In: directories. Out: one line a Problem, with file, line, field and remedy; exit code 1 when there is any, or nothing
+to check. Called by cli/main.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,10 @@ def run(directories: Sequence[Path], output: Output) -> int:
         for finding in findings:
             print(finding)
         print(f"{counted(offline.count, 'object')}, {counted(len(findings), 'problem')}.")
+    if not offline.count and not findings:
+        named = ", ".join(map(str, directories))
+        print(f"There are no resources in {named}: files are read that end in .yaml, .yml or .json.", file=sys.stderr)
+        return 1
     return 1 if findings else 0
 
 
