@@ -1,0 +1,412 @@
+"""A world in which every field of every kind is written somewhere, and means something.
+
+Out: documents that compile without a Problem; and `variants`, the same document with one place changed. Called by the
+test that no field does nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import fastforward_crds as crds
+from fastforward_crds.formats import FORMAT_KEY
+from fastforward_crds.generate.schema import Schema
+
+from support.credentials import apikeys_data, jwks, tls_data
+from support.resources import Document, config_map, on, reference_grant, resource, secret
+
+Place = tuple[str | int, ...]
+"""Where something stands in a document: `("spec", "rules", 0, "name")`."""
+
+OTHER_TEXTS = {
+    "a host": "y.example.com",
+    "a network": "192.0.2.0/24",
+    "a path": "/other",
+    "a duration": "7s",
+    "a URL": "https://other.example.com/jwks.json",
+    "an IP address": "127.0.0.9",
+    "a method": "PATCH",
+    "a media type": "text/csv",
+    "an origin": "https://other.example.com",
+    "a substitution": "/other",
+}
+"""Another text of that format; of the others `other` is one."""
+CONDITIONS = ("request.method == 'PUT'", "/other.*")
+TIED: dict[str, Document] = {
+    "spec.listeners[].protocol": {
+        "name": "http",
+        "port": 8080,
+        "protocol": "HTTPS",
+        "tls": {"certificates": [{"name": "here"}]},
+    },
+    "spec.routeNamespaces.from": {"from": "Same"},
+    "spec.rules[].shards.key": {"upstream": "orders", "key": "Subject"},
+    "spec.loadBalancing.policy": {"policy": "Random"},
+    "spec.loadBalancing.hashOn.address": {"cookie": "other"},
+    "spec.key[].type": {"type": "Address"},
+    "spec.targets[].kind": {"kind": "Edge", "name": "public"},
+}
+"""Fields that can't change alone: what the mapping around each becomes."""
+
+
+def variants(document: Document, place: Place, schema: Schema) -> Iterator[Document]:
+    """The document with something else at the place, or nothing, as far as the kind's rules admit that."""
+    key = place[-1]
+    changed = [_with(document, place, other) for other in _others(schema, _parent(document, place)[key])]
+    if field_of(place) in TIED:
+        changed.append(_with(document, place[:-1], TIED[field_of(place)]))
+    without = copy.deepcopy(document)
+    del _parent(without, place)[key]
+    for variant in (*changed, without):
+        if not isinstance(crds.parse_resource(variant), crds.Invalid):
+            yield variant
+
+
+def _others(schema: Schema, value: Any) -> list[Any]:  # noqa: ANN401 - whatever stands in a document
+    if "enum" in schema:
+        return [other for other in schema["enum"] if other != value]
+    match schema["type"]:
+        case "boolean":
+            return [not value]
+        case "integer":
+            return [other for other in (value + 1, value - 1) if schema["minimum"] <= other <= schema["maximum"]]
+        case _:
+            texts = (OTHER_TEXTS.get(schema.get(FORMAT_KEY, ""), "other"), *CONDITIONS)
+            return [other for other in texts if other != value]
+
+
+def _with(document: Document, place: Place, value: Any) -> Document:  # noqa: ANN401 - as above
+    changed = copy.deepcopy(document)
+    _parent(changed, place)[place[-1]] = value
+    return changed
+
+
+def _parent(document: Document, place: Place) -> Any:  # noqa: ANN401 - a mapping or a list
+    here: Any = document
+    for part in place[:-1]:
+        here = here[part]
+    return here
+
+
+def leaves(value: Any, schema: Schema, place: Place = ()) -> Iterator[tuple[Place, Schema]]:  # noqa: ANN401
+    """Every place below the value that holds no mapping or list, with the schema of what stands there."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, schema["properties"][name], (*place, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, schema["items"], (*place, index))
+    else:
+        yield place, schema
+
+
+def fields(schema: Schema, place: Place = ()) -> Iterator[str]:
+    """Every field that the schema has for something other than a mapping, as people write it: `spec.rules[].name`."""
+    if "properties" in schema:
+        for name, inner in schema["properties"].items():
+            yield from fields(inner, (*place, name))
+    elif schema["type"] == "array":
+        yield from fields(schema["items"], (*place, 0))
+    else:
+        yield field_of(place)
+
+
+def field_of(place: Place) -> str:
+    """The field at a place, whatever the positions in lists."""
+    text = "".join("[]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")
+
+
+def full_world() -> list[Document]:
+    """The documents; in the namespace `shop`, with a few to refer to in `other`."""
+    documents = [*_edges(), *_routes(), *_upstreams(), *_tenants(), *_shards(), *_policies(), *_limits(), *_natives()]
+    for document in documents:
+        document["metadata"].setdefault("namespace", "shop")
+    return documents
+
+
+def _edges() -> list[Document]:
+    return [
+        resource(
+            "Edge",
+            "public",
+            {
+                "hosts": ["*.example.com", "plain.example.org"],
+                "listeners": [
+                    {"name": "http", "port": 8080, "protocol": "HTTP"},
+                    {
+                        "name": "https",
+                        "port": 8443,
+                        "protocol": "HTTPS",
+                        "tls": {
+                            "certificates": [{"name": "here"}, {"name": "there", "namespace": "other"}],
+                            "minVersion": "1.3",
+                        },
+                    },
+                ],
+                "routeNamespaces": {"from": "Selected", "names": ["shop", "other"]},
+                "region": "eu",
+                "trustedHops": {"count": 1, "addresses": ["10.0.0.0/8"], "tenantHeader": "x-tenant"},
+                "apiVersions": {"header": "x-version", "default": "v1"},
+                "admission": _admission(),
+                "limits": {
+                    "maxHeaderBytes": 8192,
+                    "maxHeaders": 50,
+                    "maxConnections": 1000,
+                    "maxConcurrentStreams": 10,
+                    "maxRequestsPerConnection": 100,
+                },
+                "timeouts": {"requestHeaders": "5s", "streamIdle": "1m", "connectionIdle": "10m"},
+                "accessLog": True,
+            },
+        )
+    ]
+
+
+def _admission() -> Document:
+    return {
+        "allowAddresses": ["127.0.0.0/8"],
+        "denyAddresses": ["127.0.0.7"],
+        "maxBodyBytes": 1000,
+        "contentTypes": ["application/json"],
+    }
+
+
+def _routes() -> list[Document]:
+    rules = [*_proxied_rules(), *_answering_rules(), *_conditional_rules()]
+    spec = {
+        "edges": [{"name": "public", "listener": "http"}],
+        "hosts": ["x.example.com"],
+        "priority": 1,
+        "admission": _admission(),
+        "rules": rules,
+    }
+    abroad = {"edges": [{"name": "public", "namespace": "shop"}], "rules": [{"respond": {"body": "abroad"}}]}
+    return [resource("Route", "books", spec), resource("Route", "abroad", abroad, namespace="other")]
+
+
+def _proxied_rules() -> list[Document]:
+    header, more = {"name": "x-a", "value": "1"}, {"name": "x-b", "value": "2"}
+    changes = {"set": [header], "add": [more], "remove": ["x-c"]}
+    return [
+        {
+            "name": "list",
+            "matches": [{"path": {"type": "Prefix", "value": "/list"}, "methods": ["GET", "POST"]}],
+            "upstreams": [{"name": "origin", "weight": 2}, {"name": "far", "namespace": "other", "weight": 1}],
+            "rewrite": {"host": "inner.example.com", "replacePrefix": "/l"},
+            "requestHeaders": changes,
+            "responseHeaders": changes,
+            "timeout": {"request": "3s", "idle": "4s"},
+            "retry": {
+                "attempts": 3,
+                "retryOn": ["5xx", "reset"],
+                "perTryTimeout": "1s",
+                "backoff": "50ms",
+            },
+        },
+        {
+            "matches": [{"path": {"type": "Exact", "value": "/whole"}}],
+            "upstreams": [{"name": "origin"}],
+            "rewrite": {"replacePath": "/w"},
+        },
+        {
+            "matches": [{"path": {"type": "Regex", "value": "/r.*"}}],
+            "upstreams": [{"name": "origin"}],
+            "rewrite": {"regex": {"pattern": "r(.*)", "substitution": r"s\1"}},
+        },
+        {
+            "name": "sharded",
+            "matches": [{"path": {"value": "/sharded"}}],
+            "shards": {"upstream": "orders", "key": "Header", "header": "x-key"},
+        },
+    ]
+
+
+def _answering_rules() -> list[Document]:
+    return [
+        {
+            "name": "away",
+            "matches": [{"path": {"value": "/away"}}],
+            "redirect": {"scheme": "https", "host": "a.example.com", "port": 8443, "path": "/new", "status": 308},
+        },
+        {
+            "name": "says",
+            "matches": [{"path": {"value": "/says"}}],
+            "respond": {"status": 201, "body": "{}", "contentType": "application/json"},
+            "cors": {
+                "allowOrigins": ["https://a.example.com"],
+                "allowMethods": ["PUT"],
+                "allowHeaders": ["x-a"],
+                "exposeHeaders": ["x-b"],
+                "maxAge": "1m",
+                "allowCredentials": True,
+            },
+        },
+    ]
+
+
+def _conditional_rules() -> list[Document]:
+    texts = [{"name": "x-a", "type": "Prefix", "value": "1"}, {"name": "x-b", "type": "Exact", "value": "2"}]
+    match = {"path": {"value": "/if"}, "headers": texts, "query": texts, "apiVersion": "v2"}
+    return [
+        {"name": "text", "matches": [match], "respond": {"body": "text"}},
+        {
+            "name": "caller",
+            "matches": [{"path": {"value": "/who"}, "roles": ["admin"], "region": "eu", "flag": "beta"}],
+            "respond": {"body": "caller"},
+        },
+        {
+            "name": "tenant",
+            "matches": [{"path": {"value": "/own"}, "tenants": ["acme"]}],
+            "respond": {"body": "tenant"},
+        },
+    ]
+
+
+def _upstreams() -> list[Document]:
+    check: Document = {
+        "type": "HTTP",
+        "path": "/health",
+        "interval": "2s",
+        "timeout": "3s",
+        "unhealthyThreshold": 4,
+        "healthyThreshold": 2,
+    }
+    endpoints = [{"address": "127.0.0.1", "port": 8001, "weight": 3}]
+    tight: Document = {
+        "endpoints": endpoints,
+        "protocol": "HTTP2",
+        "connectTimeout": "1s",
+        "loadBalancing": {"policy": "RingHash", "hashOn": {"header": "x-key"}},
+        "healthCheck": check,
+        "outlierDetection": {
+            "consecutiveErrors": 3,
+            "interval": "4s",
+            "ejectionTime": "5s",
+            "maxEjectedPercent": 40,
+        },
+        "circuitBreaker": {"maxConnections": 10, "maxPendingRequests": 11, "maxRequests": 12},
+        "retryBudget": {"percent": 30, "minConcurrent": 4},
+    }
+    by_name = {"dns": {"host": "origin.example.com", "port": 8002, "refresh": "9s"}}
+    hashing = [{"cookie": "session"}, {"address": True}]
+    hashed = [{"endpoints": endpoints, "loadBalancing": {"policy": "RingHash", "hashOn": on_}} for on_ in hashing]
+    return [
+        resource("Upstream", "origin", tight),
+        resource("Upstream", "named", by_name),
+        resource("Upstream", "far", hashed[0], namespace="other"),
+        resource("Upstream", "near", hashed[1]),
+    ]
+
+
+def _tenants() -> list[Document]:
+    budget = {"rateLimit": "by-tenant", "requests": 7, "window": "30s", "burst": 9}
+    spec = {
+        "parent": "group",
+        "plan": "gold",
+        "hosts": ["acme.example.com"],
+        "shard": "one",
+        "region": "us",
+        "flags": ["beta"],
+        "limits": [budget],
+    }
+    return [resource("Tenant", "acme", spec), resource("Tenant", "group", {})]
+
+
+def _shards() -> list[Document]:
+    serves = [{"purpose": "orders", "name": "near"}, {"purpose": "far", "name": "far", "namespace": "other"}]
+    return [resource("Shard", "one", {"region": "eu", "state": "Active", "weight": 5, "upstreams": serves})]
+
+
+def _jwt(name: str, source: Document) -> Document:
+    jwt = {
+        "issuer": f"https://{name}",
+        "audiences": ["shop"],
+        "jwks": source,
+        "tenantClaim": "org",
+        "rolesClaim": "r",
+        "permissionsClaim": "p",
+        "clockSkew": "30s",
+    }
+    return {"name": name, "jwt": jwt, "tenants": ["group"]}
+
+
+def _policies() -> list[Document]:
+    here, there = {"name": "keys", "key": "jwks"}, {"name": "keys", "namespace": "other", "key": "jwks"}
+    providers = [
+        _jwt("map", {"configMap": here}),
+        _jwt("map-there", {"configMap": there}),
+        _jwt("secret", {"secret": here}),
+        _jwt("secret-there", {"secret": there}),
+        _jwt("url", {"url": "https://issuer.example.com/jwks.json", "refresh": "10m", "maxStale": "1h"}),
+        {
+            "name": "key",
+            "apiKey": {"header": "x-key", "secrets": [{"name": "api"}, {"name": "api", "namespace": "other"}]},
+            "tenants": ["group"],
+        },
+    ]
+    grant = {
+        "name": "grant",
+        "roles": ["admin"],
+        "permissions": ["read"],
+        "tenants": ["acme"],
+        "methods": ["GET"],
+        "condition": "request.method == 'GET'",
+    }
+    edge = {
+        "targets": [on("Edge", "public")],
+        "overridable": True,
+        "authentication": {"mode": "Required", "providers": providers},
+        "onFailure": "Open",
+    }
+    rule = {"targets": [on("Route", "books", "list")], "authorization": {"grants": [grant]}, "shadow": True}
+    return [resource("AuthPolicy", "edge", edge), resource("AuthPolicy", "rule", rule)]
+
+
+def _limits() -> list[Document]:
+    by_tenant = {
+        "targets": [on("Route", "books", "says")],
+        "key": [{"type": "Tenant"}, {"type": "Header", "header": "x-a"}],
+        "budget": {"requests": 3, "window": "20s", "burst": 5},
+        "plans": [{"plan": "gold", "requests": 30, "window": "40s", "burst": 50}],
+        "enforcement": "Exact",
+        "onFailure": "Closed",
+        "shadow": True,
+    }
+    return [resource("RateLimit", "by-tenant", by_tenant)]
+
+
+def _natives() -> list[Document]:
+    here = {"namespace": "other"}
+    grants = [
+        reference_grant(f"{kind}-{to}".lower(), "other", from_kind=kind, from_namespace="shop", to_kind=to)
+        for kind, to in (
+            ("Edge", "Secret"),
+            ("Route", "Upstream"),
+            ("Shard", "Upstream"),
+            ("AuthPolicy", "Secret"),
+            ("AuthPolicy", "ConfigMap"),
+        )
+    ]
+    keys = {"jwks": jwks("keys"), "other": jwks("others")}
+    api = "gateway.fastforward.dev/api-keys"
+    return [
+        *grants,
+        secret("here", tls_data("x.example.com"), "kubernetes.io/tls"),
+        secret("there", tls_data("y.example.com"), "kubernetes.io/tls", **here),
+        config_map("keys", keys),
+        config_map("keys", {"jwks": jwks("other-keys")}, **here),
+        secret("keys", keys),
+        secret("keys", {"jwks": jwks("other-keys")}, **here),
+        secret("api", apikeys_data(AAAAAAAAAAAA="acme"), api),
+        secret("api", apikeys_data(BBBBBBBBBBBB="acme"), api, **here),
+    ]
+
+
+FETCHED = {
+    "https://issuer.example.com/jwks.json": jwks("issuer").encode(),
+    "https://other.example.com/jwks.json": jwks("other-issuer").encode(),
+}
+"""What is behind the URLs."""

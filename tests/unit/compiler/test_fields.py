@@ -1,0 +1,75 @@
+"""No field does nothing: what is changed in a resource changes what proxies or decision services are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import fastforward_crds as crds
+import pytest
+from fastforward_compiler import Compiler, ir, object_ref
+from fastforward_compiler.emit.decision import DecisionEmitter
+from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter, upstream
+from fastforward_crds.generate.crd import document_schema
+
+from support.full_world import FETCHED, Document, field_of, fields, full_world, leaves, variants
+
+KINDS = {kind.name: document_schema(kind) for kind in crds.KINDS}
+FOR_THE_OPERATOR = {
+    "spec.authentication.providers[].jwt.jwks.refresh",
+    "spec.authentication.providers[].jwt.jwks.maxStale",
+}
+"""When to fetch keys, and how long to believe them: tests of the operator's fetching show what these do."""
+
+
+def compiled(documents: Iterable[Document]) -> ir.Delta:
+    resources = [crds.parse_resource(document) for document in documents]
+    return Compiler().apply({object_ref(each): each for each in resources}, FETCHED)
+
+
+def told(documents: Iterable[Document]) -> dict[object, str]:
+    """Versions of all that proxies and decision services are told."""
+    delta = compiled(documents)
+    envoy = {resource.id: resource.version for resource in EnvoyEmitter(EmitSettings()).apply(delta).upserts}
+    decision = {resource.name: resource.version for resource in DecisionEmitter().apply(delta).upserts}
+    return {**envoy, **decision}
+
+
+def test_the_world_has_every_field_and_no_problem() -> None:
+    documents = full_world()
+    reports = compiled(documents).reports.values()
+    assert [problem for report in reports if report is not None for problem in report.problems] == []
+    for kind, schema in KINDS.items():
+        ours = [document for document in documents if document["kind"] == kind]
+        written = {
+            field_of(("spec", *place))
+            for document in ours
+            for place, _ in leaves(document["spec"], schema["properties"]["spec"])
+        }
+        assert set(fields(schema["properties"]["spec"], ("spec",))) - written == set(), kind
+
+
+def idle_fields(kind: str) -> set[str]:
+    """Fields of a kind of which no variant changes what is told."""
+    schema, documents = KINDS[kind]["properties"]["spec"], full_world()
+    before = told(documents)
+    idle = set(fields(schema, ("spec",))) - FOR_THE_OPERATOR
+    for index, document in enumerate(documents):
+        for place, inner in leaves(document["spec"], schema, ("spec",)) if document["kind"] == kind else ():
+            if field_of(place) in idle:
+                changed = variants(document, place, inner)
+                worlds = ([*documents[:index], variant, *documents[index + 1 :]] for variant in changed)
+                if any(told(world) != before for world in worlds):
+                    idle.discard(field_of(place))
+    return idle
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_field_does_nothing(kind: str) -> None:
+    assert idle_fields(kind) == set()
+
+
+def test_the_check_sees_a_field_that_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = upstream.emit_outlier_detection
+    monkeypatch.setattr(upstream, "emit_outlier_detection", lambda outlier: made(replace(outlier, interval_ms=1)))
+    assert idle_fields("Upstream") == {"spec.outlierDetection.interval"}
