@@ -91,6 +91,24 @@ def test_weights_say_how_many_keys_a_shard_gets(orders: Gateway) -> None:
     assert found["orders-us"] + found["orders-ap"] > 5
 
 
+def test_keys_stay_in_the_region_of_the_request_if_it_has_shards(orders: Gateway) -> None:
+    orders.apply(
+        shard("eu", region="north"),
+        shard("us", region="south"),
+        shard("ap"),
+        resource("Tenant", "homeless", {"region": "south"}),
+    )
+
+    def origins(tenant: str) -> set[str | None]:
+        named = {"tenant": tenant} if tenant else {}
+        return {orders.get(headers={**bearer("a", **named), "x-user": str(user)}).origin for user in range(20)}
+
+    until(lambda: origins("homeless"), lambda seen: seen == {"orders-us"})
+    assert origins("") == {"orders-eu", "orders-us", "orders-ap"}
+    orders.apply(shard("us", region="south", state="Draining"))
+    until(lambda: origins("homeless"), lambda seen: seen == {"orders-eu", "orders-ap"})
+
+
 def test_a_request_without_the_key_is_told_so(orders: Gateway) -> None:
     answer = orders.get()
     assert (answer.status, answer.reason) == (400, "routing/shard-key-missing")

@@ -149,8 +149,9 @@ def shards(namespace: str = "shop", **found: pb.Shard) -> pb.Resource:
     return pb.Resource(name=f"shards/{namespace}", shards=pb.ShardSet(shards=list(found.values())))
 
 
-def shard(state: str = "ACTIVE", weight: int = 1, **upstreams: str) -> pb.Shard:
-    return pb.Shard(state=pb.ShardState.Value(f"SHARD_STATE_{state}"), weight=weight, upstreams=upstreams)
+def shard(state: str = "ACTIVE", weight: int = 1, region: str = "", **upstreams: str) -> pb.Shard:
+    value = pb.ShardState.Value(f"SHARD_STATE_{state}")
+    return pb.Shard(state=value, weight=weight, region=region, upstreams=upstreams)
 
 
 def snapshot(*parts: pb.Resource | Iterable[pb.Resource]) -> Snapshot:

@@ -25,7 +25,7 @@ class ShardSpec(Model):
     """What a Shard says."""
 
     region: Label | None = None
-    """Region."""
+    """Region; keys of its requests are hashed among its shards alone, as long as one of them is active."""
     state: Literal["Active", "Canary", "Draining"] = "Active"
     """Active takes hashed tenants; Canary and Draining serve only tenants whose home they are."""
     weight: Annotated[int, Field(ge=0, le=100)] = 1

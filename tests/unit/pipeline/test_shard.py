@@ -15,7 +15,9 @@ WEIGHTS = st.dictionaries(NAMES, st.integers(1, 5), min_size=1, max_size=6)
 
 
 def make(weights: dict[str, int]) -> ShardSet:
-    return ShardSet(shards={name: Shard(name=name, hashed=float(w), upstreams={}) for name, w in weights.items()})
+    return ShardSet(
+        shards={name: Shard(name=name, region="", hashed=float(w), upstreams={}) for name, w in weights.items()}
+    )
 
 
 def places(found: ShardSet) -> list[str]:
@@ -49,6 +51,18 @@ def test_keys_are_shared_in_proportion_to_the_weights() -> None:
 def test_the_order_in_which_shards_are_named_does_not_matter() -> None:
     one, other = make({"a": 1, "b": 2}), make({"b": 2, "a": 1})
     assert places(one) == places(other)
+
+
+def test_keys_of_a_region_stay_in_it_while_a_shard_there_takes_keys() -> None:
+    wire = shards(near=shard(region="eu"), far=shard(region="us"), anywhere=shard(), old=shard("DRAINING", region="ap"))
+    found = compile_shards(wire.shards)
+
+    def seen(region: str) -> set[str]:
+        return {one.name for key in KEYS if (one := found.of(key, region)) is not None}
+
+    assert seen("eu") == {"near"}
+    assert seen("us") == {"far"}
+    assert seen("ap") == seen("") == {"near", "far", "anywhere"}
 
 
 def test_only_active_shards_with_weight_take_hashed_keys() -> None:

@@ -2,7 +2,8 @@
 
 Weighted rendezvous hashing (Thaler and Ravishankar 1998; weights by Schindelhauer and Schomaker 2005): each shard
 draws a number from its name and the key, and the greatest wins. A shard that comes takes keys from all others in
-proportion, one that goes gives up only its own, and nothing else moves. Made by `snapshot`; asked by stages/routing.
+proportion, one that goes gives up only its own, and nothing else moves. Where shards of the request's region take keys,
+only those are asked. Made by `snapshot`; asked by stages/routing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Shard:
     """One shard. `upstreams` maps purposes to Upstreams."""
 
     name: str
+    region: str
     hashed: float
     """Its weight among those that take hashed keys; 0 for one that takes none."""
     upstreams: Mapping[str, str]
@@ -33,11 +35,12 @@ class ShardSet:
 
     shards: Mapping[str, Shard]
 
-    def of(self, key: str) -> Shard | None:
-        """Returns the shard that `key` hashes to; None when no shard takes hashed keys."""
+    def of(self, key: str, region: str = "") -> Shard | None:
+        """Returns the shard that `key` hashes to, one of `region` if there is any; None when none takes keys."""
         text = key.encode("utf-8", "surrogatepass")
         candidates = [shard for shard in self.shards.values() if shard.hashed > 0.0]
-        return max(candidates, key=lambda shard: (_draw(shard, text), shard.name), default=None)
+        near = [shard for shard in candidates if region and shard.region == region]
+        return max(near or candidates, key=lambda shard: (_draw(shard, text), shard.name), default=None)
 
 
 def _draw(shard: Shard, key: bytes) -> float:
@@ -54,4 +57,5 @@ def compile_shards(wire: snapshot_pb2.ShardSet) -> ShardSet:
 
 def _compile_shard(wire: snapshot_pb2.Shard) -> Shard:
     active = wire.state == snapshot_pb2.SHARD_STATE_ACTIVE
-    return Shard(name=wire.name, hashed=float(wire.weight) if active else 0.0, upstreams=dict(wire.upstreams))
+    hashed = float(wire.weight) if active else 0.0
+    return Shard(name=wire.name, region=wire.region, hashed=hashed, upstreams=dict(wire.upstreams))

@@ -84,7 +84,7 @@ def _place_shard(exchange: Exchange, plan: Plan) -> Refusal | None:
         key = _shard_key(exchange, wire.key)
         if not key:
             return _refuse(exchange, Reason.SHARD_KEY_MISSING, f"the request has no {wire.key} to hash", "shards.key")
-    shard = _find_shard(shards, home, key)
+    shard = _find_shard(shards, home, key, exchange.facts.region)
     if shard is None or wire.purpose not in shard.upstreams:
         named = f"shard {home}" if shard is None else f"shard {shard.name}"
         detail = f"{named} in {wire.namespace} has no upstream for {wire.purpose}"
@@ -97,10 +97,10 @@ def _place_shard(exchange: Exchange, plan: Plan) -> Refusal | None:
     return None
 
 
-def _find_shard(shards: ShardSet | None, home: str, key: str) -> Shard | None:
+def _find_shard(shards: ShardSet | None, home: str, key: str, region: str) -> Shard | None:
     if shards is None:
         return None
-    return shards.shards.get(home) if home else shards.of(key)
+    return shards.shards.get(home) if home else shards.of(key, region)
 
 
 def _shard_key(exchange: Exchange, key: str) -> str:
