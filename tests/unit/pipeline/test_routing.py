@@ -161,7 +161,7 @@ def test_without_an_edge_the_one_that_names_the_host_best_is_asked() -> None:
 def tenants_world(*more: Any) -> Snapshot:
     return snapshot(
         host(plan("own", "/books", **MEMBERS), tenant="acme"),
-        host(plan("books", "/books", **MEMBERS), plan("all", **MEMBERS), tenant_tables=["acme"]),
+        host(plan("books", "/books", **MEMBERS), plan("all", **MEMBERS)),
         *KEYS,
         tenant("acme"),
         tenant("bolt"),
@@ -213,7 +213,7 @@ def test_a_plan_that_is_not_in_the_snapshot_is_503() -> None:
 def test_a_gate_authenticates_and_leads_to_the_tenants_rule_or_404() -> None:
     world = snapshot(
         host(plan("own", "/books", **MEMBERS), tenant="acme"),
-        host(gate(**MEMBERS), tenant_tables=["acme"]),
+        host(gate(**MEMBERS)),
         *KEYS,
     )
     for found in ("", "gate"):

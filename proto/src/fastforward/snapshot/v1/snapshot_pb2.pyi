@@ -313,8 +313,6 @@ class Scope(_message.Message):
     HOST_TENANT_FIELD_NUMBER: _builtins.int
     TENANT_HEADER_FIELD_NUMBER: _builtins.int
     TRUSTED_FIELD_NUMBER: _builtins.int
-    TENANT_TABLES_FIELD_NUMBER: _builtins.int
-    TRUSTED_HOPS_FIELD_NUMBER: _builtins.int
     edge: _builtins.str
     """NAMESPACE/NAME"""
     host: _builtins.str
@@ -326,14 +324,9 @@ class Scope(_message.Message):
     """Tenant that every request to this host belongs to, because the Tenant lists the host; empty otherwise."""
     tenant_header: _builtins.str
     """A header that names the tenant when the direct peer is in `trusted`; empty when none."""
-    trusted_hops: _builtins.int
     @_builtins.property
     def trusted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """CIDR"""
-
-    @_builtins.property
-    def tenant_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tenants that have a table of their own on this host."""
 
     def __init__(
         self,
@@ -346,12 +339,10 @@ class Scope(_message.Message):
         host_tenant: _builtins.str = ...,
         tenant_header: _builtins.str = ...,
         trusted: _abc.Iterable[_builtins.str] | None = ...,
-        tenant_tables: _abc.Iterable[_builtins.str] | None = ...,
-        trusted_hops: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "region", b"region", "tenant_header", b"tenant_header", "tenant_tables", b"tenant_tables", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1328,13 +1319,11 @@ class Tenant(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    PARENT_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     SHARD_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    parent: _builtins.str
     plan: _builtins.str
     region: _builtins.str
     shard: _builtins.str
@@ -1344,7 +1333,6 @@ class Tenant(_message.Message):
         self,
         *,
         name: _builtins.str = ...,
-        parent: _builtins.str = ...,
         plan: _builtins.str = ...,
         region: _builtins.str = ...,
         shard: _builtins.str = ...,
@@ -1352,7 +1340,7 @@ class Tenant(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "name", b"name", "parent", b"parent", "plan", b"plan", "region", b"region", "shard", b"shard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "name", b"name", "plan", b"plan", "region", b"region", "shard", b"shard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,8 +19,6 @@ def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
         host_tenant=scope.host_tenant,
         tenant_header=edge.tenant_header,
         trusted=edge.trusted_addresses,
-        tenant_tables=scope.tenant_tables,
-        trusted_hops=edge.trusted_hop_count,
     )
 
 

@@ -10,7 +10,6 @@ def emit_tenant(tenant: ir.Tenant) -> snapshot_pb2.Tenant:
     """Returns the wire form of a tenant."""
     return snapshot_pb2.Tenant(
         name=tenant.name,
-        parent=tenant.parent,
         plan=tenant.plan,
         region=tenant.region,
         shard=tenant.shard,
