@@ -220,6 +220,14 @@ def _proxied_rules() -> list[Document]:
             "name": "sharded",
             "matches": [{"path": {"value": "/sharded"}}],
             "shards": {"upstream": "orders", "key": "Header", "header": "x-key"},
+            "cors": {
+                "allowOrigins": ["https://a.example.com"],
+                "allowMethods": ["PUT"],
+                "allowHeaders": ["x-a"],
+                "exposeHeaders": ["x-b"],
+                "maxAge": "1m",
+                "allowCredentials": True,
+            },
         },
     ]
 
@@ -235,14 +243,6 @@ def _answering_rules() -> list[Document]:
             "name": "says",
             "matches": [{"path": {"value": "/says"}}],
             "respond": {"status": 201, "body": "{}", "contentType": "application/json"},
-            "cors": {
-                "allowOrigins": ["https://a.example.com"],
-                "allowMethods": ["PUT"],
-                "allowHeaders": ["x-a"],
-                "exposeHeaders": ["x-b"],
-                "maxAge": "1m",
-                "allowCredentials": True,
-            },
         },
     ]
 

@@ -285,6 +285,24 @@ class RouteRule(Model):
             lambda s: s.retry is None or _is_proxied(s),
         ),
         Rule(
+            f"!has(self.timeout) || {_HAS_UPSTREAMS} || has(self.shards)",
+            "A timeout needs an upstream.",
+            "timeout",
+            lambda s: "timeout" not in s.model_fields_set or _is_proxied(s),
+        ),
+        Rule(
+            f"!has(self.requestHeaders) || {_HAS_UPSTREAMS} || has(self.shards)",
+            "Changes to request headers need an upstream.",
+            "requestHeaders",
+            lambda s: s.request_headers is None or _is_proxied(s),
+        ),
+        Rule(
+            f"!has(self.cors) || {_HAS_UPSTREAMS} || has(self.shards)",
+            "Cross-origin rules need an upstream: the proxy applies them to no answer of its own.",
+            "cors",
+            lambda s: s.cors is None or _is_proxied(s),
+        ),
+        Rule(
             "!has(self.rewrite) || !has(self.rewrite.replacePrefix) || self.matches.all(m, m.path.type == 'Prefix')",
             "replacePrefix needs every match to be a Prefix.",
             "rewrite.replacePrefix",

@@ -165,6 +165,27 @@ CASES = (
     ),
     case(
         crds.RouteRule,
+        "A timeout needs an upstream.",
+        "timeout",
+        kept=[{**UP, "timeout": {"request": "1s"}}, {"shards": {"upstream": "a"}, "timeout": {}}, {"respond": {}}],
+        broken=[{"respond": {}, "timeout": {"idle": "1s"}}, {"redirect": {}, "timeout": {}}],
+    ),
+    case(
+        crds.RouteRule,
+        "Changes to request headers need an upstream.",
+        "requestHeaders",
+        kept=[{**UP, "requestHeaders": {"remove": ["a"]}}, {"shards": {"upstream": "a"}, "requestHeaders": {}}],
+        broken=[{"respond": {}, "requestHeaders": {"remove": ["a"]}}],
+    ),
+    case(
+        crds.RouteRule,
+        "Cross-origin rules need an upstream: the proxy applies them to no answer of its own.",
+        "cors",
+        kept=[{**UP, "cors": {"allowOrigins": ["*"]}}, {"shards": {"upstream": "a"}, "cors": {"allowOrigins": ["*"]}}],
+        broken=[{"respond": {}, "cors": {"allowOrigins": ["*"]}}, {"redirect": {}, "cors": {"allowOrigins": ["*"]}}],
+    ),
+    case(
+        crds.RouteRule,
         "A retry needs an upstream.",
         "retry",
         kept=[{**UP, "retry": {}}, {"shards": {"upstream": "a"}, "retry": {}}],
