@@ -92,6 +92,15 @@ def test_a_secret_speaks_for_the_tenants_that_the_policy_lists_alone(gateway: Ga
     assert len(origin.received) == 1
 
 
+def test_the_access_log_names_the_tenant_that_is_refused_too(gateway: Gateway, origin: Origin) -> None:
+    gateway.apply(policy("nobody", on("Route", "books"), authorization=granted_to(nobody={"roles": ["nobody"]})))
+    refused = gateway.get(headers=key(ACME))
+    assert (refused.status, refused.reason) == (403, "authorization/not-granted")
+    line = gateway.log_line(refused)
+    assert (line["tenant"], line["refusal"]) == ("acme", "authorization/not-granted")
+    assert origin.received == []
+
+
 def test_roles_and_permissions_of_the_key_decide(gateway: Gateway, origin: Origin) -> None:
     grants = granted_to(writers={"roles": ["writer"], "permissions": ["books"]}, readers={"methods": ["GET"]})
     gateway.apply(

@@ -4,7 +4,7 @@ import pytest
 
 from support.gateway import Gateway, until
 from support.origin import Origin
-from support.resources import edge, issuers, on, policy, prefix, proven_by, resource, route, rule, tokens_of
+from support.resources import edge, issuers, limit, on, policy, prefix, proven_by, resource, route, rule, tokens_of
 from support.tokens import bearer
 
 
@@ -53,6 +53,17 @@ def test_a_role_of_the_caller_opens_the_rule(shop: Gateway) -> None:
     assert body_or_origin(shop, "/desk", roles=["x", "admin"]) == "desk"
     assert body_or_origin(shop, "/desk", roles=["reader"]) == "everybody"
     assert body_or_origin(shop, "/desk") == "everybody"
+
+
+def test_a_limit_on_such_a_rule_says_when_to_come_again(shop: Gateway) -> None:
+    shop.apply(
+        route("desk", rule(prefix("/desk", roles=["editor"]), says="desk")),
+        limit("few", on("Route", "desk"), requests=1),
+    )
+    asked = [shop.get("/desk", headers=bearer("a", roles=["editor"])) for _ in range(2)]
+    assert [answer.status for answer in asked] == [200, 429]
+    assert 3590 <= int(asked[1].header("retry-after") or 0) <= 3600
+    assert shop.get("/desk").origin == "everybody"
 
 
 def test_the_region_is_the_tenants_or_else_the_edges(shop: Gateway) -> None:

@@ -91,7 +91,7 @@ def test_a_changed_edge_changes_its_hosts_and_no_rule() -> None:
 def test_the_scope_says_what_the_edge_and_the_host_say() -> None:
     emitter = DecisionEmitter()
     own = scope(HOST, region="north", host_tenant="acme")
-    versions = edge(api_version_header="x-v", api_version_default="v1")
+    versions = edge(api_version_header="x-v", api_version_default="v1", trusted_hop_count=2)
     (resource,) = emitter.apply(delta(edges=(versions,), scopes=(own,))).upserts
     assert resource.scope == snapshot_pb2.Scope(
         edge=EDGE,
@@ -100,6 +100,7 @@ def test_the_scope_says_what_the_edge_and_the_host_say() -> None:
         api_version_header="x-v",
         api_version_default="v1",
         host_tenant="acme",
+        trusted_hops=2,
     )
 
 

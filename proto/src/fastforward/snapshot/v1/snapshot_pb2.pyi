@@ -313,6 +313,7 @@ class Scope(_message.Message):
     HOST_TENANT_FIELD_NUMBER: _builtins.int
     TENANT_HEADER_FIELD_NUMBER: _builtins.int
     TRUSTED_FIELD_NUMBER: _builtins.int
+    TRUSTED_HOPS_FIELD_NUMBER: _builtins.int
     edge: _builtins.str
     """NAMESPACE/NAME"""
     host: _builtins.str
@@ -324,6 +325,8 @@ class Scope(_message.Message):
     """Tenant that every request to this host belongs to, because the Tenant lists the host; empty otherwise."""
     tenant_header: _builtins.str
     """A header that names the tenant when the direct peer is in `trusted`; empty when none."""
+    trusted_hops: _builtins.int
+    """Proxies in front whose X-Forwarded-... are believed."""
     @_builtins.property
     def trusted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """CIDR"""
@@ -339,10 +342,11 @@ class Scope(_message.Message):
         host_tenant: _builtins.str = ...,
         tenant_header: _builtins.str = ...,
         trusted: _abc.Iterable[_builtins.str] | None = ...,
+        trusted_hops: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

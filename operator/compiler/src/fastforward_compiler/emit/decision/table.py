@@ -19,6 +19,7 @@ def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
         host_tenant=scope.host_tenant,
         tenant_header=edge.tenant_header,
         trusted=edge.trusted_addresses,
+        trusted_hops=edge.trusted_hop_count,
     )
 
 

@@ -11,6 +11,10 @@ from .chain import METADATA, REASON_HEADER, TENANT_HEADER
 from .protos import EnvoyMessage, accesslog_pb2, file_pb2, substitution_format_string_pb2
 from .wire import pack
 
+# The decision service tells whose request it refuses in metadata alone: what it refuses gets no further headers.
+_REFUSED = f"metadata.filter_metadata['envoy.filters.http.ext_authz']['{TENANT_HEADER}']"
+_TENANT = f"'{TENANT_HEADER}' in request.headers ? request.headers['{TENANT_HEADER}'] : {_REFUSED}"
+
 FIELDS = (
     ("time", "%START_TIME%"),
     ("requestId", "%REQ(X-REQUEST-ID)%"),
@@ -20,7 +24,7 @@ FIELDS = (
     ("host", "%REQ(:AUTHORITY)%"),
     ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
     ("protocol", "%PROTOCOL%"),
-    ("tenant", f"%REQ({TENANT_HEADER})%"),
+    ("tenant", f"%CEL({_TENANT})%"),
     ("route", f"%METADATA(ROUTE:{METADATA}:route)%"),
     ("rule", f"%METADATA(ROUTE:{METADATA}:rule)%"),
     ("policies", f"%METADATA(ROUTE:{METADATA}:policies)%"),

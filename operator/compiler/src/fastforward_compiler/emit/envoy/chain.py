@@ -95,14 +95,15 @@ def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
         configured(CORS, cors_pb2.Cors()),
         configured(ADMISSION, http_rbac_pb2.RBAC()),
         discovered(JWT, jwt_authn_pb2.JwtAuthentication),
-        # Writes a host's tenant after `jwt` has cleared the header; sees answers after limits have written theirs.
-        configured(HEADERS, header_mutation_pb2.HeaderMutation()),
         # A tenant without a table, or whose table lacks the path, gets the host's: before the decisions, which pass by
         # a request without route, and after them, because they name tenants too.
         fallback,
         configured(CLOSED, decision(decision_timeout_ms, fail_open=False)),
         configured(OPEN, decision(decision_timeout_ms, fail_open=True)),
         fallback,
+        # Writes a host's tenant over what `jwt` wrote; sees answers after limits have written theirs. After the
+        # decisions, because it takes what to write from the route that the request is on when it comes by.
+        configured(HEADERS, header_mutation_pb2.HeaderMutation()),
         configured(AUTHORIZATION, http_rbac_pb2.RBAC()),
         # After authorization: a request refused there costs its caller no token.
         discovered(LIMITS, local_rate_limit_pb2.LocalRateLimit),
