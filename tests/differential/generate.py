@@ -48,6 +48,7 @@ class Case:
     headers: tuple[tuple[str, str], ...] = ()
     identity: Identity | None = None
     body: bytes = b""
+    http2: bool = False
 
 
 @dataclass(slots=True)

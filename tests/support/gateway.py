@@ -39,7 +39,9 @@ POLL_S = 0.004
 PROGRAMMED = "Programmed"
 
 
-def until(ask: Callable[[], T], holds: Callable[[T], object] = bool, *, seconds: float = DEADLINE_S) -> T:
+def until(
+    ask: Callable[[], T], holds: Callable[[T], object] = bool, *, seconds: float = DEADLINE_S, every: float = POLL_S
+) -> T:
     """Ask until the answer is as expected; fails with the last answer."""
     deadline = time.monotonic() + seconds
     while True:
@@ -47,7 +49,7 @@ def until(ask: Callable[[], T], holds: Callable[[T], object] = bool, *, seconds:
         if holds(answer):
             return answer
         assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {answer!r}"
-        time.sleep(POLL_S)
+        time.sleep(every)
 
 
 @dataclass(slots=True)
@@ -138,10 +140,15 @@ class Stack:
 
     def has_no_limits(self) -> bool:
         """Whether no RateLimit is left in the proxy's filters, and the proxy has acknowledged that."""
+        return self.has_limits(set())
+
+    def has_limits(self, names: set[str]) -> bool:
+        """Whether these RateLimits are in the proxy's filters and no others, and the proxy has acknowledged that."""
         found = self.api("/v1/render")["resources"]
         limits = [each["resource"]["typed_config"] for each in found if each["name"] in ("limits", "limits.shadow")]
+        entries = [entry for limit in limits for each in limit.get("descriptors", ()) for entry in each["entries"]]
         types = [type_ for node in self.api("/v1/proxies")["proxies"] for type_ in node["types"].values()]
-        return not any("descriptors" in limit for limit in limits) and not any(
+        return {entry["value"] for entry in entries if entry["key"] == "limit"} == names and not any(
             type_["unacknowledged"] or type_["waiting"] for type_ in types
         )
 

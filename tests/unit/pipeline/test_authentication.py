@@ -78,17 +78,17 @@ def test_two_proofs_must_be_good_and_of_one_tenant() -> None:
 
 
 def test_what_is_missing_is_said_and_challenged_for() -> None:
-    realm = 'realm="api.example.com"'
+    realm, url = 'realm="api.example.com"', 'realm="http://api.example.com/"'
     for snapshot_, reason, challenges in (
-        (JWT_ONLY, Reason.TOKEN_MISSING, [f"Bearer {realm}"]),
+        (JWT_ONLY, Reason.TOKEN_MISSING, [f"Bearer {url}"]),
         (world(KEYS), Reason.KEY_MISSING, [f"ApiKey {realm}"]),
-        (BOTH, Reason.CREDENTIALS_MISSING, [f"Bearer {realm}", f"ApiKey {realm}"]),
+        (BOTH, Reason.CREDENTIALS_MISSING, [f"Bearer {url}", f"ApiKey {realm}"]),
     ):
         decision = call(snapshot_, {})
         assert (decision.status, decision.reason) == (401, reason)
         assert [value for _, value in decision.response_headers] == challenges
     bad = call(JWT_ONLY, bearer("x.y.z"))
-    assert bad.response_headers == (("www-authenticate", f'Bearer {realm}, error="invalid_token"'),)
+    assert bad.response_headers == (("www-authenticate", f'Bearer {url}, error="invalid_token"'),)
 
 
 def test_where_proof_is_optional_the_caller_may_be_nobody() -> None:

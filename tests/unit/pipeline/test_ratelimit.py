@@ -164,8 +164,10 @@ def test_a_tenants_own_budget_comes_before_its_plans_and_that_before_everybodys(
 def test_limits_that_each_proxy_counts_are_left_to_it_unless_asked_for() -> None:
     snapshot_ = world(limit("shop/native", exact=False), limit("shop/exact"))
     assert [found.key for found in effect(snapshot_, ask()).buckets] == ["{shop/exact}"]
-    counted = next(decide(snapshot_, ask(), counting_native=True))
-    assert [found.key for found in counted.buckets] == ["{shop/native}", "{shop/exact}"]
+    counting = decide(snapshot_, ask(), counting_native=True)
+    assert [found.key for found in next(counting).buckets] == ["{shop/exact}"]
+    after = counting.send(Verdict((Level(False, 1.0),)))
+    assert [found.key for found in after.buckets] == ["{shop/native}"]
     assert decided(world(limit(exact=False)), ask()).limits == ()
 
 

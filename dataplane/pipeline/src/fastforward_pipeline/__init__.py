@@ -14,7 +14,7 @@ from .problem import problem_json
 from .reason import FACTS, Reason
 from .request import Request, make_headers
 from .snapshot import Snapshot, SnapshotError
-from .stages.dispatch import UpstreamRequest, upstream_request
+from .stages.dispatch import UpstreamRequest, client_headers, upstream_request
 from .stages.normalization import EscapedSlashes, normalize
 from .trail import Trail
 
@@ -38,6 +38,7 @@ __all__ = [
     "Unavailable",
     "UpstreamRequest",
     "Verdict",
+    "client_headers",
     "decide",
     "make_headers",
     "normalize",

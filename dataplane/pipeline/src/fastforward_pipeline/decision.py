@@ -13,6 +13,7 @@ from .reason import FACTS, Reason
 if TYPE_CHECKING:
     from .compiled.authpolicy import Identity
     from .compiled.route import Plan
+    from .compiled.table import Scope
 
 Pairs = tuple[tuple[str, str], ...]
 """Header names and values, in order."""
@@ -40,6 +41,8 @@ class Reply:
     status: int
     headers: Pairs = ()
     body: str = ""
+    preflight: bool = False
+    """Whether it is the answer to a preflight, which no rule's changes to headers touch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class Decision:
     """The rule that governs the request; None when there is none."""
     entry: Plan | None = None
     """The entry of everybody's table, which settled admission and authentication; it may be a gate."""
+    scope: Scope | None = None
+    """The host; None when nobody has it."""
     tenant: str = ""
     identity: Identity | None = None
     candidates: tuple[Candidate, ...] = ()
@@ -90,6 +95,8 @@ class Decision:
     """Headers that the gateway adds to the answer."""
     body: str = ""
     """Of an answer that the gateway gives by itself; refusals are told by `problem`."""
+    changes: Plan | None = None
+    """The rule whose changes to headers the answer has."""
     limits: tuple[LimitState, ...] = ()
     shadow: tuple[str, ...] = ()
     """What would refuse the request if it were not in the shadow: `AuthPolicy NAMESPACE/NAME`, `RateLimit ...`."""

@@ -12,7 +12,7 @@ from .buckets import TokenBuckets
 from .decision import Decision, Pairs, Refusal, Reply
 from .effects import Answer, TakeTokens
 from .exchange import Exchange, Outcome
-from .reason import FACTS
+from .reason import FACTS, Reason
 from .request import Request
 from .snapshot import Snapshot
 from .stages import (
@@ -42,6 +42,7 @@ STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     authorization.judge,
     ratelimit.judge,  # after authorization: who is not allowed to do it spends no token
     routing.place,
+    ratelimit.judge_native,  # the proxy counts by itself when the decision has been taken
     tracking.judge,
     dispatch.judge,
 )
@@ -88,18 +89,26 @@ def _refuse(exchange: Exchange, refusal: Refusal) -> Decision:
         exchange.trail.note(reason.stage, Verdict.REFUSED, refusal.detail, object=refusal.object, field=refusal.field)
     return Decision(
         allowed=False,
+        # A rule without destination answers by itself, and so with its own headers.
+        changes=exchange.final if refusal.reason is Reason.UNAVAILABLE else exchange.answering(),
         status=FACTS[refusal.reason].status,
         reason=refusal.reason,
         refusal=refusal,
         plan=exchange.governing(),
         entry=exchange.entered(),
+        scope=exchange.served(),
         tenant=exchange.tenant,
         identity=exchange.identity,
-        response_headers=refusal.headers + ingress.mark_answer(exchange),
+        response_headers=refusal.headers + ingress.mark_answer(exchange) + _describe(exchange, refusal),
         limits=exchange.limits,
         shadow=tuple(exchange.shadow),
         request_id=exchange.request.request_id,
     )
+
+
+def _describe(exchange: Exchange, refusal: Refusal) -> Pairs:
+    """Returns what limits say of a request that spent tokens and was refused for another reason."""
+    return ratelimit.describe(exchange.limits) if refusal.reason is not Reason.EXCEEDED else ()
 
 
 def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
@@ -109,6 +118,7 @@ def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
         status=200 if reply is None else reply.status,
         plan=plan,
         entry=exchange.entered(),
+        scope=exchange.served(),
         tenant=exchange.tenant,
         identity=exchange.identity,
         candidates=exchange.candidates,
@@ -116,6 +126,7 @@ def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
         request_headers=_trusted_headers(exchange),
         response_headers=_answer_headers(exchange, reply),
         body="" if reply is None else reply.body,
+        changes=None if reply is not None and reply.preflight else plan,
         limits=exchange.limits,
         shadow=tuple(exchange.shadow),
         request_id=exchange.request.request_id,

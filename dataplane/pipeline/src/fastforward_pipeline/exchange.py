@@ -33,6 +33,7 @@ class Exchange:
         "candidates",
         "counted",
         "counting_native",
+        "decided",
         "entry",
         "facts",
         "final",
@@ -70,12 +71,28 @@ class Exchange:
         self.candidates: tuple[Candidate, ...] = ()
         self.shard = ""
         self.shadow: list[str] = []
+        self.decided = False
+        """Whether all is done that the decision service does; the rest is the proxy's."""
 
     def entered(self) -> Plan | None:
         """Returns the Plan that settled admission and authentication; None before one is found."""
         return getattr(self, "entry", None)
 
+    def served(self) -> Scope | None:
+        """Returns the host; None before it is found."""
+        return getattr(self, "scope", None)
+
     def governing(self) -> Plan | None:
         """Returns the Plan that governs so far; None before one is found, or for a gate."""
         plan = getattr(self, "final", None) or self.entered()
         return None if plan is None or plan.gate else plan
+
+    def answering(self) -> Plan | None:
+        """Returns the Plan whose changes to headers a refusal has; None for none.
+
+        It is the one where the proxy is at that time: in a decision hop it stays at the entry. The proxy changes
+        refusals only where the request would have gone to an Upstream.
+        """
+        entry = self.entered()
+        plan = self.governing() if entry is None or not entry.hop or self.decided else entry
+        return plan if plan is not None and plan.proxied else None

@@ -43,6 +43,7 @@ def compile_cors(wire: snapshot_pb2.Cors) -> Cors:
             *_listed("access-control-allow-methods", wire.allow_methods),
             *_listed("access-control-allow-headers", wire.allow_headers),
             ("access-control-max-age", str(wire.max_age_seconds)),
+            *_listed("access-control-expose-headers", wire.expose_headers),
         ),
         answer=(*credentials, *_listed("access-control-expose-headers", wire.expose_headers)),
     )

@@ -19,6 +19,7 @@ _PLACEMENTS = {
     snapshot_pb2.PLACEMENT_NATIVE: "native",
     snapshot_pb2.PLACEMENT_INLINE: "inline",
 }
+_PROXIED = frozenset({"upstreams", "shards"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +44,8 @@ class Plan:
     tenant: str
     priority: int
     gate: bool
+    hop: bool
+    """Whether the proxy asks a decision service."""
     auth: str
     limits: tuple[str, ...]
     select: str
@@ -57,6 +60,11 @@ class Plan:
     candidates: tuple[Candidate, ...]
     """Upstreams by weight."""
     wire: snapshot_pb2.Plan
+
+    @property
+    def proxied(self) -> bool:
+        """Whether requests go to an Upstream, rather than being answered by the gateway."""
+        return self.destination in _PROXIED
 
     @property
     def endpoint(self) -> str:
@@ -93,6 +101,7 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         tenant=wire.tenant,
         priority=wire.priority,
         gate=wire.gate,
+        hop=any(placement.placement == snapshot_pb2.PLACEMENT_INLINE for placement in wire.placements),
         auth=wire.auth,
         limits=tuple(wire.limits),
         select=wire.select,
@@ -100,7 +109,8 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         pattern=Pattern(match.path) if match.path_type == snapshot_pb2.PATH_MATCH_TYPE_REGEX else None,
         conditions=compile_conditions(match),
         hop_conditions=compile_hop_conditions(match),
-        cors=compile_cors(wire.cors) if wire.HasField("cors") else None,
+        # The proxy applies it to no answer of its own.
+        cors=compile_cors(wire.cors) if wire.HasField("cors") and destination in _PROXIED else None,
         destination=destination or "",
         candidates=_compile_split(wire.upstreams) if destination == "upstreams" else (),
         wire=wire,

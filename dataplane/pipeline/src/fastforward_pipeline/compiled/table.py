@@ -33,6 +33,7 @@ class Scope:
     host_tenant: str
     tenant_header: str
     trusted: AddressSet | None
+    trusted_hops: int
 
 
 Leaf = tuple[Plan, ...]
@@ -204,4 +205,5 @@ def compile_scope(name: str, wire: snapshot_pb2.Scope) -> Scope:
         host_tenant=wire.host_tenant,
         tenant_header=wire.tenant_header,
         trusted=AddressSet(wire.trusted) if wire.trusted else None,
+        trusted_hops=wire.trusted_hops,
     )

@@ -25,6 +25,7 @@ from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import NearMiss, Verdict
 
 _MISSING = object()
+_MAX_REALM = 256
 
 
 def judge(exchange: Exchange) -> Refusal | None:
@@ -192,7 +193,9 @@ def _refuse_missing(exchange: Exchange, auth: Auth) -> Refusal:
 
 
 def _bearer(exchange: Exchange) -> str:
-    return f'Bearer realm="{exchange.scope.host}"'
+    """Returns the challenge for a token; its realm is the URL, for the proxy leaves no choice where it asks itself."""
+    request = exchange.request
+    return f'Bearer realm="{request.scheme}://{request.host}{request.path[:_MAX_REALM]}"'
 
 
 def _key_scheme(exchange: Exchange) -> Pairs:

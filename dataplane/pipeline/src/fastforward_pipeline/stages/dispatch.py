@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.compiled.pattern import Pattern
 from fastforward_pipeline.compiled.route import Plan
-from fastforward_pipeline.decision import Decision, Refusal, Reply
+from fastforward_pipeline.decision import Decision, Pairs, Refusal, Reply
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
-from fastforward_pipeline.request import Headers, Request
+from fastforward_pipeline.request import Headers, Request, make_headers
 from fastforward_pipeline.trail import Verdict
 
+from .normalization import receive
+
 _TRUSTED = ("x-ff-tenant", "x-ff-subject")
+_OWN = ("location", "content-type")
+"""What an answer of the gateway itself consists of; the rule may change these."""
 
 
 def judge(exchange: Exchange) -> Refusal | Reply | None:
@@ -52,12 +56,18 @@ def _unavailable(exchange: Exchange, plan: Plan) -> Refusal | Reply:
 
 
 def redirect_location(redirect: snapshot_pb2.Redirect, request: Request) -> str:
-    """Returns the Location: what the redirect does not name stays as requested, the query too."""
+    """Returns the Location: what the redirect does not name stays as requested, the query too.
+
+    On the same host it is relative (RFC 9110, section 10.2.2): the port that the client used is not known.
+    """
     path, mark, query = request.path.partition("?")
-    port = f":{redirect.port}" if redirect.port else ""
+    relative = not (redirect.scheme or redirect.host or redirect.port)
     target = redirect.path or path
-    if "?" not in target:
+    if "?" not in target and not (relative and redirect.path and not query):
         target += mark + query
+    if relative:
+        return target
+    port = f":{redirect.port}" if redirect.port else ""
     return f"{redirect.scheme or request.scheme}://{redirect.host or request.host}{port}{target}"
 
 
@@ -73,14 +83,16 @@ class UpstreamRequest:
 
 def upstream_request(decision: Decision, request: Request) -> UpstreamRequest:
     """Returns what an allowed request looks like behind the gateway. Headers that transport needs are not told."""
-    plan = decision.plan
-    if plan is None:
+    plan, scope = decision.plan, decision.scope
+    if plan is None or scope is None:
         raise ValueError("a request without a rule goes nowhere")
+    received = receive(request, scope.trusted_hops).headers
+    kept = {name: values for name, values in received.items() if name != scope.tenant_header}
     return UpstreamRequest(
         method=request.method,
         host=plan.wire.rewrite.host or request.host,
         path=rewrite_path(plan, request.path),
-        headers=_change_headers(plan.wire.request_headers, request.headers, decision),
+        headers=_change_headers(plan.wire.request_headers, kept, decision),
     )
 
 
@@ -105,16 +117,41 @@ def _replace_prefix(prefix: str, replacement: str, path: str) -> str:
     return replacement + rest.lstrip("/") if replacement.endswith("/") else replacement + rest
 
 
+def client_headers(decision: Decision, received: Pairs) -> Pairs:
+    """Returns the headers that the client sees; `received` are those of the upstream's answer, if it gave one.
+
+    The rule's changes hold for refusals too. They come before what filters write, and neither remove nor replace that.
+    """
+    given = make_headers(received)
+    own = make_headers((name, value) for name, value in decision.response_headers if name in _OWN)
+    answer: Headers = {**given, **own}
+    if decision.changes is not None:
+        changes = decision.changes.wire.response_headers
+        kept = {name: values for name, values in given.items() if name not in changes.remove}
+        answer = _write({**kept, **own}, changes)
+    # The gateway's own answer, and an empty one: it has no type.
+    untyped = decision.allowed and not decision.body and not decision.candidates
+    names = [name for name in answer if not (untyped and name == "content-type")]
+    pairs = [(name, value) for name in names for value in answer[name]]
+    return (*pairs, *((name, value) for name, value in decision.response_headers if name not in _OWN))
+
+
 def _change_headers(changes: snapshot_pb2.HeaderChanges, headers: Headers, decision: Decision) -> Headers:
-    kept = {name: values for name, values in headers.items() if not name.startswith("x-ff-")}
-    kept.update({name: (value,) for name, value in decision.request_headers if name in _TRUSTED})
+    trusted = {name: (value,) for name, value in decision.request_headers if name in _TRUSTED}
+    kept = {**headers, **trusted}
     for name in changes.remove:
         kept.pop(name, None)
+    return _write(kept, changes)
+
+
+def _write(headers: Headers, changes: snapshot_pb2.HeaderChanges) -> Headers:
+    """Returns the headers with those set and added."""
+    written = dict(headers)
     for header in changes.set:
-        kept[header.name] = (header.value,)
+        written[header.name] = (header.value,)
     for header in changes.add:
-        kept[header.name] = (*kept.get(header.name, ()), header.value)
-    return kept
+        written[header.name] = (*written.get(header.name, ()), header.value)
+    return written
 
 
 def _tell(exchange: Exchange, verdict: Verdict, detail: str) -> None:

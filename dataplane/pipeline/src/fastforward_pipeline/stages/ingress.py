@@ -13,6 +13,8 @@ from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.snapshot import Snapshot
 from fastforward_pipeline.trail import Verdict
 
+from . import normalization
+
 ALLOW_ORIGIN = "access-control-allow-origin"
 
 
@@ -30,6 +32,7 @@ def judge(exchange: Exchange) -> Refusal | None:
         if scope is None:
             detail = f"no Route has the host {request.host!r}"
             return Refusal(reason=Reason.NO_ROUTE, detail=detail, object=_edge(request.edge), field="spec.hosts")
+        exchange.request = exchange.facts.request = normalization.receive(request, scope.trusted_hops)
     exchange.scope = scope
     exchange.facts.api_version_header = scope.api_version_header
     exchange.facts.api_version_default = scope.api_version_default
@@ -58,7 +61,7 @@ def answer_preflight(exchange: Exchange) -> Reply | None:
     if exchange.trail is not None:
         detail = f"the edge answers the preflight from {origin}"
         exchange.trail.note("ingress", Verdict.ANSWERED, detail, object=f"Route {plan.route}", field="cors")
-    return Reply(status=200, headers=((ALLOW_ORIGIN, origin), *plan.cors.preflight))
+    return Reply(status=200, headers=((ALLOW_ORIGIN, origin), *plan.cors.preflight), preflight=True)
 
 
 def mark_answer(exchange: Exchange) -> Pairs:

@@ -29,6 +29,8 @@ class EscapedSlashes(Enum):
     UNESCAPE = "unescape"
 
 
+_FORGEABLE = ("x-ff-", "x-envoy-")
+_FORWARDED = ("x-forwarded-", "forwarded", "x-real-ip")
 _HOST = re.compile(r"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*")
 _PORT = re.compile(r":\+?([0-9]{1,10})$")
 _MAX_PORT = 2**32
@@ -70,6 +72,20 @@ def normalize(request: Request, slashes: EscapedSlashes = EscapedSlashes.UNESCAP
     if path is None:
         return _malformed(f"the path {request.path[:200]!r} is none", "path")
     return replace(request, host=strip_port(request.host).removesuffix("."), path=path)
+
+
+def receive(request: Request, trusted_hops: int) -> Request:
+    """Returns the request with headers as the proxy's listener leaves them.
+
+    What only the gateway may write goes, and unless something in front is trusted, what only that may write.
+    """
+    forgeable = _FORGEABLE if trusted_hops else _FORGEABLE + _FORWARDED
+    headers = {name: values for name, values in request.headers.items() if not name.startswith(forgeable)}
+    if trusted_hops == 0:
+        headers["x-forwarded-proto"] = (request.scheme,)
+        if request.address:
+            headers["x-forwarded-for"] = (request.address,)
+    return replace(request, headers=headers)
 
 
 def strip_port(host: str) -> str:

@@ -1,7 +1,8 @@
 """Rate limits: one token from each limit on the rule, counted when tenant and subject are known.
 
 In: `final`, `identity`, `tenant`. The one stage that asks the world: `judge` returns the effect, `settle` takes its
-answer. Exact limits are counted here; those that each proxy counts are left to it, but for `explain` and tests. A value
+answer. Exact limits are counted here; those that each proxy counts are left to it, but for `explain` and tests, which
+count them after all else, as it does. A value
 that a request lacks counts as `-`: requests without it share a bucket, so nobody escapes by leaving a header out.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 
 from fastforward_pipeline.compiled.ratelimit import Budget, Limit
 from fastforward_pipeline.decision import LimitState, Pairs, Refusal
@@ -21,19 +23,26 @@ _ABSENT = "-"
 
 
 def judge(exchange: Exchange) -> TakeTokens | Refusal | None:
-    """Returns the tokens to take, if any limit is counted here."""
-    names = exchange.final.limits
-    if not names:
-        return None
+    """Returns the tokens to take of the limits that are counted here."""
+    return _count(exchange, exact=True) if exchange.final.limits else None
+
+
+def judge_native(exchange: Exchange) -> TakeTokens | Refusal | None:
+    """Returns the tokens to take of the limits that the proxies count, where they are counted here as well."""
+    exchange.decided = True
+    return _count(exchange, exact=False) if exchange.counting_native and exchange.final.limits else None
+
+
+def _count(exchange: Exchange, *, exact: bool) -> TakeTokens | Refusal | None:
     counted: list[tuple[Limit, Budget]] = []
     buckets: list[Bucket] = []
     plan = "" if exchange.tenant_facts is None else exchange.tenant_facts.plan
-    for name in names:
+    for name in exchange.final.limits:
         limit = exchange.snapshot.limits.get(name)
         if limit is None:
             detail = "the limit is not in the snapshot"
             return Refusal(reason=Reason.COUNTERS_UNAVAILABLE, detail=detail, object=f"RateLimit {name}")
-        if limit.exact or exchange.counting_native:
+        if limit.exact is exact:
             budget = limit.budget_for(exchange.tenant, plan)
             key = f"{{{name}}}{_digest(exchange, limit)}"
             buckets.append(Bucket(key, budget.burst, budget.requests, budget.window_ms, limit.shadow))
@@ -58,9 +67,9 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
                 exchange.shadow.append(f"RateLimit {limit.name}")
             else:
                 refused.append(state)
-    exchange.limits = tuple(states)
+    exchange.limits += tuple(states)
     if exchange.trail is not None:
-        _tell(exchange)
+        _tell(exchange, states)
     if not refused:
         return None
     worst = max(refused, key=lambda state: state.reset_s)
@@ -69,7 +78,7 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
         detail=f"its bucket of {worst.burst} is empty for {worst.reset_s} s",
         object=f"RateLimit {worst.limit}",
         field="spec.budget",
-        headers=(*describe(tuple(refused)), ("retry-after", str(worst.reset_s))),
+        headers=(*describe(exchange.limits), ("retry-after", str(worst.reset_s))),
     )
 
 
@@ -114,28 +123,29 @@ def _digest(exchange: Exchange, limit: Limit) -> str:
     """Returns what tells this request's bucket from the others of the limit; nobody reads a key or a token from it."""
     if not limit.key:
         return ""
-    values = "\x00".join([_value(exchange, kind, header) or _ABSENT for kind, header in limit.key])
+    values = "\x00".join([_value(exchange, kind, header, exact=limit.exact) for kind, header in limit.key])
     return hashlib.blake2b(values.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _value(exchange: Exchange, kind: str, header: str) -> str | None:
+def _value(exchange: Exchange, kind: str, header: str, *, exact: bool) -> str:
     match kind:
         case "address":
-            return exchange.request.address
+            return exchange.request.address or _ABSENT
         case "api-key":
-            return exchange.identity.key_id
+            return exchange.identity.key_id or _ABSENT
         case "tenant":
-            return exchange.tenant
+            return exchange.tenant or _ABSENT
         case "subject":
-            return exchange.identity.subject
+            return exchange.identity.subject or _ABSENT
         case "endpoint":
             return exchange.final.endpoint
         case _:
-            return exchange.request.header(header)
+            values = exchange.request.headers.get(header, (_ABSENT,))
+            return ",".join(values) if exact else values[0]  # of a repeated header the proxy counts the first
 
 
-def _tell(exchange: Exchange) -> None:
-    for state in exchange.limits:
+def _tell(exchange: Exchange, states: Iterable[LimitState]) -> None:
+    for state in states:
         verdict = Verdict.PASSED
         if state.refused:
             verdict = Verdict.SHADOWED if state.shadow else Verdict.REFUSED

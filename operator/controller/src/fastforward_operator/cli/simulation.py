@@ -22,6 +22,7 @@ from fastforward_pipeline import (
     Snapshot,
     TokenBuckets,
     Trail,
+    client_headers,
     decide,
     make_headers,
     normalize,
@@ -64,16 +65,8 @@ class Judged:
     def answer_headers(self) -> Mapping[str, str]:
         """What the gateway itself writes into the answer."""
         headers: dict[str, str] = {}
-        for name, value in self.decision.response_headers:
+        for name, value in client_headers(self.decision, ()):
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        plan = self.decision.plan
-        if plan is not None and self.decision.allowed:
-            changes = plan.wire.response_headers
-            for name in changes.remove:
-                headers.pop(name, None)
-            headers |= {header.name: header.value for header in changes.set}
-            for header in changes.add:
-                headers[header.name] = ",".join(filter(None, (headers.get(header.name), header.value)))
         return headers
 
 

@@ -1,0 +1,212 @@
+"""Worlds for the differential test that use what Routes and policies can do: all destinations, changes on the way,
+cross-origin rules, limits, shards, flags, API keys, conditions, admission; and requests that touch these.
+
+In: a seed. Out: documents, and cases that aim at them. Called by the differential test. The paths and matches are those
+of `generate`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from differential.generate import (
+    TENANTS,
+    Case,
+    Document,
+    World,
+    make_cases,
+    make_guarded_cases,
+    make_guards,
+    make_routes,
+)
+from differential.outcome import FORGED
+
+UPSTREAMS = ("one", "two", "three")
+ORIGINS = ("https://shop.test", "https://a.shop.test", "https://evil.test")
+FORGED_HEADERS = (
+    ("x-ff-tenant", "acme"),
+    ("x-ff-table", "acme"),
+    ("x-envoy-retry-on", "5xx"),
+    ("x-forwarded-for", "192.0.2.1"),
+    ("x-forwarded-proto", "https"),
+    *(
+        (name, FORGED)
+        for name in ("x-ff-subject", "x-envoy-original-path", "x-forwarded-host", "x-real-ip", "forwarded")
+    ),
+)
+CONDITIONS = (
+    "request.method == 'GET'",
+    "request.path.startsWith('/a')",
+    "'x-one' in request.headers && request.headers['x-one'] == 'v'",
+    "'q' in request.query",
+    "identity.tenant == 'acme'",
+    "'admin' in identity.roles",
+    "request.host == 'a.test'",
+)
+
+
+def make_features(rng: random.Random, world: World, ports: dict[str, int], seed: int) -> None:
+    """Add Routes with rules of all kinds, and what they lead to."""
+    make_routes(rng, world, rng.randint(3, 8), tenants=True)
+    for document in world.documents:
+        if document["kind"] == "Route":
+            _enrich(rng, document["spec"])  # ty: ignore[invalid-argument-type]
+    for name in UPSTREAMS:
+        world.add("Upstream", name, {"endpoints": [{"address": "127.0.0.1", "port": ports[name]}]})
+    for name in UPSTREAMS[: rng.randint(1, 3)]:
+        spec: Document = {"upstreams": [{"purpose": "orders", "name": name}], "weight": rng.randint(0, 2)}
+        spec |= rng.choice(({}, {}, {"region": "eu"}, {"region": "us"}, {"state": "Draining"}))
+        world.add("Shard", name, spec)
+    make_guards(rng, world)
+    for document in world.documents:
+        if document["kind"] == "Tenant" and rng.random() < 0.4:
+            document["spec"] |= {"shard": "one"}  # ty: ignore[unsupported-operator]
+    _add_conditions(rng, world)
+    _add_limits(rng, world, seed)
+
+
+def make_feature_cases(rng: random.Random, world: World, count: int) -> list[Case]:
+    """Requests that touch what the world has."""
+    cases = make_guarded_cases(rng, world, count) if rng.random() < 0.8 else make_cases(rng, world, count)
+    return [_enrich_case(rng, case) for case in cases]
+
+
+def _enrich(rng: random.Random, spec: Document) -> None:
+    """Give a Route admission settings, and its rules other destinations and changes on the way."""
+    if rng.random() < 0.15:
+        spec["admission"] = rng.choice(
+            ({"maxBodyBytes": 3}, {"contentTypes": ["text/plain"]}, {"denyAddresses": ["127.0.0.1"]})
+        )
+    rules: list[Document] = spec["rules"]  # ty: ignore[invalid-assignment]
+    for rule in rules:
+        if rng.random() < 0.65:
+            rule.pop("respond", None)
+            rule.pop("redirect", None)
+            rule.update(_destination(rng, rule))
+        if rng.random() < 0.25:
+            rule["responseHeaders"] = _changes(rng, ("x-both", "x-secret", "x-new"))
+
+
+def _destination(rng: random.Random, rule: Document) -> Document:
+    kind = rng.choices(("upstream", "split", "shards", "redirect", "respond"), weights=(6, 2, 2, 3, 1))[0]
+    made: Document = {}
+    match kind:
+        case "redirect":
+            return {"redirect": _redirect(rng)}
+        case "respond":
+            status = rng.choice((200, 204, 404, 503))
+            return {"respond": {"status": status, "body": "" if status == 204 else "{}", "contentType": "text/html"}}
+        case "shards":
+            key = rng.choice(({"key": "Tenant"}, {"key": "Subject"}, {"key": "Header", "header": "x-one"}))
+            made |= {"shards": {"upstream": "orders", **key}}
+        case "split":
+            made |= {"upstreams": [{"name": "one", "weight": 2}, {"name": "two"}, {"name": "three", "weight": 0}]}
+        case _:
+            made |= {"upstreams": [{"name": rng.choice((*UPSTREAMS, *UPSTREAMS, "missing"))}]}
+    if rng.random() < 0.4:
+        made["rewrite"] = _rewrite(rng, rule)
+    if rng.random() < 0.3:
+        made["requestHeaders"] = _changes(rng, ("x-one", "x-two", "x-new"))
+    if rng.random() < 0.25:
+        made["cors"] = _cors(rng)
+    return made
+
+
+def _rewrite(rng: random.Random, rule: Document) -> Document:
+    made: Document = {"host": "inner.test"} if rng.random() < 0.4 else {}
+    matches: list[dict[str, Document]] = rule["matches"]  # ty: ignore[invalid-assignment]
+    ways: list[Document] = [
+        {"replacePath": rng.choice(("/whole", "/", "/whole?x=1"))},
+        {"regex": {"pattern": rng.choice(("/(a|b)", "b+", "^/.*$")), "substitution": rng.choice(("/x", r"\\0y"))}},
+    ]
+    if all(match["path"].get("type", "Prefix") == "Prefix" for match in matches):
+        ways += [{"replacePrefix": rng.choice(("/", "/new", "/new/", "/n/e"))}] * 2
+    return made | rng.choice((*ways, {"host": "inner.test"}))
+
+
+def _redirect(rng: random.Random) -> Document:
+    made: Document = {"status": rng.choice((301, 302, 303, 307, 308))}
+    for name, values in (
+        ("scheme", ("https", "http")),
+        ("host", ("elsewhere.test",)),
+        ("port", (443, 8443, 80)),
+        ("path", ("/moved", "/moved?own=1", "/")),
+    ):
+        if rng.random() < 0.4:
+            made[name] = rng.choice(values)
+    return made
+
+
+def _changes(rng: random.Random, names: Sequence[str]) -> Document:
+    def pairs() -> list[Document]:
+        some = rng.sample(names, rng.randint(0, 2))
+        return [{"name": name, "value": rng.choice(("set", "", "50% %REQ(x)%"))} for name in some]
+
+    return {"set": pairs(), "add": pairs(), "remove": rng.sample(names, rng.randint(0, 2))}
+
+
+def _cors(rng: random.Random) -> Document:
+    made: Document = {"allowOrigins": rng.choice((["*"], ["https://shop.test"], ["https://*.shop.test"]))}
+    if rng.random() < 0.5:
+        made |= {"allowMethods": ["PUT", "GET"], "allowHeaders": ["x-one"], "exposeHeaders": ["x-both", "x-from"]}
+    if made["allowOrigins"] != ["*"]:
+        made["allowCredentials"] = rng.random() < 0.5
+    return made | ({"maxAge": "90s"} if rng.random() < 0.3 else {})
+
+
+def _add_conditions(rng: random.Random, world: World) -> None:
+    """Add grants with conditions on some Routes, some of them only watched."""
+    routes = [document for document in world.documents if document["kind"] == "Route"]
+    for document in rng.sample(routes, min(rng.randint(0, 2), len(routes))):
+        name = document["metadata"]["name"]  # ty: ignore[not-subscriptable]
+        grants = [{"name": "grant", "condition": rng.choice(CONDITIONS)}]
+        spec = {"targets": [{"kind": "Route", "name": name}], "authorization": {"grants": grants}}
+        world.add("AuthPolicy", f"if-{name}", {**spec, "shadow": rng.random() < 0.2})
+
+
+def _add_limits(rng: random.Random, world: World, seed: int) -> None:
+    """Add RateLimits whose buckets see no refill in a test; their names are new, so that all buckets are."""
+    routes = [document["metadata"]["name"] for document in world.documents if document["kind"] == "Route"]  # ty: ignore[not-subscriptable]
+    for number in range(rng.randint(0, 3)):
+        parts = rng.sample(("Address", "ApiKey", "Tenant", "Subject", "Endpoint", "Header"), rng.randint(0, 2))
+        key = [{"type": part, **({"header": "x-one"} if part == "Header" else {})} for part in parts]
+        target = (
+            {"kind": "Edge", "name": "edge"} if rng.random() < 0.2 else {"kind": "Route", "name": rng.choice(routes)}
+        )
+        requests = rng.choice((1, 3, 8, 1000))
+        budget = {"requests": requests, "window": "2h", **({"burst": requests + 2} if rng.random() < 0.3 else {})}
+        spec: Document = {
+            "targets": [target],
+            "key": key,
+            "budget": budget,
+            "enforcement": rng.choice(("Exact", "PerProxy")),
+            "shadow": rng.random() < 0.15,
+        }
+        name = f"limit-{seed}-{number}"
+        if "Tenant" in parts and rng.random() < 0.7:
+            spec["plans"] = [{"plan": "gold", "requests": 5, "window": "2h"}]
+        world.add("RateLimit", name, spec)
+        for tenant in (document for document in world.documents if document["kind"] == "Tenant"):
+            own: Document = {"plan": "gold"} if rng.random() < 0.4 else {}
+            if "Tenant" in parts and rng.random() < 0.3:
+                own["limits"] = [{"rateLimit": name, "requests": 2, "window": "2h"}]
+            tenant["spec"] = {**tenant["spec"], **own}  # ty: ignore[invalid-argument-type]
+
+
+def _enrich_case(rng: random.Random, case: Case) -> Case:
+    headers = list(case.headers)
+    if rng.random() < 0.25:
+        headers.append(("origin", rng.choice(ORIGINS)))
+        if rng.random() < 0.5:
+            case = replace(case, method="OPTIONS")
+            headers.append(("access-control-request-method", "PUT"))
+    if rng.random() < 0.15:
+        headers.append(rng.choice(FORGED_HEADERS))
+    if rng.random() < 0.1:
+        headers.append(("x-tenant", rng.choice(TENANTS)))
+    if case.method in ("POST", "PUT") and rng.random() < 0.5:
+        headers.append(("content-type", rng.choice(("text/plain", "text/plain; charset=utf-8", "Application/JSON"))))
+        case = replace(case, body=b"body"[: rng.randint(1, 4)])
+    return replace(case, headers=tuple(headers), http2=rng.random() < 0.25)
