@@ -1,122 +1,12 @@
 """A world in which every field of every kind is written somewhere, and means something.
 
-Out: documents that compile without a Problem; and `variants`, the same document with one place changed. Called by the
-test that no field does nothing.
+Out: documents that compile without a Problem. Called by the test that no field does nothing.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from typing import Any
-
-import fastforward_crds as crds
-from fastforward_crds.formats import FORMAT_KEY
-from fastforward_crds.generate.schema import Schema
-
 from support.credentials import apikeys_data, jwks, tls_data
 from support.resources import Document, config_map, on, reference_grant, resource, secret
-
-Place = tuple[str | int, ...]
-"""Where something stands in a document: `("spec", "rules", 0, "name")`."""
-
-OTHER_TEXTS = {
-    "a host": "y.example.com",
-    "a network": "192.0.2.0/24",
-    "a path": "/other",
-    "a duration": "7s",
-    "a URL": "https://other.example.com/jwks.json",
-    "an IP address": "127.0.0.9",
-    "a method": "PATCH",
-    "a media type": "text/csv",
-    "an origin": "https://other.example.com",
-    "a substitution": "/other",
-}
-"""Another text of that format; of the others `other` is one."""
-CONDITIONS = ("request.method == 'PUT'", "/other.*")
-TIED: dict[str, Document] = {
-    "spec.listeners[].protocol": {
-        "name": "http",
-        "port": 8080,
-        "protocol": "HTTPS",
-        "tls": {"certificates": [{"name": "here"}]},
-    },
-    "spec.routeNamespaces.from": {"from": "Same"},
-    "spec.rules[].shards.key": {"upstream": "orders", "key": "Subject"},
-    "spec.loadBalancing.policy": {"policy": "Random"},
-    "spec.loadBalancing.hashOn.address": {"cookie": "other"},
-    "spec.key[].type": {"type": "Address"},
-    "spec.targets[].kind": {"kind": "Edge", "name": "public"},
-}
-"""Fields that can't change alone: what the mapping around each becomes."""
-
-
-def variants(document: Document, place: Place, schema: Schema) -> Iterator[Document]:
-    """The document with something else at the place, or nothing, as far as the kind's rules admit that."""
-    key = place[-1]
-    changed = [_with(document, place, other) for other in _others(schema, _parent(document, place)[key])]
-    if field_of(place) in TIED:
-        changed.append(_with(document, place[:-1], TIED[field_of(place)]))
-    without = copy.deepcopy(document)
-    del _parent(without, place)[key]
-    for variant in (*changed, without):
-        if not isinstance(crds.parse_resource(variant), crds.Invalid):
-            yield variant
-
-
-def _others(schema: Schema, value: Any) -> list[Any]:  # noqa: ANN401 - whatever stands in a document
-    if "enum" in schema:
-        return [other for other in schema["enum"] if other != value]
-    match schema["type"]:
-        case "boolean":
-            return [not value]
-        case "integer":
-            return [other for other in (value + 1, value - 1) if schema["minimum"] <= other <= schema["maximum"]]
-        case _:
-            texts = (OTHER_TEXTS.get(schema.get(FORMAT_KEY, ""), "other"), *CONDITIONS)
-            return [other for other in texts if other != value]
-
-
-def _with(document: Document, place: Place, value: Any) -> Document:  # noqa: ANN401 - as above
-    changed = copy.deepcopy(document)
-    _parent(changed, place)[place[-1]] = value
-    return changed
-
-
-def _parent(document: Document, place: Place) -> Any:  # noqa: ANN401 - a mapping or a list
-    here: Any = document
-    for part in place[:-1]:
-        here = here[part]
-    return here
-
-
-def leaves(value: Any, schema: Schema, place: Place = ()) -> Iterator[tuple[Place, Schema]]:  # noqa: ANN401
-    """Every place below the value that holds no mapping or list, with the schema of what stands there."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from leaves(inner, schema["properties"][name], (*place, name))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from leaves(inner, schema["items"], (*place, index))
-    else:
-        yield place, schema
-
-
-def fields(schema: Schema, place: Place = ()) -> Iterator[str]:
-    """Every field that the schema has for something other than a mapping, as people write it: `spec.rules[].name`."""
-    if "properties" in schema:
-        for name, inner in schema["properties"].items():
-            yield from fields(inner, (*place, name))
-    elif schema["type"] == "array":
-        yield from fields(schema["items"], (*place, 0))
-    else:
-        yield field_of(place)
-
-
-def field_of(place: Place) -> str:
-    """The field at a place, whatever the positions in lists."""
-    text = "".join("[]" if isinstance(part, int) else f".{part}" for part in place)
-    return text.removeprefix(".")
 
 
 def full_world() -> list[Document]:

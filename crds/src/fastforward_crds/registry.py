@@ -1,6 +1,7 @@
-"""The kinds, read top to bottom: model, plural, short names, printer columns.
+"""The kinds, read top to bottom: model, plural, short names, phases, printer columns.
 
-Called by parse, by the CRD and reference generators, and by the CLI. A new kind is one row here and one module.
+Called by parse, by the CRD and reference generators, and by the CLI. A new kind is one row here and one module in each
+of its phases; a test compares the rows with the tree, both ways.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from .shard import Shard
 from .tenant import Tenant
 from .upstream import Upstream
 
+_MADE = ("crds", "translate", "ir")
+_FOR_ENVOY = (*_MADE, "emit/envoy")
+_FOR_DECISIONS = (*_MADE, "emit/decision", "pipeline/compiled")
+_FOR_BOTH = (*_FOR_ENVOY, "emit/decision", "pipeline/compiled")
+
 
 class Kind(NamedTuple):
     """One of our kinds and how people name it."""
@@ -24,6 +30,8 @@ class Kind(NamedTuple):
     model: type[Resource]
     plural: str
     short: tuple[str, ...]
+    phases: tuple[str, ...]
+    """Where it has a module named after it."""
     columns: tuple[tuple[str, str], ...] = ()
     """Printer columns of its own, (title, JSONPath), before PROGRAMMED, REASON and AGE."""
 
@@ -38,13 +46,25 @@ class Kind(NamedTuple):
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind(Edge, "edges", ("ed",), (("Hosts", ".spec.hosts"),)),
-    Kind(Route, "routes", ("rt",), (("Hosts", ".spec.hosts"), ("Priority", ".spec.priority"))),
-    Kind(Upstream, "upstreams", ("up",), (("Protocol", ".spec.protocol"),)),
-    Kind(Tenant, "tenants", ("tn",), (("Plan", ".spec.plan"), ("Shard", ".spec.shard"))),
-    Kind(Shard, "shards", ("sh",), (("Region", ".spec.region"), ("State", ".spec.state"))),
-    Kind(RateLimit, "ratelimits", ("rl",), (("Requests", ".spec.budget.requests"), ("Window", ".spec.budget.window"))),
-    Kind(AuthPolicy, "authpolicies", ("ap",), (("Mode", ".spec.authentication.mode"),)),
+    Kind(Edge, "edges", ("ed",), _FOR_ENVOY, (("Hosts", ".spec.hosts"),)),
+    Kind(
+        Route,
+        "routes",
+        ("rt",),
+        _FOR_BOTH,
+        (("Hosts", ".spec.hosts"), ("Priority", ".spec.priority")),
+    ),
+    Kind(Upstream, "upstreams", ("up",), _FOR_ENVOY, (("Protocol", ".spec.protocol"),)),
+    Kind(Tenant, "tenants", ("tn",), _FOR_DECISIONS, (("Plan", ".spec.plan"), ("Shard", ".spec.shard"))),
+    Kind(Shard, "shards", ("sh",), _FOR_DECISIONS, (("Region", ".spec.region"), ("State", ".spec.state"))),
+    Kind(
+        RateLimit,
+        "ratelimits",
+        ("rl",),
+        _FOR_BOTH,
+        (("Requests", ".spec.budget.requests"), ("Window", ".spec.budget.window")),
+    ),
+    Kind(AuthPolicy, "authpolicies", ("ap",), _FOR_BOTH, (("Mode", ".spec.authentication.mode"),)),
 )
 
 INPUTS: dict[tuple[str, str], type[Resource]] = {

@@ -12,7 +12,9 @@ from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter, upstream
 from fastforward_crds.generate.crd import document_schema
 
-from support.full_world import FETCHED, Document, field_of, fields, full_world, leaves, variants
+from support.full_world import FETCHED, full_world
+from support.resources import Document
+from support.variants import field_of, fields, leaves, variants
 
 KINDS = {kind.name: document_schema(kind) for kind in crds.KINDS}
 FOR_THE_OPERATOR = {

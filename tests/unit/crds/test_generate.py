@@ -252,7 +252,7 @@ def test_a_kind_whose_spec_is_no_model_is_refused() -> None:
         spec: str
 
     with pytest.raises(TypeError, match="The spec of Odd is no model"):
-        document_schema(Kind(Odd, "odds", ()))
+        document_schema(Kind(Odd, "odds", (), ()))
 
 
 def test_no_field_or_value_is_a_word_that_yaml_reads_as_something_else() -> None:
