@@ -45,12 +45,14 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def origins(stack: Stack) -> list[Origin]:
+def origins(stack: Stack) -> Generator[list[Origin]]:
     reply = Reply(headers=ORIGINS_OWN, body="hello")
     made = [Origin(name=name, loop=stack.origins, answer=lambda _: reply) for name in UPSTREAMS]
     for origin in made:
         origin.start()
-    return made
+    yield made
+    for origin in made:
+        origin.stop()
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))
