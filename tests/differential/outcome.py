@@ -94,19 +94,13 @@ def _answered(decision: Decision, method: str) -> Outcome:
 
 
 def alike(one: Outcome, other: Outcome) -> bool:
-    """Whether what was seen is what was said, but for a second on the way.
-
-    Why the decision service refuses with 503 the proxy does not tell: it takes that for a failure of the service.
-    """
+    """Whether what was seen is what was said, but for a second on the way."""
     one = _tightest(one, other)
-    if one.reason == _UNTOLD and other.status == one.status and other.reason:
-        return True
     return _without_seconds(one) == _without_seconds(other) and all(
         abs(a - b) <= 1 for a, b in zip(_seconds(one), _seconds(other), strict=True)
     )
 
 
-_UNTOLD = "authentication/decision-unavailable"
 _LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _SECONDS = {"x-ratelimit-reset", "retry-after"}
 

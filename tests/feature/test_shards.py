@@ -150,3 +150,11 @@ def test_the_request_is_rewritten_on_its_way_to_the_shard(orders: Gateway) -> No
     name = orders.get("/a?q=1", headers={"x-user": "1"}).origin
     assert name is not None
     assert orders.origins[name].last.target == "/v2/a?q=1"
+
+
+def test_without_a_shard_that_takes_keys_the_answer_says_so(orders: Gateway) -> None:
+    orders.apply(*(shard(name, state="Draining") for name in ("eu", "us", "ap")))
+    refused = until(lambda: orders.get(headers={"x-user": "1"}), lambda answer: answer.status == 503)
+    assert refused.header("content-type") == "application/problem+json"
+    assert refused.json["reason"] == "shard-unavailable"
+    assert refused.reason == orders.log_line(refused)["refusal"] == "routing/shard-unavailable"

@@ -16,6 +16,7 @@ from typing import Any
 
 from fastforward_compiler.emit.envoy.bootstrap import decision_cluster
 from fastforward_compiler.emit.envoy.chain import CLOSED, METADATA, OPEN, configured, decision
+from fastforward_compiler.emit.envoy.refusal import emit_local_replies
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
@@ -57,6 +58,7 @@ def listener(port: int, filters: Sequence[dict[str, Any]], route: dict[str, Any]
         "use_remote_address": True,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": [*filters, router],
+        "local_reply_config": json_of(emit_local_replies()),
         "early_header_mutation_extensions": [{"name": "trusted", "typed_config": mutation}],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
     }

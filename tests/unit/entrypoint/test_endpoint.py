@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from fastforward_entrypoint.answer import JUDGED
 from fastforward_entrypoint.ask import parse_request
 from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
@@ -100,17 +101,17 @@ def test_an_exhausted_limit_says_when_to_come_back_and_whose_it_was() -> None:
     assert (headers["retry-after"], headers["x-ratelimit-remaining"]) == ("3600", "0")
 
 
-def test_a_plan_that_is_not_known_here_is_no_decision_but_a_failure() -> None:
+def test_a_plan_that_is_not_known_here_is_refused_whatever_the_fail_mode() -> None:
     answer = endpoint(snapshot()).ask(x_ff_plan="another")
-    assert (answer.status, json.loads(answer.body)["reason"]) == (503, "plan-unknown")
+    assert (answer.status, json.loads(answer.body)["reason"]) == (JUDGED, "plan-unknown")
 
 
 def test_a_request_without_a_plan_is_never_matched_by_ourselves() -> None:
     answer = endpoint(snapshot()).ask(x_ff_plan="")
-    assert (answer.status, json.loads(answer.body)["reason"]) == (503, "plan-unknown")
+    assert (answer.status, json.loads(answer.body)["reason"]) == (JUDGED, "plan-unknown")
 
 
-@pytest.mark.parametrize(("fail_open", "status"), [(True, 200), (False, 503)])
+@pytest.mark.parametrize(("fail_open", "status"), [(True, 200), (False, JUDGED)])
 def test_when_nobody_counts_the_limits_own_fail_mode_holds(*, fail_open: bool, status: int) -> None:
     store = Scripted(lambda _: Unavailable())
     answer = endpoint(snapshot(fail_open=fail_open), store).ask()
@@ -136,13 +137,13 @@ async def test_counters_that_take_time_are_waited_for_without_holding_up_others(
     answers = [promised(under.endpoint(request())) for _ in range(3)]
     assert under.ask(None).status == 401
     waits[2].set_result(Unavailable())
-    assert (await answers[2]).status == 503
+    assert (await answers[2]).status == JUDGED
     assert not answers[0].done()
     waits[1].set_result(Verdict(()))  # for other buckets than asked: an error, told to whoever waits
     with pytest.raises(ValueError, match="shorter"):
         await answers[1]
     waits[0].set_result(Unavailable())
-    assert (await answers[0]).status == 503
+    assert (await answers[0]).status == JUDGED
 
 
 def promised(answer: Response | asyncio.Future[Response]) -> asyncio.Future[Response]:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from fastforward_entrypoint.answer import JUDGED
 
 from support.decision_world import Key, apikeys, asking, limit, make_key, plan, world
 from support.entrypoint import Connection, EntryPoint, running_entrypoint
@@ -125,7 +126,7 @@ async def test_while_it_waits_for_a_snapshot_it_can_be_stopped(tmp_path: Path, t
 async def test_a_plan_is_known_and_a_key_revoked_once_that_is_acknowledged(tmp_path: Path, target: str) -> None:
     other = make_key("acme")
     async with deciding(tmp_path, target, KEY, other) as (service, server):
-        assert await ask_once(service, x_ff_plan="plan-new") == 503
+        assert await ask_once(service, x_ff_plan="plan-new") == JUDGED
         nonce = server.publish([plan("plan-new", path="/new")])
         await eventually(lambda: server.error_of(nonce) == "")
         assert await ask_once(service, x_ff_plan="plan-new") == 200
@@ -229,7 +230,7 @@ async def test_a_dead_redis_leaves_it_to_the_limits_fail_mode(tmp_path: Path, ta
         with running_redis(tmp_path) as redis, running_entrypoint(tmp_path, target, REDIS_URL=redis.url) as service:
             await service.ready()
             redis.kill()
-            assert [await ask_once(service) for _ in range(8)] == [200 if fail_open else 503] * 8
+            assert [await ask_once(service) for _ in range(8)] == [200 if fail_open else JUDGED] * 8
             _, metrics = await service.health("/metrics")
             assert "fastforward_counter_store_up 0.0" in metrics
             assert 'fastforward_counter_store_errors_total{kind="lost"} 1.0' in metrics

@@ -1,7 +1,8 @@
 """A Decision as the answer that Envoy's ext_authz understands.
 
 200 lets the request go on, with the answer's headers written over its own; anything else but a 5xx goes to the client
-as it is. A 5xx Envoy takes for a failure of this service: the route's fail mode applies, and the body is lost.
+as it is. A 5xx Envoy takes for a failure of this service: the route's fail mode applies, and the body is lost. So a
+refusal that the client is to see as 503 is answered with JUDGED, which the proxy's local replies turn into 503.
 """
 
 from fastforward_kit.http import Response
@@ -10,6 +11,8 @@ from fastforward_pipeline.problem import CONTENT_TYPE, problem_json
 
 REASON = "x-ff-reason"
 TENANT = "x-ff-tenant"
+JUDGED = 421
+"""Stands for 503; the proxy knows (emit/envoy/refusal.py). No refusal of ours has this status (RFC 9110: misdirected)."""
 _PROBLEM = ("content-type", CONTENT_TYPE)
 
 
@@ -22,11 +25,12 @@ def answer_decision(decision: Decision, *, content_type: str) -> Response:
     headers = (("content-type", "text/plain") if grpc else _PROBLEM, (REASON, reason), *decision.response_headers)
     if decision.tenant:  # for the access log
         headers = (*headers, (TENANT, decision.tenant))
-    return Response(decision.status, headers, decision.title.encode() if grpc else problem_json(decision))
+    status = JUDGED if decision.status == 503 else decision.status
+    return Response(status, headers, decision.title.encode() if grpc else problem_json(decision))
 
 
 NO_PLAN = Response(
-    503,
+    JUDGED,
     (_PROBLEM, (REASON, "routing/plan-unknown")),
     b'{"type":"about:blank","title":"The decision service was not told the route","status":503,'
     b'"stage":"routing","reason":"plan-unknown"}',

@@ -134,18 +134,31 @@ REFUSALS = (
 """In the order in which they are tried; what none of them names keeps Envoy's own answer."""
 
 
+JUDGED = 421
+"""What the decision service answers for a refusal with 503: a 5xx would be taken for its own failure."""
+
+
 def emit_local_replies() -> EnvoyMessage:
-    """Returns the mapping of Envoy's own answers to problem documents."""
-    return _MANAGER.LocalReplyConfig(mappers=[emit_mapper(refusal) for refusal in REFUSALS])
+    """Returns the mapping of Envoy's own answers to problem documents, and of JUDGED to what it stands for."""
+    judged = _MANAGER.ResponseMapper(
+        filter=emit_condition(f"response.code == {JUDGED} && response.code_details == 'ext_authz_denied'"),
+        status_code=uint32(503),
+    )
+    return _MANAGER.LocalReplyConfig(mappers=[judged, *(emit_mapper(refusal) for refusal in REFUSALS)])
+
+
+def emit_condition(expression: str) -> EnvoyMessage:
+    """Returns the answers for which a CEL expression holds."""
+    condition = accesslog_pb2.ExtensionFilter(
+        name="cel", typed_config=pack(cel_pb2.ExpressionFilter(expression=expression))
+    )
+    return accesslog_pb2.AccessLogFilter(extension_filter=condition)
 
 
 def emit_mapper(refusal: Refusal) -> EnvoyMessage:
     """Returns the mapping of one refusal."""
-    condition = accesslog_pb2.ExtensionFilter(
-        name="cel", typed_config=pack(cel_pb2.ExpressionFilter(expression=refusal.expression))
-    )
     return _MANAGER.ResponseMapper(
-        filter=accesslog_pb2.AccessLogFilter(extension_filter=condition),
+        filter=emit_condition(refusal.expression),
         status_code=uint32(refusal.status) if refusal.status else None,
         body_format_override=problem_document(refusal),
         headers_to_add=[header_option(REASON_HEADER, refusal.reason)],
