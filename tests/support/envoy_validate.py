@@ -115,8 +115,12 @@ def _inline_http(packed: EnvoyMessage, scopes: list[EnvoyMessage], extensions: d
         if http_filter.HasField("config_discovery"):
             config = extensions[http_filter.name]
             http_filter.typed_config.CopyFrom(config)
-    routes = manager.scoped_routes
-    routes.scoped_route_configurations_list.scoped_route_configurations.extend(scopes)
+    if scopes:
+        inline = manager.scoped_routes.scoped_route_configurations_list
+        inline.scoped_route_configurations.extend(scopes)
+    else:
+        # A static list must not be empty; the one that comes over the wire may.
+        manager.route_config.SetInParent()
     packed.Pack(manager)
 
 

@@ -33,7 +33,7 @@ class Dns(Model):
     """DNS name."""
     port: Port
     """TCP port."""
-    refresh: Period = "5s"
+    refresh: Annotated[str, DURATION, Within("1s", "999h")] = "5s"
     """How often to resolve again."""
 
 

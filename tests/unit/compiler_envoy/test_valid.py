@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 import re2
-from fastforward_compiler import ir
+from fastforward_compiler import Compiler, ir, object_ref
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter, bootstrap
 from fastforward_compiler.emit.envoy.pattern import without_ampersand
 from fastforward_compiler.emit.envoy.predicate import query_pattern
 from fastforward_compiler.emit.envoy.resolver import lua_string
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support import worlds
 from support.credentials import certificate_pem, jwks, private_key_pem
 from support.envoy_validate import validate, validate_file
 from support.ir_values import delta, edge, entry, hourly, jwt_provider, limit, scope, table, text, upstream
@@ -48,6 +49,16 @@ def certificate(*hosts: str) -> ir.Certificate:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(worlds.worlds())
+def test_whatever_the_schema_admits(world: tuple[worlds.Object, ...]) -> None:
+    step = Compiler().apply({object_ref(value): value for value in world}, {worlds.URL: jwks().encode()})
+    made = EnvoyEmitter(EmitSettings()).apply(step)
+    assert validate(made.upserts) == ""
+
+
 def test_one_of_each_kind() -> None:
     checks = [
         ir.HealthCheck(
@@ -59,7 +70,7 @@ def test_one_of_each_kind() -> None:
     upstreams = (
         upstream("shop/plain", endpoints=(ir.Endpoint(address="2001:db8::1", port=1, weight=128),)),
         upstream("shop/none", endpoints=()),
-        upstream("shop/dns", endpoints=(), dns=ir.Dns(host="a.example", port=80, refresh_ms=1), protocol="HTTP2"),
+        upstream("shop/dns", endpoints=(), dns=ir.Dns(host="a.example", port=80, refresh_ms=1000), protocol="HTTP2"),
         upstream("shop/ip", endpoints=(), dns=ir.Dns(host="192.0.2.1", port=80, refresh_ms=5000)),
         *(upstream(f"shop/{c.type}", health_check=c, protocol="GRPC", outlier_detection=outlier) for c in checks),
         *(upstream(f"shop/{p}", policy=p) for p in ("LeastRequest", "Random", "RingHash")),

@@ -12,7 +12,7 @@ from fastforward_pipeline.problem import CONTENT_TYPE, problem_json
 REASON = "x-ff-reason"
 TENANT = "x-ff-tenant"
 JUDGED = 421
-"""Stands for 503; the proxy knows (emit/envoy/refusal.py). No refusal of ours has this status (RFC 9110: misdirected)."""
+"""Stands for 503; the proxy knows (emit/envoy/refusal.py). No refusal of ours has this status by itself."""
 _PROBLEM = ("content-type", CONTENT_TYPE)
 
 

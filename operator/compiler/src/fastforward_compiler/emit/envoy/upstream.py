@@ -85,7 +85,7 @@ def emit_discovery(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
         cluster.eds_cluster_config.eds_config.CopyFrom(_EDS)
         return
     cluster.type = cluster_pb2.Cluster.STRICT_DNS
-    cluster.dns_refresh_rate.CopyFrom(milliseconds(max(upstream.dns.refresh_ms, 1000)))
+    cluster.dns_refresh_rate.CopyFrom(milliseconds(upstream.dns.refresh_ms))
     cluster.dns_lookup_family = cluster_pb2.Cluster.ALL
     cluster.load_assignment.CopyFrom(assignment(upstream.name, [endpoint(upstream.dns.host, upstream.dns.port)]))
 
