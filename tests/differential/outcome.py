@@ -95,26 +95,12 @@ def _answered(decision: Decision, method: str) -> Outcome:
 
 def alike(one: Outcome, other: Outcome) -> bool:
     """Whether what was seen is what was said, but for a second on the way."""
-    one = _tightest(one, other)
     return _without_seconds(one) == _without_seconds(other) and all(
         abs(a - b) <= 1 for a, b in zip(_seconds(one), _seconds(other), strict=True)
     )
 
 
-_LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 _SECONDS = {"x-ratelimit-reset", "retry-after"}
-
-
-def _tightest(outcome: Outcome, other: Outcome) -> Outcome:
-    """The tightest limit alone, where the proxy and the decision service each tell one."""
-    told = dict(outcome.headers)
-    if "," not in told.get(_LIMITS[0], ""):
-        return outcome
-    states = sorted(
-        zip(*(told[name].split(", ") for name in _LIMITS), strict=True),
-        key=lambda state: (int(state[1]), -int(state[2]), state[0] != dict(other.headers).get(_LIMITS[0])),
-    )
-    return replace(outcome, headers=tuple((told | dict(zip(_LIMITS, states[0], strict=True))).items()))
 
 
 def _without_seconds(outcome: Outcome) -> Outcome:

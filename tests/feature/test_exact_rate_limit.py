@@ -133,3 +133,20 @@ def test_a_changed_route_refills_no_bucket(gateway: Gateway, origin: Origin) -> 
     gateway.apply(route("books", rule(to="books", responseHeaders={"set": [{"name": "x-a", "value": "1"}]})))
     assert statuses(gateway, 2) == [429, 429]
     assert len(origin.received) == 3
+
+
+@pytest.mark.parametrize(("exact", "native"), [(3, 9), (9, 3)], ids=["exact", "native"])
+def test_of_a_native_and_an_exact_limit_clients_are_told_the_tighter_one(
+    gateway: Gateway, origin: Origin, exact: int, native: int
+) -> None:
+    del origin
+    gateway.apply(
+        limit("exact", on("Route", "books"), requests=exact, window="1h", enforcement="Exact"),
+        limit("native", on("Route", "books"), requests=native, window="1h"),
+    )
+    answers = [gateway.get() for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    for part, values in (("limit", ["3"] * 4), ("remaining", ["2", "1", "0", "0"])):
+        assert [answer.header(f"x-ratelimit-{part}") for answer in answers] == values
+    assert 1190 <= int(answers[-1].header("retry-after") or 0) <= 1200
+    assert {answer.header("x-ff-exact-remaining") for answer in answers} == {None}

@@ -6,11 +6,13 @@ refusal that the client is to see as 503 is answered with JUDGED, which the prox
 """
 
 from fastforward_kit.http import Response
-from fastforward_pipeline.decision import Decision
+from fastforward_pipeline.decision import Decision, Pairs
 from fastforward_pipeline.problem import CONTENT_TYPE, problem_json
 
 REASON = "x-ff-reason"
 TENANT = "x-ff-tenant"
+EXACT = "x-ff-exact-"
+"""Followed by limit, remaining and reset: the proxy tells the client of the tighter one, these or its own."""
 JUDGED = 421
 """Stands for 503; the proxy knows (emit/envoy/refusal.py). No refusal of ours has this status by itself."""
 _PROBLEM = ("content-type", CONTENT_TYPE)
@@ -19,7 +21,7 @@ _PROBLEM = ("content-type", CONTENT_TYPE)
 def answer_decision(decision: Decision, *, content_type: str) -> Response:
     """Returns the answer; `content_type` is the request's, for gRPC callers get a sentence instead of JSON."""
     if decision.allowed:
-        return Response(200, (*decision.request_headers, *decision.response_headers))
+        return Response(200, (*decision.request_headers, *_for_client(decision)))
     grpc = content_type.startswith("application/grpc")
     reason = "" if decision.reason is None else decision.reason.value
     headers = (("content-type", "text/plain") if grpc else _PROBLEM, (REASON, reason), *decision.response_headers)
@@ -27,6 +29,13 @@ def answer_decision(decision: Decision, *, content_type: str) -> Response:
         headers = (*headers, (TENANT, decision.tenant))
     status = JUDGED if decision.status == 503 else decision.status
     return Response(status, headers, decision.title.encode() if grpc else problem_json(decision))
+
+
+def _for_client(decision: Decision) -> Pairs:
+    """The headers for the client; limits by names of their own where the proxy tells of its limits by the same."""
+    if not decision.proxy_tells_limits:
+        return decision.response_headers
+    return tuple((name.replace("x-ratelimit-", EXACT), value) for name, value in decision.response_headers)
 
 
 NO_PLAN = Response(

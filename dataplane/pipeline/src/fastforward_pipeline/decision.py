@@ -98,6 +98,8 @@ class Decision:
     changes: Plan | None = None
     """The rule whose changes to headers the answer has."""
     limits: tuple[LimitState, ...] = ()
+    proxy_tells_limits: bool = False
+    """Whether the proxy counts limits on the rule as well, and tells clients of them."""
     shadow: tuple[str, ...] = ()
     """What would refuse the request if it were not in the shadow: `AuthPolicy NAMESPACE/NAME`, `RateLimit ...`."""
     request_id: str = ""

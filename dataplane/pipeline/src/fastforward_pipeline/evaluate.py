@@ -128,6 +128,7 @@ def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
         body="" if reply is None else reply.body,
         changes=None if reply is not None and reply.preflight else plan,
         limits=exchange.limits,
+        proxy_tells_limits=ratelimit.has_native(exchange),
         shadow=tuple(exchange.shadow),
         request_id=exchange.request.request_id,
     )

@@ -33,6 +33,13 @@ def judge_native(exchange: Exchange) -> TakeTokens | Refusal | None:
     return _count(exchange, exact=False) if exchange.counting_native and exchange.final.limits else None
 
 
+def has_native(exchange: Exchange) -> bool:
+    """Whether some limit on the governing rule is left to the proxy, which tells clients of it."""
+    plan = exchange.governing()
+    limits = (exchange.snapshot.limits.get(name) for name in (plan.limits if plan is not None else ()))
+    return any(not limit.exact and not limit.shadow for limit in limits if limit is not None)
+
+
 def _count(exchange: Exchange, *, exact: bool) -> TakeTokens | Refusal | None:
     counted: list[tuple[Limit, Budget]] = []
     buckets: list[Bucket] = []

@@ -62,7 +62,11 @@ KEY_HEADER = "x-ff-key"
 CLUSTER_HEADER = "x-ff-cluster"
 REASON_HEADER = "x-ff-reason"
 """In answers: `STAGE/REASON` of a refusal."""
+EXACT = "x-ff-exact-"
+"""Of a decision, followed by limit, remaining, reset: what exact limits say where native ones are told as well."""
 
+DECISION = "envoy.filters.http.ext_authz"
+"""Namespace of what Envoy keeps of a decision."""
 DECISION_CLUSTER = "ff-decision"
 METADATA = "fastforward"
 """Namespace of route metadata."""
@@ -166,7 +170,7 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
         allowed_upstream_headers=string_list(exact_names=_ANSWERED),
         allowed_client_headers=string_list(exact_names=_TOLD, prefixes=("x-ratelimit-",)),
         allowed_client_headers_on_success=string_list(prefixes=("x-ratelimit-",)),
-        dynamic_metadata_from_headers=string_list(exact_names=(TENANT_HEADER, REASON_HEADER)),
+        dynamic_metadata_from_headers=string_list(exact_names=(TENANT_HEADER, REASON_HEADER), prefixes=(EXACT,)),
     )
     return ext_authz_pb2.ExtAuthz(
         stat_prefix="open" if fail_open else "closed",

@@ -18,7 +18,7 @@ from .authpolicy import emit_jwt_requirement, verified_by_proxy
 from .chain import AUTHORIZATION, CLOSED, CORS, HEADERS, JWT, METADATA, OPEN
 from .cors import emit_cors
 from .grant import emit_grants
-from .headers import RETRY_AFTER
+from .headers import LIMIT_HEADERS
 from .protos import EnvoyMessage, ext_authz_pb2
 from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
@@ -56,7 +56,7 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     if entry.cors is not None:
         configs[CORS] = pack(emit_cors(entry.cors))
     if slots:
-        configs[HEADERS] = RETRY_AFTER
+        configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))

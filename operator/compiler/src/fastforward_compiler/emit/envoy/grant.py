@@ -17,14 +17,13 @@ from google.protobuf import any_pb2
 from fastforward_compiler import ir
 
 from .authpolicy import TOKEN_HEADER
-from .chain import TENANT_HEADER
+from .chain import DECISION, TENANT_HEADER
 from .protos import EnvoyMessage
 from .rbac import ANYBODY, NOBODY, contains, every, header_matches, metadata, none, refuse, some, text_in, text_matches
 from .refusal import NOT_GRANTED, TENANT_CONFLICT, TENANT_NOT_ALLOWED, TOKEN_CRITICAL
 from .wire import literal_pattern
 
 _TOKEN = "envoy.filters.http.jwt_authn"
-_DECISION = "envoy.filters.http.ext_authz"
 _TENANT = "[!-,.-~]|[!-~]{2,}"
 """What may name a tenant: no spaces, and not the dash that stands for everybody's table."""
 
@@ -76,7 +75,7 @@ def emit_guard(
 
 def decided(tenant: str) -> EnvoyMessage:
     """Returns the requests of which the decision service said that they are the tenant's."""
-    return metadata(_DECISION, (TENANT_HEADER,), text_in((tenant,)))
+    return metadata(DECISION, (TENANT_HEADER,), text_in((tenant,)))
 
 
 def may_say(provider: ir.Provider) -> EnvoyMessage:

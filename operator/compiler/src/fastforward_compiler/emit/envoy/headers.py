@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from google.protobuf import any_pb2
 
-from .chain import TENANT_HEADER
+from .chain import DECISION, EXACT, TENANT_HEADER
 from .protos import EnvoyMessage, header_mutation_pb2, mutation_rules_pb2
-from .wire import ADD_IF_ABSENT, header_option, header_value, pack
+from .wire import ADD_IF_ABSENT, SET, header_option, header_value, pack
 
 _MUTATION = mutation_rules_pb2.HeaderMutation
+_PARTS = ("limit", "reset", "remaining")
 _MUTATIONS = header_mutation_pb2.Mutations
 # local_ratelimit says when there is a token again, but not in the header that clients know (RFC 9110, section 10.2.3).
 _RESET = "%CEL(response.code == 429 ? response.headers['x-ratelimit-reset'] : '')%"
@@ -28,11 +29,28 @@ def emit_host_tenant(tenant: str) -> any_pb2.Any:
     return per_route(_MUTATIONS(request_mutations=[_MUTATION(append=option)]))
 
 
-def emit_retry_after() -> any_pb2.Any:
-    """Returns what tells a refused client when to come again; an empty value writes no header."""
-    option = header_option("retry-after", _RESET, ADD_IF_ABSENT)
-    option.keep_empty_value = False
-    return per_route(_MUTATIONS(response_mutations=[_MUTATION(append=option)]))
+def emit_limit_headers(*, exact: bool) -> any_pb2.Any:
+    """Returns what tells a refused client when to come again, and of native and `exact` limits the tighter one.
+
+    An empty value writes no header. What decides which is tighter is written last.
+    """
+    options = [header_option(f"x-ratelimit-{part}", tighter(part), SET) for part in _PARTS if exact]
+    options.append(header_option("retry-after", _RESET, ADD_IF_ABSENT))
+    for option in options:
+        option.keep_empty_value = False
+    return per_route(_MUTATIONS(response_mutations=[_MUTATION(append=option) for option in options]))
 
 
-RETRY_AFTER = emit_retry_after()
+def tighter(part: str) -> str:
+    """Returns the value that the tighter limit has: the decision's, kept as metadata, or the proxy's own."""
+    told = f"metadata.filter_metadata['{DECISION}']"
+    native = "response.headers['x-ratelimit-{}']"
+    is_told = f"'{DECISION}' in metadata.filter_metadata && '{EXACT}remaining' in {told}"
+    counted = "'x-ratelimit-remaining' in response.headers"
+    less = f"int({told}['{EXACT}remaining']) < int({native.format('remaining')})"
+    own = f"({counted} ? {native.format(part)} : '')"
+    return f"%CEL({is_told} && (!({counted}) || {less}) ? {told}['{EXACT}{part}'] : {own})%"
+
+
+LIMIT_HEADERS = {exact: emit_limit_headers(exact=exact) for exact in (False, True)}
+"""By whether there are exact limits beside native ones."""
