@@ -13,6 +13,10 @@ PYTHON ?= $(shell for p in python$$(cat .python-version) python3 python3.13 pyth
 EXAMPLE ?= examples/bookshop
 # Extra arguments for pytest, for example: make test-fast ARGS='-k ratelimit -x'
 ARGS ?=
+# The programs that `make tools` provides; all when empty.
+TOOLS ?=
+# LIGHT=1: an API server without a node.
+LIGHT ?=
 
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -20,7 +24,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup programs up test test-fast coverage lint format types contracts generate golden diagrams docs bench clean
+.PHONY: help setup programs tools up cluster-up cluster-down test test-fast coverage lint format types contracts generate golden diagrams docs bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -41,10 +45,19 @@ $(VENV_STAMP): $(UV_STAMP) $(MANIFESTS)
 programs: ## Install the real programs the tests need (redis-server)
 	@.ci/install-programs
 
+tools: setup ## Provide Kubernetes, etcd and the like from pinned Go modules, in a cache
+	@PYTHONPATH=tests $(BIN)/python -m support.tools $(TOOLS)
+
+cluster-up: tools ## Run a Kubernetes cluster on this machine, without Docker (LIGHT=1: API server only)
+	@PYTHONPATH=tests $(BIN)/python -m support.cluster up $(if $(LIGHT),--light)
+
+cluster-down: setup ## End that cluster and remove all of it
+	@PYTHONPATH=tests $(BIN)/python -m support.cluster down
+
 up: setup ## Run the example on this machine: Envoy, operator, decision service, sample upstreams
 	@exec $(BIN)/ff up $(EXAMPLE)
 
-test: setup programs ## Run every test except the benchmarks
+test: setup programs tools ## Run every test except the benchmarks
 	$(BIN)/python -m pytest -n 2 -m "not bench" $(ARGS) tests
 
 test-fast: setup ## Run the tests that need no minutes

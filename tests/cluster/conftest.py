@@ -1,0 +1,38 @@
+"""The clusters of these tests: one light one for a whole run, and a namespace of its own for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator
+
+import pytest
+
+from support.cluster.definition import Cluster
+from support.cluster.kubectl import Kubectl
+from support.cluster.shared import shared_cluster
+from support.repository import ROOT
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[Cluster]:
+    """A real API server without a node, shared by all tests: what belongs to no namespace is everybody's."""
+    base = tmp_path_factory.getbasetemp()
+    with shared_cluster((base if worker_id == "master" else base.parent) / "api-server", "--light") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kubectl(api_server: Cluster) -> Kubectl:
+    """The administrator's, with our kinds installed."""
+    made = Kubectl(api_server.kubeconfig)
+    made("apply", "--server-side", "-f", str(ROOT / "crds/generated"))
+    made("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds/generated"))
+    return made
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> str:
+    """Nobody else's."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    return name

@@ -1,0 +1,48 @@
+"""The command line behind `make cluster-up` and `make cluster-down`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from support.cluster.definition import Cluster, default_state
+from support.cluster.lifecycle import ClusterError, down, up
+from support.tools import ToolError
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    made = argparse.ArgumentParser(prog="support.cluster", description=__doc__)
+    made.add_argument("--state", type=Path, default=default_state(), help="the cluster's folder")
+    commands = made.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="start it, unless it runs")
+    starting.add_argument("--light", action="store_true", help="an API server without a node")
+    starting.add_argument("--fsync", action="store_true", help="etcd waits for the disk")
+    starting.add_argument("--lease", type=Path, help="end when nobody holds a lock of this file any more")
+    commands.add_parser("down", help="end it and remove all of it")
+    return made
+
+
+def main() -> int:
+    """Returns the exit code."""
+    asked = parser().parse_args()
+    state = asked.state.resolve()
+    try:
+        if asked.command == "down":
+            print("The cluster is gone." if down(state) else f"There is no cluster in {state}.")
+        else:
+            tell(up(state, light=asked.light, lease=asked.lease, fsync=asked.fsync))
+    except (ClusterError, ToolError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def tell(cluster: Cluster) -> None:
+    """How to use it."""
+    print(f"\nexport KUBECONFIG={cluster.kubeconfig}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

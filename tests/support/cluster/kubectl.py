@@ -1,0 +1,53 @@
+"""kubectl, as users have it, pointed at one cluster. Called by tests and by what installs into a cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from support.tools import program
+
+SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """Every call is a process of its own."""
+
+    kubeconfig: Path
+
+    @property
+    def cache(self) -> Path:
+        """What it remembers of the API goes with the cluster, and not into the user's home."""
+        return self.kubeconfig.with_name("kubectl")
+
+    def run(self, *arguments: str, stdin: str = "", seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
+        """What became of it, good or bad."""
+        return subprocess.run(
+            [program("kubectl"), "--kubeconfig", self.kubeconfig, "--cache-dir", self.cache, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+
+    def __call__(self, *arguments: str, stdin: str = "", seconds: float = SECONDS) -> str:
+        """What it printed; raises AssertionError with what it complained of."""
+        done = self.run(*arguments, stdin=stdin, seconds=seconds)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr.strip()}"
+        return done.stdout
+
+    def apply(self, *documents: dict[str, Any], options: tuple[str, ...] = ()) -> str:
+        """Server-side apply."""
+        return self("apply", "--server-side", *options, "-f", "-", stdin=yaml.safe_dump_all(documents))
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """An object, or a list of them."""
+        found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
+        return found

@@ -1,0 +1,159 @@
+"""Keeps a cluster running: one process that starts the components in order and starts again what ends.
+
+In: the folder of a cluster. Out: running components, a log of each in `log/`. Started by `up`, in namespaces of its own
+when the cluster has a node: there it is process 1, so that everything ends with it. It ends by SIGTERM, or when nobody
+holds the lease any more; while it runs it holds the lock of the cluster's definition.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from support.cluster.component import Component
+from support.cluster.components import components
+from support.cluster.definition import FILE, Cluster, read
+
+TICK_SECONDS = 0.05
+# As long as a component may take to end before it is killed; etcd and the API server need less than one second.
+GRACE_SECONDS = 5.0
+RESTART_SECONDS = 1.0
+# A component that ends as often before it was ever ready will not get better.
+MAX_FALSE_STARTS = 3
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+class Supervisor:
+    """Single-threaded: signals are blocked and asked for, so nothing happens between two lines."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._waiting = list(components(cluster))
+        self._gate: Component | None = None
+        self._running: dict[int, Component] = {}
+        self._again: list[tuple[float, Component]] = []
+        self._false_starts = 0
+
+    def run(self) -> None:
+        """Returns when the cluster has ended."""
+        while not self._must_end() and self._false_starts < MAX_FALSE_STARTS:
+            self._reap()
+            self._start_again()
+            self._start_next()
+        self._stop()
+
+    def _must_end(self) -> bool:
+        """Waits one tick; tells whether somebody wants the end."""
+        caught = signal.sigtimedwait(ENDING, TICK_SECONDS)
+        return caught is not None or (self._cluster.lease is not None and is_free(self._cluster.lease))
+
+    def _start_next(self) -> None:
+        if self._gate is not None:
+            if self._gate.ready is None or not self._gate.ready():
+                return
+            say(f"{self._gate.name} is ready")
+            self._gate, self._false_starts = None, 0
+        while self._waiting and self._gate is None:
+            following = self._waiting.pop(0)
+            self._start(following)
+            self._gate = following if following.ready else None
+
+    def _start(self, component: Component) -> None:
+        log = str(self._cluster.log(component.name))
+        actions = (
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        )
+        environment = {**os.environ, **component.environment}
+        pid = os.posix_spawn(
+            component.command[0], component.command, environment, file_actions=actions, setsigmask=(), setpgroup=0
+        )
+        self._running[pid] = component
+        say(f"{component.name} started")
+
+    def _reap(self) -> None:
+        """Collects what ended: components, and as process 1 also what containers leave behind."""
+        while (pid := ended_child()) is not None:
+            component = self._running.pop(pid, None)
+            if component is not None:
+                say(f"{component.name} ended, and is started again: {last_line(self._cluster.log(component.name))}")
+                self._false_starts += component is self._gate
+                self._again.append((time.monotonic() + RESTART_SECONDS, component))
+
+    def _start_again(self) -> None:
+        now = time.monotonic()
+        due = [component for at, component in self._again if at <= now]
+        self._again = [(at, component) for at, component in self._again if at > now]
+        for component in due:
+            self._start(component)
+
+    def _stop(self) -> None:
+        """The last started is the first to end: nobody is left without the one that it needs."""
+        for pid, component in reversed(self._running.items()):
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)
+            deadline = time.monotonic() + GRACE_SECONDS
+            while is_child(pid) and time.monotonic() < deadline:
+                time.sleep(TICK_SECONDS)
+            if is_child(pid):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            say(f"{component.name} ended")
+
+
+def ended_child() -> int | None:
+    """The process id of a child that has ended, collected."""
+    try:
+        pid, _ = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return pid or None
+
+
+def is_child(pid: int) -> bool:
+    """Whether the child still runs; collects it when it does not."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == 0
+    except ChildProcessError:
+        return False
+
+
+def is_free(lease: Path) -> bool:
+    """Whether nobody holds the lease; once nobody does, it is kept, so that nobody can any more."""
+    descriptor = os.open(lease, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    return True
+
+
+def last_line(log: Path) -> str:
+    """What a component said last."""
+    return log.read_text(errors="replace").rstrip().rpartition("\n")[2]
+
+
+def say(text: str) -> None:
+    """One line in the supervisor's own log."""
+    print(time.strftime("%H:%M:%S"), text, flush=True)
+
+
+def main(state: Path) -> None:
+    """The whole life of one cluster."""
+    lock = os.open(state / FILE, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    cluster = read(state)
+    assert cluster is not None
+    os.chdir(state)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    Supervisor(cluster).run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
