@@ -42,13 +42,14 @@ $(VENV_STAMP): $(UV_STAMP) $(MANIFESTS)
 	$(UV) sync --locked --compile-bytecode --python "$(PYTHON)"
 	@touch $@
 
-programs: ## Install the real programs the tests need (redis-server)
+programs: ## Install the Debian packages that tests and clusters need
 	@.ci/install-programs
 
 tools: setup ## Provide Kubernetes, etcd and the like from pinned Go modules, in a cache
 	@PYTHONPATH=tests $(BIN)/python -m support.tools $(TOOLS)
 
 cluster-up: tools ## Run a Kubernetes cluster on this machine, without Docker (LIGHT=1: API server only)
+	$(if $(LIGHT),,@.ci/install-programs cluster)
 	@PYTHONPATH=tests $(BIN)/python -m support.cluster up $(if $(LIGHT),--light)
 
 cluster-down: setup ## End that cluster and remove all of it

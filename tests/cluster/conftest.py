@@ -36,3 +36,11 @@ def namespace(kubectl: Kubectl) -> str:
     name = f"test-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
     return name
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[Cluster]:
+    """A whole cluster with a node, shared by all tests."""
+    base = tmp_path_factory.getbasetemp()
+    with shared_cluster((base if worker_id == "master" else base.parent) / "node") as running:
+        yield running

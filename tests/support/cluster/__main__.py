@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from support.cluster.definition import Cluster, default_state
-from support.cluster.lifecycle import ClusterError, down, up
-from support.tools import ToolError
+from support.cluster.images import ImageError, load_archive
+from support.cluster.lifecycle import ClusterError, down, running, up
+from support.tools import ToolError, program
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +21,8 @@ def parser() -> argparse.ArgumentParser:
     starting.add_argument("--light", action="store_true", help="an API server without a node")
     starting.add_argument("--fsync", action="store_true", help="etcd waits for the disk")
     starting.add_argument("--lease", type=Path, help="end when nobody holds a lock of this file any more")
+    loading = commands.add_parser("load", help="give the node the images of an archive")
+    loading.add_argument("archive", type=Path, help="OCI or Docker")
     commands.add_parser("down", help="end it and remove all of it")
     return made
 
@@ -29,11 +32,14 @@ def main() -> int:
     asked = parser().parse_args()
     state = asked.state.resolve()
     try:
-        if asked.command == "down":
-            print("The cluster is gone." if down(state) else f"There is no cluster in {state}.")
-        else:
-            tell(up(state, light=asked.light, lease=asked.lease, fsync=asked.fsync))
-    except (ClusterError, ToolError) as error:
+        match asked.command:
+            case "up":
+                tell(up(state, light=asked.light, lease=asked.lease, fsync=asked.fsync))
+            case "load":
+                load_archive(running(state), asked.archive)
+            case _:
+                print("The cluster is gone." if down(state) else f"There is no cluster in {state}.")
+    except (ClusterError, ImageError, ToolError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -42,6 +48,7 @@ def main() -> int:
 def tell(cluster: Cluster) -> None:
     """How to use it."""
     print(f"\nexport KUBECONFIG={cluster.kubeconfig}")
+    print(f"export PATH={program('kubectl').parent}:$PATH   # kubectl")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.cluster import apiserver, controllers, etcd
+from support.cluster import apiserver, containerd, controllers, etcd, kubelet, proxy, scheduler
 from support.cluster.component import Component
 from support.cluster.definition import Cluster
 
@@ -12,7 +12,17 @@ LIGHT = (
     controllers.component,
 )
 
+NODE = (
+    etcd.component,
+    containerd.component,
+    apiserver.component,
+    controllers.component,
+    scheduler.component,
+    kubelet.component,
+    proxy.component,
+)
+
 
 def components(cluster: Cluster) -> tuple[Component, ...]:
     """Each of them made for this cluster."""
-    return tuple(make(cluster) for make in LIGHT)
+    return tuple(make(cluster) for make in (LIGHT if cluster.light else NODE))

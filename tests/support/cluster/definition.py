@@ -5,6 +5,7 @@ In: what `up` was asked for. Out: `Cluster`, the one argument of every component
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -51,8 +52,8 @@ class Cluster:
 
     @property
     def cgroup(self) -> str:
-        """The control group above all pods, from the root of each hierarchy."""
-        return f"fastforward-{self.network.number}"
+        """The control group above all pods, from the root of each hierarchy; no other folder's has the name."""
+        return f"fastforward-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
 
     def pki(self, name: str) -> Path:
         """A key or certificate."""

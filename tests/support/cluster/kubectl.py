@@ -17,19 +17,21 @@ SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """Every call is a process of its own."""
+    """Every call is a process of its own. `context`: another than the kubeconfig's own, for another namespace."""
 
     kubeconfig: Path
+    context: str = "fastforward"
 
     @property
-    def cache(self) -> Path:
-        """What it remembers of the API goes with the cluster, and not into the user's home."""
-        return self.kubeconfig.with_name("kubectl")
+    def where(self) -> tuple[str, ...]:
+        """Which cluster. What kubectl remembers of it goes with the cluster, and not into the user's home."""
+        cache = self.kubeconfig.with_name("kubectl")
+        return (f"--kubeconfig={self.kubeconfig}", f"--context={self.context}", f"--cache-dir={cache}")
 
     def run(self, *arguments: str, stdin: str = "", seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
         """What became of it, good or bad."""
         return subprocess.run(
-            [program("kubectl"), "--kubeconfig", self.kubeconfig, "--cache-dir", self.cache, *arguments],
+            [program("kubectl"), *self.where, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

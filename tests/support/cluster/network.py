@@ -7,9 +7,13 @@ address can be asked from the machine itself as from a pod.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import ipaddress
 import json
+import os
 import subprocess
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +52,13 @@ class Network:
 
     @property
     def pods(self) -> str:
-        """Addresses of pods; the node has the first /24 of it."""
+        """Addresses of pods."""
         return self.at("64.0/18")
+
+    @property
+    def pods_of_node(self) -> str:
+        """The part of them that the node has; the controller gives it to the first node."""
+        return self.at("64.0/24")
 
     @property
     def services(self) -> str:
@@ -70,6 +79,17 @@ class Network:
     def load_balancers(self) -> str:
         """Addresses that nothing gives out: for a Service's `status.loadBalancer` or `externalIPs`."""
         return self.at("192.0/24")
+
+
+@contextlib.contextmanager
+def choosing() -> Generator[None]:
+    """Nobody else chooses a network meanwhile: one is taken only once it is linked."""
+    descriptor = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def free_network() -> Network:

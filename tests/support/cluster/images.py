@@ -1,0 +1,149 @@
+"""Container images without a registry and without an engine: an OCI archive of local files, handed to containerd.
+
+In: a folder that becomes the root of a file system, or some files of this machine. Out: an archive that any runtime can
+import, the same bytes for the same content; and the image in the node's containerd.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.cluster.definition import Cluster
+
+OCI = "application/vnd.oci.image"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class ImageError(Exception):
+    """An image can't be had; the text is a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """`name` with a tag; `files` are paths on this machine by their path in the image, folders with all below."""
+
+    name: str
+    files: Mapping[str, Path]
+    entrypoint: tuple[str, ...]
+    user: str = "65532:65532"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_archive(image: Image, archive: Path) -> None:
+    """One layer in the OCI layout, not compressed: it travels from one folder of this machine to another."""
+    layer = make_layer(image)
+    config = encode(configuration(image, f"sha256:{hashlib.sha256(layer).hexdigest()}"))
+    manifest = encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": f"{OCI}.manifest.v1+json",
+            "config": descriptor(f"{OCI}.config.v1+json", config),
+            "layers": [descriptor(f"{OCI}.layer.v1.tar", layer)],
+        }
+    )
+    entry = descriptor(f"{OCI}.manifest.v1+json", manifest)
+    names = {"io.containerd.image.name": image.name, "org.opencontainers.image.ref.name": image.name.rpartition(":")[2]}
+    index = {"schemaVersion": 2, "manifests": [{**entry, "annotations": names}]}
+    blobs = {f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}": blob for blob in (config, layer, manifest)}
+    with tarfile.open(archive, "w") as tar:
+        for name, data in {
+            "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+            "index.json": encode(index),
+            **blobs,
+        }.items():
+            tar.addfile(member(name, len(data)), io.BytesIO(data))
+
+
+def with_libraries(programs: Mapping[str, Path]) -> dict[str, Path]:
+    """The programs, by their path in the image, and the shared libraries that they are linked with."""
+    files = dict(programs)
+    for path in programs.values():
+        told = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+        files |= {library: Path(library).resolve() for library in re.findall(r"(/\S+) \(0x", told)}
+    return files
+
+
+def configuration(image: Image, layer: str) -> dict[str, Any]:
+    """How to run it."""
+    environment = {"PATH": PATH, **image.environment}
+    return {
+        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "os": "linux",
+        "config": {
+            "User": image.user,
+            "Entrypoint": list(image.entrypoint),
+            "Env": [f"{name}={value}" for name, value in environment.items()],
+        },
+        "rootfs": {"type": "layers", "diff_ids": [layer]},
+    }
+
+
+def make_layer(image: Image) -> bytes:
+    """All files, owned by root, without times."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in ("tmp", *parents(image.files)):
+            tar.addfile(member(folder, 0, kind=tarfile.DIRTYPE, mode=0o1777 if folder == "tmp" else 0o755))
+        for path, source in sorted(image.files.items()):
+            tar.add(source, arcname=path.lstrip("/"), filter=anonymous)
+    return buffer.getvalue()
+
+
+def parents(files: Mapping[str, Path]) -> list[str]:
+    """The folders above all files, outermost first."""
+    above = {str(folder).lstrip("/") for path in files for folder in Path("/", path).parents}
+    return sorted(above - {""})
+
+
+def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without what differs between two machines."""
+    entry.uid = entry.gid = entry.mtime = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def member(name: str, size: int, *, kind: bytes = tarfile.REGTYPE, mode: int = 0o644) -> tarfile.TarInfo:
+    """An entry that is not on any disk."""
+    made = tarfile.TarInfo(name)
+    made.size, made.type, made.mode = size, kind, mode
+    return made
+
+
+def descriptor(media_type: str, blob: bytes) -> dict[str, Any]:
+    """How a blob is referred to."""
+    return {"mediaType": media_type, "digest": f"sha256:{hashlib.sha256(blob).hexdigest()}", "size": len(blob)}
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """The same text for the same content."""
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def load(cluster: Cluster, image: Image) -> None:
+    """Gives the node the image, under its name; pods use it with `imagePullPolicy: Never`."""
+    with tempfile.NamedTemporaryFile(dir=cluster.state, suffix=".tar") as archive:
+        write_archive(image, Path(archive.name))
+        load_archive(cluster, Path(archive.name))
+
+
+def load_archive(cluster: Cluster, archive: Path) -> None:
+    """Gives the node the images of an archive, OCI or Docker."""
+    command = [shutil.which("ctr") or "ctr", "--address", str(cluster.containerd_socket), "--namespace", "k8s.io"]
+    done = subprocess.run(
+        [*command, "images", "import", str(archive)], capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode != 0:
+        raise ImageError(f"containerd does not take {archive.name}: {done.stderr.strip()}")
