@@ -48,8 +48,9 @@ programs: ## Install the Debian packages that tests and clusters need
 tools: setup ## Provide Kubernetes, etcd and the like from pinned Go modules, in a cache
 	@PYTHONPATH=tests $(BIN)/python -m support.tools $(TOOLS)
 
-cluster-up: tools ## Run a Kubernetes cluster on this machine, without Docker (LIGHT=1: API server only)
-	$(if $(LIGHT),,@.ci/install-programs cluster)
+cluster-up: setup ## Run a Kubernetes cluster on this machine, without Docker (LIGHT=1: API server only)
+	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube $(if $(LIGHT),,coredns)
+	@$(if $(LIGHT),true,.ci/install-programs cluster)
 	@PYTHONPATH=tests $(BIN)/python -m support.cluster up $(if $(LIGHT),--light)
 
 cluster-down: setup ## End that cluster and remove all of it

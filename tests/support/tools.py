@@ -163,15 +163,14 @@ def linker_flags(made: Program) -> str:
     return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in variables.items())])
 
 
-def provide(made: Program) -> None:
-    """Makes sure that the program is in the cache; only one process at a time does it."""
+def provide(made: Program) -> bool:
+    """Makes sure that the program is in the cache, one process at a time; returns whether it had been there."""
     target = home(made)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / f".{made.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (target / made.name).is_file():
-            say(made, "is there")
-            return
+            return True
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{made.name}.") as work:
             made_here = Path(work, "made")
             made_here.mkdir()
@@ -180,6 +179,7 @@ def provide(made: Program) -> None:
             for link in made.links:
                 (made_here / link).symlink_to(made.name)
             made_here.replace(target)
+            return False
 
 
 def unpack_seed(made: Program, target: Path) -> bool:
@@ -264,13 +264,14 @@ def main(*names: str) -> int:
     if unknown:
         print(f"No such program: {', '.join(sorted(unknown))}. There are {', '.join(e.name for e in PROGRAMS)}.")
         return 2
+    wanted = [each for each in PROGRAMS if not names or each.name in names]
     try:
-        for each in PROGRAMS:
-            if not names or each.name in names:
-                provide(each)
+        there = [provide(each) for each in wanted]
     except ToolError as error:
         print(error, file=sys.stderr)
         return 1
+    if all(there):
+        print(f"{', '.join(f'{each.name} {each.version}' for each in wanted)}: in {cache()}.")
     return 0
 
 

@@ -79,7 +79,7 @@ def test_a_known_ready_program_is_taken_with_its_names(
     assert os.access(path, os.X_OK)
     assert f"taken from {seed}" in capsys.readouterr().out
     assert tools.main(HYPERKUBE.name) == 0
-    assert "is there" in capsys.readouterr().out
+    assert f"in {cache}." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("cache", "seed", "broken_go")
