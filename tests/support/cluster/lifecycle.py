@@ -15,7 +15,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from support.cluster import cgroups, process
+from support.cluster import cgroups, containerd, process
 from support.cluster.certificates import make_certificates
 from support.cluster.definition import Cluster, read, write
 from support.cluster.network import choosing, free_network
@@ -26,6 +26,8 @@ END_SECONDS = 60.0
 TICK_SECONDS = 0.1
 # A node has its own of these, in which the cluster's folder could not be found again.
 NODE_FOLDERS = (Path("/var"), Path("/run"))
+
+NODE_PROGRAMS = ("containerd", "ctr", "runc", "iptables", "conntrack", "ip", "mount", "setpriv", "unshare")
 
 
 class ClusterError(Exception):
@@ -94,6 +96,9 @@ def check_machine(state: Path) -> None:
     """Raises ClusterError when no node can run here."""
     if os.geteuid() != 0:
         raise ClusterError("A node needs root: run make cluster-up as root, or make cluster-up LIGHT=1 without a node.")
+    missing = [program for program in NODE_PROGRAMS if shutil.which(program) is None]
+    if missing or not containerd.PLUGINS.is_dir():
+        raise ClusterError(f"Not installed: {', '.join(missing or ['CNI plugins'])}: run make programs.")
     for folder in NODE_FOLDERS:
         if state.is_relative_to(folder):
             raise ClusterError(f"The cluster's folder can't be below {folder}: name another by FASTFORWARD_CLUSTER.")

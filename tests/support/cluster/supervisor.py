@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from support.cluster import cgroups, node
+from support.cluster import cgroups, node, outage
 from support.cluster.component import Component
 from support.cluster.components import components
 from support.cluster.definition import FILE, Cluster, read
@@ -38,11 +38,13 @@ class Supervisor:
         self._running: dict[int, Component] = {}
         self._again: list[tuple[float, Component]] = []
         self._false_starts = 0
+        self._away: set[str] = set()
 
     def run(self) -> None:
         """Returns when the cluster has ended."""
         while not self._must_end() and self._false_starts < MAX_FALSE_STARTS:
             self._reap()
+            self._take_away()
             self._start_again()
             self._start_next()
         self._stop()
@@ -85,11 +87,25 @@ class Supervisor:
                 self._false_starts += component is self._gate
                 self._again.append((time.monotonic() + RESTART_SECONDS, component))
 
+    def _take_away(self) -> None:
+        """Stops or freezes what a test wants to be away, and brings back what it wants back."""
+        asked = outage.asked(self._cluster.state)
+        for pid, component in self._running.items():
+            if component.name in asked.keys() - self._away:
+                os.kill(pid, asked[component.name])
+                say(f"{component.name} is away")
+                self._away.add(component.name)
+                outage.tell(self._cluster.state, component.name, away=True)
+            if component.name in self._away - asked.keys():
+                os.kill(pid, signal.SIGCONT)
+                self._away.remove(component.name)
+                outage.tell(self._cluster.state, component.name, away=False)
+
     def _start_again(self) -> None:
-        now = time.monotonic()
-        due = [component for at, component in self._again if at <= now]
-        self._again = [(at, component) for at, component in self._again if at > now]
-        for component in due:
+        asked, now = outage.asked(self._cluster.state), time.monotonic()
+        due = [each for each in self._again if each[0] <= now and each[1].name not in asked]
+        self._again = [each for each in self._again if each not in due]
+        for _, component in due:
             self._start(component)
 
     def _stop(self) -> None:
