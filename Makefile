@@ -24,7 +24,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup programs tools up cluster-up cluster-down test test-fast coverage lint format types contracts generate golden diagrams docs bench clean
+.PHONY: help setup programs tools up cluster-up cluster-down kind-up kind-down test test-fast coverage lint format types contracts generate golden diagrams docs bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,12 @@ cluster-up: setup ## Run a Kubernetes cluster on this machine, without Docker (L
 
 cluster-down: setup ## End that cluster and remove all of it
 	@PYTHONPATH=tests $(BIN)/python -m support.cluster down
+
+kind-up: setup ## Run a cluster of three nodes and a registry with kind, where there is Docker
+	@PYTHONPATH=tests $(BIN)/python -m support.kind up
+
+kind-down: setup ## Remove that cluster and its registry
+	@PYTHONPATH=tests $(BIN)/python -m support.kind down
 
 up: setup ## Run the example on this machine: Envoy, operator, decision service, sample upstreams
 	@exec $(BIN)/ff up $(EXAMPLE)
