@@ -18,10 +18,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from support.cluster.definition import Cluster
 
+# For a gigabyte on a busy machine.
+LOAD_SECONDS = 300.0
 OCI = "application/vnd.oci.image"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -33,7 +35,9 @@ class ImageError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """`name` with a tag; `files` are paths on this machine by their path in the image, folders with all below."""
+    """`name` with a tag. `files` are paths on this machine by their path in the image: of a folder all that is in it,
+    of a link what it points to.
+    """
 
     name: str
     files: Mapping[str, Path]
@@ -44,27 +48,36 @@ class Image:
 
 def write_archive(image: Image, archive: Path) -> None:
     """One layer in the OCI layout, not compressed: it travels from one folder of this machine to another."""
-    layer = make_layer(image)
-    config = encode(configuration(image, f"sha256:{hashlib.sha256(layer).hexdigest()}"))
-    manifest = encode(
-        {
-            "schemaVersion": 2,
-            "mediaType": f"{OCI}.manifest.v1+json",
-            "config": descriptor(f"{OCI}.config.v1+json", config),
-            "layers": [descriptor(f"{OCI}.layer.v1.tar", layer)],
-        }
-    )
-    entry = descriptor(f"{OCI}.manifest.v1+json", manifest)
+    with tempfile.TemporaryFile(dir=archive.parent) as layer:
+        write_layer(image, layer)
+        packed = describe(f"{OCI}.layer.v1.tar", layer)
+        config = encode(configuration(image, packed["digest"]))
+        described = describe(f"{OCI}.config.v1+json", io.BytesIO(config))
+        manifest = encode(
+            {
+                "schemaVersion": 2,
+                "mediaType": f"{OCI}.manifest.v1+json",
+                "config": described,
+                "layers": [packed],
+            }
+        )
+        entry = describe(f"{OCI}.manifest.v1+json", io.BytesIO(manifest))
+        files: tuple[tuple[str, IO[bytes]], ...] = (
+            ("oci-layout", io.BytesIO(b'{"imageLayoutVersion":"1.0.0"}')),
+            ("index.json", io.BytesIO(encode(index(image, entry)))),
+            (blob(described), io.BytesIO(config)),
+            (blob(packed), layer),
+            (blob(entry), io.BytesIO(manifest)),
+        )
+        with tarfile.open(archive, "w") as tar:
+            for name, file in files:
+                tar.addfile(member(name, file.seek(0, io.SEEK_END)), rewound(file))
+
+
+def index(image: Image, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The image by its name."""
     names = {"io.containerd.image.name": image.name, "org.opencontainers.image.ref.name": image.name.rpartition(":")[2]}
-    index = {"schemaVersion": 2, "manifests": [{**entry, "annotations": names}]}
-    blobs = {f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}": blob for blob in (config, layer, manifest)}
-    with tarfile.open(archive, "w") as tar:
-        for name, data in {
-            "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-            "index.json": encode(index),
-            **blobs,
-        }.items():
-            tar.addfile(member(name, len(data)), io.BytesIO(data))
+    return {"schemaVersion": 2, "manifests": [{**manifest, "annotations": names}]}
 
 
 def with_libraries(programs: Mapping[str, Path]) -> dict[str, Path]:
@@ -91,15 +104,13 @@ def configuration(image: Image, layer: str) -> dict[str, Any]:
     }
 
 
-def make_layer(image: Image) -> bytes:
+def write_layer(image: Image, layer: IO[bytes]) -> None:
     """All files, owned by root, without times."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with tarfile.open(fileobj=layer, mode="w") as tar:
         for folder in ("tmp", *parents(image.files)):
             tar.addfile(member(folder, 0, kind=tarfile.DIRTYPE, mode=0o1777 if folder == "tmp" else 0o755))
         for path, source in sorted(image.files.items()):
-            tar.add(source, arcname=path.lstrip("/"), filter=anonymous)
-    return buffer.getvalue()
+            tar.add(source.resolve(), arcname=path.lstrip("/"), filter=anonymous)
 
 
 def parents(files: Mapping[str, Path]) -> list[str]:
@@ -122,9 +133,24 @@ def member(name: str, size: int, *, kind: bytes = tarfile.REGTYPE, mode: int = 0
     return made
 
 
-def descriptor(media_type: str, blob: bytes) -> dict[str, Any]:
-    """How a blob is referred to."""
-    return {"mediaType": media_type, "digest": f"sha256:{hashlib.sha256(blob).hexdigest()}", "size": len(blob)}
+def describe(media_type: str, file: IO[bytes]) -> dict[str, Any]:
+    """How the content of a file is referred to."""
+    digest = hashlib.sha256()
+    rewound(file)
+    while part := file.read(1 << 20):
+        digest.update(part)
+    return {"mediaType": media_type, "digest": f"sha256:{digest.hexdigest()}", "size": file.tell()}
+
+
+def blob(described: dict[str, Any]) -> str:
+    """Where in an archive something lies that is referred to so."""
+    return f"blobs/sha256/{described['digest'].removeprefix('sha256:')}"
+
+
+def rewound(file: IO[bytes]) -> IO[bytes]:
+    """The same file, to be read from its beginning."""
+    file.seek(0)
+    return file
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -143,7 +169,7 @@ def load_archive(cluster: Cluster, archive: Path) -> None:
     """Gives the node the images of an archive, OCI or Docker."""
     command = [shutil.which("ctr") or "ctr", "--address", str(cluster.containerd_socket), "--namespace", "k8s.io"]
     done = subprocess.run(
-        [*command, "images", "import", str(archive)], capture_output=True, text=True, check=False, timeout=120
+        [*command, "images", "import", str(archive)], capture_output=True, text=True, check=False, timeout=LOAD_SECONDS
     )
     if done.returncode != 0:
         raise ImageError(f"containerd does not take {archive.name}: {done.stderr.strip()}")

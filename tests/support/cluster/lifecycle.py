@@ -18,7 +18,7 @@ from pathlib import Path
 from support.cluster import cgroups, containerd, process
 from support.cluster.certificates import make_certificates
 from support.cluster.definition import Cluster, read, write
-from support.cluster.network import choosing, free_network
+from support.cluster.network import FIRST, Network, choosing, free_network
 from support.cluster.steps import Step, steps
 from support.processes import free_ports
 
@@ -48,7 +48,8 @@ def up(state: Path, *, light: bool, lease: Path | None = None, fsync: bool = Fal
             check_machine(state)
         remove(state)
         with contextlib.ExitStack() as choice:
-            choice.enter_context(choosing())
+            if not light:
+                choice.enter_context(choosing())
             cluster = define(state, light=light, lease=lease, fsync=fsync)
             try:
                 process.start(cluster)
@@ -106,8 +107,9 @@ def check_machine(state: Path) -> None:
 
 def define(state: Path, *, light: bool, lease: Path | None, fsync: bool) -> Cluster:
     """The cluster as it will be: its folder, its certificates, its control group."""
-    port = free_ports(1)[0] if light else 6443
-    cluster = Cluster(state=state, light=light, network=free_network(), api_port=port, fsync=fsync, lease=lease)
+    # Nobody goes to the addresses of a cluster without a node.
+    network, port = (Network(FIRST), free_ports(1)[0]) if light else (free_network(), 6443)
+    cluster = Cluster(state=state, light=light, network=network, api_port=port, fsync=fsync, lease=lease)
     state.mkdir(mode=0o700)
     (state / "log").mkdir()
     write(cluster)
