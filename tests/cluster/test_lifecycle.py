@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support import tools
 from support.cluster.cgroups import hierarchies
 from support.cluster.components import NODE
 from support.cluster.definition import Cluster, read
@@ -168,3 +169,18 @@ def test_one_kind_of_cluster_is_not_taken_for_the_other(state: Path) -> None:
     pid = outer_pid(cluster)
     assert pid is not None
     assert is_running(pid)
+
+
+def test_a_component_that_cannot_run_ends_it_with_what_it_said(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTFORWARD_TOOLS", str(tmp_path / "tools"))
+    for made in tools.PROGRAMS:
+        home = tools.home(made)
+        home.mkdir(parents=True)
+        for name in (made.name, *made.links):
+            (home / name).write_text("#!/bin/sh\necho the disk is full\nexit 1\n")
+            (home / name).chmod(0o755)
+    with pytest.raises(AssertionError, match="etcd ended, and is started again: the disk is full"):
+        command(state, "up", "--light")
+    assert processes(state) == []

@@ -103,9 +103,8 @@ def free_network() -> Network:
 
 
 def _taken() -> list[ipaddress.IPv4Network]:
-    routes = [route["dst"] for route in _ip("-4", "route", "show", "table", "all") if "dst" in route]
-    named = {"default": None}
-    return [ipaddress.IPv4Network(route, strict=False) for route in routes if route not in named]
+    routes = (route["dst"] for route in _ip("-4", "route", "show", "table", "all"))
+    return [ipaddress.IPv4Network(route) for route in routes if route != "default"]
 
 
 def _ip(*arguments: str) -> list[dict[str, Any]]:
