@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import ssl
 
+import yaml
+
 from support.cluster.component import Component, options
 from support.cluster.definition import Cluster
 from support.cluster.etcd import CLIENT_URL
@@ -16,6 +18,8 @@ PROBE_SECONDS = 2.0
 
 def component(cluster: Cluster) -> Component:
     """Listens on the cluster's address alone."""
+    admission = cluster.state / "admission.yaml"
+    admission.write_text(yaml.safe_dump(webhooks(cluster)))
     return Component(
         name="kube-apiserver",
         command=(
@@ -27,6 +31,7 @@ def component(cluster: Cluster) -> Component:
                 service_cluster_ip_range=cluster.network.services,
                 authorization_mode="Node,RBAC",
                 enable_admission_plugins="NodeRestriction",
+                admission_control_config_file=admission,
                 allow_privileged=True,
                 profiling=False,
             ),
@@ -66,6 +71,24 @@ def identities(cluster: Cluster) -> tuple[str, ...]:
         proxy_client_cert_file=cluster.pki("front-proxy.crt"),
         proxy_client_key_file=cluster.pki("front-proxy.key"),
     )
+
+
+def webhooks(cluster: Cluster) -> dict[str, object]:
+    """It shows every webhook a certificate, so that a webhook can refuse everybody else."""
+    config = cluster.pki("webhooks.users")
+    user = {"client-certificate": str(cluster.pki("webhooks.crt")), "client-key": str(cluster.pki("webhooks.key"))}
+    config.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "users": [{"name": "*", "user": user}]}))
+    made = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "WebhookAdmissionConfiguration",
+        "kubeConfigFile": str(config),
+    }
+    plugins = ("ValidatingAdmissionWebhook", "MutatingAdmissionWebhook")
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": [{"name": plugin, "configuration": made} for plugin in plugins],
+    }
 
 
 def is_ready(cluster: Cluster) -> bool:

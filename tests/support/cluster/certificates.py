@@ -22,6 +22,8 @@ from support.cluster.definition import NODE_NAME, Cluster
 
 LIFETIME = dt.timedelta(days=365)
 CLOCK_SKEW = dt.timedelta(minutes=5)
+# What the API server calls itself to kubelets and to webhooks.
+API_SERVER = "kube-apiserver"
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -53,7 +55,7 @@ def make_certificates(cluster: Cluster) -> None:
     write_key(cluster.pki("service-accounts.key"), service_accounts)
 
     servers: dict[str, tuple[x509.Name, tuple[str, ...]]] = {
-        "apiserver": (name("kube-apiserver", "system:masters"), api_server_hosts(cluster)),
+        "apiserver": (name(API_SERVER, "system:masters"), api_server_hosts(cluster)),
         "kubelet": (node_name(), (NODE_NAME, cluster.network.node)),
     }
     clients: dict[str, x509.Name] = {
@@ -63,6 +65,7 @@ def make_certificates(cluster: Cluster) -> None:
         "proxy": name("system:kube-proxy"),
         "node": node_name(),
         "front-proxy": name("front-proxy"),
+        "webhooks": name(API_SERVER),
     }
     for file, (subject, hosts) in servers.items():
         authority.issue(cluster.pki(""), file, subject, hosts)
