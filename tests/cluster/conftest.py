@@ -1,4 +1,4 @@
-"""The clusters of these tests: one light one for a whole run, and a namespace of its own for each test."""
+"""The clusters of these tests: one light one, one with a node, and a namespace of its own for each test."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from support.cluster.shared import shared_cluster
 from support.repository import ROOT
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[Cluster]:
-    """A real API server without a node, shared by all tests: what belongs to no namespace is everybody's."""
+    """A real API server without a node, shared by all tests here: what belongs to no namespace is everybody's."""
     base = tmp_path_factory.getbasetemp()
     with shared_cluster((base if worker_id == "master" else base.parent) / "api-server", "--light") as cluster:
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubectl(api_server: Cluster) -> Kubectl:
     """The administrator's, with our kinds installed."""
     made = Kubectl(api_server.kubeconfig)
@@ -38,7 +38,7 @@ def namespace(kubectl: Kubectl) -> str:
     return name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[Cluster]:
     """A whole cluster with a node, shared by all tests."""
     base = tmp_path_factory.getbasetemp()

@@ -1,4 +1,4 @@
-"""One cluster for all tests of a run: the first process that needs it starts it, the last one that goes ends it.
+"""One cluster for all tests of one kind: the first process that needs it starts it, the last one that goes ends it.
 
 In: a folder that all processes of the run share. Out: a running cluster. Called by the fixtures of tests/cluster. The
 processes of the run hold a lock, the lease; the kernel gives it back however they end, and the cluster ends then too.

@@ -1,0 +1,1 @@
+"""Tests against a real API server, and against a whole cluster with a node."""
