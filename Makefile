@@ -27,7 +27,7 @@ MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.to
 .PHONY: help setup programs tools up cluster-up cluster-down kind-up kind-down test test-fast coverage lint format types contracts generate golden diagrams docs bench clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV_STAMP) ## Put uv into .tools and the locked dependencies into .venv
 

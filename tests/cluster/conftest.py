@@ -40,7 +40,7 @@ def namespace(kubectl: Kubectl) -> str:
 
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[Cluster]:
-    """A whole cluster with a node, shared by all tests."""
+    """A whole cluster with a node, shared by all tests here."""
     base = tmp_path_factory.getbasetemp()
     with shared_cluster((base if worker_id == "master" else base.parent) / "node") as running:
         yield running

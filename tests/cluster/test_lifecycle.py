@@ -171,6 +171,15 @@ def test_one_kind_of_cluster_is_not_taken_for_the_other(state: Path) -> None:
     assert is_running(pid)
 
 
+def test_missing_programs_are_told_with_the_remedy(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTFORWARD_TOOLS", str(tmp_path / "empty"))
+    with pytest.raises(AssertionError, match=r"^etcd v\S+ is not there: run make tools\.$"):
+        command(state, "up", "--light")
+    assert not state.exists()
+
+
 def test_a_component_that_cannot_run_ends_it_with_what_it_said(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,13 +18,21 @@ from support.tools import program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-ECHO = Image(name="fastforward.local/echo:1", files={"/echo": program("echo-basic")}, entrypoint=("/echo",))
+ECHO = "fastforward.local/echo:1"
 # Names are looked up by the C library, as by most programs: with the search list, from /etc/resolv.conf.
 TOOLS = {f"/bin/{name}": Path("/bin", name) for name in ("bash", "cat", "sleep")}
-SHELL = Image(name="fastforward.local/shell:1", files=with_libraries(TOOLS), entrypoint=("/bin/sleep", "infinity"))
+SHELL = "fastforward.local/shell:1"
 
 
-def pod(name: str, image: Image, **container: object) -> dict[str, Any]:
+def images() -> tuple[Image, ...]:
+    """Both, made of files of this machine."""
+    return (
+        Image(name=ECHO, files={"/echo": program("echo-basic")}, entrypoint=("/echo",)),
+        Image(name=SHELL, files=with_libraries(TOOLS), entrypoint=("/bin/sleep", "infinity")),
+    )
+
+
+def pod(name: str, image: str, **container: object) -> dict[str, Any]:
     """A pod of one container, which may do nothing that it need not."""
     limits: dict[str, object] = {
         "runAsNonRoot": True,
@@ -32,7 +40,7 @@ def pod(name: str, image: Image, **container: object) -> dict[str, Any]:
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
     }
-    main = {"name": "main", "image": image.name, "imagePullPolicy": "Never", "securityContext": limits, **container}
+    main = {"name": "main", "image": image, "imagePullPolicy": "Never", "securityContext": limits, **container}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -59,7 +67,7 @@ ECHO_SERVICE: dict[str, Any] = {
 def kubectl(cluster: Cluster) -> Kubectl:
     """The administrator's, with an echo server behind a Service, and a shell, in a namespace of their own."""
     made = Kubectl(cluster.kubeconfig)
-    for image in (ECHO, SHELL):
+    for image in images():
         load(cluster, image)
     namespace = f"test-{secrets.token_hex(4)}"
     made("create", "namespace", namespace)

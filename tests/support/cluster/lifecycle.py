@@ -15,12 +15,13 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from support.cluster import cgroups, containerd, process
+from support.cluster import cgroups, containerd, dns, process
 from support.cluster.certificates import make_certificates
 from support.cluster.definition import Cluster, read, write
 from support.cluster.network import FIRST, Network, choosing, free_network
 from support.cluster.steps import Step, steps
 from support.processes import free_ports
+from support.tools import program
 
 END_SECONDS = 60.0
 TICK_SECONDS = 0.1
@@ -44,6 +45,7 @@ def up(state: Path, *, light: bool, lease: Path | None = None, fsync: bool = Fal
                 raise ClusterError(f"Another kind of cluster runs in {state}: end it first with make cluster-down.")
             print("The cluster is running.")
             return there
+        check_programs(light=light)
         if not light:
             check_machine(state)
         remove(state)
@@ -91,6 +93,12 @@ def alone(state: Path) -> Generator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def check_programs(*, light: bool) -> None:
+    """Raises ToolError when `make tools` has to run first."""
+    for name in ("etcd", "hyperkube") if light else ("etcd", "hyperkube", dns.NAME):
+        program(name)
 
 
 def check_machine(state: Path) -> None:
