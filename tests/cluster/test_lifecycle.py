@@ -76,7 +76,7 @@ def traces(of: Cluster | None = None) -> dict[str, str]:
 
 def is_of_other(line: str, cluster: Cluster | None) -> bool:
     """Whether a trace is that of a cluster, and not of this one."""
-    own = set() if cluster is None else {cluster.cgroup}
+    own = set() if cluster is None else {cluster.mark}
     if cluster is not None and not cluster.light:
         own |= {cluster.network.interface, cluster.network.at("")}
     return any(each not in own for each in re.findall(r"\b(?:ff2[0-4]\d|fastforward-\w+|10\.2[0-4]\d\.)", line))
@@ -152,6 +152,7 @@ async def test_a_killed_cluster_leaves_no_process_and_comes_again(state: Path, o
     await eventually(lambda: processes(state) == [], seconds=30, claim="every process of the cluster has ended")
     again = started(state, *options)
     assert outer_pid(again) != pid
+    assert output("ip", "link").count(cluster.mark) == (0 if cluster.light else 1), "the first one's link is gone"
 
 
 def test_a_folder_that_is_no_cluster_s_is_left_alone(tmp_path: Path) -> None:

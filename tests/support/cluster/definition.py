@@ -51,8 +51,8 @@ class Cluster:
         return self.state / "containerd.sock"
 
     @property
-    def cgroup(self) -> str:
-        """The control group above all pods, from the root of each hierarchy; no other folder's has the name."""
+    def mark(self) -> str:
+        """A name that no other cluster has: of the control group above all pods, and of the link to the machine."""
         return f"fastforward-{hashlib.sha256(str(self.state).encode()).hexdigest()[:8]}"
 
     def pki(self, name: str) -> Path:

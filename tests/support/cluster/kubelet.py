@@ -51,7 +51,7 @@ def configuration(cluster: Cluster) -> dict[str, object]:
         "tlsCertFile": str(cluster.pki("kubelet.crt")),
         "tlsPrivateKeyFile": str(cluster.pki("kubelet.key")),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{cluster.cgroup}",
+        "cgroupRoot": f"/{cluster.mark}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "clusterDNS": [cluster.network.dns],

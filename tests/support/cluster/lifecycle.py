@@ -18,7 +18,7 @@ from pathlib import Path
 from support.cluster import cgroups, containerd, dns, process
 from support.cluster.certificates import make_certificates
 from support.cluster.definition import Cluster, read, write
-from support.cluster.network import FIRST, Network, choosing, free_network
+from support.cluster.network import FIRST, Network, choosing, free_network, unlink
 from support.cluster.steps import Step, steps
 from support.processes import free_ports
 from support.tools import program
@@ -123,7 +123,7 @@ def define(state: Path, *, light: bool, lease: Path | None, fsync: bool) -> Clus
     write(cluster)
     make_certificates(cluster)
     if not light:
-        cgroups.make(cluster.cgroup)
+        cgroups.make(cluster.mark)
     return cluster
 
 
@@ -161,5 +161,6 @@ def remove(state: Path) -> None:
     if any(state in Path(line.split()[4]).parents for line in Path("/proc/self/mountinfo").read_text().splitlines()):
         raise ClusterError(f"Something is mounted below {state}: unmount it first.")
     if there is not None and not there.light:
-        cgroups.remove(there.cgroup)
+        unlink(there.mark)
+        cgroups.remove(there.mark)
     shutil.rmtree(state)

@@ -113,13 +113,21 @@ def _ip(*arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-def link(network: Network, pid: int) -> None:
-    """Joins the network of the process to the machine's; the kernel undoes all of it when that network ends."""
+def link(network: Network, pid: int, owner: str) -> None:
+    """Joins the network of the process to the machine's, by a pair of interfaces that says whose it is."""
     name = network.interface
     for command in (
         ("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(pid)),
+        ("link", "set", name, "alias", owner),
         ("addr", "add", f"{network.machine}/30", "dev", name),
         ("link", "set", name, "up"),
         ("route", "add", network.whole, "via", network.node, "dev", name),
     ):
         subprocess.run(["ip", *command], check=True, capture_output=True, text=True)
+
+
+def unlink(owner: str) -> None:
+    """Removes what is still there of a link whose node has ended, and the route with it."""
+    for each in _ip("link"):
+        if each.get("ifalias") == owner:
+            subprocess.run(["ip", "link", "delete", each["ifname"]], check=False, capture_output=True)

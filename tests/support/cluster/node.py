@@ -1,9 +1,9 @@
 """What makes a process a node: namespaces of its own for processes, mounts, network and host name.
 
-In: a cluster. Out: the command that enters the namespaces, and what has to be done inside before any component starts.
-All that containerd, the kubelet and kube-proxy do to a machine - mounts, interfaces, iptables rules, kernel settings,
-files below /var and /run - they do to the node, and the kernel undoes it when the node's first process ends. Only
-control groups are the machine's: see cgroups.py.
+In: a cluster. Out: the command that enters the namespaces, and what is done inside before the first component starts
+and after the last has ended. All that containerd, the kubelet and kube-proxy do to a machine - mounts, interfaces,
+iptables rules, kernel settings, files below /var and /run - they do to the node, and the kernel undoes it when the
+node's first process ends. Only control groups are the machine's: see cgroups.py.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ def join_network(cluster: Cluster) -> None:
     ):
         run("ip", *command)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
+
+def leave() -> None:
+    """Removes the link, both ends of it: the kernel may keep a network for minutes after its last process."""
+    run("ip", "link", "delete", "eth0")
 
 
 def has_link() -> bool:

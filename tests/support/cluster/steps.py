@@ -53,7 +53,7 @@ def link_node(cluster: Cluster) -> None:
     """The one pair of interfaces between the node and the machine."""
     pid = node_pid(cluster)
     assert pid is not None
-    link(cluster.network, pid)
+    link(cluster.network, pid, cluster.mark)
 
 
 def load_images(cluster: Cluster) -> None:

@@ -117,7 +117,8 @@ class Supervisor:
         while has_children():
             os.waitpid(-1, 0)
         if not self._cluster.light:
-            cgroups.remove(self._cluster.cgroup)
+            node.leave()
+            cgroups.remove(self._cluster.mark)
 
 
 def has_children() -> bool:
