@@ -24,7 +24,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup programs tools up cluster-up cluster-down kind-up kind-down test test-fast coverage lint format types contracts generate golden diagrams docs bench clean
+.PHONY: help setup tools up cluster-up cluster-down kind-up kind-down test test-cluster test-fast coverage lint format types contracts generate golden diagrams docs bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -41,9 +41,6 @@ $(VENV_STAMP): $(UV_STAMP) $(MANIFESTS)
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
 	$(UV) sync --locked --compile-bytecode --python "$(PYTHON)"
 	@touch $@
-
-programs: ## Install the Debian packages that tests and clusters need
-	@.ci/install-programs
 
 tools: setup ## Provide Kubernetes, etcd and the like from pinned Go modules, in a cache
 	@PYTHONPATH=tests $(BIN)/python -m support.tools $(TOOLS)
@@ -65,11 +62,16 @@ kind-down: setup ## Remove that cluster and its registry
 up: setup ## Run the example on this machine: Envoy, operator, decision service, sample upstreams
 	@exec $(BIN)/ff up $(EXAMPLE)
 
-test: setup programs tools ## Run every test except the benchmarks
-	$(BIN)/python -m pytest -n 2 -m "not bench" $(ARGS) tests
+test: setup ## Run every test but those that need a cluster
+	@.ci/install-programs tests
+	$(BIN)/python -m pytest -n 2 -m "not bench" --ignore tests/cluster $(ARGS) tests
+
+test-cluster: setup tools ## Run the tests on a real Kubernetes, as root on Debian or Ubuntu
+	@.ci/install-programs
+	$(BIN)/python -m pytest -n 2 $(ARGS) tests/cluster
 
 test-fast: setup ## Run the tests that need no minutes
-	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" $(ARGS) tests
+	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" --ignore tests/cluster $(ARGS) tests
 
 coverage: setup ## Measure branch coverage of the pure packages (at least 95 %)
 	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" --cov --cov-report=term-missing:skip-covered \

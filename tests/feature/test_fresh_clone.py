@@ -22,9 +22,8 @@ A_TEST = "test_the_patterns_find_what_they_forbid"
 
 
 def environment(*folders: Path) -> dict[str, str]:
-    """What a new user has; `folders` come first on the path. Programs that were built stay: they take half an hour."""
+    """What a new user has; `folders` come first on the path."""
     return {
-        **{name: value for name, value in os.environ.items() if name.startswith("FASTFORWARD_TOOLS")},
         "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]),
         "HOME": os.environ["HOME"],
         "LANG": "C.UTF-8",
