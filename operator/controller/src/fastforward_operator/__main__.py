@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from .bootstrap import bootstrap, set_aside, tune_interpreter
+from .kubernetes.access import AccessError
 from .settings import Settings
 from .telemetry import configure_logs
 
@@ -51,6 +52,8 @@ def main() -> int:
         asyncio.run(run(settings))
     except* OSError as group:
         failures += _flat(group)
+    except* AccessError as group:
+        failures += [str(error) for error in group.exceptions]
     for failure in failures:
         sys.stderr.write(f"{failure}\n")
     return 1 if failures else 0

@@ -7,23 +7,31 @@ opens a socket before `start`; every task belongs to one TaskGroup.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 from aiohttp import web
 from fastforward_compiler.emit.envoy import EmitSettings
+from fastforward_compiler.problem import ObjectRef
 
 from .api import Api
 from .jwks import KeyFetcher
+from .kubernetes.access import find_access
+from .kubernetes.client import Client
+from .kubernetes.statuswriter import StatusWriter
 from .pipeline import NewPipeline, new_pipeline
+from .providers import Provider, Source
 from .providers.file import FileProvider
+from .providers.kubernetes import KubernetesProvider
 from .providers.lastgood import LastGood
 from .publication import Publications
 from .reconcile import Reconciler
 from .settings import Settings
-from .status import StatusBoard
+from .status import ObjectStatus, StatusBoard
 from .statusfiles import StatusFiles
 from .telemetry import Metrics
 from .xds.ledger import LedgerUpdate
@@ -41,13 +49,16 @@ class Operator:
     """All parts. `api_port` is the one in force once it has started."""
 
     settings: Settings
-    provider: FileProvider
+    provider: Locates
     publisher: Publisher
     server: XdsServer
     board: StatusBoard
     reconciler: Reconciler
     fetcher: KeyFetcher
-    files: StatusFiles
+    sink: StatusSink | None
+    """Where statuses are kept besides the API."""
+    client: Client | None
+    """Of the Kubernetes API, where resources come from there."""
     metrics: Metrics
     api_port: int = 0
     _runner: web.AppRunner | None = None
@@ -83,11 +94,11 @@ class Operator:
         await self.server.stop()
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
+        async with self.client or contextlib.nullcontext(), asyncio.TaskGroup() as group:
             group.create_task(self.reconciler.run())
             group.create_task(self.fetcher.run())
-            if self.settings.write_status:
-                group.create_task(self.files.run())
+            if self.sink is not None:
+                group.create_task(self.sink.run())
 
     async def _serve_api(self) -> None:
         api = Api(
@@ -111,12 +122,58 @@ class Operator:
         self.api_port = self._runner.addresses[0][1]
 
 
+class Locates(Provider, Protocol):
+    """A provider that knows where fields are."""
+
+    def locate(self, source: Source, field: str) -> Source:
+        """Where a field of a document is."""
+        ...
+
+
+class StatusSink(Protocol):
+    """Keeps statuses somewhere."""
+
+    def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
+        """A status changed."""
+        ...
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where resources come from, and where what is said of them goes."""
+
+    provider: Locates
+    sink: StatusSink | None
+    client: Client | None = None
+
+
+def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
+    """By the setting `provider`. Raises AccessError."""
+    if settings.provider == "file":
+        provider = FileProvider(settings.directories, LastGood(settings.state_dir))
+        sink = StatusFiles(settings.state_dir / "status") if settings.write_status else None
+        return Surroundings(provider=provider, sink=sink)
+    client = Client(find_access(settings.kubeconfig))
+    writer = StatusWriter(client, board.proxies)
+    board.since = writer.since
+    return Surroundings(
+        provider=KubernetesProvider(client, writer.recall),
+        sink=writer if settings.write_status else None,
+        client=client,
+    )
+
+
 def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operator:
     """All parts, joined; needs a running event loop. `pipeline` is for tests that need a broken one."""
     loop = asyncio.get_running_loop()
     metrics = Metrics()
     publications = Publications()
     board = StatusBoard(publications, settings.settle_s, on_settled=lambda at: metrics.reached("acknowledged", at))
+    outside = surroundings(settings, board)
 
     def notify(update: LedgerUpdate) -> None:
         metrics.refusals.inc(sum(len(state.refused) for state in update.keys.values()))
@@ -124,9 +181,8 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
             loop.call_soon_threadsafe(board.observe_ledger, update)
 
     publisher = Publisher(notify, settings.removal_grace_s)
-    provider = FileProvider(settings.directories, LastGood(settings.state_dir))
     reconciler = Reconciler(
-        provider=provider,
+        provider=outside.provider,
         new_pipeline=pipeline or new_pipeline(emit_settings(settings), settings.removal_grace_s, metrics),
         publications=publications,
         board=board,
@@ -135,19 +191,19 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     )
     fetcher = KeyFetcher(reconciler.take_fetched, settings.state_dir / "keys")
     reconciler.on_changes = fetcher.observe
-    files = StatusFiles(settings.state_dir / "status")
     board.subscribe(metrics.count)
-    if settings.write_status:
-        board.subscribe(files.observe)
+    if outside.sink is not None:
+        board.subscribe(outside.sink.observe)
     return Operator(
         settings=settings,
-        provider=provider,
+        provider=outside.provider,
         publisher=publisher,
         server=XdsServer(settings.xds_target, publisher),
         board=board,
         reconciler=reconciler,
         fetcher=fetcher,
-        files=files,
+        sink=outside.sink,
+        client=outside.client,
         metrics=metrics,
     )
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -19,8 +19,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="FF_", env_ignore_empty=True)
 
-    directories: Annotated[tuple[Path, ...], NoDecode] = Field(min_length=1)
-    """Directories, or single files, of resources."""
+    provider: Literal["file", "kubernetes"] = "file"
+    """Where resources come from."""
+    directories: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Directories, or single files, of resources; at least one with the provider `file`."""
+    kubeconfig: Path | None = None
+    """Which API server, and as whom; the service account of the pod when absent."""
     state_dir: Path = Path(".fastforward")
     """Where last good versions, the xDS socket and status files are kept; readable by this user only."""
     xds_address: str = ""
@@ -60,6 +64,12 @@ class Settings(BaseSettings):
     @classmethod
     def _parse(cls, value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _names_resources(self) -> Self:
+        if self.provider == "file" and not self.directories:
+            raise ValueError("FF_DIRECTORIES is needed: a directory of resources")
+        return self
 
     @property
     def xds_target(self) -> str:

@@ -78,6 +78,8 @@ class StatusBoard:
     settle_s: float = 0.02
     """How long after the last acknowledgement an object is said to be programmed."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    since: Callable[[ObjectRef, str, str], datetime | None] = lambda *_: None
+    """When a condition of an object became what it is, as far as the object itself says so."""
     on_settled: Callable[[float], None] = lambda _: None
     """Told, for each resource that all have acknowledged, when its change was seen."""
     statuses: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
@@ -239,7 +241,7 @@ class StatusBoard:
                 reason=reason,
                 message=message[:_MAX_MESSAGE],
                 observed_generation=report.generation,
-                since=before[kind].since if kind in before and before[kind].status == status else self.now(),
+                since=self._since(report.ref, kind, status, before.get(kind)),
             )
             for kind, status, reason, message in said
         )
@@ -251,6 +253,11 @@ class StatusBoard:
             problems=report.problems,
             effective=report.effective,
         )
+
+    def _since(self, ref: ObjectRef, kind: str, status: str, before: Condition | None) -> datetime:
+        if before is not None and before.status == status:
+            return before.since
+        return self.since(ref, kind, status) or self.now()
 
     def proxies(self, ref: ObjectRef) -> tuple[int, int]:
         """How many proxies have all that an object became, of how many that count."""

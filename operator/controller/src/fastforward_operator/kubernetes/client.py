@@ -1,0 +1,138 @@
+"""Requests to the API server: lists by pages, watches, server-side apply.
+
+In: an Access. Out: decoded pages and events. Called by the informers and the writer of statuses. The kept Kubernetes
+clients hold whole lists of typed objects in memory and have no server-side apply of statuses; this is the part that is
+needed, on the HTTP client that is here anyway. Source: "Kubernetes API Concepts".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import aiohttp
+
+from .access import Access
+
+PAGE = 500
+WATCH_S = 25
+"""How long one watch lasts; the server then ends it, and a new one goes on where it was."""
+SILENCE_S = 30.0
+"""A watch that says nothing for so long, not even that it ends, is blind."""
+MAX_LINE = 16 * 1024 * 1024
+_TIMEOUT = aiohttp.ClientTimeout(total=60)
+_MANAGER = "fastforward"
+
+
+class ApiError(Exception):
+    """The API server refused; `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+
+
+class Page(NamedTuple):
+    """Some objects of a list; `following` names the next page, and is empty on the last."""
+
+    objects: list[dict[str, Any]]
+    version: str
+    following: str
+
+
+class Event(NamedTuple):
+    """Something that happened: ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    type: str
+    object: dict[str, Any]
+
+
+class Client:
+    """An asynchronous context; one for all informers and writers of a process."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._access.tls)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, read_bufsize=1 << 18)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def page(self, path: str, selector: str, following: str = "") -> Page:
+        """One page of a list. Raises ApiError, aiohttp.ClientError, TimeoutError."""
+        asked = {"limit": str(PAGE), "labelSelector": selector, "continue": following}
+        async with self._request("GET", path, params={k: v for k, v in asked.items() if v}) as response:
+            body = await _read(response)
+        found = await asyncio.to_thread(json.loads, body)
+        metadata = found["metadata"]
+        return Page(found["items"], metadata["resourceVersion"], metadata.get("continue", ""))
+
+    async def watch(self, path: str, selector: str, version: str) -> AsyncGenerator[Event]:
+        """What happens after `version`, until the server ends the watch. Raises as `page`, 410 when it is too old."""
+        asked = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_S),
+            "labelSelector": selector,
+        }
+        silence = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_S)
+        params = {k: v for k, v in asked.items() if v}
+        async with self._request("GET", path, params=params, timeout=silence) as response:
+            if response.status != 200:
+                await _read(response)
+            async for line in _lines(response.content):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise ApiError(event["object"].get("code", 500), event["object"].get("message", ""))
+                yield Event(event["type"], event["object"])
+
+    async def apply_status(self, path: str, body: Mapping[str, Any]) -> str:
+        """Server-side apply of a status; returns the object's new resource version. Raises as `page`."""
+        asked = {"fieldManager": _MANAGER, "force": "true"}
+        headers = {"content-type": "application/apply-patch+yaml"}
+        data = json.dumps(body).encode()
+        async with self._request("PATCH", f"{path}/status", params=asked, data=data, headers=headers) as response:
+            found = json.loads(await _read(response))
+        return str(found["metadata"]["resourceVersion"])
+
+    def _request(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - aiohttp's own context manager
+        if self._session is None:
+            raise RuntimeError("The client is not open.")
+        headers = {**self._access.headers(), **options.pop("headers", {})}
+        return self._session.request(method, f"{self._access.server}{path}", headers=headers, **options)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = await response.read()
+    if response.status < 300:
+        return body
+    try:
+        message = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = body[:200].decode(errors="replace")
+    raise ApiError(response.status, message)
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length up to MAX_LINE: an object may be larger than what the reader buffers."""
+    rest: list[bytes] = []
+    async for chunk in content.iter_any():
+        first, *others = chunk.split(b"\n")
+        rest.append(first)
+        for following in others:
+            if line := b"".join(rest):
+                yield line
+            rest = [following]
+        if sum(map(len, rest)) > MAX_LINE:
+            raise ApiError(500, "an event of the watch is too long")

@@ -1,0 +1,148 @@
+"""Writes the statuses of objects to the API server, by server-side apply: the latest, once, and nothing else.
+
+In: statuses of the board, statuses that objects had when they were listed. Out: requests. Called by bootstrap. A status
+that says that something is on its way is written only when it stays so for a while: most are true a moment later, and
+the API server takes some hundred writes a second. An object's own generation tells readers that a status is of before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+import fastforward_crds as crds
+import structlog
+from fastforward_compiler.problem import ObjectRef
+
+from fastforward_operator.status import Condition, ObjectStatus
+
+from .client import ApiError, Client
+
+_log = structlog.get_logger(__name__)
+
+WRITERS = 32
+UNSETTLED_S = 2.0
+"""How long a status may say that something is on its way before that is written."""
+_RETRY_S = 1.0
+_NOT_FOUND = 404
+_UNSETTLED = frozenset({"Pending", "NoProxies", "NoDecisionService"})
+_PLURALS = {kind.name: kind.plural for kind in crds.KINDS}
+
+
+@dataclass(slots=True)
+class StatusWriter:
+    """Subscribed to the status board; one a process, and only the leader's runs."""
+
+    client: Client
+    proxies: Callable[[ObjectRef], tuple[int, int]]
+    """How many proxies have an object, of how many."""
+    written: int = 0
+    _wanted: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
+    _there: dict[ObjectRef, dict[str, Any]] = field(default_factory=dict)
+    """The status that the API server has, as far as we know."""
+    _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
+    _queued: set[ObjectRef] = field(default_factory=set)
+    _busy: set[ObjectRef] = field(default_factory=set)
+    _again: set[ObjectRef] = field(default_factory=set)
+    """Objects that changed while they were being written."""
+
+    def recall(self, ref: ObjectRef, status: Mapping[str, Any]) -> None:
+        """What an object said when it was listed: it need not be written again."""
+        self._there[ref] = dict(status)
+
+    def since(self, ref: ObjectRef, kind: str, status: str) -> datetime | None:
+        """When a condition became what it is, as the object itself says."""
+        for condition in self._there.get(ref, {}).get("conditions", ()):
+            if condition.get("type") == kind and condition.get("status") == status:
+                return datetime.fromisoformat(condition["lastTransitionTime"])
+        return None
+
+    def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
+        """A status changed."""
+        if ref.kind not in _PLURALS:
+            return
+        if status is None:
+            self._wanted.pop(ref, None)
+            self._there.pop(ref, None)
+            return
+        self._wanted[ref] = status
+        wait = UNSETTLED_S if status.conditions[-1].reason in _UNSETTLED else 0.0
+        loop = asyncio.get_running_loop()
+        loop.call_later(wait, self._enqueue, ref) if wait else self._enqueue(ref)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WRITERS):
+                group.create_task(self._write_on())
+
+    def _enqueue(self, ref: ObjectRef) -> None:
+        if ref in self._wanted and ref not in self._queued:
+            self._queued.add(ref)
+            self._queue.put_nowait(ref)
+
+    async def _write_on(self) -> None:
+        while True:
+            ref = await self._queue.get()
+            self._queued.discard(ref)
+            if ref in self._busy:
+                self._again.add(ref)
+                continue
+            self._busy.add(ref)
+            try:
+                await self._write(ref)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._failed(ref, error)
+            finally:
+                self._busy.discard(ref)
+            if ref in self._again:
+                self._again.discard(ref)
+                self._enqueue(ref)
+
+    async def _write(self, ref: ObjectRef) -> None:
+        status = self._wanted.get(ref)
+        if status is None:
+            return
+        told = render(status, self.proxies(ref))
+        if self._there.get(ref) == told:
+            return
+        path = f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{_PLURALS[ref.kind]}/{ref.name}"
+        metadata = {"name": ref.name, "namespace": ref.namespace}
+        body = {"apiVersion": crds.API_VERSION, "kind": ref.kind, "metadata": metadata, "status": told}
+        await self.client.apply_status(path, body)
+        self.written += 1
+        self._there[ref] = told
+
+    def _failed(self, ref: ObjectRef, error: Exception) -> None:
+        if isinstance(error, ApiError) and error.status == _NOT_FOUND:
+            # Deleted meanwhile; the watch will say so.
+            return
+        _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
+        asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)
+
+
+def render(status: ObjectStatus, proxies: tuple[int, int]) -> dict[str, Any]:
+    """As the kinds' schema has it."""
+    told: dict[str, Any] = {
+        "observedGeneration": status.generation,
+        "conditions": [_condition(condition) for condition in status.conditions],
+        "proxies": f"{proxies[0]}/{proxies[1]}",
+    }
+    if status.effective:
+        told["effectivePolicies"] = list(status.effective)
+    return told
+
+
+def _condition(condition: Condition) -> dict[str, Any]:
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "observedGeneration": condition.observed_generation,
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastTransitionTime": condition.since.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }

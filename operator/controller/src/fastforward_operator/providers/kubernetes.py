@@ -1,0 +1,244 @@
+"""Resources from the Kubernetes API: one informer a kind, listed by pages, watched, listed again now and then.
+
+In: an open Client. Out: Batches; the first when every kind has been listed. Called by reconcile. Only what tells one
+version from the next is kept of an object. A list is compared with what was told before, so nothing that a watch lost,
+repeated or told in a wrong order stays wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import aiohttp
+import fastforward_crds as crds
+import structlog
+from fastforward_compiler.problem import ObjectRef
+
+from fastforward_operator.kubernetes.client import ApiError, Client
+
+from . import Batch, Source
+
+_log = structlog.get_logger(__name__)
+
+GONE = 410
+NOT_FOUND = 404
+LIST_AGAIN_S = 300.0
+"""How often a kind is listed although its watch is well: a lost event heals then at the latest."""
+MISSING_S = 5.0
+"""How often a kind is looked for whose definition is not installed."""
+USED = f"{crds.GROUP}/use=true"
+"""Secrets and ConfigMaps are read only with this label: the operator may see no others."""
+_RETRY_S = (0.1, 0.5, 2.0, 5.0)
+
+Change = crds.Resource | crds.Invalid | None
+OnStatus = Callable[[ObjectRef, Mapping[str, Any]], None]
+
+
+class Watched(NamedTuple):
+    """One kind that is watched: where it is found, and which of its objects."""
+
+    path: str
+    api_version: str
+    kind: str
+    selector: str = ""
+    generations: bool = True
+    """Whether a new version of content has a new generation; what does not is a status."""
+
+
+WATCHED: tuple[Watched, ...] = (
+    *(Watched(f"/apis/{crds.API_VERSION}/{kind.plural}", crds.API_VERSION, kind.name) for kind in crds.KINDS),
+    Watched("/api/v1/secrets", "v1", "Secret", USED, generations=False),
+    Watched("/api/v1/configmaps", "v1", "ConfigMap", USED, generations=False),
+    Watched(
+        "/apis/gateway.networking.k8s.io/v1beta1/referencegrants",
+        "gateway.networking.k8s.io/v1beta1",
+        "ReferenceGrant",
+    ),
+)
+
+
+class KubernetesProvider:
+    """Watches everything. `on_status` is told the statuses that objects have when they are listed."""
+
+    def __init__(
+        self, client: Client, on_status: OnStatus = lambda *_: None, watched: Iterable[Watched] = WATCHED
+    ) -> None:
+        self._client = client
+        self._news = asyncio.Event()
+        self._changes: dict[ObjectRef, Change] = {}
+        self._seen_at = 0.0
+        self._world = 0
+        self.informers = tuple(Informer(each, client, self._take, on_status) for each in watched)
+
+    async def watch(self) -> AsyncIterator[Batch]:
+        """Everything first, then every change; ends only by cancellation."""
+        tasks = [asyncio.create_task(informer.run()) for informer in self.informers]
+        try:
+            for informer in self.informers:
+                await informer.listed.wait()
+            yield self._batch()
+            while True:
+                await self._news.wait()
+                yield self._batch()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def locate(self, source: Source, field: str) -> Source:
+        """Objects of an API server have no lines."""
+        del field
+        return source
+
+    def blind(self, now: float, after_s: float) -> list[str]:
+        """Kinds whose watch has said nothing for too long."""
+        return [each.watched.kind for each in self.informers if now - each.heard_at > after_s]
+
+    def _take(self, ref: ObjectRef, change: Change, seal: int) -> None:
+        self._changes[ref] = change
+        self._world ^= seal
+        self._seen_at = self._seen_at or time.monotonic()
+        self._news.set()
+
+    def _batch(self) -> Batch:
+        self._news.clear()
+        changes, self._changes = self._changes, {}
+        seen_at, self._seen_at = self._seen_at, 0.0
+        return Batch(changes=changes, world=f"{self._world:032x}", seen_at=seen_at)
+
+
+@dataclass(slots=True)
+class Informer:
+    """One kind."""
+
+    watched: Watched
+    client: Client
+    take: Callable[[ObjectRef, Change, int], None]
+    on_status: OnStatus
+    listed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    """Set when everything that was there at the start has been told."""
+    missing: bool = False
+    """Whether the kind's definition is not installed."""
+    heard_at: float = dataclasses.field(default_factory=time.monotonic)
+    _known: dict[ObjectRef, bytes] = dataclasses.field(default_factory=dict)
+    """What tells the version that was told from others."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        failures = 0
+        while True:
+            try:
+                version = await self._list()
+                failures = 0
+                await self._follow(version)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                if isinstance(error, ApiError) and error.status == GONE:
+                    continue
+                await self._rest(error, failures)
+                failures += 1
+
+    async def _rest(self, error: Exception, failures: int) -> None:
+        """After a failure; a kind without definition has no objects, and is looked for again."""
+        self.missing = isinstance(error, ApiError) and error.status == NOT_FOUND
+        if self.missing:
+            self._compare({})
+            self.listed.set()
+            self.heard_at = time.monotonic()
+            wait = MISSING_S
+        else:
+            wait = _RETRY_S[min(failures, len(_RETRY_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+        say = _log.info if failures else _log.warning
+        say("can't be watched", kind=self.watched.kind, error=str(error) or type(error).__name__)
+        await asyncio.sleep(wait)
+
+    async def _list(self) -> str:
+        """Page by page, and compare; returns the version from which on to watch."""
+        there: dict[ObjectRef, bytes] = {}
+        following, version = "", ""
+        while True:
+            page = await self.client.page(self.watched.path, self.watched.selector, following)
+            self.heard_at = time.monotonic()
+            for ref, mark, value, status in await asyncio.to_thread(self._read, page.objects):
+                there[ref] = mark
+                if value is not None:
+                    self._tell(ref, mark, value)
+                if status is not None and not self.listed.is_set():
+                    self.on_status(ref, status)
+            following, version = page.following, page.version
+            if not following:
+                break
+        self._compare(there)
+        self.missing = False
+        self.listed.set()
+        return version
+
+    def _read(self, objects: Iterable[dict[str, Any]]) -> list[tuple[ObjectRef, bytes, Change, Any]]:
+        """Objects that differ from what was told, decoded; in a thread: a page takes a while."""
+        return [self._decode(each) for each in objects]
+
+    def _decode(self, document: dict[str, Any]) -> tuple[ObjectRef, bytes, Change, Any]:
+        # Lists leave out what all their items have.
+        document.setdefault("apiVersion", self.watched.api_version)
+        document.setdefault("kind", self.watched.kind)
+        metadata = document["metadata"]
+        ref = ObjectRef(kind=self.watched.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
+        mark = self._mark(metadata)
+        if self._known.get(ref) == mark:
+            return ref, mark, None, None
+        return ref, mark, crds.parse_resource(document), document.get("status")
+
+    def _mark(self, metadata: Mapping[str, Any]) -> bytes:
+        """Of our kinds, what a status does not change."""
+        if not self.watched.generations:
+            told: tuple[object, ...] = (metadata["uid"], metadata["resourceVersion"])
+        else:
+            names = ("uid", "generation", "labels", "annotations")
+            told = tuple(repr(metadata.get(name)) for name in names)
+        return hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
+
+    def _compare(self, there: Mapping[ObjectRef, bytes]) -> None:
+        """What was told and is not there any more is gone."""
+        for ref in [ref for ref in self._known if ref not in there]:
+            self._tell(ref, b"", None)
+
+    def _tell(self, ref: ObjectRef, mark: bytes, value: Change) -> None:
+        old = self._known.pop(ref, b"")
+        if mark:
+            self._known[ref] = mark
+        seal = _seal(ref, old) ^ _seal(ref, mark)
+        self.take(ref, value, seal)
+
+    async def _follow(self, version: str) -> None:
+        """One watch after the other, each from where the last one ended, until it is time to list again."""
+        until = time.monotonic() + LIST_AGAIN_S * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
+        while time.monotonic() < until:
+            async with aclosing(self.client.watch(self.watched.path, self.watched.selector, version)) as events:
+                async for event in events:
+                    self.heard_at = time.monotonic()
+                    version = event.object["metadata"]["resourceVersion"]
+                    if event.type != "BOOKMARK":
+                        self._happened(event.type, event.object)
+            self.heard_at = time.monotonic()
+
+    def _happened(self, kind: str, document: dict[str, Any]) -> None:
+        ref, mark, value, _ = self._decode(document)
+        if kind == "DELETED":
+            self._tell(ref, b"", None)
+        elif value is not None:
+            self._tell(ref, mark, value)
+
+
+def _seal(ref: ObjectRef, mark: bytes) -> int:
+    """One object in one version, as a number; the world's is that of all, by exclusive or."""
+    if not mark:
+        return 0
+    text = f"{ref.kind}/{ref.namespace}/{ref.name}/".encode()
+    return int.from_bytes(hashlib.blake2b(text + mark, digest_size=16).digest())
