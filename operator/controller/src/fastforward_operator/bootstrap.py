@@ -161,7 +161,7 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
     writer = StatusWriter(client, board.proxies)
     board.since = writer.since
     return Surroundings(
-        provider=KubernetesProvider(client, writer.recall),
+        provider=KubernetesProvider(client, writer.recall, namespaces=settings.namespaces),
         sink=writer if settings.write_status else None,
         client=client,
     )

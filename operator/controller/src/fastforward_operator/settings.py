@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     """Where resources come from."""
     directories: Annotated[tuple[Path, ...], NoDecode] = ()
     """Directories, or single files, of resources; at least one with the provider `file`."""
+    namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """Namespaces to watch, with the provider `kubernetes`; all when empty."""
     kubeconfig: Path | None = None
     """Which API server, and as whom; the service account of the pod when absent."""
     state_dir: Path = Path(".fastforward")
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 
-    @field_validator("directories", mode="before")
+    @field_validator("directories", "namespaces", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value

@@ -36,6 +36,7 @@ MISSING_S = 5.0
 """How often a kind is looked for whose definition is not installed."""
 USED = f"{crds.GROUP}/use=true"
 """Secrets and ConfigMaps are read only with this label: the operator may see no others."""
+_GRANTS = "gateway.networking.k8s.io/v1beta1"
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 
 Change = crds.Resource | crds.Invalid | None
@@ -45,38 +46,48 @@ OnStatus = Callable[[ObjectRef, Mapping[str, Any]], None]
 class Watched(NamedTuple):
     """One kind that is watched: where it is found, and which of its objects."""
 
-    path: str
+    group: str
+    """Path of the group and version."""
+    plural: str
     api_version: str
     kind: str
     selector: str = ""
     generations: bool = True
     """Whether a new version of content has a new generation; what does not is a status."""
 
+    def path(self, namespace: str) -> str:
+        """Of its list; everywhere, for no namespace."""
+        return f"{self.group}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.group}/{self.plural}"
+
 
 WATCHED: tuple[Watched, ...] = (
-    *(Watched(f"/apis/{crds.API_VERSION}/{kind.plural}", crds.API_VERSION, kind.name) for kind in crds.KINDS),
-    Watched("/api/v1/secrets", "v1", "Secret", USED, generations=False),
-    Watched("/api/v1/configmaps", "v1", "ConfigMap", USED, generations=False),
-    Watched(
-        "/apis/gateway.networking.k8s.io/v1beta1/referencegrants",
-        "gateway.networking.k8s.io/v1beta1",
-        "ReferenceGrant",
-    ),
+    *(Watched(f"/apis/{crds.API_VERSION}", kind.plural, crds.API_VERSION, kind.name) for kind in crds.KINDS),
+    Watched("/api/v1", "secrets", "v1", "Secret", USED, generations=False),
+    Watched("/api/v1", "configmaps", "v1", "ConfigMap", USED, generations=False),
+    Watched(f"/apis/{_GRANTS}", "referencegrants", _GRANTS, "ReferenceGrant"),
 )
 
 
 class KubernetesProvider:
-    """Watches everything. `on_status` is told the statuses that objects have when they are listed."""
+    """Watches some namespaces, or all. `on_status` is told the statuses that objects have when they are listed."""
 
     def __init__(
-        self, client: Client, on_status: OnStatus = lambda *_: None, watched: Iterable[Watched] = WATCHED
+        self,
+        client: Client,
+        on_status: OnStatus = lambda *_: None,
+        watched: Iterable[Watched] = WATCHED,
+        namespaces: Iterable[str] = (),
     ) -> None:
         self._client = client
         self._news = asyncio.Event()
         self._changes: dict[ObjectRef, Change] = {}
         self._seen_at = 0.0
         self._world = 0
-        self.informers = tuple(Informer(each, client, self._take, on_status) for each in watched)
+        self.informers = tuple(
+            Informer(each, each.path(namespace), client, self._take, on_status)
+            for each in watched
+            for namespace in tuple(namespaces) or ("",)
+        )
 
     async def watch(self) -> AsyncIterator[Batch]:
         """Everything first, then every change; ends only by cancellation."""
@@ -117,9 +128,10 @@ class KubernetesProvider:
 
 @dataclass(slots=True)
 class Informer:
-    """One kind."""
+    """One kind, in one namespace or everywhere."""
 
     watched: Watched
+    path: str
     client: Client
     take: Callable[[ObjectRef, Change, int], None]
     on_status: OnStatus
@@ -164,7 +176,7 @@ class Informer:
         there: dict[ObjectRef, bytes] = {}
         following, version = "", ""
         while True:
-            page = await self.client.page(self.watched.path, self.watched.selector, following)
+            page = await self.client.page(self.path, self.watched.selector, following)
             self.heard_at = time.monotonic()
             for ref, mark, value, status in await asyncio.to_thread(self._read, page.objects):
                 there[ref] = mark
@@ -220,7 +232,7 @@ class Informer:
         """One watch after the other, each from where the last one ended, until it is time to list again."""
         until = time.monotonic() + LIST_AGAIN_S * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
         while time.monotonic() < until:
-            async with aclosing(self.client.watch(self.watched.path, self.watched.selector, version)) as events:
+            async with aclosing(self.client.watch(self.path, self.watched.selector, version)) as events:
                 async for event in events:
                     self.heard_at = time.monotonic()
                     version = event.object["metadata"]["resourceVersion"]

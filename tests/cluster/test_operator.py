@@ -1,0 +1,133 @@
+"""From kubectl apply to traffic and back to a status: a real API server, the real operator, a real Envoy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fastforward_operator.bootstrap import Operator, bootstrap
+from fastforward_operator.kubernetes.statuswriter import StatusWriter
+from fastforward_operator.settings import Settings
+
+from support.cluster.kubectl import Kubectl
+from support.envoy import Envoy, free_port, start_envoy
+from support.operator import EDGE_PORT, edge, respond, serves, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@dataclass(slots=True)
+class Running:
+    """An operator that follows an API server, and an Envoy that follows the operator."""
+
+    kubectl: Kubectl
+    namespace: str
+    settings: Settings
+    operator: Operator
+    envoy: Envoy
+
+    @property
+    def host(self) -> str:
+        return f"{self.namespace}.example.com"
+
+    async def call(self, *arguments: str, stdin: str = "") -> str:
+        return await asyncio.to_thread(self.kubectl, "-n", self.namespace, *arguments, stdin=stdin)
+
+    async def apply(self, *documents: str) -> None:
+        await self.call("apply", "--server-side", "-f", "-", stdin="\n---\n".join(documents))
+
+    async def get(self, *arguments: str) -> dict[str, Any]:
+        return json.loads(await self.call("get", *arguments, "-o", "json"))
+
+    async def programmed(self, what: str) -> None:
+        await self.call("wait", "--for=condition=Programmed", "--timeout=30s", what)
+
+    def written(self) -> int:
+        assert isinstance(self.operator.sink, StatusWriter)
+        return self.operator.sink.written
+
+
+@asynccontextmanager
+async def running(folder: Path, kubectl: Kubectl, namespace: str) -> AsyncGenerator[Running]:
+    settings = Settings(
+        provider="kubernetes",
+        kubeconfig=kubectl.kubeconfig,
+        namespaces=(namespace,),
+        state_dir=folder / "state",
+        api_port=0,
+        bind_address="127.0.0.1",
+        ports={EDGE_PORT: free_port()},
+    )
+    operator = bootstrap(settings)
+    await operator.start()
+    socket = Path(settings.xds_target.removeprefix("unix:"))
+    envoy = start_envoy("envoy", folder / "envoy", xds_socket=socket, port=settings.ports[EDGE_PORT])
+    found = Running(kubectl, namespace, settings, operator, envoy)
+    try:
+        yield found
+    finally:
+        await asyncio.to_thread(envoy.stop)
+        await found.operator.stop()
+
+
+async def test_kubectl_apply_changes_traffic_and_wait_sees_it(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
+    async with running(tmp_path, kubectl, namespace) as found:
+        await found.apply(edge(found.host), respond("shop", found.host, "one"))
+        await serves(found.envoy, found.host, "one")
+        await found.programmed("route/shop")
+        status = (await found.get("route", "shop"))["status"]
+        assert (status["observedGeneration"], status["proxies"]) == (1, "1/1")
+        assert [condition["type"] for condition in status["conditions"]] == ["Accepted", "ResolvedRefs", "Programmed"]
+        await found.apply(respond("shop", found.host, "two"))
+        await serves(found.envoy, found.host, "two")
+        await until(lambda: found.get("route", "shop"), lambda shop: shop["status"]["observedGeneration"] == 2)
+        await found.call("delete", "route", "shop")
+        await until(lambda: found.envoy.get(found.host), lambda answer: answer.status == 404)
+
+
+async def test_a_route_that_lacks_something_says_what(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
+    async with running(tmp_path, kubectl, namespace) as found:
+        lost = yaml.safe_load(respond("lost", found.host, "x"))
+        lost["spec"]["rules"] = [{"upstreams": [{"name": "nowhere"}]}]
+        await found.apply(edge(found.host), respond("shop", found.host, "one", path="/shop"), yaml.safe_dump(lost))
+        await serves(found.envoy, found.host, "one", "/shop")
+        await found.call("wait", "--for=condition=ResolvedRefs=false", "--timeout=30s", "route/lost")
+        (told,) = (c for c in (await found.get("route", "lost"))["status"]["conditions"] if c["type"] == "ResolvedRefs")
+        assert told["reason"] == "UpstreamNotFound"
+        assert f"Upstream {found.namespace}/nowhere was not found" in told["message"]
+
+
+async def test_a_restart_writes_and_sends_nothing(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
+    async with running(tmp_path, kubectl, namespace) as found:
+        await found.apply(edge(found.host), *(respond(f"r{n}", found.host, str(n), path=f"/{n}") for n in range(20)))
+        await found.call("wait", "--for=condition=Programmed", "--timeout=30s", "routes,edges", "--all")
+        before = await found.get("routes")
+        await found.operator.stop()
+        found.operator = bootstrap(found.settings)
+        await found.operator.start()
+        await until(_programmed(found), lambda count: count == 21)
+        # A change that is written proves that everything before it would have been.
+        await found.apply(respond("r0", found.host, "new", path="/0"))
+        await until(lambda: found.get("route", "r0"), lambda route: route["status"]["observedGeneration"] == 2)
+        assert found.written() == 1
+        after = await found.get("routes")
+        assert _versions(after).items() >= {n: v for n, v in _versions(before).items() if n != "r0"}.items()
+
+
+def _programmed(found: Running) -> Any:  # noqa: ANN401 - a coroutine function
+    async def count() -> int:
+        statuses = found.operator.board.statuses.items()
+        return sum(ref.namespace == found.namespace and s.conditions[-1].status == "True" for ref, s in statuses)
+
+    return count
+
+
+def _versions(listed: dict[str, Any]) -> dict[str, str]:
+    return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in listed["items"]}

@@ -1,0 +1,204 @@
+"""Informers: what they tell of lists and watches that are good, and of those that are not."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import fastforward_crds as crds
+import pytest
+from fastforward_compiler.problem import ObjectRef
+from fastforward_operator.kubernetes.access import Access
+from fastforward_operator.kubernetes.client import ApiError, Client, Event, Page
+from fastforward_operator.providers import Batch
+from fastforward_operator.providers import kubernetes as provider_module
+from fastforward_operator.providers.kubernetes import KubernetesProvider, Watched
+
+from support.eventually import eventually
+
+UPSTREAMS = Watched("", "upstreams", crds.API_VERSION, "Upstream")
+SECRETS = Watched("", "secrets", "v1", "Secret", generations=False)
+
+
+def ref(name: str, kind: str = "Upstream") -> ObjectRef:
+    return ObjectRef(kind=kind, namespace="shop", name=name)
+
+
+def upstream(name: str, *, generation: int = 1, version: int = 1, port: int = 80) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "shop", "uid": name, "generation": generation}
+    return {
+        "metadata": {**metadata, "resourceVersion": str(version)},
+        "spec": {"endpoints": [{"address": "127.0.0.1", "port": port}]},
+    }
+
+
+def secret(name: str, version: int) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)}, "data": {}}
+
+
+class Scripted(Client):
+    """Stands for the API client: lists what `objects` holds, two to a page, and hands on what is put into `events`."""
+
+    def __init__(self, *objects: dict[str, Any]) -> None:
+        super().__init__(Access(server="", tls=ssl.create_default_context()))
+        self.objects = list(objects)
+        self.events: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
+        self.lists = 0
+        self.watched_from: list[str] = []
+        self.refuses: dict[str, int] = {}
+        """Path -> status."""
+
+    async def page(self, path: str, selector: str, following: str = "") -> Page:
+        del selector
+        if path in self.refuses:
+            raise ApiError(self.refuses[path], "no")
+        start = int(following or 0)
+        self.lists += not following
+        more = str(start + 2) if start + 2 < len(self.objects) else ""
+        return Page([dict(each) for each in self.objects[start : start + 2]], "100", more)
+
+    async def watch(self, path: str, selector: str, version: str) -> AsyncGenerator[Event]:
+        del path, selector
+        self.watched_from.append(version)
+        while (event := await self.events.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+class Told:
+    """What a reconciler would know."""
+
+    def __init__(self, provider: KubernetesProvider) -> None:
+        self.batches: list[Batch] = []
+        self.objects: dict[ObjectRef, crds.Resource | crds.Invalid] = {}
+        self.provider = provider
+
+    async def follow(self) -> None:
+        async for batch in self.provider.watch():
+            self.batches.append(batch)
+            for object_ref, value in batch.changes.items():
+                if value is None:
+                    self.objects.pop(object_ref, None)
+                else:
+                    self.objects[object_ref] = value
+
+    def port(self, name: str) -> int | None:
+        found = self.objects.get(ref(name))
+        return found.spec.endpoints[0].port if isinstance(found, crds.Upstream) else None
+
+
+@asynccontextmanager
+async def following(
+    client: Client,
+    *watched: Watched,
+    on_status: Callable[..., None] = lambda *_: None,
+) -> AsyncGenerator[Told]:
+    told = Told(KubernetesProvider(client, on_status, watched or (UPSTREAMS,)))
+    task = asyncio.create_task(told.follow())
+    try:
+        yield told
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_first_batch_is_everything_page_by_page() -> None:
+    client = Scripted(*(upstream(f"u{number}") for number in range(5)))
+    async with following(client) as told:
+        await eventually(lambda: told.batches)
+        assert set(told.batches[0].changes) == {ref(f"u{number}") for number in range(5)}
+        assert client.lists == 1
+
+
+async def test_nothing_is_told_before_every_kind_is_listed() -> None:
+    client = Scripted(upstream("a"))
+    client.refuses["/secrets"] = 500
+    async with following(client, UPSTREAMS, SECRETS) as told:
+        await eventually(told.provider.informers[0].listed.is_set)
+        assert told.batches == []
+        client.objects = []
+        del client.refuses["/secrets"]
+        await eventually(lambda: told.batches)
+
+
+async def test_a_kind_without_definition_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_module, "MISSING_S", 0.05)
+    client = Scripted(upstream("a"))
+    client.refuses["/secrets"] = 404
+    async with following(client, UPSTREAMS, SECRETS) as told:
+        await eventually(lambda: told.batches)
+        assert [informer.missing for informer in told.provider.informers] == [False, True]
+        del client.refuses["/secrets"]
+        await eventually(lambda: not told.provider.informers[1].missing)
+
+
+async def test_changes_come_as_they_happen_and_a_status_is_none() -> None:
+    client = Scripted(upstream("a"))
+    async with following(client) as told:
+        await eventually(lambda: told.batches)
+        client.events.put_nowait(Event("MODIFIED", upstream("a", generation=1, version=2, port=99)))
+        client.events.put_nowait(Event("MODIFIED", upstream("a", generation=2, version=3, port=81)))
+        client.events.put_nowait(Event("ADDED", upstream("b", version=4)))
+        await eventually(lambda: told.port("a") == 81 and told.port("b") == 80)
+        client.events.put_nowait(Event("DELETED", upstream("b", version=5)))
+        await eventually(lambda: told.port("b") is None)
+        assert all(batch.world for batch in told.batches)
+        assert len({batch.world for batch in told.batches}) == len(told.batches)
+
+
+async def test_a_secret_changes_with_its_version() -> None:
+    client = Scripted(secret("s", 1))
+    async with following(client, SECRETS) as told:
+        await eventually(lambda: told.batches)
+        client.events.put_nowait(Event("MODIFIED", secret("s", 2)))
+        await eventually(lambda: len(told.batches) == 2)
+
+
+async def test_a_watch_that_ends_goes_on_where_it_was() -> None:
+    client = Scripted(upstream("a"))
+    async with following(client):
+        client.events.put_nowait(Event("BOOKMARK", {"metadata": {"resourceVersion": "250"}}))
+        client.events.put_nowait(None)
+        await eventually(lambda: client.watched_from == ["100", "250"])
+        assert client.lists == 1
+
+
+@pytest.mark.parametrize("error", [ApiError(410, "too old"), TimeoutError()], ids=["too old", "blind"])
+async def test_what_a_watch_lost_is_found_by_the_next_list(error: Exception) -> None:
+    client = Scripted(upstream("a"), upstream("b"), upstream("c"))
+    async with following(client) as told:
+        await eventually(lambda: told.batches)
+        client.objects = [upstream("a"), upstream("c", generation=2, port=82), upstream("d")]
+        client.events.put_nowait(error)
+        await eventually(lambda: told.port("d") == 80)
+        await eventually(lambda: (told.port("b"), told.port("c")) == (None, 82))
+        again = {object_ref for batch in told.batches[1:] for object_ref in batch.changes}
+        assert again == {ref("b"), ref("c"), ref("d")}, "what is as it was is not told again"
+
+
+async def test_a_document_that_is_no_resource_is_told_as_such() -> None:
+    bad = upstream("a")
+    bad["spec"] = {"endpoint": 1}
+    async with following(Scripted(bad)) as told:
+        await eventually(lambda: told.batches)
+        found = told.objects[ref("a")]
+        assert isinstance(found, crds.Invalid)
+        assert found.errors
+
+
+async def test_statuses_that_are_there_at_the_start_are_handed_on() -> None:
+    heard: list[tuple[ObjectRef, Any]] = []
+    client = Scripted({**upstream("a"), "status": {"proxies": "1/1"}})
+    async with following(client, on_status=lambda *told: heard.append(told)) as told:
+        await eventually(lambda: told.batches)
+        assert heard == [(ref("a"), {"proxies": "1/1"})]
+
+
+async def test_only_the_namespaces_that_are_named_are_watched() -> None:
+    provider = KubernetesProvider(Scripted(), namespaces=("shop", "bank"), watched=(UPSTREAMS,))
+    assert [informer.path for informer in provider.informers] == [
+        "/namespaces/shop/upstreams",
+        "/namespaces/bank/upstreams",
+    ]

@@ -1,0 +1,153 @@
+"""What is written of statuses, how often, and what not."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastforward_compiler.problem import ObjectRef
+from fastforward_operator.kubernetes import statuswriter
+from fastforward_operator.kubernetes.client import ApiError
+from fastforward_operator.kubernetes.statuswriter import StatusWriter, render
+from fastforward_operator.status import Condition, ObjectStatus
+
+from support.eventually import eventually
+
+ROUTE = ObjectRef(kind="Route", namespace="shop", name="cart")
+THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def status(word: str, reason: str, *, generation: int = 1, ref: ObjectRef = ROUTE) -> ObjectStatus:
+    condition = Condition(
+        type="Programmed", status=word, reason=reason, message="", observed_generation=generation, since=THEN
+    )
+    return ObjectStatus(
+        ref=ref, generation=generation, source=None, conditions=(condition,), problems=(), effective=("AuthPolicy a",)
+    )
+
+
+class Scripted:
+    """Stands for the API client: remembers what is applied, holds it up while `open` is not set, fails as told."""
+
+    def __init__(self) -> None:
+        self.applied: list[tuple[str, Mapping[str, Any]]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.failures: list[ApiError] = []
+
+    async def apply_status(self, path: str, body: Mapping[str, Any]) -> str:
+        await self.open.wait()
+        if self.failures:
+            raise self.failures.pop()
+        self.applied.append((path, body["status"]))
+        return "1"
+
+    def generations(self) -> list[int]:
+        return [told["observedGeneration"] for _, told in self.applied]
+
+
+@asynccontextmanager
+async def writing(client: Any) -> AsyncGenerator[StatusWriter]:  # noqa: ANN401 - a Scripted stands for a Client
+    writer = StatusWriter(client, lambda _: (3, 3))
+    task = asyncio.create_task(writer.run())
+    try:
+        yield writer
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_status_is_applied_as_the_schema_has_it() -> None:
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: client.applied)
+    path, told = client.applied[0]
+    assert path == "/apis/gateway.fastforward.dev/v1alpha1/namespaces/shop/routes/cart"
+    assert told == {
+        "observedGeneration": 1,
+        "conditions": [
+            {
+                "type": "Programmed",
+                "status": "True",
+                "observedGeneration": 1,
+                "reason": "Programmed",
+                "message": "",
+                "lastTransitionTime": "2026-01-02T03:04:05Z",
+            }
+        ],
+        "proxies": "3/3",
+        "effectivePolicies": ["AuthPolicy a"],
+    }
+
+
+async def test_what_is_on_its_way_is_written_once_it_has_arrived() -> None:
+    client = Scripted()
+    async with writing(client) as writer:
+        for generation in range(1, 4):
+            writer.observe(ROUTE, status("Unknown", "Pending", generation=generation))
+            writer.observe(ROUTE, status("True", "Programmed", generation=generation))
+            await eventually(lambda wanted=generation: client.generations()[-1:] == [wanted])
+        assert client.generations() == [1, 2, 3]
+
+
+async def test_what_stays_on_its_way_is_written_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "UNSETTLED_S", 0.05)
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.observe(ROUTE, status("Unknown", "Pending"))
+        assert client.applied == []
+        await eventually(lambda: client.applied)
+
+
+async def test_while_one_is_written_only_the_latest_of_the_next_is_kept() -> None:
+    client = Scripted()
+    client.open.clear()
+    async with writing(client) as writer:
+        for generation in range(1, 50):
+            writer.observe(ROUTE, status("True", "Programmed", generation=generation))
+            await asyncio.sleep(0)
+        client.open.set()
+        await eventually(lambda: client.generations()[-1:] == [49])
+        assert len(client.applied) <= 2
+
+
+async def test_a_status_that_is_there_already_is_not_written_again() -> None:
+    client = Scripted()
+    told = status("True", "Programmed")
+    other = ObjectRef(kind="Route", namespace="shop", name="other")
+    async with writing(client) as writer:
+        writer.recall(ROUTE, render(told, (3, 3)))
+        writer.observe(ROUTE, told)
+        writer.observe(other, told)
+        await eventually(lambda: client.applied)
+        assert [path.rpartition("/")[2] for path, _ in client.applied] == ["other"]
+        assert writer.since(ROUTE, "Programmed", "True") == THEN
+        assert writer.since(ROUTE, "Programmed", "False") is None
+
+
+async def test_a_write_that_fails_is_tried_again_with_what_is_true_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "_RETRY_S", 0.02)
+    client = Scripted()
+    client.failures = [ApiError(500, "not now")]
+    async with writing(client) as writer:
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: not client.failures)
+        writer.observe(ROUTE, status("True", "Programmed", generation=2))
+        await eventually(lambda: client.generations() == [2])
+
+
+async def test_an_object_that_is_gone_is_forgotten() -> None:
+    client = Scripted()
+    client.failures = [ApiError(404, "not found")]
+    async with writing(client) as writer:
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: not client.failures)
+        writer.observe(ROUTE, None)
+        writer.observe(ObjectRef(kind="Secret", namespace="shop", name="s"), status("True", "Programmed"))
+        other = ObjectRef(kind="Route", namespace="shop", name="other")
+        writer.observe(other, status("True", "Programmed"))
+        await eventually(lambda: client.applied)
+        assert len(client.applied) == 1
