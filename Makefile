@@ -97,6 +97,7 @@ generate: setup ## Regenerate wire types, CRDs and reference pages
 	$(BIN)/python -m fastforward_crds.generate
 	$(BIN)/python -m fastforward_compiler.generate
 	$(BIN)/python -m fastforward_pipeline.generate
+	$(BIN)/python -m fastforward_operator.generate
 
 golden: setup ## Rewrite the golden outputs of tests/corpus and remove orphans (never in CI)
 	@test -z "$${CI:-}" || { echo "make golden rewrites expectations: it does not run in CI."; exit 1; }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from fastforward_operator.bootstrap import Operator, bootstrap
+from fastforward_operator.kubernetes import rbac
 from fastforward_operator.kubernetes.statuswriter import StatusWriter
 from fastforward_operator.settings import Settings
 
@@ -55,10 +56,10 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, kubectl: Kubectl, namespace: str) -> AsyncGenerator[Running]:
+async def running(folder: Path, kubectl: Kubectl, kubeconfig: Path, namespace: str) -> AsyncGenerator[Running]:
     settings = Settings(
         provider="kubernetes",
-        kubeconfig=kubectl.kubeconfig,
+        kubeconfig=kubeconfig,
         namespaces=(namespace,),
         state_dir=folder / "state",
         api_port=0,
@@ -77,8 +78,17 @@ async def running(folder: Path, kubectl: Kubectl, namespace: str) -> AsyncGenera
         await found.operator.stop()
 
 
-async def test_kubectl_apply_changes_traffic_and_wait_sees_it(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
-    async with running(tmp_path, kubectl, namespace) as found:
+Start = Callable[[], AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str) -> Start:
+    """Starts an operator that may do what the generated roles say."""
+    return lambda: running(tmp_path, kubectl, operator_kubeconfig, namespace)
+
+
+async def test_kubectl_apply_changes_traffic_and_wait_sees_it(start: Start) -> None:
+    async with start() as found:
         await found.apply(edge(found.host), respond("shop", found.host, "one"))
         await serves(found.envoy, found.host, "one")
         await found.programmed("route/shop")
@@ -92,8 +102,8 @@ async def test_kubectl_apply_changes_traffic_and_wait_sees_it(tmp_path: Path, ku
         await until(lambda: found.envoy.get(found.host), lambda answer: answer.status == 404)
 
 
-async def test_a_route_that_lacks_something_says_what(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
-    async with running(tmp_path, kubectl, namespace) as found:
+async def test_a_route_that_lacks_something_says_what(start: Start) -> None:
+    async with start() as found:
         lost = yaml.safe_load(respond("lost", found.host, "x"))
         lost["spec"]["rules"] = [{"upstreams": [{"name": "nowhere"}]}]
         await found.apply(edge(found.host), respond("shop", found.host, "one", path="/shop"), yaml.safe_dump(lost))
@@ -104,8 +114,8 @@ async def test_a_route_that_lacks_something_says_what(tmp_path: Path, kubectl: K
         assert f"Upstream {found.namespace}/nowhere was not found" in told["message"]
 
 
-async def test_a_restart_writes_and_sends_nothing(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
-    async with running(tmp_path, kubectl, namespace) as found:
+async def test_a_restart_writes_and_sends_nothing(start: Start) -> None:
+    async with start() as found:
         await found.apply(edge(found.host), *(respond(f"r{n}", found.host, str(n), path=f"/{n}") for n in range(20)))
         await found.call("wait", "--for=condition=Programmed", "--timeout=30s", "routes,edges", "--all")
         before = await found.get("routes")
@@ -131,3 +141,29 @@ def _programmed(found: Running) -> Any:  # noqa: ANN401 - a coroutine function
 
 def _versions(listed: dict[str, Any]) -> dict[str, str]:
     return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in listed["items"]}
+
+
+@pytest.mark.parametrize(
+    ("verb", "what", "allowed"),
+    [
+        ("list", "routes", "yes"),
+        ("watch", "secrets", "yes"),
+        ("patch", "routes/status", "yes"),
+        ("patch", "routes", "no"),
+        ("update", "routes/status", "no"),
+        ("delete", "routes", "no"),
+        ("create", "pods", "no"),
+        ("list", "pods", "no"),
+        ("get", "secrets", "no"),
+        ("patch", "secrets", "no"),
+        ("list", "clusterroles", "no"),
+    ],
+)
+def test_the_operator_may_do_what_it_needs_and_no_more(
+    kubectl: Kubectl, operator_kubeconfig: Path, verb: str, what: str, allowed: str
+) -> None:
+    assert operator_kubeconfig.exists()
+    user = f"system:serviceaccount:{rbac.NAMESPACE}:{rbac.NAME}"
+    resource, _, part = what.partition("/")
+    asked = ("auth", "can-i", verb, resource, "--as", user, "-A", *(("--subresource", part) if part else ()))
+    assert kubectl.run(*asked).stdout.strip() == allowed

@@ -65,7 +65,9 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
+        if self._session is not None and self._session.connector is not None:
+            # Watches are cut off in the middle: nobody waits for the other side's farewell.
+            await self._session.connector.close(abort_ssl=True)
             await self._session.close()
 
     async def page(self, path: str, selector: str, following: str = "") -> Page:

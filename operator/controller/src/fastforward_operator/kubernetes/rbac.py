@@ -1,0 +1,48 @@
+"""What the operator may do on an API server, and nothing besides: derived from what it watches and writes.
+
+Out: RBAC documents. Called by generate. A test asks a real API server what they permit, and runs the operator by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fastforward_crds as crds
+
+from fastforward_operator.providers.kubernetes import WATCHED
+
+NAME = "fastforward-operator"
+NAMESPACE = "fastforward-system"
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def rules() -> Iterator[dict[str, Any]]:
+    """Yields the rules: read what is watched, write statuses of our kinds."""
+    groups: dict[str, list[str]] = {}
+    for watched in WATCHED:
+        groups.setdefault(watched.api_version.rpartition("/")[0], []).append(watched.plural)
+    for group, plurals in sorted(groups.items()):
+        yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["list", "watch"]}
+    statuses = sorted(f"{kind.plural}/status" for kind in crds.KINDS)
+    yield {"apiGroups": [crds.GROUP], "resources": statuses, "verbs": ["patch"]}
+
+
+def documents() -> Iterator[dict[str, Any]]:
+    """Yields the service account, its role, and what binds them."""
+    account = {"name": NAME, "namespace": NAMESPACE}
+    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
+    yield {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": NAME},
+        "rules": list(rules()),
+    }
+    yield {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": NAME},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": NAME},
+        "subjects": [{"kind": "ServiceAccount", **account}],
+    }
