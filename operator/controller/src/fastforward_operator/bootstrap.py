@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import socket
 import sys
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +24,7 @@ from .api import Api
 from .jwks import KeyFetcher
 from .kubernetes.access import find_access
 from .kubernetes.client import Client
+from .kubernetes.lease import Election, lease_name
 from .kubernetes.statuswriter import StatusWriter
 from .pipeline import NewPipeline, new_pipeline
 from .providers import Provider, Source
@@ -57,6 +60,8 @@ class Operator:
     fetcher: KeyFetcher
     sink: StatusSink | None
     """Where statuses are kept besides the API."""
+    election: Election | None
+    """Who writes, where several operators may."""
     client: Client | None
     """Of the Kubernetes API, where resources come from there."""
     metrics: Metrics
@@ -99,6 +104,8 @@ class Operator:
             group.create_task(self.fetcher.run())
             if self.sink is not None:
                 group.create_task(self.sink.run())
+            if self.election is not None:
+                group.create_task(self.election.run())
 
     async def _serve_api(self) -> None:
         api = Api(
@@ -148,6 +155,7 @@ class Surroundings:
 
     provider: Locates
     sink: StatusSink | None
+    election: Election | None = None
     client: Client | None = None
 
 
@@ -158,11 +166,19 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
         sink = StatusFiles(settings.state_dir / "status") if settings.write_status else None
         return Surroundings(provider=provider, sink=sink)
     client = Client(find_access(settings.kubeconfig))
-    writer = StatusWriter(client, board.proxies)
+    election = Election(
+        client,
+        identity=f"{socket.gethostname()}-{os.getpid()}",
+        namespace=settings.lease_namespace,
+        name=lease_name(settings.namespaces),
+    )
+    writer = StatusWriter(client, board.proxies, lambda: election.leads)
+    election.on_elected = writer.write_all
     board.since = writer.since
     return Surroundings(
         provider=KubernetesProvider(client, writer.recall, namespaces=settings.namespaces),
         sink=writer if settings.write_status else None,
+        election=election if settings.write_status else None,
         client=client,
     )
 
@@ -203,6 +219,7 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         reconciler=reconciler,
         fetcher=fetcher,
         sink=outside.sink,
+        election=outside.election,
         client=outside.client,
         metrics=metrics,
     )

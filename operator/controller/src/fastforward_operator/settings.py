@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     """Directories, or single files, of resources; at least one with the provider `file`."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """Namespaces to watch, with the provider `kubernetes`; all when empty."""
+    lease_namespace: str = "fastforward-system"
+    """Namespace of the Lease by which operators choose the one that writes statuses."""
     kubeconfig: Path | None = None
     """Which API server, and as whom; the service account of the pod when absent."""
     state_dir: Path = Path(".fastforward")

@@ -22,6 +22,7 @@ WATCH_S = 25
 """How long one watch lasts; the server then ends it, and a new one goes on where it was."""
 SILENCE_S = 30.0
 """A watch that says nothing for so long, not even that it ends, is blind."""
+NOT_FOUND = 404
 MAX_LINE = 16 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 _MANAGER = "fastforward"
@@ -107,6 +108,24 @@ class Client:
         async with self._request("PATCH", f"{path}/status", params=asked, data=data, headers=headers) as response:
             found = json.loads(await _read(response))
         return str(found["metadata"]["resourceVersion"])
+
+    async def read(self, path: str) -> dict[str, Any] | None:
+        """One object; None when it is not there. Raises as `page`."""
+        async with self._request("GET", path) as response:
+            if response.status == NOT_FOUND:
+                return None
+            found: dict[str, Any] = json.loads(await _read(response))
+        return found
+
+    async def create(self, collection: str, body: Mapping[str, Any]) -> None:
+        """A new object; 409 when it is there. Raises as `page`."""
+        async with self._request("POST", collection, json=body) as response:
+            await _read(response)
+
+    async def replace(self, path: str, body: Mapping[str, Any]) -> None:
+        """An object in place of the version that it names; 409 when that is not the newest. Raises as `page`."""
+        async with self._request("PUT", path, json=body) as response:
+            await _read(response)
 
     def _request(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - aiohttp's own context manager
         if self._session is None:

@@ -33,16 +33,25 @@ def documents() -> Iterator[dict[str, Any]]:
     account = {"name": NAME, "namespace": NAMESPACE}
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
+    yield from bound("ClusterRole", {"name": NAME}, list(rules()), account)
+    # Of the operators of one namespace one writes.
+    yield from bound("Role", account, [lease_rule()], account)
+
+
+def lease_rule() -> dict[str, Any]:
+    """Returns the rule for leader election."""
+    return {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+
+
+def bound(
+    kind: str, metadata: dict[str, str], granted: list[dict[str, Any]], account: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Yields a role and its binding to the service account."""
+    yield {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": metadata, "rules": granted}
     yield {
         "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": NAME},
-        "rules": list(rules()),
-    }
-    yield {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": NAME},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": NAME},
+        "kind": f"{kind}Binding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": NAME},
         "subjects": [{"kind": "ServiceAccount", **account}],
     }

@@ -20,7 +20,7 @@ from fastforward_compiler.problem import ObjectRef
 
 from fastforward_operator.status import Condition, ObjectStatus
 
-from .client import ApiError, Client
+from .client import NOT_FOUND, ApiError, Client
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +28,6 @@ WRITERS = 32
 UNSETTLED_S = 2.0
 """How long a status may say that something is on its way before that is written."""
 _RETRY_S = 1.0
-_NOT_FOUND = 404
 _UNSETTLED = frozenset({"Pending", "NoProxies", "NoDecisionService"})
 _PLURALS = {kind.name: kind.plural for kind in crds.KINDS}
 
@@ -40,6 +39,8 @@ class StatusWriter:
     client: Client
     proxies: Callable[[ObjectRef], tuple[int, int]]
     """How many proxies have an object, of how many."""
+    leads: Callable[[], bool] = lambda: True
+    """Whether this process may write."""
     written: int = 0
     _wanted: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
     _there: dict[ObjectRef, dict[str, Any]] = field(default_factory=dict)
@@ -80,6 +81,12 @@ class StatusWriter:
             for _ in range(WRITERS):
                 group.create_task(self._write_on())
 
+    def write_all(self) -> None:
+        """Whatever is to be said and is not there: this process may write from now on."""
+        for ref, status in self._wanted.items():
+            if status.conditions[-1].reason not in _UNSETTLED:
+                self._enqueue(ref)
+
     def _enqueue(self, ref: ObjectRef) -> None:
         if ref in self._wanted and ref not in self._queued:
             self._queued.add(ref)
@@ -105,7 +112,7 @@ class StatusWriter:
 
     async def _write(self, ref: ObjectRef) -> None:
         status = self._wanted.get(ref)
-        if status is None:
+        if status is None or not self.leads():
             return
         told = render(status, self.proxies(ref))
         if self._there.get(ref) == told:
@@ -118,7 +125,7 @@ class StatusWriter:
         self._there[ref] = told
 
     def _failed(self, ref: ObjectRef, error: Exception) -> None:
-        if isinstance(error, ApiError) and error.status == _NOT_FOUND:
+        if isinstance(error, ApiError) and error.status == NOT_FOUND:
             # Deleted meanwhile; the watch will say so.
             return
         _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)

@@ -22,14 +22,13 @@ import fastforward_crds as crds
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
-from fastforward_operator.kubernetes.client import ApiError, Client
+from fastforward_operator.kubernetes.client import NOT_FOUND, ApiError, Client
 
 from . import Batch, Source
 
 _log = structlog.get_logger(__name__)
 
 GONE = 410
-NOT_FOUND = 404
 LIST_AGAIN_S = 300.0
 """How often a kind is listed although its watch is well: a lost event heals then at the latest."""
 MISSING_S = 5.0

@@ -1,0 +1,147 @@
+"""Leader election by a Lease: of several operators one writes statuses.
+
+In: the API client, a name for this process. Out: `leads`, asked before each write. Called by bootstrap. A leader that
+could not renew in time is none any more by its own clock, before anybody else may take over: nobody's clock is compared
+with another's. Source: "Leases" in Kubernetes' documentation, and client-go's leaderelection, whose terms are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import structlog
+
+from .client import ApiError, Client
+
+_log = structlog.get_logger(__name__)
+
+DURATION_S = 3
+"""How long others respect a lease that is not renewed, counted from when they saw its last renewal."""
+RENEW_DEADLINE_S = 2.0
+"""How long a leader believes in its lease after a renewal was sent."""
+RETRY_S = 0.6
+_CONFLICT = 409
+_NAME = "fastforward-operator"
+
+
+def lease_name(namespaces: Collection[str]) -> str:
+    """Operators of the same namespaces share a lease; those of others do not concern them."""
+    if not namespaces:
+        return _NAME
+    digest = hashlib.blake2b("/".join(sorted(namespaces)).encode(), digest_size=5).hexdigest()
+    return f"{_NAME}-{digest}"
+
+
+@dataclass(slots=True)
+class Election:
+    """One candidate."""
+
+    client: Client
+    identity: str
+    namespace: str
+    name: str
+    on_elected: Callable[[], None] = lambda: None
+    """Called each time that it becomes the leader."""
+    clock: Callable[[], float] = time.monotonic
+    _leads_until: float = 0.0
+    _seen: tuple[object, ...] = ()
+    _seen_at: float = field(default=0.0)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process may write now."""
+        return self.clock() < self._leads_until
+
+    async def run(self) -> None:
+        """Until cancelled; then the lease is given back."""
+        try:
+            while True:
+                await self._try()
+                await asyncio.sleep(RETRY_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+        finally:
+            if self.leads:
+                await asyncio.shield(self._release())
+
+    async def _try(self) -> None:
+        led, sent_at = self.leads, self.clock()
+        try:
+            async with asyncio.timeout(RENEW_DEADLINE_S):
+                won = await self._acquire()
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            _log.warning("lease is not renewed", error=str(error) or type(error).__name__)
+            return
+        if won:
+            self._leads_until = sent_at + RENEW_DEADLINE_S
+            if not led:
+                _log.info("leads", identity=self.identity)
+                self.on_elected()
+        elif led:
+            self._leads_until = 0.0
+            _log.warning("leads no more", identity=self.identity)
+
+    async def _acquire(self) -> bool:
+        """Take the lease, renew it, or see that it is somebody else's."""
+        lease = await self.client.read(self._path)
+        if lease is None:
+            return await self._write(self.client.create, self._collection, self._lease({}, 0))
+        spec = lease.get("spec", {})
+        holder = spec.get("holderIdentity") or ""
+        told = (holder, spec.get("renewTime"), lease["metadata"]["resourceVersion"])
+        if told != self._seen:
+            self._seen, self._seen_at = told, self.clock()
+        if holder not in ("", self.identity) and self.clock() - self._seen_at < spec.get("leaseDurationSeconds", 0):
+            return False
+        transitions = spec.get("leaseTransitions", 0) + (holder != self.identity)
+        return await self._write(self.client.replace, self._path, self._lease(lease["metadata"], transitions))
+
+    async def _write(self, write: Callable[[str, Mapping[str, Any]], Any], path: str, body: Mapping[str, Any]) -> bool:
+        """Whether it was written: somebody else may have been quicker."""
+        try:
+            await write(path, body)
+        except ApiError as error:
+            if error.status == _CONFLICT:
+                return False
+            raise
+        return True
+
+    async def _release(self) -> None:
+        self._leads_until = 0.0
+        try:
+            lease = await self.client.read(self._path)
+            if lease is not None and lease.get("spec", {}).get("holderIdentity") == self.identity:
+                body = self._lease(lease["metadata"], lease["spec"].get("leaseTransitions", 0), holder="")
+                await self._write(self.client.replace, self._path, body)
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            _log.warning("lease is not given back", error=str(error) or type(error).__name__)
+
+    def _lease(self, metadata: Mapping[str, Any], transitions: int, holder: str | None = None) -> dict[str, Any]:
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        kept = {key: metadata[key] for key in ("resourceVersion",) if key in metadata}
+        spec = {
+            "holderIdentity": self.identity if holder is None else holder,
+            "leaseDurationSeconds": DURATION_S,
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        }
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self.name, "namespace": self.namespace, **kept},
+            "spec": spec,
+        }
+
+    @property
+    def _collection(self) -> str:
+        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+
+    @property
+    def _path(self) -> str:
+        return f"{self._collection}/{self.name}"
