@@ -51,8 +51,8 @@ class Running:
         await self.call("wait", "--for=condition=Programmed", "--timeout=30s", what)
 
     def written(self) -> int:
-        assert isinstance(self.operator.sink, StatusWriter)
-        return self.operator.sink.written
+        (writer,) = (sink for sink in self.operator.sinks if isinstance(sink, StatusWriter))
+        return writer.written
 
 
 @asynccontextmanager
@@ -112,6 +112,8 @@ async def test_a_route_that_lacks_something_says_what(start: Start) -> None:
         (told,) = (c for c in (await found.get("route", "lost"))["status"]["conditions"] if c["type"] == "ResolvedRefs")
         assert told["reason"] == "UpstreamNotFound"
         assert f"Upstream {found.namespace}/nowhere was not found" in told["message"]
+        described = await until(lambda: found.call("describe", "route", "lost"), lambda text: "Warning" in text)
+        assert "UpstreamNotFound" in described.partition("Events:")[2]
 
 
 async def test_a_restart_writes_and_sends_nothing(start: Start) -> None:
@@ -155,6 +157,8 @@ def _versions(listed: dict[str, Any]) -> dict[str, str]:
         ("create", "pods", "no"),
         ("list", "pods", "no"),
         ("get", "secrets", "no"),
+        ("create", "events", "yes"),
+        ("list", "events", "no"),
         ("patch", "secrets", "no"),
         ("list", "clusterroles", "no"),
     ],

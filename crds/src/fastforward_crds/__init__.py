@@ -33,7 +33,7 @@ from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, Policy
 from .native import ConfigMap, ReferenceGrant, Secret
 from .parse import Invalid, parse_resource
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
-from .registry import INPUTS, KINDS, Kind
+from .registry import INPUTS, KINDS, PLURALS, Kind
 from .route import (
     Cors,
     EdgeRef,

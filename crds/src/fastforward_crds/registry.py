@@ -67,6 +67,9 @@ KINDS: tuple[Kind, ...] = (
     Kind(AuthPolicy, "authpolicies", ("ap",), _FOR_BOTH, (("Mode", ".spec.authentication.mode"),)),
 )
 
+PLURALS: dict[str, str] = {kind.name: kind.plural for kind in KINDS}
+"""Of our kinds, by name."""
+
 INPUTS: dict[tuple[str, str], type[Resource]] = {
     **{(API_VERSION, kind.name): kind.model for kind in KINDS},
     ("v1", "Secret"): Secret,

@@ -24,6 +24,7 @@ from .api import Api
 from .jwks import KeyFetcher
 from .kubernetes.access import find_access
 from .kubernetes.client import Client
+from .kubernetes.events import EventWriter
 from .kubernetes.lease import Election, lease_name
 from .kubernetes.statuswriter import StatusWriter
 from .pipeline import NewPipeline, new_pipeline
@@ -58,8 +59,8 @@ class Operator:
     board: StatusBoard
     reconciler: Reconciler
     fetcher: KeyFetcher
-    sink: StatusSink | None
-    """Where statuses are kept besides the API."""
+    sinks: tuple[StatusSink, ...]
+    """Where statuses are told besides the API."""
     election: Election | None
     """Who writes, where several operators may."""
     client: Client | None
@@ -102,8 +103,8 @@ class Operator:
         async with self.client or contextlib.nullcontext(), asyncio.TaskGroup() as group:
             group.create_task(self.reconciler.run())
             group.create_task(self.fetcher.run())
-            if self.sink is not None:
-                group.create_task(self.sink.run())
+            for sink in self.sinks:
+                group.create_task(sink.run())
             if self.election is not None:
                 group.create_task(self.election.run())
 
@@ -138,7 +139,7 @@ class Locates(Provider, Protocol):
 
 
 class StatusSink(Protocol):
-    """Keeps statuses somewhere."""
+    """Tells statuses somewhere."""
 
     def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
         """A status changed."""
@@ -154,7 +155,7 @@ class Surroundings:
     """Where resources come from, and where what is said of them goes."""
 
     provider: Locates
-    sink: StatusSink | None
+    sinks: tuple[StatusSink, ...]
     election: Election | None = None
     client: Client | None = None
 
@@ -163,8 +164,8 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
     """By the setting `provider`. Raises AccessError."""
     if settings.provider == "file":
         provider = FileProvider(settings.directories, LastGood(settings.state_dir))
-        sink = StatusFiles(settings.state_dir / "status") if settings.write_status else None
-        return Surroundings(provider=provider, sink=sink)
+        files = StatusFiles(settings.state_dir / "status")
+        return Surroundings(provider=provider, sinks=(files,) if settings.write_status else ())
     client = Client(find_access(settings.kubeconfig))
     election = Election(
         client,
@@ -177,7 +178,7 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
     board.since = writer.since
     return Surroundings(
         provider=KubernetesProvider(client, writer.recall, namespaces=settings.namespaces),
-        sink=writer if settings.write_status else None,
+        sinks=(writer, EventWriter(client, lambda: election.leads)) if settings.write_status else (),
         election=election if settings.write_status else None,
         client=client,
     )
@@ -208,8 +209,8 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     fetcher = KeyFetcher(reconciler.take_fetched, settings.state_dir / "keys")
     reconciler.on_changes = fetcher.observe
     board.subscribe(metrics.count)
-    if outside.sink is not None:
-        board.subscribe(outside.sink.observe)
+    for sink in outside.sinks:
+        board.subscribe(sink.observe)
     return Operator(
         settings=settings,
         provider=outside.provider,
@@ -218,7 +219,7 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         board=board,
         reconciler=reconciler,
         fetcher=fetcher,
-        sink=outside.sink,
+        sinks=outside.sinks,
         election=outside.election,
         client=outside.client,
         metrics=metrics,

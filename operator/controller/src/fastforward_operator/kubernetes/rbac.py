@@ -18,14 +18,17 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def rules() -> Iterator[dict[str, Any]]:
-    """Yields the rules: read what is watched, write statuses of our kinds."""
+    """Yields the rules: read what is watched, write statuses of our kinds, tell rejections as Events."""
     groups: dict[str, list[str]] = {}
     for watched in WATCHED:
         groups.setdefault(watched.api_version.rpartition("/")[0], []).append(watched.plural)
     for group, plurals in sorted(groups.items()):
-        yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["list", "watch"]}
+        # An Event names its object by an id that has to be looked up.
+        verbs = ["get", "list", "watch"] if group == crds.GROUP else ["list", "watch"]
+        yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": verbs}
     statuses = sorted(f"{kind.plural}/status" for kind in crds.KINDS)
     yield {"apiGroups": [crds.GROUP], "resources": statuses, "verbs": ["patch"]}
+    yield {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
 
 
 def documents() -> Iterator[dict[str, Any]]:

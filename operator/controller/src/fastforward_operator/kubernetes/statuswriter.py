@@ -29,7 +29,6 @@ UNSETTLED_S = 2.0
 """How long a status may say that something is on its way before that is written."""
 _RETRY_S = 1.0
 _UNSETTLED = frozenset({"Pending", "NoProxies", "NoDecisionService"})
-_PLURALS = {kind.name: kind.plural for kind in crds.KINDS}
 
 
 @dataclass(slots=True)
@@ -64,7 +63,7 @@ class StatusWriter:
 
     def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
         """A status changed."""
-        if ref.kind not in _PLURALS:
+        if ref.kind not in crds.PLURALS:
             return
         if status is None:
             self._wanted.pop(ref, None)
@@ -117,7 +116,7 @@ class StatusWriter:
         told = render(status, self.proxies(ref))
         if self._there.get(ref) == told:
             return
-        path = f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{_PLURALS[ref.kind]}/{ref.name}"
+        path = f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{crds.PLURALS[ref.kind]}/{ref.name}"
         metadata = {"name": ref.name, "namespace": ref.namespace}
         body = {"apiVersion": crds.API_VERSION, "kind": ref.kind, "metadata": metadata, "status": told}
         await self.client.apply_status(path, body)

@@ -1,0 +1,117 @@
+"""Tells rejections as Events, so that `kubectl describe` shows them: one for each thing that is wrong with a version.
+
+In: statuses of the board. Out: Events. Called by bootstrap; only the leader writes. Events are for people: one that is
+not taken is lost, and statuses say the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import fastforward_crds as crds
+import structlog
+from fastforward_compiler.problem import ObjectRef
+
+from fastforward_operator.status import Condition, ObjectStatus
+
+from .client import ApiError, Client
+
+_log = structlog.get_logger(__name__)
+
+MOST_WAITING = 1000
+"""Further ones are lost: a thousand broken objects are seen without them."""
+_MAX_MESSAGE = 1024
+_NOT_THE_OBJECTS_FAULT = frozenset({"NoProxies", "NoDecisionService"})
+_COMPONENT = "fastforward-operator"
+
+
+@dataclass(slots=True)
+class EventWriter:
+    """Subscribed to the status board; one a process."""
+
+    client: Client
+    leads: Callable[[], bool]
+    lost: int = 0
+    _told: dict[ObjectRef, frozenset[tuple[str, int, str]]] = field(default_factory=dict)
+    """Of each object that something is wrong with: (condition, generation, message)."""
+    _queue: asyncio.Queue[tuple[ObjectRef, Condition]] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+
+    def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
+        """A status changed."""
+        if ref.kind not in crds.PLURALS:
+            return
+        wrong = list(rejections(status)) if status is not None else []
+        before = self._told.pop(ref, frozenset())
+        if not wrong:
+            return
+        self._told[ref] = frozenset(map(_mark, wrong))
+        for condition in wrong:
+            if _mark(condition) not in before and self.leads():
+                self._put(ref, condition)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            ref, condition = await self._queue.get()
+            try:
+                await self._write(ref, condition)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                self.lost += 1
+                _log.warning("event is not written", object=str(ref), error=str(error) or type(error).__name__)
+
+    def _put(self, ref: ObjectRef, condition: Condition) -> None:
+        try:
+            self._queue.put_nowait((ref, condition))
+        except asyncio.QueueFull:
+            self.lost += 1
+
+    async def _write(self, ref: ObjectRef, condition: Condition) -> None:
+        path = f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{crds.PLURALS[ref.kind]}/{ref.name}"
+        found = await self.client.read(path)
+        if found is not None:
+            await self.client.create(f"/api/v1/namespaces/{ref.namespace}/events", event(found, condition))
+
+
+def rejections(status: ObjectStatus) -> Iterator[Condition]:
+    """The conditions that say what is wrong; Programmed repeats what the others say, but for a proxy's refusal."""
+    for condition in status.conditions:
+        repeats = condition.type == "Programmed" and condition.reason != "Rejected"
+        if condition.status == "False" and condition.reason not in _NOT_THE_OBJECTS_FAULT and not repeats:
+            yield condition
+
+
+def event(involved: dict[str, Any], condition: Condition) -> dict[str, Any]:
+    """The Event (core/v1) that tells a condition of an object as it is stored."""
+    metadata = involved["metadata"]
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name'][:230]}.{secrets.token_hex(8)}", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": involved["apiVersion"],
+            "kind": involved["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+        },
+        "type": "Warning",
+        "reason": condition.reason,
+        "message": condition.message[:_MAX_MESSAGE],
+        "source": {"component": _COMPONENT},
+        "reportingComponent": _COMPONENT,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+
+
+def _mark(condition: Condition) -> tuple[str, int, str]:
+    return condition.type, condition.observed_generation, condition.message
