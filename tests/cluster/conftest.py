@@ -33,7 +33,7 @@ def kubectl(api_server: Cluster) -> Kubectl:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def operator_kubeconfig(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the operator's service account, which may do what the generated roles say and no more."""
     kubectl("apply", "--server-side", "-f", str(ROOT / "operator/controller/generated/rbac.yaml"))

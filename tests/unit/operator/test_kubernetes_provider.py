@@ -178,6 +178,15 @@ async def test_what_a_watch_lost_is_found_by_the_next_list(error: Exception) -> 
         assert again == {ref("b"), ref("c"), ref("d")}, "what is as it was is not told again"
 
 
+async def test_a_kind_of_which_nothing_is_heard_is_blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_module, "BLIND_S", 0.05)
+    client = Scripted()
+    async with following(client) as told:
+        await eventually(lambda: told.provider.blind() == ["Upstream"])
+        client.events.put_nowait(Event("BOOKMARK", {"metadata": {"resourceVersion": "250"}}))
+        await eventually(lambda: told.provider.blind() == [])
+
+
 async def test_a_document_that_is_no_resource_is_told_as_such() -> None:
     bad = upstream("a")
     bad["spec"] = {"endpoint": 1}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,8 @@ class Api:
     server: XdsServer
     metrics: Metrics
     locate: Locate
+    blind: Callable[[], list[str]]
+    """Kinds of which nothing has been heard for too long."""
     hosts: Collection[str] = ()
     """Further hosts that it goes by."""
 
@@ -69,7 +71,10 @@ class Api:
         return application
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """Alive: the event loop answers."""
+        """Alive: the event loop answers, and every watch has been heard of."""
+        blind = self.blind()
+        if blind:
+            return web.json_response({"status": "watches are blind", "kinds": blind}, status=503)
         return web.json_response({"status": "ok"})
 
     async def readyz(self, _: web.Request) -> web.Response:

@@ -53,7 +53,7 @@ class Operator:
     """All parts. `api_port` is the one in force once it has started."""
 
     settings: Settings
-    provider: Locates
+    provider: Eyes
     publisher: Publisher
     server: XdsServer
     board: StatusBoard
@@ -116,6 +116,7 @@ class Operator:
             server=self.server,
             metrics=self.metrics,
             locate=self.provider.locate,
+            blind=self.provider.blind,
             hosts=self.settings.api_hosts,
         )
         self._runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
@@ -130,11 +131,15 @@ class Operator:
         self.api_port = self._runner.addresses[0][1]
 
 
-class Locates(Provider, Protocol):
-    """A provider that knows where fields are."""
+class Eyes(Provider, Protocol):
+    """A provider that knows where fields are, and whether it sees."""
 
     def locate(self, source: Source, field: str) -> Source:
         """Where a field of a document is."""
+        ...
+
+    def blind(self) -> list[str]:
+        """Kinds of which nothing has been heard for too long."""
         ...
 
 
@@ -154,7 +159,7 @@ class StatusSink(Protocol):
 class Surroundings:
     """Where resources come from, and where what is said of them goes."""
 
-    provider: Locates
+    provider: Eyes
     sinks: tuple[StatusSink, ...]
     election: Election | None = None
     client: Client | None = None

@@ -33,6 +33,8 @@ LIST_AGAIN_S = 300.0
 """How often a kind is listed although its watch is well: a lost event heals then at the latest."""
 MISSING_S = 5.0
 """How often a kind is looked for whose definition is not installed."""
+BLIND_S = 120.0
+"""A kind that could neither be listed nor watched for so long."""
 USED = f"{crds.GROUP}/use=true"
 """Secrets and ConfigMaps are read only with this label: the operator may see no others."""
 _GRANTS = "gateway.networking.k8s.io/v1beta1"
@@ -108,9 +110,10 @@ class KubernetesProvider:
         del field
         return source
 
-    def blind(self, now: float, after_s: float) -> list[str]:
-        """Kinds whose watch has said nothing for too long."""
-        return [each.watched.kind for each in self.informers if now - each.heard_at > after_s]
+    def blind(self) -> list[str]:
+        """Kinds of which nothing has been heard for too long: the process is better started anew."""
+        latest = time.monotonic() - BLIND_S
+        return sorted({each.watched.kind for each in self.informers if each.heard_at < latest})
 
     def _take(self, ref: ObjectRef, change: Change, seal: int) -> None:
         self._changes[ref] = change
