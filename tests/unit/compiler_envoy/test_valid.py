@@ -184,6 +184,7 @@ def test_thousands_of_tenants() -> None:
     assert validate(EnvoyEmitter(EmitSettings()).apply(world).upserts) == ""
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_lua_literal_holds_no_character_that_could_end_it(value: str) -> None:
     literal = lua_string(value)
@@ -204,6 +205,7 @@ EXPRESSIONS = st.sampled_from(
 VALUES = st.text(alphabet="abxyz&=.-A1!/]Q\\%", max_size=6)
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS, VALUES)
 def test_an_expression_for_a_value_stays_within_it(expression: str, value: str) -> None:
     def matches(pattern: str) -> bool:
@@ -217,6 +219,7 @@ def test_an_expression_for_a_value_stays_within_it(expression: str, value: str) 
     assert matches(f"(?:{without_ampersand(expression)})") is (matches(expression) and "&" not in value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(alphabet="kx=", max_size=3), st.sampled_from(["", "=", "=v", "=w"])), max_size=4))
 def test_the_pattern_of_a_query_condition_finds_the_first_value(parameters: list[tuple[str, str]]) -> None:
     query = "&".join(name + value for name, value in parameters)

@@ -10,7 +10,7 @@ from cel import cel  # the engine: the package's own __init__.py may be that of 
 from fastforward_crds import milliseconds
 from fastforward_crds.durations import Duration, Within
 from fastforward_crds.formats import DURATION, FORMATS, HOST, Format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -33,6 +33,7 @@ def test_a_format_accepts_its_example_and_nothing_longer_than_it_says(form: Form
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+@settings(deadline=None)
 @given(data=st.data())
 def test_re2_and_pydantic_agree_on_the_pattern(form: Format, data: st.DataObject) -> None:
     fitting = st.from_regex(form.pattern.removesuffix("$") + r"\Z")
@@ -88,6 +89,7 @@ def test_a_duration_keeps_its_bounds_in_python_and_in_cel(text: str, fits: bool)
     assert cel.evaluate(PERIOD.expression, {"self": text}) is fits
 
 
+@settings(deadline=None)
 @given(st.from_regex(DURATION.pattern.removesuffix("$") + r"\Z"))
 def test_every_duration_fits_the_wire(text: str) -> None:
     assert not accepts(TypeAdapter(Duration), text) or milliseconds(text) < 1 << 32

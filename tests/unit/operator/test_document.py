@@ -12,7 +12,7 @@ from fastforward_operator.providers.document import (
     locate_field,
     split_documents,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -173,6 +173,7 @@ def test_the_line_of_a_field_is_found(field: str, line: int) -> None:
     assert locate_field(chunk, field) == line
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_value_or_an_error(content: bytes) -> None:
     for chunk in (*split_documents(content, as_json=False), *split_documents(content, as_json=True)):
@@ -187,6 +188,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_what_json_says_is_what_comes_out(value: object) -> None:
     assert decode(json.dumps(value), as_json=True) == value

@@ -3,12 +3,13 @@
 from collections import defaultdict
 
 from fastforward_operator.multimap import Multimap
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "discard", "pop"]), st.integers(0, 2), st.integers(0, 9)))
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_it_holds_what_a_dict_of_sets_holds(steps: list[tuple[str, int, int]]) -> None:
     found: Multimap[int, int] = Multimap()

@@ -5,7 +5,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from fastforward_operator.xds import wire
 from fastforward_operator.xds.store import CLUSTER
 from google.protobuf import any_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -13,6 +13,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 NAMES = st.text(min_size=1, max_size=300)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, NAMES, max_size=4), st.lists(NAMES, max_size=4))
 def test_a_delta_response_reads_back_as_what_went_in(versions: dict[str, str], removed: list[str]) -> None:
     bodies = {name: cluster_pb2.Cluster(name=name, alt_stat_name="x" * 200).SerializeToString() for name in versions}
@@ -32,6 +33,7 @@ def test_a_delta_response_reads_back_as_what_went_in(versions: dict[str, str], r
     )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, NAMES, max_size=4), st.lists(NAMES, max_size=4), st.booleans())
 def test_a_snapshot_delta_reads_back_as_what_went_in(
     versions: dict[str, str], removed: list[str], complete: bool
