@@ -11,6 +11,10 @@ D2_VERSION := 0.9.0
 PYTHON ?= $(shell for p in python$$(cat .python-version) python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 EXAMPLE ?= examples/bookshop
+# For make mutation: how many mutants of each package (0: all), which ones, and if not of all modules, parts of their paths.
+SAMPLE ?= 150
+SEED ?= 1
+MODULES ?=
 # Extra arguments for pytest, for example: make test-fast ARGS='-k ratelimit -x'
 ARGS ?=
 # The programs that `make tools` provides; all when empty.
@@ -24,7 +28,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-down kind-up kind-down test test-cluster test-fast coverage lint format types contracts generate golden diagrams docs bench clean
+.PHONY: help setup tools up cluster-up cluster-down kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -76,6 +80,9 @@ test-fast: setup ## Run the tests that need no minutes
 coverage: setup ## Measure branch coverage of the pure packages (at least 95 %)
 	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" --cov --cov-report=term-missing:skip-covered \
 		$(ARGS) $(wildcard tests/unit tests/corpus)
+
+mutation: setup ## Plant a random sample of mutants into the pure packages; tests must notice 80 % (takes half an hour)
+	PYTHONPATH=tests $(BIN)/python -m mutation --sample $(SAMPLE) --seed $(SEED) --modules $(MODULES)
 
 lint: setup ## Check the format and the lint rules
 	$(BIN)/ruff format --check
