@@ -13,13 +13,12 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Task = TypeVar("Task")
 _WALL_SECONDS = 1200.0
@@ -40,7 +39,8 @@ class End(Generic[Task]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Child(Generic[Task]):
     task: Task
-    answer: IO[bytes]
+    answer: int
+    """A descriptor of a file in memory; a file object would be missed by the children that inherit it."""
     deadline: float
 
 
@@ -67,7 +67,7 @@ def run_forked(
 
 
 def _start(task: Task, work: Callable[[Task], object], cpu_seconds: float) -> tuple[int, _Child[Task]]:
-    answer = tempfile.TemporaryFile()  # noqa: SIM115  # _reap closes it
+    answer = os.memfd_create("answer")
     sys.stdout.flush()
     pid = os.fork()
     if not pid:
@@ -75,7 +75,7 @@ def _start(task: Task, work: Callable[[Task], object], cpu_seconds: float) -> tu
     return pid, _Child(task=task, answer=answer, deadline=time.monotonic() + _WALL_SECONDS)
 
 
-def _be_child(task: Task, work: Callable[[Task], object], cpu_seconds: float, answer: IO[bytes]) -> None:
+def _be_child(task: Task, work: Callable[[Task], object], cpu_seconds: float, answer: int) -> None:
     try:
         os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -89,8 +89,7 @@ def _be_child(task: Task, work: Callable[[Task], object], cpu_seconds: float, an
     except BaseException:  # noqa: BLE001  # a child answers, whatever happens to it
         said = {"error": traceback.format_exc()}
     with suppress(BaseException):
-        answer.write(json.dumps(said).encode())
-        answer.flush()
+        os.pwrite(answer, json.dumps(said).encode(), 0)
     os._exit(0)
 
 
@@ -104,9 +103,8 @@ def _reap(running: dict[int, _Child[Task]]) -> Iterator[End[Task]]:
         if not ended:
             os.waitpid(pid, 0)
         del running[pid]
-        with child.answer as answer:
-            answer.seek(0)
-            text = answer.read()
+        text = os.pread(child.answer, os.fstat(child.answer).st_size, 0)
+        os.close(child.answer)
         cut = late or os.WIFSIGNALED(status) or not text
         yield End(task=child.task, cut=cut, **({} if cut else json.loads(text)))
         return

@@ -97,7 +97,7 @@ def _examine(trial: _Trial, attempt: _Attempt) -> dict[str, object]:
             raise RuntimeError(end.error)
         if not end.value:
             break
-        if end.value not in tests or _fork(trial, attempt, None, [end.value]) == End(task=trial):
+        if _fork(trial, attempt, None, [end.value]) == End(task=trial):
             return {"noticed_by": end.value, "cut": False}
         tests = tests[tests.index(end.value) + 1 :]
     return {"noticed_by": "", "cut": False}
@@ -145,12 +145,12 @@ def _import_as(path: str, source: str) -> None:
 
 
 def _first_failure_in(file: str, names: Sequence[str]) -> str | None:
-    failed: list[str | None] = [f"{file} cannot be collected"]
+    failed: list[str | None] = [names[0]]  # for a file that cannot be collected
 
     def work(items: Sequence[pytest.Item]) -> None:
         by_name = {item.nodeid: item for item in items}
         missing = [name for name in names if name not in by_name]
-        failed[0] = f"{missing[0]} is gone" if missing else first_failure([by_name[name] for name in names])
+        failed[0] = missing[0] if missing else first_failure([by_name[name] for name in names])
 
     run_instead(work, [file])
     return failed[0]
