@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fastforward_crds as crds
+import pytest
 from fastforward_compiler import compile_world, ir
 from fastforward_compiler.problem import ConditionType, ObjectRef
 
@@ -138,3 +139,18 @@ def test_a_policy_whose_name_could_be_two_closes_all_the_same(bench: Bench) -> N
     bench.apply(resources.edge(8080), resources.route("r", rule(says="hi"), hosts="example.com"))
     bench.apply(resource("AuthPolicy", "a+b", {"targets": [on("Edge", "public")]}))
     assert isinstance(bench.entries()[0].destination, ir.Unavailable)
+
+
+@pytest.mark.parametrize("field", ["allowAddresses", "denyAddresses"])
+def test_what_is_no_network_makes_a_route_or_an_edge_invalid(bench: Bench, field: str) -> None:
+    admission = {field: ["10.0.0.0/8", "300.0.0.1"]}
+    bench.apply(
+        resources.edge(8080, admission=admission),
+        resources.route("r", rule(says="hi"), hosts="example.com", admission=admission),
+    )
+    for kind, name in (("Edge", "public"), ("Route", "r")):
+        (found,) = bench.report(kind, name).problems
+        assert (found.field, found.message) == (
+            f"spec.admission.{field}[1]",
+            "300.0.0.1 is not an IP network.",
+        )

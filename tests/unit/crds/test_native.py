@@ -53,3 +53,9 @@ def test_a_reference_grant_is_read(version: str) -> None:
     assert isinstance(parsed, crds.ReferenceGrant)
     assert parsed.spec.from_[0].namespace == "shop"
     assert [each.name for each in parsed.spec.to] == [None, "a"]
+
+
+def test_the_text_of_a_secret_stays_as_it_is_and_unknown_fields_are_no_mistake() -> None:
+    parsed = secret(stringData={"a": " text "}, immutable=True)
+    assert isinstance(parsed, crds.Secret)
+    assert parsed.value("a") == b" text "

@@ -109,3 +109,17 @@ def test_the_query_is_never_touched() -> None:
     request = normalize(Request(method="GET", host=HOST, path="/a/..//b?x=/../%2f//", now=NOW))
     assert not isinstance(request, Refusal)
     assert request.path == "/b?x=/../%2f//"
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (ask(headers={"x_a": "1"}), "headers"),
+        (ask(host="a b"), "host"),
+        (ask("books"), "path"),
+    ],
+)
+def test_a_malformed_request_says_where(request_: Request, field: str) -> None:
+    refusal = normalize(request_)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.object, refusal.field) == (Reason.MALFORMED, "request", field)

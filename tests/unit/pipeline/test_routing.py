@@ -352,3 +352,25 @@ def test_near_misses_before_authentication_say_that_the_caller_is_not_known() ->
     assert decided(world, ask("/maps"), trail=trail).status == 404
     found = [(m.field, m.got) for m in trail.near_misses if not m.field.endswith("path")]
     assert found == [("rules[main].roles", "not known before authentication"), ("rules[main].listener", "unknown")]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "request_", "missed"),
+    [
+        ({"headers": [text("x-a", "1")]}, ask(), ("headers[x-a]", "'1'", "absent")),
+        ({"headers": [text("x-a", "1")]}, ask(headers={"x-a": "2"}), ("headers[x-a]", "'1'", "2")),
+        ({"query": [text("a", "1")]}, ask("/?a=2&a=1"), ("query[a]", "'1'", "2")),
+        ({"query": [text("a", "1")]}, ask(), ("query[a]", "'1'", "absent")),
+        ({"api_version": "v2"}, ask(), ("apiVersion", "v2", "v1")),
+        ({"listener": "https"}, ask(listener="http"), ("listener", "https", "http")),
+        ({"listener": "https"}, ask(listener=""), ("listener", "https", "unknown")),
+    ],
+)
+def test_a_near_miss_names_the_condition_and_what_there_was_instead(
+    conditions: dict[str, Any], request_: Any, missed: tuple[str, str, str]
+) -> None:
+    world = snapshot(host(plan("only", **conditions), api_version_header="x-api-version", api_version_default="v1"))
+    trail = Trail()
+    assert decided(world, request_, trail=trail).status == 404
+    (found,) = trail.near_misses
+    assert (found.field.removeprefix("rules[main]."), found.expected, found.got) == missed

@@ -285,3 +285,11 @@ def test_a_signature_that_a_key_can_not_even_judge_is_no_signature(monkeypatch: 
 def test_a_tenant_claim_within_something_else_is_none() -> None:
     nested = world(jwt_provider(any_tenant=True, tenant_claim="org.name"))
     assert call(nested, bearer(ISSUER.token(org=["acme"]))).tenant == ""
+
+
+def test_a_key_with_an_algorithm_serves_no_other() -> None:
+    key = ISSUER.keys["rsa"].as_dict(private=False)
+    named = world(jwks=json.dumps({"keys": [{**key, "alg": "RS512"}]}).encode())
+    for alg, status in (("RS512", 200), ("RS256", 401), ("PS512", 401)):
+        token = compact({"alg": alg, "kid": "rsa"}, ISSUER.claims(), signer(alg, ISSUER.keys["rsa"]))
+        assert call(named, bearer(token)).status == status, alg

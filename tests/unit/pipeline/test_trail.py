@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from fastforward_pipeline import Trail
 from fastforward_pipeline.trail import MAX_NEAR_MISSES, STAGES, NearMiss, Verdict
 
@@ -137,3 +138,17 @@ def test_a_decision_is_the_same_with_and_without_a_trail() -> None:
         request = ask("/books", headers=headers)
         one, other = decided(WORLD, request), decided(WORLD, request, trail=Trail())
         assert (one.status, one.reason, one.request_headers) == (other.status, other.reason, other.request_headers)
+
+
+@pytest.mark.parametrize(
+    ("request_id", "headers", "detail"),
+    [
+        ("r-1", {"traceparent": "00-1-2-01"}, "request id r-1 and trace context 00-1-2-01"),
+        ("r-1", {}, "request id r-1"),
+        ("", {"traceparent": "00-1-2-01"}, "trace context 00-1-2-01"),
+        ("", {}, "the proxy gives it a request id"),
+    ],
+)
+def test_tracking_tells_by_what_a_request_is_found_again(request_id: str, headers: dict[str, str], detail: str) -> None:
+    (finding,) = stage(explained(request_id=request_id, headers=ANN | headers), "tracking")["findings"]  # ty: ignore[not-iterable]
+    assert finding["detail"] == detail

@@ -1,0 +1,54 @@
+"""What one entry of a table becomes, without a proxy."""
+
+from __future__ import annotations
+
+from fastforward_compiler import ir
+from fastforward_compiler.emit.envoy.chain import AUTHORIZATION
+from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
+from fastforward_compiler.emit.envoy.protos import route_components_pb2
+from fastforward_compiler.emit.envoy.route import MISSING_CLUSTER, emit_retry, emit_split
+
+from support.ir_values import edge, entry, scope, table
+
+CLOSED = ir.Admission(deny_addresses=("192.0.2.0/24",))
+
+
+def setting_of(*entries: ir.Entry, tenant: str = "") -> Setting:
+    return Setting(table=table("a", *entries, tenant=tenant), edge=edge(), scope=scope("a"), auths={}, limits={})
+
+
+def test_what_one_entry_of_a_tenant_does_not_admit_another_does() -> None:
+    strict, free = entry("strict", admission=CLOSED), entry("free")
+    for order in ((strict, free), (free, strict)):
+        setting = setting_of(*order, tenant="acme")
+        made = {each.rule: emit_entry(each, setting).typed_per_filter_config for each in order}
+        alone = emit_entry(free, setting_of(free, tenant="acme")).typed_per_filter_config
+        assert made["free"][AUTHORIZATION] == alone[AUTHORIZATION]
+        assert made["strict"][AUTHORIZATION] != alone[AUTHORIZATION]
+
+
+def test_a_share_without_an_upstream_answers_500_and_the_others_serve() -> None:
+    action = route_components_pb2.RouteAction()
+    emit_split(ir.Split(shares=(ir.Share(upstream="shop/a", weight=3), ir.Share(upstream="", weight=1))), action)
+    assert [(each.name, each.weight.value) for each in action.weighted_clusters.clusters] == [
+        ("shop/a", 3),
+        (MISSING_CLUSTER, 1),
+    ]
+    assert action.cluster_not_found_response_code == route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
+
+
+def test_a_split_of_one_is_no_split() -> None:
+    action = route_components_pb2.RouteAction()
+    emit_split(ir.Split(shares=(ir.Share(upstream="shop/a", weight=1),)), action)
+    assert action.cluster == "shop/a"
+
+
+def test_a_retry_asks_another_endpoint_and_waits_longer_each_time() -> None:
+    made = emit_retry(ir.Retry(attempts=2, on=("5xx", "reset"), backoff_ms=20, per_try_timeout_ms=1500))
+    assert [each.name for each in made.retry_host_predicate] == ["envoy.retry_host_predicates.previous_hosts"]
+    assert made.host_selection_retry_max_attempts == 3
+    assert (made.retry_on, made.num_retries.value) == ("5xx,reset", 2)
+    assert made.retry_back_off.base_interval.ToMilliseconds() == 20
+    assert made.retry_back_off.max_interval.ToMilliseconds() == 200
+    assert made.per_try_timeout.ToMilliseconds() == 1500
+    assert not emit_retry(ir.Retry(attempts=1, on=("5xx",))).HasField("per_try_timeout")
