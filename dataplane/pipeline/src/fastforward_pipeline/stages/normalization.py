@@ -91,7 +91,7 @@ def receive(request: Request, trusted_hops: int) -> Request:
 def strip_port(host: str) -> str:
     """Returns the host without a port; what is no port stays."""
     port = _PORT.search(host)
-    if port is None or int(port[1]) >= _MAX_PORT or host.endswith("]"):
+    if port is None or int(port[1]) >= _MAX_PORT:
         return host
     return host[: port.start()]
 
