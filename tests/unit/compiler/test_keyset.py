@@ -148,3 +148,6 @@ def test_fetched_keys_are_taken_in_and_the_last_good_ones_replaced(bench: Bench)
     assert len(delta.keysets.upserts) == 1
     bench.apply(fetched={"https://issuer/keys": b"nonsense"})
     assert bench.reasons("AuthPolicy", "p") == ["TargetNotFound", "KeysUnavailable"]
+    assert bench.report("AuthPolicy", "p").problems[-1].message == (
+        "https://issuer/keys is no JSON Web Key Set (RFC 7517)."
+    )

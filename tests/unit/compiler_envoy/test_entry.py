@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from fastforward_compiler import ir
-from fastforward_compiler.emit.envoy.chain import AUTHORIZATION
+from fastforward_compiler.emit.decision import plan_name
+from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, METADATA, retries
 from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
 from fastforward_compiler.emit.envoy.protos import route_components_pb2
 from fastforward_compiler.emit.envoy.route import MISSING_CLUSTER, emit_retry, emit_split
+from fastforward_compiler.emit.envoy.upstream import emit_health_check
 
-from support.ir_values import edge, entry, scope, table
+from support.ir_values import edge, entry, scope, table, upstream
 
 CLOSED = ir.Admission(deny_addresses=("192.0.2.0/24",))
 
@@ -52,3 +55,26 @@ def test_a_retry_asks_another_endpoint_and_waits_longer_each_time() -> None:
     assert made.retry_back_off.max_interval.ToMilliseconds() == 200
     assert made.per_try_timeout.ToMilliseconds() == 1500
     assert not emit_retry(ir.Retry(attempts=1, on=("5xx",))).HasField("per_try_timeout")
+
+
+def test_an_entry_that_needs_the_hop_tells_the_name_of_its_plan() -> None:
+    for asked in (True, False):
+        each = entry("a", hop=asked)
+        fields = emit_entry(each, setting_of(each)).metadata.filter_metadata[METADATA].fields
+        plan = plan_name(each, setting_of(each).table)
+        assert (fields["plan"].string_value if "plan" in fields else None) == (plan if asked else None)
+
+
+def test_a_try_of_a_decision_may_take_three_tenths_of_the_whole_time() -> None:
+    assert retries(1000).retry_back_off.max_interval.ToMilliseconds() == 300
+    assert retries(10).retry_back_off.max_interval == retries(10).retry_back_off.base_interval
+
+
+@pytest.mark.parametrize(("protocol", "codec"), [("HTTP1", 0), ("HTTP2", 1), ("GRPC", 1)])
+def test_a_health_check_speaks_the_upstreams_protocol(protocol: str, codec: int) -> None:
+    check = ir.HealthCheck(
+        type="HTTP", path="/up", interval_ms=2000, timeout_ms=500, unhealthy_threshold=3, healthy_threshold=2
+    )
+    made = emit_health_check(upstream("shop/a", protocol=protocol), check)
+    assert (made.http_health_check.codec_client_type, made.http_health_check.path) == (codec, "/up")
+    assert (made.http_health_check.host, made.interval.ToMilliseconds()) == ("a.shop", 2000)

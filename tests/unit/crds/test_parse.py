@@ -264,3 +264,15 @@ def test_what_a_resource_says_of_itself_reads_as_the_same_resource(kind: str, da
         return
     written = json.loads(json.dumps(parsed.model_dump(mode="json", by_alias=True, exclude_none=True)))
     assert crds.parse_resource(written) == parsed
+
+
+def test_a_resource_made_in_code_knows_its_kind() -> None:
+    for kind in crds.KINDS:
+        assert kind.model.model_fields["kind"].default == kind.name
+
+
+def test_what_an_invalid_document_calls_itself_is_cut_short() -> None:
+    metadata = {"name": "n" * 300, "namespace": "s" * 100}
+    parsed = crds.parse_resource({**route(), "kind": "K" * 100, "metadata": metadata})
+    assert isinstance(parsed, crds.Invalid)
+    assert (parsed.kind, parsed.namespace, parsed.name) == ("K" * 63, "s" * 63, "n" * 253)

@@ -226,3 +226,13 @@ def test_what_is_left_is_told() -> None:
     decided(world(limit()), ask(), trail=trail)
     (finding,) = [finding for finding in trail.findings if finding.stage == "ratelimit"]
     assert (finding.detail, finding.object) == ("9 of 10 tokens are left", "RateLimit shop/limit")
+
+
+def test_bytes_that_are_no_text_tell_callers_apart_too() -> None:
+    counters = TokenBuckets()
+    snapshot_ = world(limit("shop/limit", "x-caller", budget=budget(1)))
+    told = [
+        decided(snapshot_, ask(headers={"x-caller": value}), counters=counters).status
+        for value in ("\udc80", "\udc81", "\udc80")
+    ]
+    assert told == [200, 200, 429]

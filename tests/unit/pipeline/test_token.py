@@ -8,6 +8,7 @@ import pytest
 from fastforward_pipeline import Reason, Snapshot
 from fastforward_pipeline.compiled import keyset as keysets
 from fastforward_pipeline.compiled.keyset import compile_keyset
+from fastforward_pipeline.compiled.token import parse_token
 
 from support.decision_snapshots import NOW, jwt_provider, keyset
 from support.forged_jwts import Forgery, compact, forgeries, part, signer
@@ -293,3 +294,21 @@ def test_a_key_with_an_algorithm_serves_no_other() -> None:
     for alg, status in (("RS512", 200), ("RS256", 401), ("PS512", 401)):
         token = compact({"alg": alg, "kid": "rsa"}, ISSUER.claims(), signer(alg, ISSUER.keys["rsa"]))
         assert call(named, bearer(token)).status == status, alg
+
+
+@pytest.mark.parametrize(
+    ("token", "wrong"),
+    [
+        (f"{HEADER}.{PAYLOAD}", "it has not three parts"),
+        (f"!.{PAYLOAD}.{SIGNATURE}", "its header is not base64url"),
+        (f"{HEADER}.!.{SIGNATURE}", "its payload is not base64url"),
+        (f"{HEADER}.{PAYLOAD}.!", "its signature is not base64url"),
+        (f"bm8.{PAYLOAD}.{SIGNATURE}", "its header is not JSON"),
+        (f"{HEADER}.bm8.{SIGNATURE}", "its payload is not JSON"),
+        (f"W10.{PAYLOAD}.{SIGNATURE}", "its header is no JSON object"),
+        (f"{HEADER}.W10.{SIGNATURE}", "its payload is no JSON object"),
+    ],
+)
+def test_a_malformed_token_is_told_by_its_part(token: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"^{wrong}$"):
+        parse_token(token)

@@ -152,3 +152,8 @@ def test_a_decision_is_the_same_with_and_without_a_trail() -> None:
 def test_tracking_tells_by_what_a_request_is_found_again(request_id: str, headers: dict[str, str], detail: str) -> None:
     (finding,) = stage(explained(request_id=request_id, headers=ANN | headers), "tracking")["findings"]  # ty: ignore[not-iterable]
     assert finding["detail"] == detail
+
+
+def test_an_allowed_request_was_refused_by_no_stage() -> None:
+    assert decided(WORLD, ask("/books", headers=ANN)).stage == ""
+    assert decided(WORLD, ask("/books")).stage == "authentication"
