@@ -7,6 +7,7 @@ it, what it shares with others or any source has changed.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 from collections import defaultdict
@@ -19,7 +20,7 @@ from typing import TypedDict
 import coverage
 import pytest
 
-from support.repository import PACKAGES, ROOT
+from support.repository import PACKAGES, ROOT, python_sources
 
 from .pool import run_forked
 from .session import OWN_TESTS, TESTS, passes, run_instead
@@ -36,9 +37,10 @@ class Ran(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What each test, by its id, did."""
+    """What each test, by its id, did, and which lines of which module run when all are imported."""
 
     tests: Mapping[str, Ran]
+    at_import: Mapping[str, frozenset[int]]
 
     def tests_of(self, path: str, lines: Iterable[int]) -> list[str]:
         """The tests that run any of these lines, quick ones first."""
@@ -47,14 +49,18 @@ class Coverage:
             name for name, ran in self.tests.items() if not wanted.isdisjoint(ran["lines"].get(path, ()))
         )
 
-    def tests_of_package(self, folder: str) -> list[str]:
-        """The tests of a package, file by file, quick files first."""
+    def tests_of_package(self, folder: str, seconds: float) -> list[str]:
+        """The tests of a package, the quick ones of them within a budget, file by file, quick files first."""
         own = tuple(f"{tests}/" for tests in OWN_TESTS[folder])
         by_file: dict[str, list[str]] = defaultdict(list)
-        for name in filter(lambda name: name.startswith(own), self.tests):
+        for name in self.within(self.by_speed(name for name in self.tests if name.startswith(own)), seconds):
             by_file[name.partition("::")[0]].append(name)
         files = sorted(by_file.values(), key=lambda names: sum(self.tests[name]["seconds"] for name in names))
-        return [name for names in files for name in self.by_speed(names)]
+        return [name for names in files for name in names]
+
+    def runs_at_import(self, path: str, lines: Iterable[int]) -> bool:
+        """Whether importing the module is enough to run any of these lines."""
+        return not self.at_import.get(path, frozenset()).isdisjoint(lines)
 
     def by_speed(self, names: Iterable[str]) -> list[str]:
         """These tests, quick ones first."""
@@ -90,7 +96,30 @@ def measure_coverage(jobs: int) -> Coverage:
     tests: dict[str, Ran] = {}
     for cached in kept.values():
         tests.update(json.loads(cached.read_text(encoding="utf-8")))
-    return Coverage(tests)
+    (end,) = run_forked([_own_modules()], _lines_at_import, jobs=1)
+    if end.error or end.cut:
+        raise SystemExit(end.error or "The imports were cut off.")
+    return Coverage(tests, {path: frozenset(lines) for path, lines in end.value.items()})
+
+
+def _own_modules() -> list[str]:
+    paths = [path.relative_to(ROOT / each.src) for each in PACKAGES if each.pure for path in python_sources(each)]
+    return [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths]
+
+
+def _lines_at_import(modules: Sequence[str]) -> dict[str, list[int]]:
+    measured = _measurement()
+    measured.start()
+    for name in modules:
+        importlib.import_module(name)
+    measured.stop()
+    data = measured.get_data()
+    return {str(Path(path).relative_to(ROOT)): data.lines(path) or [] for path in data.measured_files()}
+
+
+def _measurement() -> coverage.Coverage:
+    include = [str(ROOT / package.src / "*") for package in PACKAGES if package.pure]
+    return coverage.Coverage(data_file=None, config_file=False, include=include)
 
 
 def _measure(files: list[str], kept: Mapping[str, Path], jobs: int) -> None:
@@ -107,8 +136,7 @@ def _measure(files: list[str], kept: Mapping[str, Path], jobs: int) -> None:
 
 
 def _measure_file(items: Sequence[pytest.Item]) -> dict[str, Ran]:
-    include = [str(ROOT / package.src / "*") for package in PACKAGES if package.pure]
-    measured = coverage.Coverage(data_file=None, config_file=False, include=include)
+    measured = _measurement()
     seconds: dict[str, float] = {}
     measured.start()
     for item, following in zip(items, [*items[1:], None], strict=True):

@@ -64,14 +64,14 @@ def try_mutants(mutants: Sequence[Mutant], covered: Coverage, jobs: int, tell: C
 
 
 def _plan_inside(mutant: Mutant, covered: Coverage) -> _Trial | None:
-    if mutant.function is None or not _same_shape(mutant):
+    if mutant.function is None or covered.runs_at_import(mutant.path, mutant.lines) or not _same_shape(mutant):
         return None
     tests = covered.within(covered.tests_of(mutant.path, mutant.lines), BUDGET_SECONDS)
     return _plan(mutant, tests, covered, 0.0) if tests else None
 
 
 def _plan_cold(mutant: Mutant, covered: Coverage) -> _Trial:
-    tests = covered.within(covered.tests_of_package(mutant.package), BUDGET_SECONDS)
+    tests = covered.tests_of_package(mutant.package, BUDGET_SECONDS)
     return _plan(mutant, tests, covered, _IMPORT_SECONDS)
 
 

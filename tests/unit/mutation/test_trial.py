@@ -100,11 +100,18 @@ def test_the_same_seed_draws_the_same_sample() -> None:
 
 
 def test_tests_that_run_a_line_come_quick_ones_first_within_the_budget() -> None:
-    covered = Coverage(RAN)
+    covered = Coverage(RAN, {"a.py": frozenset({7})})
     assert covered.tests_of("a.py", [2]) == ["quick", "slow"]
     assert covered.tests_of("a.py", [1]) == ["quick"]
     assert covered.within(["quick", "slow"], 5.0) == ["quick"]
     assert covered.within(["slow", "quick"], 5.0) == ["slow"]
+
+
+def test_a_function_that_runs_at_import_is_known() -> None:
+    covered = Coverage(RAN, {"a.py": frozenset({7})})
+    assert covered.runs_at_import("a.py", range(6, 8))
+    assert not covered.runs_at_import("a.py", range(8, 9))
+    assert not covered.runs_at_import("b.py", [7])
 
 
 @pytest.mark.parametrize(("killed", "enough"), [(4, True), (3, False)])
