@@ -83,7 +83,7 @@ coverage: setup ## Measure how the examples of the pure packages cover their bra
 	$(BIN)/python -m pytest -n 2 -m "not bench and not slow and not hypothesis" \
 		--cov --cov-report=term-missing:skip-covered $(ARGS) $(PURE_TESTS)
 
-mutation: setup ## Plant a random sample of mutants into the pure packages; tests must notice 80 % (takes half an hour)
+mutation: setup ## Plant a random sample of mutants into the pure packages; tests must notice 80 % (takes minutes)
 	PYTHONPATH=tests $(BIN)/python -m mutation --sample $(SAMPLE) --seed $(SEED) --modules $(MODULES)
 
 lint: setup ## Check the format and the lint rules

@@ -29,9 +29,10 @@ CACHE = ROOT / ".cache" / "mutation"
 
 
 class Ran(TypedDict):
-    """What a test did: CPU seconds, and the lines it ran by path from the root."""
+    """What a test did: CPU seconds, and the lines it ran by path from the root. A property draws its examples."""
 
     seconds: float
+    is_property: bool
     lines: dict[str, list[int]]
 
 
@@ -63,8 +64,8 @@ class Coverage:
         return not self.at_import.get(path, frozenset()).isdisjoint(lines)
 
     def by_speed(self, names: Iterable[str]) -> list[str]:
-        """These tests, quick ones first."""
-        return sorted(names, key=lambda name: (self.tests[name]["seconds"], name))
+        """These tests, quick ones first, but properties last: an example says at once what it wants."""
+        return sorted(names, key=lambda name: (self.tests[name]["is_property"], self.tests[name]["seconds"], name))
 
     def within(self, names: Sequence[str], seconds: float) -> list[str]:
         """As many of these tests, from the first, as a budget of CPU time allows; at least one."""
@@ -146,16 +147,17 @@ def _measure_file(items: Sequence[pytest.Item]) -> dict[str, Ran]:
             raise SystemExit(f"{item.nodeid} fails without any mutant.")
         seconds[item.nodeid] = sum(os.times()[:4]) - before
     measured.stop()
-    return _by_test(measured.get_data(), seconds)
+    properties = {item.nodeid for item in items if "hypothesis" in item.keywords}
+    return _by_test(measured.get_data(), seconds, properties)
 
 
-def _by_test(data: coverage.CoverageData, seconds: Mapping[str, float]) -> dict[str, Ran]:
+def _by_test(data: coverage.CoverageData, seconds: Mapping[str, float], properties: set[str]) -> dict[str, Ran]:
     lines: dict[str, dict[str, list[int]]] = {name: defaultdict(list) for name in seconds}
     for path in data.measured_files():
         for line, names in data.contexts_by_lineno(path).items():
             for name in filter(None, names):
                 lines[name][str(Path(path).relative_to(ROOT))].append(line)
-    return {name: Ran(seconds=seconds[name], lines=lines[name]) for name in seconds}
+    return {name: Ran(seconds=seconds[name], is_property=name in properties, lines=lines[name]) for name in seconds}
 
 
 def _key(path: Path, shared: str) -> str:

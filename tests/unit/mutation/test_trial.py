@@ -21,9 +21,10 @@ from support.repository import PACKAGES, ROOT, python_sources
 
 BUCKETS = "dataplane/pipeline/src/fastforward_pipeline/buckets.py"
 RAN = {
-    "quick": Ran(seconds=0.1, lines={"a.py": [1, 2]}),
-    "slow": Ran(seconds=9.0, lines={"a.py": [2]}),
-    "other": Ran(seconds=0.2, lines={"b.py": [2]}),
+    "property": Ran(seconds=0.0, is_property=True, lines={"a.py": [2]}),
+    "quick": Ran(seconds=0.1, is_property=False, lines={"a.py": [1, 2]}),
+    "slow": Ran(seconds=9.0, is_property=False, lines={"a.py": [2]}),
+    "other": Ran(seconds=0.2, is_property=False, lines={"b.py": [2]}),
 }
 
 
@@ -99,9 +100,9 @@ def test_the_same_seed_draws_the_same_sample() -> None:
     assert len(draw(mutants, 0, seed=1)["package"]) == len(mutants["package"])
 
 
-def test_tests_that_run_a_line_come_quick_ones_first_within_the_budget() -> None:
+def test_tests_that_run_a_line_come_quick_ones_first_and_properties_last() -> None:
     covered = Coverage(RAN, {"a.py": frozenset({7})})
-    assert covered.tests_of("a.py", [2]) == ["quick", "slow"]
+    assert covered.tests_of("a.py", [2]) == ["quick", "slow", "property"]
     assert covered.tests_of("a.py", [1]) == ["quick"]
     assert covered.within(["quick", "slow"], 5.0) == ["quick"]
     assert covered.within(["slow", "quick"], 5.0) == ["slow"]

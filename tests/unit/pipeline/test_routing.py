@@ -374,3 +374,17 @@ def test_a_near_miss_names_the_condition_and_what_there_was_instead(
     assert decided(world, request_, trail=trail).status == 404
     (found,) = trail.near_misses
     assert (found.field.removeprefix("rules[main]."), found.expected, found.got) == missed
+
+
+def test_near_misses_are_those_of_the_table_of_the_callers_tenant() -> None:
+    world = snapshot(
+        host(gate("gate", "/books", **MEMBERS), plan("other", "/maps", methods=["PUT"])),
+        host(plan("own", "/books", methods=["POST"], tenant="acme", **MEMBERS), tenant="acme"),
+        *KEYS,
+        tenant("acme"),
+    )
+    trail = Trail()
+    assert decided(world, ask("/books", headers=ANN), trail=trail).reason is Reason.NO_ROUTE
+    assert [(missed.object, missed.expected, missed.got) for missed in trail.near_misses] == [
+        ("Route shop/own", "POST", "GET")
+    ]
