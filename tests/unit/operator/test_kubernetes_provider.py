@@ -165,7 +165,9 @@ async def test_a_watch_that_ends_goes_on_where_it_was() -> None:
         assert client.lists == 1
 
 
-@pytest.mark.parametrize("error", [ApiError(410, "too old"), TimeoutError()], ids=["too old", "blind"])
+@pytest.mark.parametrize(
+    "error", [ApiError(410, "too old"), TimeoutError(), KeyError("uid")], ids=["too old", "blind", "defect"]
+)
 async def test_what_a_watch_lost_is_found_by_the_next_list(error: Exception) -> None:
     client = Scripted(upstream("a"), upstream("b"), upstream("c"))
     async with following(client) as told:

@@ -26,6 +26,7 @@ NOT_FOUND = 404
 MAX_LINE = 16 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 _MANAGER = "fastforward"
+_NO_ANSWER = 502
 
 
 class ApiError(Exception):
@@ -76,9 +77,13 @@ class Client:
         asked = {"limit": str(PAGE), "labelSelector": selector, "continue": following}
         async with self._request("GET", path, params={k: v for k, v in asked.items() if v}) as response:
             body = await _read(response)
-        found = await asyncio.to_thread(json.loads, body)
-        metadata = found["metadata"]
-        return Page(found["items"], metadata["resourceVersion"], metadata.get("continue", ""))
+        # Off the event loop: a page of large objects takes a while.
+        found = await asyncio.to_thread(_decode, body)
+        try:
+            metadata = found["metadata"]
+            return Page(found["items"] or [], metadata["resourceVersion"], metadata.get("continue", ""))
+        except (KeyError, TypeError, AttributeError):
+            raise ApiError(_NO_ANSWER, "the answer is no list of objects") from None
 
     async def watch(self, path: str, selector: str, version: str) -> AsyncGenerator[Event]:
         """What happens after `version`, until the server ends the watch. Raises as `page`, 410 when it is too old."""
@@ -95,27 +100,22 @@ class Client:
             if response.status != 200:
                 await _read(response)
             async for line in _lines(response.content):
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise ApiError(event["object"].get("code", 500), event["object"].get("message", ""))
-                yield Event(event["type"], event["object"])
+                yield _event(_decode(line))
 
-    async def apply_status(self, path: str, body: Mapping[str, Any]) -> str:
-        """Server-side apply of a status; returns the object's new resource version. Raises as `page`."""
+    async def apply_status(self, path: str, body: Mapping[str, Any]) -> None:
+        """Server-side apply of a status. Raises as `page`."""
         asked = {"fieldManager": _MANAGER, "force": "true"}
         headers = {"content-type": "application/apply-patch+yaml"}
         data = json.dumps(body).encode()
         async with self._request("PATCH", f"{path}/status", params=asked, data=data, headers=headers) as response:
-            found = json.loads(await _read(response))
-        return str(found["metadata"]["resourceVersion"])
+            await _read(response)
 
     async def read(self, path: str) -> dict[str, Any] | None:
         """One object; None when it is not there. Raises as `page`."""
         async with self._request("GET", path) as response:
             if response.status == NOT_FOUND:
                 return None
-            found: dict[str, Any] = json.loads(await _read(response))
-        return found
+            return _decode(await _read(response))
 
     async def create(self, collection: str, body: Mapping[str, Any]) -> None:
         """A new object; 409 when it is there. Raises as `page`."""
@@ -143,6 +143,29 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     except (ValueError, KeyError, TypeError):
         message = body[:200].decode(errors="replace")
     raise ApiError(response.status, message)
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    """What is between us and the API server may answer anything."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ApiError(_NO_ANSWER, f"no answer of an API server: {body[:100].decode(errors='replace')}")
+    return found
+
+
+def _event(found: Mapping[str, Any]) -> Event:
+    """Raises ApiError for one that tells an error, or is none."""
+    kind, told = found.get("type"), found.get("object")
+    if not isinstance(kind, str) or not isinstance(told, dict):
+        raise ApiError(_NO_ANSWER, "no event of an API server")
+    if kind == "ERROR":
+        raise ApiError(told.get("code", _NO_ANSWER), str(told.get("message", "")))
+    if not isinstance(told.get("metadata"), dict) or "resourceVersion" not in told["metadata"]:
+        raise ApiError(_NO_ANSWER, "an event without a version")
+    return Event(kind, told)
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

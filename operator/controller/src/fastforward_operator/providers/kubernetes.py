@@ -38,6 +38,7 @@ BLIND_S = 120.0
 USED = f"{crds.GROUP}/use=true"
 """Secrets and ConfigMaps are read only with this label: the operator may see no others."""
 _GRANTS = "gateway.networking.k8s.io/v1beta1"
+_OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 
 Change = crds.Resource | crds.Invalid | None
@@ -153,9 +154,11 @@ class Informer:
                 version = await self._list()
                 failures = 0
                 await self._follow(version)
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - of ours too: what was told stays, and all is listed anew
                 if isinstance(error, ApiError) and error.status == GONE:
                     continue
+                if not isinstance(error, _OF_THE_WORLD):
+                    _log.exception("informer failed", kind=self.watched.kind)
                 await self._rest(error, failures)
                 failures += 1
 
