@@ -154,8 +154,9 @@ def test_a_change_that_failed_is_tried_again_and_still_told(cells: Cells) -> Non
     cells.want((INVERSE, "a"))
     cells.settle()
     cells.put(TEXT, "a", value="")
-    with pytest.raises(ZeroDivisionError):
-        cells.settle()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            cells.settle()
     cells.put(TEXT, "a", value="a")
     told = {cell.key: (before, cell.value) for cell, before in cells.settle().items()}
     assert told[INVERSE, "a"] == (0, 1)

@@ -207,3 +207,17 @@ def test_a_hop_is_taken_only_when_needed_and_open_only_when_every_policy_says_so
     assert (placed.hop, placed.fail_open) == (hop, fail_open)
     assert [one.stage for one in placed.placements] == list(ir.STAGES)
     assert all(one.why.endswith(".") for one in placed.placements)
+
+
+@pytest.mark.parametrize(
+    ("claim", "path"),
+    [
+        ("tenant", ("tenant",)),
+        ("realm_access.roles", ("realm_access", "roles")),
+        ("https://example.com/tenant", ("https://example.com/tenant",)),
+        ("example.com/tenant", ("example.com/tenant",)),
+        ("urn:example.tenant", ("urn:example.tenant",)),
+    ],
+)
+def test_dots_part_the_names_of_a_claim_but_in_a_url(claim: str, path: tuple[str, ...]) -> None:
+    assert ir.claim_path(claim) == path

@@ -8,8 +8,10 @@ from fastforward_compiler.emit.decision import plan_name
 from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, METADATA, retries
 from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
 from fastforward_compiler.emit.envoy.protos import route_components_pb2
+from fastforward_compiler.emit.envoy.refusal import REASON_HEADER, Refusal, emit_refusal
 from fastforward_compiler.emit.envoy.route import MISSING_CLUSTER, emit_retry, emit_split
 from fastforward_compiler.emit.envoy.upstream import emit_health_check
+from google.protobuf import json_format
 
 from support.ir_values import edge, entry, scope, table, upstream
 
@@ -78,3 +80,31 @@ def test_a_health_check_speaks_the_upstreams_protocol(protocol: str, codec: int)
     made = emit_health_check(upstream("shop/a", protocol=protocol), check)
     assert (made.http_health_check.codec_client_type, made.http_health_check.path) == (codec, "/up")
     assert (made.http_health_check.host, made.interval.ToMilliseconds()) == ("a.shop", 2000)
+
+
+@pytest.mark.parametrize(("status", "told"), [(403, 403), (0, "%RESPONSE_CODE%")])
+def test_a_refusal_is_a_problem_document_with_its_reason(status: int, told: object) -> None:
+    route = route_components_pb2.Route()
+    emit_refusal(route, Refusal("admission/address-denied", status, "Not from here"))
+    answer = route.direct_response.body_format
+    assert answer.content_type == "application/problem+json"
+    assert json_format.MessageToDict(answer.json_format) == {
+        "type": "about:blank",
+        "title": "Not from here",
+        "status": told,
+        "stage": "admission",
+        "reason": "address-denied",
+        "requestId": "%REQ(X-REQUEST-ID)%",
+    }
+    (header,) = route.response_headers_to_add
+    assert (header.header.key, header.header.value) == (REASON_HEADER, "admission/address-denied")
+
+
+def test_headers_are_changed_on_the_way_there_and_back() -> None:
+    there = ir.HeaderChanges(remove=("a", "host"), set=(("b", "1"),), add=(("c", "2"),))
+    back = ir.HeaderChanges(remove=("d", "host"), set=(("e", "3"),), add=(("f", "4"),))
+    each = entry("a", to="shop/a", request_headers=there, response_headers=back)
+    made = emit_entry(each, setting_of(each))
+    assert (list(made.request_headers_to_remove), list(made.response_headers_to_remove)) == (["a"], ["d", "host"])
+    assert [(o.header.key, o.header.value) for o in made.request_headers_to_add] == [("b", "1"), ("c", "2")]
+    assert [(o.header.key, o.header.value) for o in made.response_headers_to_add] == [("e", "3"), ("f", "4")]

@@ -276,3 +276,11 @@ def test_what_an_invalid_document_calls_itself_is_cut_short() -> None:
     parsed = crds.parse_resource({**route(), "kind": "K" * 100, "metadata": metadata})
     assert isinstance(parsed, crds.Invalid)
     assert (parsed.kind, parsed.namespace, parsed.name) == ("K" * 63, "s" * 63, "n" * 253)
+
+
+@pytest.mark.parametrize(("generation", "kept"), [(2**63 - 1, 2**63 - 1), (2**63, 0), (-1, 0), ("7", 0)])
+def test_the_generation_of_an_invalid_document_is_one_that_fits_the_wire(generation: object, kept: int) -> None:
+    metadata = {"name": "a", "generation": generation}
+    parsed = crds.parse_resource({**route(), "metadata": metadata, "spec": {}})
+    assert isinstance(parsed, crds.Invalid)
+    assert parsed.generation == kept
