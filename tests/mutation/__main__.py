@@ -10,6 +10,8 @@ import argparse
 import importlib
 import os
 import random
+import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 
@@ -46,6 +48,7 @@ def main() -> int:
     parser.add_argument("--modules", nargs="*", default=[], help="only paths that one of these patterns matches")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # children are ended on the way out
     for name in (*_IMPORTED_ONCE, *_IMPORTED_ONCE_MORE):
         importlib.import_module(name)
     everything = {package.folder: list(_mutants(package, options.modules)) for package in PACKAGES if package.pure}

@@ -126,7 +126,7 @@ def _measurement() -> coverage.Coverage:
 def _measure(files: list[str], kept: Mapping[str, Path], jobs: int) -> None:
     def work(items: Sequence[pytest.Item]) -> None:
         by_file = [list(group) for _, group in groupby(items, key=lambda item: item.nodeid.partition("::")[0])]
-        for end in run_forked(by_file, _measure_file, jobs=jobs):
+        for end in run_forked(by_file, _measure_file, jobs=jobs, nested=True):
             if end.error or end.cut:
                 raise SystemExit(end.error or f"{end.task[0].nodeid}: cut off")
             kept[end.task[0].nodeid.partition("::")[0]].write_text(json.dumps(end.value), encoding="utf-8")

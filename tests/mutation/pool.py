@@ -50,34 +50,39 @@ def run_forked(
     *,
     jobs: int,
     cpu_seconds: Callable[[Task], float] = lambda _: 3600.0,
+    nested: bool = False,
 ) -> Iterator[End[Task]]:
-    """Yields the end of each task. What `work` returns goes through JSON."""
+    """Yields the end of each task. What `work` returns goes through JSON.
+
+    What a child leaves running (a test's Envoy) ends with the child; where `nested` in another child, with that one.
+    """
     waiting, running = iter(tasks), dict[int, _Child[Task]]()
     try:
         for task in waiting:
-            pid, child = _start(task, work, cpu_seconds(task))
+            pid, child = _start(task, work, cpu_seconds(task), nested=nested)
             running[pid] = child
             while len(running) >= jobs:
-                yield from _reap(running)
+                yield from _reap(running, nested=nested)
         while running:
-            yield from _reap(running)
+            yield from _reap(running, nested=nested)
     finally:
         for pid in running:
-            _end_group(pid)
+            _end(pid, nested=nested)
 
 
-def _start(task: Task, work: Callable[[Task], object], cpu_seconds: float) -> tuple[int, _Child[Task]]:
+def _start(task: Task, work: Callable[[Task], object], cpu_seconds: float, *, nested: bool) -> tuple[int, _Child[Task]]:
     answer = os.memfd_create("answer")
     sys.stdout.flush()
     pid = os.fork()
     if not pid:
+        if not nested:
+            os.setpgid(0, 0)
         _be_child(task, work, cpu_seconds, answer)
     return pid, _Child(task=task, answer=answer, deadline=time.monotonic() + _WALL_SECONDS)
 
 
 def _be_child(task: Task, work: Callable[[Task], object], cpu_seconds: float, answer: int) -> None:
     try:
-        os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         silence = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
@@ -93,15 +98,15 @@ def _be_child(task: Task, work: Callable[[Task], object], cpu_seconds: float, an
     os._exit(0)
 
 
-def _reap(running: dict[int, _Child[Task]]) -> Iterator[End[Task]]:
+def _reap(running: dict[int, _Child[Task]], *, nested: bool) -> Iterator[End[Task]]:
     for pid, child in list(running.items()):
-        ended, status = os.waitpid(pid, os.WNOHANG)
+        # Left unreaped until all of its group is ended, so that nobody else gets its number.
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         late = time.monotonic() > child.deadline
         if not ended and not late:
             continue
-        _end_group(pid)
-        if not ended:
-            os.waitpid(pid, 0)
+        _end(pid, nested=nested)
+        _, status = os.waitpid(pid, 0)
         del running[pid]
         text = os.pread(child.answer, os.fstat(child.answer).st_size, 0)
         os.close(child.answer)
@@ -111,6 +116,9 @@ def _reap(running: dict[int, _Child[Task]]) -> Iterator[End[Task]]:
     time.sleep(0.02)
 
 
-def _end_group(pid: int) -> None:
+def _end(pid: int, *, nested: bool) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+        if nested:
+            os.kill(pid, signal.SIGKILL)
+        else:
+            os.killpg(pid, signal.SIGKILL)

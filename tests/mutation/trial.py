@@ -60,7 +60,9 @@ def try_mutants(mutants: Sequence[Mutant], covered: Coverage, jobs: int, tell: C
         tell(_judge(end))
     warm = [plan for plan in inside if plan is not None]
     if warm:
-        run_instead(lambda items: _try_all_warm(warm, items, jobs, tell))
+        code = run_instead(lambda items: _try_all_warm(warm, items, jobs, tell))
+        if code:
+            raise SystemExit(f"The trial ended before its end: pytest says {code}.")
 
 
 def _plan_inside(mutant: Mutant, covered: Coverage) -> _Trial | None:
@@ -105,7 +107,9 @@ def _examine(trial: _Trial, attempt: _Attempt) -> dict[str, object]:
 
 def _fork(trial: _Trial, attempt: _Attempt, mutant: Mutant | None, tests: Sequence[str]) -> End[_Trial]:
     return next(
-        run_forked([trial], lambda _: attempt(mutant, tests), jobs=1, cpu_seconds=lambda trial: trial.cpu_seconds)
+        run_forked(
+            [trial], lambda _: attempt(mutant, tests), jobs=1, cpu_seconds=lambda trial: trial.cpu_seconds, nested=True
+        )
     )
 
 

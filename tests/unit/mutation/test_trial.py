@@ -17,6 +17,8 @@ from mutation.operators import find_mutants
 from mutation.pool import End, run_forked
 from mutation.report import Tally, place_of, read_equivalents, write_report
 from mutation.trial import Verdict, _Functions, _same_shape
+from support.eventually import eventually
+from support.processes import is_running
 from support.repository import PACKAGES, ROOT, python_sources
 
 BUCKETS = "dataplane/pipeline/src/fastforward_pipeline/buckets.py"
@@ -76,6 +78,8 @@ import json
 from mutation.operators import find_mutants
 from mutation.trial import _attempt_cold
 from mutation.pool import run_forked
+from support.eventually import eventually
+from support.processes import is_running
 from support.repository import ROOT
 
 path, test = "{path}", "{test}"
@@ -138,3 +142,15 @@ def test_what_is_listed_as_equivalent_is_there_and_has_a_reason() -> None:
     }
     assert [place for place in listed if place not in there] == []
     assert all(reason.endswith(".") for reason in listed.values())
+
+
+async def test_what_a_child_leaves_running_ends_with_it() -> None:
+    def leave(_: int) -> int:
+        return subprocess.Popen(["sleep", "600"]).pid
+
+    def nested(_: int) -> list[int]:
+        return [end.value for end in run_forked([1, 2], leave, jobs=2, nested=True)]
+
+    (end,) = run_forked([0], nested, jobs=1)
+    assert len(end.value) == 2
+    await eventually(lambda: not any(map(is_running, end.value)))
