@@ -14,7 +14,8 @@ def test_a_request_that_takes_longer_is_answered_504_in_time(gateway: Gateway) -
         answer = gateway.get()
         took = time.monotonic() - began
     assert (answer.status, answer.reason) == (504, "dispatch/timeout")
-    assert 0.2 <= took < 2
+    # Envoy counts from when its loop woke up, which may be some milliseconds before it read the request.
+    assert 0.18 <= took < 2
     assert gateway.get().status == 200
 
 

@@ -22,7 +22,8 @@ def run(
 ) -> tuple[int, str]:
     """The real command, a process of its own; exit code and standard error."""
     command = [sys.executable, "-m", "fastforward_operator.cli", *map(str, arguments)]
-    variables = {**os.environ, **(environment or {})}
+    # Buffered, as it is for users: what can't be written is noticed late.
+    variables = {**os.environ, "PYTHONUNBUFFERED": "", **(environment or {})}
     with (out or Path(os.devnull)).open("wb") as stdout:
         done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=variables, timeout=60, check=False)
     return done.returncode, done.stderr.decode()

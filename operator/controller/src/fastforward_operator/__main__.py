@@ -43,7 +43,9 @@ def main() -> int:
         settings = Settings.model_validate({})
     except ValidationError as error:
         for mistake in error.errors(include_url=False, include_input=False):
-            sys.stderr.write(f"FF_{'_'.join(map(str, mistake['loc'])).upper()}: {mistake['msg']}.\n")
+            # A mistake of several settings together names them itself.
+            names = f"FF_{'_'.join(map(str, mistake['loc'])).upper()}: " if mistake["loc"] else ""
+            sys.stderr.write(f"{names}{mistake['msg'].removeprefix('Value error, ')}.\n")
         return 1
     configure_logs(level=settings.log_level, style=settings.log_format)
     tune_interpreter()

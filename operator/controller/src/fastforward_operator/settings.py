@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _names_resources(self) -> Self:
         if self.provider == "file" and not self.directories:
-            raise ValueError("FF_DIRECTORIES is needed: a directory of resources")
+            raise ValueError("FF_DIRECTORIES: name a directory of resources, or set FF_PROVIDER=kubernetes")
         return self
 
     @property

@@ -6,6 +6,7 @@ Called by the console script `ff`. Nothing heavy is imported here: `ff --help` s
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -241,6 +242,11 @@ def token(
     raise typer.Exit(command.run(state, {name: value for name, value in claims.items() if value}, minutes, issuer))
 
 
+def _discard_output() -> None:
+    """What could not be written is not tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; whatever happens, no traceback is printed."""
     for stream in (sys.stdout, sys.stderr):
@@ -248,10 +254,18 @@ def main() -> None:
             # What the terminal's encoding lacks is escaped: a name in another script must not end the command.
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            # Here, and not when the interpreter ends: then a full disk would be told in its words.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        _discard_output()
+        raise SystemExit(1) from None
     except Exception as error:  # noqa: BLE001 - the last resort
+        _discard_output()
         from .failure import sentence
 
         sys.stderr.write(f"{sentence(error)}\n")

@@ -1,7 +1,7 @@
 """Where resources come from. A provider yields Batches; the first one is everything there is.
 
-In: the world outside. Out: `Batch` values. Called by reconcile and, offline, by the CLI. Today there is one provider,
-`file`; whatever comes besides it yields the same values.
+In: the world outside. Out: `Batch` values. Called by reconcile and, offline, by the CLI. There are two, `file` and
+`kubernetes`; whatever comes besides them yields the same values.
 """
 
 from __future__ import annotations
