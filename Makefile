@@ -29,7 +29,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-down kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench clean
+.PHONY: help setup tools up cluster-up cluster-down kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -120,6 +120,10 @@ docs: setup ## Build the documentation site into site/, warnings are errors
 
 bench: setup ## Run the benchmarks; figures as JSON and pictures in docs/performance
 	cd tests && ../$(BIN)/python -m perf.change_to_traffic --out $(ARGS)
+
+bench-api: setup ## Measure from a PATCH to a real API server to changed traffic
+	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube
+	cd tests && ../$(BIN)/python -m perf.api_to_traffic --out $(ARGS)
 
 clean: ## Remove all that these targets made
 	rm -rf .venv .tools .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache .cache build dist reports site

@@ -73,7 +73,8 @@ async def measure(shape: str, routes: int, changes: int) -> Result:
     """Start everything, then change one route after the other."""
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
         folder = Path(name)
-        async with Standalone(folder / "state", folder / "resources") as gateway:
+        source = {"FF_DIRECTORIES": str(folder / "resources")}
+        async with Standalone(folder / "state", source) as gateway:
             world = SHAPES[shape](folder / "resources", routes, gateway.port)
             began = time.perf_counter()
             gateway.start()

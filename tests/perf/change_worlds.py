@@ -103,7 +103,8 @@ def _route(name: str, host: str, rule: dict[str, object]) -> str:
 
 
 def _authentication(key: ECKey) -> str:
-    keys = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "jwks"}}
+    labels = {"gateway.fastforward.dev/use": "true"}
+    keys = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "jwks", "labels": labels}}
     keys["data"] = {"jwks.json": json.dumps({"keys": [key.as_dict(private=False)]})}
     source = {"issuer": _ISSUER, "jwks": {"configMap": {"name": "jwks", "key": "jwks.json"}}}
     provider = {"name": "token", "jwt": source, "tenants": ["*"]}

@@ -1,7 +1,7 @@
 """The operator and one Envoy as processes of their own, for benchmarks.
 
-In: a state folder and a folder of resources. Out: a port to send traffic to, and the processes' memory. Called by the
-benchmarks. No decision service: what is measured here needs none.
+In: a state folder, and where resources come from. Out: a port to send traffic to, and the processes' memory. Called by
+the benchmarks. No decision service: what is measured here needs none.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,8 +26,9 @@ _STOP_S = 10
 class Standalone:
     """An asynchronous context; `start` after the resources are written."""
 
-    def __init__(self, state: Path, resources: Path) -> None:
-        self._state, self._resources = state, resources
+    def __init__(self, state: Path, source: Mapping[str, str]) -> None:
+        """`source`: the operator's settings that say where its resources come from."""
+        self._state, self._source = state, source
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         state.mkdir(parents=True)
         self.port = _free_port()
@@ -35,7 +37,7 @@ class Standalone:
         """Start both; they find each other."""
         socket_path = self._state / "xds.sock"
         settings = {
-            "FF_DIRECTORIES": str(self._resources),
+            **self._source,
             "FF_STATE_DIR": str(self._state / "operator"),
             "FF_XDS_ADDRESS": f"unix:{socket_path}",
             "FF_API_PORT": "0",

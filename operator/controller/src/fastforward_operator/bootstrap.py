@@ -251,10 +251,10 @@ async def set_aside(operator: Operator) -> None:
     """After the first step: what lives now stays out of the collector's sight.
 
     Ten thousand routes are millions of objects that stay; a full collection would walk them all, and hold up every
-    change meanwhile. Those that are replaced are still freed, by their reference counts.
+    change meanwhile. Those that are replaced are still freed, by their reference counts. Nothing is collected before:
+    that takes 0.6 s for ten thousand routes, in which nobody else runs, and found nothing.
     """
     await operator.reconciler.first_step.wait()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()

@@ -117,6 +117,12 @@ class Client:
                 return None
             return _decode(await _read(response))
 
+    async def merge(self, path: str, body: Mapping[str, Any]) -> None:
+        """A change of some fields (RFC 7386). Raises as `page`."""
+        headers = {"content-type": "application/merge-patch+json"}
+        async with self._request("PATCH", path, data=json.dumps(body).encode(), headers=headers) as response:
+            await _read(response)
+
     async def create(self, collection: str, body: Mapping[str, Any]) -> None:
         """A new object; 409 when it is there. Raises as `page`."""
         async with self._request("POST", collection, json=body) as response:
