@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from .xds.store import SNAPSHOT, Key
 
 _MAX_MESSAGE = 1024
 _MAX_NAMED = 5
-_SLICE = 500
+_SLICE = 50
 _DIFFUSE = frozenset({"Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
 _SHARED = frozenset({"table", "scope"})
@@ -205,13 +206,17 @@ class StatusBoard:
         return next(iter(self._states(ref, shared)), None) is None
 
     def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
-        """Ten thousand take a while: by slices, so that a change meanwhile does not wait for all of them."""
-        first, *rest = _slices(refs) or [()]
-        self._judge_some(first)
-        if rest:
-            loop = asyncio.get_running_loop()
-            for some in rest:
-                loop.call_soon(self._judge_some, some)
+        """Ten thousand take a while: a slice each time round the loop, so that no change waits for all of them.
+
+        A change goes round the loop some five times until it is published.
+        """
+        self._judge_on(deque(_slices(refs)))
+
+    def _judge_on(self, slices: deque[tuple[ObjectRef, ...]]) -> None:
+        if slices:
+            self._judge_some(slices.popleft())
+        if slices:
+            asyncio.get_running_loop().call_soon(self._judge_on, slices)
 
     def _judge_some(self, refs: Iterable[ObjectRef]) -> None:
         for ref in refs:
