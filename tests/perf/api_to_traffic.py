@@ -9,14 +9,13 @@ PATCH is answered is part of it, and told beside.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,34 +27,28 @@ from perf import report
 from perf.change_to_traffic import Client as Asker
 from perf.change_to_traffic import World, until_answers
 from perf.change_worlds import SHAPES, Probe
+from perf.command import Result, run
 from perf.standalone import Standalone
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster
 from support.repository import ROOT
 
 _START_S, _GIVE_UP_S = 120.0, 20.0
-_GOAL_P50_MS, _GOAL_P99_MS = 15.0, 60.0
 _WRITERS = 32
 _FOLDERS = ("edge.yaml", "auth.yaml", "tenants", "routes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One shape, measured."""
+class ApiResult(Result):
+    """What is known besides."""
 
-    shape: str
-    routes: int
-    start_s: float
-    """From the start of the processes to the first answer of the last route."""
     statuses_s: float
-    """From then to the last status written."""
-    change_ms: dict[str, float]
+    """From the first answer of the last route to the last status written."""
     patch_ms: dict[str, float]
     """Until the API server answers."""
-    pss_mib: dict[str, float]
 
 
-async def measure(shape: str, routes: int, changes: int) -> Result:
+async def measure(shape: str, routes: int, changes: int) -> ApiResult:
     """Start everything, then change one route after the other."""
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
         folder = Path(name)
@@ -75,7 +68,7 @@ async def measure(shape: str, routes: int, changes: int) -> Result:
                 start_s = time.perf_counter() - began
                 statuses_s = await until_told(api, routes)
                 samples = [await _change(api, world, asker, random.choice(world.probes), n + 1) for n in range(changes)]
-                return Result(
+                return ApiResult(
                     shape=shape,
                     routes=routes,
                     start_s=round(start_s, 2),
@@ -141,29 +134,11 @@ async def _change(api: Client, world: World, asker: Asker, probe: Probe, generat
     return (time.perf_counter() - began) * 1e3, (answered - began) * 1e3
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--routes", type=int, default=10_000)
-    parser.add_argument("--changes", type=int, default=1000)
-    parser.add_argument("--shape", choices=[*SHAPES, "both"], default="both")
-    parser.add_argument("--out", action="store_true", help="write docs/performance/api_to_traffic.{json,svg}")
-    options = parser.parse_args()
-    results = []
-    for shape in SHAPES if options.shape == "both" else [options.shape]:
-        result = asyncio.run(measure(shape, options.routes, options.changes))
-        print(json.dumps(asdict(result)), flush=True)
-        results.append(result)
-    if options.out:
-        goal = {"p50": _GOAL_P50_MS, "p99": _GOAL_P99_MS}
-        figures = {"goal_ms": goal, "etcd": "--unsafe-no-fsync", "results": [asdict(r) for r in results]}
-        report.write("api_to_traffic", figures)
-        bars = [
-            report.Bar(label=f"{r.routes:,} routes, {r.shape}", p50=r.change_ms["p50"], p99=r.change_ms["p99"])
-            for r in results
-        ]
-        report.write_chart("api_to_traffic", "From a PATCH to changed traffic", bars, _GOAL_P99_MS)
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        measure,
+        name="api_to_traffic",
+        title="From a PATCH to changed traffic",
+        description=__doc__,
+        about={"etcd": "--unsafe-no-fsync"},
+    )

@@ -8,22 +8,20 @@ for every millisecond over one keep-alive connection. Operator, xDS and Envoy ar
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import tempfile
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from perf import report
 from perf.change_worlds import SHAPES, HostsWorld, Probe, TenantsWorld, answer
+from perf.command import Result, run
 from perf.standalone import Standalone
 
 _POLL_S = 0.001
 _GIVE_UP_S = 20.0
 _START_S = 120.0
-_GOAL_P50_MS, _GOAL_P99_MS = 15.0, 60.0
 World = HostsWorld | TenantsWorld
 
 
@@ -57,18 +55,6 @@ async def until_answers(client: Client, probe: Probe, generation: int, limit_s: 
             await asyncio.sleep(_POLL_S)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One shape, measured."""
-
-    shape: str
-    routes: int
-    start_s: float
-    """From the start of the processes to the first answer of the last route."""
-    change_ms: dict[str, float]
-    pss_mib: dict[str, float]
-
-
 async def measure(shape: str, routes: int, changes: int) -> Result:
     """Start everything, then change one route after the other."""
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
@@ -100,30 +86,5 @@ async def _change(world: World, client: Client, probe: Probe, generation: int) -
     return (time.perf_counter() - began) * 1e3
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--routes", type=int, default=10_000)
-    parser.add_argument("--changes", type=int, default=1000)
-    parser.add_argument("--shape", choices=[*SHAPES, "both"], default="both")
-    parser.add_argument("--out", action="store_true", help="write docs/performance/change_to_traffic.{json,svg}")
-    options = parser.parse_args()
-    results = []
-    for shape in SHAPES if options.shape == "both" else [options.shape]:
-        result = asyncio.run(measure(shape, options.routes, options.changes))
-        print(
-            f"{shape:8} {result.routes:7} routes  start {result.start_s} s  change in ms {result.change_ms}", flush=True
-        )
-        results.append(result)
-    if options.out:
-        figures = {"goal_ms": {"p50": _GOAL_P50_MS, "p99": _GOAL_P99_MS}, "results": [asdict(r) for r in results]}
-        report.write("change_to_traffic", figures)
-        bars = [
-            report.Bar(label=f"{r.routes:,} routes, {r.shape}", p50=r.change_ms["p50"], p99=r.change_ms["p99"])
-            for r in results
-        ]
-        report.write_chart("change_to_traffic", "From a changed file to changed traffic", bars, _GOAL_P99_MS)
-
-
 if __name__ == "__main__":
-    main()
+    run(measure, name="change_to_traffic", title="From a changed file to changed traffic", description=__doc__)
