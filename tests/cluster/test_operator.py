@@ -51,7 +51,7 @@ class Running:
         await self.call("wait", "--for=condition=Programmed", "--timeout=30s", what)
 
     def written(self) -> int:
-        (writer,) = (sink for sink in self.operator.sinks if isinstance(sink, StatusWriter))
+        (writer,) = (sink for sink in self.operator.outside.sinks if isinstance(sink, StatusWriter))
         return writer.written
 
 

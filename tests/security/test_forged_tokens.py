@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -78,42 +78,37 @@ def let_through() -> set[str]:
         return {forgery.name for forgery in FORGERIES if 200 in accepted(broken, forgery.authorization)}
 
 
-def test_the_check_sees_a_build_that_does_not_look_at_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+def break_providers(monkeypatch: pytest.MonkeyPatch, breaking: Callable[[Any], object]) -> None:
+    """Every provider that is emitted from now on goes through `breaking`."""
     own = emit_authpolicy.emit_provider
 
-    def any_issuer(*given: Any) -> Any:  # noqa: ANN401 - messages have no types
+    def broken(*given: Any) -> Any:  # noqa: ANN401 - messages have no types
         made = own(*given)
-        made.ClearField("issuer")
+        breaking(made)
         return made
 
-    monkeypatch.setattr(emit_authpolicy, "emit_provider", any_issuer)
+    monkeypatch.setattr(emit_authpolicy, "emit_provider", broken)
+
+
+def know_the_forgers_keys(provider: Any) -> None:  # noqa: ANN401 - messages have no types
+    known = json.loads(ISSUER.jwks())["keys"] + json.loads(FORGER.jwks())["keys"]
+    provider.local_jwks.inline_bytes = json.dumps({"keys": known}).encode()
+
+
+def test_the_check_sees_a_build_that_does_not_look_at_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_providers(monkeypatch, lambda provider: provider.ClearField("issuer"))
     assert {"iss-other", "iss-missing"} <= let_through()
 
 
 def test_the_check_sees_a_proxy_that_does_not_look_at_what_a_token_calls_critical(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    own = emit_authpolicy.emit_provider
-
-    def headless(*given: Any) -> Any:  # noqa: ANN401 - messages have no types
-        made = own(*given)
-        made.ClearField("header_in_metadata")
-        return made
-
-    monkeypatch.setattr(emit_authpolicy, "emit_provider", headless)
+    break_providers(monkeypatch, lambda provider: provider.ClearField("header_in_metadata"))
     assert {"crit-unknown-true-key", "crit-empty-true-key", "crit-null-true-key"} <= let_through()
 
 
 def test_the_check_sees_a_build_that_knows_the_forgers_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = emit_authpolicy.emit_provider
-
-    def forgers_keys(*given: Any) -> Any:  # noqa: ANN401 - messages have no types
-        made = own(*given)
-        known = json.loads(ISSUER.jwks())["keys"] + json.loads(FORGER.jwks())["keys"]
-        made.local_jwks.inline_bytes = json.dumps({"keys": known}).encode()
-        return made
-
-    monkeypatch.setattr(emit_authpolicy, "emit_provider", forgers_keys)
+    break_providers(monkeypatch, know_the_forgers_keys)
     assert {"other-key-rsa", "other-key-ec", "other-key-ed", "jwk-kid-rsa"} <= let_through()
 
 

@@ -213,3 +213,13 @@ async def test_only_the_namespaces_that_are_named_are_watched() -> None:
         "/namespaces/shop/upstreams",
         "/namespaces/bank/upstreams",
     ]
+
+
+async def test_a_status_that_somebody_else_writes_is_handed_on_and_is_no_change() -> None:
+    heard: list[tuple[ObjectRef, Any]] = []
+    client = Scripted(upstream("a"))
+    async with following(client, on_status=lambda *told: heard.append(told)) as told:
+        await eventually(lambda: told.batches)
+        client.events.put_nowait(Event("MODIFIED", {**upstream("a", version=2), "status": {"proxies": "2/2"}}))
+        await eventually(lambda: heard == [(ref("a"), {"proxies": "2/2"})])
+        assert len(told.batches) == 1

@@ -1,7 +1,7 @@
 """What is written of statuses, how often, and what not."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -49,8 +49,11 @@ class Scripted:
 
 
 @asynccontextmanager
-async def writing(client: Any) -> AsyncGenerator[StatusWriter]:  # noqa: ANN401 - a Scripted stands for a Client
-    writer = StatusWriter(client, lambda _: (3, 3))
+async def writing(
+    client: Any,  # noqa: ANN401 - a Scripted stands for a Client
+    leads: Callable[[], bool] = lambda: True,
+) -> AsyncGenerator[StatusWriter]:
+    writer = StatusWriter(client, lambda _: (3, 3), leads)
     task = asyncio.create_task(writer.run())
     try:
         yield writer
@@ -151,3 +154,26 @@ async def test_an_object_that_is_gone_is_forgotten() -> None:
         writer.observe(other, status("True", "Programmed"))
         await eventually(lambda: client.applied)
         assert len(client.applied) == 1
+
+
+async def test_who_takes_over_writes_what_the_last_leader_said_otherwise_and_only_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statuswriter, "UNSETTLED_S", 0.05)
+    client, leads = Scripted(), asyncio.Event()
+    good, bad = status("True", "Programmed"), status("False", "Rejected")
+    same, pending = (ObjectRef(kind="Route", namespace="shop", name=name) for name in ("same", "pending"))
+    async with writing(client, leads.is_set) as writer:
+        for ref in (ROUTE, same):
+            writer.recall(ref, render(good, (3, 3)))
+            writer.observe(ref, good)
+        writer.observe(pending, status("Unknown", "Pending"))
+        # The last leader says something else; what it said first is no longer there.
+        writer.recall(ROUTE, render(bad, (3, 3)))
+        leads.set()
+        writer.write_all()
+        await eventually(lambda: len(client.applied) == 2)
+        assert {path.rpartition("/")[2] for path, _ in client.applied} == {"cart", "pending"}
+        # What comes back late is not believed by the leader.
+        writer.recall(ROUTE, render(bad, (3, 3)))
+        assert writer.since(ROUTE, "Programmed", "False") is None

@@ -53,18 +53,12 @@ class Operator:
     """All parts. `api_port` is the one in force once it has started."""
 
     settings: Settings
-    provider: Eyes
+    outside: Surroundings
     publisher: Publisher
     server: XdsServer
     board: StatusBoard
     reconciler: Reconciler
     fetcher: KeyFetcher
-    sinks: tuple[StatusSink, ...]
-    """Where statuses are told besides the API."""
-    election: Election | None
-    """Who writes, where several operators may."""
-    client: Client | None
-    """Of the Kubernetes API, where resources come from there."""
     metrics: Metrics
     api_port: int = 0
     _runner: web.AppRunner | None = None
@@ -100,13 +94,14 @@ class Operator:
         await self.server.stop()
 
     async def _run(self) -> None:
-        async with self.client or contextlib.nullcontext(), asyncio.TaskGroup() as group:
+        outside = self.outside
+        async with outside.client or contextlib.nullcontext(), asyncio.TaskGroup() as group:
             group.create_task(self.reconciler.run())
             group.create_task(self.fetcher.run())
-            for sink in self.sinks:
+            for sink in outside.sinks:
                 group.create_task(sink.run())
-            if self.election is not None:
-                group.create_task(self.election.run())
+            if outside.election is not None:
+                group.create_task(outside.election.run())
 
     async def _serve_api(self) -> None:
         api = Api(
@@ -115,8 +110,8 @@ class Operator:
             store=self.publisher.store,
             server=self.server,
             metrics=self.metrics,
-            locate=self.provider.locate,
-            blind=self.provider.blind,
+            locate=self.outside.provider.locate,
+            blind=self.outside.provider.blind,
             hosts=self.settings.api_hosts,
         )
         self._runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
@@ -161,8 +156,11 @@ class Surroundings:
 
     provider: Eyes
     sinks: tuple[StatusSink, ...]
+    """Where statuses are told besides the API."""
     election: Election | None = None
+    """Who writes, where several operators may."""
     client: Client | None = None
+    """Of the Kubernetes API, where resources come from there."""
 
 
 def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
@@ -218,15 +216,12 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         board.subscribe(sink.observe)
     return Operator(
         settings=settings,
-        provider=outside.provider,
+        outside=outside,
         publisher=publisher,
         server=XdsServer(settings.xds_target, publisher),
         board=board,
         reconciler=reconciler,
         fetcher=fetcher,
-        sinks=outside.sinks,
-        election=outside.election,
-        client=outside.client,
         metrics=metrics,
     )
 

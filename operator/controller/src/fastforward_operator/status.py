@@ -203,7 +203,7 @@ class StatusBoard:
         status = self.statuses.get(ref)
         if status is None or status.conditions[-1].status != "True":
             return False
-        return next(iter(self._states(ref, shared)), None) is None
+        return next(self._states(ref, shared), None) is None
 
     def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
         """Ten thousand take a while: a slice each time round the loop, so that no change waits for all of them.

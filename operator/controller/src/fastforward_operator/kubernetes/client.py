@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import aiohttp
+import fastforward_crds as crds
+from fastforward_compiler.problem import ObjectRef
 
 from .access import Access
 
@@ -35,6 +37,11 @@ class ApiError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+
+
+def object_path(ref: ObjectRef) -> str:
+    """Where an object of ours is."""
+    return f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{crds.PLURALS[ref.kind]}/{ref.name}"
 
 
 class Page(NamedTuple):

@@ -20,7 +20,7 @@ from fastforward_compiler.problem import ObjectRef
 
 from fastforward_operator.status import Condition, ObjectStatus
 
-from .client import ApiError, Client
+from .client import ApiError, Client, object_path
 
 _log = structlog.get_logger(__name__)
 
@@ -72,8 +72,7 @@ class EventWriter:
             self.lost += 1
 
     async def _write(self, ref: ObjectRef, condition: Condition) -> None:
-        path = f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{crds.PLURALS[ref.kind]}/{ref.name}"
-        found = await self.client.read(path)
+        found = await self.client.read(object_path(ref))
         if found is not None:
             await self.client.create(f"/api/v1/namespaces/{ref.namespace}/events", event(found, condition))
 

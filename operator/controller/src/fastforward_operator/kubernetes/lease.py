@@ -12,7 +12,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ class Election:
     clock: Callable[[], float] = time.monotonic
     _leads_until: float = 0.0
     _seen: tuple[object, ...] = ()
-    _seen_at: float = field(default=0.0)
+    _seen_at: float = 0.0
 
     @property
     def leads(self) -> bool:
@@ -124,7 +124,8 @@ class Election:
 
     def _lease(self, metadata: Mapping[str, Any], transitions: int, holder: str | None = None) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        kept = {key: metadata[key] for key in ("resourceVersion",) if key in metadata}
+        # Of an existing one, so that it is replaced only as it was read.
+        version = {"resourceVersion": metadata["resourceVersion"]} if metadata else {}
         spec = {
             "holderIdentity": self.identity if holder is None else holder,
             "leaseDurationSeconds": DURATION_S,
@@ -134,7 +135,7 @@ class Election:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self.name, "namespace": self.namespace, **kept},
+            "metadata": {"name": self.name, "namespace": self.namespace, **version},
             "spec": spec,
         }
 

@@ -20,7 +20,7 @@ from fastforward_compiler.problem import ObjectRef
 
 from fastforward_operator.status import Condition, ObjectStatus
 
-from .client import NOT_FOUND, ApiError, Client
+from .client import NOT_FOUND, ApiError, Client, object_path
 
 _log = structlog.get_logger(__name__)
 
@@ -51,8 +51,12 @@ class StatusWriter:
     """Objects that changed while they were being written."""
 
     def recall(self, ref: ObjectRef, status: Mapping[str, Any]) -> None:
-        """What an object said when it was listed: it need not be written again."""
-        self._there[ref] = dict(status)
+        """What an object says on the API server: it need not be written again.
+
+        A leader knows better than what comes back to it late, unless it has said nothing yet.
+        """
+        if ref not in self._there or not self.leads():
+            self._there[ref] = dict(status)
 
     def since(self, ref: ObjectRef, kind: str, status: str) -> datetime | None:
         """When a condition became what it is, as the object itself says."""
@@ -70,9 +74,7 @@ class StatusWriter:
             self._there.pop(ref, None)
             return
         self._wanted[ref] = status
-        wait = UNSETTLED_S if status.conditions[-1].reason in _UNSETTLED else 0.0
-        loop = asyncio.get_running_loop()
-        loop.call_later(wait, self._enqueue, ref) if wait else self._enqueue(ref)
+        self._schedule(ref, status)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -83,8 +85,13 @@ class StatusWriter:
     def write_all(self) -> None:
         """Whatever is to be said and is not there: this process may write from now on."""
         for ref, status in self._wanted.items():
-            if status.conditions[-1].reason not in _UNSETTLED:
-                self._enqueue(ref)
+            self._schedule(ref, status)
+
+    def _schedule(self, ref: ObjectRef, status: ObjectStatus) -> None:
+        if status.conditions[-1].reason in _UNSETTLED:
+            asyncio.get_running_loop().call_later(UNSETTLED_S, self._enqueue, ref)
+        else:
+            self._enqueue(ref)
 
     def _enqueue(self, ref: ObjectRef) -> None:
         if ref in self._wanted and ref not in self._queued:
@@ -116,10 +123,9 @@ class StatusWriter:
         told = render(status, self.proxies(ref))
         if self._there.get(ref) == told:
             return
-        path = f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{crds.PLURALS[ref.kind]}/{ref.name}"
         metadata = {"name": ref.name, "namespace": ref.namespace}
         body = {"apiVersion": crds.API_VERSION, "kind": ref.kind, "metadata": metadata, "status": told}
-        await self.client.apply_status(path, body)
+        await self.client.apply_status(object_path(ref), body)
         self.written += 1
         self._there[ref] = told
 

@@ -71,7 +71,7 @@ WATCHED: tuple[Watched, ...] = (
 
 
 class KubernetesProvider:
-    """Watches some namespaces, or all. `on_status` is told the statuses that objects have when they are listed."""
+    """Watches some namespaces, or all. `on_status` is told the statuses that objects have there."""
 
     def __init__(
         self,
@@ -80,15 +80,13 @@ class KubernetesProvider:
         watched: Iterable[Watched] = WATCHED,
         namespaces: Iterable[str] = (),
     ) -> None:
-        self._client = client
         self._news = asyncio.Event()
         self._changes: dict[ObjectRef, Change] = {}
         self._seen_at = 0.0
         self._world = 0
+        places = tuple(namespaces) or ("",)
         self.informers = tuple(
-            Informer(each, each.path(namespace), client, self._take, on_status)
-            for each in watched
-            for namespace in tuple(namespaces) or ("",)
+            Informer(each, each.path(place), client, self._take, on_status) for each in watched for place in places
         )
 
     async def watch(self) -> AsyncIterator[Batch]:
@@ -187,7 +185,7 @@ class Informer:
                 there[ref] = mark
                 if value is not None:
                     self._tell(ref, mark, value)
-                if status is not None and not self.listed.is_set():
+                if status is not None:
                     self.on_status(ref, status)
             following, version = page.following, page.version
             if not following:
@@ -209,7 +207,7 @@ class Informer:
         ref = ObjectRef(kind=self.watched.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
         mark = self._mark(metadata)
         if self._known.get(ref) == mark:
-            return ref, mark, None, None
+            return ref, mark, None, document.get("status")
         return ref, mark, crds.parse_resource(document), document.get("status")
 
     def _mark(self, metadata: Mapping[str, Any]) -> bytes:
@@ -246,11 +244,14 @@ class Informer:
             self.heard_at = time.monotonic()
 
     def _happened(self, kind: str, document: dict[str, Any]) -> None:
-        ref, mark, value, _ = self._decode(document)
+        ref, mark, value, status = self._decode(document)
         if kind == "DELETED":
             self._tell(ref, b"", None)
-        elif value is not None:
+            return
+        if value is not None:
             self._tell(ref, mark, value)
+        if status is not None:
+            self.on_status(ref, status)
 
 
 def _seal(ref: ObjectRef, mark: bytes) -> int:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from google.protobuf import struct_pb2
 
-from .chain import METADATA, REASON_HEADER, TENANT_HEADER
+from .chain import DECISION, METADATA, REASON_HEADER, TENANT_HEADER
 from .protos import EnvoyMessage, accesslog_pb2, file_pb2, substitution_format_string_pb2
 from .wire import pack
 
 # The decision service tells whose request it refuses in metadata alone: what it refuses gets no further headers.
-_REFUSED = f"metadata.filter_metadata['envoy.filters.http.ext_authz']['{TENANT_HEADER}']"
+_REFUSED = f"metadata.filter_metadata['{DECISION}']['{TENANT_HEADER}']"
 _TENANT = f"'{TENANT_HEADER}' in request.headers ? request.headers['{TENANT_HEADER}'] : {_REFUSED}"
 
 FIELDS = (
