@@ -45,3 +45,11 @@ def test_a_rule_without_a_version_takes_every_version_that_has_none_of_its_own(g
     assert gateway.get(headers={"x-api-version": "v2"}).body == "v2"
     assert gateway.get(headers={"x-api-version": "v1"}).body == "any"
     assert gateway.get().body == "any"
+
+
+def test_an_edge_is_programmed_only_with_the_tables_that_its_change_alters(gateway: Gateway) -> None:
+    gateway.apply(edge(gateway.port, apiVersions={"default": "v1"}))
+    versions(gateway, "v1", "v2")
+    for default in ("v2", "v1") * 10:
+        gateway.apply(edge(gateway.port, apiVersions={"default": default}))
+        assert gateway.get().body == default

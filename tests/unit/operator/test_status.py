@@ -19,6 +19,7 @@ from support.eventually import eventually
 
 SHOP = ObjectRef(kind="Route", namespace="default", name="shop")
 ACME = ObjectRef(kind="Tenant", namespace="default", name="acme")
+PUBLIC = ObjectRef(kind="Edge", namespace="default", name="public")
 NEIGHBOUR = ObjectRef(kind="Route", namespace="default", name="neighbour")
 TABLE = ("table", "default/public|shop.example.com#")
 UPSTREAM = ("upstream", "default/cart")
@@ -159,16 +160,19 @@ async def test_a_proxy_that_may_lack_any_version_of_a_table_takes_back_the_word_
     assert (scene.word(SHOP), scene.word(NEIGHBOUR)) == ("Unknown", "Unknown")
 
 
-async def test_a_tenant_waits_for_all_that_was_published_with_it(scene: Scene) -> None:
+@pytest.mark.parametrize("ref", [ACME, PUBLIC], ids=lambda ref: ref.kind)
+async def test_what_shapes_others_resources_waits_for_all_that_was_published_with_it(
+    scene: Scene, ref: ObjectRef
+) -> None:
     scene.publish("1")
     scene.tell(envoys=1)
-    tenant = ir.Report(ref=ACME, generation=1, outputs=frozenset({("tenant", "default/acme")}))
-    scene.board.observe_reports({ACME: tenant}, {}, [SCOPE_KEY, CLUSTER_KEY])
-    assert (scene.word(ACME), scene.board.statuses[ACME].conditions[-1].reason) == ("Unknown", "Pending")
+    report = ir.Report(ref=ref, generation=1, outputs=frozenset({("own", "default/own")}))
+    scene.board.observe_reports({ref: report}, {}, [SCOPE_KEY, CLUSTER_KEY])
+    assert (scene.word(ref), scene.board.statuses[ref].conditions[-1].reason) == ("Unknown", "Pending")
     scene.settle(SCOPE_KEY)
-    assert scene.word(ACME) == "Unknown"
+    assert scene.word(ref) == "Unknown"
     scene.settle(CLUSTER_KEY)
-    assert scene.word(ACME) == "True"
+    assert scene.word(ref) == "True"
 
 
 async def test_what_is_taken_away_keeps_nobody_waiting(scene: Scene) -> None:

@@ -30,7 +30,7 @@ from .xds.store import SNAPSHOT, Key
 _MAX_MESSAGE = 1024
 _MAX_NAMED = 5
 _SLICE = 50
-_DIFFUSE = frozenset({"Tenant"})
+_DIFFUSE = frozenset({"Edge", "Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
 _SHARED = frozenset({"table", "scope"})
 """Outputs that hold the rules of many objects."""

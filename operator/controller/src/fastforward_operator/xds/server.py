@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -117,9 +118,11 @@ class XdsServer:
         if path == self.address:
             return server.add_insecure_port(self.address)
         Path(path).unlink(missing_ok=True)
-        port = server.add_insecure_port(self.address)
-        Path(path).chmod(0o600)
-        return port
+        before = os.umask(0o177)  # A socket that is closed to others only a moment after it is bound was open to them.
+        try:
+            return server.add_insecure_port(self.address)
+        finally:
+            os.umask(before)
 
     def _report(self, error: OSError | None) -> None:
         started = self._started
