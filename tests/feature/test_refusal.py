@@ -38,7 +38,8 @@ class BreakingEmitter:
 
 def breaking_pipeline(port: int) -> Pipeline:
     settings = EmitSettings(bind_address="127.0.0.1", ports={EDGE_PORT: port})
-    return replace(new_pipeline(settings, 2.0, Metrics())(), envoy=BreakingEmitter(settings))
+    made = new_pipeline(settings, 2.0, Metrics())()
+    return replace(made, proxies=replace(made.proxies, new_emitter=lambda: BreakingEmitter(settings)))
 
 
 async def test_a_refused_route_says_why_keeps_its_last_good_version_and_its_neighbours_are_served(

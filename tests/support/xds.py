@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from envoy.service.discovery.v3 import discovery_pb2
 from fastforward_operator.xds import wire
 from fastforward_operator.xds.session import EnvoySession, Receipt
-from fastforward_operator.xds.store import Key, Publication, Put, Store
+from fastforward_operator.xds.store import Key, Need, Publication, Put, Store
 
 
-def put(key: Key, version: str, *, needs: tuple[Key, ...] | None = None, hop: bool = False) -> Put:
+def put(key: Key, version: str, *, needs: tuple[Need, ...] | None = None, hop: bool = False) -> Put:
     """A resource whose body is its version."""
-    type_url, name = key
+    type_url, name = key.type_url, key.name
     return Put(
         key=key,
         version=version,

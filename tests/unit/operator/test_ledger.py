@@ -3,7 +3,7 @@
 import pytest
 from fastforward_operator.xds.ledger import Ledger, LedgerUpdate
 from fastforward_operator.xds.session import DecisionSession
-from fastforward_operator.xds.store import CLUSTER, LISTENER, SCOPE, SNAPSHOT, Publication, Put, Store
+from fastforward_operator.xds.store import CLUSTER, LISTENER, SCOPE, SHARED, SNAPSHOT, Key, Publication, Put, Store
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.xds import Node, Response, publication, put
@@ -54,20 +54,20 @@ class Fleet:
 @pytest.fixture
 def fleet() -> Fleet:
     made = Fleet()
-    made.publish(publication(1, put((LISTENER, "l"), "1"), put((SCOPE, "s"), "1"), put((CLUSTER, "c"), "1")))
+    made.publish(publication(1, put(Key(LISTENER, "l"), "1"), put(Key(SCOPE, "s"), "1"), put(Key(CLUSTER, "c"), "1")))
     return made
 
 
 def test_a_node_counts_when_it_was_told_everything(fleet: Fleet) -> None:
     node = fleet.join(1)
-    assert fleet.update().envoys == 0
+    assert fleet.update().envoys == {}
     for type_url in (CLUSTER, LISTENER, SCOPE):
         assert not fleet.ledger.counted
         response = node.expect()
         assert response.type_url == type_url
         fleet.ack(node, response)
-    assert fleet.update().envoys == 1
-    assert fleet.ledger.state((SCOPE, "s")).settled
+    assert fleet.update().envoys == {SHARED: 1}
+    assert fleet.ledger.state(Key(SCOPE, "s")).settled
 
 
 def test_a_node_counts_although_a_cluster_warms_and_that_cluster_waits_for_it(fleet: Fleet) -> None:
@@ -77,20 +77,20 @@ def test_a_node_counts_although_a_cluster_warms_and_that_cluster_waits_for_it(fl
             node.now += 1
         else:
             fleet.ack(node, response)
-    assert fleet.update().envoys == 1
-    assert fleet.ledger.state((CLUSTER, "c")).waiting == ("envoy-1",)
+    assert fleet.update().envoys == {SHARED: 1}
+    assert fleet.ledger.state(Key(CLUSTER, "c")).waiting == ("envoy-1",)
 
 
 def test_a_change_waits_for_every_node_that_counts(fleet: Fleet) -> None:
     one, two = fleet.join(1), fleet.join(2)
     fleet.settle(one)
     fleet.settle(two)
-    fleet.publish(publication(2, put((SCOPE, "s"), "2")))
-    assert fleet.ledger.state((SCOPE, "s")).waiting == ("envoy-1", "envoy-2")
+    fleet.publish(publication(2, put(Key(SCOPE, "s"), "2")))
+    assert fleet.ledger.state(Key(SCOPE, "s")).waiting == ("envoy-1", "envoy-2")
     fleet.settle(one)
-    assert fleet.ledger.state((SCOPE, "s")).waiting == ("envoy-2",)
+    assert fleet.ledger.state(Key(SCOPE, "s")).waiting == ("envoy-2",)
     fleet.settle(two)
-    state = fleet.update().keys[SCOPE, "s"]
+    state = fleet.update().keys[Key(SCOPE, "s")]
     assert state.settled
     assert state.revision == 2
 
@@ -98,37 +98,37 @@ def test_a_change_waits_for_every_node_that_counts(fleet: Fleet) -> None:
 def test_an_acknowledgement_of_an_older_version_does_not_settle(fleet: Fleet) -> None:
     node = fleet.join(1)
     fleet.settle(node)
-    fleet.publish(publication(2, put((SCOPE, "s"), "2")))
+    fleet.publish(publication(2, put(Key(SCOPE, "s"), "2")))
     older = node.expect()
-    fleet.publish(publication(3, put((SCOPE, "s"), "3")))
+    fleet.publish(publication(3, put(Key(SCOPE, "s"), "3")))
     fleet.ack(node, older)
-    assert fleet.ledger.state((SCOPE, "s")).waiting == ("envoy-1",)
+    assert fleet.ledger.state(Key(SCOPE, "s")).waiting == ("envoy-1",)
 
 
 def test_a_refusal_is_kept_in_the_nodes_own_words_until_the_next_version(fleet: Fleet) -> None:
     node = fleet.join(1)
     fleet.settle(node)
-    fleet.publish(publication(2, put((SCOPE, "s"), "2")))
+    fleet.publish(publication(2, put(Key(SCOPE, "s"), "2")))
     fleet.nack(node, node.expect(), "no key")
-    state = fleet.update().keys[SCOPE, "s"]
+    state = fleet.update().keys[Key(SCOPE, "s")]
     assert state.refused == (("envoy-1", "no key"),)
     assert state.waiting == ()
     assert not fleet.ledger.routes_settled(2)
-    fleet.publish(publication(3, put((SCOPE, "s"), "3")))
+    fleet.publish(publication(3, put(Key(SCOPE, "s"), "3")))
     fleet.settle(node)
-    assert fleet.ledger.state((SCOPE, "s")).settled
+    assert fleet.ledger.state(Key(SCOPE, "s")).settled
 
 
 def test_nobody_waits_for_a_node_that_went(fleet: Fleet) -> None:
     one, two = fleet.join(1), fleet.join(2)
     fleet.settle(one)
     fleet.settle(two)
-    fleet.publish(publication(2, put((SCOPE, "s"), "2")))
+    fleet.publish(publication(2, put(Key(SCOPE, "s"), "2")))
     fleet.settle(one)
     fleet.leave(two)
     update = fleet.update()
-    assert update.envoys == 1
-    assert update.keys[SCOPE, "s"].settled
+    assert update.envoys == {SHARED: 1}
+    assert update.keys[Key(SCOPE, "s")].settled
 
 
 def test_a_new_node_does_not_unsettle_what_the_others_have(fleet: Fleet) -> None:
@@ -137,23 +137,23 @@ def test_a_new_node_does_not_unsettle_what_the_others_have(fleet: Fleet) -> None
     fleet.update()
     fleet.join(2)
     assert fleet.ledger.take_update() is None
-    assert fleet.ledger.state((SCOPE, "s")).settled
+    assert fleet.ledger.state(Key(SCOPE, "s")).settled
 
 
 def test_a_node_that_comes_back_with_an_older_version_unsettles_that_one_only(fleet: Fleet) -> None:
     one = fleet.join(1)
     fleet.settle(one)
-    fleet.publish(publication(2, put((SCOPE, "s"), "2"), put((SCOPE, "t"), "1")))
+    fleet.publish(publication(2, put(Key(SCOPE, "s"), "2"), put(Key(SCOPE, "t"), "1")))
     fleet.settle(one)
     fleet.update()
     held = {CLUSTER: {"c": "1"}, LISTENER: {"l": "1"}, SCOPE: {"s": "1", "t": "1"}}
     two = fleet.join(2, held=held)
     update = fleet.update()
-    assert update.envoys == 2
-    assert set(update.keys) == {(SCOPE, "s")}
-    assert update.keys[SCOPE, "s"].waiting == ("envoy-2",)
+    assert update.envoys == {SHARED: 2}
+    assert set(update.keys) == {Key(SCOPE, "s")}
+    assert update.keys[Key(SCOPE, "s")].waiting == ("envoy-2",)
     fleet.settle(two)
-    assert fleet.update().keys[SCOPE, "s"].settled
+    assert fleet.update().keys[Key(SCOPE, "s")].settled
     assert two.next() is None
 
 
@@ -162,11 +162,11 @@ def test_a_change_while_a_node_comes_back_waits_for_it(fleet: Fleet) -> None:
     fleet.settle(one)
     held = {CLUSTER: {"c": "1"}, LISTENER: {"l": "1"}, SCOPE: {"s": "1"}}
     two = fleet.join(2, held=held)
-    fleet.publish(publication(2, put((SCOPE, "s"), "2")))
+    fleet.publish(publication(2, put(Key(SCOPE, "s"), "2")))
     fleet.settle(one)
-    assert fleet.ledger.state((SCOPE, "s")).waiting == ("envoy-2",)
+    assert fleet.ledger.state(Key(SCOPE, "s")).waiting == ("envoy-2",)
     fleet.settle(two)
-    assert fleet.ledger.state((SCOPE, "s")).settled
+    assert fleet.ledger.state(Key(SCOPE, "s")).settled
 
 
 def test_decision_services_answer_for_their_own_resources_only(fleet: Fleet) -> None:
@@ -179,34 +179,34 @@ def test_decision_services_answer_for_their_own_resources_only(fleet: Fleet) -> 
     assert first.complete
     fleet.ledger.observe(decision, decision.receive(snapshot_pb2.SnapshotRequest(nonce=first.nonce), 1.0))
     update = fleet.update()
-    assert (update.envoys, update.decisions) == (1, 1)
-    step = publication(2, Put(key=(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"), put((SCOPE, "s"), "2"))
+    assert (update.envoys, update.decisions) == ({SHARED: 1}, 1)
+    step = publication(2, Put(key=Key(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"), put(Key(SCOPE, "s"), "2"))
     fleet.publish(step)
-    decision.publish([(SNAPSHOT, "plan/1")], 2, 1.0)
-    assert fleet.ledger.state((SNAPSHOT, "plan/1")).waiting == ("d",)
-    assert fleet.ledger.state((SCOPE, "s")).waiting == ("envoy-1",)
+    decision.publish([Key(SNAPSHOT, "plan/1")], 2, 1.0)
+    assert fleet.ledger.state(Key(SNAPSHOT, "plan/1")).waiting == ("d",)
+    assert fleet.ledger.state(Key(SCOPE, "s")).waiting == ("envoy-1",)
 
 
 def test_what_everybody_acknowledged_before_nobody_lacks(fleet: Fleet) -> None:
     node = fleet.join(1)
     fleet.settle(node)
     for revision, version in ((2, "2"), (3, "3")):
-        fleet.publish(publication(revision, put((SCOPE, "s"), version)))
-    assert fleet.update().keys[SCOPE, "s"].lacking == 2
+        fleet.publish(publication(revision, put(Key(SCOPE, "s"), version)))
+    assert fleet.update().keys[Key(SCOPE, "s")].lacking == 2
     response = node.next()
     assert response is not None
     fleet.nack(node, response, "no")
-    assert fleet.update().keys[SCOPE, "s"].lacking == 2
-    fleet.publish(publication(4, put((SCOPE, "s"), "4")))
+    assert fleet.update().keys[Key(SCOPE, "s")].lacking == 2
+    fleet.publish(publication(4, put(Key(SCOPE, "s"), "4")))
     fleet.settle(node)
-    assert fleet.update().keys[SCOPE, "s"].settled
-    fleet.publish(publication(5, put((SCOPE, "s"), "5")))
-    assert fleet.update().keys[SCOPE, "s"].lacking == 5
+    assert fleet.update().keys[Key(SCOPE, "s")].settled
+    fleet.publish(publication(5, put(Key(SCOPE, "s"), "5")))
+    assert fleet.update().keys[Key(SCOPE, "s")].lacking == 5
 
 
 def test_a_node_that_comes_back_with_an_older_version_may_lack_all_of_it(fleet: Fleet) -> None:
     fleet.settle(fleet.join(1))
-    fleet.publish(publication(2, put((SCOPE, "s"), "2")))
+    fleet.publish(publication(2, put(Key(SCOPE, "s"), "2")))
     fleet.settle(fleet.nodes[1])
     fleet.join(2, held={SCOPE: {"s": "1"}})
-    assert fleet.update().keys[SCOPE, "s"].lacking == 0
+    assert fleet.update().keys[Key(SCOPE, "s")].lacking == 0

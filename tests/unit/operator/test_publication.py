@@ -1,16 +1,18 @@
 """Steps of the compiler and the emitters to Publications."""
 
+from dataclasses import replace
+
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta
 from fastforward_compiler.emit.envoy import EnvoyDelta, EnvoyResource
-from fastforward_operator.publication import Emitted, Publications, encode
-from fastforward_operator.xds.store import CLUSTER, ENDPOINT, SCOPE, SNAPSHOT
+from fastforward_operator.publication import Emitted, FleetStep, Publications, encode
+from fastforward_operator.xds.store import CLUSTER, ENDPOINT, SCOPE, SHARED, SNAPSHOT, Key
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
 SCOPE_NAME = "default/public|shop.example.com"
 TABLE = ("table", f"{SCOPE_NAME}#")
-KEY = (SCOPE, f"{SCOPE_NAME}#")
+KEY = Key(SCOPE, f"{SCOPE_NAME}#")
 PLAN = "plan/1"
 
 
@@ -22,12 +24,14 @@ def entry(destination: ir.Destination, *, hop: bool = False) -> ir.Entry:
 
 def step(destination: ir.Destination, version: str = "1", *, hop: bool = False) -> Emitted:
     table = ir.Table(scope=SCOPE_NAME, tenant="", entries=(entry(destination, hop=hop),))
+    delta = ir.Delta(tables=ir.Changes(upserts=(table,)))
+    envoy = EnvoyDelta(
+        upserts=(EnvoyResource(type_url=SCOPE, name=KEY.name, version=version, body=b"x"),),
+        outputs={TABLE: ((SCOPE, KEY.name),)},
+    )
     return encode(
-        ir.Delta(tables=ir.Changes(upserts=(table,))),
-        EnvoyDelta(
-            upserts=(EnvoyResource(type_url=SCOPE, name=KEY[1], version=version, body=b"x"),),
-            outputs={TABLE: (KEY,)},
-        ),
+        delta,
+        {SHARED: FleetStep(delta=delta, envoy=envoy)},
         DecisionDelta(
             upserts=(snapshot_pb2.Resource(name=PLAN, version=version),), removed=(), outputs={TABLE: (PLAN,)}
         ),
@@ -39,7 +43,12 @@ SPLIT = ir.Split(shares=(ir.Share(upstream="default/b", weight=1), ir.Share(upst
 
 def test_a_table_needs_the_clusters_that_it_names() -> None:
     put = Publications().build(step(SPLIT)).upserts[0]
-    names = [(CLUSTER, "default/a"), (ENDPOINT, "default/a"), (CLUSTER, "default/b"), (ENDPOINT, "default/b")]
+    names = [
+        (CLUSTER, "default/a"),
+        (ENDPOINT, "default/a"),
+        (CLUSTER, "default/b"),
+        (ENDPOINT, "default/b"),
+    ]
     assert put.needs == tuple(names)
     assert not put.hop
 
@@ -76,7 +85,7 @@ def test_only_a_table_with_a_hop_stands_for_its_plans_as_well() -> None:
     publications.build(step(SPLIT))
     assert publications.keys_of(TABLE) == (KEY,)
     publications.build(step(SPLIT, "2", hop=True))
-    assert publications.keys_of(TABLE) == (KEY, (SNAPSHOT, PLAN))
+    assert publications.keys_of(TABLE) == (KEY, Key(SNAPSHOT, PLAN))
     publications.build(step(SPLIT, "3"))
     assert publications.keys_of(TABLE) == (KEY,)
 
@@ -84,13 +93,14 @@ def test_only_a_table_with_a_hop_stands_for_its_plans_as_well() -> None:
 def test_an_output_that_is_gone_stands_for_nothing() -> None:
     publications = Publications()
     publications.build(step(SPLIT))
+    delta = ir.Delta(tables=ir.Changes(removed=(TABLE[1],)))
     gone = encode(
-        ir.Delta(tables=ir.Changes(removed=(TABLE[1],))),
-        EnvoyDelta(removed=(KEY,)),
+        delta,
+        {SHARED: FleetStep(delta=delta, envoy=EnvoyDelta(removed=((SCOPE, KEY.name),)))},
         DecisionDelta(upserts=(), removed=(PLAN,), outputs={}),
     )
     publication = publications.build(gone)
-    assert publication.removed == (KEY, (SNAPSHOT, PLAN))
+    assert publication.removed == (KEY, Key(SNAPSHOT, PLAN))
     assert publications.keys_of(TABLE) == ()
     assert KEY not in publications.outputs_of
     assert len(publications.build(step(SPLIT)).upserts) == 2
@@ -99,5 +109,38 @@ def test_an_output_that_is_gone_stands_for_nothing() -> None:
 def test_pruning_removes_all_but_what_is_kept() -> None:
     publications = Publications()
     publications.build(step(SPLIT))
-    assert publications.prune([KEY]).removed == ((SNAPSHOT, PLAN),)
+    assert publications.prune([KEY]).removed == (Key(SNAPSHOT, PLAN),)
     assert publications.prune([KEY]).removed == ()
+
+
+CLUSTERS = tuple(EnvoyDelta(upserts=(EnvoyResource(type_url=CLUSTER, name="a", version=v, body=b"x"),)) for v in "12")
+UPSTREAM = ("upstream", "default/a")
+NOTHING = DecisionDelta(upserts=(), removed=(), outputs={})
+
+
+def two_fleets() -> Publications:
+    """Both have a cluster of the same name, and not the same one."""
+    publications = Publications()
+    envoys = [replace(each, outputs={UPSTREAM: ((CLUSTER, "a"),)}) for each in CLUSTERS]
+    fleets = {f"default/{i}": FleetStep(delta=ir.Delta(), envoy=envoy) for i, envoy in enumerate(envoys)}
+    step = publications.build(encode(ir.Delta(), fleets, NOTHING))
+    assert [put.version for put in step.upserts] == ["1", "2"]
+    return publications
+
+
+def test_an_output_stands_for_what_each_fleet_has_of_it() -> None:
+    publications = two_fleets()
+    assert publications.keys_of(UPSTREAM) == (Key(CLUSTER, "a", "default/0"), Key(CLUSTER, "a", "default/1"))
+    lost = ir.Delta(upstreams=ir.Changes(removed=("default/a",)))
+    step = FleetStep(delta=lost, envoy=EnvoyDelta(removed=((CLUSTER, "a"),)))
+    gone = publications.build(encode(ir.Delta(), {"default/0": step}, NOTHING))
+    assert gone.removed == (Key(CLUSTER, "a", "default/0"),)
+    assert publications.keys_of(UPSTREAM) == (Key(CLUSTER, "a", "default/1"),)
+
+
+def test_a_fleet_that_ends_loses_all_that_it_was_told() -> None:
+    publications = two_fleets()
+    ended = FleetStep(delta=ir.Delta(), envoy=EnvoyDelta(), ends=True)
+    gone = publications.build(encode(ir.Delta(), {"default/1": ended}, NOTHING))
+    assert gone.removed == (Key(CLUSTER, "a", "default/1"),)
+    assert publications.keys_of(UPSTREAM) == (Key(CLUSTER, "a", "default/0"),)

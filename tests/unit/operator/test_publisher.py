@@ -47,7 +47,7 @@ class Scene:
 @pytest.fixture
 async def scene() -> Scene:
     made = Scene()
-    made.publish(1, put((LISTENER, "l"), "1"), put((CLUSTER, "c"), "1"), put((SCOPE, "s"), "1"))
+    made.publish(1, put(Key(LISTENER, "l"), "1"), put(Key(CLUSTER, "c"), "1"), put(Key(SCOPE, "s"), "1"))
     for type_url in (CLUSTER, LISTENER, SCOPE):
         made.publisher.ledger.observe(made.node.session, made.node.subscribe(type_url))
     made.settle()
@@ -55,54 +55,54 @@ async def scene() -> Scene:
 
 
 async def test_a_route_goes_at_once_and_its_cluster_after_the_grace(scene: Scene) -> None:
-    scene.publish(2, removed=((SCOPE, "s"), (CLUSTER, "c")))
-    assert not scene.has((SCOPE, "s"))
-    assert scene.has((CLUSTER, "c"))
+    scene.publish(2, removed=(Key(SCOPE, "s"), Key(CLUSTER, "c")))
+    assert not scene.has(Key(SCOPE, "s"))
+    assert scene.has(Key(CLUSTER, "c"))
     scene.settle()
     scene.publisher.remove_due(time.monotonic())
-    assert scene.has((CLUSTER, "c"))
+    assert scene.has(Key(CLUSTER, "c"))
     scene.let_the_grace_pass()
-    assert not scene.has((CLUSTER, "c"))
+    assert not scene.has(Key(CLUSTER, "c"))
     assert scene.node.expect().removed == ("c",)
 
 
 async def test_a_cluster_stays_while_a_route_that_may_name_it_is_not_acknowledged(scene: Scene) -> None:
-    scene.publish(2, put((SCOPE, "s"), "2"), removed=((CLUSTER, "c"),))
+    scene.publish(2, put(Key(SCOPE, "s"), "2"), removed=(Key(CLUSTER, "c"),))
     scene.let_the_grace_pass()
-    assert scene.has((CLUSTER, "c"))
+    assert scene.has(Key(CLUSTER, "c"))
     scene.settle()
     scene.let_the_grace_pass()
-    assert not scene.has((CLUSTER, "c"))
+    assert not scene.has(Key(CLUSTER, "c"))
 
 
 async def test_a_cluster_stays_while_a_proxy_refuses_the_route_that_no_longer_names_it(scene: Scene) -> None:
-    scene.publish(2, put((SCOPE, "s"), "2"), removed=((CLUSTER, "c"),))
+    scene.publish(2, put(Key(SCOPE, "s"), "2"), removed=(Key(CLUSTER, "c"),))
     scene.settle(refuse="s")
     scene.let_the_grace_pass()
-    assert scene.has((CLUSTER, "c"))
-    scene.publish(3, put((SCOPE, "s"), "3"))
+    assert scene.has(Key(CLUSTER, "c"))
+    scene.publish(3, put(Key(SCOPE, "s"), "3"))
     scene.settle()
     scene.let_the_grace_pass()
-    assert not scene.has((CLUSTER, "c"))
+    assert not scene.has(Key(CLUSTER, "c"))
 
 
 async def test_what_comes_back_within_the_grace_is_never_taken_away(scene: Scene) -> None:
-    scene.publish(2, removed=((CLUSTER, "c"),))
-    scene.publish(3, put((CLUSTER, "c"), "1"))
+    scene.publish(2, removed=(Key(CLUSTER, "c"),))
+    scene.publish(3, put(Key(CLUSTER, "c"), "1"))
     scene.settle()
     scene.let_the_grace_pass()
-    assert scene.has((CLUSTER, "c"))
+    assert scene.has(Key(CLUSTER, "c"))
     assert scene.node.next() is None
 
 
 async def test_what_comes_back_as_it_was_is_acknowledged_in_the_step_that_brought_it_back(scene: Scene) -> None:
-    scene.publish(2, put((SCOPE, "s"), "2"), removed=((CLUSTER, "c"),))
+    scene.publish(2, put(Key(SCOPE, "s"), "2"), removed=(Key(CLUSTER, "c"),))
     scene.settle()
     await eventually(lambda: scene.updates)
     scene.updates.clear()
-    scene.publish(3, put((CLUSTER, "c"), "1"))
+    scene.publish(3, put(Key(CLUSTER, "c"), "1"))
     await eventually(lambda: scene.updates)
-    state = scene.updates[0].keys[CLUSTER, "c"]
+    state = scene.updates[0].keys[Key(CLUSTER, "c")]
     assert (state.revision, state.settled) == (3, True)
     assert scene.node.next() is None
 
@@ -110,7 +110,7 @@ async def test_what_comes_back_as_it_was_is_acknowledged_in_the_step_that_brough
 async def test_the_ledger_is_told_of_in_one_update_a_turn(scene: Scene) -> None:
     await eventually(lambda: scene.updates)
     scene.updates.clear()
-    scene.publish(2, *(put((SCOPE, f"s{i}"), "1") for i in range(100)))
+    scene.publish(2, *(put(Key(SCOPE, f"s{i}"), "1") for i in range(100)))
     await eventually(lambda: scene.updates)
     assert len(scene.updates) == 1
     assert len(scene.updates[0].keys) == 100
@@ -134,7 +134,7 @@ async def test_routes_with_a_hop_wait_for_decision_services_that_answer_in_time(
     session = decision(scene)
     answer(session)
     assert scene.publisher.decision_gate(2) == 0
-    scene.publish(2, Put(key=(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"))
+    scene.publish(2, Put(key=Key(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"))
     now = asyncio.get_running_loop().time()
     assert scene.publisher.decision_gate(2) > now
     assert scene.publisher.decision_gate(1) == 0
@@ -145,7 +145,7 @@ async def test_routes_with_a_hop_wait_for_decision_services_that_answer_in_time(
 async def test_a_decision_service_that_lags_is_not_waited_for(scene: Scene) -> None:
     session = decision(scene)
     answer(session)
-    scene.publish(2, Put(key=(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"))
+    scene.publish(2, Put(key=Key(SNAPSHOT, "plan/1"), version="1", wire=b"\x12\x00"))
     session.next_response(asyncio.get_running_loop().time() - 1)
-    scene.publish(3, Put(key=(SNAPSHOT, "plan/2"), version="1", wire=b"\x12\x00"))
+    scene.publish(3, Put(key=Key(SNAPSHOT, "plan/2"), version="1", wire=b"\x12\x00"))
     assert scene.publisher.decision_gate(3) == 0

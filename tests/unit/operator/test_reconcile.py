@@ -110,7 +110,7 @@ class Scene:
 
     @property
     def clusters(self) -> set[str]:
-        return {name.removeprefix("default/") for type_url, name in self.published if type_url == CLUSTER}
+        return {name.removeprefix("default/") for type_url, name, _ in self.published if type_url == CLUSTER}
 
     def message(self, name: str) -> str:
         found = self.reconciler.board.statuses.get(ref(name))
@@ -175,7 +175,7 @@ async def test_what_served_before_the_restart_is_there_from_the_first_publicatio
             Batch(changes={ref("a"): bad, ref("b"): upstream("b")}, last_good={ref("a"): upstream("a")}, world="1")
         )
         await eventually(scene.reconciler.first_step.is_set)
-        assert {name for _, name in (put.key for put in scene.publications[0].upserts)} >= {"default/a", "default/b"}
+        assert {put.key.name for put in scene.publications[0].upserts} >= {"default/a", "default/b"}
         assert scene.clusters == {"a", "b"}
         assert scene.message("a") == "It is wrong."
 

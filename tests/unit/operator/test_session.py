@@ -2,7 +2,7 @@
 
 import pytest
 from fastforward_operator.xds.channel import MAX_BYTES, PATIENCE_S, WINDOW
-from fastforward_operator.xds.store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPE, Put, Store
+from fastforward_operator.xds.store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPE, Key, Put, Store
 
 from support.xds import Node, publication, put
 
@@ -21,15 +21,15 @@ def test_a_wildcard_without_resources_is_answered_at_once(node: Node) -> None:
 
 
 def test_a_wildcard_gets_everything_then_only_what_changes(node: Node) -> None:
-    node.publish(publication(1, put((CLUSTER, "a"), "1"), put((CLUSTER, "b"), "1")))
+    node.publish(publication(1, put(Key(CLUSTER, "a"), "1"), put(Key(CLUSTER, "b"), "1")))
     node.subscribe(CLUSTER, "*")
     assert node.expect().versions == {"a": "1", "b": "1"}
-    node.publish(publication(2, put((CLUSTER, "b"), "2"), put((CLUSTER, "a"), "1")))
+    node.publish(publication(2, put(Key(CLUSTER, "b"), "2"), put(Key(CLUSTER, "a"), "1")))
     assert node.expect().versions == {"b": "2"}
 
 
 def test_a_reconnecting_node_is_sent_nothing_that_it_has_and_told_what_went(node: Node) -> None:
-    node.publish(publication(1, put((CLUSTER, "a"), "1"), put((CLUSTER, "b"), "2")))
+    node.publish(publication(1, put(Key(CLUSTER, "a"), "1"), put(Key(CLUSTER, "b"), "2")))
     node.subscribe(CLUSTER, held={"a": "1", "b": "1", "gone": "1"})
     response = node.expect()
     assert response.versions == {"b": "2"}
@@ -37,19 +37,19 @@ def test_a_reconnecting_node_is_sent_nothing_that_it_has_and_told_what_went(node
 
 
 def test_a_reconnecting_node_that_has_everything_hears_nothing(node: Node) -> None:
-    node.publish(publication(1, put((CLUSTER, "a"), "1"), put((ENDPOINT, "a"), "1")))
+    node.publish(publication(1, put(Key(CLUSTER, "a"), "1"), put(Key(ENDPOINT, "a"), "1")))
     node.subscribe(CLUSTER, held={"a": "1"})
     node.subscribe(ENDPOINT, "a", held={"a": "1"})
     assert node.next() is None
-    assert node.session.settled((CLUSTER, "a"))
-    assert node.session.settled((ENDPOINT, "a"))
+    assert node.session.settled(Key(CLUSTER, "a"))
+    assert node.session.settled(Key(ENDPOINT, "a"))
 
 
 def test_a_node_that_comes_back_before_the_first_step_has_what_the_step_brings(node: Node) -> None:
     node.subscribe(SCOPE, held={"a": "1", "b": "1", "gone": "1"})
-    node.publish(publication(1, put((SCOPE, "a"), "1"), put((SCOPE, "b"), "2")))
-    assert node.session.settled((SCOPE, "a"))
-    assert not node.session.settled((SCOPE, "b"))
+    node.publish(publication(1, put(Key(SCOPE, "a"), "1"), put(Key(SCOPE, "b"), "2")))
+    assert node.session.settled(Key(SCOPE, "a"))
+    assert not node.session.settled(Key(SCOPE, "b"))
     response = node.expect()
     assert (response.versions, response.removed) == ({"b": "2"}, ("gone",))
 
@@ -60,7 +60,7 @@ def test_a_name_that_is_not_there_is_answered_as_removed(node: Node) -> None:
 
 
 def test_a_name_asked_for_again_is_sent_again(node: Node) -> None:
-    node.publish(publication(1, put((ENDPOINT, "a"), "1")))
+    node.publish(publication(1, put(Key(ENDPOINT, "a"), "1")))
     node.subscribe(ENDPOINT, "a")
     node.settle()
     node.subscribe(ENDPOINT, "a")
@@ -68,19 +68,19 @@ def test_a_name_asked_for_again_is_sent_again(node: Node) -> None:
 
 
 def test_nothing_is_sent_of_what_was_unsubscribed(node: Node) -> None:
-    node.publish(publication(1, put((ENDPOINT, "a"), "1")))
+    node.publish(publication(1, put(Key(ENDPOINT, "a"), "1")))
     node.subscribe(ENDPOINT, "a")
     node.settle()
     node.unsubscribe(ENDPOINT, "a")
-    node.publish(publication(2, put((ENDPOINT, "a"), "2")))
+    node.publish(publication(2, put(Key(ENDPOINT, "a"), "2")))
     assert node.next() is None
 
 
 def test_a_removal_is_told_once(node: Node) -> None:
-    node.publish(publication(1, put((SCOPE, "a"), "1")))
+    node.publish(publication(1, put(Key(SCOPE, "a"), "1")))
     node.subscribe(SCOPE)
     node.settle()
-    node.publish(publication(2, removed=[(SCOPE, "a")]))
+    node.publish(publication(2, removed=[Key(SCOPE, "a")]))
     response = node.expect()
     assert response.removed == ("a",)
     node.ack(response)
@@ -90,8 +90,8 @@ def test_a_removal_is_told_once(node: Node) -> None:
 def test_what_came_and_went_before_it_was_sent_is_never_told(node: Node) -> None:
     node.subscribe(SCOPE)
     node.settle()
-    node.publish(publication(1, put((SCOPE, "a"), "1")))
-    node.publish(publication(2, removed=[(SCOPE, "a")]))
+    node.publish(publication(1, put(Key(SCOPE, "a"), "1")))
+    node.publish(publication(2, removed=[Key(SCOPE, "a")]))
     assert node.next() is None
 
 
@@ -99,24 +99,24 @@ def test_the_newest_version_wins_and_an_older_one_never_follows(node: Node) -> N
     node.subscribe(SCOPE)
     node.settle()
     for revision in range(1, 50):
-        node.publish(publication(revision, put((SCOPE, "a"), str(revision))))
+        node.publish(publication(revision, put(Key(SCOPE, "a"), str(revision))))
     assert [dict(response.versions) for response in node.settle()] == [{"a": "49"}]
 
 
 def test_an_acknowledgement_settles_the_version_that_was_sent_and_no_newer_one(node: Node) -> None:
-    node.publish(publication(1, put((SCOPE, "a"), "1")))
+    node.publish(publication(1, put(Key(SCOPE, "a"), "1")))
     node.subscribe(SCOPE)
     first = node.expect()
-    node.publish(publication(2, put((SCOPE, "a"), "2")))
+    node.publish(publication(2, put(Key(SCOPE, "a"), "2")))
     second = node.expect()
     assert node.ack(first).acknowledged == ()
-    assert not node.session.settled((SCOPE, "a"))
-    assert node.ack(second).acknowledged == ((SCOPE, "a"),)
-    assert node.session.settled((SCOPE, "a"))
+    assert not node.session.settled(Key(SCOPE, "a"))
+    assert node.ack(second).acknowledged == (Key(SCOPE, "a"),)
+    assert node.session.settled(Key(SCOPE, "a"))
 
 
 def test_an_unknown_nonce_changes_nothing(node: Node) -> None:
-    node.publish(publication(1, put((SCOPE, "a"), "1")))
+    node.publish(publication(1, put(Key(SCOPE, "a"), "1")))
     node.subscribe(SCOPE)
     response = node.expect()
     node.ack(response)
@@ -125,7 +125,7 @@ def test_an_unknown_nonce_changes_nothing(node: Node) -> None:
 
 
 def test_large_answers_are_cut_below_four_mebibytes(node: Node) -> None:
-    big = [Put(key=(SCOPE, str(i)), version="1", wire=b"\x12" + b"x" * 1_000_000) for i in range(7)]
+    big = [Put(key=Key(SCOPE, str(i)), version="1", wire=b"\x12" + b"x" * 1_000_000) for i in range(7)]
     sizes = []
     node.store.put(big, 1)
     node.subscribe(SCOPE)
@@ -138,7 +138,7 @@ def test_large_answers_are_cut_below_four_mebibytes(node: Node) -> None:
 
 def test_a_refused_response_is_halved_until_the_bad_one_is_alone(node: Node) -> None:
     names = [f"s{i}" for i in range(16)]
-    node.publish(publication(1, *(put((SCOPE, name), "1") for name in names)))
+    node.publish(publication(1, *(put(Key(SCOPE, name), "1") for name in names)))
     node.subscribe(SCOPE)
     refused = []
     while (response := node.next()) is not None:
@@ -146,22 +146,22 @@ def test_a_refused_response_is_halved_until_the_bad_one_is_alone(node: Node) -> 
             refused += node.nack(response, "s11 is bad").refused
         else:
             node.ack(response)
-    assert refused == [(SCOPE, "s11")]
+    assert refused == [Key(SCOPE, "s11")]
     assert node.session.channels[SCOPE].refused["s11"].message == "s11 is bad"
-    assert all(node.session.settled((SCOPE, name)) for name in names if name != "s11")
-    assert not node.session.settled((SCOPE, "s11"))
+    assert all(node.session.settled(Key(SCOPE, name)) for name in names if name != "s11")
+    assert not node.session.settled(Key(SCOPE, "s11"))
 
 
 def test_a_refused_version_is_not_sent_again_but_the_next_one_is(node: Node) -> None:
-    node.publish(publication(1, put((SCOPE, "a"), "1")))
+    node.publish(publication(1, put(Key(SCOPE, "a"), "1")))
     node.subscribe(SCOPE)
     node.nack(node.expect())
     assert node.next() is None
-    node.publish(publication(2, put((SCOPE, "a"), "2")))
+    node.publish(publication(2, put(Key(SCOPE, "a"), "2")))
     response = node.expect()
     assert response.versions == {"a": "2"}
     node.ack(response)
-    assert node.session.settled((SCOPE, "a"))
+    assert node.session.settled(Key(SCOPE, "a"))
 
 
 def ready(node: Node) -> None:
@@ -169,11 +169,11 @@ def ready(node: Node) -> None:
     node.publish(
         publication(
             1,
-            put((EXTENSION, "jwt"), "1"),
-            put((CLUSTER, "c"), "1"),
-            put((ENDPOINT, "c"), "1"),
-            put((LISTENER, "l"), "1"),
-            put((SCOPE, "s"), "1", needs=((CLUSTER, "c"), (ENDPOINT, "c"))),
+            put(Key(EXTENSION, "jwt"), "1"),
+            put(Key(CLUSTER, "c"), "1"),
+            put(Key(ENDPOINT, "c"), "1"),
+            put(Key(LISTENER, "l"), "1"),
+            put(Key(SCOPE, "s"), "1", needs=((CLUSTER, "c"), (ENDPOINT, "c"))),
         )
     )
     node.subscribe(CLUSTER)
@@ -190,10 +190,10 @@ def test_extensions_and_clusters_go_before_listeners_and_routes(node: Node) -> N
     node.publish(
         publication(
             2,
-            put((SCOPE, "s"), "2", needs=((CLUSTER, "c"), (ENDPOINT, "c"))),
-            put((LISTENER, "l"), "2"),
-            put((CLUSTER, "c"), "2"),
-            put((EXTENSION, "jwt"), "2"),
+            put(Key(SCOPE, "s"), "2", needs=((CLUSTER, "c"), (ENDPOINT, "c"))),
+            put(Key(LISTENER, "l"), "2"),
+            put(Key(CLUSTER, "c"), "2"),
+            put(Key(EXTENSION, "jwt"), "2"),
         )
     )
     first = [node.expect(), node.expect(), node.expect()]
@@ -206,14 +206,14 @@ def test_extensions_and_clusters_go_before_listeners_and_routes(node: Node) -> N
 
 def test_a_cluster_that_is_sent_again_gets_its_endpoints_again(node: Node) -> None:
     ready(node)
-    node.publish(publication(2, put((CLUSTER, "c"), "2")))
+    node.publish(publication(2, put(Key(CLUSTER, "c"), "2")))
     sent = [(response.type_url, dict(response.versions)) for response in node.settle()]
     assert sent == [(CLUSTER, {"c": "2"}), (ENDPOINT, {"c": "1"})]
 
 
 def test_a_route_waits_for_the_clusters_that_it_names_but_not_for_ever(node: Node) -> None:
     ready(node)
-    node.publish(publication(2, put((CLUSTER, "new"), "1"), put((SCOPE, "s"), "2", needs=((CLUSTER, "new"),))))
+    node.publish(publication(2, put(Key(CLUSTER, "new"), "1"), put(Key(SCOPE, "s"), "2", needs=((CLUSTER, "new"),))))
     assert node.expect().type_url == CLUSTER
     assert node.next() is None
     assert node.session.wake_at == pytest.approx(node.now + PATIENCE_S)
@@ -223,17 +223,17 @@ def test_a_route_waits_for_the_clusters_that_it_names_but_not_for_ever(node: Nod
 
 def test_a_route_whose_clusters_are_acknowledged_goes_at_once_beside_a_cluster_that_warms(node: Node) -> None:
     ready(node)
-    node.publish(publication(2, put((CLUSTER, "slow"), "1")))
+    node.publish(publication(2, put(Key(CLUSTER, "slow"), "1")))
     assert node.expect().versions == {"slow": "1"}
-    node.publish(publication(3, put((SCOPE, "s"), "2", needs=((CLUSTER, "c"), (ENDPOINT, "c")))))
+    node.publish(publication(3, put(Key(SCOPE, "s"), "2", needs=((CLUSTER, "c"), (ENDPOINT, "c")))))
     assert node.expect().versions == {"s": "2"}
 
 
 def test_a_route_of_an_earlier_step_does_not_wait_for_later_extensions(node: Node) -> None:
     ready(node)
     node.gates[2] = node.now + PATIENCE_S
-    node.publish(publication(2, put((SCOPE, "s"), "2", needs=(), hop=True)))
-    node.publish(publication(3, put((EXTENSION, "jwt"), "2")))
+    node.publish(publication(2, put(Key(SCOPE, "s"), "2", needs=(), hop=True)))
+    node.publish(publication(3, put(Key(EXTENSION, "jwt"), "2")))
     extension = node.expect()
     assert extension.type_url == EXTENSION
     node.gates.clear()
@@ -244,7 +244,9 @@ def test_a_route_with_a_hop_waits_for_the_decision_services(node: Node) -> None:
     ready(node)
     node.gates = {2: node.now + PATIENCE_S, 3: node.now + PATIENCE_S}
     node.publish(
-        publication(2, put((SCOPE, "s"), "2", needs=(), hop=True), put((SCOPE, "native"), "1", needs=(), hop=False))
+        publication(
+            2, put(Key(SCOPE, "s"), "2", needs=(), hop=True), put(Key(SCOPE, "native"), "1", needs=(), hop=False)
+        )
     )
     assert node.expect().versions == {"native": "1"}
     assert node.next() is None
@@ -257,7 +259,7 @@ def test_a_burst_coalesces_behind_a_full_window_and_a_silent_node_gets_one_respo
     node.settle()
     sent = 0
     for revision in range(1, 101):
-        node.publish(publication(revision, put((SCOPE, "a"), str(revision))))
+        node.publish(publication(revision, put(Key(SCOPE, "a"), str(revision))))
         sent += node.next() is not None
     assert sent == WINDOW
     node.now += PATIENCE_S
@@ -268,11 +270,11 @@ def test_a_burst_coalesces_behind_a_full_window_and_a_silent_node_gets_one_respo
 def test_a_thousand_churning_steps_delay_a_route_by_no_more_than_its_patience(node: Node) -> None:
     """Clusters that change all the time and are never acknowledged."""
     ready(node)
-    node.publish(publication(2, put((CLUSTER, "x"), "0"), put((SCOPE, "s"), "2")))
+    node.publish(publication(2, put(Key(CLUSTER, "x"), "0"), put(Key(SCOPE, "s"), "2")))
     published, sent_at = node.now, 0.0
     for revision in range(3, 1000):
         node.now += 0.001
-        node.publish(publication(revision, put((CLUSTER, "x"), str(revision))))
+        node.publish(publication(revision, put(Key(CLUSTER, "x"), str(revision))))
         while (response := node.next()) is not None:
             if response.type_url == SCOPE:
                 sent_at = sent_at or node.now

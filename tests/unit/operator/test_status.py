@@ -9,10 +9,10 @@ from fastforward_compiler.emit.decision import DecisionDelta
 from fastforward_compiler.emit.envoy import EnvoyDelta, EnvoyResource
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_operator.providers import Source
-from fastforward_operator.publication import Publications, encode
+from fastforward_operator.publication import FleetStep, Publications, encode
 from fastforward_operator.status import Condition, ObjectStatus, StatusBoard
 from fastforward_operator.xds.ledger import KeyState, LedgerUpdate
-from fastforward_operator.xds.store import CLUSTER, SCOPE, SNAPSHOT, Key
+from fastforward_operator.xds.store import CLUSTER, SCOPE, SHARED, SNAPSHOT, Key
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.eventually import eventually
@@ -67,7 +67,7 @@ class Scene:
             removed=(),
             outputs={TABLE: (f"table/{TABLE[1]}",)},
         )
-        step = self.publications.build(encode(delta, envoy, decision))
+        step = self.publications.build(encode(delta, {SHARED: FleetStep(delta=delta, envoy=envoy)}, decision))
         keys = [put.key for put in step.upserts]
         self.board.observe_reports(delta.reports, {SHOP: Source(path="a.yaml", line=1)}, keys, 5.0)
 
@@ -80,7 +80,9 @@ class Scene:
         return self.board.statuses[ref].conditions[-1].status
 
     def tell(self, *states: tuple[Key, KeyState], envoys: int = 1, decisions: int = 0) -> None:
-        self.board.observe_ledger(LedgerUpdate(keys=dict(states), envoys=envoys, decisions=decisions))
+        self.board.observe_ledger(
+            LedgerUpdate(keys=dict(states), envoys={SHARED: envoys} if envoys else {}, decisions=decisions)
+        )
 
     def settle(self, *keys: Key, envoys: int = 1, decisions: int = 0) -> None:
         states = ((key, KeyState(revision=self.publications.revisions[key])) for key in keys)
@@ -91,9 +93,9 @@ class Scene:
         return self.board.statuses[SHOP].conditions[-1]
 
 
-SCOPE_KEY = (SCOPE, TABLE[1])
-CLUSTER_KEY = (CLUSTER, "default/cart")
-DECISION_KEY = (SNAPSHOT, f"table/{TABLE[1]}")
+SCOPE_KEY = Key(SCOPE, TABLE[1])
+CLUSTER_KEY = Key(CLUSTER, "default/cart")
+DECISION_KEY = Key(SNAPSHOT, f"table/{TABLE[1]}")
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ class Api:
 
     async def metrics_text(self, _: web.Request) -> web.Response:
         """Prometheus text."""
-        self.metrics.nodes.labels("envoy").set(self.board.envoys)
+        self.metrics.nodes.labels("envoy").set(sum(self.board.envoys.values()))
         self.metrics.nodes.labels("decision").set(self.board.decisions)
         text = generate_latest(self.metrics.exposed())
         return web.Response(body=text, headers={"content-type": CONTENT_TYPE_LATEST})

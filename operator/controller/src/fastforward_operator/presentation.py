@@ -19,10 +19,12 @@ from .status import ObjectStatus
 from .xds import wire
 from .xds.publisher import Publisher
 from .xds.session import EnvoySession, Session
-from .xds.store import SNAPSHOT, Entry
+from .xds.store import SHARED, SNAPSHOT, Entry
 
 Locate = Callable[[Source, str], Source]
 """A document and a field of it -> where that field is."""
+Resources = Mapping[str, Mapping[str, Mapping[str, Entry]]]
+"""A copy of the Store: by fleet, type and name."""
 LAGGING_AFTER_S = 5.0
 _ZEROS = bytes(32)
 
@@ -81,6 +83,7 @@ def _present_node(session: Session, publisher: Publisher, now: float) -> dict[st
     return {
         "node": session.name,
         "kind": session.kind,
+        "edge": session.fleet,
         "version": session.version if isinstance(session, EnvoySession) else "",
         "state": "joining" if not counts else "lagging" if age > LAGGING_AFTER_S else "live",
         "connectedSeconds": round(now - session.opened_at, 3),
@@ -101,25 +104,26 @@ def _present_node(session: Session, publisher: Publisher, now: float) -> dict[st
     }
 
 
-def present_envoy(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[dict[str, Any]]:
-    """What the proxies get, by type and name, without private keys."""
-    for type_url, entries in sorted(resources.items()):
-        if type_url != SNAPSHOT:
-            for name, entry in sorted(entries.items()):
+def present_envoy(resources: Resources) -> Iterator[dict[str, Any]]:
+    """What the proxies get, by fleet, type and name, without private keys."""
+    for fleet, types in sorted(resources.items()):
+        of_fleet = {} if fleet == SHARED else {"edge": fleet}
+        for type_url, entries in sorted(types.items()):
+            for name, entry in sorted(entries.items()) if type_url != SNAPSHOT else ():
                 resource = discovery_pb2.Resource.FromString(wire.entry_content(entry.wire))
                 shown = json_format.MessageToDict(resource.resource, preserving_proto_field_name=True)
                 shown.get("tls_certificate", {}).pop("private_key", None)
-                yield {"name": name, "version": entry.version, "resource": shown}
+                yield {**of_fleet, "name": name, "version": entry.version, "resource": shown}
 
 
-def present_snapshot(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[dict[str, Any]]:
+def present_snapshot(resources: Resources) -> Iterator[dict[str, Any]]:
     """What the decision services get, without what proves an API key."""
     return map(json_format.MessageToDict, snapshot_without_secrets(resources))
 
 
-def snapshot_without_secrets(resources: Mapping[str, Mapping[str, Entry]]) -> Iterator[snapshot_pb2.Resource]:
+def snapshot_without_secrets(resources: Resources) -> Iterator[snapshot_pb2.Resource]:
     """What the decision services get, with zeros for peppers and hashes: whoever reads it can look for no key."""
-    for _, entry in sorted(resources.get(SNAPSHOT, {}).items()):
+    for _, entry in sorted(resources.get(SHARED, {}).get(SNAPSHOT, {}).items()):
         resource = snapshot_pb2.Resource.FromString(wire.entry_content(entry.wire))
         if resource.WhichOneof("body") == "apikeys":
             resource.apikeys.pepper = _ZEROS

@@ -16,7 +16,17 @@ from fastforward_compiler.emit.envoy import EnvoyDelta
 
 from .multimap import Multimap
 from .xds import wire
-from .xds.store import CLUSTER, ENDPOINT, SNAPSHOT, Key, Publication, Put
+from .xds.store import CLUSTER, ENDPOINT, SHARED, SNAPSHOT, Key, Need, Publication, Put
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetStep:
+    """What a step is for one fleet."""
+
+    delta: ir.Delta
+    envoy: EnvoyDelta
+    ends: bool = False
+    """Whether the fleet's Edge is gone: all that the fleet was told is taken away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +34,23 @@ class Emitted:
     """One step of compiler and emitters, and the bytes of what changed: (key, version, entry)."""
 
     delta: ir.Delta
-    envoy: EnvoyDelta
+    fleets: Mapping[str, FleetStep]
     decision: DecisionDelta
     wires: tuple[tuple[Key, str, bytes], ...]
 
 
-def encode(delta: ir.Delta, envoy: EnvoyDelta, decision: DecisionDelta) -> Emitted:
+def encode(delta: ir.Delta, fleets: Mapping[str, FleetStep], decision: DecisionDelta) -> Emitted:
     """Serialise a step; needs no state, so that it may run in any thread."""
     wires = [
-        ((r.type_url, r.name), r.version, wire.envoy_entry(r.type_url, r.name, r.version, r.body))
-        for r in envoy.upserts
+        (Key(r.type_url, r.name, fleet), r.version, wire.envoy_entry(r.type_url, r.name, r.version, r.body))
+        for fleet, step in fleets.items()
+        for r in step.envoy.upserts
     ]
     wires += [
-        ((SNAPSHOT, r.name), r.version, wire.snapshot_entry(r.SerializeToString(deterministic=True)))
+        (Key(SNAPSHOT, r.name), r.version, wire.snapshot_entry(r.SerializeToString(deterministic=True)))
         for r in decision.upserts
     ]
-    return Emitted(delta=delta, envoy=envoy, decision=decision, wires=tuple(wires))
+    return Emitted(delta=delta, fleets=fleets, decision=decision, wires=tuple(wires))
 
 
 @dataclass(slots=True)
@@ -68,9 +79,13 @@ class Publications:
         """The next step. Resources whose version stays are left out."""
         self.revision += 1
         self._note_hops(emitted.delta)
-        self._note_outputs(self._envoy, emitted.envoy.outputs)
-        snapshot = {out: tuple((SNAPSHOT, name) for name in names) for out, names in emitted.decision.outputs.items()}
-        self._note_outputs(self._decision, snapshot)
+        for fleet, step in emitted.fleets.items():
+            for output in _removed(step.delta):
+                self._note_output(self._envoy, output, fleet, ())
+            for output, ids in step.envoy.outputs.items():
+                self._note_output(self._envoy, output, fleet, tuple(Key(*each, fleet) for each in ids))
+        for output, names in emitted.decision.outputs.items():
+            self._note_output(self._decision, output, SHARED, tuple(Key(SNAPSHOT, name) for name in names))
         needs = dict(self._needs(emitted.delta.tables.upserts))
         puts = []
         for key, version, data in emitted.wires:
@@ -78,9 +93,19 @@ class Publications:
                 self.versions[key], self.revisions[key] = version, self.revision
                 need, hop = needs.get(key, (None, False))
                 puts.append(Put(key=key, version=version, wire=data, needs=need, hop=hop))
-        removed = (*emitted.envoy.removed, *((SNAPSHOT, name) for name in emitted.decision.removed))
+        removed = (*self._gone(emitted.fleets), *(Key(SNAPSHOT, name) for name in emitted.decision.removed))
         self._forget(emitted.delta, removed)
         return Publication(revision=self.revision, upserts=tuple(puts), removed=removed)
+
+    def _gone(self, fleets: Mapping[str, FleetStep]) -> Iterator[Key]:
+        for fleet, step in fleets.items():
+            if step.ends:
+                all_of_it = [key for key in self.versions if key.fleet == fleet and key.type_url != SNAPSHOT]
+                for output in {output for key in all_of_it for output in self.outputs_of.get(key)}:
+                    self._note_output(self._envoy, output, fleet, ())
+                yield from all_of_it
+            else:
+                yield from (Key(*each, fleet) for each in step.envoy.removed)
 
     def prune(self, kept: Iterable[Key]) -> Publication:
         """A step that removes whatever was published and is not among what is kept."""
@@ -89,11 +114,11 @@ class Publications:
         self._forget(ir.Delta(), removed)
         return Publication(revision=self.revision, removed=removed)
 
-    def _needs(self, tables: Iterable[ir.Table]) -> Iterator[tuple[Key, tuple[tuple[Key, ...] | None, bool]]]:
+    def _needs(self, tables: Iterable[ir.Table]) -> Iterator[tuple[Key, tuple[tuple[Need, ...] | None, bool]]]:
         """For the resources of each table: the clusters that it names, and whether it leads to a decision service."""
         for table in tables:
-            names = {name for entry in table.entries for name in _upstreams(entry)}
-            needs: tuple[Key, ...] | None = None
+            names = {name for entry in table.entries for name in entry.upstreams}
+            needs: tuple[Need, ...] | None = None
             # Where the decision names the cluster, it may be any: then all are waited for.
             if not any(isinstance(entry.destination, ir.ShardDispatch) for entry in table.entries):
                 needs = tuple((type_url, name) for name in sorted(names) for type_url in (CLUSTER, ENDPOINT))
@@ -109,42 +134,46 @@ class Publications:
         for output, hop in judged.items():
             (self.hops.add if hop else self.hops.discard)(output)
 
-    def _note_outputs(
-        self, known: dict[ir.Output, tuple[Key, ...]], outputs: Mapping[ir.Output, tuple[Key, ...]]
+    def _note_output(
+        self, known: dict[ir.Output, tuple[Key, ...]], output: ir.Output, fleet: str, keys: tuple[Key, ...]
     ) -> None:
-        for output, keys in outputs.items():
-            for key in known.get(output, ()):
-                if key not in keys:
-                    self.outputs_of.discard(key, output)
-            for key in keys:
-                self.outputs_of.add(key, output)
-            known[output] = keys
+        """An output may stand for keys of several fleets; these are the ones of one of them."""
+        before = known.get(output, ())
+        for key in before:
+            if key.fleet == fleet and key not in keys:
+                self.outputs_of.discard(key, output)
+        for key in keys:
+            self.outputs_of.add(key, output)
+        others = tuple(key for key in before if key.fleet != fleet)
+        if others or keys:
+            known[output] = others + keys if others else keys
+        else:
+            known.pop(output, None)
 
     def _forget(self, delta: ir.Delta, removed: Iterable[Key]) -> None:
-        for noun, changes in (
-            ("edge", delta.edges),
-            ("scope", delta.scopes),
-            ("table", delta.tables),
-            ("upstream", delta.upstreams),
-            ("auth", delta.auths),
-            ("keyset", delta.keysets),
-            ("apikeys", delta.apikeys),
-            ("limit", delta.limits),
-            ("tenant", delta.tenants),
-            ("shard", delta.shards),
-        ):
-            for name in changes.removed:
-                output = (noun, name)
-                self.hops.discard(output)
-                for known in (self._envoy, self._decision):
-                    for key in known.pop(output, ()):
-                        self.outputs_of.discard(key, output)
+        for output in _removed(delta):
+            self.hops.discard(output)
+            for known in (self._envoy, self._decision):
+                for key in known.pop(output, ()):
+                    self.outputs_of.discard(key, output)
         for key in removed:
             self.versions.pop(key, None)
             self.revisions.pop(key, None)
             self.outputs_of.pop(key)
 
 
-def _upstreams(entry: ir.Entry) -> Iterator[str]:
-    if isinstance(entry.destination, ir.Split):
-        yield from (share.upstream for share in entry.destination.shares if share.upstream != "")
+def _removed(delta: ir.Delta) -> Iterator[ir.Output]:
+    """Yields the outputs of what a step takes away."""
+    for noun, changes in (
+        ("edge", delta.edges),
+        ("scope", delta.scopes),
+        ("table", delta.tables),
+        ("upstream", delta.upstreams),
+        ("auth", delta.auths),
+        ("keyset", delta.keysets),
+        ("apikeys", delta.apikeys),
+        ("limit", delta.limits),
+        ("tenant", delta.tenants),
+        ("shard", delta.shards),
+    ):
+        yield from ((noun, name) for name in changes.removed)

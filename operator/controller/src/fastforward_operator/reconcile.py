@@ -201,7 +201,7 @@ class Reconciler:
     async def _retire(self) -> None:
         """Take away, now and then, what was kept back for routes on their way."""
         while True:
-            await asyncio.sleep(max(0.1, self._pipeline.retirement.grace_s / 2))
+            await asyncio.sleep(max(0.1, self._pipeline.proxies.grace_s / 2))
             async with self._stepping:
                 emitted = self._pipeline.retire(self.board.routes_settled)
                 if emitted is not None:

@@ -25,7 +25,7 @@ from .multimap import Multimap
 from .providers import Source
 from .publication import Publications
 from .xds.ledger import KeyState, LedgerUpdate
-from .xds.store import SNAPSHOT, Key
+from .xds.store import SHARED, SNAPSHOT, Key
 
 _MAX_MESSAGE = 1024
 _MAX_NAMED = 5
@@ -83,8 +83,11 @@ class StatusBoard:
     """When a condition of an object became what it is, as far as the object itself says so."""
     on_settled: Callable[[float], None] = lambda _: None
     """Told, for each resource that all have acknowledged, when its change was seen."""
+    apart: bool = False
+    """Whether the proxies of each Edge are told apart from all others."""
     statuses: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
-    envoys: int = 0
+    envoys: Mapping[str, int] = field(default_factory=dict)
+    """Proxies that count, by fleet."""
     decisions: int = 0
     _reports: dict[ObjectRef, ir.Report] = field(default_factory=dict)
     _said_in: dict[ObjectRef, int] = field(default_factory=dict)
@@ -150,7 +153,7 @@ class StatusBoard:
             else:
                 self._unsettled[key] = state
         told = self._strike(answered)
-        everything = (self.envoys == 0, self.decisions == 0) != (update.envoys == 0, update.decisions == 0)
+        everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), update.decisions == 0)
         self.envoys, self.decisions = update.envoys, update.decisions
         self._judge_all(list(self._reports) if everything else self._affected(update.keys) | told)
 
@@ -267,10 +270,20 @@ class StatusBoard:
     def proxies(self, ref: ObjectRef) -> tuple[int, int]:
         """How many proxies have all that an object became, of how many that count."""
         report = self._reports.get(ref)
-        states = [s for output in report.outputs for s in self._states(ref, output)] if report else []
-        on_proxies = [state for key, state in states if key[0] != SNAPSHOT]
-        missing = {name for s in on_proxies for name in (*s.waiting, *(node for node, _ in s.refused))}
-        return (0 if "" in missing else max(0, self.envoys - len(missing)), self.envoys)
+        if report is None:
+            return 0, 0
+        total = sum(self.envoys.get(fleet, 0) for fleet in self._fleets(report))
+        states = [s for output in report.outputs for s in self._states(ref, output)]
+        on_proxies = [(key.fleet, state) for key, state in states if key.type_url != SNAPSHOT]
+        missing = {(at, name) for at, s in on_proxies for name in (*s.waiting, *(node for node, _ in s.refused))}
+        return (0 if any(name == "" for _, name in missing) else max(0, total - len(missing)), total)
+
+    def _fleets(self, report: ir.Report) -> Collection[str]:
+        """Whose proxies are to have what an object became."""
+        if not self.apart:
+            return (SHARED,)
+        keys = (key for output in report.outputs for key in self.publications.keys_of(output))
+        return sorted({key.fleet for key in keys if key.type_url != SNAPSHOT})
 
     def _states(self, ref: ObjectRef, output: ir.Output) -> Iterator[tuple[Key, KeyState]]:
         """What is not settled of an output, as far as it says something of the object that somebody may lack."""
@@ -297,8 +310,9 @@ class StatusBoard:
         if bad:
             kept = "The last good version keeps serving." if report.outputs else "It is not in use."
             return kind, "False", bad[0].reason, kept
-        if self.envoys == 0:
-            return kind, "False", "NoProxies", "No proxy is connected."
+        without = [fleet for fleet in self._fleets(report) if self.envoys.get(fleet, 0) == 0]
+        if without:
+            return kind, "False", "NoProxies", _without_proxies(without)
         if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
             return kind, "False", "NoDecisionService", "It needs a decision service, and none is connected."
         waits = bool(states) or any(report.ref in step.refs for step in self._steps)
@@ -306,7 +320,8 @@ class StatusBoard:
             self._ripe_at.pop(report.ref, None)
         if waits or not self._is_ripe(report.ref):
             return kind, "Unknown", "Pending", self._who_is_missing(states)
-        return kind, "True", "Programmed", "" if report.outputs else "Nothing had to be programmed for it."
+        needed = report.outputs and (not self.apart or any(map(self.publications.keys_of, report.outputs)))
+        return kind, "True", "Programmed", "" if needed else "Nothing had to be programmed for it."
 
     def _is_ripe(self, ref: ObjectRef) -> bool:
         """Whether the proxies' workers have had the time to take up what the proxies acknowledged."""
@@ -328,6 +343,11 @@ class StatusBoard:
             return "It is on its way to the proxies."
         more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
         return f"Waiting for {', '.join(names[:_MAX_NAMED])}{more}."
+
+
+def _without_proxies(fleets: Iterable[str]) -> str:
+    named = [fleet for fleet in fleets if fleet != SHARED]
+    return f"No proxy of Edge {' and '.join(named)} is connected." if named else "No proxy is connected."
 
 
 def _sentences(parts: Iterable[str]) -> str:

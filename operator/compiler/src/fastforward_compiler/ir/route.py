@@ -236,3 +236,10 @@ class Entry:
     """Whole request; None for the default of 15 s, 0 for no bound."""
     idle_timeout_ms: int | None = None
     retry: Retry | None = None
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """Names of the Upstreams that it names; none where the decision does."""
+        if not isinstance(self.destination, Split):
+            return ()
+        return tuple(share.upstream for share in self.destination.shares if share.upstream)

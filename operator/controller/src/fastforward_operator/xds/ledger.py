@@ -11,6 +11,7 @@ frozen node counts until its stream is closed for want of keepalive answers: it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -41,8 +42,8 @@ class LedgerUpdate:
     """What changed since the last one."""
 
     keys: Mapping[Key, KeyState]
-    envoys: int
-    """Nodes that count."""
+    envoys: Mapping[str, int]
+    """Proxies that count, by fleet; fleets without any are left out."""
     decisions: int
 
 
@@ -107,7 +108,7 @@ class Ledger:
                 self._strike(self.waiting, key, session.sid)
                 self._strike(self.refused, key, session.sid)
         for key in receipt.refused:
-            self.refused.setdefault(key, {})[session.sid] = session.channels[key[0]].refused[key[1]].message
+            self.refused.setdefault(key, {})[session.sid] = session.channels[key.type_url].refused[key.name].message
             self._strike(self.waiting, key, session.sid)
             self._changed.add(key)
         for key in receipt.behind:
@@ -121,9 +122,9 @@ class Ledger:
     def routes_settled(self, revision: int) -> bool:
         """Whether every counted proxy acknowledged all listeners and routes up to a revision."""
         for book in (self.waiting, self.refused):
-            for type_url, name in book:
-                if type_url in (LISTENER, SCOPE, ROUTE):
-                    entry = self.store.get((type_url, name))
+            for key in book:
+                if key.type_url in (LISTENER, SCOPE, ROUTE):
+                    entry = self.store.get(key)
                     if entry is not None and entry.revision <= revision:
                         return False
         return True
@@ -135,8 +136,9 @@ class Ledger:
         keys = {key: self.state(key) for key in self._changed}
         self._changed.clear()
         self._count_changed = False
-        kinds = [self.sessions[sid].kind for sid in self.counted]
-        return LedgerUpdate(keys=keys, envoys=kinds.count("envoy"), decisions=kinds.count("decision"))
+        sessions = [self.sessions[sid] for sid in self.counted]
+        envoys = Counter(session.fleet for session in sessions if session.kind == "envoy")
+        return LedgerUpdate(keys=keys, envoys=envoys, decisions=len(sessions) - envoys.total())
 
     def state(self, key: Key) -> KeyState:
         """Where the newest version of a resource stands."""
@@ -148,8 +150,9 @@ class Ledger:
         )
 
     def _counted_for(self, key: Key) -> Iterable[Session]:
-        kind = "decision" if key[0] == SNAPSHOT else "envoy"
-        return (s for sid in self.counted if (s := self.sessions[sid]).kind == kind)
+        kind = "decision" if key.type_url == SNAPSHOT else "envoy"
+        sessions = (self.sessions[sid] for sid in self.counted)
+        return (s for s in sessions if s.kind == kind and s.fleet == key.fleet)
 
     def _strike(self, book: dict[Key, set[int]] | dict[Key, dict[int, str]], key: Key, sid: int) -> None:
         sids = book.get(key)
@@ -179,16 +182,16 @@ class Ledger:
     def _has_opened_all(self, session: EnvoySession) -> bool:
         if LISTENER not in session.channels:
             return False
-        routed = [type_url for type_url in (SCOPE, ROUTE) if self.store.of_type(type_url)]
+        routed = [type_url for type_url in (SCOPE, ROUTE) if self.store.of_type(type_url, session.fleet)]
         return not routed or any(type_url in session.channels for type_url in routed)
 
     def _audit(self, session: Session) -> None:
         """What a node lacks at the moment from which on it counts."""
         self._audited.add(session.sid)
-        for type_url, entries in self.store.resources.items():
+        for type_url, entries in self.store.of_fleet(session.fleet).items():
             if (type_url == SNAPSHOT) == (session.kind == "decision"):
                 for name in entries:
-                    key = (type_url, name)
+                    key = Key(type_url, name, session.fleet)
                     if not session.settled(key) and session.sid not in self.refused.get(key, ()):
                         self._lacks(session, key)
 

@@ -89,12 +89,12 @@ class Publisher:
         changed = self.store.put(publication.upserts, publication.revision)
         for put in publication.upserts:
             self._removals.pop(put.key, None)
-        gone = tuple(key for key in publication.removed if key[0] in AT_ONCE)
+        gone = tuple(key for key in publication.removed if key.type_url in AT_ONCE)
         for key in gone:
             self.store.remove(key)
         self.ledger.drop(gone)
         for key in publication.removed:
-            if key[0] not in AT_ONCE:
+            if key.type_url not in AT_ONCE:
                 self._removals[key] = _Removal(key, publication.revision, now + self.removal_grace_s)
         for session in self.ledger.sessions.values():
             session.publish((*changed, *gone), publication.revision, now)

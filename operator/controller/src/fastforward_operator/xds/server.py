@@ -21,8 +21,10 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
+from .identity import TlsMaterial, credentials, identity_of
 from .publisher import Publisher
 from .session import DecisionSession, EnvoySession
+from .store import SHARED
 
 _log = structlog.get_logger(__name__)
 
@@ -54,10 +56,14 @@ _OPTIONS = (
 
 
 class XdsServer:
-    """Serves on `address`: `unix:/path` (only this user may connect) or `host:port`."""
+    """Serves on `address`: `unix:/path` (only this user may connect) or `host:port`.
 
-    def __init__(self, address: str, publisher: Publisher) -> None:
+    With `tls`, which is asked at each handshake, a node must prove who it is, and a proxy is told of its own Edge only.
+    """
+
+    def __init__(self, address: str, publisher: Publisher, tls: Callable[[], TlsMaterial] | None = None) -> None:
         self.address = address
+        self._tls = tls
         self.port = 0
         """The port that was given, when the address asked for any (`:0`)."""
         self._publisher = publisher
@@ -115,6 +121,8 @@ class XdsServer:
 
     def _listen(self, server: grpc.aio.Server) -> int:
         path = self.address.removeprefix("unix:")
+        if self._tls is not None:
+            return server.add_secure_port(self.address, credentials(self._tls))
         if path == self.address:
             return server.add_insecure_port(self.address)
         Path(path).unlink(missing_ok=True)
@@ -134,11 +142,23 @@ class XdsServer:
                 loop.call_soon_threadsafe(started.set_exception, error)
 
     async def _ads(self, requests: AsyncIterator[discovery_pb2.DeltaDiscoveryRequest], context: _Context) -> None:
-        session = EnvoySession(next(self._sids), self._publisher.store, self._publisher.decision_gate)
+        fleet = await self._identify(context, "edge")
+        session = EnvoySession(next(self._sids), self._publisher.store, self._publisher.decision_gate, fleet)
         await self._converse(session, requests, context)
 
     async def _snapshots(self, requests: AsyncIterator[snapshot_pb2.SnapshotRequest], context: _Context) -> None:
+        await self._identify(context, "workload")
         await self._converse(DecisionSession(next(self._sids), self._publisher.store), requests, context)
+
+    async def _identify(self, context: _Context, kind: str) -> str:
+        """Returns the Edge or the workload that a node is of; ends the stream of one that is something else."""
+        if self._tls is None:
+            return SHARED
+        identity = identity_of(context.auth_context())
+        if identity is None or identity.kind != kind:
+            _log.warning("node refused", peer=context.peer(), identity=identity.uri if identity else "", asked_as=kind)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"The certificate names no {kind}.")
+        return f"{identity.namespace}/{identity.name}"
 
     async def _converse(self, session: AnySession, requests: AsyncIterator[Any], context: _Context) -> None:
         """Both directions, until one of them ends."""
@@ -167,9 +187,9 @@ class XdsServer:
             receipt = session.receive(request, time.monotonic())
             if not known:
                 _log.info("node connected", node=session.name, kind=session.kind)
-            for type_url, name in receipt.refused:
-                words = session.channels[type_url].refused[name].message
-                _log.warning("resource refused", node=session.name, type=type_url, name=name, message=words)
+            for key in receipt.refused:
+                words = session.channels[key.type_url].refused[key.name].message
+                _log.warning("resource refused", node=session.name, type=key.type_url, name=key.name, message=words)
             self._publisher.ledger.observe(session, receipt)
             self._publisher.after_request(session)
 

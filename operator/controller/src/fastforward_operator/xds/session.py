@@ -22,7 +22,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from . import wire
 from .channel import PATIENCE_S, Barrier, Channel, Sent
-from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SECRET, SNAPSHOT, Entry, Key, Store
+from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SECRET, SHARED, SNAPSHOT, Entry, Key, Store
 
 BEFORE_ALL = (SECRET, EXTENSION, CLUSTER, ENDPOINT)
 _SNAPSHOT_ORDER = ("keyset", "apikeys", "tenant", "auth", "limit", "shards", "scope", "plan", "table")
@@ -46,8 +46,9 @@ class Session:
 
     kind = "node"
 
-    def __init__(self, sid: int, store: Store) -> None:
+    def __init__(self, sid: int, store: Store, fleet: str = SHARED) -> None:
         self.sid = sid
+        self.fleet = fleet
         self.opened_at = time.monotonic()
         self.name = ""
         self.channels: dict[str, Channel] = {}
@@ -60,26 +61,28 @@ class Session:
 
     def publish(self, keys: Iterable[Key], revision: int, now: float) -> None:
         """Mark what changed in the store."""
-        for type_url, name in keys:
-            channel = self.channels.get(type_url)
+        for key in keys:
+            channel = self.channels.get(key.type_url) if key.fleet == self.fleet else None
             if channel is not None:
-                channel.mark(name, revision, now)
+                channel.mark(key.name, revision, now)
 
     @property
     def came_back(self) -> bool:
         """Whether the node serves something from an earlier stream."""
         return any(channel.came_back for channel in self.channels.values())
 
-    @staticmethod
-    def _behind(type_url: str, channel: Channel) -> tuple[Key, ...]:
+    def _keys(self, type_url: str, names: Iterable[str]) -> tuple[Key, ...]:
+        return tuple(Key(type_url, name, self.fleet) for name in names)
+
+    def _behind(self, type_url: str, channel: Channel) -> tuple[Key, ...]:
         if not channel.came_back:
             return ()
-        return tuple((type_url, name) for name in channel.dirty if name in channel.entries)
+        return self._keys(type_url, (name for name in channel.dirty if name in channel.entries))
 
     def settled(self, key: Key) -> bool:
         """Whether the node acknowledged the newest version of a resource."""
-        channel = self.channels.get(key[0])
-        return channel is not None and channel.settled(key[1])
+        channel = self.channels.get(key.type_url)
+        return channel is not None and channel.settled(key.name)
 
     def oldest_sent(self) -> float:
         """When the oldest response was sent that is not answered yet; 0 when all are."""
@@ -110,8 +113,8 @@ class EnvoySession(Session):
 
     kind = "envoy"
 
-    def __init__(self, sid: int, store: Store, gate: Gate) -> None:
-        super().__init__(sid, store)
+    def __init__(self, sid: int, store: Store, gate: Gate, fleet: str = SHARED) -> None:
+        super().__init__(sid, store, fleet)
         self.cluster = ""
         self.version = ""
         self._gate = gate
@@ -122,15 +125,13 @@ class EnvoySession(Session):
             self._meet(request)
         channel = self.channels.get(request.type_url)
         if channel is None:
-            entries = self._store.of_type(request.type_url)
+            entries = self._store.of_type(request.type_url, self.fleet)
             channel = self.channels[request.type_url] = Channel(entries, self._next_nonce)
         receipt = self._answer(channel, request)
         if not channel.opened:
             channel.open(request.resource_names_subscribe, request.initial_resource_versions, now)
             # What it holds in the newest version is as good as acknowledged: it will not be told of it again.
-            held = tuple(
-                (request.type_url, name) for name in request.initial_resource_versions if channel.settled(name)
-            )
+            held = self._keys(request.type_url, filter(channel.settled, request.initial_resource_versions))
             receipt = Receipt(acknowledged=held, behind=self._behind(request.type_url, channel))
         else:
             channel.subscribe(request.resource_names_subscribe, now)
@@ -143,15 +144,13 @@ class EnvoySession(Session):
         version = node.user_agent_build_version.version
         self.version = f"{version.major_number}.{version.minor_number}.{version.patch}"
 
-    @staticmethod
-    def _answer(channel: Channel, request: discovery_pb2.DeltaDiscoveryRequest) -> Receipt:
+    def _answer(self, channel: Channel, request: discovery_pb2.DeltaDiscoveryRequest) -> Receipt:
         if not request.response_nonce:
             return Receipt()
         if request.HasField("error_detail"):
             names = channel.refuse(request.response_nonce, request.error_detail.message)
-            return Receipt(refused=tuple((request.type_url, name) for name in names))
-        names = channel.acknowledge(request.response_nonce)
-        return Receipt(acknowledged=tuple((request.type_url, name) for name in names))
+            return Receipt(refused=self._keys(request.type_url, names))
+        return Receipt(acknowledged=self._keys(request.type_url, channel.acknowledge(request.response_nonce)))
 
     def next_response(self, now: float) -> bytes | None:
         """In order of classes; the first that has something to say."""
@@ -230,9 +229,8 @@ class DecisionSession(Session):
             self._channel.owes_answer = True
             return Receipt(behind=self._behind(SNAPSHOT, self._channel))
         if request.error:
-            names = self._channel.refuse(request.nonce, request.error)
-            return Receipt(refused=tuple((SNAPSHOT, name) for name in names))
-        return Receipt(acknowledged=tuple((SNAPSHOT, name) for name in self._channel.acknowledge(request.nonce)))
+            return Receipt(refused=self._keys(SNAPSHOT, self._channel.refuse(request.nonce, request.error)))
+        return Receipt(acknowledged=self._keys(SNAPSHOT, self._channel.acknowledge(request.nonce)))
 
     def next_response(self, now: float) -> bytes | None:
         """Everything that changed, in an order in which nothing names what is not there yet."""

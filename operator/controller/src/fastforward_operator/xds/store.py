@@ -1,12 +1,14 @@
-"""What every node is to know: the resources, serialised, by type and name, each with version and revision.
+"""What every node is to know: the resources, serialised, by fleet, type and name, each with version and revision.
 
-In: Publications. Out: entries for the sessions. Called by publisher; one Store a process.
+In: Publications. Out: entries for the sessions. Called by publisher; one Store a process. A fleet is a set of proxies
+that are told the same: those of one Edge, or all of them where they are not told apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _ENVOY = "type.googleapis.com/envoy."
 
@@ -20,8 +22,20 @@ SECRET = f"{_ENVOY}extensions.transport_sockets.tls.v3.Secret"
 SNAPSHOT = "type.googleapis.com/fastforward.snapshot.v1.Resource"
 """Resources of the decision services; never sent to Envoy."""
 
-Key = tuple[str, str]
-"""(type URL, name)."""
+SHARED = ""
+"""The fleet of decision services, and of proxies that are not told apart."""
+
+
+class Key(NamedTuple):
+    """What one resource is known by. Two fleets may have different ones of the same type and name."""
+
+    type_url: str
+    name: str
+    fleet: str = SHARED
+
+
+Need = tuple[str, str]
+"""(type URL, name), in the fleet of what needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +47,7 @@ class Entry:
     """Its bytes as one `resources` field of a response."""
     revision: int
     """Revision of the Publication that brought this version."""
-    needs: tuple[Key, ...] | None = None
+    needs: tuple[Need, ...] | None = None
     """What must be acknowledged before it may be sent; None: everything of the earlier classes."""
     hop: bool = False
     """Whether requests that it routes ask a decision service."""
@@ -46,7 +60,7 @@ class Put:
     key: Key
     version: str
     wire: bytes
-    needs: tuple[Key, ...] | None = None
+    needs: tuple[Need, ...] | None = None
     hop: bool = False
 
 
@@ -63,34 +77,40 @@ class Publication:
 class Store:
     """The newest version of everything."""
 
-    resources: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    fleets: dict[str, dict[str, dict[str, Entry]]] = field(default_factory=dict)
     revision: int = 0
 
-    def of_type(self, type_url: str) -> dict[str, Entry]:
+    def of_fleet(self, fleet: str) -> dict[str, dict[str, Entry]]:
+        """Entries by type and name."""
+        return self.fleets.setdefault(fleet, {})
+
+    def of_type(self, type_url: str, fleet: str = SHARED) -> dict[str, Entry]:
         """Entries by name; the mapping stays the same object, so that channels may hold it."""
-        return self.resources.setdefault(type_url, {})
+        return self.of_fleet(fleet).setdefault(type_url, {})
 
     def put(self, puts: Iterable[Put], revision: int) -> tuple[Key, ...]:
         """Store what is new; returns the keys that changed."""
         self.revision = max(self.revision, revision)
         changed = []
         for put in puts:
-            type_url, name = put.key
-            entries = self.of_type(type_url)
-            known = entries.get(name)
-            entries[name] = Entry(put.version, put.wire, revision, put.needs, put.hop)
+            entries = self.of_type(put.key.type_url, put.key.fleet)
+            known = entries.get(put.key.name)
+            entries[put.key.name] = Entry(put.version, put.wire, revision, put.needs, put.hop)
             if known is None or known.version != put.version:
                 changed.append(put.key)
         return tuple(changed)
 
     def remove(self, key: Key) -> None:
         """Forget a resource."""
-        self.of_type(key[0]).pop(key[1], None)
+        self.of_type(key.type_url, key.fleet).pop(key.name, None)
 
     def get(self, key: Key) -> Entry | None:
         """The newest version of a resource."""
-        return self.of_type(key[0]).get(key[1])
+        return self.of_type(key.type_url, key.fleet).get(key.name)
 
-    def copy(self) -> Mapping[str, Mapping[str, Entry]]:
-        """A copy to be read by another thread; the copying of each dict is atomic."""
-        return {type_url: dict(entries) for type_url, entries in list(self.resources.items())}
+    def copy(self) -> Mapping[str, Mapping[str, Mapping[str, Entry]]]:
+        """A copy to be read by another thread, by fleet, type and name; the copying of each dict is atomic."""
+        return {
+            fleet: {type_url: dict(entries) for type_url, entries in list(types.items())}
+            for fleet, types in list(self.fleets.items())
+        }
