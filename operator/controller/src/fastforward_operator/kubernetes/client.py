@@ -25,6 +25,7 @@ WATCH_S = 25
 SILENCE_S = 30.0
 """A watch that says nothing for so long, not even that it ends, is blind."""
 NOT_FOUND = 404
+CONFLICT = 409
 MAX_LINE = 16 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 _MANAGER = "fastforward"

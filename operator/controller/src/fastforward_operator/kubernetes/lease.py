@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from .client import ApiError, Client
+from .client import CONFLICT, ApiError, Client
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +28,6 @@ DURATION_S = 3
 RENEW_DEADLINE_S = 2.0
 """How long a leader believes in its lease after a renewal was sent."""
 RETRY_S = 0.6
-_CONFLICT = 409
 _NAME = "fastforward-operator"
 
 
@@ -107,7 +106,7 @@ class Election:
         try:
             await write(path, body)
         except ApiError as error:
-            if error.status == _CONFLICT:
+            if error.status == CONFLICT:
                 return False
             raise
         return True

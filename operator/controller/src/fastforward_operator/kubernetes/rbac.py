@@ -12,6 +12,8 @@ import fastforward_crds as crds
 
 from fastforward_operator.providers.kubernetes import WATCHED
 
+from . import authority
+
 NAME = "fastforward-operator"
 NAMESPACE = "fastforward-system"
 _RBAC = "rbac.authorization.k8s.io"
@@ -37,13 +39,20 @@ def documents() -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
     yield from bound("ClusterRole", {"name": NAME}, list(rules()), account)
-    # Of the operators of one namespace one writes.
-    yield from bound("Role", account, [lease_rule()], account)
+    # Of the operators of one namespace one writes, and all sign by one authority.
+    yield from bound("Role", account, [lease_rule(), *authority_rules()], account)
 
 
 def lease_rule() -> dict[str, Any]:
     """Returns the rule for leader election."""
     return {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+
+
+def authority_rules() -> Iterator[dict[str, Any]]:
+    """Yields the rules for the authority's Secret: no other can be read, and what is created can't be named."""
+    secret = {"apiGroups": [""], "resources": ["secrets"]}
+    yield {**secret, "resourceNames": [authority.NAME], "verbs": ["get", "update"]}
+    yield {**secret, "verbs": ["create"]}
 
 
 def bound(

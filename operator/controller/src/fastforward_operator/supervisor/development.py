@@ -21,8 +21,10 @@ import yaml
 from fastforward_crds import AuthPolicy, Edge, Provider, Resource, Tenant
 from joserfc.errors import JoseError
 
+from fastforward_operator.certificates import Certified
+
 from .apikey import SECRET_TYPE, new_api_key
-from .certificates import Certified, new_authority, new_certificate
+from .certificates import expires_soon, new_authority, new_certificate
 from .issuer import Issuer
 
 PREFIX = "development-"
@@ -187,7 +189,7 @@ class Development:
         kept: dict[str, Any] = json.loads(self._read(name) or "{}")
         if kept.get("hosts") == hosts:
             certified = Certified(certificate=kept["certificate"], key=kept["key"])
-            if not certified.expires_soon:
+            if not expires_soon(certified):
                 return certified
         made = new_certificate(self._authority(), hosts)
         self._write(name, json.dumps({"hosts": hosts, "certificate": made.certificate, "key": made.key}))
@@ -197,7 +199,7 @@ class Development:
         certificate, key = self._read("ca.crt"), self._read("ca.key")
         if certificate and key:
             authority = Certified(certificate=certificate, key=key)
-            if not authority.expires_soon:
+            if not expires_soon(authority):
                 return authority
         made = new_authority()
         self._write("ca.key", made.key)
