@@ -52,7 +52,7 @@ class Standalone:
                 node_cluster="bench",
                 xds=f"unix:{socket_path}",
                 admin=f"unix:{self._state / 'admin.sock'}",
-                decision_sockets=(str(self._state / "decision.sock"),),
+                decisions=(str(self._state / "decision.sock"),),
             )
         )
         envoy = find_envoy()

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from fastforward_compiler.emit.envoy import bootstrap
+from fastforward_compiler.emit.envoy import Place, Trust, bootstrap
 
 ENVOY = Path(sysconfig.get_path("purelib"), "envoy", "_bin", "envoy")
 
@@ -101,6 +101,14 @@ class Envoy:
 def start_envoy(
     name: str, folder: Path, *, xds_socket: Path, port: int, decision_sockets: tuple[Path, ...] = ()
 ) -> Envoy:
+    """Start one beside its operator; returns at once."""
+    places = tuple(str(path) for path in decision_sockets or (folder / "no-decision.sock",))
+    return launch_envoy(name, folder, port=port, xds=f"unix:{xds_socket}", decisions=places)
+
+
+def launch_envoy(
+    name: str, folder: Path, *, port: int, xds: Place, decisions: tuple[Place, ...], trust: Trust | None = None
+) -> Envoy:
     """Start one; returns at once."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "bootstrap.json"
@@ -108,9 +116,10 @@ def start_envoy(
         bootstrap(
             node_id=name,
             node_cluster="test",
-            xds=f"unix:{xds_socket}",
+            xds=xds,
             admin=f"unix:{folder / 'admin.sock'}",
-            decision_sockets=tuple(str(path) for path in decision_sockets or (folder / "no-decision.sock",)),
+            decisions=decisions,
+            trust=trust,
         )
     )
     command = [ENVOY, "-c", config, "--concurrency", "1", "-l", "warning", "--disable-hot-restart"]

@@ -46,7 +46,7 @@ def static_bootstrap(
             node_cluster="test",
             xds=NOWHERE,
             admin=f"unix:{admin_socket.removeprefix('unix:')}",
-            decision_sockets=(decision_socket,),
+            decisions=(decision_socket,),
         ),
         base,
     )

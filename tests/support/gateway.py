@@ -103,7 +103,7 @@ class Stack:
                 node_cluster="test",
                 xds=f"unix:{self.folder / 'xds.sock'}",
                 admin=f"unix:{self.folder / 'admin.sock'}",
-                decision_sockets=tuple(map(str, self.decision_sockets())),
+                decisions=tuple(map(str, self.decision_sockets())),
             )
         )
         # Each test has listeners of its own, which would drain for ten minutes, hundreds of them.

@@ -86,7 +86,7 @@ def configuration(ports: tuple[int, int, int], sockets: Sequence[Path], *, fail_
         },
     }
     listeners = [listener(port, [asked], to_upstream), listener(bare, [], to_upstream), listener(upstream, [], answer)]
-    clusters = [cluster, json_of(decision_cluster(tuple(map(str, sockets))))]
+    clusters = [cluster, json_of(decision_cluster(tuple(map(str, sockets)), None))]
     return {"static_resources": {"listeners": listeners, "clusters": clusters}}
 
 

@@ -107,9 +107,7 @@ def test_one_of_each_kind() -> None:
 
 @pytest.mark.parametrize("sockets", [("/a.sock",), ("/a.sock", "/b.sock")])
 def test_the_bootstrap_of_a_connected_envoy(tmp_path: Path, sockets: tuple[str, ...]) -> None:
-    made = bootstrap(
-        node_id="n", node_cluster="c", xds=("127.0.0.1", 1), admin=("127.0.0.1", 0), decision_sockets=sockets
-    )
+    made = bootstrap(node_id="n", node_cluster="c", xds=("127.0.0.1", 1), admin=("127.0.0.1", 0), decisions=sockets)
     assert json.loads(made)["dynamicResources"]["adsConfig"]["apiType"] == "DELTA_GRPC"
     file = tmp_path / "bootstrap.json"
     file.write_text(made)

@@ -16,7 +16,7 @@ import pytest
 import structlog
 from fastforward_kit.backoff import Backoff
 from fastforward_kit.snapshot import SnapshotClient, SnapshotFile, SnapshotHolder
-from fastforward_kit.snapshot.client import SnapshotMetrics
+from fastforward_kit.snapshot.client import SnapshotMetrics, Target
 from fastforward_kit.snapshot.keeper import keep_on_disk, restore
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -66,7 +66,7 @@ async def following(
     usable: list[float] = []
     client = SnapshotClient(
         holder,
-        target=target,
+        target=Target(target),
         node="node-1",
         usable=lambda: usable.append(time.monotonic()),
         serving=serving.wait if serving else _at_once,

@@ -15,9 +15,10 @@ from fastforward_kit.health import Health, health_handler
 from fastforward_kit.http import Address, HttpServer
 from fastforward_kit.lifecycle import either, set_aside_live_objects, stop_signals
 from fastforward_kit.snapshot import SnapshotClient, SnapshotFile, SnapshotHolder
-from fastforward_kit.snapshot.client import SnapshotMetrics
+from fastforward_kit.snapshot.client import SnapshotMetrics, Target
 from fastforward_kit.snapshot.keeper import keep_on_disk, restore, save
 from fastforward_kit.telemetry import new_registry
+from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Snapshot
 from prometheus_client import CollectorRegistry
 
@@ -47,9 +48,10 @@ class EntryPoint:
         self._health_server = HttpServer(health_handler(self._health, registry))
         self._holder = SnapshotHolder(Snapshot.empty())
         self._file = SnapshotFile(settings.state_dir) if settings.state_dir else None
+        self._tls = NodeTls(settings.tls_dir) if settings.tls_dir else None
         self._client = SnapshotClient(
             self._holder,
-            target=settings.operator,
+            target=Target(settings.operator, self._tls),
             node=settings.node,
             usable=self._become_usable,
             serving=self._listening.wait,
@@ -59,7 +61,7 @@ class EntryPoint:
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
-        self._server = HttpServer(endpoint)
+        self._server = HttpServer(endpoint, tls=self._tls.server if self._tls else None, peers="edge")
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""
@@ -82,6 +84,8 @@ class EntryPoint:
             tasks.create_task(self._client.run())
             if self._file is not None:
                 tasks.create_task(keep_on_disk(self._holder, self._file))
+            if self._tls is not None:
+                tasks.create_task(self._tls.follow())
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
 

@@ -22,7 +22,8 @@ class Settings(WorkloadSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     listen: str
-    """Where Envoy asks for decisions: `unix:PATH` or `HOST:PORT`. Whoever can connect is believed to be Envoy."""
+    """Where Envoy asks for decisions: `unix:PATH` or `HOST:PORT`. Whoever can connect is believed to be Envoy, or with
+    TLS_DIR, whoever proves to be a proxy of an Edge."""
     workers: int = Field(default=1, ge=1, le=64)
     """Processes that decide; more than one needs Redis."""
     redis_url: str | None = None

@@ -21,6 +21,8 @@ class WorkloadSettings(BaseSettings):
     """Name in the operator's ledger, unique among the connected nodes."""
     operator: str = Field(min_length=1)
     """gRPC target of the operator's snapshot service: `HOST:PORT` or `unix:PATH`."""
+    tls_dir: Path | None = None
+    """Folder of tls.crt, tls.key and ca.crt: then the operator, and whoever connects, must prove who they are."""
     state_dir: Path | None = None
     """Where the last good snapshot is kept; without it a restart needs the operator."""
     health_host: str = "127.0.0.1"

@@ -70,6 +70,18 @@ class Api:
         )
         return application
 
+    def probes(self) -> web.Application:
+        """Only what probes and scrapers ask, without a look at who they are."""
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/metrics", self.metrics_text),
+            ]
+        )
+        return application
+
     async def healthz(self, _: web.Request) -> web.Response:
         """Alive: the event loop answers, and every watch has been heard of."""
         blind = self.blind()
@@ -79,9 +91,10 @@ class Api:
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Ready: everything there is has been compiled and handed to the xDS server."""
-        if self.reconciler.first_step.is_set():
+        if self.reconciler.first_step.is_set() and self.server.serving:
             return web.json_response({"status": "ready", "world": self.reconciler.world})
-        return web.json_response({"status": "waiting for the first compile"}, status=503)
+        waits = "certificate of the xDS server" if self.reconciler.first_step.is_set() else "first compile"
+        return web.json_response({"status": f"waiting for the {waits}"}, status=503)
 
     async def metrics_text(self, _: web.Request) -> web.Response:
         """Prometheus text."""

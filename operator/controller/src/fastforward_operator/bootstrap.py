@@ -12,6 +12,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,11 +22,14 @@ from fastforward_compiler.emit.envoy import EmitSettings
 from fastforward_compiler.problem import ObjectRef
 
 from .api import Api
+from .certificates import Subject
 from .jwks import KeyFetcher
 from .kubernetes.access import find_access
+from .kubernetes.authority import Authority
 from .kubernetes.client import Client
 from .kubernetes.events import EventWriter
 from .kubernetes.lease import Election, lease_name
+from .kubernetes.serving import ServingCertificate
 from .kubernetes.statuswriter import StatusWriter
 from .pipeline import NewPipeline, new_pipeline
 from .providers import Provider, Source
@@ -38,6 +42,7 @@ from .settings import Settings
 from .status import ObjectStatus, StatusBoard
 from .statusfiles import StatusFiles
 from .telemetry import Metrics
+from .xds.identity import TlsMaterial
 from .xds.ledger import LedgerUpdate
 from .xds.publisher import Publisher
 from .xds.server import XdsServer
@@ -61,14 +66,15 @@ class Operator:
     fetcher: KeyFetcher
     metrics: Metrics
     api_port: int = 0
-    _runner: web.AppRunner | None = None
+    _runners: list[web.AppRunner] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
     _started: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         """Listen first: a busy port is told before anything is compiled. Raises OSError."""
         self.settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await self.server.start()
+        if self.outside.authority is None:
+            await self.server.start()
         try:
             await self._serve_api()
         except OSError:
@@ -89,8 +95,8 @@ class Operator:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        if self._runner is not None:
-            await self._runner.cleanup()
+        for runner in self._runners:
+            await runner.cleanup()
         await self.server.stop()
 
     async def _run(self) -> None:
@@ -102,6 +108,10 @@ class Operator:
                 group.create_task(sink.run())
             if outside.election is not None:
                 group.create_task(outside.election.run())
+            if outside.authority is not None:
+                group.create_task(outside.authority.run())
+                await outside.authority.ready.wait()
+                await self.server.start()
 
     async def _serve_api(self) -> None:
         api = Api(
@@ -114,16 +124,22 @@ class Operator:
             blind=self.outside.provider.blind,
             hosts=self.settings.api_hosts,
         )
-        self._runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self.settings.api_host, self.settings.api_port)
+        runner = await self._listen(api.application(), "API", self.settings.api_host, self.settings.api_port)
+        self.api_port = runner.addresses[0][1]
+        if self.settings.probe_address:
+            host, _, port = self.settings.probe_address.rpartition(":")
+            await self._listen(api.probes(), "server for probes", host, int(port))
+
+    async def _listen(self, application: web.Application, noun: str, host: str, port: int) -> web.AppRunner:
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
         try:
-            await site.start()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            await self._runner.cleanup()
-            where = f"{self.settings.api_host}:{self.settings.api_port}"
-            raise OSError(error.errno, f"The API can't listen on {where}: {error.strerror}") from None
-        self.api_port = self._runner.addresses[0][1]
+            await runner.cleanup()
+            raise OSError(error.errno, f"The {noun} can't listen on {host}:{port}: {error.strerror}") from None
+        self._runners.append(runner)
+        return runner
 
 
 class Eyes(Provider, Protocol):
@@ -161,6 +177,8 @@ class Surroundings:
     """Who writes, where several operators may."""
     client: Client | None = None
     """Of the Kubernetes API, where resources come from there."""
+    authority: Authority | None = None
+    """Who signs certificates, where nodes must prove who they are."""
 
 
 def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
@@ -184,7 +202,16 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
         sinks=(writer, EventWriter(client, lambda: election.leads)) if settings.write_status else (),
         election=election if settings.write_status else None,
         client=client,
+        authority=Authority(client, settings.lease_namespace, lambda: election.leads) if settings.xds_tls else None,
     )
+
+
+def xds_certificate(settings: Settings, authority: Authority | None) -> Callable[[], TlsMaterial] | None:
+    """What the xDS server shows to nodes that must prove who they are."""
+    if authority is None:
+        return None
+    hosts = settings.xds_names or (f"fastforward-operator.{settings.lease_namespace}.svc",)
+    return ServingCertificate(authority, Subject(name="fastforward-operator", hosts=hosts, server=True)).material
 
 
 def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operator:
@@ -192,7 +219,12 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     loop = asyncio.get_running_loop()
     metrics = Metrics()
     publications = Publications()
-    board = StatusBoard(publications, settings.settle_s, on_settled=lambda at: metrics.reached("acknowledged", at))
+    board = StatusBoard(
+        publications,
+        settings.settle_s,
+        on_settled=lambda at: metrics.reached("acknowledged", at),
+        apart=settings.xds_tls,
+    )
     outside = surroundings(settings, board)
 
     def notify(update: LedgerUpdate) -> None:
@@ -203,7 +235,8 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     publisher = Publisher(notify, settings.removal_grace_s)
     reconciler = Reconciler(
         provider=outside.provider,
-        new_pipeline=pipeline or new_pipeline(emit_settings(settings), settings.removal_grace_s, metrics),
+        new_pipeline=pipeline
+        or new_pipeline(emit_settings(settings), settings.removal_grace_s, metrics, apart=settings.xds_tls),
         publications=publications,
         board=board,
         publish=publisher.publish,
@@ -218,7 +251,7 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         settings=settings,
         outside=outside,
         publisher=publisher,
-        server=XdsServer(settings.xds_target, publisher),
+        server=XdsServer(settings.xds_target, publisher, xds_certificate(settings, outside.authority)),
         board=board,
         reconciler=reconciler,
         fetcher=fetcher,

@@ -33,6 +33,13 @@ class Settings(BaseSettings):
     """Where last good versions, the xDS socket and status files are kept; readable by this user only."""
     xds_address: str = ""
     """`HOST:PORT` or `unix:PATH`; a socket in the state folder when empty. Only trusted peers may reach it."""
+    xds_tls: bool = False
+    """Whether nodes must prove who they are, by certificates of the authority in the Secret `fastforward-ca` of
+    FF_LEASE_NAMESPACE; a proxy is then told of its own Edge only. With the provider `kubernetes`."""
+    xds_names: Annotated[tuple[str, ...], NoDecode] = ()
+    """DNS names by which nodes reach the operator, for its certificate; parted by commas."""
+    probe_address: str = ""
+    """`HOST:PORT` where only /healthz, /readyz and /metrics are answered, to anybody; nowhere when empty."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=9080, ge=0, le=65535)
     """0 for a free one, which the log names."""
@@ -59,7 +66,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
-    @field_validator("api_hosts", mode="before")
+    @field_validator("api_hosts", "xds_names", mode="before")
     @classmethod
     def _part(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -74,6 +81,22 @@ class Settings(BaseSettings):
         if self.provider == "file" and not self.directories:
             raise ValueError("FF_DIRECTORIES: name a directory of resources, or set FF_PROVIDER=kubernetes")
         return self
+
+    @model_validator(mode="after")
+    def _proves(self) -> Self:
+        if self.xds_tls and self.provider != "kubernetes":
+            raise ValueError("FF_XDS_TLS: certificates are made with FF_PROVIDER=kubernetes only")
+        if self.xds_tls and not self.xds_address:
+            raise ValueError("FF_XDS_TLS: name in FF_XDS_ADDRESS where nodes reach the operator, as HOST:PORT")
+        return self
+
+    @field_validator("probe_address")
+    @classmethod
+    def _has_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value and not (host and port.isdigit() and int(port) <= 65535):
+            raise ValueError("an address is HOST:PORT")
+        return value
 
     @property
     def xds_target(self) -> str:

@@ -25,6 +25,7 @@ class Owner(Protocol):
 
     @property
     def draining(self) -> bool: ...
+    def admits(self, transport: asyncio.Transport) -> bool: ...
     def opened(self, connection: "Connection") -> None: ...
     def closed(self, connection: "Connection") -> None: ...
     def answer(self, request: Request) -> Response | asyncio.Future[Response]: ...
@@ -72,6 +73,8 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # stream sockets have no other kind
         self._transport = transport
         self._owner.opened(self)
+        if not self._owner.admits(transport):
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         self._transport = None

@@ -8,6 +8,7 @@ be closed (docs/adr has the measurement). Called by workloads' bootstrap and by 
 import asyncio
 import contextlib
 import socket
+import ssl
 
 import structlog
 
@@ -15,6 +16,7 @@ from fastforward_kit.http.address import Address
 from fastforward_kit.http.connection import Connection
 from fastforward_kit.http.listener import Listener
 from fastforward_kit.http.message import Handler, Request, Response
+from fastforward_kit.tls import is_of_kind
 
 log = structlog.get_logger(__name__)
 
@@ -22,10 +24,15 @@ RECEIVE_SECONDS = 10.0  # for a whole request to arrive
 
 
 class HttpServer:
-    """`handler` may raise: the peer then gets 500, and the log what was raised."""
+    """`handler` may raise: the peer then gets 500, and the log what was raised.
 
-    def __init__(self, handler: Handler) -> None:
+    With `tls` it takes only peers whose certificate is of the authorities and names a node of the kind `peers`.
+    """
+
+    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None, peers: str = "") -> None:
         self._handler = handler
+        self._tls = tls
+        self._peers = peers
         self._connections: set[Connection] = set()
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -46,9 +53,9 @@ class HttpServer:
         listening.setblocking(False)
         loop = asyncio.get_running_loop()
         if listening.family == socket.AF_UNIX:
-            self._accepting = await loop.create_unix_server(lambda: Connection(self), sock=listening)
+            self._accepting = await loop.create_unix_server(lambda: Connection(self), sock=listening, ssl=self._tls)
         else:
-            self._accepting = await loop.create_server(lambda: Connection(self), sock=listening)
+            self._accepting = await loop.create_server(lambda: Connection(self), sock=listening, ssl=self._tls)
         self._sweep_slow()
 
     async def drain(self, *, linger_seconds: float, limit_seconds: float) -> None:
@@ -78,6 +85,13 @@ class HttpServer:
             self._accepting.close()
         if self._listener is not None:
             self._listener.close()
+
+    def admits(self, transport: asyncio.Transport) -> bool:
+        """Whether the peer may ask."""
+        if self._tls is None or is_of_kind(transport, self._peers):
+            return True
+        log.warning("peer refused", peer=str(transport.get_extra_info("peername")), wanted=self._peers)
+        return False
 
     def opened(self, connection: Connection) -> None:
         """Remembers a new connection."""

@@ -7,6 +7,7 @@ for its whole life; the operator may be away for hours.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Generic
 
 import grpc
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 from fastforward.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
 from fastforward_kit.backoff import Backoff
 from fastforward_kit.snapshot.holder import S, SnapshotHolder
+from fastforward_kit.tls import NodeTls
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,20 @@ CHANNEL_OPTIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the operator is (`HOST:PORT` or `unix:PATH`), and how it and we prove who we are."""
+
+    address: str
+    tls: NodeTls | None = None
+
+    def channel(self) -> grpc.aio.Channel:
+        """A channel of its own, with the certificate that is in force."""
+        if self.tls is None:
+            return grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS)
+        return grpc.aio.secure_channel(self.address, self.tls.channel(), options=CHANNEL_OPTIONS)
+
+
 class SnapshotClient(Generic[S]):
     """`usable` is called, maybe more than once, when what is held may be served.
 
@@ -48,7 +64,7 @@ class SnapshotClient(Generic[S]):
         self,
         holder: SnapshotHolder[S],
         *,
-        target: str,
+        target: Target,
         node: str,
         usable: Callable[[], None],
         serving: Callable[[], Awaitable[object]],
@@ -76,7 +92,7 @@ class SnapshotClient(Generic[S]):
                 why = await self._follow_until_lost(backoff)
                 # Said once an outage: the operator may be away for hours.
                 say = log.debug if self._away else log.warning
-                say("operator away", target=self._target, why=why)
+                say("operator away", target=self._target.address, why=why)
                 self._away = True
                 self._serve_kept()
                 await asyncio.sleep(backoff.next_wait())
@@ -103,7 +119,7 @@ class SnapshotClient(Generic[S]):
         return "the operator ended the stream"
 
     async def _follow(self, backoff: Backoff) -> None:
-        async with grpc.aio.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+        async with self._target.channel() as channel:
             stream = snapshot_pb2_grpc.SnapshotServiceStub(channel).StreamSnapshot()
             async with asyncio.timeout(CONNECT_SECONDS):
                 await stream.write(snapshot_pb2.SnapshotRequest(node=self._node, held=self._holder.versions()))

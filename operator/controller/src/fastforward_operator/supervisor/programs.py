@@ -88,7 +88,7 @@ def _write_bootstrap(path: Path, state: StateFolder) -> None:
             node_cluster="fastforward",
             xds=f"unix:{state.xds_socket}",
             admin=f"unix:{state.admin_socket}",
-            decision_sockets=(str(state.decision_socket),),
+            decisions=(str(state.decision_socket),),
         )
     )
 

@@ -64,6 +64,7 @@ class XdsServer:
     def __init__(self, address: str, publisher: Publisher, tls: Callable[[], TlsMaterial] | None = None) -> None:
         self.address = address
         self._tls = tls
+        self.serving = False
         self.port = 0
         """The port that was given, when the address asked for any (`:0`)."""
         self._publisher = publisher
@@ -111,6 +112,7 @@ class XdsServer:
         except (OSError, RuntimeError) as error:
             self._report(OSError(f"The xDS server can't listen on {self.address}: {error}"))
             return
+        self.serving = True
         self._report(None)
         await self._stop.wait()
         await server.stop(grace=0)

@@ -3,8 +3,19 @@
 In: an ir.Delta. Out: an EnvoyDelta. Called by the operator, which publishes it, and by `ff render`.
 """
 
-from .bootstrap import bootstrap
+from .bootstrap import Place, Trust, bootstrap
 from .emitter import EnvoyEmitter
+from .mutualtls import Peer, documents
 from .resource import EmitSettings, EnvoyDelta, EnvoyResource
 
-__all__ = ["EmitSettings", "EnvoyDelta", "EnvoyEmitter", "EnvoyResource", "bootstrap"]
+__all__ = [
+    "EmitSettings",
+    "EnvoyDelta",
+    "EnvoyEmitter",
+    "EnvoyResource",
+    "Peer",
+    "Place",
+    "Trust",
+    "bootstrap",
+    "documents",
+]

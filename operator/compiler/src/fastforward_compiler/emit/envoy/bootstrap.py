@@ -6,9 +6,12 @@ by delta ADS.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from google.protobuf import json_format, struct_pb2
 
 from .chain import DECISION_CLUSTER
+from .mutualtls import Peer, transport_socket
 from .protos import (
     EnvoyMessage,
     address_pb2,
@@ -28,13 +31,15 @@ from .protos import (
     protocol_pb2,
 )
 from .upstream import HTTP_OPTIONS, assignment, endpoint
-from .wire import ADS, milliseconds, pack, uint32
+from .wire import PATIENT_ADS, milliseconds, pack, uint32
 
 ADS_CLUSTER = "ff-operator"
 KEEPALIVE_INTERVAL_MS = 5000
 KEEPALIVE_TIMEOUT_MS = 2000
 RECONNECT_MS = 100
 MAX_RECONNECT_MS = 1000
+DNS_REFRESH_MS = 1000
+"""How soon a replica of the operator or of a decision service that came or went is noticed."""
 MAX_CONNECTIONS = 1_000_000
 MAX_REGEX_PROGRAM = 10_000_000
 
@@ -43,19 +48,38 @@ Place = tuple[str, int] | str
 """Host and port, or `unix:PATH`."""
 
 
-def bootstrap(*, node_id: str, node_cluster: str, xds: Place, admin: Place, decision_sockets: tuple[str, ...]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Who an Envoy is, and who must answer it, where its peers are reached over a network."""
+
+    folder: str
+    """Where Envoy finds its certificate: see mutualtls."""
+    operator: Peer
+    decisions: Peer
+
+
+def bootstrap(
+    *,
+    node_id: str,
+    node_cluster: str,
+    xds: Place,
+    admin: Place,
+    decisions: tuple[Place, ...],
+    trust: Trust | None = None,
+) -> str:
     """Returns the bootstrap as JSON.
 
     `xds` is where the operator listens, `admin` where Envoy's own console is to listen: host and port, or `unix:PATH`
     for a socket that only its own user may open (private keys travel over the former, the latter can stop Envoy).
-    `decision_sockets` are paths of the decision services' Unix sockets: several share the load, and one that is gone is
-    passed by.
+    `decisions` are where the decision services listen: several share the load, and one that is gone is passed by; a
+    host stands for all its addresses. `trust` is for peers that are reached over a network: without it nobody proves
+    who they are.
     """
     message = bootstrap_pb2.Bootstrap(
         node=base_pb2.Node(id=node_id, cluster=node_cluster),
         admin=bootstrap_pb2.Admin(address=address(admin)),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(
-            clusters=[operator_cluster(xds), decision_cluster(decision_sockets)]
+            clusters=[operator_cluster(xds, trust), decision_cluster(decisions, trust)]
         ),
         dynamic_resources=dynamic_resources(),
         typed_dns_resolver_config=dns_resolver(),
@@ -116,7 +140,7 @@ def dynamic_resources() -> EnvoyMessage:
             )
         ],
     )
-    return bootstrap_pb2.Bootstrap.DynamicResources(ads_config=source, lds_config=ADS, cds_config=ADS)
+    return bootstrap_pb2.Bootstrap.DynamicResources(ads_config=source, lds_config=PATIENT_ADS, cds_config=PATIENT_ADS)
 
 
 def reconnecting() -> EnvoyMessage:
@@ -127,7 +151,7 @@ def reconnecting() -> EnvoyMessage:
     return base_pb2.RetryPolicy(retry_back_off=backoff)
 
 
-def operator_cluster(xds: Place) -> EnvoyMessage:
+def operator_cluster(xds: Place, trust: Trust | None) -> EnvoyMessage:
     """Returns the operator's cluster; HTTP/2 pings find a dead connection in seconds."""
     keepalive = protocol_pb2.KeepaliveSettings(
         interval=milliseconds(KEEPALIVE_INTERVAL_MS), timeout=milliseconds(KEEPALIVE_TIMEOUT_MS)
@@ -137,14 +161,16 @@ def operator_cluster(xds: Place) -> EnvoyMessage:
     explicit = options(explicit_http_config=options.ExplicitHttpConfig(http2_protocol_options=http2))
     return cluster_pb2.Cluster(
         name=ADS_CLUSTER,
-        type=cluster_pb2.Cluster.STATIC if isinstance(xds, str) else cluster_pb2.Cluster.STRICT_DNS,
+        type=cluster_type((xds,)),
+        dns_refresh_rate=milliseconds(DNS_REFRESH_MS),
         connect_timeout=milliseconds(1000),
+        transport_socket=transport_socket(trust.folder, trust.operator, http2=True) if trust else None,
         typed_extension_protocol_options={HTTP_OPTIONS: pack(explicit)},
-        load_assignment=assignment(ADS_CLUSTER, [pipe(xds) if isinstance(xds, str) else endpoint(*xds)]),
+        load_assignment=assignment(ADS_CLUSTER, [lb_endpoint(xds)]),
     )
 
 
-def decision_cluster(sockets: tuple[str, ...]) -> EnvoyMessage:
+def decision_cluster(decisions: tuple[Place, ...], trust: Trust | None) -> EnvoyMessage:
     """Returns the decision services' cluster.
 
     The bounds are those of the routes: a decision that waits in a queue is refused by its deadline anyway. No outlier
@@ -157,15 +183,25 @@ def decision_cluster(sockets: tuple[str, ...]) -> EnvoyMessage:
     )
     return cluster_pb2.Cluster(
         name=DECISION_CLUSTER,
-        type=cluster_pb2.Cluster.STATIC,
+        type=cluster_type(decisions),
+        dns_refresh_rate=milliseconds(DNS_REFRESH_MS),
         connect_timeout=milliseconds(250),
+        transport_socket=transport_socket(trust.folder, trust.decisions, http2=False) if trust else None,
         lb_policy=cluster_pb2.Cluster.LEAST_REQUEST,
         circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[thresholds]),
-        load_assignment=assignment(DECISION_CLUSTER, [pipe(path) for path in sockets]),
+        load_assignment=assignment(DECISION_CLUSTER, [lb_endpoint(place) for place in decisions]),
     )
 
 
-def pipe(path: str) -> EnvoyMessage:
-    """Returns an endpoint at a Unix socket."""
-    pipe_address = address_pb2.Address(pipe=address_pb2.Pipe(path=path.removeprefix("unix:")))
+def cluster_type(places: tuple[Place, ...]) -> int:
+    """Returns how the places are found: names are looked up, again and again."""
+    named = any(not isinstance(place, str) for place in places)
+    return cluster_pb2.Cluster.STRICT_DNS if named else cluster_pb2.Cluster.STATIC
+
+
+def lb_endpoint(place: Place) -> EnvoyMessage:
+    """Returns an endpoint at a Unix socket or a host."""
+    if not isinstance(place, str):
+        return endpoint(*place)
+    pipe_address = address_pb2.Address(pipe=address_pb2.Pipe(path=place.removeprefix("unix:")))
     return endpoint_components_pb2.LbEndpoint(endpoint=endpoint_components_pb2.Endpoint(address=pipe_address))

@@ -39,7 +39,7 @@ from .protos import (
 )
 from .refusal import emit_local_replies
 from .resource import EmitSettings
-from .wire import ADS, SET, boolean, header_option, header_value, milliseconds, pack, serialise, uint32
+from .wire import ADS, PATIENT_ADS, SET, boolean, header_option, header_value, milliseconds, pack, serialise, uint32
 
 _HCM = http_connection_manager_pb2.HttpConnectionManager
 _CONNECTION_BUFFER_BYTES = 64 * 1024
@@ -173,8 +173,8 @@ def scoped_routes() -> EnvoyMessage:
     return routes(
         name="tables",
         scope_key_builder=routes.ScopeKeyBuilder(fragments=fragments),
-        rds_config_source=ADS,
-        scoped_rds=http_connection_manager_pb2.ScopedRds(scoped_rds_config_source=ADS),
+        rds_config_source=PATIENT_ADS,
+        scoped_rds=http_connection_manager_pb2.ScopedRds(scoped_rds_config_source=PATIENT_ADS),
     )
 
 

@@ -64,6 +64,7 @@ from envoy.extensions.transport_sockets.tls.v3 import common_pb2 as _tls_common_
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as _secret_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as _tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as _http_protocol_options_pb2
+from envoy.service.discovery.v3 import discovery_pb2 as _discovery_pb2
 from envoy.type.matcher.v3 import http_inputs_pb2 as _http_inputs_pb2
 from envoy.type.matcher.v3 import metadata_pb2 as _metadata_matcher_pb2
 from envoy.type.matcher.v3 import regex_pb2 as _regex_pb2
@@ -95,6 +96,7 @@ cluster_pb2: Any = _cluster_pb2
 config_source_pb2: Any = _config_source_pb2
 connection_limit_pb2: Any = _connection_limit_pb2
 cors_pb2: Any = _cors_pb2
+discovery_pb2: Any = _discovery_pb2
 downstream_connections_pb2: Any = _downstream_connections_pb2
 early_header_mutation_pb2: Any = _early_header_mutation_pb2
 endpoint_components_pb2: Any = _endpoint_components_pb2

@@ -15,6 +15,10 @@ ADS = config_source_pb2.ConfigSource(
     ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.ApiVersion.V3
 )
 
+PATIENT_ADS = config_source_pb2.ConfigSource(initial_fetch_timeout=duration_pb2.Duration())
+"""The same, waited for without end: who starts while the operator is away is not ready before it is back."""
+PATIENT_ADS.MergeFrom(ADS)
+
 SET = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 ADD = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 ADD_IF_ABSENT = base_pb2.HeaderValueOption.ADD_IF_ABSENT
