@@ -19,6 +19,8 @@ MODULES ?=
 ARGS ?=
 # The programs that `make tools` provides; all when empty.
 TOOLS ?=
+# The images that `make images` makes and `make cluster-load` loads; all when empty.
+IMAGES ?=
 # LIGHT=1: an API server without a node.
 LIGHT ?=
 
@@ -29,7 +31,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-down kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
+.PHONY: help setup tools up cluster-up cluster-load cluster-down images kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -55,6 +57,9 @@ cluster-up: setup ## Run a Kubernetes cluster on this machine, without Docker (L
 	@$(if $(LIGHT),true,.ci/install-programs cluster)
 	@PYTHONPATH=tests $(BIN)/python -m support.cluster up $(if $(LIGHT),--light)
 
+cluster-load: setup ## Give that cluster the images of what is deployed, as the sources are now
+	@PYTHONPATH=tests $(BIN)/python -m support.images --load $(IMAGES)
+
 cluster-down: setup ## End that cluster and remove all of it
 	@PYTHONPATH=tests $(BIN)/python -m support.cluster down
 
@@ -63,6 +68,9 @@ kind-up: setup ## Run a cluster of three nodes and a registry with kind, where t
 
 kind-down: setup ## Remove that cluster and its registry
 	@PYTHONPATH=tests $(BIN)/python -m support.kind down
+
+images: setup ## Make the images of what is deployed, without an engine and a registry, in a cache
+	@PYTHONPATH=tests $(BIN)/python -m support.images $(IMAGES)
 
 up: setup ## Run the example on this machine: Envoy, operator, decision service, sample upstreams
 	@exec $(BIN)/ff up $(EXAMPLE)

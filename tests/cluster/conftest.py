@@ -11,8 +11,10 @@ import yaml
 from fastforward_operator.kubernetes import rbac
 
 from support.cluster.definition import Cluster
+from support.cluster.images import load_archive
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster
+from support.images.build import RECIPES, build
 from support.repository import ROOT
 
 
@@ -60,3 +62,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generat
     base = tmp_path_factory.getbasetemp()
     with shared_cluster((base if worker_id == "master" else base.parent) / "node") as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def images(cluster: Cluster) -> dict[str, str]:
+    """The node has the images of what is deployed, made from the sources as they are; their names, by recipe."""
+    for recipe in RECIPES:
+        load_archive(cluster, build(recipe))
+    return {recipe.name: recipe.image for recipe in RECIPES}

@@ -6,6 +6,7 @@ import, the same bytes for the same content; and the image in the node's contain
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -36,7 +37,7 @@ class ImageError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """`name` with a tag. `files` are paths on this machine by their path in the image: of a folder all that is in it,
-    of a link what it points to.
+    of a link what it points to. `below` are layers under them, which images may share, the lowest one first.
     """
 
     name: str
@@ -44,34 +45,43 @@ class Image:
     entrypoint: tuple[str, ...]
     user: str = "65532:65532"
     environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    below: tuple[Mapping[str, Path], ...] = ()
 
 
 def write_archive(image: Image, archive: Path) -> None:
-    """One layer in the OCI layout, not compressed: it travels from one folder of this machine to another."""
-    with tempfile.TemporaryFile(dir=archive.parent) as layer:
-        write_layer(image, layer)
-        packed = describe(f"{OCI}.layer.v1.tar", layer)
-        config = encode(configuration(image, packed["digest"]))
+    """The OCI layout, layers not compressed: it travels from one folder of this machine to another."""
+    with contextlib.ExitStack() as open_files:
+        layers = [open_files.enter_context(tempfile.TemporaryFile(dir=archive.parent)) for _ in range(depth(image))]
+        for files, layer in zip((*image.below, image.files), layers, strict=True):
+            write_layer(files, layer)
+        packed = [describe(f"{OCI}.layer.v1.tar", layer) for layer in layers]
+        config = encode(configuration(image, [each["digest"] for each in packed]))
         described = describe(f"{OCI}.config.v1+json", io.BytesIO(config))
         manifest = encode(
             {
                 "schemaVersion": 2,
                 "mediaType": f"{OCI}.manifest.v1+json",
                 "config": described,
-                "layers": [packed],
+                "layers": packed,
             }
         )
         entry = describe(f"{OCI}.manifest.v1+json", io.BytesIO(manifest))
-        files: tuple[tuple[str, IO[bytes]], ...] = (
+        parts: tuple[tuple[str, IO[bytes]], ...] = (
             ("oci-layout", io.BytesIO(b'{"imageLayoutVersion":"1.0.0"}')),
             ("index.json", io.BytesIO(encode(index(image, entry)))),
             (blob(described), io.BytesIO(config)),
-            (blob(packed), layer),
+            *((blob(each), layer) for each, layer in zip(packed, layers, strict=True)),
             (blob(entry), io.BytesIO(manifest)),
         )
         with tarfile.open(archive, "w") as tar:
-            for name, file in files:
+            for name, file in parts:
                 tar.addfile(member(name, file.seek(0, io.SEEK_END)), rewound(file))
+
+
+def depth(image: Image) -> int:
+    """How many layers it has."""
+    return len(image.below) + 1
 
 
 def index(image: Image, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +99,7 @@ def with_libraries(programs: Mapping[str, Path]) -> dict[str, Path]:
     return files
 
 
-def configuration(image: Image, layer: str) -> dict[str, Any]:
+def configuration(image: Image, layers: list[str]) -> dict[str, Any]:
     """How to run it."""
     environment = {"PATH": PATH, **image.environment}
     return {
@@ -99,17 +109,18 @@ def configuration(image: Image, layer: str) -> dict[str, Any]:
             "User": image.user,
             "Entrypoint": list(image.entrypoint),
             "Env": [f"{name}={value}" for name, value in environment.items()],
+            "Labels": dict(image.labels),
         },
-        "rootfs": {"type": "layers", "diff_ids": [layer]},
+        "rootfs": {"type": "layers", "diff_ids": layers},
     }
 
 
-def write_layer(image: Image, layer: IO[bytes]) -> None:
+def write_layer(files: Mapping[str, Path], layer: IO[bytes]) -> None:
     """All files, owned by root, without times."""
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        for folder in ("tmp", *parents(image.files)):
+        for folder in ("tmp", *parents(files)):
             tar.addfile(member(folder, 0, kind=tarfile.DIRTYPE, mode=0o1777 if folder == "tmp" else 0o755))
-        for path, source in sorted(image.files.items()):
+        for path, source in sorted(files.items()):
             tar.add(source.resolve(), arcname=path.lstrip("/"), filter=anonymous)
 
 
@@ -166,10 +177,31 @@ def load(cluster: Cluster, image: Image) -> None:
 
 
 def load_archive(cluster: Cluster, archive: Path) -> None:
-    """Gives the node the images of an archive, OCI or Docker."""
+    """Gives the node the images of an archive, OCI or Docker, unless it has them."""
+    name, digest = told_image(archive)
+    if name and digest in ctr(cluster, "images", "list", f"name=={name}"):
+        return
+    try:
+        ctr(cluster, "images", "import", str(archive))
+    except ImageError as error:
+        raise ImageError(f"containerd does not take {archive.name}: {error}") from None
+
+
+def told_image(archive: Path) -> tuple[str, str]:
+    """Name and digest of the one image of an OCI archive; empty for any other."""
+    with tarfile.open(archive) as tar:
+        names = tar.getnames()
+        told = tar.extractfile("index.json") if "index.json" in names else None
+        entries = json.load(told)["manifests"] if told is not None else []
+    if len(entries) != 1:
+        return "", ""
+    return entries[0].get("annotations", {}).get("io.containerd.image.name", ""), entries[0]["digest"]
+
+
+def ctr(cluster: Cluster, *arguments: str) -> str:
+    """What containerd's own client prints; raises ImageError with what it complains of."""
     command = [shutil.which("ctr") or "ctr", "--address", str(cluster.containerd_socket), "--namespace", "k8s.io"]
-    done = subprocess.run(
-        [*command, "images", "import", str(archive)], capture_output=True, text=True, check=False, timeout=LOAD_SECONDS
-    )
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=LOAD_SECONDS)
     if done.returncode != 0:
-        raise ImageError(f"containerd does not take {archive.name}: {done.stderr.strip()}")
+        raise ImageError(done.stderr.strip())
+    return done.stdout
