@@ -11,7 +11,7 @@ from fastforward_compiler.problem import Reason
 from support.golden import CORPUS, OUTPUTS, Case, cases, compile_case, orphans, render
 
 CASES = cases()
-NOUNS = ("authpolicy", "edge", "ratelimit", "reference", "route", "shard", "table", "tenant", "upstream")
+NOUNS = ("authpolicy", "edge", "ratelimit", "reference", "route", "service", "shard", "table", "tenant", "upstream")
 TOLD_BY_PROVIDERS = frozenset({Reason.DUPLICATE})
 
 

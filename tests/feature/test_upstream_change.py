@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from support.envoy import free_port
+from support.envoy import Envoy, free_port
 from support.load import load
 from support.operator import edge, gateway, proxy, respond, serves, until, upstream
 
@@ -56,6 +56,55 @@ async def test_an_edited_upstream_sends_its_cluster_and_endpoints_and_no_route(t
         assert after["ScopedRouteConfiguration"] == before["ScopedRouteConfiguration"]
         assert after["Cluster"] - before["Cluster"] <= 2
         assert after["ClusterLoadAssignment"] - before["ClusterLoadAssignment"] <= 4
+
+
+def by_service(name: str, service: str) -> str:
+    return (
+        f"apiVersion: gateway.fastforward.dev/v1alpha1\nkind: Upstream\nmetadata: {{name: {name}}}\n"
+        f"spec: {{service: {{name: {service}, port: 80}}}}\n"
+    )
+
+
+def service(name: str) -> str:
+    return f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{port: 80}}]}}\n"
+
+
+def endpoints(service: str, *ports: int, part: int = 0) -> str:
+    """A slice for each port: an endpoint is an address here, and all of them have the same."""
+    return "---\n".join(
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+        f"metadata: {{name: {service}-{part}-{number}, labels: {{kubernetes.io/service-name: {service}}}}}\n"
+        f"addressType: IPv4\nendpoints: [{{addresses: [127.0.0.1]}}]\nports: [{{port: {port}}}]\n"
+        for number, port in enumerate(ports)
+    )
+
+
+async def test_pods_that_come_and_go_send_their_endpoints_and_neither_a_cluster_nor_a_route(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as running, backend("one") as one, backend("two") as two:
+        running.write("edge", edge("*.example.com"))
+        running.write("cart", by_service("cart", "pods"), service("pods"))
+        running.write("routes", *(proxy(f"r{number}", f"h{number}.example.com", "cart") for number in range(20)))
+        running.write("pods", endpoints("pods", one))
+        envoy = running.start_envoy()
+        await serves(envoy, "h19.example.com", "one")
+        await until(lambda: running.programmed("Upstream", "cart"), bool)
+        before = await until(running.told, bool)
+        async with load(envoy.port, "h7.example.com") as seen:
+            for _ in range(5):
+                running.write("pods", endpoints("pods", one, two))
+                await serves(envoy, "h19.example.com", "two")
+                running.write("pods", endpoints("pods", two))
+                await until(lambda: _addresses(envoy), lambda text: str(one) not in text)
+                running.write("pods", endpoints("pods", one))
+                await serves(envoy, "h19.example.com", "one")
+        after = await until(running.told, bool)
+        assert not seen.failed
+        assert after.pop("ClusterLoadAssignment") > before.pop("ClusterLoadAssignment")
+        assert after == before
+
+
+async def _addresses(envoy: Envoy) -> str:
+    return await envoy.admin("/clusters?format=text")
 
 
 async def test_a_route_to_a_new_upstream_is_never_sent_before_it(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ EXCLUSIVE = (
     ("upstreams", "shards", "redirect", "respond"),
     ("secret", "configMap", "url"),
     ("jwt", "apiKey"),
-    ("endpoints", "dns"),
+    ("endpoints", "dns", "service"),
+    ("port", "portName"),
     ("header", "cookie", "address"),
     ("replacePrefix", "replacePath", "regex"),
 )

@@ -6,7 +6,16 @@ Out: documents that compile without a Problem. Called by the test that no field 
 from __future__ import annotations
 
 from support.credentials import apikeys_data, jwks, tls_data
-from support.resources import Document, config_map, on, reference_grant, resource, secret
+from support.resources import (
+    Document,
+    config_map,
+    endpoint_slice,
+    on,
+    reference_grant,
+    resource,
+    secret,
+    service,
+)
 
 
 def full_world() -> list[Document]:
@@ -188,6 +197,8 @@ def _upstreams() -> list[Document]:
         resource("Upstream", "named", by_name),
         resource("Upstream", "far", hashed[0], namespace="other"),
         resource("Upstream", "near", hashed[1]),
+        resource("Upstream", "pods", {"service": {"name": "pods", "port": 80}}),
+        resource("Upstream", "pods-there", {"service": {"name": "pods", "namespace": "other", "portName": "http"}}),
     ]
 
 
@@ -276,6 +287,7 @@ def _natives() -> list[Document]:
             ("Edge", "Secret"),
             ("Route", "Upstream"),
             ("Shard", "Upstream"),
+            ("Upstream", "Service"),
             ("AuthPolicy", "Secret"),
             ("AuthPolicy", "ConfigMap"),
         )
@@ -284,6 +296,7 @@ def _natives() -> list[Document]:
     api = "gateway.fastforward.dev/api-keys"
     return [
         *grants,
+        *_services(),
         secret("here", tls_data("x.example.com"), "kubernetes.io/tls"),
         secret("there", tls_data("y.example.com"), "kubernetes.io/tls", **here),
         config_map("keys", keys),
@@ -292,6 +305,20 @@ def _natives() -> list[Document]:
         secret("keys", {"jwks": jwks("other-keys")}, **here),
         secret("api", apikeys_data(AAAAAAAAAAAA="acme"), api),
         secret("api", apikeys_data(BBBBBBBBBBBB="acme"), api, **here),
+    ]
+
+
+def _services() -> list[Document]:
+    """The same here and there, but for the addresses."""
+    port, in_pods = {"name": "http", "port": 80, "appProtocol": "kubernetes.io/h2c"}, {"name": "http", "port": 8080}
+    addresses: tuple[tuple[str, Document], ...] = (("192.0.2.1", {}), ("192.0.2.2", {"namespace": "other"}))
+    return [
+        document
+        for address, where in addresses
+        for document in (
+            service("pods", port, **where),
+            endpoint_slice("pods", {"addresses": [address]}, ports=(in_pods,), **where),
+        )
     ]
 
 

@@ -118,9 +118,32 @@ def config_map(name: str, data: dict[str, str], **metadata: Json) -> Document:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}, "data": data}
 
 
+def service(name: str, *ports: Document, **more: Json) -> Document:
+    """A Service; `more` are fields of its spec, and `namespace`."""
+    namespace = {"namespace": more.pop("namespace")} if "namespace" in more else {}
+    spec = {"ports": list(ports), **more}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, **namespace}, "spec": spec}
+
+
+def endpoint_slice(
+    of: str, *endpoints: Document, ports: tuple[Document, ...], name: str = "", **more: Json
+) -> Document:
+    """A part of the endpoints of a Service."""
+    family = more.pop("family", "IPv4")
+    metadata = {"name": name or f"{of}-1", "labels": {"kubernetes.io/service-name": of}, **more}
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": metadata,
+        "addressType": family,
+        "endpoints": list(endpoints),
+        "ports": list(ports),
+    }
+
+
 def reference_grant(name: str, namespace: str, *, from_kind: str, from_namespace: str, to_kind: str) -> Document:
     """Leave to refer to objects of `namespace`."""
-    to_group = "" if to_kind in ("Secret", "ConfigMap") else API_VERSION.partition("/")[0]
+    to_group = "" if to_kind in ("Secret", "ConfigMap", "Service") else API_VERSION.partition("/")[0]
     return {
         "apiVersion": "gateway.networking.k8s.io/v1beta1",
         "kind": "ReferenceGrant",

@@ -15,14 +15,13 @@ from fastforward_compiler import object_ref
 from fastforward_compiler.problem import ObjectRef
 from hypothesis import strategies as st
 
-from .credentials import apikeys_data, jwks, tls_data
+from .credentials import apikeys_data, jwks
+from .native_worlds import BODIES, NAMES, Strategy, lists, record
 
 Document = dict[str, Any]
 Object = crds.Resource | crds.Invalid
-Strategy = st.SearchStrategy[Any]
 
 NAMESPACES = st.sampled_from(["a"] * 7 + ["b"])
-NAMES = st.sampled_from(["x"] * 3 + ["y", "z"])
 HOSTS = st.sampled_from(
     ["*.example.com", "api.example.com", "api.example.com", "a.b.example.com", "*.b.example.com", "other.org", "*"]
 )
@@ -37,21 +36,9 @@ CONDITIONS = st.sampled_from(["request.method == 'GET'", "identity.subject == 'm
 URL = "https://issuer.example.com/jwks.json"
 
 
-def lists(items: Strategy, least: int = 0, most: int = 2) -> Strategy:
-    """Short lists without repetition."""
-    return st.lists(items, min_size=least, max_size=most, unique_by=json.dumps)
-
-
 def keyed(items: Strategy, key: str, least: int = 0, most: int = 2) -> Strategy:
     """Short lists of mappings that differ in one field."""
     return st.lists(items, min_size=least, max_size=most, unique_by=lambda item: item[key])
-
-
-def record(required: Mapping[str, Strategy] | None = None, **optional: Strategy) -> Strategy:
-    """Mappings with all of `required` and some of `optional`; `_` at the end of a name is dropped."""
-    return st.fixed_dictionaries(
-        dict(required or {}), optional={name.rstrip("_"): value for name, value in optional.items()}
-    )
 
 
 def refs(**more: Strategy) -> Strategy:
@@ -169,6 +156,8 @@ def upstreams() -> Strategy:
     where = st.one_of(
         record({"endpoints": keyed(record({"address": address, "port": st.just(80)}), "address", 1)}),
         record({"dns": record({"host": st.just("inner.example.com"), "port": st.just(80)}, refresh=DURATIONS)}),
+        record({"service": refs(port=st.sampled_from([80, 81])).filter(lambda ref: "port" in ref)}),
+        record({"service": refs(portName=st.sampled_from(["http", "none"])).filter(lambda ref: "portName" in ref)}),
     )
     rest = record(
         protocol=st.sampled_from(["HTTP1", "HTTP2", "GRPC"]),
@@ -256,32 +245,6 @@ def auth_policies() -> Strategy:
     return st.builds(lambda one, other: {**one, **other}, halves, rest)
 
 
-def secrets() -> Strategy:
-    """What stands beside `metadata` in a Secret."""
-    tls = st.sampled_from([("example.com", "*.example.com"), ("api.example.com",)]).map(lambda hosts: tls_data(*hosts))
-    keys = st.just({"AAAAAAAAAAAA": "x"}).map(lambda keys: apikeys_data(**keys))
-    return st.one_of(
-        tls.map(lambda data: {"type": "kubernetes.io/tls", "stringData": data}),
-        keys.map(lambda data: {"type": "gateway.fastforward.dev/api-keys", "stringData": data}),
-        st.just({"stringData": {"jwks": jwks(), "tls.crt": "nonsense", "tls.key": "nonsense"}}),
-        st.just({"stringData": {}}),
-    )
-
-
-def config_maps() -> Strategy:
-    return st.sampled_from([{"jwks": jwks()}, {"jwks": "{}"}, {}]).map(lambda data: {"data": data})
-
-
-def reference_grants() -> Strategy:
-    origin = record({"group": st.just(crds.GROUP), "kind": st.sampled_from(["Route", "Shard", "Edge", "AuthPolicy"])})
-    to = st.one_of(
-        record({"group": st.just(crds.GROUP), "kind": st.just("Upstream")}, name=NAMES),
-        record({"group": st.just(""), "kind": st.sampled_from(["Secret", "ConfigMap"])}, name=NAMES),
-    )
-    origins = origin.map(lambda one: [{**one, "namespace": namespace} for namespace in ("a", "b")])
-    return st.fixed_dictionaries({"from": origins, "to": st.lists(to, min_size=1, max_size=2)})
-
-
 SPECS: Mapping[str, Strategy] = {
     "Edge": edges(),
     "Route": routes(),
@@ -291,23 +254,20 @@ SPECS: Mapping[str, Strategy] = {
     "RateLimit": rate_limits(),
     "AuthPolicy": auth_policies(),
 }
-BODIES: Mapping[str, Strategy] = {
-    "Secret": secrets(),
-    "ConfigMap": config_maps(),
-    "ReferenceGrant": reference_grants().map(lambda spec: {"spec": spec}),
-}
 
 
 KINDS = ("Route",) * 6 + ("AuthPolicy",) * 3 + ("Edge", "RateLimit") * 2 + ("Upstream", "Tenant", "Shard")
-KINDS += ("Secret", "ConfigMap", "ReferenceGrant")
-API_VERSIONS = {"Secret": "v1", "ConfigMap": "v1", "ReferenceGrant": "gateway.networking.k8s.io/v1"}
+KINDS += tuple(BODIES)
+API_VERSIONS = {kind: version for version, kind in crds.INPUTS}
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
     """Documents of every kind; those that matter most are the most."""
     kind = draw(st.sampled_from(KINDS))
-    head = {"apiVersion": API_VERSIONS.get(kind, crds.API_VERSION), "kind": kind, "metadata": draw(metadata())}
+    head = {"apiVersion": API_VERSIONS[kind], "kind": kind, "metadata": draw(metadata())}
+    if kind == "EndpointSlice":
+        head["metadata"]["labels"] = {crds.SERVICE_LABEL: draw(NAMES)}
     if kind in SPECS:
         return {**head, "spec": draw(SPECS[kind])}
     return {**head, **draw(BODIES[kind])}

@@ -30,10 +30,10 @@ from .edge import (
 from .fielderror import FieldError
 from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
-from .native import ConfigMap, ReferenceGrant, Secret
+from .native import ConfigMap, Namespace, ReferenceGrant, Secret
 from .parse import Invalid, parse_resource
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
-from .registry import INPUTS, KINDS, PLURALS, Kind
+from .registry import CLUSTER_SCOPED, INPUTS, KINDS, PLURALS, Kind
 from .route import (
     Cors,
     EdgeRef,
@@ -51,6 +51,16 @@ from .route import (
     ShardDispatch,
     UpstreamShare,
 )
+from .service import (
+    SERVICE_LABEL,
+    EndpointConditions,
+    EndpointSlice,
+    Service,
+    ServicePort,
+    ServiceSpec,
+    SliceEndpoint,
+    SlicePort,
+)
 from .shard import Shard, ShardSpec, ShardUpstream
 from .tenant import Tenant, TenantLimit, TenantSpec
 from .upstream import (
@@ -62,6 +72,7 @@ from .upstream import (
     LoadBalancing,
     OutlierDetection,
     RetryBudget,
+    ServiceRef,
     Upstream,
     UpstreamSpec,
 )

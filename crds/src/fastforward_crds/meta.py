@@ -81,6 +81,12 @@ class ObjectMeta(BaseModel):
     annotations: dict[ShortText, LongText] = Field(default_factory=dict)
 
 
+class ClusterMeta(ObjectMeta):
+    """The same of a kind whose objects belong to no namespace."""
+
+    namespace: Annotated[str, StringConstraints(max_length=0)] = ""
+
+
 class Ref(Model):
     """A reference to an object by name; another namespace needs a ReferenceGrant there."""
 

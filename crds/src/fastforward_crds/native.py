@@ -1,4 +1,4 @@
-"""Objects of other groups that are read as input: Secret, ConfigMap (core/v1), ReferenceGrant (Gateway API).
+"""Objects of other groups that are read as input: Secret, ConfigMap, Namespace (core/v1), ReferenceGrant (Gateway API).
 
 In: their documents. Out: models with only the part that means something here. Called by parse and the compiler.
 """
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .formats import Label, Name
 from .lists import Items
-from .meta import LongText, Resource, ShortText
+from .meta import ClusterMeta, LongText, Resource, ShortText
 
 _INPUT = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, strict=True)
 
@@ -52,6 +52,13 @@ class ConfigMap(Resource):
     def value(self, key: str) -> bytes | None:
         """The bytes under `key`, or None."""
         return self.data[key].encode() if key in self.data else None
+
+
+class Namespace(Resource):
+    """A namespace; its labels say who it is to those who select by them."""
+
+    kind: Literal["Namespace"] = "Namespace"
+    metadata: ClusterMeta
 
 
 class GrantFrom(BaseModel):

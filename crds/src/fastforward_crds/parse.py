@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from .fielderror import FieldError, field_errors, is_integral, near_field, plain
 from .meta import API_VERSION, PolicyTarget, Resource
-from .registry import INPUTS
+from .registry import CLUSTER_SCOPED, INPUTS
 
 _MAX_TARGETS = 64
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
@@ -100,9 +100,10 @@ def _invalid(document: dict[Any, Any], errors: tuple[FieldError, ...]) -> Invali
     metadata = document.get("metadata")
     meta: dict[Any, Any] = metadata if isinstance(metadata, dict) else {}
     generation = meta.get("generation")
+    kind = plain(_text(document.get("kind")), 63)
     return Invalid(
-        kind=plain(_text(document.get("kind")), 63),
-        namespace=plain(_text(meta.get("namespace")), 63) or "default",
+        kind=kind,
+        namespace="" if kind in CLUSTER_SCOPED else plain(_text(meta.get("namespace")), 63) or "default",
         name=plain(_text(meta.get("name")), 253),
         generation=generation if isinstance(generation, int) and 0 <= generation < 1 << 63 else 0,
         errors=errors,

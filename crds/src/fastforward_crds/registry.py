@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from .authpolicy import AuthPolicy
 from .edge import Edge
-from .meta import API_VERSION, Resource
-from .native import ConfigMap, ReferenceGrant, Secret
+from .meta import API_VERSION, ClusterMeta, Resource
+from .native import ConfigMap, Namespace, ReferenceGrant, Secret
 from .ratelimit import RateLimit
 from .route import Route
+from .service import EndpointSlice, Service
 from .shard import Shard
 from .tenant import Tenant
 from .upstream import Upstream
@@ -74,7 +75,15 @@ INPUTS: dict[tuple[str, str], type[Resource]] = {
     **{(API_VERSION, kind.name): kind.model for kind in KINDS},
     ("v1", "Secret"): Secret,
     ("v1", "ConfigMap"): ConfigMap,
+    ("v1", "Namespace"): Namespace,
+    ("v1", "Service"): Service,
+    ("discovery.k8s.io/v1", "EndpointSlice"): EndpointSlice,
     ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"): ReferenceGrant,
     ("gateway.networking.k8s.io/v1", "ReferenceGrant"): ReferenceGrant,
 }
 """Every (apiVersion, kind) that is read."""
+
+CLUSTER_SCOPED: frozenset[str] = frozenset(
+    name for (_, name), model in INPUTS.items() if model.model_fields["metadata"].annotation is ClusterMeta
+)
+"""Kinds whose objects belong to no namespace."""

@@ -1,4 +1,4 @@
-"""Upstream: where requests go. Endpoints, load balancing, health, and the bounds that protect it.
+"""Upstream: where requests go. Endpoints or a Service, load balancing, health, and the bounds that protect it.
 
 In: an Upstream document. Out: `Upstream`. Called by parse and by the compiler's translate/upstream.
 """
@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .durations import Period, Within
-from .formats import COOKIE, DURATION, IP, Address, HeaderName, PathText
+from .formats import COOKIE, DURATION, IP, Address, HeaderName, Label, PathText
 from .lists import Items
-from .meta import Model, Port, Resource, Rule, count_set
+from .meta import Model, Port, Ref, Resource, Rule, count_set
 
 
 class Endpoint(Model):
@@ -35,6 +35,24 @@ class Dns(Model):
     """TCP port."""
     refresh: Annotated[str, DURATION, Within("1s", "999h")] = "5s"
     """How often to resolve again."""
+
+
+class ServiceRef(Ref):
+    """A port of a Kubernetes Service; its ready endpoints are the Upstream's."""
+
+    port: Port | None = None
+    """Port of the Service, by number."""
+    port_name: Label | None = None
+    """Port of the Service, by name."""
+
+    rules_cel = (
+        Rule(
+            "has(self.port) != has(self.portName)",
+            "A port has either a number or a name.",
+            "port",
+            lambda s: count_set(s.port, s.port_name) == 1,
+        ),
+    )
 
 
 class HashOn(Model):
@@ -132,8 +150,12 @@ class UpstreamSpec(Model):
     """Endpoints by address."""
     dns: Dns | None = None
     """Endpoints by name."""
-    protocol: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
-    """Protocol towards the endpoints; GRPC is HTTP/2 without a request timeout."""
+    service: ServiceRef | None = None
+    """Endpoints of a Kubernetes Service."""
+    protocol: Literal["HTTP1", "HTTP2", "GRPC"] | None = None
+    """Protocol towards the endpoints; GRPC is HTTP/2 without a request timeout. When absent, HTTP2 where the Service's
+    port has `appProtocol: kubernetes.io/h2c`, HTTP1 otherwise.
+    """
     connect_timeout: Period = "2s"
     """Time that a connection may take."""
     load_balancing: LoadBalancing = LoadBalancing()
@@ -149,10 +171,11 @@ class UpstreamSpec(Model):
 
     rules_cel = (
         Rule(
-            "(has(self.endpoints) && size(self.endpoints) > 0) != has(self.dns)",
-            "An upstream has either endpoints or dns.",
+            "[has(self.endpoints) && size(self.endpoints) > 0, has(self.dns), has(self.service)]"
+            ".filter(x, x).size() == 1",
+            "An upstream has exactly one of endpoints, dns and service.",
             "endpoints",
-            lambda s: count_set(s.endpoints or None, s.dns) == 1,
+            lambda s: count_set(s.endpoints or None, s.dns, s.service) == 1,
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Secrets, ConfigMaps and ReferenceGrants: the part of them that means something here."""
+"""Objects of other groups, from Secret to ReferenceGrant: the part of them that means something here."""
 
 from __future__ import annotations
 
@@ -59,3 +59,35 @@ def test_the_text_of_a_secret_stays_as_it_is_and_unknown_fields_are_no_mistake()
     parsed = secret(stringData={"a": " text "}, immutable=True)
     assert isinstance(parsed, crds.Secret)
     assert parsed.value("a") == b" text "
+
+
+def test_a_namespace_belongs_to_none_and_has_labels() -> None:
+    metadata = {"name": "shop", "labels": {"tier": "front"}}
+    parsed = crds.parse_resource({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    assert isinstance(parsed, crds.Namespace)
+    assert (parsed.metadata.namespace, parsed.metadata.labels) == ("", {"tier": "front"})
+    broken = crds.parse_resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "Shop"}})
+    assert isinstance(broken, crds.Invalid)
+    assert broken.namespace == ""
+
+
+def test_a_service_is_read_as_an_api_server_tells_it() -> None:
+    spec = {"clusterIP": "10.0.0.1", "ports": [{"name": "http", "port": 80, "targetPort": "web", "protocol": "TCP"}]}
+    parsed = crds.parse_resource({"apiVersion": "v1", "kind": "Service", "metadata": META, "spec": spec, "status": {}})
+    assert isinstance(parsed, crds.Service)
+    assert parsed.spec.ports == (crds.ServicePort(name="http", port=80),)
+
+
+def test_an_endpoint_slice_is_read_with_what_is_null_in_it() -> None:
+    metadata = {**META, "labels": {"kubernetes.io/service-name": "books"}}
+    endpoint = {"addresses": ["192.0.2.1"], "conditions": {"ready": None, "serving": True, "terminating": None}}
+    head = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4"}
+    parsed = crds.parse_resource(
+        {**head, "endpoints": [endpoint], "ports": [{"name": "", "port": 80, "protocol": "TCP"}]}
+    )
+    assert isinstance(parsed, crds.EndpointSlice)
+    assert parsed.service == "shop/books"
+    assert parsed.endpoints[0].conditions.ready
+    empty = crds.parse_resource({**head, "metadata": META, "endpoints": None, "ports": None})
+    assert isinstance(empty, crds.EndpointSlice)
+    assert (empty.service, empty.endpoints, empty.ports) == ("", (), ())

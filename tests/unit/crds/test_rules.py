@@ -221,10 +221,26 @@ CASES = (
     ),
     case(
         crds.UpstreamSpec,
-        "An upstream has either endpoints or dns.",
+        "An upstream has exactly one of endpoints, dns and service.",
         "endpoints",
-        kept=[{"endpoints": [{"address": "::1", "port": 1}]}, {"endpoints": [], "dns": {"host": "a", "port": 1}}],
-        broken=[{}, {"endpoints": []}, {"endpoints": [{"address": "::1", "port": 1}], "dns": {"host": "a", "port": 1}}],
+        kept=[
+            {"endpoints": [{"address": "::1", "port": 1}]},
+            {"endpoints": [], "dns": {"host": "a", "port": 1}},
+            {"service": {"name": "a", "port": 1}},
+        ],
+        broken=[
+            {},
+            {"endpoints": []},
+            {"endpoints": [{"address": "::1", "port": 1}], "dns": {"host": "a", "port": 1}},
+            {"dns": {"host": "a", "port": 1}, "service": {"name": "a", "port": 1}},
+        ],
+    ),
+    case(
+        crds.ServiceRef,
+        "A port has either a number or a name.",
+        "port",
+        kept=[{"name": "a", "port": 1}, {"name": "a", "portName": "http"}],
+        broken=[{"name": "a"}, {"name": "a", "port": 1, "portName": "http"}],
     ),
     case(
         crds.KeyPart,

@@ -67,6 +67,12 @@ def test_every_document_is_an_object_with_its_line(files: Files) -> None:
     assert batch.sources[BOOKS] == Source(path="a.yaml", line=8, index=1)
 
 
+@pytest.mark.parametrize("content", ["kind: Namespace\napiVersion: v1", "kind: Namespace\n'"])
+def test_an_object_of_the_cluster_belongs_to_no_namespace(files: Files, content: str) -> None:
+    batch = files.put(a=f"metadata:\n  name: shop\n{content}\n")
+    assert list(batch.changes) == [ObjectRef(kind="Namespace", namespace="", name="shop")]
+
+
 def test_only_the_document_that_changed_is_told(files: Files) -> None:
     files.put(a=upstream("cart") + "---\n" + upstream("books"))
     batch = files.put(a=upstream("cart") + "---\n" + upstream("books", "10.0.0.9"))

@@ -134,6 +134,20 @@ async def test_a_kind_without_definition_holds_nobody_up(monkeypatch: pytest.Mon
         await eventually(lambda: not told.provider.informers[1].missing)
 
 
+async def test_a_kind_of_the_cluster_is_listed_once_and_may_be_forbidden_where_namespaces_are_named() -> None:
+    client = Scripted(upstream("a"))
+    client.refuses["/namespaces"] = 403
+    watched = (UPSTREAMS, Watched("", "namespaces", "v1", "Namespace", generations=False))
+    told = Told(KubernetesProvider(client, watched=watched, namespaces=("shop", "other")))
+    paths = [informer.path for informer in told.provider.informers]
+    assert paths == ["/namespaces/shop/upstreams", "/namespaces/other/upstreams", "/namespaces"]
+    task = asyncio.create_task(told.follow())
+    await eventually(lambda: told.batches)
+    assert [informer.missing for informer in told.provider.informers] == [False, False, True]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_changes_come_as_they_happen_and_a_status_is_none() -> None:
     client = Scripted(upstream("a"))
     async with following(client) as told:

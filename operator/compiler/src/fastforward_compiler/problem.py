@@ -55,6 +55,10 @@ class Reason(StrEnum):
     """The object is in another namespace that does not permit the reference. Create a ReferenceGrant there."""
     UPSTREAM_NOT_FOUND = "UpstreamNotFound"
     """The Upstream is not there; its share of the requests is answered 500. Create it, or mend the name."""
+    SERVICE_NOT_FOUND = "ServiceNotFound"
+    """The Service, or its port, is not there; requests are answered 503. Create it, or mend the reference."""
+    NO_ENDPOINTS = "NoEndpoints"
+    """No endpoint of the Service serves; requests are answered 503. See what its pods lack to be ready."""
     SHARD_NOT_FOUND = "ShardNotFound"
     """The Shard, or any with an upstream for this purpose, is not there. Create it, or mend the name."""
     TENANT_NOT_FOUND = "TenantNotFound"
@@ -102,6 +106,8 @@ _REFERENCES = frozenset(
     {
         Reason.REF_NOT_PERMITTED,
         Reason.UPSTREAM_NOT_FOUND,
+        Reason.SERVICE_NOT_FOUND,
+        Reason.NO_ENDPOINTS,
         Reason.SHARD_NOT_FOUND,
         Reason.TENANT_NOT_FOUND,
         Reason.SECRET_NOT_FOUND,

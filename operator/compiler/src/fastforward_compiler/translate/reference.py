@@ -14,7 +14,8 @@ from .world import GRANTS_IN, REFERENCE_GRANTS
 Grants = frozenset[tuple[str, str, str, str]]
 """(referring kind, its namespace, target kind, target name or "" for every one)."""
 
-_CORE = frozenset({"Secret", "ConfigMap"})
+_GROUPS = {kind: version.rpartition("/")[0] for version, kind in crds.INPUTS}
+"""Of every kind that is read; "" is the core."""
 
 
 def is_permitted(cells: Cells, *, kind: str, namespace: str, to_kind: str, to: str) -> bool:
@@ -38,9 +39,9 @@ def _make_grants(cells: Cells, namespace: str) -> Grants:
         for grant in grants
         if grant is not None
         for origin in grant.spec.from_
-        if origin.group == crds.GROUP
+        if origin.group == _GROUPS.get(origin.kind)
         for to in grant.spec.to
-        if to.group == ("" if to.kind in _CORE else crds.GROUP)
+        if to.group == _GROUPS.get(to.kind)
     )
 
 

@@ -108,7 +108,8 @@ def _add_host(cells: Cells, spread: Spread, host: str, outputs: Outputs) -> set[
 
 
 def _tell_upstream(cells: Cells, _: ObjectRef, name: str) -> Told:
-    return [], {("upstream", name)} if cells.read(UPSTREAM, name) is not None else set(), ()
+    translation = cells.read(UPSTREAM, name)
+    return (list(translation.problems), {("upstream", name)}, ()) if translation is not None else ([], set(), ())
 
 
 def _tell_tenant(cells: Cells, _: ObjectRef, name: str) -> Told:

@@ -1,7 +1,7 @@
 """Upstream to `ir.Upstream`, and the little of it that Routes depend on.
 
-In: an Upstream. Out: its IR value. Called by compile through UPSTREAM; Routes and Shards read TRAITS, which most edits
-leave as they are, so that an Upstream edit touches no route.
+In: an Upstream, the Service that it names. Out: its IR value and Problems. Called by compile through UPSTREAM; Routes
+and Shards read TRAITS, which most edits leave as they are, so that an Upstream edit touches no route.
 """
 
 from __future__ import annotations
@@ -13,10 +13,21 @@ import fastforward_crds as crds
 
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
-from .world import UPSTREAMS
+from .reference import is_permitted, target
+from .service import ENDPOINTS, PORT, Fault, ServicePort
+from .world import UPSTREAMS, ref_of
 
 _MAX_CHECK_TIMEOUT_MS = 5000
+_REFRESH_MS = 5000
+
+
+class UpstreamTranslation(NamedTuple):
+    """An Upstream and what is wrong with it. Without a usable Service it has no endpoint, and answers 503."""
+
+    upstream: ir.Upstream
+    problems: tuple[Problem, ...] = ()
 
 
 class Traits(NamedTuple):
@@ -26,19 +37,24 @@ class Traits(NamedTuple):
     hash_on: str
 
 
-def _translate_upstream(cells: Cells, name: str) -> ir.Upstream | None:
+class _Places(NamedTuple):
+    """Where requests go."""
+
+    endpoints: tuple[ir.Endpoint, ...] = ()
+    dns: ir.Dns | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
     upstream = cells.read(UPSTREAMS, name)
     if upstream is None:
         return None
-    spec = upstream.spec
-    return ir.Upstream(
+    spec, places = upstream.spec, _find_places(cells, name, upstream.spec)
+    value = ir.Upstream(
         name=name,
-        endpoints=tuple(
-            ir.Endpoint(address=str(ipaddress.ip_address(e.address)), port=e.port, weight=e.weight)
-            for e in spec.endpoints
-        ),
-        dns=None if spec.dns is None else _translate_dns(spec.dns),
-        protocol=spec.protocol,
+        endpoints=places.endpoints,
+        dns=places.dns,
+        protocol=_protocol(cells, name, spec),
         connect_timeout_ms=crds.milliseconds(spec.connect_timeout),
         policy=spec.load_balancing.policy,
         health_check=None if spec.health_check is None else _translate_health_check(spec.health_check),
@@ -49,6 +65,49 @@ def _translate_upstream(cells: Cells, name: str) -> ir.Upstream | None:
         retry_budget_percent=spec.retry_budget.percent,
         retry_min_concurrent=spec.retry_budget.min_concurrent,
     )
+    return UpstreamTranslation(value, places.problems)
+
+
+def _find_places(cells: Cells, name: str, spec: crds.UpstreamSpec) -> _Places:
+    if spec.dns is not None:
+        return _Places(dns=_translate_dns(spec.dns))
+    if spec.service is not None:
+        return _find_service(cells, ref_of("Upstream", name), spec.service)
+    listed = (
+        ir.Endpoint(address=str(ipaddress.ip_address(e.address)), port=e.port, weight=e.weight) for e in spec.endpoints
+    )
+    return _Places(endpoints=tuple(listed))
+
+
+def _find_service(cells: Cells, on: ObjectRef, ref: crds.ServiceRef) -> _Places:
+    port = _resolve_port(cells, on, ref)
+    if isinstance(port, Fault):
+        named = ".port" if ref.port is not None else ".portName"
+        place = f"spec.service{named if port.of_port else ''}"
+        return _Places(problems=(problem(on, port.reason, place, port.message),))
+    if port.dns:
+        return _Places(dns=ir.Dns(host=port.dns, port=port.number, refresh_ms=_REFRESH_MS))
+    service = target(ref, on.namespace)
+    endpoints = cells.read(ENDPOINTS, service, port.name)
+    if endpoints:
+        return _Places(endpoints=endpoints)
+    message = f"No endpoint of Service {service} serves port {port.name or port.number}."
+    return _Places(problems=(problem(on, Reason.NO_ENDPOINTS, "spec.service", message),))
+
+
+def _resolve_port(cells: Cells, on: ObjectRef, ref: crds.ServiceRef) -> ServicePort | Fault:
+    service = target(ref, on.namespace)
+    if not is_permitted(cells, kind="Upstream", namespace=on.namespace, to_kind="Service", to=service):
+        message = f"Service {service} is in another namespace, and no ReferenceGrant there permits it."
+        return Fault(Reason.REF_NOT_PERMITTED, message)
+    return cells.read(PORT, service, ref.port or ref.port_name)
+
+
+def _protocol(cells: Cells, name: str, spec: crds.UpstreamSpec) -> str:
+    if spec.protocol is not None or spec.service is None:
+        return spec.protocol or "HTTP1"
+    port = _resolve_port(cells, ref_of("Upstream", name), spec.service)
+    return "HTTP1" if isinstance(port, Fault) else port.protocol
 
 
 def _translate_dns(dns: crds.Dns) -> ir.Dns:
@@ -90,5 +149,5 @@ def _hash_on(hash_on: crds.HashOn | None) -> str:
     return "address" if hash_on.cookie is None else f"cookie:{hash_on.cookie}"
 
 
-UPSTREAM: Rule[ir.Upstream | None] = Rule("upstream", _translate_upstream, root=True, counted=True)
+UPSTREAM: Rule[UpstreamTranslation | None] = Rule("upstream", _translate_upstream, root=True, counted=True)
 TRAITS: Rule[Traits | None] = Rule("upstream traits", _read_traits)

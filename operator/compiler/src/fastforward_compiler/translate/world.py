@@ -23,6 +23,9 @@ RATE_LIMITS: Source[crds.RateLimit | None] = Source("rate limits", None)
 AUTH_POLICIES: Source[crds.AuthPolicy | None] = Source("auth policies", None)
 SECRETS: Source[crds.Secret | None] = Source("secrets", None)
 CONFIG_MAPS: Source[crds.ConfigMap | None] = Source("config maps", None)
+NAMESPACES: Source[crds.Namespace | None] = Source("namespaces", None)
+SERVICES: Source[crds.Service | None] = Source("services", None)
+ENDPOINT_SLICES: Source[crds.EndpointSlice | None] = Source("endpoint slices", None)
 REFERENCE_GRANTS: Source[crds.ReferenceGrant | None] = Source("reference grants", None)
 INVALID: Source[crds.Invalid | None] = Source("invalid documents", None)
 """(kind, namespace, name): the document that is no resource. The inputs above keep the last good version, if any."""
@@ -39,6 +42,9 @@ INPUTS: Mapping[str, Source[Any]] = {
     "AuthPolicy": AUTH_POLICIES,
     "Secret": SECRETS,
     "ConfigMap": CONFIG_MAPS,
+    "Namespace": NAMESPACES,
+    "Service": SERVICES,
+    "EndpointSlice": ENDPOINT_SLICES,
     "ReferenceGrant": REFERENCE_GRANTS,
 }
 """By kind."""
@@ -61,6 +67,8 @@ SHARDS_IN: Index[str] = Index("shards by namespace")
 """(namespace) -> Shards."""
 GRANTS_IN: Index[str] = Index("reference grants by namespace")
 """(namespace) -> ReferenceGrants."""
+SLICES_OF: Index[str] = Index("endpoint slices by service")
+"""(Service) -> EndpointSlices."""
 
 Age = tuple[bool, str, str]
 
@@ -127,12 +135,18 @@ def _grant_gifts(grant: crds.ReferenceGrant, name: str) -> Iterable[Gift]:
     yield (GRANTS_IN, grant.metadata.namespace), name
 
 
+def _slice_gifts(part: crds.EndpointSlice, name: str) -> Iterable[Gift]:
+    if part.service:
+        yield (SLICES_OF, part.service), name
+
+
 _GIFTS: Mapping[type[crds.Resource], Callable[[Any, str], Iterable[Gift]]] = {
     crds.Edge: _edge_gifts,
     crds.Tenant: _tenant_gifts,
     crds.AuthPolicy: _policy_gifts,
     crds.RateLimit: _policy_gifts,
     crds.Shard: _shard_gifts,
+    crds.EndpointSlice: _slice_gifts,
     crds.ReferenceGrant: _grant_gifts,
 }
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import fastforward_crds as crds
-from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from . import Batch, Source
 from .document import Chunk, DocumentError, decode_document, first_line, split_documents
@@ -286,13 +286,13 @@ class Claims:
             return ()
         piece = pieces[index]
         if piece.ref is None:
-            return (_problem(document, Reason.INVALID, piece.error),)
+            return (problem(document, Reason.INVALID, "", piece.error),)
         winner = self._winner(piece.ref)
         if winner == (path, index):
             return ()
         line = self._files[winner[0]][winner[1]].line
         message = f"{piece.ref} is already in {winner[0]}:{line}, which counts."
-        return (_problem(document, Reason.DUPLICATE, message),)
+        return (problem(document, Reason.DUPLICATE, "", message),)
 
     def document_source(self, document: ObjectRef) -> Source:
         """Where a document is."""
@@ -359,7 +359,7 @@ def _claimed_ref(value: object) -> ObjectRef | None:
     name, namespace = metadata.get("name"), metadata.get("namespace", "default")
     if not all(isinstance(text, str) and _NAME.fullmatch(text) for text in (name, namespace)):
         return None
-    return ObjectRef(kind=value["kind"], namespace=str(namespace), name=str(name))
+    return _ref(value["kind"], str(namespace), str(name))
 
 
 def _guess_ref(text: bytes) -> ObjectRef | None:
@@ -370,9 +370,12 @@ def _guess_ref(text: bytes) -> ObjectRef | None:
     name, namespace = _NAME_LINE.search(metadata[1]), _NAMESPACE_LINE.search(metadata[1])
     if name is None or not _NAME.fullmatch(name[1].decode()):
         return None
-    return ObjectRef(
-        kind=kind[1].decode(), namespace=namespace[1].decode() if namespace else "default", name=name[1].decode()
-    )
+    return _ref(kind[1].decode(), namespace[1].decode() if namespace else "default", name[1].decode())
+
+
+def _ref(kind: str, namespace: str, name: str) -> ObjectRef:
+    """An object of the cluster is the same in whatever namespace a document puts it."""
+    return ObjectRef(kind=kind, namespace="" if kind in crds.CLUSTER_SCOPED else namespace, name=name)
 
 
 def _why_no_object(value: object) -> str:
@@ -390,10 +393,6 @@ def _invalid(ref: ObjectRef, generation: int, message: str) -> crds.Invalid:
         generation=generation,
         errors=(crds.FieldError(field="", message=message),),
     )
-
-
-def _problem(on: ObjectRef, reason: Reason, message: str) -> Problem:
-    return Problem(on=on, condition=ConditionType.ACCEPTED, reason=reason, field="", message=message)
 
 
 def _digest(data: bytes) -> bytes:

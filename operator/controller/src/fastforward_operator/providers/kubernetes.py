@@ -28,6 +28,7 @@ from . import Batch, Source
 
 _log = structlog.get_logger(__name__)
 
+FORBIDDEN = 403
 GONE = 410
 LIST_AGAIN_S = 300.0
 """How often a kind is listed although its watch is well: a lost event heals then at the latest."""
@@ -37,6 +38,7 @@ BLIND_S = 120.0
 """A kind that could neither be listed nor watched for so long."""
 USED = f"{crds.GROUP}/use=true"
 """Secrets and ConfigMaps are read only with this label: the operator may see no others."""
+_SLICES = "discovery.k8s.io/v1"
 _GRANTS = "gateway.networking.k8s.io/v1beta1"
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
@@ -57,6 +59,11 @@ class Watched(NamedTuple):
     generations: bool = True
     """Whether a new version of content has a new generation; what does not is a status."""
 
+    @property
+    def of_cluster(self) -> bool:
+        """Whether its objects belong to no namespace."""
+        return self.kind in crds.CLUSTER_SCOPED
+
     def path(self, namespace: str) -> str:
         """Of its list; everywhere, for no namespace."""
         return f"{self.group}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.group}/{self.plural}"
@@ -66,6 +73,9 @@ WATCHED: tuple[Watched, ...] = (
     *(Watched(f"/apis/{crds.API_VERSION}", kind.plural, crds.API_VERSION, kind.name) for kind in crds.KINDS),
     Watched("/api/v1", "secrets", "v1", "Secret", USED, generations=False),
     Watched("/api/v1", "configmaps", "v1", "ConfigMap", USED, generations=False),
+    Watched("/api/v1", "namespaces", "v1", "Namespace", generations=False),
+    Watched("/api/v1", "services", "v1", "Service", generations=False),
+    Watched(f"/apis/{_SLICES}", "endpointslices", _SLICES, "EndpointSlice", crds.SERVICE_LABEL, generations=False),
     Watched(f"/apis/{_GRANTS}", "referencegrants", _GRANTS, "ReferenceGrant"),
 )
 
@@ -86,7 +96,9 @@ class KubernetesProvider:
         self._world = 0
         places = tuple(namespaces) or ("",)
         self.informers = tuple(
-            Informer(each, each.path(place), client, self._take, on_status) for each in watched for place in places
+            Informer(each, each.path(place), client, self._take, on_status)
+            for each in watched
+            for place in (("",) if each.of_cluster else places)
         )
 
     async def watch(self) -> AsyncIterator[Batch]:
@@ -161,8 +173,12 @@ class Informer:
                 failures += 1
 
     async def _rest(self, error: Exception, failures: int) -> None:
-        """After a failure; a kind without definition has no objects, and is looked for again."""
-        self.missing = isinstance(error, ApiError) and error.status == NOT_FOUND
+        """After a failure; a kind without definition has no objects, and is looked for again.
+
+        So has one of the cluster, for an operator that may look into some namespaces only.
+        """
+        absent = (NOT_FOUND, FORBIDDEN) if self.watched.of_cluster else (NOT_FOUND,)
+        self.missing = isinstance(error, ApiError) and error.status in absent
         if self.missing:
             self._compare({})
             self.listed.set()
