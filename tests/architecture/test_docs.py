@@ -36,6 +36,7 @@ PHASES = {
     "emit/envoy": COMPILER / "emit/envoy",
     "emit/decision": COMPILER / "emit/decision",
     "pipeline/compiled": ROOT / "dataplane/pipeline/src/fastforward_pipeline/compiled",
+    "emit/kubernetes": COMPILER / "emit/kubernetes",
 }
 
 

@@ -21,6 +21,7 @@ from support.resources import (
 def full_world() -> list[Document]:
     """The documents; in the namespace `shop`, with a few to refer to in `other`."""
     documents = [*_edges(), *_routes(), *_upstreams(), *_tenants(), *_shards(), *_policies(), *_limits(), *_natives()]
+    documents += _workloads()
     for document in documents:
         document["metadata"].setdefault("namespace", "shop")
     return documents
@@ -56,6 +57,18 @@ def _edges() -> list[Document]:
                     "maxConnections": 1000,
                     "maxConcurrentStreams": 10,
                     "maxRequestsPerConnection": 100,
+                },
+                "proxies": {
+                    "mode": "Managed",
+                    "replicas": 3,
+                    "resources": _resources(),
+                    "service": {
+                        "type": "LoadBalancer",
+                        "loadBalancerClass": "example.com/lb",
+                        "externalTrafficPolicy": "Cluster",
+                        "annotations": [{"name": "example.com/scheme", "value": "internal"}],
+                    },
+                    "decision": {"name": "decision", "namespace": "other"},
                 },
                 "timeouts": {"requestHeaders": "5s", "streamIdle": "1m", "connectionIdle": "10m"},
                 "accessLog": True,
@@ -306,6 +319,22 @@ def _natives() -> list[Document]:
         secret("api", apikeys_data(AAAAAAAAAAAA="acme"), api),
         secret("api", apikeys_data(BBBBBBBBBBBB="acme"), api, **here),
     ]
+
+
+def _resources() -> Document:
+    return {"requests": {"cpu": "1", "memory": "128Mi"}, "limits": {"cpu": "3", "memory": "1Gi"}}
+
+
+def _workloads() -> list[Document]:
+    redis = {
+        "host": "redis.data.svc",
+        "port": 6380,
+        "tls": True,
+        "username": "counter",
+        "password": {"name": "redis", "key": "password"},
+    }
+    spec = {"component": "Decision", "replicas": 3, "resources": _resources(), "redis": redis}
+    return [resource("Workload", "decision", spec)]
 
 
 def _services() -> list[Document]:

@@ -30,6 +30,8 @@ OTHER_TEXTS = {
     "a media type": "text/csv",
     "an origin": "https://other.example.com",
     "a substitution": "/other",
+    "an amount of cores": "5",
+    "an amount of memory": "2Gi",
 }
 """Another text of that format; of the others `other` is one."""
 CONDITIONS = ("request.method == 'PUT'", "/other.*")

@@ -17,6 +17,7 @@ from .authpolicy import (
 from .durations import milliseconds
 from .edge import (
     Admission,
+    Annotation,
     ApiVersions,
     Edge,
     EdgeSpec,
@@ -24,6 +25,8 @@ from .edge import (
     Limits,
     Listener,
     ListenerTls,
+    Proxies,
+    ProxyService,
     RouteNamespaces,
     TrustedHops,
 )
@@ -32,6 +35,7 @@ from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
 from .native import ConfigMap, Namespace, ReferenceGrant, Secret
 from .parse import Invalid, parse_resource
+from .pods import Amounts, Resources
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
 from .registry import CLUSTER_SCOPED, INPUTS, KINDS, PLURALS, Kind
 from .route import (
@@ -76,5 +80,6 @@ from .upstream import (
     Upstream,
     UpstreamSpec,
 )
+from .workload import Redis, SecretKey, Workload, WorkloadSpec
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .durations import Duration
-from .formats import MEDIA_TYPE, Cidr, HeaderName, Host, Label
+from .formats import ANNOTATION, MEDIA_TYPE, Cidr, HeaderName, Host, Label
 from .lists import Items
-from .meta import Model, Port, Ref, Resource, Rule
+from .meta import Model, Port, Ref, Resource, Rule, ShortText
+from .pods import Replicas, Resources
 
 
 class ListenerTls(Model):
@@ -135,6 +136,43 @@ class Admission(Model):
     """Media types accepted for a body, lower case, without parameters; any when empty; 415 otherwise."""
 
 
+class Annotation(Model):
+    """An annotation of a Kubernetes object."""
+
+    name: Annotated[str, ANNOTATION]
+    """Name, with its prefix."""
+    value: ShortText
+    """Value."""
+
+
+class ProxyService(Model):
+    """How the proxies are reached (Kubernetes: Service)."""
+
+    type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
+    """From outside by an address, by a port of every node, or only within the cluster."""
+    load_balancer_class: Annotated[str, ANNOTATION] | None = None
+    """Which implementation gives out the address; the cluster's default when absent."""
+    external_traffic_policy: Literal["Local", "Cluster"] = "Local"
+    """Local keeps the client's address and sends only to nodes that have a proxy."""
+    annotations: Annotated[tuple[Annotation, ...], Items(most=32, key="name")] = ()
+    """What the load balancer's implementation wants to be told."""
+
+
+class Proxies(Model):
+    """The edge's Envoys on Kubernetes; elsewhere whoever starts them says how many there are."""
+
+    mode: Literal["Managed", "External"] = "Managed"
+    """Managed ones are run by the operator, External ones by you: they get their certificate from a Secret."""
+    replicas: Replicas = 2
+    """Pods."""
+    resources: Resources = Resources()
+    """What each pod is given; as many threads as whole cores in `limits`."""
+    service: ProxyService = ProxyService()
+    """How they are reached."""
+    decision: Ref | None = None
+    """The Workload that they ask for decisions; the installation's own when absent."""
+
+
 class EdgeSpec(Model):
     """What an Edge says."""
 
@@ -156,6 +194,8 @@ class EdgeSpec(Model):
     """Bounds on what a client may send."""
     timeouts: EdgeTimeouts = EdgeTimeouts()
     """How long a client may take."""
+    proxies: Proxies = Proxies()
+    """The Envoys that serve it, on Kubernetes."""
     access_log: bool = True
     """Whether each request leaves one JSON line."""
 

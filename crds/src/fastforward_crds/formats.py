@@ -112,6 +112,17 @@ CLAIM = Format("a claim", "^[A-Za-z0-9_:/.-]{1,128}$", 128, "letters, digits, _,
 PERMISSION = Format(
     "a permission", "^[A-Za-z0-9_:.*/-]{1,128}$", 128, "letters, digits, _, :, ., *, / and -", "stock:write"
 )
+ANNOTATION = Format(
+    "a qualified name",
+    rf"^({_DNS}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$",
+    317,
+    "a name, after a DNS name and / where it has a prefix (Kubernetes: qualified name)",
+    "example.com/scheme",
+)
+CPU = Format(
+    "an amount of cores", r"^([0-9]{1,6}m|[0-9]{1,3}(\.[0-9]{1,3})?)$", 7, "cores, or thousandths with m", "500m"
+)
+MEMORY = Format("an amount of memory", "^[0-9]{1,12}(Ki|Mi|Gi)?$", 14, "bytes, or with Ki, Mi or Gi", "512Mi")
 METHOD = Format("a method", "^[A-Z]{1,16}$", 16, "an HTTP method in capitals", "GET")
 
 FORMATS: tuple[Format, ...] = (
@@ -137,6 +148,9 @@ FORMATS: tuple[Format, ...] = (
     IDENTIFIER,
     CLAIM,
     PERMISSION,
+    ANNOTATION,
+    CPU,
+    MEMORY,
     METHOD,
 )
 """Every format, in the order of the reference."""
@@ -147,6 +161,8 @@ Host = Annotated[str, HOST]
 ExactHost = Annotated[str, EXACT_HOST]
 Address = Annotated[str, ADDRESS]
 Cidr = Annotated[str, CIDR]
+Cpu = Annotated[str, CPU]
+Memory = Annotated[str, MEMORY]
 HeaderName = Annotated[str, HEADER]
 HeaderText = Annotated[str, VALUE]
 PathText = Annotated[str, PATH]

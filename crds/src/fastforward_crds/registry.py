@@ -18,10 +18,12 @@ from .service import EndpointSlice, Service
 from .shard import Shard
 from .tenant import Tenant
 from .upstream import Upstream
+from .workload import Workload
 
 _MADE = ("crds", "translate", "ir")
 _FOR_ENVOY = (*_MADE, "emit/envoy")
 _FOR_DECISIONS = (*_MADE, "emit/decision", "pipeline/compiled")
+_FOR_KUBERNETES = (*_MADE, "emit/kubernetes")
 _FOR_BOTH = (*_FOR_ENVOY, "emit/decision", "pipeline/compiled")
 
 
@@ -47,7 +49,7 @@ class Kind(NamedTuple):
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind(Edge, "edges", ("ed",), _FOR_ENVOY, (("Hosts", ".spec.hosts"),)),
+    Kind(Edge, "edges", ("ed",), (*_FOR_ENVOY, "emit/kubernetes"), (("Hosts", ".spec.hosts"),)),
     Kind(
         Route,
         "routes",
@@ -64,6 +66,13 @@ KINDS: tuple[Kind, ...] = (
         ("rl",),
         _FOR_BOTH,
         (("Requests", ".spec.budget.requests"), ("Window", ".spec.budget.window")),
+    ),
+    Kind(
+        Workload,
+        "workloads",
+        ("wl",),
+        _FOR_KUBERNETES,
+        (("Component", ".spec.component"), ("Replicas", ".spec.replicas")),
     ),
     Kind(AuthPolicy, "authpolicies", ("ap",), _FOR_BOTH, (("Mode", ".spec.authentication.mode"),)),
 )

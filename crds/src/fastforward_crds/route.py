@@ -260,7 +260,7 @@ class RouteRule(Model):
     """Changes before the client."""
     cors: Cors | None = None
     """Cross-origin requests."""
-    timeout: RuleTimeout = RuleTimeout()
+    timeout: RuleTimeout | None = None
     """How long the upstream may take."""
     retry: Retry | None = None
     """When to try again; never when absent."""
@@ -288,7 +288,7 @@ class RouteRule(Model):
             f"!has(self.timeout) || {_HAS_UPSTREAMS} || has(self.shards)",
             "A timeout needs an upstream.",
             "timeout",
-            lambda s: "timeout" not in s.model_fields_set or _is_proxied(s),
+            lambda s: s.timeout is None or _is_proxied(s),
         ),
         Rule(
             f"!has(self.requestHeaders) || {_HAS_UPSTREAMS} || has(self.shards)",

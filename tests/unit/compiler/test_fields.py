@@ -1,7 +1,10 @@
-"""No field does nothing: what is changed in a resource changes what proxies or decision services are told."""
+"""No field does nothing: what is changed in a resource changes what proxies or decision services are told, or the
+pods that they run in.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -10,6 +13,7 @@ import pytest
 from fastforward_compiler import Compiler, ir, object_ref
 from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter, upstream
+from fastforward_compiler.emit.kubernetes import PodSettings, emit_edge, emit_workload
 from fastforward_crds.generate.crd import document_schema
 
 from support.full_world import FETCHED, full_world
@@ -17,11 +21,15 @@ from support.resources import Document
 from support.variants import field_of, fields, leaves, variants
 
 KINDS = {kind.name: document_schema(kind) for kind in crds.KINDS}
+PODS = PodSettings(namespace="fastforward-system", envoy_image="envoy:1", decision_image="decision:1")
 FOR_THE_OPERATOR = {
     "spec.authentication.providers[].jwt.jwks.refresh",
     "spec.authentication.providers[].jwt.jwks.maxStale",
+    "spec.component",
 }
-"""When to fetch keys, and how long to believe them: tests of the operator's fetching show what these do."""
+"""When to fetch keys, and how long to believe them: tests of the operator's fetching show what these do; and a choice
+that has one value so far.
+"""
 
 
 def compiled(documents: Iterable[Document]) -> ir.Delta:
@@ -30,11 +38,16 @@ def compiled(documents: Iterable[Document]) -> ir.Delta:
 
 
 def told(documents: Iterable[Document]) -> dict[object, str]:
-    """Versions of all that proxies and decision services are told."""
+    """Versions of all that proxies and decision services are told, and the pods that they run in."""
     delta = compiled(documents)
     envoy = {resource.id: resource.version for resource in EnvoyEmitter(EmitSettings()).apply(delta).upserts}
     decision = {resource.name: resource.version for resource in DecisionEmitter().apply(delta).upserts}
-    return {**envoy, **decision}
+    pods = [
+        *(document for edge in delta.edges.upserts for document in emit_edge(edge, PODS)),
+        *(document for workload in delta.workloads.upserts for document in emit_workload(workload, PODS)),
+    ]
+    made = {(document["kind"], document["metadata"]["name"]): json.dumps(document) for document in pods}
+    return {**envoy, **decision, **made}
 
 
 def test_the_world_has_every_field_and_no_problem() -> None:

@@ -15,7 +15,7 @@ from support.documents import Document, broken_documents, document, documents
 ROUTE: Document = {"edges": [{"name": "public"}], "rules": [{"upstreams": [{"name": "catalog"}]}]}
 KNOWN = (
     "AuthPolicy, ConfigMap, Edge, EndpointSlice, Namespace, RateLimit, ReferenceGrant, Route, Secret, Service, Shard,"
-    " Tenant, Upstream"
+    " Tenant, Upstream, Workload"
 )
 KINDS = tuple(kind.name for kind in crds.KINDS)
 

@@ -317,3 +317,20 @@ async def test_a_listener_hears_nothing_when_nothing_is_said_anew(scene: Scene) 
     scene.board.subscribe(lambda ref, _: told.append(ref))
     scene.settle(SCOPE_KEY, CLUSTER_KEY)
     assert told == []
+
+
+async def test_the_first_decision_service_counts_when_proxies_that_look_names_up_have_found_it(scene: Scene) -> None:
+    scene.board.found_after_s = 0.05
+    scene.publish("1", hop=True)
+    scene.settle(SCOPE_KEY, CLUSTER_KEY, DECISION_KEY, decisions=1)
+    assert scene.word(SHOP) == "True"
+    scene.tell(decisions=0)
+    assert scene.programmed.reason == "NoDecisionService"
+    scene.board.apart = True
+    scene.tell(decisions=1)
+    assert scene.programmed.reason == "NoDecisionService"
+    scene.tell(decisions=2)
+    assert scene.programmed.reason == "NoDecisionService"
+    await eventually(lambda: scene.programmed.reason == "Programmed")
+    scene.tell(decisions=1)
+    assert scene.programmed.reason == "Programmed"

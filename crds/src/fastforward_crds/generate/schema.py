@@ -93,6 +93,9 @@ def _inline(schema: Schema, models: dict[str, Schema]) -> Schema:
         whole["properties"] = {name: _inline(inner, models) for name, inner in whole["properties"].items()}
     if "items" in whole:
         whole["items"] = _inline(whole["items"], models)
+    if "const" in whole:
+        # A choice that has one value so far.
+        whole["enum"] = [whole.pop("const")]
     for key in ("title", "additionalProperties", "$defs"):
         whole.pop(key, None)
     if "description" in whole:

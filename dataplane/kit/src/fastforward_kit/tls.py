@@ -1,12 +1,10 @@
 """Mutual TLS by certificates in a folder: tls.crt, tls.key and ca.crt, as in a Kubernetes Secret that is mounted.
 
-In: the folder, whose files change when the certificate is renewed. Out: what servers and gRPC channels need, and
-whether a peer is one of those that are expected. Called by workloads' bootstrap. Peers say who they are by a URI in
-their certificate, `spiffe://fastforward/ns/NAMESPACE/KIND/NAME` (spiffe.io, "SPIFFE ID").
+In: the folder, whose files change when the certificate is renewed. Out: what servers and gRPC channels need. Called by
+workloads' bootstrap.
 """
 
 import asyncio
-import re
 import ssl
 from pathlib import Path
 
@@ -62,12 +60,3 @@ class NodeTls:
 
     def _read(self, name: str) -> bytes:
         return (self._folder / name).read_bytes()
-
-
-def is_of_kind(transport: asyncio.BaseTransport, kind: str) -> bool:
-    """Whether the peer's certificate names exactly one node, of this kind."""
-    certificate = transport.get_extra_info("peercert") or {}
-    uris = [value for name, value in certificate.get("subjectAltName", ()) if name == "URI"]
-    return (
-        len(uris) == 1 and re.fullmatch(rf"spiffe://fastforward/ns/[a-z0-9.-]+/{kind}/[a-z0-9.-]+", uris[0]) is not None
-    )

@@ -34,6 +34,7 @@ from .translate import (
     tenant,
     upstream,
     validity,
+    workload,
     world,
 )
 
@@ -43,6 +44,7 @@ ORDER: tuple[Rule[Any], ...] = (
     certificate.CERTIFICATE,
     keyset.KEYSET,
     keyset.APIKEYS,
+    workload.WORKLOAD,
     edge.EDGE,
     edge.VIEW,
     edge.SETTINGS,
@@ -80,6 +82,7 @@ ROOTS: Mapping[str, tuple[Rule[Any], ...]] = {
     "Upstream": (upstream.UPSTREAM,),
     "Tenant": (tenant.TENANT,),
     "Shard": (shard.SHARD,),
+    "Workload": (workload.WORKLOAD,),
     "RateLimit": (ratelimit.LIMIT,),
     "AuthPolicy": (authpolicy.POLICY,),
 }
@@ -114,6 +117,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("limits", ratelimit.LIMIT, lambda made: made, _NAME),
     Noun("tenants", tenant.TENANT, attrgetter("tenant"), lambda made: f"{made.namespace}/{made.name}"),
     Noun("shards", shard.SHARD, attrgetter("shard"), lambda made: f"{made.namespace}/{made.name}"),
+    Noun("workloads", workload.WORKLOAD, lambda made: made, _NAME),
 )
 
 _LARGE_BATCH = 1000
@@ -123,7 +127,9 @@ _NO_GIFTS: frozenset[Gift] = frozenset()
 class Compiler:
     """Compiles step by step. An object that turns invalid keeps its last good version, and its report says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared_ports: bool = True) -> None:
+        """Where each Edge has proxies of its own (`shared_ports=False`), several may have the same port."""
+        self._shared_ports = shared_ports
         self._cells = Cells(ORDER, WANTS)
         self._gifts: dict[ObjectRef, frozenset[Gift]] = {}
 
@@ -183,6 +189,8 @@ class Compiler:
                 self._want(ref, name)
 
     def _give(self, ref: ObjectRef, gifts: frozenset[Gift]) -> None:
+        if not self._shared_ports:
+            gifts = frozenset(gift for gift in gifts if gift[0][0] is not world.PORT_CLAIMS)
         held = self._gifts.pop(ref, _NO_GIFTS)
         if gifts:
             self._gifts[ref] = gifts

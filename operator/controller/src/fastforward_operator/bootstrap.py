@@ -12,13 +12,14 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 from aiohttp import web
 from fastforward_compiler.emit.envoy import EmitSettings
+from fastforward_compiler.emit.kubernetes import PodSettings
 from fastforward_compiler.problem import ObjectRef
 
 from .api import Api
@@ -27,11 +28,12 @@ from .jwks import KeyFetcher
 from .kubernetes.access import find_access
 from .kubernetes.authority import Authority
 from .kubernetes.client import Client
+from .kubernetes.dataplane import DataPlane
 from .kubernetes.events import EventWriter
 from .kubernetes.lease import Election, lease_name
 from .kubernetes.serving import ServingCertificate
 from .kubernetes.statuswriter import StatusWriter
-from .pipeline import NewPipeline, new_pipeline
+from .pipeline import Change, NewPipeline, new_pipeline
 from .providers import Provider, Source
 from .providers.file import FileProvider
 from .providers.kubernetes import KubernetesProvider
@@ -110,6 +112,8 @@ class Operator:
                 group.create_task(outside.election.run())
             if outside.authority is not None:
                 group.create_task(outside.authority.run())
+                if outside.data_plane is not None:
+                    group.create_task(outside.data_plane.run())
                 await outside.authority.ready.wait()
                 await self.server.start()
 
@@ -179,6 +183,8 @@ class Surroundings:
     """Of the Kubernetes API, where resources come from there."""
     authority: Authority | None = None
     """Who signs certificates, where nodes must prove who they are."""
+    data_plane: DataPlane | None = None
+    """Who runs proxies and decision services as pods."""
 
 
 def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
@@ -195,14 +201,41 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
         name=lease_name(settings.namespaces),
     )
     writer = StatusWriter(client, board.proxies, lambda: election.leads)
-    election.on_elected = writer.write_all
     board.since = writer.since
+    authority = Authority(client, settings.lease_namespace, lambda: election.leads) if settings.xds_tls else None
+    data_plane = None
+    if authority is not None and settings.envoy_image:
+        data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads)
+        authority.on_change.append(data_plane.wake)
+
+    def elected() -> None:
+        writer.write_all()
+        if data_plane is not None:
+            data_plane.wake()
+
+    election.on_elected = elected
     return Surroundings(
         provider=KubernetesProvider(client, writer.recall, namespaces=settings.namespaces),
         sinks=(writer, EventWriter(client, lambda: election.leads)) if settings.write_status else (),
         election=election if settings.write_status else None,
         client=client,
-        authority=Authority(client, settings.lease_namespace, lambda: election.leads) if settings.xds_tls else None,
+        authority=authority,
+        data_plane=data_plane,
+    )
+
+
+def pod_settings(settings: Settings) -> PodSettings:
+    """What pods are told of the installation."""
+    _, _, port = settings.xds_address.rpartition(":")
+    return PodSettings(
+        namespace=settings.lease_namespace,
+        envoy_image=settings.envoy_image,
+        decision_image=settings.decision_image,
+        pull_policy=settings.image_pull_policy,
+        pull_secrets=settings.image_pull_secrets,
+        operator_host=settings.operator_service,
+        operator_port=int(port),
+        decision=settings.decision,
     )
 
 
@@ -210,7 +243,7 @@ def xds_certificate(settings: Settings, authority: Authority | None) -> Callable
     """What the xDS server shows to nodes that must prove who they are."""
     if authority is None:
         return None
-    hosts = settings.xds_names or (f"fastforward-operator.{settings.lease_namespace}.svc",)
+    hosts = settings.xds_names or (f"{settings.operator_service}.{settings.lease_namespace}.svc",)
     return ServingCertificate(authority, Subject(name="fastforward-operator", hosts=hosts, server=True)).material
 
 
@@ -244,6 +277,15 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     )
     fetcher = KeyFetcher(reconciler.take_fetched, settings.state_dir / "keys")
     reconciler.on_changes = fetcher.observe
+    if outside.data_plane is not None:
+        observe_objects = outside.data_plane.observe_objects
+
+        def observe(changes: Mapping[ObjectRef, Change]) -> None:
+            fetcher.observe(changes)
+            observe_objects(changes)
+
+        reconciler.on_changes = observe
+        reconciler.on_step = outside.data_plane.observe_step
     board.subscribe(metrics.count)
     for sink in outside.sinks:
         board.subscribe(sink.observe)

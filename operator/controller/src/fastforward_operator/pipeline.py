@@ -123,7 +123,7 @@ NewPipeline = Callable[[], Pipeline]
 def new_pipeline(settings: EmitSettings, grace_s: float, metrics: Metrics, *, apart: bool = False) -> NewPipeline:
     """A maker of pipelines that have seen nothing yet. `apart` tells the proxies of each Edge from all others."""
     return lambda: Pipeline(
-        compiler=Compiler(),
+        compiler=Compiler(shared_ports=not apart),
         proxies=ProxyEmitter(
             split=Fleets().split if apart else unsplit, new_emitter=lambda: EnvoyEmitter(settings), grace_s=grace_s
         ),

@@ -175,5 +175,6 @@ def _removed(delta: ir.Delta) -> Iterator[ir.Output]:
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("shard", delta.shards),
+        ("workload", delta.workloads),
     ):
         yield from ((noun, name) for name in changes.removed)

@@ -67,6 +67,8 @@ class Reconciler:
     metrics: Metrics
     on_changes: Callable[[Mapping[ObjectRef, Change]], None] = lambda _: None
     """Told of every change of objects: the fetcher of keys looks for URLs."""
+    on_step: Callable[[ir.Delta], None] = lambda _: None
+    """Told of every step of the compiler: those who keep something in step with it look."""
     first_step: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everything that was there at the start is published."""
     world: str = ""
@@ -153,6 +155,7 @@ class Reconciler:
         """Publish a step and report it."""
         with self.metrics.stage("publish"):
             self.publish(publication)
+        self.on_step(delta)
         self.metrics.published.inc(len(publication.upserts))
         self.metrics.translated.inc(delta.translated)
         if inbox.seen_at:

@@ -40,6 +40,17 @@ class Settings(BaseSettings):
     """DNS names by which nodes reach the operator, for its certificate; parted by commas."""
     probe_address: str = ""
     """`HOST:PORT` where only /healthz, /readyz and /metrics are answered, to anybody; nowhere when empty."""
+    envoy_image: str = ""
+    """Image of the Envoys that the operator runs for Edges, as pods in FF_LEASE_NAMESPACE; when empty it runs none."""
+    decision_image: str = ""
+    """Image of the decision services that it runs for Workloads, and of the companions of Envoys."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: Annotated[tuple[str, ...], NoDecode] = ()
+    """Secrets for the registry; parted by commas."""
+    operator_service: str = "fastforward-operator"
+    """Service by which pods reach the operator."""
+    decision: str = ""
+    """NAMESPACE/NAME of the Workload that decides for Edges that name none."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=9080, ge=0, le=65535)
     """0 for a free one, which the log names."""
@@ -66,7 +77,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
-    @field_validator("api_hosts", "xds_names", mode="before")
+    @field_validator("api_hosts", "xds_names", "image_pull_secrets", mode="before")
     @classmethod
     def _part(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -86,6 +97,10 @@ class Settings(BaseSettings):
     def _proves(self) -> Self:
         if self.xds_tls and self.provider != "kubernetes":
             raise ValueError("FF_XDS_TLS: certificates are made with FF_PROVIDER=kubernetes only")
+        if self.envoy_image and not self.xds_tls:
+            raise ValueError("FF_ENVOY_IMAGE: pods prove who they are, so set FF_XDS_TLS=true")
+        if self.envoy_image and not self.decision_image:
+            raise ValueError("FF_DECISION_IMAGE: name the image beside FF_ENVOY_IMAGE")
         if self.xds_tls and not self.xds_address:
             raise ValueError("FF_XDS_TLS: name in FF_XDS_ADDRESS where nodes reach the operator, as HOST:PORT")
         return self

@@ -85,6 +85,9 @@ class StatusBoard:
     """Told, for each resource that all have acknowledged, when its change was seen."""
     apart: bool = False
     """Whether the proxies of each Edge are told apart from all others."""
+    found_after_s: float = 7.0
+    """How long it takes proxies that are told apart to find the first decision service: they look its name up every
+    second, and a cluster's DNS remembers for five that there was none."""
     statuses: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
     envoys: Mapping[str, int] = field(default_factory=dict)
     """Proxies that count, by fleet."""
@@ -97,6 +100,8 @@ class StatusBoard:
     _seen_at: dict[Key, float] = field(default_factory=dict)
     _by_output: Multimap[ir.Output, ObjectRef] = field(default_factory=Multimap)
     _steps: list[_Step] = field(default_factory=list)
+    _connected: int = 0
+    _found_at: float = 0.0
     _ripe_at: dict[ObjectRef, float] = field(default_factory=dict)
     _listeners: set[Callable[[ObjectRef, ObjectStatus | None], None]] = field(default_factory=set)
 
@@ -153,9 +158,26 @@ class StatusBoard:
             else:
                 self._unsettled[key] = state
         told = self._strike(answered)
-        everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), update.decisions == 0)
-        self.envoys, self.decisions = update.envoys, update.decisions
+        decisions = self._reachable(update.decisions)
+        everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), decisions == 0)
+        self.envoys, self.decisions = update.envoys, decisions
         self._judge_all(list(self._reports) if everything else self._affected(update.keys) | told)
+
+    def _reachable(self, connected: int) -> int:
+        """Decision services that proxies know of: where they look names up, the first one is found after a while."""
+        before, self._connected = self._connected, connected
+        if not (self.apart and connected and self.found_after_s):
+            return connected
+        loop = asyncio.get_running_loop()
+        if before == 0:
+            self._found_at = loop.time() + self.found_after_s
+            loop.call_later(self.found_after_s, self._find)
+        return connected if loop.time() >= self._found_at else 0
+
+    def _find(self) -> None:
+        if self._connected and not self.decisions and asyncio.get_running_loop().time() >= self._found_at:
+            self.decisions = self._connected
+            self._judge_all(list(self._reports))
 
     def forget(self, keys: Collection[Key]) -> None:
         """What is taken away keeps nobody waiting."""

@@ -16,7 +16,7 @@ from fastforward_kit.http.address import Address
 from fastforward_kit.http.connection import Connection
 from fastforward_kit.http.listener import Listener
 from fastforward_kit.http.message import Handler, Request, Response
-from fastforward_kit.tls import is_of_kind
+from fastforward_kit.http.peer import is_of_kind
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from .authpolicy import (
     claim_path,
 )
 from .delta import Changes, Delta, Output, Report
-from .edge import Certificate, Edge, Listener
+from .edge import Certificate, Edge, Listener, Proxies
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
     STAGES,
@@ -46,6 +46,7 @@ from .snapshot import Snapshot
 from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream
+from .workload import Pods, Redis, Workload
 
 __all__ = [
     "STAGES",
@@ -79,8 +80,11 @@ __all__ = [
     "Output",
     "PathType",
     "Placement",
+    "Pods",
     "Provider",
+    "Proxies",
     "Redirect",
+    "Redis",
     "Report",
     "Respond",
     "Retry",
@@ -98,5 +102,6 @@ __all__ = [
     "TextType",
     "Unavailable",
     "Upstream",
+    "Workload",
     "claim_path",
 ]

@@ -18,6 +18,7 @@ from .shard import Shard
 from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Upstream
+from .workload import Workload
 
 T = TypeVar("T")
 
@@ -63,6 +64,7 @@ class Delta:
     limits: Changes[Limit] = Changes()
     tenants: Changes[Tenant] = Changes()
     shards: Changes[Shard] = Changes()
+    workloads: Changes[Workload] = Changes()
     reports: Mapping[ObjectRef, Report | None] = field(default_factory=dict)
     """Changed reports; None for an object that is gone."""
     translated: int = 0

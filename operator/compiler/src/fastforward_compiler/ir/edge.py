@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .workload import DEFAULT_PODS, Pods
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
@@ -28,6 +30,25 @@ class Listener:
     port: int
     certificates: tuple[Certificate, ...] = ()
     min_tls: str = "1.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxies:
+    """The Envoys of an Edge, where they run as pods."""
+
+    managed: bool = True
+    """Whether the operator runs them."""
+    pods: Pods = DEFAULT_PODS
+    service_type: str = "LoadBalancer"
+    load_balancer_class: str = ""
+    external_traffic_policy: str = "Local"
+    annotations: tuple[tuple[str, str], ...] = ()
+    """Of the Service."""
+    decision: str = ""
+    """Name of the Workload that decides; empty for the installation's own."""
+
+
+DEFAULT_PROXIES = Proxies()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +74,4 @@ class Edge:
     stream_idle_timeout_ms: int = 300_000
     connection_idle_timeout_ms: int = 3_600_000
     access_log: bool = True
+    proxies: Proxies = DEFAULT_PROXIES

@@ -11,6 +11,7 @@ from .shard import Shard
 from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Upstream
+from .workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +28,4 @@ class Snapshot:
     limits: tuple[Limit, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     shards: tuple[Shard, ...] = ()
+    workloads: tuple[Workload, ...] = ()

@@ -18,6 +18,7 @@ from fastforward_compiler.problem import Problem, Reason, problem
 
 from .certificate import CERTIFICATE, Unusable
 from .reference import is_permitted, target
+from .workload import translate_pods
 from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
 
 NO_ADMISSION = ir.Admission()
@@ -105,8 +106,22 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         stream_idle_timeout_ms=crds.milliseconds(timeouts.stream_idle),
         connection_idle_timeout_ms=crds.milliseconds(timeouts.connection_idle),
         access_log=spec.access_log,
+        proxies=_translate_proxies(spec.proxies, edge.metadata.namespace),
     )
     return EdgeTranslation(value, tuple(problems))
+
+
+def _translate_proxies(proxies: crds.Proxies, namespace: str) -> ir.Proxies:
+    service = proxies.service
+    return ir.Proxies(
+        managed=proxies.mode == "Managed",
+        pods=translate_pods(proxies.replicas, proxies.resources),
+        service_type=service.type,
+        load_balancer_class=service.load_balancer_class or "",
+        external_traffic_policy=service.external_traffic_policy,
+        annotations=tuple(sorted((each.name, each.value) for each in service.annotations)),
+        decision=target(proxies.decision, namespace) if proxies.decision is not None else "",
+    )
 
 
 def _own_hosts(cells: Cells, name: str, edge: crds.Edge) -> tuple[tuple[str, ...], list[Problem]]:
@@ -129,7 +144,7 @@ def _oldest(cells: Cells, claimants: Iterable[str]) -> str:
 def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: list[Problem]) -> tuple[ir.Listener, ...]:
     made: dict[int, ir.Listener] = {}
     for place, listener in enumerate(edge.spec.listeners):
-        winner = _oldest(cells, cells.read(PORT_CLAIMS, listener.port))
+        winner = _oldest(cells, cells.read(PORT_CLAIMS, listener.port) or (name,))
         if winner != name or listener.port in made:
             if winner == name:
                 whose = f"listener {made[listener.port].name}"

@@ -23,6 +23,7 @@ from .shard import SHARD
 from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, TABLES_NAMING, scope_name
 from .tenant import TENANT, host_tenant
 from .upstream import UPSTREAM
+from .workload import WORKLOAD
 from .world import EDGES, INPUTS, INVALID, ROUTES
 
 MAX_PROBLEMS = 100
@@ -128,6 +129,10 @@ def _tell_shard(cells: Cells, _: ObjectRef, name: str) -> Told:
     return (list(translation.problems), {("shard", name)}, ()) if translation is not None else ([], set(), ())
 
 
+def _tell_workload(cells: Cells, _: ObjectRef, name: str) -> Told:
+    return [], {("workload", name)} if cells.read(WORKLOAD, name) is not None else set(), ()
+
+
 def _tell_limit(cells: Cells, ref: ObjectRef, name: str) -> Told:
     limit = cells.read(INPUTS["RateLimit"], name)
     problems = list(_target_problems(cells, ref, limit.spec.targets)) if limit is not None else []
@@ -182,6 +187,7 @@ _TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {
     "Upstream": _tell_upstream,
     "Tenant": _tell_tenant,
     "Shard": _tell_shard,
+    "Workload": _tell_workload,
     "RateLimit": _tell_limit,
     "AuthPolicy": _tell_policy,
 }

@@ -62,9 +62,9 @@ def translate_rule(
     fields = _translate_changes(rule, destination)
     if rule.rewrite is not None and not fault:
         fields["rewrite"] = _translate_rewrite(rule.rewrite)
-    if rule.timeout.request is not None:
+    if rule.timeout is not None and rule.timeout.request is not None:
         fields["timeout_ms"] = crds.milliseconds(rule.timeout.request)
-    if rule.timeout.idle is not None:
+    if rule.timeout is not None and rule.timeout.idle is not None:
         fields["idle_timeout_ms"] = crds.milliseconds(rule.timeout.idle)
     conditions = tuple(_translate_conditions(on, field, rule.matches, problems))
     return Blueprint(name, place, conditions, fields, upstreams), problems

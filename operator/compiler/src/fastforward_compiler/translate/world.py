@@ -20,6 +20,7 @@ UPSTREAMS: Source[crds.Upstream | None] = Source("upstreams", None)
 TENANTS: Source[crds.Tenant | None] = Source("tenants", None)
 SHARDS: Source[crds.Shard | None] = Source("shards", None)
 RATE_LIMITS: Source[crds.RateLimit | None] = Source("rate limits", None)
+WORKLOADS: Source[crds.Workload | None] = Source("workloads", None)
 AUTH_POLICIES: Source[crds.AuthPolicy | None] = Source("auth policies", None)
 SECRETS: Source[crds.Secret | None] = Source("secrets", None)
 CONFIG_MAPS: Source[crds.ConfigMap | None] = Source("config maps", None)
@@ -39,6 +40,7 @@ INPUTS: Mapping[str, Source[Any]] = {
     "Tenant": TENANTS,
     "Shard": SHARDS,
     "RateLimit": RATE_LIMITS,
+    "Workload": WORKLOADS,
     "AuthPolicy": AUTH_POLICIES,
     "Secret": SECRETS,
     "ConfigMap": CONFIG_MAPS,

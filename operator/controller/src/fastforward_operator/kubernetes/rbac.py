@@ -12,7 +12,7 @@ import fastforward_crds as crds
 
 from fastforward_operator.providers.kubernetes import WATCHED
 
-from . import authority
+from . import authority, dataplane
 
 NAME = "fastforward-operator"
 NAMESPACE = "fastforward-system"
@@ -39,8 +39,8 @@ def documents() -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
     yield from bound("ClusterRole", {"name": NAME}, list(rules()), account)
-    # Of the operators of one namespace one writes, and all sign by one authority.
-    yield from bound("Role", account, [lease_rule(), *authority_rules()], account)
+    # Of the operators of one namespace one writes, all sign by one authority, and pods run nowhere else.
+    yield from bound("Role", account, [lease_rule(), *authority_rules(), *data_plane_rules()], account)
 
 
 def lease_rule() -> dict[str, Any]:
@@ -49,10 +49,18 @@ def lease_rule() -> dict[str, Any]:
 
 
 def authority_rules() -> Iterator[dict[str, Any]]:
-    """Yields the rules for the authority's Secret: no other can be read, and what is created can't be named."""
-    secret = {"apiGroups": [""], "resources": ["secrets"]}
-    yield {**secret, "resourceNames": [authority.NAME], "verbs": ["get", "update"]}
-    yield {**secret, "verbs": ["create"]}
+    """Yields the rule for the authority's Secret: no other is ever replaced."""
+    yield {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [authority.NAME], "verbs": ["update"]}
+
+
+def data_plane_rules() -> Iterator[dict[str, Any]]:
+    """Yields the rules for the pods of the data plane and what they need; their names depend on users' objects."""
+    groups: dict[str, list[str]] = {}
+    for (api_version, _), plural in dataplane.PLURALS.items():
+        groups.setdefault(api_version.rpartition("/")[0], []).append(plural)
+    verbs = ["get", "list", "create", "patch", "delete"]
+    for group, plurals in sorted(groups.items()):
+        yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": verbs}
 
 
 def bound(

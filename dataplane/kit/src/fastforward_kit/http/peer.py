@@ -1,0 +1,16 @@
+"""Who a peer is, by its certificate. Called by server.
+
+Peers say who they are by a URI in it, `spiffe://fastforward/ns/NAMESPACE/KIND/NAME` (spiffe.io, "SPIFFE ID").
+"""
+
+import asyncio
+import re
+
+
+def is_of_kind(transport: asyncio.BaseTransport, kind: str) -> bool:
+    """Whether the peer's certificate names exactly one node, of this kind."""
+    certificate = transport.get_extra_info("peercert") or {}
+    uris = [value for name, value in certificate.get("subjectAltName", ()) if name == "URI"]
+    return (
+        len(uris) == 1 and re.fullmatch(rf"spiffe://fastforward/ns/[a-z0-9.-]+/{kind}/[a-z0-9.-]+", uris[0]) is not None
+    )

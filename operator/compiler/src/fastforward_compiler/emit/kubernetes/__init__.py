@@ -1,0 +1,25 @@
+"""Intermediate representation to Kubernetes objects: the pods that the data plane runs in, and what they need.
+
+In: ir.Edge, ir.Workload, PodSettings. Out: documents as the API server takes them, without any secret. Called by the
+operator, which applies them.
+"""
+
+from .edge import edge_names, emit_edge
+from .names import COMPONENT, EDGE, MANAGED, OWNER, Names, owner_label
+from .settings import TLS_FOLDER, PodSettings
+from .workload import emit_workload, workload_names
+
+__all__ = [
+    "COMPONENT",
+    "EDGE",
+    "MANAGED",
+    "OWNER",
+    "TLS_FOLDER",
+    "Names",
+    "PodSettings",
+    "edge_names",
+    "emit_edge",
+    "emit_workload",
+    "owner_label",
+    "workload_names",
+]

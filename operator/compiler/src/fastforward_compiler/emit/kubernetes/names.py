@@ -1,0 +1,62 @@
+"""Names and labels of what is made for an Edge or a Workload. Called by edge and workload."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+MANAGED = {"app.kubernetes.io/managed-by": "fastforward", "app.kubernetes.io/part-of": "fastforward"}
+"""On all that the operator makes; by these labels it finds what is to go."""
+COMPONENT = "app.kubernetes.io/component"
+EDGE = "gateway.fastforward.dev/edge"
+OWNER = "gateway.fastforward.dev/owner"
+"""Label by which the objects that were made for one Edge or Workload are found."""
+_MAX_NAME = 52
+"""Pods add eleven characters, and their name is a label."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Of the objects made for one Edge or Workload."""
+
+    component: str
+    """`envoy` or `decision`."""
+    owner: str
+    """NAMESPACE/NAME."""
+
+    @property
+    def base(self) -> str:
+        """Of the Deployment, the Service and so on."""
+        return shortened(f"{self.component}-{self.owner.replace('/', '-')}", self.owner)
+
+    @property
+    def secret(self) -> str:
+        """Of the Secret that holds the certificate."""
+        return f"{self.base}-tls"
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """By which pods are found."""
+        return {COMPONENT: self.component, OWNER: owner_label(self.owner)}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """On every object."""
+        named = {"app.kubernetes.io/name": f"fastforward-{self.component}", "app.kubernetes.io/instance": self.base}
+        return {**named, **MANAGED, **self.selector}
+
+    def metadata(self, namespace: str, name: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """As every object has it."""
+        return {"name": name or self.base, "namespace": namespace, "labels": self.labels, **more}
+
+
+def owner_label(owner: str) -> str:
+    """NAMESPACE/NAME as the value of a label: at most 63 characters, and no slash."""
+    return shortened(owner.replace("/", "."), owner, 63)
+
+
+def shortened(name: str, unique: str, most: int = _MAX_NAME) -> str:
+    """The name, cut and made unique again where it is too long; also where `-` and `.` could mean either part."""
+    digest = hashlib.blake2b(unique.encode(), digest_size=4).hexdigest()
+    return f"{name[: most - 9].rstrip('-.')}-{digest}"

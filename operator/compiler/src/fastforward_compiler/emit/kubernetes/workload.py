@@ -1,0 +1,115 @@
+"""A Workload to its pods: the decision service, which proxies find by the addresses of a Service without one.
+
+In: ir.Workload, PodSettings. Out: documents. Called by the operator.
+"""
+
+from __future__ import annotations
+
+from fastforward_compiler import ir
+
+from .names import Names
+from .pod import (
+    Document,
+    container_security,
+    deployment,
+    disruption_budget,
+    folder,
+    from_field,
+    http_get,
+    resources,
+    service_account,
+    tls_mount,
+    tls_volume,
+)
+from .settings import ANYWHERE, DECISION_PORT, PROBE_PORT, TLS_FOLDER, PodSettings
+
+_STATE = "/var/lib/fastforward"
+_REQUESTS = {"cpu": "100m", "memory": "128Mi"}
+_LINGER_S = 3
+"""How long one that ends goes on until no proxy looks its address up any more."""
+
+
+def workload_names(workload: str) -> Names:
+    """Names of what is made for a Workload."""
+    return Names(component="decision", owner=workload)
+
+
+def emit_workload(workload: ir.Workload, settings: PodSettings) -> list[Document]:
+    """Returns the objects, in the order in which they are applied."""
+    names = workload_names(workload.name)
+    pod: Document = {
+        "terminationGracePeriodSeconds": 30,
+        "containers": [_container(workload, settings)],
+        "volumes": [tls_volume(names), folder("state", "256Mi"), folder("tmp", "16Mi", memory=True)],
+    }
+    if workload.redis is not None and workload.redis.password[0]:
+        pod["volumes"].append({"name": "redis", "secret": {"secretName": workload.redis.password[0]}})
+    found = [
+        service_account(names, settings),
+        deployment(names, settings, workload.pods, pod),
+        _service(names, settings),
+    ]
+    if workload.pods.replicas > 1:
+        found.append(disruption_budget(names, settings))
+    return found
+
+
+def _container(workload: ir.Workload, settings: PodSettings) -> Document:
+    variables = {
+        "FF_ENTRYPOINT_LISTEN": f"{ANYWHERE}:{DECISION_PORT}",
+        "FF_ENTRYPOINT_OPERATOR": f"{settings.operator_name}:{settings.operator_port}",
+        "FF_ENTRYPOINT_TLS_DIR": TLS_FOLDER,
+        "FF_ENTRYPOINT_STATE_DIR": _STATE,
+        "FF_ENTRYPOINT_HEALTH_HOST": ANYWHERE,
+        "FF_ENTRYPOINT_HEALTH_PORT": str(PROBE_PORT),
+        **_redis(workload.redis),
+    }
+    mounts = [tls_mount(), {"name": "state", "mountPath": _STATE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+    if "FF_ENTRYPOINT_REDIS_PASSWORD_FILE" in variables:
+        mounts.append({"name": "redis", "mountPath": "/etc/fastforward/redis", "readOnly": True})
+    return {
+        "name": "decision",
+        "image": settings.decision_image,
+        "imagePullPolicy": settings.pull_policy,
+        "env": [
+            from_field("FF_ENTRYPOINT_NODE", "metadata.name"),
+            *({"name": name, "value": value} for name, value in variables.items()),
+        ],
+        "ports": [
+            {"name": "decisions", "containerPort": DECISION_PORT, "protocol": "TCP"},
+            {"name": "probes", "containerPort": PROBE_PORT, "protocol": "TCP"},
+        ],
+        "resources": resources(workload.pods, _REQUESTS),
+        "securityContext": container_security(),
+        "startupProbe": http_get("/healthz", periodSeconds=1, failureThreshold=60),
+        "readinessProbe": http_get("/readyz", periodSeconds=1, failureThreshold=2, timeoutSeconds=2),
+        "livenessProbe": http_get("/healthz", periodSeconds=5, failureThreshold=3, timeoutSeconds=5),
+        "lifecycle": {"preStop": {"sleep": {"seconds": _LINGER_S}}},
+        "volumeMounts": mounts,
+    }
+
+
+def _redis(redis: ir.Redis | None) -> dict[str, str]:
+    if redis is None:
+        return {}
+    scheme = "rediss" if redis.tls else "redis"
+    found = {"FF_ENTRYPOINT_REDIS_URL": f"{scheme}://{redis.host}:{redis.port}/0"}
+    if redis.username:
+        found["FF_ENTRYPOINT_REDIS_USERNAME"] = redis.username
+    if redis.password[0]:
+        found["FF_ENTRYPOINT_REDIS_PASSWORD_FILE"] = f"/etc/fastforward/redis/{redis.password[1]}"
+    return found
+
+
+def _service(names: Names, settings: PodSettings) -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": names.metadata(settings.namespace),
+        "spec": {
+            # Every address of its own: proxies balance by themselves, and go elsewhere when one does not answer.
+            "clusterIP": "None",
+            "selector": names.selector,
+            "ports": [{"name": "decisions", "port": DECISION_PORT, "targetPort": DECISION_PORT, "protocol": "TCP"}],
+        },
+    }

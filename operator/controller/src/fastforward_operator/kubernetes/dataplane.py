@@ -1,0 +1,239 @@
+"""Keeps the pods of the data plane as Edges and Workloads say: applies what is wanted, takes away what nobody wants.
+
+In: steps of the compiler, which objects there are, the Authority. Out: requests to the API server, by the leader alone.
+Called by bootstrap. Level-based: whatever was missed, undone by hand or left behind by another leader is mended by the
+next pass over everything. What was made for an object that can't be read any more stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import structlog
+from fastforward_compiler import ir
+from fastforward_compiler.emit.envoy import documents as sds_documents
+from fastforward_compiler.emit.kubernetes import (
+    MANAGED,
+    OWNER,
+    TLS_FOLDER,
+    Names,
+    PodSettings,
+    edge_names,
+    emit_edge,
+    emit_workload,
+    owner_label,
+    workload_names,
+)
+from fastforward_compiler.problem import ObjectRef
+
+from fastforward_operator.certificates import Certified, Subject, renew_at
+
+from .authority import Authority, spiffe
+from .client import ApiError, Client
+
+_log = structlog.get_logger(__name__)
+
+PASS_S = 60.0
+"""How often everything is looked at although nothing changed."""
+RETRY_S = 2.0
+_OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
+
+PLURALS = {
+    ("apps/v1", "Deployment"): "deployments",
+    ("policy/v1", "PodDisruptionBudget"): "poddisruptionbudgets",
+    ("v1", "Secret"): "secrets",
+    ("v1", "Service"): "services",
+    ("v1", "ServiceAccount"): "serviceaccounts",
+}
+"""Kinds that are made; of those that are not wanted any more, a Deployment goes first."""
+
+Document = Mapping[str, Any]
+Change = object | None
+
+
+def collection(api_version: str, kind: str, namespace: str) -> str:
+    """Where objects of a kind are."""
+    root = "/api" if "/" not in api_version else "/apis"
+    return f"{root}/{api_version}/namespaces/{namespace}/{PLURALS[api_version, kind]}"
+
+
+@dataclass(slots=True)
+class DataPlane:
+    """One a process; only the leader's writes."""
+
+    client: Client
+    authority: Authority
+    settings: PodSettings
+    leads: Callable[[], bool]
+    applied: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
+    """Why something is not as it should be, by the Edge's or Workload's kind and name."""
+    _values: dict[Names, ir.Edge | ir.Workload] = field(default_factory=dict)
+    _there: set[ObjectRef] = field(default_factory=set)
+    """Edges and Workloads that there are, readable or not."""
+    _dirty: set[Names] = field(default_factory=set)
+    _complete: bool = False
+    """Whether everything there is has been seen."""
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def observe_objects(self, changes: Mapping[ObjectRef, Change]) -> None:
+        """Which objects came and went."""
+        for ref, change in changes.items():
+            if ref.kind in ("Edge", "Workload"):
+                (self._there.discard if change is None else self._there.add)(ref)
+        self._complete = True
+        self._news.set()
+
+    def observe_step(self, delta: ir.Delta) -> None:
+        """What changed in Edges and Workloads."""
+        changed: dict[Names, ir.Edge | ir.Workload] = {
+            **{edge_names(edge.name): edge for edge in delta.edges.upserts},
+            **{workload_names(workload.name): workload for workload in delta.workloads.upserts},
+        }
+        self._values |= changed
+        self._dirty |= changed.keys()
+        for names in (*map(edge_names, delta.edges.removed), *map(workload_names, delta.workloads.removed)):
+            self._values.pop(names, None)
+
+    def wake(self) -> None:
+        """Look at everything now: this process may write, or the authority changed."""
+        self._dirty |= self._values.keys()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self.authority.ready.wait()
+        while True:
+            try:
+                async with asyncio.timeout(RETRY_S if self.faults else PASS_S):
+                    await self._news.wait()
+            except TimeoutError:
+                self._dirty |= self._values.keys()
+            self._news.clear()
+            if self._complete and self.leads():
+                await self._pass()
+
+    async def _pass(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        for names in sorted(dirty, key=lambda each: each.base):
+            await self._try(names, self._apply(names))
+        await self._try(None, self._sweep())
+
+    async def _try(self, names: Names | None, work: Any) -> None:  # noqa: ANN401 - a coroutine
+        """One that fails holds up no other."""
+        what = f"{names.component} of {names.owner}" if names else "what is to go"
+        try:
+            await work
+        except _OF_THE_WORLD as error:
+            fault = str(error) or type(error).__name__
+            if self.faults.get(what) != fault:
+                _log.error("data plane", object=what, error=fault)
+            self.faults[what] = fault
+            if names is not None:
+                self._dirty.add(names)
+        else:
+            self.faults.pop(what, None)
+
+    async def _apply(self, names: Names) -> None:
+        if names in self._values:
+            await self._certify(names)
+            for document in self._wanted(names):
+                await self._put(document)
+
+    def _wanted(self, names: Names) -> list[dict[str, Any]]:
+        """Nothing for what is gone meanwhile."""
+        value = self._values.get(names)
+        if isinstance(value, ir.Edge):
+            return emit_edge(value, self.settings)
+        return emit_workload(value, self.settings) if value is not None else []
+
+    async def _put(self, document: Document) -> None:
+        if not self.leads():
+            return
+        path = collection(document["apiVersion"], document["kind"], self.settings.namespace)
+        await self.client.apply(f"{path}/{document['metadata']['name']}", document)
+        self.applied += 1
+
+    async def _certify(self, names: Names) -> None:
+        """The Secret by which the pods prove who they are, renewed in time."""
+        path = f"{collection('v1', 'Secret', self.settings.namespace)}/{names.secret}"
+        found = await self.client.read(path)
+        if found is None or self._is_stale(found):
+            await self._put(self._secret(names))
+
+    def _is_stale(self, found: Document) -> bool:
+        data = {name: base64.b64decode(value).decode() for name, value in (found.get("data") or {}).items()}
+        files = {"ca.crt": self.authority.bundle, **sds_documents(TLS_FOLDER)}
+        if any(data.get(name) != text for name, text in files.items()):
+            return True
+        try:
+            return self.authority.clock() >= renew_at(data["tls.crt"]) or not data["tls.key"]
+        except (KeyError, ValueError):
+            return True
+
+    def _secret(self, names: Names) -> dict[str, Any]:
+        certified = self.authority.issue(subject_of(names, self.settings.namespace))
+        return secret(names, certified, self.authority.bundle, self.settings.namespace)
+
+    async def _sweep(self) -> None:
+        """Takes away what was made for objects that are gone, or that nobody wants any more."""
+        readable = {names.owner for names in self._values}
+        there = (f"{ref.namespace}/{ref.name}" for ref in self._there)
+        unreadable = {owner_label(owner) for owner in there if owner not in readable}
+        kept = {names.base: names for names in self._values} | {names.secret: names for names in self._values}
+        selector = ",".join(f"{name}={value}" for name, value in MANAGED.items())
+        for api_version, kind in PLURALS:
+            path = collection(api_version, kind, self.settings.namespace)
+            async for found in self._each(path, f"{selector},{OWNER}"):
+                owner = found["metadata"]["labels"][OWNER]
+                name = found["metadata"]["name"]
+                if owner in unreadable or (name in kept and self._is_wanted(kind, kept[name])):
+                    continue
+                if self.leads():
+                    _log.info("taken away", kind=kind, name=name)
+                    await self.client.delete(f"{path}/{name}")
+
+    def _is_wanted(self, kind: str, names: Names) -> bool:
+        return kind == "Secret" or any(document["kind"] == kind for document in self._wanted(names))
+
+    async def _each(self, path: str, selector: str) -> Any:  # noqa: ANN401 - an asynchronous generator
+        page = await self.client.page(path, selector)
+        while True:
+            for found in page.objects:
+                yield found
+            if not page.following:
+                return
+            page = await self.client.page(path, selector, page.following)
+
+
+def subject_of(names: Names, namespace: str) -> Subject:
+    """Who the pods made for an Edge or a Workload are."""
+    of, _, name = names.owner.partition("/")
+    if names == edge_names(names.owner):
+        return Subject(name=names.base, uris=(spiffe(of, "edge", name),), client=True)
+    host = f"{names.base}.{namespace}.svc"
+    return Subject(name=names.base, hosts=(host,), uris=(spiffe(of, "workload", name),), client=True, server=True)
+
+
+def secret(names: Names, certified: Certified, authorities: str, namespace: str) -> dict[str, Any]:
+    """What the pods find in their folder."""
+    files = dict(_files(certified, authorities))
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": names.metadata(namespace, names.secret),
+        "type": "kubernetes.io/tls",
+        "data": {name: base64.b64encode(text.encode()).decode() for name, text in files.items()},
+    }
+
+
+def _files(certified: Certified, authorities: str) -> Iterator[tuple[str, str]]:
+    yield "tls.crt", certified.certificate
+    yield "tls.key", certified.key
+    yield "ca.crt", authorities
+    yield from sds_documents(TLS_FOLDER).items()
