@@ -77,6 +77,7 @@ up: setup ## Run the example on this machine: Envoy, operator, decision service,
 
 test: setup ## Run every test but those that need a cluster
 	@.ci/install-programs tests
+	@PYTHONPATH=tests $(BIN)/python -m support.tools helm
 	$(BIN)/python -m pytest -n 2 -m "not bench" --ignore tests/cluster $(ARGS) tests
 
 test-cluster: setup tools ## Run the tests on a real Kubernetes, as root on Debian or Ubuntu
@@ -84,6 +85,7 @@ test-cluster: setup tools ## Run the tests on a real Kubernetes, as root on Debi
 	$(BIN)/python -m pytest -n 2 $(ARGS) tests/cluster
 
 test-fast: setup ## Run the tests that need no minutes
+	@PYTHONPATH=tests $(BIN)/python -m support.tools helm
 	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" --ignore tests/cluster $(ARGS) tests
 
 # Properties are left out: what they happen to draw is no claim, and half of the time.
@@ -109,16 +111,19 @@ contracts: setup ## Check who may import whom, and that each contract bites
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -n 2 -m "not slow" tests/architecture
 
-generate: setup ## Regenerate wire types, CRDs and reference pages
+generate: setup ## Regenerate wire types, CRDs, roles, reference pages and what charts take from them
 	$(BIN)/python proto/generate.py proto/src $(wildcard examples/*/*/src)
 	$(BIN)/python -m fastforward_crds.generate
 	$(BIN)/python -m fastforward_compiler.generate
 	$(BIN)/python -m fastforward_pipeline.generate
 	$(BIN)/python -m fastforward_operator.generate
+	PYTHONPATH=tests $(BIN)/python -m support.charts
 
-golden: setup ## Rewrite the golden outputs of tests/corpus and remove orphans (never in CI)
+golden: setup ## Rewrite the golden outputs of tests/corpus and tests/charts (never in CI)
 	@test -z "$${CI:-}" || { echo "make golden rewrites expectations: it does not run in CI."; exit 1; }
 	PYTHONPATH=tests $(BIN)/python -m support.golden
+	@PYTHONPATH=tests $(BIN)/python -m support.tools helm
+	PYTHONPATH=tests $(BIN)/python -m support.charts golden
 
 diagrams: setup ## Draw the pictures of the documentation again, where their sources changed
 	D2_VERSION=$(D2_VERSION) .ci/draw-diagrams

@@ -19,6 +19,8 @@ from .lists import FIELD_MARK
 GROUP = "gateway.fastforward.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+BUNDLE = "0.1.0"
+"""Which definitions belong together: the version of the product, as an annotation of each."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 ShortText = Annotated[str, StringConstraints(max_length=512)]

@@ -14,13 +14,17 @@ from .crd import write_definition
 from .reference import write_formats, write_index, write_page
 
 CRDS = Path("crds/generated")
+CHART = Path("charts/fastforward-crds/definitions")
+"""Helm takes only what lies in the chart."""
 EXAMPLES = Path("crds/examples")
 REFERENCE = Path("docs/reference")
 
 
 def main() -> None:
     """Writes everything that is generated from the models."""
-    replace_files(CRDS, {f"{kind.plural}.yaml": write_definition(kind) for kind in KINDS})
+    definitions = {f"{kind.plural}.yaml": write_definition(kind) for kind in KINDS}
+    for folder in (CRDS, CHART):
+        replace_files(folder, definitions)
     pages = {f"{kind.noun}.md": write_page(kind, (EXAMPLES / f"{kind.noun}.yaml").read_text()) for kind in KINDS}
     replace_files(REFERENCE, {**pages, "index.md": write_index(), "formats.md": write_formats()})
 

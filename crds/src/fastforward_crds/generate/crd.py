@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from fastforward_crds.durations import BOUNDS_KEY
 from fastforward_crds.formats import FORMAT_KEY, NAME
-from fastforward_crds.meta import GROUP, VERSION
+from fastforward_crds.meta import BUNDLE, GROUP, VERSION
 from fastforward_crds.registry import Kind
 from fastforward_crds.status import Status
 
@@ -41,7 +41,7 @@ def definition(kind: Kind) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "metadata": {"name": f"{kind.plural}.{GROUP}", "annotations": {f"{GROUP}/bundle-version": BUNDLE}},
         "spec": {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [_version(kind)]},
     }
 

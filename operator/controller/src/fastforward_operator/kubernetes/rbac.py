@@ -31,6 +31,7 @@ def rules() -> Iterator[dict[str, Any]]:
     statuses = sorted(f"{kind.plural}/status" for kind in crds.KINDS)
     yield {"apiGroups": [crds.GROUP], "resources": statuses, "verbs": ["patch"]}
     yield {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
+    yield webhook_rule()
 
 
 def documents() -> Iterator[dict[str, Any]]:
@@ -39,8 +40,17 @@ def documents() -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
     yield from bound("ClusterRole", {"name": NAME}, list(rules()), account)
-    # Of the operators of one namespace one writes, all sign by one authority, and pods run nowhere else.
-    yield from bound("Role", account, [lease_rule(), *authority_rules(), *data_plane_rules()], account)
+    yield from bound("Role", account, list(own_rules()), account)
+
+
+def own_rules() -> Iterator[dict[str, Any]]:
+    """Yields the rules for the operator's own namespace.
+
+    Of the operators of one namespace one writes, all sign by one authority, and what serves traffic runs there.
+    """
+    yield lease_rule()
+    yield from authority_rules()
+    yield from data_plane_rules()
 
 
 def lease_rule() -> dict[str, Any]:
@@ -61,6 +71,12 @@ def data_plane_rules() -> Iterator[dict[str, Any]]:
     verbs = ["get", "list", "create", "patch", "delete"]
     for group, plurals in sorted(groups.items()):
         yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": verbs}
+
+
+def webhook_rule() -> dict[str, Any]:
+    """Returns the rule for telling the API server whom to trust as the webhook."""
+    configurations = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"]}
+    return {**configurations, "resourceNames": [NAME], "verbs": ["get", "patch"]}
 
 
 def bound(

@@ -1,0 +1,185 @@
+"""The charts without a cluster: what they render, what they refuse, and that their documents are what is generated."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fastforward_crds.meta import BUNDLE
+
+from support.charts import CHARTS, cases, helm, leaves, readme, rendered, template, values
+from support.images.build import RECIPES, version
+from support.repository import ROOT
+
+FASTFORWARD, DEFINITIONS = CHARTS / "fastforward", CHARTS / "fastforward-crds"
+BOTH = pytest.mark.parametrize("chart", [FASTFORWARD, DEFINITIONS], ids=lambda chart: chart.name)
+CASES = pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    return [document for document in yaml.safe_load_all(text) if document is not None]
+
+
+def of_kind(case: str, kind: str) -> dict[str, dict[str, Any]]:
+    """The documents of one kind that a golden has, by name."""
+    text = (ROOT / "tests/charts/golden" / case / "rendered.yaml").read_text()
+    return {each["metadata"]["name"]: each for each in documents(text) if each["kind"] == kind}
+
+
+@BOTH
+def test_helm_has_nothing_against_it(chart: Path) -> None:
+    linted = helm("lint", "--strict", str(chart))
+    assert linted.returncode == 0, linted.stdout
+    assert re.findall(r"\[(?:WARNING|ERROR)\].*", linted.stdout) == []
+
+
+@CASES
+def test_it_renders_what_is_pinned(case: Path) -> None:
+    assert rendered(case) == (case / "rendered.yaml").read_text(), f"see make golden: {case.name}"
+
+
+def test_every_value_is_tried_with_another_than_its_default() -> None:
+    tried = yaml.safe_load((ROOT / "tests/charts/golden/everything/values.yaml").read_text())
+    nothing = yaml.safe_load((ROOT / "tests/charts/golden/nothing/values.yaml").read_text())
+    told = {value.path for value in values(FASTFORWARD)}
+    seen = {path for tree in (tried, nothing) for leaf in leaves(tree) for path in prefixes(leaf)}
+    # A tag and a digest are tried once each.
+    assert {path for path in told - seen if not path.startswith("images.")} == set()
+
+
+def prefixes(path: str) -> Iterator[str]:
+    parts = path.split(".")
+    return (".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+@BOTH
+def test_its_readme_tells_every_value(chart: Path) -> None:
+    assert (chart / "README.md").read_text() == readme(chart)
+    told = {value.path for value in values(chart)}
+    assert told
+    assert [
+        leaf for leaf in leaves(yaml.safe_load((chart / "values.yaml").read_text())) if not told & set(prefixes(leaf))
+    ] == []
+
+
+@BOTH
+def test_its_schema_knows_its_values_and_no_others(chart: Path) -> None:
+    schema = json.loads((chart / "values.schema.json").read_text())
+    found = yaml.safe_load((chart / "values.yaml").read_text())
+    assert differing(schema, schema, found, "") == {"global"}
+
+
+def differing(schema: dict[str, Any], root: dict[str, Any], found: Any, path: str) -> set[str]:  # noqa: ANN401 - YAML
+    """The paths that one of them has and the other has not."""
+    if "$ref" in schema:
+        schema = root["definitions"][schema["$ref"].rpartition("/")[2]]
+    if schema.get("additionalProperties") is not False or not isinstance(found, dict):
+        return set()
+    known = schema["properties"]
+    apart = {f"{path}{key}" for key in known.keys() ^ found.keys()}
+    inner = (differing(known[key], root, found[key], f"{path}{key}.") for key in known.keys() & found.keys())
+    optional = {"operator.resources.claims"}
+    return apart.union(*inner) - optional
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("operator.replicas=two", "'/operator/replicas': got string, want integer"),
+        ("operator.replica=2", "'/operator': additional properties 'replica' not allowed"),
+        ("images.pullPolicy=Sometimes", "'/images/pullPolicy': value must be one of"),
+        ("images.envoy.digest=md5:1", "'/images/envoy/digest': 'md5:1' does not match pattern"),
+        ("ports.xds=80", "'/ports/xds': minimum: got 80, want 1,024"),
+        (
+            "networkPolicies.apiServer[0].cidr=1",
+            "'/networkPolicies/apiServer/0': additional properties 'cidr' not allowed",
+        ),
+        ("webhook.failurePolicy=Maybe", "'/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'"),
+        ("nonsense=1", "additional properties 'nonsense' not allowed"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(said: str, answer: str) -> None:
+    done = template(FASTFORWARD, "--set", said)
+    assert done.returncode != 0
+    assert answer in done.stderr
+
+
+def test_it_can_be_a_part_of_another_chart() -> None:
+    assert template(FASTFORWARD, "--set", "global.anything=1").returncode == 0
+
+
+def test_the_definitions_are_the_generated_ones() -> None:
+    told = {each["metadata"]["name"]: each for each in documents(template(DEFINITIONS).stdout)}
+    generated = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds/generated").iterdir()]
+    assert {name: each["spec"] for name, each in told.items()} == {
+        each["metadata"]["name"]: each["spec"] for each in generated
+    }
+    for each in told.values():
+        assert each["metadata"]["annotations"] == {
+            "gateway.fastforward.dev/bundle-version": BUNDLE,
+            "helm.sh/resource-policy": "keep",
+        }
+
+
+def test_definitions_may_go_with_their_release_and_carry_what_is_asked() -> None:
+    done = template(DEFINITIONS, "--set", "keep=false,labels.a=b,annotations.c=d")
+    for each in documents(done.stdout):
+        assert "helm.sh/resource-policy" not in each["metadata"]["annotations"]
+        assert each["metadata"]["annotations"]["c"] == "d"
+        assert each["metadata"]["labels"]["a"] == "b"
+
+
+def test_one_version_holds_for_everything() -> None:
+    for chart in (FASTFORWARD, DEFINITIONS):
+        about = yaml.safe_load((chart / "Chart.yaml").read_text())
+        assert about["version"] == about["appVersion"] == version() == BUNDLE
+
+
+def test_by_default_the_images_are_those_that_are_made_here() -> None:
+    (container,) = of_kind("default", "Deployment")["fastforward-operator"]["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    named = {container["image"], told["FF_ENVOY_IMAGE"], told["FF_DECISION_IMAGE"]}
+    assert named == {recipe.image for recipe in RECIPES if recipe.name != "bookshop"}
+
+
+@pytest.mark.parametrize("name", ["fastforward-operator", "second"])
+def test_roles_are_the_generated_ones(name: str) -> None:
+    found = {each["kind"]: each for each in documents(template(FASTFORWARD, "--set", f"nameInCluster={name}").stdout)}
+    cluster = (FASTFORWARD / "generated/cluster-rules.yaml").read_text().replace("fastforward-operator", name)
+    own = (FASTFORWARD / "generated/own-rules.yaml").read_text()
+    assert found["ClusterRole"]["metadata"]["name"] == name
+    assert found["ClusterRole"]["rules"] == yaml.safe_load(cluster)
+    assert found["Role"]["rules"] == yaml.safe_load(own)
+
+
+def test_the_webhook_that_guards_who_gets_in_is_closed_when_nobody_answers() -> None:
+    done = template(FASTFORWARD, "--set", "webhook.enabled=true")
+    (found,) = (each for each in documents(done.stdout) if each["kind"] == "ValidatingWebhookConfiguration")
+    policies = {each["name"].split(".")[0]: each["failurePolicy"] for each in found["webhooks"]}
+    assert policies == {"security": "Fail", "routing": "Ignore"}
+    asked = {each["name"].split(".")[0]: each["rules"][0]["resources"] for each in found["webhooks"]}
+    assert "authpolicies" in asked["security"]
+    assert asked["routing"] == ["routes", "upstreams"]
+
+
+def test_pods_of_every_component_are_closed_before_they_are_opened() -> None:
+    policies = of_kind("default", "NetworkPolicy")
+    assert policies["fastforward-deny"]["spec"] == {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "fastforward"}},
+        "policyTypes": ["Ingress", "Egress"],
+    }
+    opened = {
+        each["spec"]["podSelector"]["matchLabels"].get("app.kubernetes.io/component") for each in policies.values()
+    }
+    assert opened == {None, "operator", "envoy", "decision"}
+
+
+@CASES
+def test_everything_says_what_it_belongs_to(case: Path) -> None:
+    for each in documents((case / "rendered.yaml").read_text()):
+        assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "fastforward"
