@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,7 @@ from fastforward_crds.registry import Kind
 
 from support.repository import ROOT
 
-GENERATED = ("crds/generated", "docs/reference")
+GENERATED = ("crds/generated", "charts/fastforward-crds/definitions", "docs/reference", "argocd")
 DOCUMENTS = {kind.name: yaml.safe_load(write_definition(kind)) for kind in crds.KINDS}
 KINDS = pytest.mark.parametrize("kind", crds.KINDS, ids=lambda kind: kind.name)
 # What a structural schema may say (apiextensions.k8s.io/v1), as far as it is used here.
@@ -78,11 +79,15 @@ def in_spec(kind: Kind) -> list[tuple[str, Schema]]:
 def test_generating_again_leaves_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "crds").mkdir()
     (tmp_path / "crds/examples").symlink_to(ROOT / "crds/examples")
+    (tmp_path / "argocd").mkdir()
+    shutil.copy(ROOT / "argocd/health.lua", tmp_path / "argocd")
     monkeypatch.chdir(tmp_path)
     main()
     for folder in GENERATED:
-        made = {path.name: path.read_text() for path in (tmp_path / folder).iterdir()}
-        kept = {path.name: path.read_text() for path in (ROOT / folder).iterdir() if NOTICE in path.read_text()}
+        made, kept = (
+            {path.name: path.read_text() for path in (root / folder).iterdir() if NOTICE in path.read_text()}
+            for root in (tmp_path, ROOT)
+        )
         assert made == kept
 
 

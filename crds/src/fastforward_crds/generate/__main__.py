@@ -1,4 +1,6 @@
-"""`python -m fastforward_crds.generate`: writes the CRDs and the reference pages below the current folder.
+"""`python -m fastforward_crds.generate`: writes what is made of the models below the current folder.
+
+CRDs, the reference pages, and Argo CD's settings, which have the same health check for each kind.
 
 Called by `make generate`. Files that are already right are not touched; those of kinds that are gone are removed.
 """
@@ -10,6 +12,7 @@ from pathlib import Path
 from fastforward_crds.registry import KINDS
 
 from . import NOTICE
+from .argocd import write_settings
 from .crd import write_definition
 from .reference import write_formats, write_index, write_page
 
@@ -18,6 +21,7 @@ CHART = Path("charts/fastforward-crds/definitions")
 """Helm takes only what lies in the chart."""
 EXAMPLES = Path("crds/examples")
 REFERENCE = Path("docs/reference")
+ARGOCD = Path("argocd")
 
 
 def main() -> None:
@@ -27,6 +31,7 @@ def main() -> None:
         replace_files(folder, definitions)
     pages = {f"{kind.noun}.md": write_page(kind, (EXAMPLES / f"{kind.noun}.yaml").read_text()) for kind in KINDS}
     replace_files(REFERENCE, {**pages, "index.md": write_index(), "formats.md": write_formats()})
+    replace_files(ARGOCD, {"argocd-cm.yaml": write_settings((ARGOCD / "health.lua").read_text())})
 
 
 def replace_files(folder: Path, wanted: dict[str, str]) -> None:
