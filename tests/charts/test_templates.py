@@ -149,12 +149,23 @@ def test_by_default_the_images_are_those_that_are_made_here() -> None:
 
 @pytest.mark.parametrize("name", ["fastforward-operator", "second"])
 def test_roles_are_the_generated_ones(name: str) -> None:
-    found = {each["kind"]: each for each in documents(template(FASTFORWARD, "--set", f"nameInCluster={name}").stdout)}
-    cluster = (FASTFORWARD / "generated/cluster-rules.yaml").read_text().replace("fastforward-operator", name)
-    own = (FASTFORWARD / "generated/own-rules.yaml").read_text()
-    assert found["ClusterRole"]["metadata"]["name"] == name
-    assert found["ClusterRole"]["rules"] == yaml.safe_load(cluster)
-    assert found["Role"]["rules"] == yaml.safe_load(own)
+    rendered = documents(template(FASTFORWARD, "--set", f"nameInCluster={name},webhook.enabled=true").stdout)
+    found = {(each["kind"], each["metadata"]["name"]): each.get("rules") for each in rendered}
+    for kind, role, file in (
+        ("ClusterRole", name, "cluster-rules"),
+        ("ClusterRole", f"{name}-webhook", "webhook-rules"),
+        ("Role", "fastforward-operator", "own-rules"),
+    ):
+        generated = (FASTFORWARD / f"generated/{file}.yaml").read_text()
+        assert found[kind, role] == yaml.safe_load(generated.replace("fastforward-operator", name))
+
+
+def test_an_operator_of_some_namespaces_may_read_nowhere_else() -> None:
+    bindings = of_kind("everything", "ClusterRoleBinding").keys()
+    assert bindings == {"second-webhook"}
+    text = (ROOT / "tests/charts/golden/everything/rendered.yaml").read_text()
+    read = [each["metadata"].get("namespace") for each in documents(text) if each["metadata"]["name"] == "second"]
+    assert {"shop", "blog"} <= set(read)
 
 
 def test_the_webhook_that_guards_who_gets_in_is_closed_when_nobody_answers() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from .kubernetes.rbac import documents, own_rules, rules
+from .kubernetes.rbac import documents, own_rules, rules, webhook_rule
 from .kubernetes.webhook import webhook_rules
 
 FILE = Path("operator/controller/generated/rbac.yaml")
@@ -24,6 +24,7 @@ def main() -> None:
         FILE: _dump(*documents()),
         CHART / "cluster-rules.yaml": _dump(list(rules())),
         CHART / "own-rules.yaml": _dump(list(own_rules())),
+        CHART / "webhook-rules.yaml": _dump([webhook_rule()]),
         CHART / "webhook.yaml": _dump(webhook_rules()),
     }
     for path, text in texts.items():

@@ -31,7 +31,6 @@ def rules() -> Iterator[dict[str, Any]]:
     statuses = sorted(f"{kind.plural}/status" for kind in crds.KINDS)
     yield {"apiGroups": [crds.GROUP], "resources": statuses, "verbs": ["patch"]}
     yield {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
-    yield webhook_rule()
 
 
 def documents() -> Iterator[dict[str, Any]]:
@@ -39,7 +38,7 @@ def documents() -> Iterator[dict[str, Any]]:
     account = {"name": NAME, "namespace": NAMESPACE}
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
-    yield from bound("ClusterRole", {"name": NAME}, list(rules()), account)
+    yield from bound("ClusterRole", {"name": NAME}, [*rules(), webhook_rule()], account)
     yield from bound("Role", account, list(own_rules()), account)
 
 
