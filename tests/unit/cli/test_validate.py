@@ -73,6 +73,7 @@ def test_json_and_yaml_say_the_same(tmp_path: Path) -> None:
         "condition": "Accepted",
         "reason": "EdgeNotFound",
         "message": "Edge default/public was not found.",
+        "admission": "warned",
     }
 
 

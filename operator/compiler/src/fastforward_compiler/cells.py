@@ -126,6 +126,19 @@ class Cells:
         cell = self._cells.get(key)
         return None if cell is None else cell.value
 
+    def find(self, key: Key) -> Cell | None:
+        """A cell to look at, for a Trial."""
+        return self._cells.get(key)
+
+    def level(self, source: Source[Any]) -> int:
+        """The place of a rule in the order; -1 for inputs and indexes."""
+        return self._level.get(source, -1)
+
+    def wanted(self, index: Key) -> Iterable[Key]:
+        """The root cells that a first member of this index calls into being."""
+        wants = self._wants.get(index[0])
+        return wants(*index[1:]) if wants is not None else ()
+
     def all(self, source: Source[V]) -> list[V]:
         """The value of every cell of a source: a scan, for tests and for whole Snapshots."""
         return [cell.value for cell in self._cells.values() if cell.key[0] is source]
@@ -162,8 +175,7 @@ class Cells:
         return before
 
     def _create(self, key: Key) -> Cell:
-        level = self._level.get(key[0], -1)
-        cell = self._cells[key] = Cell(key, key[0].absent, level)
+        cell = self._cells[key] = Cell(key, key[0].absent, self.level(key[0]))
         return cell
 
     def _next(self) -> Cell | None:
@@ -270,8 +282,7 @@ class Cells:
         cell = self._cells.get(index) or self._create(index)
         if cell.value is index[0].absent:
             cell.value = {}
-            wants = self._wants.get(index[0])
-            for root in wants(*index[1:]) if wants is not None else ():
+            for root in self.wanted(index):
                 self.want(root)
         count = cell.value.get(member, 0)
         cell.value[member] = count + 1

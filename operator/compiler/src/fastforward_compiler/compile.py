@@ -37,6 +37,7 @@ from .translate import (
     workload,
     world,
 )
+from .trial import Trial
 
 ORDER: tuple[Rule[Any], ...] = (
     reference.GRANTS,
@@ -95,6 +96,18 @@ WANTS: Mapping[Index[Any], Callable[..., Iterable[Key]]] = {
 }
 
 
+PATHS: Mapping[str, frozenset[Rule[Any]]] = {
+    "Edge": frozenset({edge.EDGE, report.REPORT}),
+    "Upstream": frozenset({upstream.UPSTREAM, report.REPORT}),
+    "Shard": frozenset({shard.SHARD, report.REPORT}),
+    "Tenant": frozenset({reference.EXISTS, tenant.HOST_OWNER, tenant.TENANT, report.REPORT}),
+    "RateLimit": frozenset({report.REPORT}),
+    "AuthPolicy": frozenset(ORDER) - {table.ALIASES, table.SCOPE, table.HOST, table.TABLE},
+}
+"""By kind, the rules between an object and its own Problems; all of them for kinds that are not named. Kept short, for
+an Edge or a policy concerns every Route: what becomes of those is no question of whether it is sound itself."""
+
+
 class Noun(NamedTuple):
     """A noun of the Snapshot: the rule that makes it, and how to find the value and its name in what that makes."""
 
@@ -122,6 +135,16 @@ NOUNS: tuple[Noun, ...] = (
 
 _LARGE_BATCH = 1000
 _NO_GIFTS: frozenset[Gift] = frozenset()
+
+
+class Judgement(NamedTuple):
+    """What would be said of an object."""
+
+    problems: tuple[Problem, ...]
+    before: tuple[Problem, ...]
+    """What is said of the version that is there."""
+    complete: bool = True
+    """False when it concerns so many others that not all were looked at."""
 
 
 class Compiler:
@@ -158,6 +181,25 @@ class Compiler:
         steps = self._cells.settle()
         counted, self._cells.counted = self._cells.counted, 0
         return _delta(steps, counted)
+
+    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
+        """What would be wrong with an object, were it in place of the one with its reference. Changes nothing here."""
+        there = self._cells.peek((report.REPORT, *_sortable(ref)))
+        before = there.problems if isinstance(there, ir.Report) else ()
+        checked = validity.check_resource(value)
+        if not isinstance(checked, crds.Resource):
+            return Judgement(tuple(report.invalid_problems(ref, checked)) if checked is not None else (), before)
+        source, name, goal = world.INPUTS[ref.kind], f"{ref.namespace}/{ref.name}", (report.REPORT, *_sortable(ref))
+        trial = Trial(self._cells, goal, PATHS.get(ref.kind, ORDER))
+        trial.put(world.INVALID, *_sortable(ref), value=None)
+        trial.put(source, name, value=checked)
+        trial.give(self._gifts.get(ref, _NO_GIFTS), world.gifts_of(checked))
+        for root in ROOTS.get(ref.kind, ()):
+            trial.want((root, name))
+        trial.want(goal)
+        trial.settle()
+        found = trial.read(report.REPORT, *_sortable(ref))
+        return Judgement(found.problems if found is not None else (), before, trial.complete)
 
     def snapshot(self) -> ir.Snapshot:
         """Everything compiled: a scan."""

@@ -116,6 +116,7 @@ _REFERENCES = frozenset(
         Reason.KEYS_UNAVAILABLE,
     }
 )
+_MAY_BE_MENDED_BY_OTHERS = _REFERENCES | {Reason.EDGE_NOT_FOUND, Reason.TARGET_NOT_FOUND, Reason.RULE_CONFLICT}
 _SEVERITY = {reason: place for place, reason in enumerate(Reason)}
 
 
@@ -123,6 +124,17 @@ def problem(on: ObjectRef, reason: Reason, field: str, message: str) -> Problem:
     """A Problem on the condition of its reason: ResolvedRefs for broken references, Accepted for the rest."""
     condition = ConditionType.RESOLVED_REFS if reason in _REFERENCES else ConditionType.ACCEPTED
     return Problem(on=on, condition=condition, reason=reason, field=field, message=message)
+
+
+def is_refused(found: Problem) -> bool:
+    """Whether an object with this Problem is not to be taken into a cluster at all.
+
+    What it refers to may come after it, and an older Route that has its match may go after it: those are warnings.
+    """
+    if found.reason is Reason.HOST_NOT_OWNED and found.on.kind == "Tenant":
+        # The Edge that owns the host may come, too: nobody else has it.
+        return False
+    return found.reason not in _MAY_BE_MENDED_BY_OTHERS
 
 
 def worst_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -48,7 +48,7 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
     ref = ObjectRef(kind=kind, namespace=namespace, name=simple)
     problems, outputs, effective = tell(cells, ref, name) if tell is not None else ([], set(), ())
     if invalid is not None:
-        problems = [*_invalid_problems(ref, invalid), *problems]
+        problems = [*invalid_problems(ref, invalid), *problems]
     return ir.Report(
         ref=ref,
         generation=generation,
@@ -58,7 +58,8 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
     )
 
 
-def _invalid_problems(ref: ObjectRef, invalid: crds.Invalid) -> Iterator[Problem]:
+def invalid_problems(ref: ObjectRef, invalid: crds.Invalid) -> Iterator[Problem]:
+    """Yields what is wrong with a document that is no resource."""
     for error in invalid.errors:
         yield problem(ref, Reason.INVALID, error.field, error.message)
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fastforward_compiler.problem import is_refused
+
 from .offline import Finding, load
 from .output import Output, counted, print_data
 
@@ -43,4 +45,5 @@ def _data(finding: Finding) -> dict[str, object]:
         "condition": str(problem.condition),
         "reason": str(problem.reason),
         "message": problem.message,
+        "admission": "refused" if is_refused(problem) else "warned",
     }
