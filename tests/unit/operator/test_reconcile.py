@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import fastforward_crds as crds
 import pytest
-from fastforward_compiler import Compiler, ir
+from fastforward_compiler import Compiler, Judgement, ir
 from fastforward_compiler.emit.envoy import EmitSettings
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_operator.pipeline import Change, Pipeline, new_pipeline
@@ -74,6 +74,9 @@ class FragileCompiler:
             if value is not None and object_ref.name in self._scene.deadly:
                 raise RuntimeError(f"a defect that shows with {object_ref.name}")
         return self._compiler.apply(changes, fetched or {})
+
+    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
+        return self._compiler.judge(ref, value)
 
 
 @dataclass

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .compile import Compiler, compile_world, object_ref
+    from .compile import Compiler, Judgement, compile_world, object_ref
 
-__all__ = ["Compiler", "compile_world", "object_ref"]
+__all__ = ["Compiler", "Judgement", "compile_world", "object_ref"]
 
 
 def __getattr__(name: str) -> object:

@@ -22,6 +22,7 @@ from fastforward_compiler.emit.envoy import EmitSettings
 from fastforward_compiler.emit.kubernetes import PodSettings
 from fastforward_compiler.problem import ObjectRef
 
+from .admission.webhook import Webhook
 from .api import Api
 from .certificates import Subject
 from .jwks import KeyFetcher
@@ -67,6 +68,7 @@ class Operator:
     reconciler: Reconciler
     fetcher: KeyFetcher
     metrics: Metrics
+    webhook: Webhook | None = None
     api_port: int = 0
     _runners: list[web.AppRunner] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
@@ -75,7 +77,7 @@ class Operator:
     async def start(self) -> None:
         """Listen first: a busy port is told before anything is compiled. Raises OSError."""
         self.settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.outside.authority is None:
+        if not self.settings.xds_tls:
             await self.server.start()
         try:
             await self._serve_api()
@@ -114,6 +116,9 @@ class Operator:
                 group.create_task(outside.authority.run())
                 if outside.data_plane is not None:
                     group.create_task(outside.data_plane.run())
+            if self.webhook is not None:
+                group.create_task(self.webhook.run())
+            if outside.authority is not None and self.settings.xds_tls:
                 await outside.authority.ready.wait()
                 await self.server.start()
 
@@ -202,7 +207,8 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
     )
     writer = StatusWriter(client, board.proxies, lambda: election.leads)
     board.since = writer.since
-    authority = Authority(client, settings.lease_namespace, lambda: election.leads) if settings.xds_tls else None
+    certifies = settings.xds_tls or settings.webhook_address
+    authority = Authority(client, settings.lease_namespace, lambda: election.leads) if certifies else None
     data_plane = None
     if authority is not None and settings.envoy_image:
         data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads)
@@ -241,7 +247,7 @@ def pod_settings(settings: Settings) -> PodSettings:
 
 def xds_certificate(settings: Settings, authority: Authority | None) -> Callable[[], TlsMaterial] | None:
     """What the xDS server shows to nodes that must prove who they are."""
-    if authority is None:
+    if authority is None or not settings.xds_tls:
         return None
     hosts = settings.xds_names or (f"{settings.operator_service}.{settings.lease_namespace}.svc",)
     return ServingCertificate(authority, Subject(name="fastforward-operator", hosts=hosts, server=True)).material
@@ -298,6 +304,16 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         reconciler=reconciler,
         fetcher=fetcher,
         metrics=metrics,
+        webhook=admission(settings, outside, reconciler, metrics),
+    )
+
+
+def admission(settings: Settings, outside: Surroundings, reconciler: Reconciler, metrics: Metrics) -> Webhook | None:
+    """Where the API server asks, if it does."""
+    if not settings.webhook_address or outside.client is None or outside.authority is None:
+        return None
+    return Webhook(
+        settings=settings, client=outside.client, authority=outside.authority, reconciler=reconciler, metrics=metrics
     )
 
 

@@ -1,6 +1,6 @@
-"""`python -m fastforward_operator.generate`: writes what the operator may do in a cluster, below the current folder.
+"""`python -m fastforward_operator.generate`: writes what a cluster must know of the operator, below the current folder.
 
-In: what it watches and writes. Out: operator/controller/generated/rbac.yaml, and for the chart the rules alone, also
+In: what it watches, writes and judges. Out: operator/controller/generated, and for the chart the rules alone, also
 those by which the API server asks the webhook. Called by `make generate`.
 """
 
@@ -10,18 +10,20 @@ from pathlib import Path
 
 import yaml
 
-from .kubernetes.rbac import documents, own_rules, rules, webhook_rule
+from .kubernetes import downgrades, webhookconfig
+from .kubernetes.rbac import NAMESPACE, documents, own_rules, rules, webhook_rule
 from .kubernetes.webhook import webhook_rules
 
-FILE = Path("operator/controller/generated/rbac.yaml")
+FOLDER = Path("operator/controller/generated")
 CHART = Path("charts/fastforward/generated")
-_HEAD = "# Made from what the operator watches and writes, by `make generate`: change that, not this file.\n"
+_HEAD = "# Made from what the operator watches, writes and judges, by `make generate`: change that, not this file.\n"
 
 
 def main() -> None:
     """Writes the files."""
     texts = {
-        FILE: _dump(*documents()),
+        FOLDER / "rbac.yaml": _dump(*documents()),
+        FOLDER / "admission.yaml": _dump(webhookconfig.document(NAMESPACE), *downgrades.documents()),
         CHART / "cluster-rules.yaml": _dump(list(rules())),
         CHART / "own-rules.yaml": _dump(list(own_rules())),
         CHART / "webhook-rules.yaml": _dump([webhook_rule()]),

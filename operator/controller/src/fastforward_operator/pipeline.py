@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Protocol
 
 import fastforward_crds as crds
-from fastforward_compiler import ir
+from fastforward_compiler import Judgement, ir
 from fastforward_compiler.compile import Compiler
 from fastforward_compiler.emit.decision import DecisionDelta, DecisionEmitter
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter
@@ -32,6 +32,10 @@ class Compiles(Protocol):
 
     def apply(self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes] = ...) -> ir.Delta:
         """One step."""
+        ...
+
+    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
+        """What would be wrong with an object, were it there."""
         ...
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import fastforward_crds as crds
 import structlog
-from fastforward_compiler import ir
+from fastforward_compiler import Judgement, ir
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason
 
 from .pipeline import Change, NewPipeline, Pipeline
@@ -95,6 +95,11 @@ class Reconciler:
         """Documents that came from URLs."""
         self._inbox.fetched.update(documents)
         self._news.set()
+
+    async def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
+        """What would be wrong with an object, were it there; between two steps. Raises on a defect of ours."""
+        async with self._stepping:
+            return self._pipeline.compiler.judge(ref, value)
 
     async def _collect(self) -> None:
         async for batch in self.provider.watch():

@@ -51,6 +51,16 @@ class Settings(BaseSettings):
     """Service by which pods reach the operator."""
     decision: str = ""
     """NAMESPACE/NAME of the Workload that decides for Edges that name none."""
+    webhook_address: str = ""
+    """`HOST:PORT` where the API server asks for admission; nowhere when empty. With the provider `kubernetes`."""
+    webhook_names: Annotated[tuple[str, ...], NoDecode] = ()
+    """DNS names and addresses of the webhook besides those of its Service; parted by commas."""
+    webhook_client_ca: Path | None = None
+    """Authority of the certificate that the API server shows, PEM; what it tells extensions itself when absent."""
+    webhook_client_name: str = "kube-apiserver"
+    """Common name, DNS name or URI in that certificate."""
+    webhook_anybody: bool = False
+    """Whether callers are answered who show no certificate: for API servers that show none."""
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=9080, ge=0, le=65535)
     """0 for a free one, which the log names."""
@@ -77,7 +87,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
-    @field_validator("api_hosts", "xds_names", "image_pull_secrets", mode="before")
+    @field_validator("api_hosts", "xds_names", "image_pull_secrets", "webhook_names", mode="before")
     @classmethod
     def _part(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -105,7 +115,13 @@ class Settings(BaseSettings):
             raise ValueError("FF_XDS_TLS: name in FF_XDS_ADDRESS where nodes reach the operator, as HOST:PORT")
         return self
 
-    @field_validator("probe_address")
+    @model_validator(mode="after")
+    def _admits(self) -> Self:
+        if self.webhook_address and self.provider != "kubernetes":
+            raise ValueError("FF_WEBHOOK_ADDRESS: an API server asks only with FF_PROVIDER=kubernetes")
+        return self
+
+    @field_validator("probe_address", "webhook_address")
     @classmethod
     def _has_port(cls, value: str) -> str:
         host, _, port = value.rpartition(":")

@@ -68,6 +68,12 @@ class Metrics:
         self.failures = Counter("ff_failures", "Steps that failed by a defect of ours.", registry=registry)
         self.refusals = Counter("ff_refusals", "Resources that a node refused.", registry=registry)
         self.nodes = Gauge("ff_nodes", "Connected nodes that count.", ("kind",), registry=registry)
+        self._admissions = Counter(
+            "ff_admissions", "Objects judged for admission.", ("kind", "verdict"), registry=registry
+        )
+        self._admission = Histogram(
+            "ff_admission_seconds", "Time of one judgement for admission.", buckets=_SECONDS, registry=registry
+        )
         self._tally: dict[ObjectRef, ObjectStatus] = {}
         self._kinds: Tally[str] = Tally()
         self._reasons: Tally[str] = Tally()
@@ -83,6 +89,11 @@ class Metrics:
     def reached(self, stage: str, seen_at: float) -> None:
         """A change that was seen at a time of time.monotonic reached a stage."""
         self._changes.labels(stage).observe(time.monotonic() - seen_at)
+
+    def admitted(self, kind: str, verdict: str, seconds: float) -> None:
+        """An object was judged: allowed, warned or refused; or not, and then the verdict is the status of HTTP."""
+        self._admissions.labels(kind, verdict).inc()
+        self._admission.observe(seconds)
 
     def count(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
         """Keep the gauges of objects in step with the statuses."""

@@ -112,10 +112,14 @@ class Client:
 
     async def apply_status(self, path: str, body: Mapping[str, Any]) -> None:
         """Server-side apply of a status. Raises as `page`."""
+        await self.apply(f"{path}/status", body)
+
+    async def apply(self, path: str, body: Mapping[str, Any]) -> None:
+        """Server-side apply of the fields in `body`, whoever had them. Raises as `page`."""
         asked = {"fieldManager": _MANAGER, "force": "true"}
         headers = {"content-type": "application/apply-patch+yaml"}
         data = json.dumps(body).encode()
-        async with self._request("PATCH", f"{path}/status", params=asked, data=data, headers=headers) as response:
+        async with self._request("PATCH", path, params=asked, data=data, headers=headers) as response:
             await _read(response)
 
     async def apply(self, path: str, body: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import fastforward_crds as crds
 
 from fastforward_operator.providers.kubernetes import WATCHED
 
-from . import authority, dataplane
+from . import authority, dataplane, webhookconfig
 
 NAME = "fastforward-operator"
 NAMESPACE = "fastforward-system"
@@ -31,6 +31,13 @@ def rules() -> Iterator[dict[str, Any]]:
     statuses = sorted(f"{kind.plural}/status" for kind in crds.KINDS)
     yield {"apiGroups": [crds.GROUP], "resources": statuses, "verbs": ["patch"]}
     yield {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
+    # Whom the API server believes as the webhook.
+    yield {
+        "apiGroups": ["admissionregistration.k8s.io"],
+        "resources": ["validatingwebhookconfigurations"],
+        "resourceNames": [webhookconfig.NAME],
+        "verbs": ["get", "patch"],
+    }
 
 
 def documents() -> Iterator[dict[str, Any]]:
@@ -40,6 +47,7 @@ def documents() -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
     yield from bound("ClusterRole", {"name": NAME}, [*rules(), webhook_rule()], account)
     yield from bound("Role", account, list(own_rules()), account)
+    yield caller_binding(account)
 
 
 def own_rules() -> Iterator[dict[str, Any]]:
@@ -50,6 +58,17 @@ def own_rules() -> Iterator[dict[str, Any]]:
     yield lease_rule()
     yield from authority_rules()
     yield from data_plane_rules()
+
+
+def caller_binding(account: dict[str, str]) -> dict[str, Any]:
+    """Returns what lets the webhook read by whom the API server is certified: a role of Kubernetes' own."""
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": NAME, "namespace": "kube-system"},
+        "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": "extension-apiserver-authentication-reader"},
+        "subjects": [{"kind": "ServiceAccount", **account}],
+    }
 
 
 def lease_rule() -> dict[str, Any]:
@@ -75,7 +94,7 @@ def data_plane_rules() -> Iterator[dict[str, Any]]:
 def webhook_rule() -> dict[str, Any]:
     """Returns the rule for telling the API server whom to trust as the webhook."""
     configurations = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"]}
-    return {**configurations, "resourceNames": [NAME], "verbs": ["get", "patch"]}
+    return {**configurations, "resourceNames": [webhookconfig.NAME], "verbs": ["get", "patch"]}
 
 
 def bound(
