@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,7 +18,7 @@ from fastforward_operator.telemetry import Metrics
 
 from .callers import Callers
 from .judge import Judge
-from .review import MAX_BYTES, Answer, Asked, ReviewError, read_review, write_review
+from .review import MAX_BYTES, ReviewError, read_review, write_review
 from .tls import RotatingContext
 
 _log = structlog.get_logger(__name__)
@@ -31,8 +30,7 @@ MOST_AT_ONCE = 8
 """Bodies in memory; further requests wait."""
 HANDSHAKE_S = 5.0
 IDLE_S = 120.0
-
-Answerer = Callable[[Asked], Awaitable[Answer]]
+_TOO_LONG = f"The review has more than {MAX_BYTES} bytes."
 
 
 @dataclass(slots=True)
@@ -103,6 +101,8 @@ class WebhookServer:
             return self._refuse(403, "Only the API server is answered, and this certificate is not its own.")
         if request.content_type != "application/json":
             return self._refuse(415, "A review is application/json.")
+        if (request.content_length or 0) > MAX_BYTES:
+            return self._refuse(413, _TOO_LONG)
         begun = time.perf_counter()
         try:
             async with asyncio.timeout(DEADLINE_S), self._gate:
@@ -125,7 +125,7 @@ def _fault(error: Exception) -> tuple[int, str]:
         case ReviewError():
             return 400, str(error)
         case web.HTTPRequestEntityTooLarge():
-            return 413, f"The review has more than {MAX_BYTES} bytes."
+            return 413, _TOO_LONG
         case TimeoutError():
             return 503, "FastForward is compiling a large change: try again in a moment."
     _log.error("admission failed", exc_info=error)
