@@ -122,13 +122,6 @@ class Client:
         async with self._request("PATCH", path, params=asked, data=data, headers=headers) as response:
             await _read(response)
 
-    async def apply(self, path: str, body: Mapping[str, Any]) -> None:
-        """Server-side apply of an object. Raises as `page`."""
-        asked = {"fieldManager": _MANAGER, "force": "true"}
-        headers = {"content-type": "application/apply-patch+yaml"}
-        async with self._request("PATCH", path, params=asked, data=json.dumps(body).encode(), headers=headers) as told:
-            await _read(told)
-
     async def delete(self, path: str) -> None:
         """An object, and what it owns after it; nothing when it is not there. Raises as `page`."""
         async with self._request("DELETE", path, params={"propagationPolicy": "Background"}) as response:
