@@ -3,6 +3,7 @@
 Import the package and use its names qualified: `crds.Route`, `crds.parse_resource(document)`.
 """
 
+from . import gatewayapi
 from .authpolicy import (
     ApiKey,
     Authentication,

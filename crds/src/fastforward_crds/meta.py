@@ -68,6 +68,19 @@ class Model(BaseModel):
         return self
 
 
+class Foreign(BaseModel):
+    """Base of every part of a kind that is not ours: camelCase, frozen, what is not read may be anything."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        frozen=True,
+        extra="ignore",
+        strict=True,
+    )
+
+
 class ObjectMeta(BaseModel):
     """The part of Kubernetes ObjectMeta that means something here; the rest is ignored."""
 

@@ -9,13 +9,11 @@ import base64
 import binascii
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from .formats import Label, Name
 from .lists import Items
-from .meta import ClusterMeta, LongText, Resource, ShortText
-
-_INPUT = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, strict=True)
+from .meta import ClusterMeta, Foreign, LongText, Resource, ShortText
 
 
 class Secret(Resource):
@@ -61,28 +59,25 @@ class Namespace(Resource):
     metadata: ClusterMeta
 
 
-class GrantFrom(BaseModel):
+class GrantFrom(Foreign):
     """Who may refer."""
 
-    model_config = _INPUT
     group: ShortText
     kind: ShortText
     namespace: Label
 
 
-class GrantTo(BaseModel):
+class GrantTo(Foreign):
     """What may be referred to."""
 
-    model_config = _INPUT
     group: ShortText
     kind: ShortText
     name: Name | None = None
 
 
-class ReferenceGrantSpec(BaseModel):
+class ReferenceGrantSpec(Foreign):
     """What a ReferenceGrant says."""
 
-    model_config = _INPUT
     from_: Annotated[tuple[GrantFrom, ...], Field(alias="from"), Items(least=1, most=16)]
     to: Annotated[tuple[GrantTo, ...], Items(least=1, most=16)]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from . import gatewayapi
 from .authpolicy import AuthPolicy
 from .edge import Edge
 from .meta import API_VERSION, ClusterMeta, Resource
@@ -77,6 +78,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(AuthPolicy, "authpolicies", ("ap",), _FOR_BOTH, (("Mode", ".spec.authentication.mode"),)),
 )
 
+
+def kind_of(model: type[Resource]) -> str:
+    """What documents call it."""
+    return str(model.model_fields["kind"].default)
+
+
 PLURALS: dict[str, str] = {kind.name: kind.plural for kind in KINDS}
 """Of our kinds, by name."""
 
@@ -87,6 +94,7 @@ INPUTS: dict[tuple[str, str], type[Resource]] = {
     ("v1", "Namespace"): Namespace,
     ("v1", "Service"): Service,
     ("discovery.k8s.io/v1", "EndpointSlice"): EndpointSlice,
+    **{(gatewayapi.GATEWAY_API, kind_of(model)): model for model, _ in gatewayapi.KINDS},
     ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"): ReferenceGrant,
     ("gateway.networking.k8s.io/v1", "ReferenceGrant"): ReferenceGrant,
 }

@@ -7,30 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from .lists import Items
-from .meta import Port, Resource, ShortText
+from .meta import Foreign, Port, Resource, ShortText
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 """By it an EndpointSlice says whose it is."""
 
 
-class _Part(BaseModel):
-    """Not ours: what is not read may be anything."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        frozen=True,
-        extra="ignore",
-        strict=True,
-    )
-
-
-class ServicePort(_Part):
+class ServicePort(Foreign):
     """One port of a Service; which port of the pods it is, the EndpointSlices say."""
 
     name: ShortText = ""
@@ -39,7 +25,7 @@ class ServicePort(_Part):
     app_protocol: ShortText = ""
 
 
-class ServiceSpec(_Part):
+class ServiceSpec(Foreign):
     """What a Service says."""
 
     type: ShortText = "ClusterIP"
@@ -55,7 +41,7 @@ class Service(Resource):
     spec: ServiceSpec = ServiceSpec()
 
 
-class EndpointConditions(_Part):
+class EndpointConditions(Foreign):
     """State of an endpoint; what is not told counts as good. `serving` is `ready` but for endpoints that are ending."""
 
     ready: bool = True
@@ -63,7 +49,7 @@ class EndpointConditions(_Part):
     terminating: bool = False
 
 
-class SliceEndpoint(_Part):
+class SliceEndpoint(Foreign):
     """One pod."""
 
     addresses: Annotated[tuple[ShortText, ...], Items(least=1, most=100)]
@@ -71,7 +57,7 @@ class SliceEndpoint(_Part):
     conditions: EndpointConditions = EndpointConditions()
 
 
-class SlicePort(_Part):
+class SlicePort(Foreign):
     """The number that a port of the Service has in the pods of this slice."""
 
     name: ShortText = ""
