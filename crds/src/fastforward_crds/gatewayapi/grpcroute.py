@@ -19,8 +19,8 @@ class GrpcMethodMatch(Foreign):
     """A condition on service and method."""
 
     type: Literal["Exact", "RegularExpression"] = "Exact"
-    service: Path | None = None
-    method: Path | None = None
+    service: Path = ""
+    method: Path = ""
 
 
 class GrpcRouteMatch(Foreign):

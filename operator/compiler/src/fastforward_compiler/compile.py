@@ -37,6 +37,8 @@ from .translate import (
     workload,
     world,
 )
+from .translate.gatewayapi import backend, gateway, grpcroute, httproute, section
+from .translate.gatewayapi import table as gatewaytable
 from .trial import Trial
 
 ORDER: tuple[Rule[Any], ...] = (
@@ -72,6 +74,15 @@ ORDER: tuple[Rule[Any], ...] = (
     table.SCOPE,
     table.HOST,
     table.TABLE,
+    section.OURS,
+    section.SECTIONS,
+    gateway.GATEWAY,
+    gateway.PLACE,
+    backend.BACKEND,
+    httproute.HTTP_ROUTE,
+    grpcroute.GRPC_ROUTE,
+    gatewaytable.SCOPE,
+    gatewaytable.TABLE,
     report.RULE_NAMES,
     report.REPORT,
 )
@@ -86,6 +97,9 @@ ROOTS: Mapping[str, tuple[Rule[Any], ...]] = {
     "Workload": (workload.WORKLOAD,),
     "RateLimit": (ratelimit.LIMIT,),
     "AuthPolicy": (authpolicy.POLICY,),
+    "Gateway": (gateway.GATEWAY,),
+    "HTTPRoute": (httproute.HTTP_ROUTE,),
+    "GRPCRoute": (grpcroute.GRPC_ROUTE,),
 }
 """What an object of each kind is made into, whether or not anybody refers to it."""
 
@@ -93,6 +107,8 @@ WANTS: Mapping[Index[Any], Callable[..., Iterable[Key]]] = {
     route.ROUTES_IN: lambda *place: ((table.TABLE, *place),) if place[-1] else (),
     route.FACTS_ON: lambda *host: ((table.SCOPE, *host), (table.TABLE, *host, "")),
     table.ALIASED: lambda *host: ((table.SCOPE, *host), (table.TABLE, *host, "")),
+    backend.BACKENDS_OF: backend.wanted_backend,
+    gateway.HOSTS_AT: lambda *host: ((gatewaytable.SCOPE, *host), (gatewaytable.TABLE, *host)),
 }
 
 
@@ -131,8 +147,13 @@ NOUNS: tuple[Noun, ...] = (
     Noun("tenants", tenant.TENANT, attrgetter("tenant"), lambda made: f"{made.namespace}/{made.name}"),
     Noun("shards", shard.SHARD, attrgetter("shard"), lambda made: f"{made.namespace}/{made.name}"),
     Noun("workloads", workload.WORKLOAD, lambda made: made, _NAME),
+    Noun("edges", gateway.GATEWAY, attrgetter("edge"), _NAME),
+    Noun("scopes", gatewaytable.SCOPE, lambda made: made, _NAME),
+    Noun("tables", gatewaytable.TABLE, lambda made: made, _NAME),
+    Noun("upstreams", backend.BACKEND, lambda made: made, _NAME),
 )
 
+_NOUN_OF = {noun.rule: noun for noun in NOUNS}
 _LARGE_BATCH = 1000
 _NO_GIFTS: frozenset[Gift] = frozenset()
 
@@ -203,7 +224,10 @@ class Compiler:
 
     def snapshot(self) -> ir.Snapshot:
         """Everything compiled: a scan."""
-        return ir.Snapshot(**{noun.field: self._all(noun) for noun in NOUNS})
+        made: dict[str, tuple[Any, ...]] = {}
+        for noun in NOUNS:
+            made[noun.field] = tuple(sorted((*made.get(noun.field, ()), *self._all(noun)), key=noun.name))
+        return ir.Snapshot(**made)
 
     def reports(self) -> dict[ObjectRef, ir.Report]:
         """Every report, by object: a scan."""
@@ -246,28 +270,27 @@ class Compiler:
 
     def _all(self, noun: Noun) -> tuple[Any, ...]:
         values = (noun.value(made) for made in self._cells.all(noun.rule) if made is not None)
-        return tuple(sorted((value for value in values if value is not None), key=noun.name))
+        return tuple(value for value in values if value is not None)
 
 
 class _Tally:
-    """What one step changed of one noun, by name."""
+    """What one step changed of one field of the Snapshot, by name."""
 
-    __slots__ = ("noun", "removed", "upserts")
+    __slots__ = ("removed", "upserts")
 
-    def __init__(self, noun: Noun) -> None:
-        self.noun = noun
+    def __init__(self) -> None:
         self.upserts: dict[str, Any] = {}
         self.removed: set[str] = set()
 
-    def compare(self, old: object, new: object) -> None:
-        was = None if old is None else self.noun.value(old)
-        now = None if new is None else self.noun.value(new)
+    def compare(self, noun: Noun, old: object, new: object) -> None:
+        was = None if old is None else noun.value(old)
+        now = None if new is None else noun.value(new)
         if was is now or was == now:
             return
         if now is not None:
-            self.upserts[self.noun.name(now)] = now
+            self.upserts[noun.name(now)] = now
         if was is not None:
-            self.removed.add(self.noun.name(was))
+            self.removed.add(noun.name(was))
 
     def changes(self) -> ir.Changes[Any]:
         return ir.Changes(
@@ -293,19 +316,17 @@ def _without_collector() -> Generator[None]:
 
 
 def _delta(steps: Mapping[Cell, Any], counted: int) -> ir.Delta:
-    tallies = {noun.rule: _Tally(noun) for noun in NOUNS}
+    tallies = {noun.field: _Tally() for noun in NOUNS}
     reports: dict[ObjectRef, ir.Report | None] = {}
     for cell, old in steps.items():
         rule = cell.key[0]
-        tally = tallies.get(rule)
-        if tally is not None:
-            tally.compare(old, cell.value)
+        noun = _NOUN_OF.get(rule)
+        if noun is not None:
+            tallies[noun.field].compare(noun, old, cell.value)
         elif rule is report.REPORT and cell.value != old:
             reports[_ref(cell.key)] = cell.value
-    _upsert_touched(steps, {tally.noun.field: tally.upserts for tally in tallies.values()})
-    return ir.Delta(
-        **{tally.noun.field: tally.changes() for tally in tallies.values()}, reports=reports, translated=counted
-    )
+    _upsert_touched(steps, {field: tally.upserts for field, tally in tallies.items()})
+    return ir.Delta(**{field: tally.changes() for field, tally in tallies.items()}, reports=reports, translated=counted)
 
 
 def _upsert_touched(steps: Mapping[Cell, Any], upserts: Mapping[str, dict[str, Any]]) -> None:

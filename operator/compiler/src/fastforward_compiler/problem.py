@@ -71,6 +71,30 @@ class Reason(StrEnum):
     """The RateLimit that the Tenant has a budget for is not there, or not counted by tenant. Mend `limits`."""
     KEYS_UNAVAILABLE = "KeysUnavailable"
     """The issuer's keys could not be fetched, or are too old to be believed. Look after the URL."""
+    LISTENERS_NOT_VALID = "ListenersNotValid"
+    """No listener of the Gateway or ListenerSet can be used; its listeners say why. Mend one of them."""
+    LISTENER_INVALID = "ListenerInvalid"
+    """A listener can't be used as it is; the others serve. The message says what to mend."""
+    UNSUPPORTED_ADDRESS = "UnsupportedAddress"
+    """An address of this type can't be given to a Gateway. Ask for an `IPAddress`."""
+    NOT_ALLOWED = "NotAllowed"
+    """The Gateway takes no ListenerSets of this namespace. Ask its owner to widen `allowedListeners`."""
+    NO_MATCHING_PARENT = "NoMatchingParent"
+    """The Gateway has no listener of this name or port. Mend `parentRefs`."""
+    NOT_ALLOWED_BY_LISTENERS = "NotAllowedByListeners"
+    """No listener takes routes of this kind or namespace. Ask the Gateway's owner to widen `allowedRoutes`."""
+    NO_MATCHING_LISTENER_HOSTNAME = "NoMatchingListenerHostname"
+    """No host name of the route is one of the listeners'. Mend `hostnames`."""
+    UNSUPPORTED_VALUE = "UnsupportedValue"
+    """A part of the rule can't be done; the rule answers 500. The message says which."""
+    INCOMPATIBLE_FILTERS = "IncompatibleFilters"
+    """Filters of the rule contradict each other; it answers 500. Remove one of them."""
+    INVALID_KIND = "InvalidKind"
+    """Objects of this kind are not known here. Refer to another one."""
+    BACKEND_NOT_FOUND = "BackendNotFound"
+    """The Service, or its port, is not there; its share of the requests is answered 500. Create it, or mend the
+    name.
+    """
     EXPRESSION_INVALID = "ExpressionInvalid"
     """The CEL expression is refused; the grant is left out. Mend it."""
     REGEX_INVALID = "RegexInvalid"
@@ -114,6 +138,9 @@ _REFERENCES = frozenset(
         Reason.SECRET_INVALID,
         Reason.RATE_LIMIT_NOT_FOUND,
         Reason.KEYS_UNAVAILABLE,
+        Reason.LISTENER_INVALID,
+        Reason.INVALID_KIND,
+        Reason.BACKEND_NOT_FOUND,
     }
 )
 _MAY_BE_MENDED_BY_OTHERS = _REFERENCES | {Reason.EDGE_NOT_FOUND, Reason.TARGET_NOT_FOUND, Reason.RULE_CONFLICT}

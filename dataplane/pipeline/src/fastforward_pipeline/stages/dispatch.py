@@ -30,7 +30,7 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
     plan = exchange.final
     match plan.destination:
         case "redirect":
-            location = redirect_location(plan.wire.redirect, exchange.request)
+            location = redirect_location(plan, exchange.request)
             _tell(exchange, Verdict.ANSWERED, f"redirected to {location}")
             return Reply(status=plan.wire.redirect.status, headers=(("location", location),))
         case "respond":
@@ -55,14 +55,17 @@ def _unavailable(exchange: Exchange, plan: Plan) -> Refusal | Reply:
     return Refusal(reason=Reason.UNAVAILABLE, detail=reason, object=f"Route {plan.route}", field=field)
 
 
-def redirect_location(redirect: snapshot_pb2.Redirect, request: Request) -> str:
+def redirect_location(plan: Plan, request: Request) -> str:
     """Returns the Location: what the redirect does not name stays as requested, the query too.
 
     On the same host it is relative (RFC 9110, section 10.2.2): the port that the client used is not known.
     """
+    redirect = plan.wire.redirect
     path, mark, query = request.path.partition("?")
-    relative = not (redirect.scheme or redirect.host or redirect.port)
+    relative = not (redirect.scheme or redirect.host or redirect.port or redirect.prefix)
     target = redirect.path or path
+    if redirect.prefix:
+        target = _replace_prefix(plan.wire.match.path, redirect.prefix, path)
     if "?" not in target and not (relative and redirect.path and not query):
         target += mark + query
     if relative:
@@ -81,8 +84,11 @@ class UpstreamRequest:
     headers: Headers
 
 
-def upstream_request(decision: Decision, request: Request) -> UpstreamRequest:
-    """Returns what an allowed request looks like behind the gateway. Headers that transport needs are not told."""
+def upstream_request(decision: Decision, request: Request, upstream: str = "") -> UpstreamRequest:
+    """Returns what an allowed request looks like behind the gateway. Headers that transport needs are not told.
+
+    Of several Upstreams it is for the one named, or else the first.
+    """
     plan, scope = decision.plan, decision.scope
     if plan is None or scope is None:
         raise ValueError("a request without a rule goes nowhere")
@@ -92,7 +98,7 @@ def upstream_request(decision: Decision, request: Request) -> UpstreamRequest:
         method=request.method,
         host=plan.wire.rewrite.host or request.host,
         path=rewrite_path(plan, request.path),
-        headers=_change_headers(plan.wire.request_headers, kept, decision),
+        headers=_change_headers(plan, kept, decision, upstream),
     )
 
 
@@ -117,12 +123,14 @@ def _replace_prefix(prefix: str, replacement: str, path: str) -> str:
     return replacement + rest.lstrip("/") if replacement.endswith("/") else replacement + rest
 
 
-def client_headers(decision: Decision, received: Pairs) -> Pairs:
+def client_headers(decision: Decision, received: Pairs, upstream: str = "") -> Pairs:
     """Returns the headers that the client sees; `received` are those of the upstream's answer, if it gave one.
 
     The rule's changes hold for refusals too. They come before what filters write, and neither remove nor replace that.
     """
     given = make_headers(received)
+    if decision.changes is not None and decision.candidates:
+        given = _change(given, _share(decision.changes, upstream).response_headers)
     own = make_headers((name, value) for name, value in decision.response_headers if name in _OWN)
     answer: Headers = {**given, **own}
     if decision.changes is not None:
@@ -136,12 +144,20 @@ def client_headers(decision: Decision, received: Pairs) -> Pairs:
     return (*pairs, *((name, value) for name, value in decision.response_headers if name not in _OWN))
 
 
-def _change_headers(changes: snapshot_pb2.HeaderChanges, headers: Headers, decision: Decision) -> Headers:
+def _change_headers(plan: Plan, headers: Headers, decision: Decision, upstream: str) -> Headers:
     trusted = {name: (value,) for name, value in decision.request_headers if name in _TRUSTED}
-    kept = {**headers, **trusted}
-    for name in changes.remove:
-        kept.pop(name, None)
-    return _write(kept, changes)
+    return _change(_change({**headers, **trusted}, _share(plan, upstream).request_headers), plan.wire.request_headers)
+
+
+def _share(plan: Plan, upstream: str) -> snapshot_pb2.WeightedUpstream:
+    """Returns the Upstream of that name among those of the rule, or else the first."""
+    shares = plan.wire.upstreams.upstreams
+    first = shares[0] if shares else snapshot_pb2.WeightedUpstream()
+    return next((share for share in shares if upstream and share.upstream == upstream), first)
+
+
+def _change(headers: Headers, changes: snapshot_pb2.HeaderChanges) -> Headers:
+    return _write({name: values for name, values in headers.items() if name not in changes.remove}, changes)
 
 
 def _write(headers: Headers, changes: snapshot_pb2.HeaderChanges) -> Headers:

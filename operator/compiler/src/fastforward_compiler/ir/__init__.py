@@ -17,7 +17,7 @@ from .authpolicy import (
     claim_path,
 )
 from .delta import Changes, Delta, Output, Report
-from .edge import Certificate, Edge, Listener, Proxies
+from .edge import Certificate, Chain, Edge, Listener, Proxies
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
     STAGES,
@@ -27,6 +27,7 @@ from .route import (
     Entry,
     HeaderChanges,
     Match,
+    Mirror,
     PathType,
     Placement,
     Redirect,
@@ -46,6 +47,7 @@ from .snapshot import Snapshot
 from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream
+from .verdict import Part, Verdict
 from .workload import Pods, Redis, Workload
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Authorization",
     "Budget",
     "Certificate",
+    "Chain",
     "Changes",
     "Cors",
     "Delta",
@@ -75,9 +78,11 @@ __all__ = [
     "Limit",
     "Listener",
     "Match",
+    "Mirror",
     "Mode",
     "OutlierDetection",
     "Output",
+    "Part",
     "PathType",
     "Placement",
     "Pods",
@@ -102,6 +107,7 @@ __all__ = [
     "TextType",
     "Unavailable",
     "Upstream",
+    "Verdict",
     "Workload",
     "claim_path",
 ]

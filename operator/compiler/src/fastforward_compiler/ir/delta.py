@@ -18,6 +18,7 @@ from .shard import Shard
 from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Upstream
+from .verdict import Part, Verdict
 from .workload import Workload
 
 T = TypeVar("T")
@@ -45,6 +46,13 @@ class Report:
     """Policies that apply to a Route: `AuthPolicy shop/members`, in order of attachment."""
     outputs: frozenset[Output] = frozenset()
     """What must be acknowledged before the object is Programmed."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What is said of the whole object in other words than its Problems give."""
+    parts: tuple[Part, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """Of a Gateway: where it is reached."""
+    attached_sets: int = 0
+    """Of a Gateway: how many ListenerSets belong to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

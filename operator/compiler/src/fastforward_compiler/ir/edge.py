@@ -23,13 +23,37 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Connections to one port that are told from others by their server name."""
+
+    name: str
+    """What rules call it in `Match.listener`."""
+    hosts: tuple[str, ...] = ()
+    """Server names, `*.suffix` possible; empty for any that no other chain has."""
+    certificates: tuple[Certificate, ...] = ()
+    client_ca: bytes = b""
+    """Authorities of clients' certificates, PEM; empty when none is asked for."""
+    client_optional: bool = False
+    """Whether a client may also have none, or one that nobody vouches for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """One port. `certificates` is empty for clear text."""
+    """One port. `certificates` and `chains` are empty for clear text; only one of them is not."""
 
     name: str
     port: int
     certificates: tuple[Certificate, ...] = ()
+    """Each answers to the hosts that it names."""
     min_tls: str = "1.2"
+    chains: tuple[Chain, ...] = ()
+    scope: str = ""
+    """What the names of its hosts' scopes begin with; the Edge's name when empty."""
+
+    @property
+    def all_certificates(self) -> tuple[Certificate, ...]:
+        """Of all its connections."""
+        return self.certificates + tuple(own for chain in self.chains for own in chain.certificates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +80,11 @@ class Edge:
     """One Edge."""
 
     name: str
-    """NAMESPACE/NAME."""
+    """NAMESPACE/NAME; NAMESPACE/NAME~gateway of a Gateway."""
     hosts: tuple[str, ...]
     listeners: tuple[Listener, ...]
+    addresses: tuple[str, ...] = ()
+    """Where its listeners listen; wherever the proxy may, when empty."""
     region: str = ""
     trusted_hop_count: int = 0
     trusted_addresses: tuple[str, ...] = ()

@@ -56,12 +56,34 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderChanges:
+    """In the order remove, set, add; names in lower case."""
+
+    remove: tuple[str, ...] = ()
+    set: tuple[tuple[str, str], ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """An Upstream and its share of the requests."""
 
     upstream: str
     """Empty for one that is not there: its share of the requests is answered 500."""
     weight: int
+    request_headers: HeaderChanges = HeaderChanges()
+    """Changes to its requests only, before those of the rule."""
+    response_headers: HeaderChanges = HeaderChanges()
+    """Changes to its answers only, before those of the rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """An Upstream that gets copies of some requests, and whose answers nobody sees."""
+
+    upstream: str
+    numerator: int = 1
+    denominator: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +118,8 @@ class Redirect:
     host: str = ""
     port: int = 0
     path: str = ""
+    prefix: str = ""
+    """What the matched prefix becomes; at most one of `path` and `prefix` is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +153,6 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderChanges:
-    """In the order remove, set, add; names in lower case."""
-
-    remove: tuple[str, ...] = ()
-    set: tuple[tuple[str, str], ...] = ()
-    add: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
     """Cross-origin requests."""
 
@@ -155,6 +170,8 @@ class Retry:
 
     attempts: int
     on: tuple[str, ...]
+    codes: tuple[int, ...] = ()
+    """Status codes of answers, besides what `on` says."""
     per_try_timeout_ms: int = 0
     backoff_ms: int = 25
 
@@ -236,10 +253,11 @@ class Entry:
     """Whole request; None for the default of 15 s, 0 for no bound."""
     idle_timeout_ms: int | None = None
     retry: Retry | None = None
+    mirrors: tuple[Mirror, ...] = ()
 
     @property
     def upstreams(self) -> tuple[str, ...]:
         """Names of the Upstreams that it names; none where the decision does."""
-        if not isinstance(self.destination, Split):
-            return ()
-        return tuple(share.upstream for share in self.destination.shares if share.upstream)
+        shares = self.destination.shares if isinstance(self.destination, Split) else ()
+        named = (*(share.upstream for share in shares if share.upstream), *(each.upstream for each in self.mirrors))
+        return tuple(dict.fromkeys(named))

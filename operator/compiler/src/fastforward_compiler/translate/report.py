@@ -17,6 +17,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem, wo
 from .authpolicy import POLICY
 from .combination import AUTHS_OF, WEAKENED
 from .edge import EDGE
+from .gatewayapi import report as gatewayapi
 from .reference import EXISTS
 from .route import LATE, ROUTE, Spread, rule_names
 from .shard import SHARD
@@ -39,6 +40,8 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
     source, tell = INPUTS.get(kind), _TELLERS.get(kind)
     resource = cells.read(source, name) if source is not None else None
     invalid = cells.read(INVALID, *object_)
+    if kind in gatewayapi.TELLERS:
+        return _report_foreign(cells, ObjectRef(kind=kind, namespace=namespace, name=simple), resource, invalid)
     if invalid is not None:
         generation = invalid.generation
     elif resource is not None and tell is not None:
@@ -55,6 +58,27 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
         problems=worst_first(problems)[:MAX_PROBLEMS] if problems else (),
         effective=effective,
         outputs=frozenset(outputs),
+    )
+
+
+def _report_foreign(
+    cells: Cells, ref: ObjectRef, resource: crds.Resource | None, invalid: crds.Invalid | None
+) -> ir.Report | None:
+    """Of Gateway API: nothing of an object that is none of ours."""
+    told = gatewayapi.TELLERS[ref.kind](cells, ref, f"{ref.namespace}/{ref.name}") if resource is not None else None
+    if told is None and invalid is None:
+        return None
+    said = told or gatewayapi.Told()
+    problems = [*(invalid_problems(ref, invalid) if invalid is not None else ()), *said.problems]
+    return ir.Report(
+        ref=ref,
+        generation=invalid.generation if invalid is not None else resource.metadata.generation if resource else 0,
+        problems=worst_first(problems)[:MAX_PROBLEMS],
+        outputs=said.outputs,
+        verdicts=said.verdicts,
+        parts=said.parts,
+        addresses=said.addresses,
+        attached_sets=said.attached_sets,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import fastforward_crds as crds
+from fastforward_crds import gatewayapi
 
 from fastforward_compiler.cells import Gift, Index, Source
 from fastforward_compiler.problem import ObjectRef
@@ -27,6 +28,15 @@ CONFIG_MAPS: Source[crds.ConfigMap | None] = Source("config maps", None)
 NAMESPACES: Source[crds.Namespace | None] = Source("namespaces", None)
 SERVICES: Source[crds.Service | None] = Source("services", None)
 ENDPOINT_SLICES: Source[crds.EndpointSlice | None] = Source("endpoint slices", None)
+GATEWAY_CLASSES: Source[gatewayapi.GatewayClass | None] = Source("gateway classes", None)
+GATEWAYS: Source[gatewayapi.Gateway | None] = Source("gateways", None)
+LISTENER_SETS: Source[gatewayapi.ListenerSet | None] = Source("listener sets", None)
+HTTP_ROUTES: Source[gatewayapi.HttpRoute | None] = Source("HTTP routes", None)
+GRPC_ROUTES: Source[gatewayapi.GrpcRoute | None] = Source("gRPC routes", None)
+TLS_ROUTES: Source[gatewayapi.TlsRoute | None] = Source("TLS routes", None)
+TCP_ROUTES: Source[gatewayapi.TcpRoute | None] = Source("TCP routes", None)
+UDP_ROUTES: Source[gatewayapi.UdpRoute | None] = Source("UDP routes", None)
+BACKEND_TLS_POLICIES: Source[gatewayapi.BackendTlsPolicy | None] = Source("backend TLS policies", None)
 REFERENCE_GRANTS: Source[crds.ReferenceGrant | None] = Source("reference grants", None)
 INVALID: Source[crds.Invalid | None] = Source("invalid documents", None)
 """(kind, namespace, name): the document that is no resource. The inputs above keep the last good version, if any."""
@@ -47,6 +57,15 @@ INPUTS: Mapping[str, Source[Any]] = {
     "Namespace": NAMESPACES,
     "Service": SERVICES,
     "EndpointSlice": ENDPOINT_SLICES,
+    "GatewayClass": GATEWAY_CLASSES,
+    "Gateway": GATEWAYS,
+    "ListenerSet": LISTENER_SETS,
+    "HTTPRoute": HTTP_ROUTES,
+    "GRPCRoute": GRPC_ROUTES,
+    "TLSRoute": TLS_ROUTES,
+    "TCPRoute": TCP_ROUTES,
+    "UDPRoute": UDP_ROUTES,
+    "BackendTLSPolicy": BACKEND_TLS_POLICIES,
     "ReferenceGrant": REFERENCE_GRANTS,
 }
 """By kind."""
@@ -71,6 +90,10 @@ GRANTS_IN: Index[str] = Index("reference grants by namespace")
 """(namespace) -> ReferenceGrants."""
 SLICES_OF: Index[str] = Index("endpoint slices by service")
 """(Service) -> EndpointSlices."""
+SETS_OF: Index[str] = Index("listener sets by gateway")
+"""(Gateway) -> ListenerSets."""
+BACKEND_POLICIES_OF: Index[str] = Index("backend TLS policies by service")
+"""(Service) -> BackendTLSPolicies."""
 
 Age = tuple[bool, str, str]
 
@@ -142,6 +165,17 @@ def _slice_gifts(part: crds.EndpointSlice, name: str) -> Iterable[Gift]:
         yield (SLICES_OF, part.service), name
 
 
+def _set_gifts(listeners: gatewayapi.ListenerSet, name: str) -> Iterable[Gift]:
+    parent = listeners.spec.parent_ref
+    yield (SETS_OF, f"{parent.namespace or listeners.metadata.namespace}/{parent.name}"), name
+
+
+def _backend_policy_gifts(policy: gatewayapi.BackendTlsPolicy, name: str) -> Iterable[Gift]:
+    for target in policy.spec.target_refs:
+        if (target.group, target.kind) == ("", "Service"):
+            yield (BACKEND_POLICIES_OF, f"{policy.metadata.namespace}/{target.name}"), name
+
+
 _GIFTS: Mapping[type[crds.Resource], Callable[[Any, str], Iterable[Gift]]] = {
     crds.Edge: _edge_gifts,
     crds.Tenant: _tenant_gifts,
@@ -149,6 +183,8 @@ _GIFTS: Mapping[type[crds.Resource], Callable[[Any, str], Iterable[Gift]]] = {
     crds.RateLimit: _policy_gifts,
     crds.Shard: _shard_gifts,
     crds.EndpointSlice: _slice_gifts,
+    gatewayapi.ListenerSet: _set_gifts,
+    gatewayapi.BackendTlsPolicy: _backend_policy_gifts,
     crds.ReferenceGrant: _grant_gifts,
 }
 

@@ -135,19 +135,29 @@ def emit_destination(destination: ir.Destination, plan: snapshot_pb2.Plan) -> No
         case ir.Split(shares=shares):
             # With no share the field must be set all the same: it is what the oneof says.
             plan.upstreams.SetInParent()
-            plan.upstreams.upstreams.extend(
-                snapshot_pb2.WeightedUpstream(upstream=share.upstream, weight=share.weight) for share in shares
-            )
+            plan.upstreams.upstreams.extend(map(emit_share, shares))
         case ir.ShardDispatch(namespace=namespace, purpose=purpose, key=key):
             plan.shards.CopyFrom(snapshot_pb2.ShardDispatch(namespace=namespace, purpose=purpose, key=key))
-        case ir.Redirect(status=status, scheme=scheme, host=host, port=port, path=path):
-            plan.redirect.CopyFrom(snapshot_pb2.Redirect(status=status, scheme=scheme, host=host, port=port, path=path))
+        case ir.Redirect(status=status, scheme=scheme, host=host, port=port, path=path, prefix=prefix):
+            plan.redirect.CopyFrom(
+                snapshot_pb2.Redirect(status=status, scheme=scheme, host=host, port=port, path=path, prefix=prefix)
+            )
         case ir.Respond(status=status, body=body, content_type=content_type):
             plan.respond.CopyFrom(snapshot_pb2.Respond(status=status, body=body, content_type=content_type))
         case ir.Unavailable(reason=reason):
             plan.unavailable.CopyFrom(snapshot_pb2.Unavailable(reason=reason))
         case _:
             assert_never(destination)
+
+
+def emit_share(share: ir.Share) -> snapshot_pb2.WeightedUpstream:
+    """Returns the wire form of an Upstream with its share."""
+    wire = snapshot_pb2.WeightedUpstream(upstream=share.upstream, weight=share.weight)
+    if share.request_headers != ir.HeaderChanges():
+        wire.request_headers.CopyFrom(emit_header_changes(share.request_headers))
+    if share.response_headers != ir.HeaderChanges():
+        wire.response_headers.CopyFrom(emit_header_changes(share.response_headers))
+    return wire
 
 
 def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
@@ -168,6 +178,10 @@ def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
         plan.response_headers.CopyFrom(emit_header_changes(entry.response_headers))
     if entry.cors is not None:
         plan.cors.CopyFrom(emit_cors(entry.cors))
+    plan.mirrors.extend(
+        snapshot_pb2.Mirror(upstream=each.upstream, numerator=each.numerator, denominator=each.denominator)
+        for each in entry.mirrors
+    )
 
 
 def emit_header_changes(changes: ir.HeaderChanges) -> snapshot_pb2.HeaderChanges:

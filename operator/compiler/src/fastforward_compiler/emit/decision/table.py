@@ -11,7 +11,8 @@ from fastforward_compiler import ir
 def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
     """Returns the wire form of one host of `edge`."""
     return snapshot_pb2.Scope(
-        edge=scope.edge,
+        # What a host is looked up by: of a Gateway, each port has hosts of its own.
+        edge=scope.name.partition("|")[0],
         host=scope.host,
         region=scope.region,
         api_version_header=edge.api_version_header,

@@ -63,34 +63,36 @@ def emit_listeners(edge: ir.Edge, settings: EmitSettings) -> dict[str, bytes]:
 
 def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> EnvoyMessage:
     """Returns one listener."""
-    first, *others = bound_addresses(listener, settings)
+    first, *others = bound_addresses(edge, listener, settings)
     message = listener_pb2.Listener(
         name=f"{edge.name}/{listener.name}",
         address=first,
         additional_addresses=[listener_pb2.AdditionalAddress(address=other) for other in others],
         per_connection_buffer_limit_bytes=uint32(_CONNECTION_BUFFER_BYTES),
-        filter_chains=emit_filter_chains(listener, network_filters(edge, listener, settings)),
+        filter_chains=emit_filter_chains(edge, listener, settings),
     )
-    if listener.certificates:
+    if listener.all_certificates:
         message.listener_filters.add(name="tls", typed_config=pack(tls_inspector_pb2.TlsInspector()))
     return message
 
 
-def bound_addresses(listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
+def bound_addresses(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
     """Returns where the listener listens."""
     port = settings.ports.get(listener.port, listener.port)
     return [
         address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
-        for address in settings.bind_address.split(",")
+        for address in edge.addresses or settings.bind_address.split(",")
     ]
 
 
-def emit_filter_chains(listener: ir.Listener, filters: list[EnvoyMessage]) -> list[EnvoyMessage]:
+def emit_filter_chains(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
     """Returns a chain for each certificate, matched by server name; one chain for clear text.
 
     A server name that several certificates hold belongs to the first: Envoy refuses two chains that match alike.
     """
-    chain = listener_components_pb2.FilterChain
+    if listener.chains:
+        return [emit_chain(edge, listener, chain, settings) for chain in listener.chains]
+    chain, filters = listener_components_pb2.FilterChain, network_filters(edge, listener, listener.name, settings)
     if not listener.certificates:
         return [chain(name="plain", filters=filters)]
     taken: set[str] = set()
@@ -100,44 +102,64 @@ def emit_filter_chains(listener: ir.Listener, filters: list[EnvoyMessage]) -> li
         taken.update(names)
         if names:
             match = listener_components_pb2.FilterChainMatch(server_names=names)
-            socket = emit_transport_socket(certificate.name, listener.min_tls)
+            socket = emit_transport_socket([certificate.name], listener.min_tls)
             chains.append(
                 chain(name=certificate.name, filter_chain_match=match, filters=filters, transport_socket=socket)
             )
     return chains
 
 
-def emit_transport_socket(secret: str, min_tls: str) -> EnvoyMessage:
-    """Returns TLS with the certificate of that name, offering HTTP/2 and HTTP/1.1 (RFC 7301)."""
+def emit_chain(edge: ir.Edge, listener: ir.Listener, chain: ir.Chain, settings: EmitSettings) -> EnvoyMessage:
+    """Returns the chain of the connections with certain server names, or of those with any other."""
+    names = [certificate.name for certificate in chain.certificates]
+    message = listener_components_pb2.FilterChain(
+        name=chain.name,
+        filters=network_filters(edge, listener, chain.name, settings),
+        transport_socket=emit_transport_socket(names, listener.min_tls, chain),
+    )
+    if chain.hosts:
+        message.filter_chain_match.server_names.extend(chain.hosts)
+    return message
+
+
+def emit_transport_socket(secrets: list[str], min_tls: str, chain: ir.Chain | None = None) -> EnvoyMessage:
+    """Returns TLS with the certificates of these names, offering HTTP/2 and HTTP/1.1 (RFC 7301)."""
     context = tls_pb2.DownstreamTlsContext(
         common_tls_context=tls_pb2.CommonTlsContext(
             tls_params=tls_common_pb2.TlsParameters(tls_minimum_protocol_version=_TLS_VERSIONS[min_tls]),
-            tls_certificate_sds_secret_configs=[secret_config(secret)],
+            tls_certificate_sds_secret_configs=[secret_config(secret) for secret in secrets],
             alpn_protocols=["h2", "http/1.1"],
         )
     )
+    if chain is not None and chain.client_ca:
+        validation = context.common_tls_context.validation_context
+        validation.trusted_ca.inline_bytes = chain.client_ca
+        if chain.client_optional:
+            validation.trust_chain_verification = tls_common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
+        else:
+            context.require_client_certificate.CopyFrom(boolean(True))
     return base_pb2.TransportSocket(name="tls", typed_config=pack(context))
 
 
-def network_filters(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
-    """Returns what a connection passes: the bound on connections, then HTTP."""
+def network_filters(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSettings) -> list[EnvoyMessage]:
+    """Returns what a connection passes: the bound on connections, then HTTP. `name` is what rules call it."""
     limit = connection_limit_pb2.ConnectionLimit(
         stat_prefix="connections", max_connections={"value": edge.max_connections}
     )
     return [
         listener_components_pb2.Filter(name="connections", typed_config=pack(limit)),
-        listener_components_pb2.Filter(name="http", typed_config=pack(emit_http(edge, listener, settings))),
+        listener_components_pb2.Filter(name="http", typed_config=pack(emit_http(edge, listener, name, settings))),
     ]
 
 
-def emit_http(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> EnvoyMessage:
+def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSettings) -> EnvoyMessage:
     """Returns the HTTP connection manager, hardened as Envoy's edge best practices say."""
     manager = _HCM(
         stat_prefix="http",
         server_name="fastforward",
         scoped_routes=scoped_routes(),
         http_filters=http_filters(settings.decision_timeout_ms),
-        early_header_mutation_extensions=[early_mutations(edge, listener)],
+        early_header_mutation_extensions=[early_mutations(edge, listener, name)],
         use_remote_address=boolean(True),
         xff_num_trusted_hops=edge.trusted_hop_count,
         # Nobody is internal: x-envoy-* from a private network is as forged as from anywhere.
@@ -158,7 +180,7 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> E
         http2_protocol_options=http2_options(edge),
     )
     if edge.access_log:
-        manager.access_log.append(emit_access_log(settings.access_log, edge.name, listener.name))
+        manager.access_log.append(emit_access_log(settings.access_log, edge.name, name))
     return manager
 
 
@@ -178,7 +200,7 @@ def scoped_routes() -> EnvoyMessage:
     )
 
 
-def early_mutations(edge: ir.Edge, listener: ir.Listener) -> EnvoyMessage:
+def early_mutations(edge: ir.Edge, listener: ir.Listener, name: str) -> EnvoyMessage:
     """Returns the changes before the first look at the tables: what clients forged goes, scope and path are written."""
     mutation = mutation_rules_pb2.HeaderMutation
     forgeable = _FORGEABLE if edge.trusted_hop_count else _FORGEABLE + _FORWARDED
@@ -191,10 +213,10 @@ def early_mutations(edge: ir.Edge, listener: ir.Listener) -> EnvoyMessage:
         for prefix in forgeable
     ]
     written = (
-        (SCOPE_HEADER, f"{header_value(edge.name)}|%REQ(:AUTHORITY)%"),
+        (SCOPE_HEADER, f"{header_value(listener.scope or edge.name)}|%REQ(:AUTHORITY)%"),
         (TABLE_HEADER, NO_TABLE),
         (SELECT_HEADER, NO_TABLE),
-        (LISTENER_HEADER, header_value(listener.name)),
+        (LISTENER_HEADER, header_value(name)),
         (PATH_HEADER, f"%PATH(NQ)%{PATH_END}"),
     )
     config = early_header_mutation_pb2.HeaderMutation(

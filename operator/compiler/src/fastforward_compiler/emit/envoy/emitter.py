@@ -130,7 +130,7 @@ class EnvoyEmitter:
         keep(self._edges, changes)
         for edge in changes.upserts:
             for listener in edge.listeners:
-                self._put(step, SECRET, {c.name: emit_secret(c) for c in listener.certificates})
+                self._put(step, SECRET, {c.name: emit_secret(c) for c in listener.all_certificates})
             self._put(step, LISTENER, emit_listeners(edge, self._settings))
             step.outputs["edge", edge.name] = edge_outputs(edge)
         gone = {made for edge in before.values() for made in edge_outputs(edge)}
@@ -215,7 +215,7 @@ def keep(values: dict[str, Named], changes: ir.Changes[Named]) -> None:
 
 def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
     """Returns the edge's resources: listeners, then secrets."""
-    secrets = {certificate.name for listener in edge.listeners for certificate in listener.certificates}
+    secrets = {certificate.name for listener in edge.listeners for certificate in listener.all_certificates}
     listeners = [(LISTENER, f"{edge.name}/{listener.name}") for listener in edge.listeners]
     return (*listeners, *((SECRET, name) for name in sorted(secrets)))
 

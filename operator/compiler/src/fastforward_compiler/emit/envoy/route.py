@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastforward_compiler import ir
 
 from .chain import CLUSTER_HEADER
-from .protos import EnvoyMessage, previous_hosts_pb2, regex_pb2, route_components_pb2
+from .protos import EnvoyMessage, base_pb2, percent_pb2, previous_hosts_pb2, regex_pb2, route_components_pb2
 from .refusal import NO_ROUTE, UNAVAILABLE, emit_refusal
 from .wire import (
     ADD,
@@ -26,6 +26,7 @@ DEFAULT_TIMEOUT_MS = 15_000
 MISSING_CLUSTER = "ff-missing"
 """A cluster that never exists: its share of the requests is answered 500."""
 
+_MILLION = 1_000_000
 _COOKIE_LIFETIME_MS = 3_600_000
 _ROUTE = route_components_pb2.Route
 _ACTION = route_components_pb2.RouteAction
@@ -59,7 +60,7 @@ def emit_route(entry: ir.Entry) -> EnvoyMessage:
         emit_refusal(route, NO_ROUTE)
     else:
         emit_destination(entry, route)
-    emit_header_changes(entry, route)
+    emit_header_changes(entry.request_headers, entry.response_headers, route)
     return route
 
 
@@ -73,7 +74,7 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
             route.route.cluster_header = CLUSTER_HEADER
             emit_forwarding(entry, route, grpc=shards.grpc, hash_on=shards.hash_on)
         case ir.Redirect() as redirect:
-            emit_redirect(redirect, route)
+            emit_redirect(redirect, entry.match, route)
         case ir.Respond() as respond:
             route.direct_response.status = respond.status
             if respond.body:
@@ -86,12 +87,14 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
 
 def emit_split(split: ir.Split, action: EnvoyMessage) -> None:
     """Writes the cluster, or the clusters by weight."""
-    if len(split.shares) == 1 and split.shares[0].upstream:
-        action.cluster = split.shares[0].upstream
+    first = split.shares[0]
+    if len(split.shares) == 1 and first.upstream and first.request_headers == first.response_headers == _NO_CHANGES:
+        action.cluster = first.upstream
         return
     for share in split.shares:
         name = share.upstream or MISSING_CLUSTER
-        action.weighted_clusters.clusters.add(name=name, weight=uint32(share.weight))
+        cluster = action.weighted_clusters.clusters.add(name=name, weight=uint32(share.weight))
+        emit_header_changes(share.request_headers, share.response_headers, cluster)
         if not share.upstream:
             action.cluster_not_found_response_code = _ACTION.INTERNAL_SERVER_ERROR
 
@@ -114,13 +117,27 @@ def emit_forwarding(entry: ir.Entry, route: EnvoyMessage, *, grpc: bool, hash_on
         action.hash_policy.extend(map(emit_hash_policy, hash_on))
     if entry.rewrite is not None:
         emit_rewrite(entry.rewrite, entry.match, route)
+    action.request_mirror_policies.extend(map(emit_mirror, entry.mirrors))
+
+
+def emit_mirror(mirror: ir.Mirror) -> EnvoyMessage:
+    """Returns whom to send copies to, and how many; Envoy counts in millionths."""
+    millionths = round(mirror.numerator * _MILLION / mirror.denominator)
+    share = percent_pb2.FractionalPercent(numerator=millionths, denominator=percent_pb2.FractionalPercent.MILLION)
+    return _ACTION.RequestMirrorPolicy(
+        cluster=mirror.upstream,
+        runtime_fraction=base_pb2.RuntimeFractionalPercent(default_value=share),
+        # Copies look like the original; Envoy would write -shadow behind the host.
+        disable_shadow_host_suffix_append=True,
+    )
 
 
 def emit_retry(retry: ir.Retry) -> EnvoyMessage:
     """Returns when to try again, on another endpoint if there is one, after a jittered exponential pause."""
     policy = route_components_pb2.RetryPolicy()
     policy.CopyFrom(_RETRY)
-    policy.retry_on = ",".join(retry.on)
+    policy.retry_on = ",".join((*retry.on, *(["retriable-status-codes"] if retry.codes else [])))
+    policy.retriable_status_codes.extend(retry.codes)
     policy.num_retries.value = retry.attempts
     policy.retry_back_off.base_interval.CopyFrom(milliseconds(retry.backoff_ms))
     policy.retry_back_off.max_interval.CopyFrom(milliseconds(retry.backoff_ms * 10))
@@ -164,11 +181,18 @@ def emit_prefix_rewrite(prefix: str, replacement: str, route: EnvoyMessage) -> N
         route.match.prefix = "/"
         route.route.prefix_rewrite = replacement.rstrip("/") + "/"
     elif replacement.endswith("/"):
-        pattern = f"^{literal_pattern(prefix)}/*"
-        route.route.regex_rewrite.CopyFrom(path_rewrite(pattern, literal_substitution(replacement)))
+        route.route.regex_rewrite.CopyFrom(path_rewrite(*prefix_pattern(prefix, replacement)))
     else:
         route.match.path_separated_prefix = prefix
         route.route.prefix_rewrite = replacement
+
+
+def prefix_pattern(prefix: str, replacement: str) -> tuple[str, str]:
+    """Returns pattern and substitution for a path that is known to begin with the prefix, by whole segments."""
+    if prefix == "/":
+        return "^/", literal_substitution(replacement.rstrip("/") + "/")
+    rest = "/*" if replacement.endswith("/") else ""
+    return f"^{literal_pattern(prefix)}{rest}", literal_substitution(replacement)
 
 
 def path_rewrite(pattern: str, substitution: str) -> EnvoyMessage:
@@ -176,9 +200,9 @@ def path_rewrite(pattern: str, substitution: str) -> EnvoyMessage:
     return regex_pb2.RegexMatchAndSubstitute(pattern=regex(pattern), substitution=substitution)
 
 
-def emit_redirect(redirect: ir.Redirect, route: EnvoyMessage) -> None:
+def emit_redirect(redirect: ir.Redirect, match: ir.Match, route: EnvoyMessage) -> None:
     """Writes the redirect; its query is the request's, unless the path brings one."""
-    if not (redirect.scheme or redirect.host or redirect.port):
+    if not (redirect.scheme or redirect.host or redirect.port or redirect.prefix):
         emit_relative_redirect(redirect, route)
         return
     action = route_components_pb2.RedirectAction(response_code=_REDIRECTS[redirect.status])
@@ -190,6 +214,8 @@ def emit_redirect(redirect: ir.Redirect, route: EnvoyMessage) -> None:
         action.port_redirect = redirect.port
     if redirect.path:
         action.path_redirect = redirect.path
+    if redirect.prefix:
+        action.regex_rewrite.CopyFrom(path_rewrite(*prefix_pattern(match.path, redirect.prefix)))
     route.redirect.CopyFrom(action)
 
 
@@ -203,16 +229,17 @@ def emit_relative_redirect(redirect: ir.Redirect, route: EnvoyMessage) -> None:
     route.response_headers_to_add.append(header_option("location", location))
 
 
-def emit_header_changes(entry: ir.Entry, route: EnvoyMessage) -> None:
-    """Writes the changes to the headers of the request and the answer: Envoy removes first, then writes in order."""
-    changes = entry.request_headers
-    if changes != _NO_CHANGES:
-        route.request_headers_to_remove.extend(removable(changes))
-        route.request_headers_to_add.extend(header_options(changes))
-    changes = entry.response_headers
-    if changes != _NO_CHANGES:
-        route.response_headers_to_remove.extend(changes.remove)
-        route.response_headers_to_add.extend(header_options(changes))
+def emit_header_changes(request: ir.HeaderChanges, response: ir.HeaderChanges, target: EnvoyMessage) -> None:
+    """Writes the changes to the headers of the request and the answer: Envoy removes first, then writes in order.
+
+    `target` is a Route or one of its clusters by weight.
+    """
+    if request != _NO_CHANGES:
+        target.request_headers_to_remove.extend(removable(request))
+        target.request_headers_to_add.extend(header_options(request))
+    if response != _NO_CHANGES:
+        target.response_headers_to_remove.extend(response.remove)
+        target.response_headers_to_add.extend(header_options(response))
 
 
 def removable(changes: ir.HeaderChanges) -> list[str]:

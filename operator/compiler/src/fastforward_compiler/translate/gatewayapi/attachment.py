@@ -1,0 +1,141 @@
+"""Where a route attaches: at which listeners of which Gateways, with which hosts, and why not at others.
+
+In: a route's references to parents, its host names. Out: a Parent for each reference to a Gateway of ours. Called by
+the kinds of routes. Source: Gateway API, `ParentReference`, `HTTPRouteSpec.hostnames`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from fastforward_crds import gatewayapi
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_compiler.translate.edge import covers
+from fastforward_compiler.translate.world import LISTENER_SETS
+
+from .section import ANY_HOST, SECTIONS, Section, selects
+
+
+class Attached(NamedTuple):
+    """A listener that takes the route, and the hosts on which it does."""
+
+    gateway: str
+    section: Section
+    hosts: tuple[str, ...]
+
+
+class Parent(NamedTuple):
+    """One reference to a parent."""
+
+    place: tuple[tuple[str, str | int], ...]
+    """The reference as it is written."""
+    attached: tuple[Attached, ...]
+    problem: Problem | None
+    """Why it is not accepted there."""
+
+
+def resolve_parents(
+    cells: Cells, on: ObjectRef, refs: Iterable[gatewayapi.ParentRef], hostnames: tuple[str, ...]
+) -> Iterator[Parent]:
+    """Parents that are not ours are nobody's business here, and left out."""
+    for place, ref in enumerate(refs):
+        found = _sections_of(cells, on, ref)
+        if found is None:
+            continue
+        gateway, sections = found
+        outcome = _attach(cells, on, f"spec.parentRefs[{place}]", ref, sections, hostnames)
+        if isinstance(outcome, Problem):
+            yield Parent(_written(ref), (), outcome)
+        else:
+            yield Parent(_written(ref), tuple(Attached(gateway, *each) for each in outcome), None)
+
+
+def _sections_of(cells: Cells, on: ObjectRef, ref: gatewayapi.ParentRef) -> tuple[str, list[Section]] | None:
+    name = f"{ref.namespace or on.namespace}/{ref.name}"
+    if ref.group != gatewayapi.GROUP or ref.kind not in ("Gateway", "ListenerSet"):
+        return None
+    gateway = name if ref.kind == "Gateway" else _gateway_of(cells, name)
+    found = cells.read(SECTIONS, gateway) if gateway else None
+    if found is None:
+        return None
+    owner = (ref.kind, name)
+    return gateway, [section for section in found.listed if section.key[:2] == owner]
+
+
+def _gateway_of(cells: Cells, name: str) -> str:
+    found = cells.read(LISTENER_SETS, name)
+    if found is None:
+        return ""
+    parent = found.spec.parent_ref
+    return f"{parent.namespace or found.metadata.namespace}/{parent.name}"
+
+
+def _attach(
+    cells: Cells,
+    on: ObjectRef,
+    field: str,
+    ref: gatewayapi.ParentRef,
+    sections: list[Section],
+    hostnames: tuple[str, ...],
+) -> list[tuple[Section, tuple[str, ...]]] | Problem:
+    """The listeners, step by step fewer; what leaves none is the reason."""
+    named = [each for each in sections if ref.section_name in (None, each.name) and ref.port in (None, each.port)]
+    if not named:
+        asked = [f"name {ref.section_name}"] if ref.section_name is not None else []
+        asked += [f"port {ref.port}"] if ref.port is not None else []
+        message = f"{ref.kind} {ref.name} has no listener" + (f" of {' and '.join(asked)}." if asked else ".")
+        return problem(on, Reason.NO_MATCHING_PARENT, field, message)
+    allowed = [each for each in named if on.kind in each.kinds and _admits(cells, each, on.namespace)]
+    if not allowed:
+        message = f"{ref.kind} {ref.name} takes no {on.kind} of namespace {on.namespace} (allowedRoutes)."
+        return problem(on, Reason.NOT_ALLOWED_BY_LISTENERS, field, message)
+    met = [(each, hosts) for each in allowed if (hosts := meet(each.hostname, hostnames))]
+    if not met:
+        message = f"No host of this route is one of the listeners': {', '.join(each.hostname for each in allowed)}."
+        return problem(on, Reason.NO_MATCHING_LISTENER_HOSTNAME, field, message)
+    return met
+
+
+def _admits(cells: Cells, section: Section, namespace: str) -> bool:
+    return selects(cells, section.namespaces, section.owner.namespace, namespace)
+
+
+def meet(hostname: str, hostnames: Iterable[str]) -> tuple[str, ...]:
+    """The hosts that a listener and a route have in common: of two that meet, the narrower."""
+    listed = tuple(hostnames) or (ANY_HOST,)
+    narrower = (host if covers(hostname, host) else hostname for host in listed if _meets(hostname, host))
+    return tuple(dict.fromkeys(narrower))
+
+
+def _meets(one: str, other: str) -> bool:
+    return covers(one, other) or covers(other, one)
+
+
+def _written(ref: gatewayapi.ParentRef) -> tuple[tuple[str, str | int], ...]:
+    fields: list[tuple[str, str | int]] = [("group", ref.group), ("kind", ref.kind), ("name", ref.name)]
+    optional = (("namespace", ref.namespace), ("sectionName", ref.section_name), ("port", ref.port))
+    return (*fields, *((name, value) for name, value in optional if value is not None))
+
+
+def parts_of(parents: Iterable[Parent], problems: Iterable[Problem]) -> Iterator[ir.Part]:
+    """What is said of the route at each parent: the parent's own problem, and those of its rules."""
+    found = list(problems)
+    for parent in parents:
+        own = [parent.problem] if parent.problem is not None else []
+        yield ir.Part(
+            place=parent.place,
+            verdicts=(_verdict("Accepted", [*own, *found]), _verdict("ResolvedRefs", found)),
+            serves=bool(parent.attached),
+        )
+
+
+def _verdict(kind: str, problems: Iterable[Problem]) -> ir.Verdict:
+    wrong = [each for each in problems if each.condition == kind]
+    if not wrong:
+        return ir.Verdict(type=kind, holds=True, reason=kind)
+    message = " ".join(dict.fromkeys(each.message for each in wrong))
+    return ir.Verdict(type=kind, holds=False, reason=str(wrong[0].reason), message=message)

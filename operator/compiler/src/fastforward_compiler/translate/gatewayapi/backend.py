@@ -1,0 +1,118 @@
+"""Backends of routes to Upstreams: a port of a Service, in the way that a route speaks to it.
+
+In: references to backends, Services, BackendTLSPolicies. Out: names of Upstreams, and the Upstreams that some route
+names. Called by the rules of routes and by compile. A route depends on the port of a Service, never on its endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import fastforward_crds as crds
+from fastforward_crds import gatewayapi
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Index, Key, Rule
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_compiler.translate.reference import is_permitted
+from fastforward_compiler.translate.service import ENDPOINTS, PORT, ServicePort
+from fastforward_compiler.translate.service import Fault as PortFault
+from fastforward_compiler.translate.upstream import TRAITS
+
+_REFRESH_MS = 5000
+HTTP, GRPC = "", "grpc"
+"""How a route speaks to its backends, where their Service does not say."""
+
+
+class BackendKey(NamedTuple):
+    """What one Upstream is made from."""
+
+    service: str
+    port: int
+    manner: str
+
+
+class Resolved(NamedTuple):
+    """A backend: the Upstream's name, and what to want for it; nothing for an Upstream of ours."""
+
+    upstream: str
+    key: BackendKey | None
+    hash_on: str = ""
+
+
+def backend_name(key: BackendKey) -> str:
+    """The Upstream's name; none of ours can have it."""
+    return f"{key.service}:{key.port}" + (f"/{key.manner}" if key.manner else "")
+
+
+def resolve_backend(
+    cells: Cells, on: ObjectRef, field: str, ref: gatewayapi.BackendObject, manner: str, problems: list[Problem]
+) -> Resolved | None:
+    """The backend, or None with a Problem more."""
+    name = f"{ref.namespace or on.namespace}/{ref.name}"
+    if (ref.group, ref.kind) not in (("", "Service"), (crds.GROUP, "Upstream")):
+        message = (
+            f"{ref.kind} {name} of group {ref.group or 'core'} is no kind of backend; a Service is, an Upstream too."
+        )
+        problems.append(problem(on, Reason.INVALID_KIND, f"{field}.kind", message))
+        return None
+    if not is_permitted(cells, kind=on.kind, namespace=on.namespace, to_kind=ref.kind, to=name):
+        message = f"{ref.kind} {name} is in another namespace, and no ReferenceGrant there permits it."
+        problems.append(problem(on, Reason.REF_NOT_PERMITTED, field, message))
+        return None
+    if ref.kind == "Upstream":
+        traits = cells.read(TRAITS, name)
+        if traits is None:
+            problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, f"Upstream {name} was not found."))
+            return None
+        return Resolved(name, None, traits.hash_on)
+    return _resolve_service(cells, on, field, ref, BackendKey(name, ref.port or 0, manner), problems)
+
+
+def _resolve_service(
+    cells: Cells,
+    on: ObjectRef,
+    field: str,
+    ref: gatewayapi.BackendObject,
+    key: BackendKey,
+    problems: list[Problem],
+) -> Resolved | None:
+    if ref.port is None:
+        message = f"Service {key.service} needs a port."
+        problems.append(problem(on, Reason.UNSUPPORTED_VALUE, f"{field}.port", message))
+        return None
+    port = cells.read(PORT, key.service, key.port)
+    if isinstance(port, PortFault):
+        problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, port.message))
+        return None
+    return Resolved(backend_name(key), key)
+
+
+def _translate_backend(cells: Cells, *parts: str | int) -> ir.Upstream | None:
+    """None while no route names it."""
+    key = BackendKey(str(parts[0]), int(parts[1]), str(parts[2]))
+    if not cells.read(BACKENDS_OF, *key):
+        return None
+    port = cells.read(PORT, key.service, key.port)
+    if isinstance(port, PortFault):
+        return None
+    return _make_upstream(cells, key, port)
+
+
+def _make_upstream(cells: Cells, key: BackendKey, port: ServicePort) -> ir.Upstream:
+    protocol = "GRPC" if key.manner == GRPC else port.protocol
+    dns = ir.Dns(host=port.dns, port=port.number, refresh_ms=_REFRESH_MS) if port.dns else None
+    endpoints = () if port.dns else cells.read(ENDPOINTS, key.service, port.name)
+    return ir.Upstream(name=backend_name(key), endpoints=endpoints, dns=dns, protocol=protocol)
+
+
+def wanted_backend(*parts: str | int) -> Iterator[Key]:
+    """What the first route that names a backend calls into being."""
+    yield (BACKEND, *parts)
+
+
+BACKENDS_OF: Index[tuple[str, str]] = Index("routes by backend")
+"""(Service, port, manner) -> (kind, route)."""
+BACKEND: Rule[ir.Upstream | None] = Rule("backend", _translate_backend, root=True, counted=True)
+"""(Service, port, manner)."""

@@ -1,0 +1,185 @@
+"""Gateway to `ir.Edge`: its listeners by port, its addresses.
+
+In: a Gateway, its Sections, the addresses that it was given. Out: its IR value and Problems; PLACES for tables. Called
+by compile. Listeners that share a port are one listener of the proxy: hosts tell them apart, and over TLS server names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from fastforward_crds import gatewayapi
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Gift, Index, Rule
+from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason, problem
+from fastforward_compiler.translate.world import FETCHED, GATEWAYS, ref_of
+
+from .section import ACCEPTED, ANY_HOST, RESOLVED_REFS, SECTIONS, Section, label
+
+ADDRESSES = "gateway:"
+"""With the name of a Gateway behind it, where among fetched documents the addresses are that it was given; alone, that
+Gateways are given addresses, so that one without listens nowhere."""
+
+
+class GatewayTranslation(NamedTuple):
+    """A Gateway and what is wrong with it."""
+
+    edge: ir.Edge
+    sections: tuple[Section, ...]
+    problems: tuple[Problem, ...]
+    verdicts: tuple[ir.Verdict, ...]
+    addresses: tuple[str, ...]
+    pending: str
+    """Why it can't be programmed yet: a reason of Gateway API; empty when nothing is missing."""
+
+
+class Host(NamedTuple):
+    """A host name that a listener has on a port."""
+
+    hostname: str
+    section: tuple[str, str, str]
+    label: str
+    """What the proxy calls the listener."""
+
+
+class Place(NamedTuple):
+    """One port of a Gateway, whose hosts are its own."""
+
+    edge: str
+    hosts: tuple[Host, ...]
+    scheme: str
+    port: int
+
+
+def gateway_edge(name: str) -> str:
+    """The name of a Gateway's Edge: none of ours can have it."""
+    return f"{name}~gateway"
+
+
+def place_of(gateway: str, port: int) -> str:
+    """What the scopes of a port are called by."""
+    return f"{gateway_edge(gateway)}:{port}"
+
+
+def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
+    gateway, found = cells.read(GATEWAYS, name), cells.read(SECTIONS, name)
+    if gateway is None or found is None:
+        return None
+    on = ref_of("Gateway", name)
+    problems = list(_address_problems(on, gateway))
+    given = _given_addresses(cells, name)
+    own = [section for section in found.listed if section.owner == on]
+    problems += section_problems(on, own)
+    refused = bool(problems) and any(each.condition is ConditionType.ACCEPTED for each in problems)
+    serving = [section for section in found.listed if section.serves]
+    listens = not refused and given.addresses != ()
+    edge = ir.Edge(
+        name=gateway_edge(name),
+        hosts=(),
+        listeners=tuple(_listeners(name, serving)) if listens else (),
+        addresses=given.addresses or (),
+    )
+    return GatewayTranslation(
+        edge=edge,
+        sections=found.listed,
+        problems=tuple(problems),
+        verdicts=tuple(set_verdicts(own, problems)),
+        addresses=given.addresses or (),
+        pending=given.pending,
+    )
+
+
+class _Given(NamedTuple):
+    """`addresses` is None where Gateways are given none, and listen wherever the proxy may."""
+
+    addresses: tuple[str, ...] | None
+    pending: str = ""
+
+
+def _given_addresses(cells: Cells, name: str) -> _Given:
+    if cells.read(FETCHED, ADDRESSES) is None:
+        return _Given(None)
+    body = cells.read(FETCHED, f"{ADDRESSES}{name}")
+    given = json.loads(body) if body is not None else {}
+    addresses = tuple(given.get("addresses", ()))
+    return _Given(addresses, given.get("reason", "" if addresses else "AddressNotAssigned"))
+
+
+def _address_problems(on: ObjectRef, gateway: gatewayapi.Gateway) -> Iterator[Problem]:
+    for place, address in enumerate(gateway.spec.addresses):
+        if address.type != "IPAddress":
+            message = f"Addresses of type {address.type} are not supported here."
+            yield problem(on, Reason.UNSUPPORTED_ADDRESS, f"spec.addresses[{place}].type", message)
+
+
+def section_problems(on: ObjectRef, sections: Sequence[Section]) -> list[Problem]:
+    """What is wrong with the listeners that an object lists."""
+    problems = []
+    for place, section in enumerate(sections):
+        for fault in section.faults:
+            if fault.type in (ACCEPTED, RESOLVED_REFS):
+                message = f"Listener {section.name}: {fault.message}"
+                problems.append(problem(on, Reason.LISTENER_INVALID, f"spec.listeners[{place}]", message))
+    if sections and not any(section.is_accepted for section in sections):
+        message = "None of its listeners can be used."
+        problems.append(problem(on, Reason.LISTENERS_NOT_VALID, "spec.listeners", message))
+    return problems
+
+
+def set_verdicts(sections: Iterable[Section], problems: Iterable[Problem]) -> Iterator[ir.Verdict]:
+    """That an object is accepted although some of its listeners are not."""
+    if any(each.condition is ConditionType.ACCEPTED for each in problems):
+        return
+    wrong = [section.name for section in sections if not section.is_accepted]
+    if wrong:
+        message = f"These listeners can't be used: {', '.join(wrong)}."
+        yield ir.Verdict(type=ACCEPTED, holds=True, reason=str(Reason.LISTENERS_NOT_VALID), message=message)
+
+
+def _listeners(name: str, sections: Iterable[Section]) -> Iterator[ir.Listener]:
+    ports: dict[int, list[Section]] = {}
+    for section in sections:
+        ports.setdefault(section.port, []).append(section)
+    for port, sharing in sorted(ports.items()):
+        yield ir.Listener(
+            name=f"port-{port}",
+            port=port,
+            scope=place_of(name, port),
+            chains=tuple(_chain(section) for section in sharing if section.protocol == "HTTPS"),
+        )
+
+
+def _chain(section: Section) -> ir.Chain:
+    hosts = () if section.hostname == ANY_HOST else (section.hostname,)
+    return ir.Chain(name=label(section), hosts=hosts, certificates=section.certificates)
+
+
+def _make_place(cells: Cells, name: str) -> Place | None:
+    """What tables of a port depend on; `name` is the place's."""
+    edge, _, port = name.partition(":")
+    found = cells.read(SECTIONS, edge.removesuffix("~gateway"))
+    listed = [each for each in found.listed if each.serves and each.port == int(port)] if found is not None else []
+    if not listed:
+        return None
+    hosts = tuple(Host(section.hostname, section.key, label(section)) for section in listed)
+    return Place(edge, hosts, "https" if listed[0].protocol == "HTTPS" else "http", int(port))
+
+
+def _gateway_gifts(translation: GatewayTranslation | None, name: str) -> Iterable[Gift]:
+    for section in translation.sections if translation is not None else ():
+        if section.serves:
+            # A host that a listener has is no other listener's, though no route may be there.
+            yield (HOSTS_AT, place_of(name, section.port), section.hostname), ("listener", *section.key)
+
+
+HOSTS_AT: Index[tuple[str, ...]] = Index("hosts by place")
+"""(place, host) -> who has it: listeners and routes."""
+GATEWAY: Rule[GatewayTranslation | None] = Rule(
+    "gateway", _translate_gateway, gives=_gateway_gifts, root=True, counted=True
+)
+"""(Gateway)."""
+PLACE: Rule[Place | None] = Rule("place", _make_place)
+"""(place)."""

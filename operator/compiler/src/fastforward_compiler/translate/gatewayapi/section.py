@@ -1,0 +1,229 @@
+"""Listeners of a Gateway, its own and those of its ListenerSets: which can be used, and what they take.
+
+In: a Gateway, its ListenerSets, Secrets. Out: Sections, in order of precedence, each with what is wrong with it. Called
+by gateway, by whatever attaches to listeners and by report. The first of two that can't both be is the one that counts;
+of two in the same object neither is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from fastforward_crds import gatewayapi
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.problem import ObjectRef
+from fastforward_compiler.translate.certificate import CERTIFICATE, Unusable
+from fastforward_compiler.translate.reference import is_permitted
+from fastforward_compiler.translate.world import (
+    GATEWAY_CLASSES,
+    GATEWAYS,
+    LISTENER_SETS,
+    NAMESPACES,
+    SETS_OF,
+    age,
+    ref_of,
+)
+
+CONTROLLER = "gateway.fastforward.dev/controller"
+"""Gateways of classes with this controller name are ours."""
+ANY_HOST = "*"
+ACCEPTED, RESOLVED_REFS, CONFLICTED = "Accepted", "ResolvedRefs", "Conflicted"
+_KINDS = {
+    "HTTP": ("HTTPRoute", "GRPCRoute"),
+    "HTTPS": ("HTTPRoute", "GRPCRoute"),
+}
+_FAMILIES = {"HTTP": "HTTP", "HTTPS": "TLS"}
+"""Protocols of one family can share a port, told apart by host or server name."""
+
+
+class Fault(NamedTuple):
+    """Why one condition of a listener does not hold (or, of Conflicted, does)."""
+
+    type: str
+    reason: str
+    message: str
+
+
+class Section(NamedTuple):
+    """One listener."""
+
+    owner: ObjectRef
+    """The Gateway or ListenerSet that lists it."""
+    name: str
+    port: int
+    protocol: str
+    hostname: str
+    kinds: tuple[str, ...]
+    namespaces: gatewayapi.Namespaces
+    certificates: tuple[ir.Certificate, ...]
+    faults: tuple[Fault, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Unique in its Gateway."""
+        return self.owner.kind, f"{self.owner.namespace}/{self.owner.name}", self.name
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it takes part."""
+        return not any(fault.type in (ACCEPTED, CONFLICTED) for fault in self.faults)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has all that it needs: TLS without a certificate must not fall back to clear text."""
+        return self.is_accepted and (self.protocol != "HTTPS" or bool(self.certificates))
+
+
+class Sections(NamedTuple):
+    """All listeners of a Gateway, and which of its ListenerSets may not take part."""
+
+    listed: tuple[Section, ...]
+    refused: tuple[str, ...]
+
+
+def selects(cells: Cells, namespaces: gatewayapi.Namespaces, own: str, namespace: str) -> bool:
+    """Whether objects of `namespace` are meant by the selection of an object in the namespace `own`."""
+    match namespaces.from_:
+        case "All":
+            return True
+        case "Same":
+            return namespace == own
+        case "Selector":
+            found = cells.read(NAMESPACES, f"/{namespace}")
+            labels = {} if found is None else found.metadata.labels
+            return namespaces.selector.selects({"kubernetes.io/metadata.name": namespace, **labels})
+        case _:
+            return False
+
+
+def _is_ours(cells: Cells, name: str) -> bool:
+    found = cells.read(GATEWAY_CLASSES, f"/{name}")
+    return found is not None and found.spec.controller_name == CONTROLLER
+
+
+def _make_sections(cells: Cells, name: str) -> Sections | None:
+    """None of a Gateway that is not there, or not ours."""
+    gateway = cells.read(GATEWAYS, name)
+    if gateway is None or not cells.read(OURS, gateway.spec.gateway_class_name):
+        return None
+    made = [_make(cells, ref_of("Gateway", name), listener) for listener in gateway.spec.listeners]
+    refused = []
+    found = ((owner, cells.read(LISTENER_SETS, owner)) for owner in cells.read(SETS_OF, name))
+    for owner, listeners in sorted(found, key=lambda pair: age(pair[1])):
+        allowed = gateway.spec.allowed_listeners.namespaces
+        namespace = owner.partition("/")[0]
+        if listeners is None or not selects(cells, allowed, gateway.metadata.namespace, namespace):
+            refused.append(owner)
+        else:
+            made += [_make(cells, ref_of("ListenerSet", owner), each) for each in listeners.spec.listeners]
+    return Sections(tuple(_without_conflicts(made)), tuple(refused))
+
+
+def _make(cells: Cells, owner: ObjectRef, listener: gatewayapi.GatewayListener) -> Section:
+    faults: list[Fault] = []
+    possible = _KINDS.get(listener.protocol, ())
+    if not possible:
+        message = f"Protocol {listener.protocol} is not supported here."
+        faults.append(Fault(ACCEPTED, "UnsupportedProtocol", message))
+    return Section(
+        owner=owner,
+        name=listener.name,
+        port=listener.port,
+        protocol=listener.protocol,
+        hostname=listener.hostname or ANY_HOST,
+        kinds=tuple(_kinds(listener, possible, faults)),
+        namespaces=listener.allowed_routes.namespaces,
+        certificates=tuple(_certificates(cells, owner, listener, faults)) if listener.protocol == "HTTPS" else (),
+        faults=tuple(faults),
+    )
+
+
+def _kinds(listener: gatewayapi.GatewayListener, possible: tuple[str, ...], faults: list[Fault]) -> Iterator[str]:
+    asked = listener.allowed_routes.kinds
+    if not asked:
+        yield from possible
+        return
+    for each in asked:
+        if each.group == gatewayapi.GROUP and each.kind in possible:
+            yield each.kind
+        else:
+            message = f"A listener for {listener.protocol} takes no {each.kind} of group {each.group or 'core'}."
+            faults.append(Fault(RESOLVED_REFS, "InvalidRouteKinds", message))
+
+
+def _certificates(
+    cells: Cells, owner: ObjectRef, listener: gatewayapi.GatewayListener, faults: list[Fault]
+) -> Iterator[ir.Certificate]:
+    tls = listener.tls
+    if tls is None or tls.mode != "Terminate":
+        faults.append(Fault(ACCEPTED, "UnsupportedValue", "A listener for HTTPS needs tls with mode Terminate."))
+        return
+    if not tls.certificate_refs:
+        faults.append(Fault(RESOLVED_REFS, "InvalidCertificateRef", "A listener for HTTPS needs certificateRefs."))
+    for ref in tls.certificate_refs:
+        found = resolve_certificate(cells, owner, ref)
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            yield found
+
+
+def resolve_certificate(cells: Cells, owner: ObjectRef, ref: gatewayapi.ObjectRef) -> ir.Certificate | Fault:
+    """The certificate that a Gateway or ListenerSet refers to."""
+    name = f"{ref.namespace or owner.namespace}/{ref.name}"
+    if (ref.group, ref.kind) != ("", "Secret"):
+        message = f"{ref.kind} {name} of group {ref.group or 'core'} is no Secret."
+        return Fault(RESOLVED_REFS, "InvalidCertificateRef", message)
+    if not is_permitted(cells, kind=owner.kind, namespace=owner.namespace, to_kind="Secret", to=name):
+        message = f"Secret {name} is in another namespace, and no ReferenceGrant there permits it."
+        return Fault(RESOLVED_REFS, "RefNotPermitted", message)
+    found = cells.read(CERTIFICATE, name)
+    if isinstance(found, Unusable):
+        return Fault(RESOLVED_REFS, "InvalidCertificateRef", found.message)
+    return found
+
+
+def _without_conflicts(sections: Iterable[Section]) -> Iterator[Section]:
+    """The same, with what conflicts with one before, or with one in the same object, marked."""
+    listed = list(sections)
+    before: dict[int, list[Section]] = {}
+    for section in listed:
+        same = [other for other in listed if other.owner == section.owner and other is not section]
+        taken = before.get(section.port, [])
+        fault = next((found for other in (*taken, *same) if (found := _conflict(section, other)) is not None), None)
+        if fault is not None:
+            accepted = Fault(ACCEPTED, fault.reason, fault.message)
+            yield section._replace(faults=(*section.faults, accepted, fault))
+            continue
+        if section.is_accepted:
+            before.setdefault(section.port, []).append(section)
+        yield section
+
+
+def _conflict(section: Section, other: Section) -> Fault | None:
+    if section.port != other.port or not section.is_accepted or not other.is_accepted:
+        return None
+    whose = f"listener {other.name}" + (f" of {other.owner}" if other.owner != section.owner else "")
+    if _FAMILIES[section.protocol] != _FAMILIES[other.protocol]:
+        message = f"Port {section.port} has protocol {other.protocol} in {whose}."
+        return Fault(CONFLICTED, "ProtocolConflict", message)
+    if section.hostname == other.hostname:
+        host = section.hostname if section.hostname != ANY_HOST else "no host name"
+        message = f"Port {section.port} with {host} belongs to {whose}."
+        return Fault(CONFLICTED, "HostnameConflict", message)
+    return None
+
+
+def label(section: Section) -> str:
+    """What the proxy calls it: its name, which of a Gateway's own listeners is enough."""
+    kind, owner, name = section.key
+    return name if kind == "Gateway" else f"{owner}/{name}"
+
+
+OURS: Rule[bool] = Rule("ours", _is_ours)
+"""(name of a GatewayClass)."""
+SECTIONS: Rule[Sections | None] = Rule("sections", _make_sections)
+"""(Gateway)."""

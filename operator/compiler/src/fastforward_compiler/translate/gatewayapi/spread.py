@@ -1,0 +1,115 @@
+"""A route of Gateway API in pieces: each match of each rule, at each listener that takes the route.
+
+In: the route's parents and blueprints. Out: RouteTranslation, gifts for the indexes. Called by httproute and grpcroute.
+The pieces are the same on each host of a port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells, Gift, Index
+from fastforward_compiler.problem import ObjectRef, Problem
+from fastforward_compiler.translate.piece import Piece, precedence
+from fastforward_compiler.translate.placement import Needs
+from fastforward_compiler.translate.world import Age
+
+from .attachment import Attached, Parent
+from .backend import BACKENDS_OF, BackendKey
+from .gateway import HOSTS_AT, PLACE, place_of
+
+SectionKey = tuple[str, str, str]
+
+
+class Condition(NamedTuple):
+    """One match: its place in the rule, and what it asks."""
+
+    place: int
+    match: ir.Match
+
+
+class Blueprint(NamedTuple):
+    """A rule, before it is spread. `on_port` makes the fields of `ir.Entry` for a scheme and a port."""
+
+    name: str
+    place: int
+    conditions: tuple[Condition, ...]
+    on_port: Callable[[str, int], dict[str, Any]]
+
+
+class Spread(NamedTuple):
+    """The route at one listener: the same pieces on each host."""
+
+    place: str
+    section: SectionKey
+    gateway: str
+    hosts: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+
+
+class RouteTranslation(NamedTuple):
+    """A route in pieces, what is wrong with it, and what it leans on; nothing, where no Gateway of ours has it."""
+
+    parents: tuple[Parent, ...] = ()
+    spreads: tuple[Spread, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    parts: tuple[ir.Part, ...] = ()
+    backends: tuple[BackendKey, ...] = ()
+
+
+def spread_route(
+    cells: Cells, on: ObjectRef, born: Age, parents: Iterable[Parent], blueprints: Sequence[Blueprint]
+) -> Iterator[Spread]:
+    """The pieces at each listener that serves; a listener that is named twice has them once."""
+    attached: dict[tuple[str, SectionKey], Attached] = {}
+    for parent in parents:
+        for each in parent.attached:
+            attached.setdefault((each.gateway, each.section.key), each)
+    made: dict[tuple[str, int], tuple[Piece, ...]] = {}
+    for (gateway, section), each in attached.items():
+        place = place_of(gateway, each.section.port)
+        found = cells.read(PLACE, place) if each.section.serves else None
+        if found is not None:
+            pieces = made.setdefault(
+                (found.scheme, found.port), tuple(_pieces(on, born, blueprints, found.scheme, found.port))
+            )
+            yield Spread(place, section, gateway, each.hosts, pieces)
+
+
+def _pieces(on: ObjectRef, born: Age, blueprints: Iterable[Blueprint], scheme: str, port: int) -> Iterator[Piece]:
+    name = f"{on.namespace}/{on.name}"
+    for blueprint in blueprints:
+        fields = {**blueprint.on_port(scheme, port), "route": name, "rule": blueprint.name}
+        needs = Needs(proxied=isinstance(fields["destination"], ir.Split))
+        for condition in blueprint.conditions:
+            entry_id = f"{on.kind.lower()}/{name}#{blueprint.name}.{condition.place}"
+            yield Piece(
+                route=name,
+                field=f"spec.rules[{blueprint.place}].matches[{condition.place}]",
+                order=precedence(condition.match, 0, born, (blueprint.place, condition.place, 0)),
+                fields={**fields, "match": condition.match, "id": entry_id},
+                needs=needs,
+            )
+
+
+def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> Iterable[Gift]:
+    """Where the route lies, at which listeners it counts, what it needs."""
+    if translation is None:
+        return
+    for parent in translation.parents:
+        for each in parent.attached:
+            yield (ATTACHED, each.gateway, *each.section.key), (kind, name)
+    for spread in translation.spreads:
+        for host in spread.hosts:
+            yield (ROUTES_AT, spread.place, spread.section, host), (kind, name)
+            yield (HOSTS_AT, spread.place, host), ("route", kind, name)
+    for backend in translation.backends:
+        yield (BACKENDS_OF, *backend), (kind, name)
+
+
+ATTACHED: Index[tuple[str, str]] = Index("routes by listener")
+"""(Gateway, kind of owner, owner, listener) -> (kind, route)."""
+ROUTES_AT: Index[tuple[str, str]] = Index("routes by place, listener and host")
+"""(place, listener, host) -> (kind, route)."""
