@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
 
 from fastforward_compiler.emit.envoy import bootstrap
+from fastforward_crds import CLUSTER_SCOPED
 from fastforward_operator.supervisor.envoy import find_envoy
 
 from support import client
 from support.client import Headers, Response
 from support.origin import Answer, Loop, Origin, Reply
 from support.processes import free_ports
-from support.resources import API_VERSION, Document, Json, edge, upstream
+from support.resources import API_VERSION, GATEWAY_API, Document, Json, edge, upstream
 
 T = TypeVar("T")
 DEADLINE_S = 15.0
@@ -37,6 +38,8 @@ START_S = 60.0
 STOP_S = 10.0
 POLL_S = 0.004
 PROGRAMMED = "Programmed"
+JUDGED = (API_VERSION, GATEWAY_API)
+"""Versions of kinds of which something is said."""
 
 
 def until(
@@ -255,12 +258,12 @@ class Gateway:
         return made
 
     def apply(self, *documents: Document, expect: Mapping[tuple[str, str], str] | None = None) -> None:
-        """Put the documents into files, and wait until every one of our kinds is as expected.
+        """Put the documents into files, and wait until every one that has a status is as expected.
 
         That is Programmed, without any problem, or the reason that `expect` has for (kind, name). An Edge comes by
         itself unless the test has its own.
         """
-        if not self._has_edge and not any(document["kind"] == "Edge" for document in documents):
+        if not self._has_edge and not any(document["kind"] in ("Edge", "Gateway") for document in documents):
             documents = (edge(self.port), *documents)
         self._has_edge = True
         self._generation += 1
@@ -268,16 +271,17 @@ class Gateway:
             self.write(document)
         expected = expect or {}
         for document in documents:
-            if document["apiVersion"] == API_VERSION:
+            if document["apiVersion"] in JUDGED:
                 kind, name = document["kind"], document["metadata"]["name"]
                 self.wait(document, expected.get((kind, name), PROGRAMMED), self._generation)
 
     def write(self, document: Document) -> None:
         """Rename a file into place, as editors do."""
-        metadata = {"namespace": self.namespace, **document["metadata"]}
-        if document["apiVersion"] == API_VERSION:
+        namespace = {} if document["kind"] in CLUSTER_SCOPED else {"namespace": self.namespace}
+        metadata = {**namespace, **document["metadata"]}
+        if document["apiVersion"] in JUDGED:
             metadata["generation"] = self._generation
-        key = str(document["kind"]), str(metadata["namespace"]), str(metadata["name"])
+        key = str(document["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
         target = self.stack.resources / self.namespace / f"{'.'.join(key).lower()}.yaml"
         target.parent.mkdir(exist_ok=True)
         beside = target.with_name(f".{target.name}")
@@ -294,7 +298,9 @@ class Gateway:
     def wait(self, document: Document, reason: str, generation: int) -> None:
         """Wait for an object's status."""
         metadata = document["metadata"]
-        key = document["kind"], metadata.get("namespace", self.namespace), metadata["name"]
+        in_cluster = document["kind"] in CLUSTER_SCOPED
+        namespace = "" if in_cluster else metadata.get("namespace", self.namespace)
+        key = document["kind"], namespace, metadata["name"]
 
         def settled(found: Document) -> bool:
             conditions = found.get("conditions", [])
@@ -355,7 +361,7 @@ class Gateway:
         """Take the test's objects away, so that their hosts are free, and see that nothing has died."""
         for path in self._files.values():
             path.unlink(missing_ok=True)
-        namespaces = {namespace for _, namespace, _ in self._files}
+        namespaces = {namespace for _, namespace, _ in self._files if namespace}
         until(lambda: not any(self.stack.api(f"/v1/objects?namespace={name}")["objects"] for name in namespaces))
         if any(kind == "RateLimit" for kind, _, _ in self._files):
             # Buckets are refilled when a limit is taken out: not in the midst of the next test.

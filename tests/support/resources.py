@@ -13,6 +13,7 @@ Document = dict[str, Any]
 Json = Any
 """Whatever JSON can say."""
 API_VERSION = "gateway.fastforward.dev/v1alpha1"
+GATEWAY_API = "gateway.networking.k8s.io/v1"
 
 
 def resource(kind: str, name: str, spec: Document, **metadata: Json) -> Document:

@@ -49,6 +49,7 @@ FULL = ir.Entry(
         max_age_ms=90_500,
         allow_credentials=True,
     ),
+    mirrors=(ir.Mirror(upstream="shop/copies", numerator=1, denominator=10),),
 )
 
 
@@ -93,6 +94,7 @@ def test_a_plan_says_all_that_its_entry_says() -> None:
             allow_credentials=True,
         ),
         select="shop/books#list.0",
+        mirrors=[pb.Mirror(upstream="shop/copies", numerator=1, denominator=10)],
     )
 
 
@@ -150,6 +152,7 @@ def test_whatever_decides_a_request_changes_the_plans_name(field: str) -> None:
         "request_headers": ir.HeaderChanges(),
         "response_headers": ir.HeaderChanges(),
         "cors": None,
+        "mirrors": (),
     }
     # These only concern the proxy: how it asks, waits and tries again. The id counts through `select`.
     proxys_own = {"hop", "fail_open", "timeout_ms", "idle_timeout_ms", "retry"}

@@ -14,8 +14,9 @@ from support.documents import Document, broken_documents, document, documents
 
 ROUTE: Document = {"edges": [{"name": "public"}], "rules": [{"upstreams": [{"name": "catalog"}]}]}
 KNOWN = (
-    "AuthPolicy, ConfigMap, Edge, EndpointSlice, Namespace, RateLimit, ReferenceGrant, Route, Secret, Service, Shard,"
-    " Tenant, Upstream, Workload"
+    "AuthPolicy, BackendTLSPolicy, ConfigMap, Edge, EndpointSlice, GRPCRoute, Gateway, GatewayClass, HTTPRoute,"
+    " ListenerSet, Namespace, RateLimit, ReferenceGrant, Route, Secret, Service, Shard, TCPRoute, TLSRoute, Tenant,"
+    " UDPRoute, Upstream, Workload"
 )
 KINDS = tuple(kind.name for kind in crds.KINDS)
 

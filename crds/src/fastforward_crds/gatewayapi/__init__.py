@@ -55,5 +55,6 @@ KINDS = (
     (BackendTlsPolicy, "backendtlspolicies"),
 )
 """Model and plural, in the order in which they lean on each other."""
+PLURALS = {str(model.model_fields["kind"].default): plural for model, plural in KINDS}
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -73,7 +73,7 @@ class Reason(StrEnum):
     """The issuer's keys could not be fetched, or are too old to be believed. Look after the URL."""
     LISTENERS_NOT_VALID = "ListenersNotValid"
     """No listener of the Gateway or ListenerSet can be used; its listeners say why. Mend one of them."""
-    LISTENER_INVALID = "ListenerInvalid"
+    LISTENERS_NOT_RESOLVED = "ListenersNotResolved"
     """A listener can't be used as it is; the others serve. The message says what to mend."""
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
     """An address of this type can't be given to a Gateway. Ask for an `IPAddress`."""
@@ -138,7 +138,7 @@ _REFERENCES = frozenset(
         Reason.SECRET_INVALID,
         Reason.RATE_LIMIT_NOT_FOUND,
         Reason.KEYS_UNAVAILABLE,
-        Reason.LISTENER_INVALID,
+        Reason.LISTENERS_NOT_RESOLVED,
         Reason.INVALID_KIND,
         Reason.BACKEND_NOT_FOUND,
     }

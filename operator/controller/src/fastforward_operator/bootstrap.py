@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
@@ -22,6 +22,7 @@ from fastforward_compiler.emit.envoy import EmitSettings
 from fastforward_compiler.emit.kubernetes import PodSettings
 from fastforward_compiler.problem import ObjectRef
 
+from .addresses import AddressPool, read_pool
 from .admission.webhook import Webhook
 from .api import Api
 from .certificates import Subject
@@ -37,7 +38,7 @@ from .kubernetes.statuswriter import StatusWriter
 from .pipeline import Change, NewPipeline, new_pipeline
 from .providers import Provider, Source
 from .providers.file import FileProvider
-from .providers.kubernetes import KubernetesProvider
+from .providers.kubernetes import WATCHED, WATCHED_ALL, KubernetesProvider, OnStatus
 from .providers.lastgood import LastGood
 from .publication import Publications
 from .reconcile import Reconciler
@@ -192,7 +193,7 @@ class Surroundings:
     """Who runs proxies and decision services as pods."""
 
 
-def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
+def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> Surroundings:
     """By the setting `provider`. Raises AccessError."""
     if settings.provider == "file":
         provider = FileProvider(settings.directories, LastGood(settings.state_dir))
@@ -221,7 +222,12 @@ def surroundings(settings: Settings, board: StatusBoard) -> Surroundings:
 
     election.on_elected = elected
     return Surroundings(
-        provider=KubernetesProvider(client, writer.recall, namespaces=settings.namespaces),
+        provider=KubernetesProvider(
+            client,
+            _told_to(writer.recall, pool.recall),
+            WATCHED_ALL if settings.secrets == "all" else WATCHED,
+            settings.namespaces,
+        ),
         sinks=(writer, EventWriter(client, lambda: election.leads)) if settings.write_status else (),
         election=election if settings.write_status else None,
         client=client,
@@ -253,6 +259,14 @@ def xds_certificate(settings: Settings, authority: Authority | None) -> Callable
     return ServingCertificate(authority, Subject(name="fastforward-operator", hosts=hosts, server=True)).material
 
 
+def _told_to(*listeners: OnStatus) -> OnStatus:
+    def tell(ref: ObjectRef, status: Mapping[str, Any]) -> None:
+        for listener in listeners:
+            listener(ref, status)
+
+    return tell
+
+
 def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operator:
     """All parts, joined; needs a running event loop. `pipeline` is for tests that need a broken one."""
     loop = asyncio.get_running_loop()
@@ -264,7 +278,8 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         on_settled=lambda at: metrics.reached("acknowledged", at),
         apart=settings.xds_tls,
     )
-    outside = surroundings(settings, board)
+    pool = AddressPool(read_pool(settings.gateway_addresses))
+    outside = surroundings(settings, board, pool)
 
     def notify(update: LedgerUpdate) -> None:
         metrics.refusals.inc(sum(len(state.refused) for state in update.keys.values()))
@@ -282,16 +297,17 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         metrics=metrics,
     )
     fetcher = KeyFetcher(reconciler.take_fetched, settings.state_dir / "keys")
-    reconciler.on_changes = fetcher.observe
+    observers: list[Callable[[Mapping[ObjectRef, Change]], None]] = [fetcher.observe, pool.observe]
     if outside.data_plane is not None:
-        observe_objects = outside.data_plane.observe_objects
-
-        def observe(changes: Mapping[ObjectRef, Change]) -> None:
-            fetcher.observe(changes)
-            observe_objects(changes)
-
-        reconciler.on_changes = observe
+        observers.append(outside.data_plane.observe_objects)
         reconciler.on_step = outside.data_plane.observe_step
+
+    def observe(changes: Mapping[ObjectRef, Change]) -> None:
+        for observer in observers:
+            observer(changes)
+
+    reconciler.on_changes = observe
+    pool.begin(reconciler.take_fetched)
     board.subscribe(metrics.count)
     for sink in outside.sinks:
         board.subscribe(sink.observe)

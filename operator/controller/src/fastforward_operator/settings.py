@@ -13,6 +13,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .addresses import read_pool
+
 
 class Settings(BaseSettings):
     """Settings of the operator. Lists are separated by `:` in the environment, as in PATH."""
@@ -25,6 +27,14 @@ class Settings(BaseSettings):
     """Directories, or single files, of resources; at least one with the provider `file`."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """Namespaces to watch, with the provider `kubernetes`; all when empty."""
+    secrets: Literal["labelled", "all"] = "labelled"
+    """Which Secrets and ConfigMaps are read, with the provider `kubernetes`: those labelled
+    `gateway.fastforward.dev/use: "true"`, or all.
+    """
+    gateway_addresses: str = ""
+    """Addresses that Gateways are given, one each: a network (`192.0.2.0/24`) or a range (`192.0.2.10-192.0.2.99`).
+    When empty, Gateways listen wherever the proxy may.
+    """
     lease_namespace: str = "fastforward-system"
     """Namespace of the Lease by which operators choose the one that writes statuses."""
     kubeconfig: Path | None = None
@@ -96,6 +106,12 @@ class Settings(BaseSettings):
     @classmethod
     def _parse(cls, value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("gateway_addresses")
+    @classmethod
+    def _is_pool(cls, value: str) -> str:
+        read_pool(value)
+        return value
 
     @model_validator(mode="after")
     def _names_resources(self) -> Self:

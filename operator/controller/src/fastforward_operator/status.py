@@ -60,6 +60,10 @@ class ObjectStatus:
     conditions: tuple[Condition, ...]
     problems: tuple[Problem, ...]
     effective: tuple[str, ...]
+    parts: tuple[ir.Part, ...] = ()
+    """Listeners of a Gateway, parents of a route."""
+    addresses: tuple[str, ...] = ()
+    attached_sets: int = 0
 
 
 @dataclass(slots=True)
@@ -263,6 +267,7 @@ class StatusBoard:
             self._judge_problems(ConditionType.RESOLVED_REFS, report),
             self._judge_programmed(report, [state for _, state in states]),
         ]
+        said = [_overruled(each, report.verdicts) for each in said]
         before = {condition.type: condition for condition in old.conditions} if old else {}
         conditions = tuple(
             Condition(
@@ -282,6 +287,9 @@ class StatusBoard:
             conditions=conditions,
             problems=report.problems,
             effective=report.effective,
+            parts=report.parts,
+            addresses=report.addresses,
+            attached_sets=report.attached_sets,
         )
 
     def _since(self, ref: ObjectRef, kind: str, status: str, before: Condition | None) -> datetime:
@@ -370,6 +378,14 @@ class StatusBoard:
 def _without_proxies(fleets: Iterable[str]) -> str:
     named = [fleet for fleet in fleets if fleet != SHARED]
     return f"No proxy of Edge {' and '.join(named)} is connected." if named else "No proxy is connected."
+
+
+def _overruled(said: tuple[str, str, str, str], verdicts: Iterable[ir.Verdict]) -> tuple[str, str, str, str]:
+    """What the compiler says of a condition in its own words goes before what follows from Problems and proxies."""
+    for verdict in verdicts:
+        if verdict.type == said[0]:
+            return verdict.type, "True" if verdict.holds else "False", verdict.reason, verdict.message
+    return said
 
 
 def _sentences(parts: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import fastforward_crds as crds
 from fastforward_compiler.problem import ObjectRef
+from fastforward_crds import gatewayapi
 
 from .access import Access
 
@@ -30,6 +31,8 @@ MAX_LINE = 16 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 _MANAGER = "fastforward"
 _NO_ANSWER = 502
+JUDGED: Mapping[str, str] = {**crds.PLURALS, **gatewayapi.PLURALS}
+"""Plurals of the kinds whose statuses are written."""
 
 
 class ApiError(Exception):
@@ -40,9 +43,15 @@ class ApiError(Exception):
         self.status = status
 
 
+def api_version(kind: str) -> str:
+    """Of a kind whose statuses are written."""
+    return crds.API_VERSION if kind in crds.PLURALS else gatewayapi.GATEWAY_API
+
+
 def object_path(ref: ObjectRef) -> str:
-    """Where an object of ours is."""
-    return f"/apis/{crds.API_VERSION}/namespaces/{ref.namespace}/{crds.PLURALS[ref.kind]}/{ref.name}"
+    """Where an object is whose status is written."""
+    where = f"/namespaces/{ref.namespace}" if ref.kind not in crds.CLUSTER_SCOPED else ""
+    return f"/apis/{api_version(ref.kind)}{where}/{JUDGED[ref.kind]}/{ref.name}"
 
 
 class Page(NamedTuple):

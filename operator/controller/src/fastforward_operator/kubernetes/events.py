@@ -14,13 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-import fastforward_crds as crds
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
 from fastforward_operator.status import Condition, ObjectStatus
 
-from .client import ApiError, Client, object_path
+from .client import JUDGED, ApiError, Client, object_path
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +43,7 @@ class EventWriter:
 
     def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
         """A status changed."""
-        if ref.kind not in crds.PLURALS:
+        if ref.kind not in JUDGED:
             return
         wrong = list(rejections(status)) if status is not None else []
         before = self._told.pop(ref, frozenset())
@@ -74,7 +73,7 @@ class EventWriter:
     async def _write(self, ref: ObjectRef, condition: Condition) -> None:
         found = await self.client.read(object_path(ref))
         if found is not None:
-            await self.client.create(f"/api/v1/namespaces/{ref.namespace}/events", event(found, condition))
+            await self.client.create(f"/api/v1/namespaces/{ref.namespace or 'default'}/events", event(found, condition))
 
 
 def rejections(status: ObjectStatus) -> Iterator[Condition]:
@@ -88,16 +87,18 @@ def rejections(status: ObjectStatus) -> Iterator[Condition]:
 def event(involved: dict[str, Any], condition: Condition) -> dict[str, Any]:
     """The Event (core/v1) that tells a condition of an object as it is stored."""
     metadata = involved["metadata"]
+    # What belongs to no namespace is told in the default one.
+    namespace = metadata.get("namespace", "default")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{metadata['name'][:230]}.{secrets.token_hex(8)}", "namespace": metadata["namespace"]},
+        "metadata": {"name": f"{metadata['name'][:230]}.{secrets.token_hex(8)}", "namespace": namespace},
         "involvedObject": {
             "apiVersion": involved["apiVersion"],
             "kind": involved["kind"],
             "name": metadata["name"],
-            "namespace": metadata["namespace"],
+            **({"namespace": metadata["namespace"]} if "namespace" in metadata else {}),
             "uid": metadata["uid"],
             "resourceVersion": metadata["resourceVersion"],
         },

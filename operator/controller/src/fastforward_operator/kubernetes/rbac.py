@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import fastforward_crds as crds
+from fastforward_crds import gatewayapi
 
 from fastforward_operator.providers.kubernetes import WATCHED
 
@@ -20,16 +21,18 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def rules() -> Iterator[dict[str, Any]]:
-    """Yields the rules: read what is watched, write statuses of our kinds, tell rejections as Events."""
+    """Yields the rules: read what is watched, write statuses, tell rejections as Events."""
     groups: dict[str, list[str]] = {}
     for watched in WATCHED:
         groups.setdefault(watched.api_version.rpartition("/")[0], []).append(watched.plural)
     for group, plurals in sorted(groups.items()):
         # An Event names its object by an id that has to be looked up.
-        verbs = ["get", "list", "watch"] if group == crds.GROUP else ["list", "watch"]
+        verbs = ["get", "list", "watch"] if group in (crds.GROUP, gatewayapi.GROUP) else ["list", "watch"]
         yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": verbs}
     statuses = sorted(f"{kind.plural}/status" for kind in crds.KINDS)
     yield {"apiGroups": [crds.GROUP], "resources": statuses, "verbs": ["patch"]}
+    foreign = sorted(f"{plural}/status" for plural in gatewayapi.PLURALS.values())
+    yield {"apiGroups": [gatewayapi.GROUP], "resources": foreign, "verbs": ["patch"]}
     yield {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
     # Whom the API server believes as the webhook.
     yield {

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-import fastforward_crds as crds
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
-from fastforward_operator.status import Condition, ObjectStatus
+from fastforward_operator.status import ObjectStatus
 
-from .client import NOT_FOUND, ApiError, Client, object_path
+from .client import JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
+from .payload import payload
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class StatusWriter:
 
     def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
         """A status changed."""
-        if ref.kind not in crds.PLURALS:
+        if ref.kind not in JUDGED:
             return
         if status is None:
             self._wanted.pop(ref, None)
@@ -120,11 +120,12 @@ class StatusWriter:
         status = self._wanted.get(ref)
         if status is None or not self.leads():
             return
-        told = render(status, self.proxies(ref))
-        if self._there.get(ref) == told:
+        there = self._there.get(ref, {})
+        told = payload(status, self.proxies(ref), there, datetime.now(UTC))
+        if there == told:
             return
-        metadata = {"name": ref.name, "namespace": ref.namespace}
-        body = {"apiVersion": crds.API_VERSION, "kind": ref.kind, "metadata": metadata, "status": told}
+        metadata = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
+        body = {"apiVersion": api_version(ref.kind), "kind": ref.kind, "metadata": metadata, "status": told}
         await self.client.apply_status(object_path(ref), body)
         self.written += 1
         self._there[ref] = told
@@ -135,26 +136,3 @@ class StatusWriter:
             return
         _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
         asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)
-
-
-def render(status: ObjectStatus, proxies: tuple[int, int]) -> dict[str, Any]:
-    """As the kinds' schema has it."""
-    told: dict[str, Any] = {
-        "observedGeneration": status.generation,
-        "conditions": [_condition(condition) for condition in status.conditions],
-        "proxies": f"{proxies[0]}/{proxies[1]}",
-    }
-    if status.effective:
-        told["effectivePolicies"] = list(status.effective)
-    return told
-
-
-def _condition(condition: Condition) -> dict[str, Any]:
-    return {
-        "type": condition.type,
-        "status": condition.status,
-        "observedGeneration": condition.observed_generation,
-        "reason": condition.reason,
-        "message": condition.message,
-        "lastTransitionTime": condition.since.isoformat(timespec="seconds").replace("+00:00", "Z"),
-    }

@@ -21,6 +21,7 @@ import aiohttp
 import fastforward_crds as crds
 import structlog
 from fastforward_compiler.problem import ObjectRef
+from fastforward_crds import gatewayapi
 
 from fastforward_operator.kubernetes.client import NOT_FOUND, ApiError, Client
 
@@ -77,7 +78,15 @@ WATCHED: tuple[Watched, ...] = (
     Watched("/api/v1", "services", "v1", "Service", generations=False),
     Watched(f"/apis/{_SLICES}", "endpointslices", _SLICES, "EndpointSlice", crds.SERVICE_LABEL, generations=False),
     Watched(f"/apis/{_GRANTS}", "referencegrants", _GRANTS, "ReferenceGrant"),
+    *(
+        Watched(f"/apis/{gatewayapi.GATEWAY_API}", plural, gatewayapi.GATEWAY_API, kind)
+        for kind, plural in gatewayapi.PLURALS.items()
+    ),
 )
+WATCHED_ALL: tuple[Watched, ...] = tuple(
+    watched._replace(selector="") if watched.selector == USED else watched for watched in WATCHED
+)
+"""The same without regard to who may be used."""
 
 
 class KubernetesProvider:

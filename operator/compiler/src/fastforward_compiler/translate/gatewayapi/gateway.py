@@ -88,7 +88,7 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
         problems=tuple(problems),
         verdicts=tuple(set_verdicts(own, problems)),
         addresses=given.addresses or (),
-        pending=given.pending,
+        pending=given.pending or ("" if serving else "Invalid"),
     )
 
 
@@ -122,7 +122,7 @@ def section_problems(on: ObjectRef, sections: Sequence[Section]) -> list[Problem
         for fault in section.faults:
             if fault.type in (ACCEPTED, RESOLVED_REFS):
                 message = f"Listener {section.name}: {fault.message}"
-                problems.append(problem(on, Reason.LISTENER_INVALID, f"spec.listeners[{place}]", message))
+                problems.append(problem(on, Reason.LISTENERS_NOT_RESOLVED, f"spec.listeners[{place}]", message))
     if sections and not any(section.is_accepted for section in sections):
         message = "None of its listeners can be used."
         problems.append(problem(on, Reason.LISTENERS_NOT_VALID, "spec.listeners", message))

@@ -42,7 +42,7 @@ def _make_scope(cells: Cells, place: str, host: str) -> ir.Scope | None:
 def _owner(place: Place, host: str) -> Host | None:
     """The listener that a host belongs to: the one with the narrowest host name that covers it."""
     covering = [each for each in place.hosts if covers(each.hostname, host)]
-    return max(covering, key=lambda each: len(each.hostname), default=None)
+    return max(covering, key=lambda each: (each.hostname == host, len(each.hostname)), default=None)
 
 
 def _make_table(cells: Cells, place: str, host: str) -> ir.Table | None:

@@ -1,0 +1,108 @@
+"""Gives each Gateway an address of its own out of a pool, where there is one.
+
+In: changes of Gateways and GatewayClasses, the addresses that statuses tell of. Out: documents for the compiler, which
+lets a Gateway listen only where it was told. Called by bootstrap. A Gateway keeps its
+address as long as it is there; after a restart its status says which one it had.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import fastforward_crds as crds
+from fastforward_compiler.problem import ObjectRef
+from fastforward_compiler.translate.gatewayapi.gateway import ADDRESSES
+from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
+from fastforward_crds import gatewayapi
+
+Documents = Mapping[str, bytes]
+_UNUSABLE = "AddressNotUsable"
+
+
+def read_pool(text: str) -> tuple[str, ...]:
+    """The addresses of a network or a range; none of an empty text. Raises ValueError."""
+    if not text:
+        return ()
+    first, dash, last = text.partition("-")
+    if not dash:
+        return tuple(map(str, ipaddress.ip_network(first.strip()).hosts()))
+    low, high = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+    if low.version != high.version or int(low) > int(high):
+        raise ValueError(f"{text} is no range of addresses")
+    return tuple(str(type(low)(number)) for number in range(int(low), int(high) + 1))
+
+
+@dataclass(slots=True)
+class AddressPool:
+    """One a process."""
+
+    pool: tuple[str, ...]
+    _deliver: Callable[[Documents], None] = lambda _: None
+    _classes: set[str] = field(default_factory=set)
+    _gateways: dict[str, gatewayapi.Gateway] = field(default_factory=dict)
+    _given: dict[str, str] = field(default_factory=dict)
+    """Gateway -> address."""
+    _told: dict[str, bytes] = field(default_factory=dict)
+
+    def begin(self, deliver: Callable[[Documents], None]) -> None:
+        """To be called before anything is compiled: with a pool nobody listens without an address of it.
+
+        `deliver` is told what each Gateway was given.
+        """
+        self._deliver = deliver
+        if self.pool:
+            deliver({ADDRESSES: b"{}"})
+
+    def recall(self, ref: ObjectRef, status: Mapping[str, Any]) -> None:
+        """What the status of a Gateway says that it had; only before it was given one."""
+        name = f"{ref.namespace}/{ref.name}"
+        if ref.kind != "Gateway" or name in self._given:
+            return
+        values = [str(each.get("value")) for each in status.get("addresses") or ()]
+        free = [value for value in values if value in self.pool and value not in self._given.values()]
+        if free:
+            self._given[name] = free[0]
+
+    def observe(self, changes: Mapping[ObjectRef, crds.Resource | crds.Invalid | None]) -> None:
+        """Objects changed."""
+        if not self.pool:
+            return
+        for ref, value in changes.items():
+            if ref.kind == "GatewayClass":
+                ours = isinstance(value, gatewayapi.GatewayClass) and value.spec.controller_name == CONTROLLER
+                (self._classes.add if ours else self._classes.discard)(ref.name)
+            elif isinstance(value, gatewayapi.Gateway):
+                self._gateways[f"{ref.namespace}/{ref.name}"] = value
+            elif ref.kind == "Gateway" and value is None:
+                self._gateways.pop(f"{ref.namespace}/{ref.name}", None)
+                self._given.pop(f"{ref.namespace}/{ref.name}", None)
+        news = {url: body for url, body in self._documents() if self._told.get(url) != body}
+        if news:
+            self._told.update(news)
+            self._deliver(news)
+
+    def _documents(self) -> Iterator[tuple[str, bytes]]:
+        for name, gateway in self._gateways.items():
+            if gateway.spec.gateway_class_name in self._classes:
+                yield f"{ADDRESSES}{name}", json.dumps(self._give(name, gateway)).encode()
+
+    def _give(self, name: str, gateway: gatewayapi.Gateway) -> dict[str, Any]:
+        asked = [address.value for address in gateway.spec.addresses if address.type == "IPAddress" and address.value]
+        taken = {address for holder, address in self._given.items() if holder != name}
+        if asked:
+            usable = [address for address in asked if address in self.pool and address not in taken]
+            if usable:
+                self._given[name] = usable[0]
+            if len(usable) < len(asked):
+                return {"addresses": usable, "reason": _UNUSABLE}
+            return {"addresses": usable}
+        if name not in self._given:
+            free = next((address for address in self.pool if address not in taken), None)
+            if free is None:
+                return {}
+            self._given[name] = free
+        return {"addresses": [self._given[name]]}

@@ -1,0 +1,157 @@
+"""Statuses as the kinds' definitions have them: one pure function a kind.
+
+In: an ObjectStatus, how many proxies have the object, the status that is there. Out: the status to write. Called by
+statuswriter. What other controllers say of a route stays; a condition that stays keeps its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from fastforward_compiler import ir
+from fastforward_compiler.translate.gatewayapi.features import FEATURES
+from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
+from fastforward_crds import gatewayapi
+
+from fastforward_operator.status import Condition, ObjectStatus
+
+Json = dict[str, Any]
+Conditions = list[Json]
+
+
+def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, Any], now: datetime) -> Json:
+    """The status of an object."""
+    make = _MAKERS.get(status.ref.kind)
+    return make(status, there, now) if make is not None else _own(status, proxies)
+
+
+def _own(status: ObjectStatus, proxies: tuple[int, int]) -> Json:
+    """Of our kinds."""
+    told: Json = {
+        "observedGeneration": status.generation,
+        "conditions": [_condition(condition) for condition in status.conditions],
+        "proxies": f"{proxies[0]}/{proxies[1]}",
+    }
+    if status.effective:
+        told["effectivePolicies"] = list(status.effective)
+    return told
+
+
+def _gateway_class(status: ObjectStatus, _: Mapping[str, Any], __: datetime) -> Json:
+    conditions = [_condition(each) for each in status.conditions if each.type == "Accepted"]
+    return {"conditions": conditions, "supportedFeatures": [{"name": name} for name in sorted(FEATURES)]}
+
+
+def _gateway(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:
+    return {
+        "addresses": [{"type": "IPAddress", "value": address} for address in status.addresses],
+        "attachedListenerSets": status.attached_sets,
+        **_listener_set(status, there, now),
+    }
+
+
+def _listener_set(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:
+    return {
+        "conditions": [_condition(condition) for condition in status.conditions],
+        "listeners": [_listener(status, part, there, now) for part in status.parts],
+    }
+
+
+def _listener(status: ObjectStatus, part: ir.Part, there: Mapping[str, Any], now: datetime) -> Json:
+    name = dict(part.place)["name"]
+    before = next((each for each in there.get("listeners", ()) if each.get("name") == name), {})
+    verdicts = [*(_verdict(each, status) for each in part.verdicts), _programmed(status, part)]
+    return {
+        "name": name,
+        "supportedKinds": [{"group": gatewayapi.GROUP, "kind": kind} for kind in part.kinds],
+        "attachedRoutes": part.attached,
+        "conditions": _timed(verdicts, before.get("conditions", ()), now),
+    }
+
+
+def _route(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:
+    return {"parents": list(_places("parentRef", status, there.get("parents", ()), now))}
+
+
+def _policy(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:
+    return {"ancestors": list(_places("ancestorRef", status, there.get("ancestors", ()), now))}
+
+
+def _places(field: str, status: ObjectStatus, there: Iterable[Json], now: datetime) -> Iterator[Json]:
+    listed = list(there)
+    for part in status.parts:
+        ref = dict(part.place)
+        before = next((each for each in listed if each.get(field) == ref and _is_ours(each)), {})
+        verdicts = [_verdict(each, status) for each in part.verdicts]
+        if field == "parentRef":
+            verdicts.append(_programmed(status, part))
+        yield {
+            field: ref,
+            "controllerName": CONTROLLER,
+            "conditions": _timed(verdicts, before.get("conditions", ()), now),
+        }
+    yield from (each for each in listed if not _is_ours(each))
+
+
+def _is_ours(place: Mapping[str, Any]) -> bool:
+    return place.get("controllerName") == CONTROLLER
+
+
+def _verdict(verdict: ir.Verdict, status: ObjectStatus) -> Json:
+    return _made(verdict.type, "True" if verdict.holds else "False", verdict.reason, verdict.message, status)
+
+
+def _programmed(status: ObjectStatus, part: ir.Part) -> Json:
+    """As the whole object, where the part takes part in it; or else why it does not."""
+    if not part.serves:
+        refused = next((v for v in part.verdicts if v.type in ("Accepted", "ResolvedRefs") and not v.holds), None)
+        reason = refused.reason if refused is not None and refused.type == "Accepted" else "Invalid"
+        return _made("Programmed", "False", reason, refused.message if refused is not None else "", status)
+    whole = status.conditions[-1]
+    reason = whole.reason if whole.status == "True" else "Pending"
+    return _made("Programmed", whole.status, reason, whole.message, status)
+
+
+def _made(kind: str, holds: str, reason: str, message: str, status: ObjectStatus) -> Json:
+    return {
+        "type": kind,
+        "status": holds,
+        "observedGeneration": status.generation,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _timed(made: Conditions, before: Iterable[Json], now: datetime) -> Conditions:
+    since = {(each.get("type"), each.get("status")): each.get("lastTransitionTime") for each in before}
+    return [{**each, "lastTransitionTime": since.get((each["type"], each["status"])) or _time(now)} for each in made]
+
+
+def _condition(condition: Condition) -> Json:
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "observedGeneration": condition.observed_generation,
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastTransitionTime": _time(condition.since),
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+_MAKERS: Mapping[str, Callable[[ObjectStatus, Mapping[str, Any], datetime], Json]] = {
+    "GatewayClass": _gateway_class,
+    "Gateway": _gateway,
+    "ListenerSet": _listener_set,
+    "HTTPRoute": _route,
+    "GRPCRoute": _route,
+    "TLSRoute": _route,
+    "TCPRoute": _route,
+    "UDPRoute": _route,
+    "BackendTLSPolicy": _policy,
+}
