@@ -31,7 +31,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-load cluster-down images kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
+.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,10 @@ cluster-load: setup ## Give that cluster the images of what is deployed, as the 
 
 cluster-down: setup ## End that cluster and remove all of it
 	@PYTHONPATH=tests $(BIN)/python -m support.cluster down
+
+conformance: setup tools ## Judge the gateway by the conformance suite of Gateway API, as root; reports in docs/conformance
+	@.ci/install-programs cluster
+	cd tests && ../$(BIN)/python -m support.conformance $(ARGS)
 
 kind-up: setup ## Run a cluster of three nodes and a registry with kind, where there is Docker
 	@PYTHONPATH=tests $(BIN)/python -m support.kind up

@@ -1,0 +1,73 @@
+"""What the suite needs of a cluster: images, the definitions of Gateway API and ours, the operator's account, a class.
+
+In: a running cluster. Out: a kubeconfig of the operator's service account. Called by the command of conformance.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import yaml
+from fastforward_operator.kubernetes import rbac
+
+from support.cluster.definition import Cluster
+from support.cluster.images import Image, load
+from support.cluster.kubectl import Kubectl
+from support.repository import ROOT
+from support.tools import FOLDER, go, program
+
+ECHO = "registry.k8s.io/gateway-api/echo-basic"
+VERSIONS = ("v1.5.1", "v1.6.0-dev.2", "v1.6.0-dev.3")
+"""That the suite's manifests name; the program is that of the suite's own version."""
+COREDNS = "registry.k8s.io/coredns/coredns:v1.12.2"
+CLASS = "fastforward"
+
+
+def prepare(cluster: Cluster, folder: Path) -> Path:
+    """Everything, in order; returns the kubeconfig."""
+    for version in VERSIONS:
+        load(cluster, Image(name=f"{ECHO}:{version}", files={"/echo": program("echo-basic")}, entrypoint=("/echo",)))
+    dns = Image(name=COREDNS, files={"/coredns": program("coredns")}, entrypoint=("/coredns",), user="0:0")
+    load(cluster, dns)
+    kubectl = Kubectl(cluster.kubeconfig)
+    for definitions in (module("sigs.k8s.io/gateway-api") / "config/crd/standard", ROOT / "crds/generated"):
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", str(definitions))
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    kubectl("apply", "--server-side", "-f", str(ROOT / "operator/controller/generated/rbac.yaml"))
+    kubectl("apply", "-f", "-", stdin=json.dumps(gateway_class()))
+    return kubeconfig_of_operator(kubectl, folder)
+
+
+def gateway_class() -> dict[str, object]:
+    """The class of our Gateways."""
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": CLASS},
+        "spec": {"controllerName": "gateway.fastforward.dev/controller"},
+    }
+
+
+def kubeconfig_of_operator(kubectl: Kubectl, folder: Path) -> Path:
+    """Of the service account, which may do what the generated roles say and no more."""
+    config = yaml.safe_load(kubectl.kubeconfig.read_text())
+    token = kubectl("-n", rbac.NAMESPACE, "create", "token", rbac.NAME, "--duration=12h").strip()
+    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+    path = folder / "kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def module(name: str) -> Path:
+    """The folder of a Go module, at the version that the suite is pinned to."""
+    told = subprocess.run(
+        [*go(), "mod", "download", "-json", name],
+        cwd=FOLDER / "gateway-api",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(json.loads(told.stdout)["Dir"])

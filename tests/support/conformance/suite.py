@@ -1,0 +1,58 @@
+"""The suite itself: which profiles, which features, where its report goes.
+
+In: a cluster, the gateway that is judged. Out: the exit code, and with a folder a report. Called by the command of
+conformance. Claimed are the features that the operator itself lists in the status of its GatewayClass.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+from pathlib import Path
+
+from fastforward_compiler.translate.gatewayapi.features import FEATURES
+
+from support.cluster.definition import Cluster
+from support.conformance.gateway import Serving
+from support.conformance.preparation import CLASS
+from support.tools import program
+
+PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC")
+FILE = "gateway-api.yaml"
+
+
+def run(
+    cluster: Cluster,
+    gateway: Serving,
+    profiles: tuple[str, ...],
+    *,
+    only: str = "",
+    reports: Path | None = None,
+    debug: bool = False,
+) -> int:
+    """Returns the exit code of the suite, which tells on standard output what it sees."""
+    options = {
+        "gateway-class": CLASS,
+        "conformance-profiles": ",".join(profiles),
+        "supported-features": ",".join(sorted(FEATURES)),
+        "usable-address": gateway.usable,
+        "unusable-address": gateway.unusable,
+        "kubeconfig": str(cluster.kubeconfig),
+        "organization": "fastforward",
+        "project": "fastforward",
+        "url": "https://fastforward.dev",
+        "version": importlib.metadata.version("fastforward-operator"),
+        "contact": "https://fastforward.dev",
+        "cleanup-base-resources": "true",
+    }
+    if only:
+        options["run-test"] = only
+    if debug:
+        options["debug"] = "true"
+    if reports is not None:
+        reports.mkdir(parents=True, exist_ok=True)
+        options["report-output"] = str(reports / FILE)
+    command = [str(program("gateway-api-conformance.test")), "-test.v", "-test.timeout=2h"]
+    command += [f"-{name}={value}" for name, value in options.items()]
+    return subprocess.run(command, check=False, env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}).returncode
