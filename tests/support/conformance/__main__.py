@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Returns the suite's exit code. A cluster that was not there goes at the end."""
     asked = parser().parse_args()
+    # So that all that was started ends, too, and addresses are given back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     state = asked.state.resolve()
     try:
         there = state.exists()

@@ -10,7 +10,8 @@ import pytest
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes import statuswriter
 from fastforward_operator.kubernetes.client import ApiError
-from fastforward_operator.kubernetes.statuswriter import StatusWriter, render
+from fastforward_operator.kubernetes.payload import payload
+from fastforward_operator.kubernetes.statuswriter import StatusWriter
 from fastforward_operator.status import Condition, ObjectStatus
 
 from support.eventually import eventually
@@ -122,7 +123,7 @@ async def test_a_status_that_is_there_already_is_not_written_again() -> None:
     told = status("True", "Programmed")
     other = ObjectRef(kind="Route", namespace="shop", name="other")
     async with writing(client) as writer:
-        writer.recall(ROUTE, render(told, (3, 3)))
+        writer.recall(ROUTE, payload(told, (3, 3), {}, THEN))
         writer.observe(ROUTE, told)
         writer.observe(other, told)
         await eventually(lambda: client.applied)
@@ -165,15 +166,15 @@ async def test_who_takes_over_writes_what_the_last_leader_said_otherwise_and_onl
     same, pending = (ObjectRef(kind="Route", namespace="shop", name=name) for name in ("same", "pending"))
     async with writing(client, leads.is_set) as writer:
         for ref in (ROUTE, same):
-            writer.recall(ref, render(good, (3, 3)))
+            writer.recall(ref, payload(good, (3, 3), {}, THEN))
             writer.observe(ref, good)
         writer.observe(pending, status("Unknown", "Pending"))
         # The last leader says something else; what it said first is no longer there.
-        writer.recall(ROUTE, render(bad, (3, 3)))
+        writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN))
         leads.set()
         writer.write_all()
         await eventually(lambda: len(client.applied) == 2)
         assert {path.rpartition("/")[2] for path, _ in client.applied} == {"cart", "pending"}
         # What comes back late is not believed by the leader.
-        writer.recall(ROUTE, render(bad, (3, 3)))
+        writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN))
         assert writer.since(ROUTE, "Programmed", "False") is None

@@ -37,7 +37,7 @@ from .translate import (
     workload,
     world,
 )
-from .translate.gatewayapi import backend, gateway, grpcroute, httproute, section
+from .translate.gatewayapi import backend, backendtlspolicy, gateway, grpcroute, httproute, section
 from .translate.gatewayapi import table as gatewaytable
 from .trial import Trial
 
@@ -45,6 +45,7 @@ ORDER: tuple[Rule[Any], ...] = (
     reference.GRANTS,
     reference.EXISTS,
     certificate.CERTIFICATE,
+    certificate.AUTHORITIES,
     keyset.KEYSET,
     keyset.APIKEYS,
     workload.WORKLOAD,
@@ -78,6 +79,9 @@ ORDER: tuple[Rule[Any], ...] = (
     section.SECTIONS,
     gateway.GATEWAY,
     gateway.PLACE,
+    backendtlspolicy.POLICY,
+    backendtlspolicy.WINNER,
+    backendtlspolicy.BACKEND_TLS,
     backend.BACKEND,
     httproute.HTTP_ROUTE,
     grpcroute.GRPC_ROUTE,

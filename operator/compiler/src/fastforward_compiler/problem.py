@@ -89,6 +89,12 @@ class Reason(StrEnum):
     """A part of the rule can't be done; the rule answers 500. The message says which."""
     INCOMPATIBLE_FILTERS = "IncompatibleFilters"
     """Filters of the rule contradict each other; it answers 500. Remove one of them."""
+    CONFLICTED = "Conflicted"
+    """An older policy has the same target. Remove one of the two."""
+    NO_VALID_CA_CERTIFICATE = "NoValidCACertificate"
+    """The policy names no authority that can be believed; its targets are answered 503. Mend `caCertificateRefs`."""
+    INVALID_CA_CERTIFICATE_REF = "InvalidCACertificateRef"
+    """An object with certificates of authorities is not there, or holds none. Mend the reference, or its data."""
     INVALID_KIND = "InvalidKind"
     """Objects of this kind are not known here. Refer to another one."""
     BACKEND_NOT_FOUND = "BackendNotFound"
@@ -140,6 +146,7 @@ _REFERENCES = frozenset(
         Reason.KEYS_UNAVAILABLE,
         Reason.LISTENERS_NOT_RESOLVED,
         Reason.INVALID_KIND,
+        Reason.INVALID_CA_CERTIFICATE_REF,
         Reason.BACKEND_NOT_FOUND,
     }
 )

@@ -46,7 +46,7 @@ from .shard import Shard
 from .snapshot import Snapshot
 from .table import Scope, Table
 from .tenant import Tenant
-from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream
+from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream, UpstreamTls
 from .verdict import Part, Verdict
 from .workload import Pods, Redis, Workload
 
@@ -107,6 +107,7 @@ __all__ = [
     "TextType",
     "Unavailable",
     "Upstream",
+    "UpstreamTls",
     "Verdict",
     "Workload",
     "claim_path",

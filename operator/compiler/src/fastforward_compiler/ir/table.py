@@ -16,7 +16,7 @@ class Scope:
     """One host of one Edge."""
 
     name: str
-    """EDGE|HOST, or EDGE:PORT|HOST where each port has hosts of its own."""
+    """EDGE|HOST, or EDGE@PORT|HOST where each port has hosts of its own."""
     edge: str
     host: str
     region: str = ""

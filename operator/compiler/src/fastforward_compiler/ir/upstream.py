@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .edge import Certificate
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -46,6 +48,21 @@ class OutlierDetection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamTls:
+    """TLS towards the endpoints, and what their certificates must prove."""
+
+    server_name: str
+    """What they are asked for (SNI)."""
+    authorities: bytes = b""
+    """PEM; those of the proxy's system when empty."""
+    dns_names: tuple[str, ...] = ()
+    """The certificate has one of these, or one of `uris`."""
+    uris: tuple[str, ...] = ()
+    client: Certificate | None = None
+    """What the proxy shows of itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """One Upstream. Its cluster carries its name and nothing else, so that an edit updates it in place."""
 
@@ -65,3 +82,4 @@ class Upstream:
     max_requests: int = 1024
     retry_budget_percent: int = 20
     retry_min_concurrent: int = 3
+    tls: UpstreamTls | None = None

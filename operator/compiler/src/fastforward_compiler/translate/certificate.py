@@ -22,7 +22,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Reason
 
-from .world import SECRETS
+from .world import CONFIG_MAPS, SECRETS
 
 _MIN_RSA_BITS = 2048
 _CURVES: Mapping[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
@@ -51,8 +51,8 @@ def _make_certificate(cells: Cells, name: str) -> ir.Certificate | Unusable:
         fault = _fault(leaf, key)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion):
         return Unusable(Reason.SECRET_INVALID, f"Secret {name} holds no PEM certificate with its private key.")
-    if fault or not hosts:
-        return Unusable(Reason.SECRET_INVALID, f"Secret {name}: {fault or 'the certificate names no host.'}")
+    if fault:
+        return Unusable(Reason.SECRET_INVALID, f"Secret {name}: {fault}")
     return ir.Certificate(name=name, hosts=hosts, chain=chain, key=key)
 
 
@@ -110,4 +110,20 @@ def _number(text: object) -> int:
     return int.from_bytes(_octets(text))
 
 
+def _make_authorities(cells: Cells, kind: str, name: str) -> bytes | Unusable:
+    found = cells.read(SECRETS if kind == "Secret" else CONFIG_MAPS, name)
+    if found is None:
+        return Unusable(Reason.SECRET_NOT_FOUND, f"{kind} {name} was not found.")
+    bundle = found.value("ca.crt")
+    if bundle is None:
+        return Unusable(Reason.SECRET_INVALID, f"{kind} {name} has no ca.crt.")
+    try:
+        x509.load_pem_x509_certificates(bundle)
+    except ValueError:
+        return Unusable(Reason.SECRET_INVALID, f"{kind} {name} holds no PEM certificate in ca.crt.")
+    return bundle
+
+
+AUTHORITIES: Rule[bytes | Unusable] = Rule("authorities", _make_authorities)
+"""(kind, Secret or ConfigMap): certificates of authorities, PEM."""
 CERTIFICATE: Rule[ir.Certificate | Unusable] = Rule("certificate", _make_certificate)

@@ -192,7 +192,10 @@ def _resolve_certificate(cells: Cells, edge: str, ref: crds.Ref) -> ir.Certifica
     if not is_permitted(cells, kind="Edge", namespace=namespace, to_kind="Secret", to=name):
         message = f"Secret {name} is in another namespace, and no ReferenceGrant there permits it."
         return Unusable(Reason.REF_NOT_PERMITTED, message)
-    return cells.read(CERTIFICATE, name)
+    found = cells.read(CERTIFICATE, name)
+    if isinstance(found, ir.Certificate) and not found.hosts:
+        return Unusable(Reason.SECRET_INVALID, f"Secret {name}: the certificate names no host.")
+    return found
 
 
 def _make_view(cells: Cells, name: str) -> View | None:

@@ -162,7 +162,7 @@ def _name_outputs(delta: ir.Delta, step: _Step) -> None:
         noun, _, rest = name.partition("/")
         if noun in SINGLE:
             step.outputs[noun, rest] = (name,)
-        if noun == "scope" and (edge := rest.partition("|")[0].partition(":")[0]) in edges:
+        if noun == "scope" and (edge := rest.partition("|")[0].partition("@")[0]) in edges:
             edges[edge].append(name)
     for edge, names in edges.items():
         step.outputs["edge", edge] = tuple(names)

@@ -14,6 +14,7 @@ from .chain import (
     NO_TABLE,
     PATH_END,
     PATH_HEADER,
+    PORT_MARK,
     SCOPE_HEADER,
     SELECT_HEADER,
     TABLE_HEADER,
@@ -169,7 +170,8 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         normalize_path=boolean(True),
         merge_slashes=True,
         path_with_escaped_slashes_action=_HCM.UNESCAPE_AND_FORWARD,
-        strip_any_host_port=True,
+        # Backends of a Gateway get the host as the client wrote it, port and all.
+        strip_any_host_port=not listener.scope,
         strip_trailing_host_dot=True,
         max_request_headers_kb=uint32(-(-edge.max_header_bytes // 1024)),
         request_headers_timeout=milliseconds(edge.request_headers_timeout_ms),
@@ -188,10 +190,10 @@ def scoped_routes() -> EnvoyMessage:
     """Returns where tables come from: identical on every listener, so that all of them share one copy."""
     routes = http_connection_manager_pb2.ScopedRoutes
     fragment = routes.ScopeKeyBuilder.FragmentBuilder
-    fragments = [
-        fragment(header_value_extractor=fragment.HeaderValueExtractor(name=name, index=0))
-        for name in (SCOPE_HEADER, TABLE_HEADER)
-    ]
+    extractor = fragment.HeaderValueExtractor
+    # Of `EDGE|HOST:PORT` the part before the port, which is no part of the host's name.
+    scope = extractor(name=SCOPE_HEADER, element_separator=PORT_MARK, index=0)
+    fragments = [fragment(header_value_extractor=each) for each in (scope, extractor(name=TABLE_HEADER, index=0))]
     return routes(
         name="tables",
         scope_key_builder=routes.ScopeKeyBuilder(fragments=fragments),

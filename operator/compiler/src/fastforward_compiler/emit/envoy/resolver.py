@@ -34,7 +34,7 @@ local function find(handle, scope)
   local bar = scope and string.find(scope, "|", 1, true)
   if not bar then return end
   local edge = string.sub(scope, 1, bar)
-  local host = string.lower(string.sub(scope, bar + 1))
+  local host = string.lower(string.match(scope, "^[^:]*", bar + 1))
   if string.find(host, "[^a-z0-9._-]") then return end
   local asked = false
   if edge .. host ~= scope then

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from fastforward_compiler import ir
 
+from .certificate import emit_certificate
 from .protos import (
     EnvoyMessage,
     address_pb2,
+    base_pb2,
     circuit_breaker_pb2,
     cluster_pb2,
     config_source_pb2,
@@ -22,8 +24,10 @@ from .protos import (
     percent_pb2,
     protocol_pb2,
     range_pb2,
+    tls_common_pb2,
+    tls_pb2,
 )
-from .wire import ADS, milliseconds, pack, serialise, uint32
+from .wire import ADS, exact, milliseconds, pack, serialise, uint32
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 MAX_FIRST_CHECK_MS = 5000
@@ -52,6 +56,7 @@ def http2_options() -> EnvoyMessage:
 
 
 _HTTP2 = http2_options()
+_SYSTEM_AUTHORITIES = base_pb2.DataSource(filename="/etc/ssl/certs/ca-certificates.crt")
 # With half of the endpoints out, Envoy would go back to all of them, those that fail included.
 _NEVER = percent_pb2.Percent(value=0)
 # Envoy would take an endpoint out at the first bad status, whatever the threshold.
@@ -74,8 +79,30 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
         cluster.health_checks.append(emit_health_check(upstream, upstream.health_check))
     if upstream.outlier_detection is not None:
         cluster.outlier_detection.CopyFrom(emit_outlier_detection(upstream.outlier_detection))
+    if upstream.tls is not None:
+        cluster.transport_socket.CopyFrom(emit_tls(upstream.tls, http2=upstream.protocol != "HTTP1"))
     emit_discovery(upstream, cluster)
     return serialise(cluster)
+
+
+def emit_tls(tls: ir.UpstreamTls, *, http2: bool) -> EnvoyMessage:
+    """Returns TLS towards the endpoints: whom to ask for, and whom to believe."""
+    san = tls_common_pb2.SubjectAltNameMatcher
+    names = [san(san_type=san.DNS, matcher=exact(name)) for name in tls.dns_names]
+    names += [san(san_type=san.URI, matcher=exact(uri)) for uri in tls.uris]
+    authorities = base_pb2.DataSource(inline_bytes=tls.authorities) if tls.authorities else _SYSTEM_AUTHORITIES
+    context = tls_pb2.UpstreamTlsContext(
+        sni=tls.server_name,
+        common_tls_context=tls_pb2.CommonTlsContext(
+            alpn_protocols=["h2"] if http2 else ["http/1.1"],
+            validation_context=tls_common_pb2.CertificateValidationContext(
+                trusted_ca=authorities, match_typed_subject_alt_names=names
+            ),
+        ),
+    )
+    if tls.client is not None:
+        context.common_tls_context.tls_certificates.append(emit_certificate(tls.client))
+    return base_pb2.TransportSocket(name="tls", typed_config=pack(context))
 
 
 def emit_discovery(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:

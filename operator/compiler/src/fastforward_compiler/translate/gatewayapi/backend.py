@@ -20,6 +20,8 @@ from fastforward_compiler.translate.service import ENDPOINTS, PORT, ServicePort
 from fastforward_compiler.translate.service import Fault as PortFault
 from fastforward_compiler.translate.upstream import TRAITS
 
+from .backendtlspolicy import BACKEND_TLS
+
 _REFRESH_MS = 5000
 HTTP, GRPC = "", "grpc"
 """How a route speaks to its backends, where their Service does not say."""
@@ -102,9 +104,14 @@ def _translate_backend(cells: Cells, *parts: str | int) -> ir.Upstream | None:
 
 def _make_upstream(cells: Cells, key: BackendKey, port: ServicePort) -> ir.Upstream:
     protocol = "GRPC" if key.manner == GRPC else port.protocol
+    secured = cells.read(BACKEND_TLS, key.service, port.name)
     dns = ir.Dns(host=port.dns, port=port.number, refresh_ms=_REFRESH_MS) if port.dns else None
     endpoints = () if port.dns else cells.read(ENDPOINTS, key.service, port.name)
-    return ir.Upstream(name=backend_name(key), endpoints=endpoints, dns=dns, protocol=protocol)
+    if secured is not None and secured.tls is None:
+        # Nobody there can be believed: nobody is asked, and the answer is 503.
+        return ir.Upstream(name=backend_name(key), protocol=protocol)
+    tls = None if secured is None else secured.tls
+    return ir.Upstream(name=backend_name(key), endpoints=endpoints, dns=dns, protocol=protocol, tls=tls)
 
 
 def wanted_backend(*parts: str | int) -> Iterator[Key]:

@@ -61,7 +61,7 @@ def gateway_edge(name: str) -> str:
 
 def place_of(gateway: str, port: int) -> str:
     """What the scopes of a port are called by."""
-    return f"{gateway_edge(gateway)}:{port}"
+    return f"{gateway_edge(gateway)}@{port}"
 
 
 def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
@@ -159,7 +159,7 @@ def _chain(section: Section) -> ir.Chain:
 
 def _make_place(cells: Cells, name: str) -> Place | None:
     """What tables of a port depend on; `name` is the place's."""
-    edge, _, port = name.partition(":")
+    edge, _, port = name.partition("@")
     found = cells.read(SECTIONS, edge.removesuffix("~gateway"))
     listed = [each for each in found.listed if each.serves and each.port == int(port)] if found is not None else []
     if not listed:

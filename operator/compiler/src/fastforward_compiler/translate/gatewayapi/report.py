@@ -11,6 +11,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_compiler.translate.world import GATEWAY_CLASSES, LISTENER_SETS
 
 from .backend import backend_name
+from .backendtlspolicy import tell_policy
 from .gateway import GATEWAY, GatewayTranslation, gateway_edge, section_problems, set_verdicts
 from .grpcroute import GRPC_ROUTE
 from .httproute import HTTP_ROUTE
@@ -109,11 +110,20 @@ def _tell_route(translation: RouteTranslation | None) -> Told | None:
     return Told(problems=translation.problems, outputs=frozenset(outputs), parts=translation.parts)
 
 
+def _tell_policy(cells: Cells, on: ObjectRef, name: str) -> Told | None:
+    told = tell_policy(cells, on, name)
+    if told is None:
+        return None
+    problems, parts = told
+    return Told(problems=problems, parts=parts)
+
+
 TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told | None]] = {
     "GatewayClass": _tell_class,
     "Gateway": _tell_gateway,
     "ListenerSet": _tell_set,
     "HTTPRoute": lambda cells, _, name: _tell_route(cells.read(HTTP_ROUTE, name)),
+    "BackendTLSPolicy": _tell_policy,
     "GRPCRoute": lambda cells, _, name: _tell_route(cells.read(GRPC_ROUTE, name)),
 }
 """By kind; None for what is not ours."""

@@ -18,6 +18,7 @@ from fastforward_compiler.translate.world import Age
 
 from .attachment import Attached, Parent
 from .backend import BACKENDS_OF, BackendKey
+from .backendtlspolicy import GATEWAYS_USING
 from .gateway import HOSTS_AT, PLACE, place_of
 
 SectionKey = tuple[str, str, str]
@@ -105,8 +106,11 @@ def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> I
         for host in spread.hosts:
             yield (ROUTES_AT, spread.place, spread.section, host), (kind, name)
             yield (HOSTS_AT, spread.place, host), ("route", kind, name)
+    gateways = {each.gateway for parent in translation.parents for each in parent.attached}
     for backend in translation.backends:
         yield (BACKENDS_OF, *backend), (kind, name)
+        for gateway in gateways:
+            yield (GATEWAYS_USING, backend.service), gateway
 
 
 ATTACHED: Index[tuple[str, str]] = Index("routes by listener")
