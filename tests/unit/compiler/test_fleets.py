@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastforward_compiler import ir
-from fastforward_compiler.fleets import Fleets
+from fastforward_compiler.fleets import Fleets, edge_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -194,3 +194,7 @@ def test_after_any_steps_each_edge_holds_exactly_what_it_uses(worlds: list[Any])
             held[edge] -= set(part.upstreams.removed)
         for edge, has in held.items():
             assert has == {name for (at, _), used in tables.items() if at == edge for name in used & there}
+
+
+def test_ports_with_hosts_of_their_own_belong_to_the_same_edge() -> None:
+    assert edge_of("shop/front~gateway@443|example.com#acme") == "shop/front~gateway"

@@ -61,7 +61,7 @@ class EntryPoint:
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
-        self._server = HttpServer(endpoint, tls=self._tls.server if self._tls else None, peers="edge")
+        self._server = HttpServer(endpoint, tls=self._tls.server if self._tls else None, peers="(edge|gateway)")
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""

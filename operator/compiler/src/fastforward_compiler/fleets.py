@@ -26,8 +26,8 @@ _Use = tuple[str, str]
 
 
 def edge_of(name: str) -> str:
-    """The Edge of a scope or a table, by its name."""
-    return name.partition("|")[0].partition("@")[0]
+    """The Edge of a scope or a table, by its name: see ir.Scope."""
+    return name.partition("|")[0].partition("@")[0].partition("@")[0]
 
 
 class Fleets:

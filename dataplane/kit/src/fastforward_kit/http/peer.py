@@ -8,7 +8,7 @@ import re
 
 
 def is_of_kind(transport: asyncio.BaseTransport, kind: str) -> bool:
-    """Whether the peer's certificate names exactly one node, of this kind."""
+    """Whether the peer's certificate names exactly one node, of this kind, which may be a pattern."""
     certificate = transport.get_extra_info("peercert") or {}
     uris = [value for name, value in certificate.get("subjectAltName", ()) if name == "URI"]
     return (

@@ -73,6 +73,8 @@ class Proxies:
 
 
 DEFAULT_PROXIES = Proxies()
+GATEWAY = "~gateway"
+"""Ends the name of an Edge that is made of a Gateway: no object of Kubernetes can be named so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

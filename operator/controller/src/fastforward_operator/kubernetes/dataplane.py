@@ -84,7 +84,7 @@ class DataPlane:
     def observe_objects(self, changes: Mapping[ObjectRef, Change]) -> None:
         """Which objects came and went."""
         for ref, change in changes.items():
-            if ref.kind in ("Edge", "Workload"):
+            if ref.kind in ("Edge", "Gateway", "Workload"):
                 (self._there.discard if change is None else self._there.add)(ref)
         self._complete = True
         self._news.set()
@@ -183,7 +183,7 @@ class DataPlane:
     async def _sweep(self) -> None:
         """Takes away what was made for objects that are gone, or that nobody wants any more."""
         readable = {names.owner for names in self._values}
-        there = (f"{ref.namespace}/{ref.name}" for ref in self._there)
+        there = (owner_of(ref) for ref in self._there)
         unreadable = {owner_label(owner) for owner in there if owner not in readable}
         kept = {names.base: names for names in self._values} | {names.secret: names for names in self._values}
         selector = ",".join(f"{name}={value}" for name, value in MANAGED.items())
@@ -211,11 +211,18 @@ class DataPlane:
             page = await self.client.page(path, selector, page.following)
 
 
+def owner_of(ref: ObjectRef) -> str:
+    """What is made for an object is named after it."""
+    return f"{ref.namespace}/{ref.name}{ir.GATEWAY if ref.kind == 'Gateway' else ''}"
+
+
 def subject_of(names: Names, namespace: str) -> Subject:
     """Who the pods made for an Edge or a Workload are."""
     of, _, name = names.owner.partition("/")
     if names == edge_names(names.owner):
-        return Subject(name=names.base, uris=(spiffe(of, "edge", name),), client=True)
+        noun = "gateway" if name.endswith(ir.GATEWAY) else "edge"
+        uri = spiffe(of, noun, name.removesuffix(ir.GATEWAY))
+        return Subject(name=names.base, uris=(uri,), client=True)
     host = f"{names.base}.{namespace}.svc"
     return Subject(name=names.base, hosts=(host,), uris=(spiffe(of, "workload", name),), client=True, server=True)
 

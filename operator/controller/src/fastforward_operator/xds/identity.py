@@ -2,7 +2,7 @@
 
 In: the certificate that gRPC verified. Out: what it may be told. Called by server. The names follow SPIFFE
 (spiffe.io, "SPIFFE ID"): `spiffe://fastforward/ns/NAMESPACE/edge/NAME` is a proxy of that Edge,
-`spiffe://fastforward/ns/NAMESPACE/workload/NAME` a decision service.
+`.../gateway/NAME` one of that Gateway, `.../workload/NAME` a decision service.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import grpc
+from fastforward_compiler import ir
 
 TRUST_DOMAIN = "fastforward"
-_ID = re.compile(rf"spiffe://{TRUST_DOMAIN}/ns/([a-z0-9.-]{{1,253}})/(edge|workload)/([a-z0-9.-]{{1,253}})")
+_ID = re.compile(rf"spiffe://{TRUST_DOMAIN}/ns/([a-z0-9.-]{{1,253}})/(edge|gateway|workload)/([a-z0-9.-]{{1,253}})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +23,19 @@ class Identity:
     """A node's."""
 
     kind: str
-    """`edge` or `workload`."""
+    """`edge`, `gateway` or `workload`."""
     namespace: str
     name: str
+
+    @property
+    def is_proxy(self) -> bool:
+        """Whether it is one of an Edge or a Gateway."""
+        return self.kind != "workload"
+
+    @property
+    def fleet(self) -> str:
+        """Those who are told the same: the name of the Edge in ir."""
+        return f"{self.namespace}/{self.name}{ir.GATEWAY if self.kind == 'gateway' else ''}"
 
     @property
     def uri(self) -> str:

@@ -144,23 +144,24 @@ class XdsServer:
                 loop.call_soon_threadsafe(started.set_exception, error)
 
     async def _ads(self, requests: AsyncIterator[discovery_pb2.DeltaDiscoveryRequest], context: _Context) -> None:
-        fleet = await self._identify(context, "edge")
+        fleet = await self._identify(context, proxy=True)
         session = EnvoySession(next(self._sids), self._publisher.store, self._publisher.decision_gate, fleet)
         await self._converse(session, requests, context)
 
     async def _snapshots(self, requests: AsyncIterator[snapshot_pb2.SnapshotRequest], context: _Context) -> None:
-        await self._identify(context, "workload")
+        await self._identify(context, proxy=False)
         await self._converse(DecisionSession(next(self._sids), self._publisher.store), requests, context)
 
-    async def _identify(self, context: _Context, kind: str) -> str:
-        """Returns the Edge or the workload that a node is of; ends the stream of one that is something else."""
+    async def _identify(self, context: _Context, *, proxy: bool) -> str:
+        """Returns the fleet of a proxy, or of a decision service; ends the stream of one that is something else."""
         if self._tls is None:
             return SHARED
         identity = identity_of(context.auth_context())
-        if identity is None or identity.kind != kind:
-            _log.warning("node refused", peer=context.peer(), identity=identity.uri if identity else "", asked_as=kind)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"The certificate names no {kind}.")
-        return f"{identity.namespace}/{identity.name}"
+        if identity is None or identity.is_proxy != proxy:
+            _log.warning("node refused", peer=context.peer(), identity=identity.uri if identity else "")
+            wanted = "proxy" if proxy else "workload"
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"The certificate names no {wanted}.")
+        return identity.fleet
 
     async def _converse(self, session: AnySession, requests: AsyncIterator[Any], context: _Context) -> None:
         """Both directions, until one of them ends."""

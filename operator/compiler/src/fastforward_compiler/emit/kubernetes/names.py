@@ -23,12 +23,12 @@ class Names:
     component: str
     """`envoy` or `decision`."""
     owner: str
-    """NAMESPACE/NAME."""
+    """NAMESPACE/NAME, as in ir."""
 
     @property
     def base(self) -> str:
         """Of the Deployment, the Service and so on."""
-        return shortened(f"{self.component}-{self.owner.replace('/', '-')}", self.owner)
+        return shortened(f"{self.component}-{self.owner}".replace("/", "-").replace("~", "-"), self.owner)
 
     @property
     def secret(self) -> str:
@@ -52,8 +52,8 @@ class Names:
 
 
 def owner_label(owner: str) -> str:
-    """NAMESPACE/NAME as the value of a label: at most 63 characters, and no slash."""
-    return shortened(owner.replace("/", "."), owner, 63)
+    """NAMESPACE/NAME as the value of a label: at most 63 characters, and neither slash nor tilde."""
+    return shortened(owner.replace("/", ".").replace("~", "."), owner, 63)
 
 
 def shortened(name: str, unique: str, most: int = _MAX_NAME) -> str:

@@ -56,7 +56,7 @@ class Place(NamedTuple):
 
 def gateway_edge(name: str) -> str:
     """The name of a Gateway's Edge: none of ours can have it."""
-    return f"{name}~gateway"
+    return name + ir.GATEWAY
 
 
 def place_of(gateway: str, port: int) -> str:
@@ -160,7 +160,7 @@ def _chain(section: Section) -> ir.Chain:
 def _make_place(cells: Cells, name: str) -> Place | None:
     """What tables of a port depend on; `name` is the place's."""
     edge, _, port = name.partition("@")
-    found = cells.read(SECTIONS, edge.removesuffix("~gateway"))
+    found = cells.read(SECTIONS, edge.removesuffix(ir.GATEWAY))
     listed = [each for each in found.listed if each.serves and each.port == int(port)] if found is not None else []
     if not listed:
         return None
