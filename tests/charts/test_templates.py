@@ -190,6 +190,26 @@ def test_pods_of_every_component_are_closed_before_they_are_opened() -> None:
     assert opened == {None, "operator", "envoy", "decision"}
 
 
+def peers_of(rendered: str) -> Iterator[tuple[str, list[Any]]]:
+    """Who may connect, of every rule of every policy."""
+    for policy in (each for each in documents(rendered) if each["kind"] == "NetworkPolicy"):
+        for rule in policy["spec"].get("ingress") or ():
+            yield policy["metadata"]["name"], rule.get("from") or []
+        for rule in policy["spec"].get("egress") or ():
+            yield policy["metadata"]["name"], rule.get("to") or []
+
+
+def test_where_nobody_is_named_nobody_connects() -> None:
+    """To Kubernetes, a rule without peers means everybody."""
+    names = ("apiServer", "dns", "monitoring", "issuers", "clients", "upstreams", "redis")
+    said = ",".join(f"networkPolicies.{name}=[]" for name in names)
+    empty = template(FASTFORWARD, "--set-json", said, "--set", "webhook.enabled=true")
+    assert empty.returncode == 0, empty.stderr
+    found = list(peers_of(empty.stdout))
+    assert [name for name, peers in found if not peers] == []
+    assert {key for _, peers in found for peer in peers for key in peer} == {"podSelector"}
+
+
 @CASES
 def test_everything_says_what_it_belongs_to(case: Path) -> None:
     for each in documents((case / "rendered.yaml").read_text()):
