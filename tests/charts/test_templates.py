@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
+from fastforward_compiler.emit.kubernetes.names import Names
+from fastforward_compiler.emit.kubernetes.settings import DECISION_PORT, PROBE_PORT
 from fastforward_crds.meta import BUNDLE
+from fastforward_operator.kubernetes import rbac, webhookconfig
+from fastforward_operator.settings import Settings
 
 from support.charts import CHARTS, cases, helm, leaves, readme, rendered, template, values
 from support.images.build import RECIPES, version
@@ -114,7 +118,8 @@ def test_it_can_be_a_part_of_another_chart() -> None:
 
 
 def test_the_definitions_are_the_generated_ones() -> None:
-    told = {each["metadata"]["name"]: each for each in documents(template(DEFINITIONS).stdout)}
+    rendered = documents(template(DEFINITIONS).stdout)
+    told = {each["metadata"]["name"]: each for each in rendered if each["kind"] == "CustomResourceDefinition"}
     generated = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds/generated").iterdir()]
     assert {name: each["spec"] for name, each in told.items()} == {
         each["metadata"]["name"]: each["spec"] for each in generated
@@ -127,8 +132,9 @@ def test_the_definitions_are_the_generated_ones() -> None:
 
 
 def test_definitions_may_go_with_their_release_and_carry_what_is_asked() -> None:
-    done = template(DEFINITIONS, "--set", "keep=false,labels.a=b,annotations.c=d")
+    done = template(DEFINITIONS, "--set", "keep=false,labels.a=b,annotations.c=d,refuseDowngrades=false")
     for each in documents(done.stdout):
+        assert each["kind"] == "CustomResourceDefinition"
         assert "helm.sh/resource-policy" not in each["metadata"]["annotations"]
         assert each["metadata"]["annotations"]["c"] == "d"
         assert each["metadata"]["labels"]["a"] == "b"
@@ -149,15 +155,11 @@ def test_by_default_the_images_are_those_that_are_made_here() -> None:
 
 @pytest.mark.parametrize("name", ["fastforward-operator", "second"])
 def test_roles_are_the_generated_ones(name: str) -> None:
-    rendered = documents(template(FASTFORWARD, "--set", f"nameInCluster={name},webhook.enabled=true").stdout)
+    rendered = documents(template(FASTFORWARD, "--set", f"nameInCluster={name}").stdout)
     found = {(each["kind"], each["metadata"]["name"]): each.get("rules") for each in rendered}
-    for kind, role, file in (
-        ("ClusterRole", name, "cluster-rules"),
-        ("ClusterRole", f"{name}-webhook", "webhook-rules"),
-        ("Role", "fastforward-operator", "own-rules"),
-    ):
-        generated = (FASTFORWARD / f"generated/{file}.yaml").read_text()
-        assert found[kind, role] == yaml.safe_load(generated.replace("fastforward-operator", name))
+    assert found["ClusterRole", name] == list(rbac.rules())
+    assert found["ClusterRole", f"{name}-webhook"] == [{**rbac.webhook_rule(), "resourceNames": [name]}]
+    assert found["Role", "fastforward-operator"] == list(rbac.own_rules())
 
 
 def test_an_operator_of_some_namespaces_may_read_nowhere_else() -> None:
@@ -168,14 +170,58 @@ def test_an_operator_of_some_namespaces_may_read_nowhere_else() -> None:
     assert {"shop", "blog"} <= set(read)
 
 
-def test_the_webhook_that_guards_who_gets_in_is_closed_when_nobody_answers() -> None:
-    done = template(FASTFORWARD, "--set", "webhook.enabled=true")
-    (found,) = (each for each in documents(done.stdout) if each["kind"] == "ValidatingWebhookConfiguration")
-    policies = {each["name"].split(".")[0]: each["failurePolicy"] for each in found["webhooks"]}
-    assert policies == {"security": "Fail", "routing": "Ignore"}
-    asked = {each["name"].split(".")[0]: each["rules"][0]["resources"] for each in found["webhooks"]}
-    assert "authpolicies" in asked["security"]
-    assert asked["routing"] == ["routes", "upstreams"]
+def test_the_webhook_is_the_generated_one_and_goes_by_the_name_that_the_operator_is_told() -> None:
+    (found,) = of_kind("default", "ValidatingWebhookConfiguration").values()
+    assert found["webhooks"] == webhookconfig.document("fastforward-system")["webhooks"]
+    (container,) = of_kind("default", "Deployment")["fastforward-operator"]["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    assert told["FF_WEBHOOK_CONFIGURATION"] == found["metadata"]["name"]
+    (service,) = (each for name, each in of_kind("default", "Service").items() if name == webhookconfig.SERVICE)
+    assert service["spec"]["selector"].items() <= pod_labels("default").items()
+
+
+def test_the_webhook_says_other_things_where_it_is_told_to() -> None:
+    (found,) = of_kind("everything", "ValidatingWebhookConfiguration").values()
+    policies = {each["name"]: each["failurePolicy"] for each in found["webhooks"]}
+    assert policies == {webhookconfig.NEEDED: "Ignore", webhookconfig.WELCOME: "Fail"}
+    assert {each["timeoutSeconds"] for each in found["webhooks"]} == {7}
+    assert [each["namespaceSelector"] for each in found["webhooks"]] == [{"matchLabels": {"checked": "yes"}}] * 2
+
+
+def pod_labels(case: str) -> dict[str, str]:
+    return of_kind(case, "Deployment")["fastforward-operator"]["spec"]["template"]["metadata"]["labels"]
+
+
+def test_every_variable_of_the_operator_is_one_of_its_settings() -> None:
+    (container,) = of_kind("everything", "Deployment")["fastforward-operator"]["spec"]["template"]["spec"]["containers"]
+    names = {each["name"].removeprefix("FF_").lower() for each in container["env"]}
+    assert names - Settings.model_fields.keys() == set()
+
+
+@pytest.mark.parametrize("component", ["envoy", "decision"])
+def test_policies_select_the_pods_that_the_operator_makes(component: str) -> None:
+    labels = Names(component=component, owner="shop/public").labels
+    for name in ("fastforward-deny", f"fastforward-{component}"):
+        selector = of_kind("default", "NetworkPolicy")[name]["spec"]["podSelector"]["matchLabels"]
+        assert selector.items() <= labels.items()
+    assert of_kind("default", "NetworkPolicy")["fastforward-operator"]["spec"]["podSelector"][
+        "matchLabels"
+    ].items() <= (pod_labels("default").items())
+
+
+def test_policies_name_the_ports_that_pods_listen_on() -> None:
+    policies = of_kind("everything", "NetworkPolicy")
+    (decisions, metrics) = policies["fastforward-decision"]["spec"]["ingress"]
+    assert (decisions["ports"], metrics["ports"]) == ([{"port": DECISION_PORT}], [{"port": PROBE_PORT}])
+    traffic = policies["fastforward-envoy"]["spec"]["ingress"][0]["ports"]
+    open_to_clients = {port for each in traffic for port in range(each["port"], each["endPort"] + 1)}
+    assert set(range(1, 1 << 16)) - open_to_clients == {PROBE_PORT}
+    (needed,) = (
+        each["ports"]
+        for each in policies["fastforward-envoy"]["spec"]["egress"]
+        if each.get("ports") == [{"port": DECISION_PORT}]
+    )
+    assert needed
 
 
 def test_pods_of_every_component_are_closed_before_they_are_opened() -> None:
@@ -203,7 +249,7 @@ def test_where_nobody_is_named_nobody_connects() -> None:
     """To Kubernetes, a rule without peers means everybody."""
     names = ("apiServer", "dns", "monitoring", "issuers", "clients", "upstreams", "redis")
     said = ",".join(f"networkPolicies.{name}=[]" for name in names)
-    empty = template(FASTFORWARD, "--set-json", said, "--set", "webhook.enabled=true")
+    empty = template(FASTFORWARD, "--set-json", said)
     assert empty.returncode == 0, empty.stderr
     found = list(peers_of(empty.stdout))
     assert [name for name, peers in found if not peers] == []

@@ -1,7 +1,7 @@
 """`python -m fastforward_operator.generate`: writes what a cluster must know of the operator, below the current folder.
 
-In: what it watches, writes and judges. Out: operator/controller/generated, and for the chart the rules alone, also
-those by which the API server asks the webhook. Called by `make generate`.
+In: what it watches, writes and judges. Out: operator/controller/generated, and what the charts' templates are filled
+with. Called by `make generate`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 import yaml
 
 from .kubernetes import downgrades, webhookconfig
-from .kubernetes.rbac import NAMESPACE, documents, own_rules, rules, webhook_rule
-from .kubernetes.webhook import webhook_rules
+from .kubernetes.rbac import NAME, NAMESPACE, caller_binding, documents, own_rules, rules, webhook_rule
 
 FOLDER = Path("operator/controller/generated")
 CHART = Path("charts/fastforward/generated")
+DEFINITIONS = Path("charts/fastforward-crds/generated")
 _HEAD = "# Made from what the operator watches, writes and judges, by `make generate`: change that, not this file.\n"
 
 
@@ -27,7 +27,9 @@ def main() -> None:
         CHART / "cluster-rules.yaml": _dump(list(rules())),
         CHART / "own-rules.yaml": _dump(list(own_rules())),
         CHART / "webhook-rules.yaml": _dump([webhook_rule()]),
-        CHART / "webhook.yaml": _dump(webhook_rules()),
+        CHART / "webhooks.yaml": _dump(webhookconfig.document(NAMESPACE)["webhooks"]),
+        CHART / "caller-binding.yaml": _dump(caller_binding({"name": NAME, "namespace": NAMESPACE})),
+        DEFINITIONS / "downgrades.yaml": _dump(list(downgrades.documents())),
     }
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)

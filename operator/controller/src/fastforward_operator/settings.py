@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """NAMESPACE/NAME of the Workload that decides for Edges that name none."""
     webhook_address: str = ""
     """`HOST:PORT` where the API server asks for admission; nowhere when empty. With the provider `kubernetes`."""
+    webhook_configuration: str = "fastforward"
+    """ValidatingWebhookConfiguration in which the leader keeps the authority's bundle."""
     webhook_names: Annotated[tuple[str, ...], NoDecode] = ()
     """DNS names and addresses of the webhook besides those of its Service; parted by commas."""
     webhook_client_ca: Path | None = None

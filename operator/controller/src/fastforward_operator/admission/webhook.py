@@ -53,7 +53,8 @@ class Webhook:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(callers.run())
-            group.create_task(Announcer(self.client, self.authority, self.authority.leads).run())
+            name = settings.webhook_configuration
+            group.create_task(Announcer(self.client, self.authority, self.authority.leads, name).run())
             await self._serve(callers)
 
     async def _serve(self, callers: Callers) -> None:

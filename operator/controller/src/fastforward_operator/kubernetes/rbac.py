@@ -34,13 +34,6 @@ def rules() -> Iterator[dict[str, Any]]:
     foreign = sorted(f"{plural}/status" for plural in gatewayapi.PLURALS.values())
     yield {"apiGroups": [gatewayapi.GROUP], "resources": foreign, "verbs": ["patch"]}
     yield {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
-    # Whom the API server believes as the webhook.
-    yield {
-        "apiGroups": ["admissionregistration.k8s.io"],
-        "resources": ["validatingwebhookconfigurations"],
-        "resourceNames": [webhookconfig.NAME],
-        "verbs": ["get", "patch"],
-    }
 
 
 def documents() -> Iterator[dict[str, Any]]:
