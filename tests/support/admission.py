@@ -209,6 +209,8 @@ async def admitting(
     folder: Path,
     kubeconfig: Path,
     namespaces: tuple[str, ...],
+    *,
+    answers: bool = True,
     **more: Any,  # noqa: ANN401
 ) -> AsyncGenerator[Admitting]:
     """A running operator, and the configuration in force; everything ends with the block."""
@@ -219,7 +221,8 @@ async def admitting(
         try:
             await eventually(lambda: found.port, claim="the webhook listens")
             await found.configure()
-            await found.until_asked()
+            if answers:
+                await found.until_asked()
             yield found
         finally:
             await api.ask("DELETE", f"{CONFIGURATIONS}/{found.name}")
