@@ -131,3 +131,16 @@ def test_what_is_wrong_with_the_version_before_is_told_beside() -> None:
     judgement = compiler.judge(object_ref(candidate), candidate)
     assert [each.field for each in judgement.before] == ["spec.hosts[0]"]
     assert [each.field for each in judgement.problems] == ["spec.hosts[0]", "spec.hosts[1]"]
+
+
+@pytest.mark.parametrize("count", [10, 500])
+def test_a_question_costs_what_it_touches_not_what_there_is(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = Compiler()
+    own = [route(f"r{n}", rule(prefix("/"), says="x"), hosts=f"h{n}.example.com") for n in range(count)]
+    apply(compiler, edge(80), *own)
+    made: list[object] = []
+    make = trial.Trial._make
+    monkeypatch.setattr(trial.Trial, "_make", lambda self, key: (made.append(key[0]), make(self, key)))
+    for candidate in (route("r3", rule(prefix("/b"), says="x"), hosts="h3.example.com"), edge(81), edge(80, name="e")):
+        assert judged(compiler, candidate)[1]
+    assert len(made) < 25

@@ -88,9 +88,11 @@ class Trial:
         while self._dirty:
             level = min(self._dirty)
             key, _ = self._dirty[level].popitem()
-            if not self._dirty[level]:
+            makes = self._may_make(key)
+            if not (makes and self._dirty[level]):
+                # A level is one rule's: when one cell of it may not be made, the others may not either.
                 del self._dirty[level]
-            if self._may_make(key):
+            if makes:
                 yield key
 
     def _may_make(self, key: Key) -> bool:
