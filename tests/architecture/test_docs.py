@@ -17,6 +17,7 @@ import fastforward_crds as crds
 import fastforward_pipeline.generate
 import pytest
 import yaml
+from fastforward_operator.kubernetes import webhookconfig
 
 from support.repository import ROOT, tracked_files
 
@@ -144,6 +145,13 @@ def test_documented_variables_are_settings(prefix: str, modules: list[Path]) -> 
     own = [name for name in variables if prefix == "FF_ENTRYPOINT_" or not name.startswith("FF_ENTRYPOINT_")]
     assert own
     assert [name for name in own if f"    {name.removeprefix(prefix).lower()}: " not in source] == []
+
+
+def test_the_page_of_admission_says_which_kinds_need_an_answer() -> None:
+    told = {verdict.split(":")[0].split(",")[0]: kinds for kinds, verdict, *_ in rows(read("operations/admission.md"))}
+    every = {kind.name for kind in crds.KINDS}
+    assert told["refused"] == ", ".join(sorted(webhookconfig.SECURITY))
+    assert told["taken"] == ", ".join(sorted(every - webhookconfig.SECURITY))
 
 
 def test_documented_metrics_are_counted() -> None:

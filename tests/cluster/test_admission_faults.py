@@ -28,6 +28,7 @@ SPECS: dict[str, Document] = {
     "Route": {"edges": [{"name": "public"}], "rules": [{"respond": {"body": "x"}}]},
     "Upstream": ENDPOINTS,
     "Tenant": {},
+    "Workload": {},
     "Shard": {"upstreams": [{"purpose": "x", "name": "u"}]},
     "RateLimit": {
         "targets": [{"kind": "Edge", "name": "public"}],

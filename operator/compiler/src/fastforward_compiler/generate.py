@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from .problem import ObjectRef, Reason, problem
+from .problem import ObjectRef, Reason, is_refused, problem
 
 PAGE = Path("docs/reference/reasons.md")
 _HEAD = """<!-- Made from the list of reasons by `make generate`: change that, not this file. -->
@@ -21,9 +21,10 @@ _HEAD = """<!-- Made from the list of reasons by `make generate`: change that, n
 
 Why a condition of an object is False. Where several things are wrong with an object, the first of them in this order
 names the reason, and the message tells all. What [Programmed](../concepts/status.md) says beyond these is told there.
+The last column says what becomes of such an object [at admission](../operations/admission.md) to a cluster.
 
-| Reason | Condition | What it means, and what to do |
-|---|---|---|
+| Reason | Condition | What it means, and what to do | Admission |
+|---|---|---|---|
 """
 
 
@@ -36,11 +37,12 @@ def main() -> None:
 def write_page() -> str:
     """The page of all reasons, worst first."""
     meanings = read_meanings()
-    nobody = ObjectRef(kind="", namespace="", name="")
-    rows = (
-        f"| `{reason}` | {problem(nobody, reason, '', '').condition} | {meanings[reason.name]} |\n" for reason in Reason
-    )
-    return _HEAD + "".join(rows)
+    return _HEAD + "".join(_row(reason, meanings[reason.name]) for reason in Reason)
+
+
+def _row(reason: Reason, meaning: str) -> str:
+    found = problem(ObjectRef(kind="", namespace="", name=""), reason, "", "")
+    return f"| `{reason}` | {found.condition} | {meaning} | {'refused' if is_refused(found) else 'warned'} |\n"
 
 
 def read_meanings() -> Mapping[str, str]:
