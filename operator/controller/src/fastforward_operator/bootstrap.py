@@ -9,49 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
 from fastforward_compiler.emit.envoy import EmitSettings
-from fastforward_compiler.emit.kubernetes import PodSettings
-from fastforward_compiler.problem import ObjectRef
 
 from .addresses import AddressPool, read_pool
 from .admission.webhook import Webhook
 from .api import Api
-from .certificates import Subject
 from .jwks import KeyFetcher
-from .kubernetes.access import find_access
-from .kubernetes.authority import Authority
-from .kubernetes.client import Client
-from .kubernetes.dataplane import DataPlane
-from .kubernetes.events import EventWriter
-from .kubernetes.lease import Election, lease_name
-from .kubernetes.serving import ServingCertificate
-from .kubernetes.statuswriter import StatusWriter
-from .pipeline import Change, NewPipeline, new_pipeline
-from .providers import Provider, Source
-from .providers.file import FileProvider
-from .providers.kubernetes import WATCHED, WATCHED_ALL, KubernetesProvider, OnStatus
-from .providers.lastgood import LastGood
+from .pipeline import NewPipeline, new_pipeline
 from .publication import Publications
 from .reconcile import Reconciler
+from .replicas import Exchange, MergedLedger, Teller
 from .settings import Settings
-from .status import ObjectStatus, StatusBoard
-from .statusfiles import StatusFiles
+from .status import StatusBoard
+from .surroundings import Surroundings, replica_certificate, server_names, surroundings
 from .telemetry import Metrics
 from .xds.identity import TlsMaterial
-from .xds.ledger import LedgerUpdate
 from .xds.publisher import Publisher
 from .xds.server import XdsServer
 
 _log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 SWITCH_S = 0.0005
 """How soon a thread that compiles lets the xDS thread go on; Python's default is 5 ms."""
@@ -69,6 +53,7 @@ class Operator:
     reconciler: Reconciler
     fetcher: KeyFetcher
     metrics: Metrics
+    teller: Teller | None = None
     webhook: Webhook | None = None
     api_port: int = 0
     _runners: list[web.AppRunner] = field(default_factory=list)
@@ -122,6 +107,8 @@ class Operator:
             if outside.authority is not None and self.settings.xds_tls:
                 await outside.authority.ready.wait()
                 await self.server.start()
+                if self.teller is not None:
+                    group.create_task(self.teller.run())
 
     async def _serve_api(self) -> None:
         api = Api(
@@ -152,121 +139,6 @@ class Operator:
         return runner
 
 
-class Eyes(Provider, Protocol):
-    """A provider that knows where fields are, and whether it sees."""
-
-    def locate(self, source: Source, field: str) -> Source:
-        """Where a field of a document is."""
-        ...
-
-    def blind(self) -> list[str]:
-        """Kinds of which nothing has been heard for too long."""
-        ...
-
-
-class StatusSink(Protocol):
-    """Tells statuses somewhere."""
-
-    def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
-        """A status changed."""
-        ...
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """Where resources come from, and where what is said of them goes."""
-
-    provider: Eyes
-    sinks: tuple[StatusSink, ...]
-    """Where statuses are told besides the API."""
-    election: Election | None = None
-    """Who writes, where several operators may."""
-    client: Client | None = None
-    """Of the Kubernetes API, where resources come from there."""
-    authority: Authority | None = None
-    """Who signs certificates, where nodes must prove who they are."""
-    data_plane: DataPlane | None = None
-    """Who runs proxies and decision services as pods."""
-
-
-def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> Surroundings:
-    """By the setting `provider`. Raises AccessError."""
-    if settings.provider == "file":
-        provider = FileProvider(settings.directories, LastGood(settings.state_dir))
-        files = StatusFiles(settings.state_dir / "status")
-        return Surroundings(provider=provider, sinks=(files,) if settings.write_status else ())
-    client = Client(find_access(settings.kubeconfig))
-    election = Election(
-        client,
-        identity=f"{socket.gethostname()}-{os.getpid()}",
-        namespace=settings.lease_namespace,
-        name=lease_name(settings.namespaces),
-    )
-    writer = StatusWriter(client, board.proxies, lambda: election.leads)
-    board.since = writer.since
-    certifies = settings.xds_tls or settings.webhook_address
-    authority = Authority(client, settings.lease_namespace, lambda: election.leads) if certifies else None
-    data_plane = None
-    if authority is not None and settings.envoy_image:
-        data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads)
-        authority.on_change.append(data_plane.wake)
-
-    def elected() -> None:
-        writer.write_all()
-        if data_plane is not None:
-            data_plane.wake()
-
-    election.on_elected = elected
-    return Surroundings(
-        provider=KubernetesProvider(
-            client,
-            _told_to(writer.recall, pool.recall),
-            WATCHED_ALL if settings.secrets == "all" else WATCHED,
-            settings.namespaces,
-        ),
-        sinks=(writer, EventWriter(client, lambda: election.leads)) if settings.write_status else (),
-        election=election if settings.write_status else None,
-        client=client,
-        authority=authority,
-        data_plane=data_plane,
-    )
-
-
-def pod_settings(settings: Settings) -> PodSettings:
-    """What pods are told of the installation."""
-    _, _, port = settings.xds_address.rpartition(":")
-    return PodSettings(
-        namespace=settings.lease_namespace,
-        envoy_image=settings.envoy_image,
-        decision_image=settings.decision_image,
-        pull_policy=settings.image_pull_policy,
-        pull_secrets=settings.image_pull_secrets,
-        operator_host=settings.operator_service,
-        operator_port=int(port),
-        decision=settings.decision,
-    )
-
-
-def xds_certificate(settings: Settings, authority: Authority | None) -> Callable[[], TlsMaterial] | None:
-    """What the xDS server shows to nodes that must prove who they are."""
-    if authority is None or not settings.xds_tls:
-        return None
-    hosts = settings.xds_names or (f"{settings.operator_service}.{settings.lease_namespace}.svc",)
-    return ServingCertificate(authority, Subject(name="fastforward-operator", hosts=hosts, server=True)).material
-
-
-def _told_to(*listeners: OnStatus) -> OnStatus:
-    def tell(ref: ObjectRef, status: Mapping[str, Any]) -> None:
-        for listener in listeners:
-            listener(ref, status)
-
-    return tell
-
-
 def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operator:
     """All parts, joined; needs a running event loop. `pipeline` is for tests that need a broken one."""
     loop = asyncio.get_running_loop()
@@ -281,32 +153,24 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     pool = AddressPool(read_pool(settings.gateway_addresses))
     outside = surroundings(settings, board, pool)
 
-    def notify(update: LedgerUpdate) -> None:
-        metrics.refusals.inc(sum(len(state.refused) for state in update.keys.values()))
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(board.observe_ledger, update)
-
-    publisher = Publisher(notify, settings.removal_grace_s)
+    material = replica_certificate(settings, outside.authority)
+    ledgers = MergedLedger(publications, board.observe_ledger)
+    exchange = Exchange(loop, ledgers, new_teller(settings, outside, material, board), metrics)
+    publisher = Publisher(exchange.notify, settings.removal_grace_s)
     reconciler = Reconciler(
         provider=outside.provider,
         new_pipeline=pipeline
         or new_pipeline(emit_settings(settings), settings.removal_grace_s, metrics, apart=settings.xds_tls),
         publications=publications,
         board=board,
-        publish=publisher.publish,
+        publish=_both(publisher.publish, exchange.published),
         metrics=metrics,
     )
     fetcher = KeyFetcher(reconciler.take_fetched, settings.state_dir / "keys")
-    observers: list[Callable[[Mapping[ObjectRef, Change]], None]] = [fetcher.observe, pool.observe]
+    reconciler.on_changes = _both(fetcher.observe, pool.observe)
     if outside.data_plane is not None:
-        observers.append(outside.data_plane.observe_objects)
+        reconciler.on_changes = _both(reconciler.on_changes, outside.data_plane.observe_objects)
         reconciler.on_step = outside.data_plane.observe_step
-
-    def observe(changes: Mapping[ObjectRef, Change]) -> None:
-        for observer in observers:
-            observer(changes)
-
-    reconciler.on_changes = observe
     pool.begin(reconciler.take_fetched)
     board.subscribe(metrics.count)
     for sink in outside.sinks:
@@ -315,12 +179,37 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         settings=settings,
         outside=outside,
         publisher=publisher,
-        server=XdsServer(settings.xds_target, publisher, xds_certificate(settings, outside.authority)),
+        server=XdsServer(settings.xds_target, publisher, material, exchange.hear),
+        teller=exchange.teller,
         board=board,
         reconciler=reconciler,
         fetcher=fetcher,
         metrics=metrics,
         webhook=admission(settings, outside, reconciler, metrics),
+    )
+
+
+def _both(first: Callable[[T], None], second: Callable[[T], None]) -> Callable[[T], None]:
+    def call(value: T) -> None:
+        first(value)
+        second(value)
+
+    return call
+
+
+def new_teller(
+    settings: Settings, outside: Surroundings, material: Callable[[], TlsMaterial] | None, board: StatusBoard
+) -> Teller | None:
+    """Who tells the replica that leads, where there may be several."""
+    if outside.election is None or material is None or not settings.replica_address:
+        return None
+    election = outside.election
+    return Teller(
+        leader=lambda: election.leader,
+        server_name=server_names(settings)[0],
+        material=material,
+        publications=board.publications,
+        unsettled=board.unsettled,
     )
 
 

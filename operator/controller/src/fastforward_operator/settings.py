@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: Annotated[tuple[str, ...], NoDecode] = ()
     """Secrets for the registry; parted by commas."""
+    replica_address: str = ""
+    """`HOST:PORT` of FF_XDS_ADDRESS as other replicas reach it: by it they tell the one that leads what their proxies
+    acknowledged. Needed where several run, with FF_XDS_TLS."""
     operator_service: str = "fastforward-operator"
     """Service by which pods reach the operator."""
     decision: str = ""

@@ -100,7 +100,8 @@ class StatusBoard:
     _said_in: dict[ObjectRef, int] = field(default_factory=dict)
     """Revision in which each report became what it is."""
     _sources: dict[ObjectRef, Source] = field(default_factory=dict)
-    _unsettled: dict[Key, KeyState] = field(default_factory=dict)
+    unsettled: dict[Key, KeyState] = field(default_factory=dict)
+    """Of each published resource that not everybody who counts has, where it stands."""
     _seen_at: dict[Key, float] = field(default_factory=dict)
     _by_output: Multimap[ir.Output, ObjectRef] = field(default_factory=Multimap)
     _steps: list[_Step] = field(default_factory=list)
@@ -123,9 +124,9 @@ class StatusBoard:
     ) -> None:
         """What a step says of objects, and which resources it published: nobody has those yet."""
         for key in keys:
-            revision, known = self.publications.revisions.get(key, 0), self._unsettled.get(key)
+            revision, known = self.publications.revisions.get(key, 0), self.unsettled.get(key)
             lacking = revision if known is None else known.lacking
-            self._unsettled[key] = KeyState(revision=revision, lacking=lacking, waiting=("",))
+            self.unsettled[key] = KeyState(revision=revision, lacking=lacking, waiting=("",))
             if seen_at:
                 self._seen_at[key] = seen_at
         self._sources.update(sources)
@@ -156,16 +157,25 @@ class StatusBoard:
             if not state.waiting:
                 answered.append(key)
             if state.settled:
-                self._unsettled.pop(key, None)
+                self.unsettled.pop(key, None)
                 if (seen_at := self._seen_at.pop(key, 0.0)) and update.envoys:
                     self.on_settled(seen_at)
             else:
-                self._unsettled[key] = state
+                self.unsettled[key] = state
         told = self._strike(answered)
         decisions = self._reachable(update.decisions)
         everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), decisions == 0)
-        self.envoys, self.decisions = update.envoys, decisions
+        counts, self.envoys, self.decisions = self.envoys, update.envoys, decisions
+        if counts != self.envoys:
+            self._tell_edges()
         self._judge_all(list(self._reports) if everything else self._affected(update.keys) | told)
+
+    def _tell_edges(self) -> None:
+        """How many proxies there are is said of Edges, also when nothing else is new."""
+        for ref, status in self.statuses.items():
+            if ref.kind == "Edge":
+                for listener in tuple(self._listeners):
+                    listener(ref, status)
 
     def _reachable(self, connected: int) -> int:
         """Decision services that proxies know of: where they look names up, the first one is found after a while."""
@@ -186,7 +196,7 @@ class StatusBoard:
     def forget(self, keys: Collection[Key]) -> None:
         """What is taken away keeps nobody waiting."""
         for key in keys:
-            self._unsettled.pop(key, None)
+            self.unsettled.pop(key, None)
             self._seen_at.pop(key, None)
         self._judge_all(self._strike(keys))
 
@@ -203,7 +213,7 @@ class StatusBoard:
 
     def routes_settled(self, revision: int) -> bool:
         """Whether everything that was published up to a revision is acknowledged by all that count."""
-        return all(state.revision > revision for state in self._unsettled.values())
+        return all(state.revision > revision for state in self.unsettled.values())
 
     def _note(self, ref: ObjectRef, report: ir.Report | None) -> None:
         old = self._reports.pop(ref, None)
@@ -319,7 +329,7 @@ class StatusBoard:
         """What is not settled of an output, as far as it says something of the object that somebody may lack."""
         said_in = self._said_in.get(ref, 0) if output[0] in _SHARED else sys.maxsize
         for key in self.publications.keys_of(output):
-            state = self._unsettled.get(key)
+            state = self.unsettled.get(key)
             if state is not None and state.lacking <= said_in:
                 yield key, state
 

@@ -29,6 +29,8 @@ RENEW_DEADLINE_S = 2.0
 """How long a leader believes in its lease after a renewal was sent."""
 RETRY_S = 0.6
 _NAME = "fastforward-operator"
+ADDRESS = "gateway.fastforward.dev/replica-address"
+"""Annotation of the lease."""
 
 
 def lease_name(namespaces: Collection[str]) -> str:
@@ -47,9 +49,15 @@ class Election:
     identity: str
     namespace: str
     name: str
+    address: str = ""
+    """Where other replicas reach this one, HOST:PORT; written into the lease by its holder."""
     on_elected: Callable[[], None] = lambda: None
     """Called each time that it becomes the leader."""
+    listens_s: float = 0.0
+    """How long a new leader says nothing: other replicas need a moment to tell it what their proxies acknowledged."""
+    _elected_at: float = 0.0
     clock: Callable[[], float] = time.monotonic
+    _leader_address: str = ""
     _leads_until: float = 0.0
     _seen: tuple[object, ...] = ()
     _seen_at: float = 0.0
@@ -58,6 +66,16 @@ class Election:
     def leads(self) -> bool:
         """Whether this process may write now."""
         return self.clock() < self._leads_until
+
+    @property
+    def leader(self) -> str:
+        """Where the one that leads is reached; empty when it is this one, or nobody."""
+        return "" if self.leads else self._leader_address
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process may write what it says of all proxies."""
+        return self.leads and self.clock() >= self._elected_at + self.listens_s
 
     async def run(self) -> None:
         """Until cancelled; then the lease is given back."""
@@ -80,6 +98,7 @@ class Election:
         if won:
             self._leads_until = sent_at + RENEW_DEADLINE_S
             if not led:
+                self._elected_at = self.clock()
                 _log.info("leads", identity=self.identity)
                 self.on_elected()
         elif led:
@@ -93,6 +112,8 @@ class Election:
             return await self._write(self.client.create, self._collection, self._lease({}, 0))
         spec = lease.get("spec", {})
         holder = spec.get("holderIdentity") or ""
+        annotations = lease["metadata"].get("annotations") or {}
+        self._leader_address = annotations.get(ADDRESS, "") if holder not in ("", self.identity) else ""
         told = (holder, spec.get("renewTime"), lease["metadata"]["resourceVersion"])
         if told != self._seen:
             self._seen, self._seen_at = told, self.clock()
@@ -134,7 +155,12 @@ class Election:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self.name, "namespace": self.namespace, **version},
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                "annotations": {ADDRESS: self.address if holder is None else ""},
+                **version,
+            },
             "spec": spec,
         }
 

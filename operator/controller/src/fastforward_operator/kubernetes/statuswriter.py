@@ -83,9 +83,15 @@ class StatusWriter:
                 group.create_task(self._write_on())
 
     def write_all(self) -> None:
-        """Whatever is to be said and is not there: this process may write from now on."""
+        """Whatever is to be said and is not there: this process may write from now on.
+
+        How many proxies have an object is left as it was said: they were counted when it came to be so.
+        """
         for ref, status in self._wanted.items():
-            self._schedule(ref, status)
+            there = self._there.get(ref, {})
+            told = payload(status, self.proxies(ref), there, datetime.now(UTC))
+            if {**told, "proxies": ""} != {**there, "proxies": ""}:
+                self._schedule(ref, status)
 
     def _schedule(self, ref: ObjectRef, status: ObjectStatus) -> None:
         if status.conditions[-1].reason in _UNSETTLED:

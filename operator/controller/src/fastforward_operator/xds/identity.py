@@ -2,7 +2,7 @@
 
 In: the certificate that gRPC verified. Out: what it may be told. Called by server. The names follow SPIFFE
 (spiffe.io, "SPIFFE ID"): `spiffe://fastforward/ns/NAMESPACE/edge/NAME` is a proxy of that Edge,
-`.../gateway/NAME` one of that Gateway, `.../workload/NAME` a decision service.
+`.../gateway/NAME` one of that Gateway, `.../workload/NAME` a decision service, and `.../operator/NAME` another replica.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import grpc
 from fastforward_compiler import ir
 
 TRUST_DOMAIN = "fastforward"
-_ID = re.compile(rf"spiffe://{TRUST_DOMAIN}/ns/([a-z0-9.-]{{1,253}})/(edge|gateway|workload)/([a-z0-9.-]{{1,253}})")
+_ID = re.compile(
+    rf"spiffe://{TRUST_DOMAIN}/ns/([a-z0-9.-]{{1,253}})/(edge|gateway|workload|operator)/([a-z0-9.-]{{1,253}})"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +25,9 @@ class Identity:
     """A node's."""
 
     kind: str
-    """`edge`, `gateway` or `workload`."""
+    """`edge`, `gateway`, `workload` or `operator`."""
     namespace: str
     name: str
-
-    @property
-    def is_proxy(self) -> bool:
-        """Whether it is one of an Edge or a Gateway."""
-        return self.kind != "workload"
 
     @property
     def fleet(self) -> str:

@@ -19,6 +19,7 @@ import grpc
 import structlog
 from envoy.service.discovery.v3 import discovery_pb2
 
+from fastforward.replica.v1 import replica_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from .identity import TlsMaterial, credentials, identity_of
@@ -34,6 +35,7 @@ _Method = Callable[[AsyncIterator[Any], _Context], Awaitable[None]]
 
 _ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _SNAPSHOTS = "fastforward.snapshot.v1.SnapshotService"
+_LEDGERS = "fastforward.replica.v1.ReplicaService"
 _NEVER_LIMIT = -1
 _OPTIONS = (
     ("grpc.max_send_message_length", _NEVER_LIMIT),
@@ -59,10 +61,18 @@ class XdsServer:
     """Serves on `address`: `unix:/path` (only this user may connect) or `host:port`.
 
     With `tls`, which is asked at each handshake, a node must prove who it is, and a proxy is told of its own Edge only.
+    Then `hear` is told, in the server's thread, what other replicas tell: stream, replica, delta (None: it ended).
     """
 
-    def __init__(self, address: str, publisher: Publisher, tls: Callable[[], TlsMaterial] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        publisher: Publisher,
+        tls: Callable[[], TlsMaterial] | None = None,
+        hear: Callable[[int, str, replica_pb2.LedgerDelta | None], None] = lambda *_: None,
+    ) -> None:
         self.address = address
+        self._hear = hear
         self._tls = tls
         self.serving = False
         self.port = 0
@@ -105,7 +115,10 @@ class XdsServer:
     async def _serve(self) -> None:
         self._publisher.bind(self._loop)
         server = grpc.aio.server(options=_OPTIONS)
-        server.add_generic_rpc_handlers((_ads_handler(self._ads), _snapshot_handler(self._snapshots)))
+        handlers = [_ads_handler(self._ads), _snapshot_handler(self._snapshots)]
+        if self._tls is not None:
+            handlers.append(_ledger_handler(self._ledgers))
+        server.add_generic_rpc_handlers(tuple(handlers))
         try:
             self.port = self._listen(server)
             await server.start()
@@ -144,23 +157,36 @@ class XdsServer:
                 loop.call_soon_threadsafe(started.set_exception, error)
 
     async def _ads(self, requests: AsyncIterator[discovery_pb2.DeltaDiscoveryRequest], context: _Context) -> None:
-        fleet = await self._identify(context, proxy=True)
+        fleet = await self._identify(context, "edge", "gateway")
         session = EnvoySession(next(self._sids), self._publisher.store, self._publisher.decision_gate, fleet)
         await self._converse(session, requests, context)
 
     async def _snapshots(self, requests: AsyncIterator[snapshot_pb2.SnapshotRequest], context: _Context) -> None:
-        await self._identify(context, proxy=False)
+        await self._identify(context, "workload")
         await self._converse(DecisionSession(next(self._sids), self._publisher.store), requests, context)
 
-    async def _identify(self, context: _Context, *, proxy: bool) -> str:
-        """Returns the fleet of a proxy, or of a decision service; ends the stream of one that is something else."""
+    async def _ledgers(self, requests: AsyncIterator[replica_pb2.LedgerDelta], context: _Context) -> None:
+        """Another replica tells what its nodes acknowledged."""
+        name = (await self._identify(context, "operator")).partition("/")[2]
+        stream, heard = next(self._sids), False
+        try:
+            async for delta in requests:
+                self._hear(stream, name, delta)
+                if delta.complete and not heard:
+                    heard = True
+                    await context.write(replica_pb2.LedgerHeard().SerializeToString())
+        finally:
+            self._hear(stream, name, None)
+
+    async def _identify(self, context: _Context, *kinds: str) -> str:
+        """Returns the fleet of a node; ends the stream of one of another kind."""
         if self._tls is None:
             return SHARED
         identity = identity_of(context.auth_context())
-        if identity is None or identity.is_proxy != proxy:
+        if identity is None or identity.kind not in kinds:
             _log.warning("node refused", peer=context.peer(), identity=identity.uri if identity else "")
-            wanted = "proxy" if proxy else "workload"
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"The certificate names no {wanted}.")
+            words = f"The certificate names no {' or '.join(kinds)}."
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, words)
         return identity.fleet
 
     async def _converse(self, session: AnySession, requests: AsyncIterator[Any], context: _Context) -> None:
@@ -217,6 +243,11 @@ def _ads_handler(method: _Method) -> grpc.GenericRpcHandler:
         method, request_deserializer=discovery_pb2.DeltaDiscoveryRequest.FromString
     )
     return grpc.method_handlers_generic_handler(_ADS, {"DeltaAggregatedResources": rpc})
+
+
+def _ledger_handler(method: _Method) -> grpc.GenericRpcHandler:
+    rpc = grpc.stream_stream_rpc_method_handler(method, request_deserializer=replica_pb2.LedgerDelta.FromString)
+    return grpc.method_handlers_generic_handler(_LEDGERS, {"StreamLedger": rpc})
 
 
 def _snapshot_handler(method: _Method) -> grpc.GenericRpcHandler:

@@ -1,0 +1,1 @@
+"""Generated wire types of what replicas of the operator tell each other."""
