@@ -79,6 +79,9 @@ def join_network(cluster: Cluster) -> None:
         ("route", "add", "default", "via", cluster.network.machine),
         # An address that no pod and no Service has would otherwise travel to and fro on the link.
         ("route", "add", "unreachable", cluster.network.whole),
+        # What the node itself sends to a Service, as the API server to a webhook, is looked up before kube-proxy
+        # gives it the address of a pod.
+        ("route", "add", cluster.network.services, "dev", "eth0"),
     ):
         run("ip", *command)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

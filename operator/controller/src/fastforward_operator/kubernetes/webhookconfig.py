@@ -106,8 +106,10 @@ class Announcer:
                 if fault != self.fault:
                     _log.error("webhook configuration", error=fault)
                 self.fault = fault
+            # One that leads from now on announces now: until then the API server takes nothing that needs a verdict.
+            settled = self.leads() and not self.fault
             try:
-                async with asyncio.timeout(CHECK_S if not self.fault else 1.0):
+                async with asyncio.timeout(CHECK_S if settled else 1.0):
                     await self._changed.wait()
             except TimeoutError:
                 continue
