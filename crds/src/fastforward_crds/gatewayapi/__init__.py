@@ -19,6 +19,7 @@ from .filter import (
 from .gateway import (
     AllowedRoutes,
     ClientValidation,
+    Frontend,
     Gateway,
     GatewayAddress,
     GatewayClass,

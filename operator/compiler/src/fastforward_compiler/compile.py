@@ -37,7 +37,7 @@ from .translate import (
     workload,
     world,
 )
-from .translate.gatewayapi import backend, backendtlspolicy, gateway, grpcroute, httproute, section
+from .translate.gatewayapi import backend, backendtlspolicy, gateway, grpcroute, httproute, section, streamroute
 from .translate.gatewayapi import table as gatewaytable
 from .trial import Trial
 
@@ -77,6 +77,10 @@ ORDER: tuple[Rule[Any], ...] = (
     table.TABLE,
     section.OURS,
     section.SECTIONS,
+    backendtlspolicy.CLIENT_CERTIFICATE,
+    streamroute.TLS_ROUTE,
+    streamroute.TCP_ROUTE,
+    streamroute.STREAMS,
     gateway.GATEWAY,
     gateway.PLACE,
     backendtlspolicy.POLICY,
@@ -102,6 +106,8 @@ ROOTS: Mapping[str, tuple[Rule[Any], ...]] = {
     "RateLimit": (ratelimit.LIMIT,),
     "AuthPolicy": (authpolicy.POLICY,),
     "Gateway": (gateway.GATEWAY,),
+    "TLSRoute": (streamroute.TLS_ROUTE,),
+    "TCPRoute": (streamroute.TCP_ROUTE,),
     "HTTPRoute": (httproute.HTTP_ROUTE,),
     "GRPCRoute": (grpcroute.GRPC_ROUTE,),
 }

@@ -112,6 +112,11 @@ class Fleets:
             again = {**self._dispatching, **again}
         for name, table in again.items():
             self._use(before, name, tuple(dict.fromkeys(self._used_by(table))))
+        # What listeners name by themselves counts as if a table of the Edge's own name used it.
+        for name in delta.edges.removed:
+            self._use(before, name, ())
+        for edge in delta.edges.upserts:
+            self._use(before, edge.name, tuple(("upstreams", name) for name in edge.upstreams))
         return before
 
     def _use(self, before: dict[tuple[str, _Use], bool], table: str, uses: tuple[_Use, ...]) -> None:

@@ -93,6 +93,8 @@ class Reason(StrEnum):
     """An older policy has the same target. Remove one of the two."""
     NO_VALID_CA_CERTIFICATE = "NoValidCACertificate"
     """The policy names no authority that can be believed; its targets are answered 503. Mend `caCertificateRefs`."""
+    INVALID_CLIENT_CERTIFICATE_REF = "InvalidClientCertificateRef"
+    """The certificate that the Gateway is to show to backends can't be had; it shows none. Mend the reference."""
     INVALID_CA_CERTIFICATE_REF = "InvalidCACertificateRef"
     """An object with certificates of authorities is not there, or holds none. Mend the reference, or its data."""
     INVALID_KIND = "InvalidKind"
@@ -146,6 +148,7 @@ _REFERENCES = frozenset(
         Reason.KEYS_UNAVAILABLE,
         Reason.LISTENERS_NOT_RESOLVED,
         Reason.INVALID_KIND,
+        Reason.INVALID_CLIENT_CERTIFICATE_REF,
         Reason.INVALID_CA_CERTIFICATE_REF,
         Reason.BACKEND_NOT_FOUND,
     }

@@ -278,6 +278,8 @@ class StatusBoard:
             self._judge_programmed(report, [state for _, state in states]),
         ]
         said = [_overruled(each, report.verdicts) for each in said]
+        # Programmed stays the last.
+        said = [*_further(report.verdicts), *said]
         before = {condition.type: condition for condition in old.conditions} if old else {}
         conditions = tuple(
             Condition(
@@ -396,6 +398,13 @@ def _overruled(said: tuple[str, str, str, str], verdicts: Iterable[ir.Verdict]) 
         if verdict.type == said[0]:
             return verdict.type, "True" if verdict.holds else "False", verdict.reason, verdict.message
     return said
+
+
+def _further(verdicts: Iterable[ir.Verdict]) -> Iterator[tuple[str, str, str, str]]:
+    """Conditions that only some objects have."""
+    for verdict in verdicts:
+        if verdict.type not in list(ConditionType):
+            yield verdict.type, "True" if verdict.holds else "False", verdict.reason, verdict.message
 
 
 def _sentences(parts: Iterable[str]) -> str:

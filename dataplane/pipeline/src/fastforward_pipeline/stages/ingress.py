@@ -51,13 +51,18 @@ def find_scope(snapshot: Snapshot, edge: str, host: str) -> Scope | None:
 
 
 def answer_preflight(exchange: Exchange) -> Reply | None:
-    """Answers a preflight from an origin that the rule allows."""
+    """Answers a preflight: from an origin that the rule does not allow, with nothing in it."""
     request, plan = exchange.request, exchange.entry
     if plan.cors is None or request.method != "OPTIONS":
         return None
     origin = request.text("origin")
-    if not origin or not request.text("access-control-request-method") or not plan.cors.allows(origin):
+    if not origin or not request.text("access-control-request-method"):
         return None
+    if not plan.cors.allows(origin):
+        if exchange.trail is not None:
+            detail = f"the edge answers the preflight from {origin}, which is not allowed"
+            exchange.trail.note("ingress", Verdict.ANSWERED, detail, object=f"Route {plan.route}", field="cors")
+        return Reply(status=200, headers=(), preflight=True)
     if exchange.trail is not None:
         detail = f"the edge answers the preflight from {origin}"
         exchange.trail.note("ingress", Verdict.ANSWERED, detail, object=f"Route {plan.route}", field="cors")

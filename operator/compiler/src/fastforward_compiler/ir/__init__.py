@@ -17,7 +17,7 @@ from .authpolicy import (
     claim_path,
 )
 from .delta import Changes, Delta, Output, Report
-from .edge import GATEWAY, Certificate, Chain, Edge, Listener, Proxies
+from .edge import GATEWAY, Certificate, Chain, Edge, Listener, Proxies, Stream
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
     STAGES,
@@ -102,6 +102,7 @@ __all__ = [
     "Snapshot",
     "Split",
     "StagePlacement",
+    "Stream",
     "Table",
     "Tenant",
     "TextMatch",

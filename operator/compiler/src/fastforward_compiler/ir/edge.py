@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .route import Share
 from .workload import DEFAULT_PODS, Pods
 
 
@@ -23,6 +24,14 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """Connections that go on as they are, whatever they carry."""
+
+    shares: tuple[Share, ...]
+    """Upstreams by weight; the share of one that is not there is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """Connections to one port that are told from others by their server name."""
 
@@ -35,6 +44,8 @@ class Chain:
     """Authorities of clients' certificates, PEM; empty when none is asked for."""
     client_optional: bool = False
     """Whether a client may also have none, or one that nobody vouches for."""
+    stream: Stream | None = None
+    """Where its connections go; None for HTTP. Without certificates TLS is not ended here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +58,8 @@ class Listener:
     """Each answers to the hosts that it names."""
     min_tls: str = "1.2"
     chains: tuple[Chain, ...] = ()
+    stream: Stream | None = None
+    """Where all connections go; None for HTTP, and where there are chains."""
     scope: str = ""
     """What the names of its hosts' scopes begin with; the Edge's name when empty."""
 
@@ -87,6 +100,8 @@ class Edge:
     listeners: tuple[Listener, ...]
     addresses: tuple[str, ...] = ()
     """Where its listeners listen; wherever the proxy may, when empty."""
+    upstreams: tuple[str, ...] = ()
+    """Names of the Upstreams that its listeners name by themselves."""
     region: str = ""
     trusted_hop_count: int = 0
     trusted_addresses: tuple[str, ...] = ()

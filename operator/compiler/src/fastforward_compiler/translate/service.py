@@ -21,6 +21,7 @@ from .world import ENDPOINT_SLICES, SERVICES, SLICES_OF
 
 _PROTOCOLS = {"kubernetes.io/h2c": "HTTP2"}
 """By `appProtocol` (KEP-3726); WebSockets are HTTP/1.1 to begin with."""
+TCP, UDP = "TCP", "UDP"
 _FAMILIES = frozenset({"IPv4", "IPv6"})
 
 
@@ -43,12 +44,12 @@ class Fault(NamedTuple):
     of_port: bool = False
 
 
-def _find_port(cells: Cells, service: str, wanted: int | str) -> ServicePort | Fault:
+def _find_port(cells: Cells, service: str, wanted: int | str, transport: str = TCP) -> ServicePort | Fault:
     """`wanted` is a number or a name."""
     found = cells.read(SERVICES, service)
     if found is None:
         return Fault(Reason.SERVICE_NOT_FOUND, f"Service {service} was not found.")
-    ports = [port for port in found.spec.ports if port.protocol == "TCP"]
+    ports = [port for port in found.spec.ports if port.protocol == transport]
     dns = found.spec.external_name if found.spec.type == "ExternalName" else ""
     for port in ports:
         if wanted in (port.port, port.name):
@@ -57,11 +58,11 @@ def _find_port(cells: Cells, service: str, wanted: int | str) -> ServicePort | F
         # Such a Service need not list its ports.
         return ServicePort(wanted, "", dns=dns)
     listed = ", ".join(f"{port.port} ({port.name})" if port.name else str(port.port) for port in ports[:10])
-    message = f"Service {service} has no TCP port {wanted}; it has {listed or 'none'}."
+    message = f"Service {service} has no {transport} port {wanted}; it has {listed or 'none'}."
     return Fault(Reason.SERVICE_NOT_FOUND, message, of_port=True)
 
 
-def _find_endpoints(cells: Cells, service: str, port: str) -> tuple[ir.Endpoint, ...]:
+def _find_endpoints(cells: Cells, service: str, port: str, transport: str = TCP) -> tuple[ir.Endpoint, ...]:
     """Those that are ready, or else those that still serve while they are ending (KEP-1669).
 
     Sorted, so that the order in which slices list them changes nothing.
@@ -71,7 +72,7 @@ def _find_endpoints(cells: Cells, service: str, port: str) -> tuple[ir.Endpoint,
         part = cells.read(ENDPOINT_SLICES, name)
         if part is not None and part.address_type in _FAMILIES:
             # While an endpoint moves from one slice to the next it is in both, in the same state or nearly so.
-            found.update(_endpoints_of(part, port))
+            found.update(_endpoints_of(part, port, transport))
     for wanted in (_is_ready, _is_serving):
         chosen = [endpoint for endpoint, conditions in found.items() if wanted(conditions)]
         if chosen:
@@ -79,8 +80,10 @@ def _find_endpoints(cells: Cells, service: str, port: str) -> tuple[ir.Endpoint,
     return ()
 
 
-def _endpoints_of(part: crds.EndpointSlice, port: str) -> Iterator[tuple[ir.Endpoint, crds.EndpointConditions]]:
-    numbers = _numbers(part.ports, port)
+def _endpoints_of(
+    part: crds.EndpointSlice, port: str, transport: str
+) -> Iterator[tuple[ir.Endpoint, crds.EndpointConditions]]:
+    numbers = _numbers(part.ports, port, transport)
     for endpoint in part.endpoints:
         try:
             address = str(ipaddress.ip_address(endpoint.addresses[0]))
@@ -90,8 +93,9 @@ def _endpoints_of(part: crds.EndpointSlice, port: str) -> Iterator[tuple[ir.Endp
             yield ir.Endpoint(address=address, port=number), endpoint.conditions
 
 
-def _numbers(ports: Iterable[crds.SlicePort], name: str) -> list[int]:
-    return [each.port for each in ports if each.name == name and each.protocol == "TCP" and each.port is not None]
+def _numbers(ports: Iterable[crds.SlicePort], name: str, transport: str) -> list[int]:
+    fitting = (each.port for each in ports if (each.name, each.protocol) == (name, transport))
+    return [number for number in fitting if number is not None]
 
 
 def _is_ready(conditions: crds.EndpointConditions) -> bool:
@@ -103,6 +107,6 @@ def _is_serving(conditions: crds.EndpointConditions) -> bool:
 
 
 PORT: Rule[ServicePort | Fault] = Rule("service port", _find_port)
-"""(Service, number or name)."""
+"""(Service, number or name), and UDP unless it is TCP that is meant."""
 ENDPOINTS: Rule[tuple[ir.Endpoint, ...]] = Rule("service endpoints", _find_endpoints)
-"""(Service, name of the port in its slices)."""
+"""(Service, name of the port in its slices), and UDP unless it is TCP that is meant."""

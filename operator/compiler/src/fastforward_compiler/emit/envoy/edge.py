@@ -34,12 +34,14 @@ from .protos import (
     protocol_pb2,
     secret_pb2,
     string_pb2,
+    tcp_proxy_pb2,
     tls_common_pb2,
     tls_inspector_pb2,
     tls_pb2,
 )
 from .refusal import emit_local_replies
 from .resource import EmitSettings
+from .route import MISSING_CLUSTER
 from .wire import ADS, PATIENT_ADS, SET, boolean, header_option, header_value, milliseconds, pack, serialise, uint32
 
 _HCM = http_connection_manager_pb2.HttpConnectionManager
@@ -72,7 +74,7 @@ def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) 
         per_connection_buffer_limit_bytes=uint32(_CONNECTION_BUFFER_BYTES),
         filter_chains=emit_filter_chains(edge, listener, settings),
     )
-    if listener.all_certificates:
+    if listener.all_certificates or listener.chains:
         message.listener_filters.add(name="tls", typed_config=pack(tls_inspector_pb2.TlsInspector()))
     return message
 
@@ -91,6 +93,8 @@ def emit_filter_chains(edge: ir.Edge, listener: ir.Listener, settings: EmitSetti
 
     A server name that several certificates hold belongs to the first: Envoy refuses two chains that match alike.
     """
+    if listener.stream is not None:
+        return [listener_components_pb2.FilterChain(name="stream", filters=stream_filters(edge, listener.stream))]
     if listener.chains:
         return [emit_chain(edge, listener, chain, settings) for chain in listener.chains]
     chain, filters = listener_components_pb2.FilterChain, network_filters(edge, listener, listener.name, settings)
@@ -113,11 +117,15 @@ def emit_filter_chains(edge: ir.Edge, listener: ir.Listener, settings: EmitSetti
 def emit_chain(edge: ir.Edge, listener: ir.Listener, chain: ir.Chain, settings: EmitSettings) -> EnvoyMessage:
     """Returns the chain of the connections with certain server names, or of those with any other."""
     names = [certificate.name for certificate in chain.certificates]
+    stream = chain.stream
     message = listener_components_pb2.FilterChain(
         name=chain.name,
-        filters=network_filters(edge, listener, chain.name, settings),
-        transport_socket=emit_transport_socket(names, listener.min_tls, chain),
+        filters=network_filters(edge, listener, chain.name, settings)
+        if stream is None
+        else stream_filters(edge, stream),
     )
+    if names:
+        message.transport_socket.CopyFrom(emit_transport_socket(names, listener.min_tls, chain))
     if chain.hosts:
         message.filter_chain_match.server_names.extend(chain.hosts)
     return message
@@ -129,7 +137,7 @@ def emit_transport_socket(secrets: list[str], min_tls: str, chain: ir.Chain | No
         common_tls_context=tls_pb2.CommonTlsContext(
             tls_params=tls_common_pb2.TlsParameters(tls_minimum_protocol_version=_TLS_VERSIONS[min_tls]),
             tls_certificate_sds_secret_configs=[secret_config(secret) for secret in secrets],
-            alpn_protocols=["h2", "http/1.1"],
+            alpn_protocols=["h2", "http/1.1"] if chain is None or chain.stream is None else [],
         )
     )
     if chain is not None and chain.client_ca:
@@ -150,6 +158,23 @@ def network_filters(edge: ir.Edge, listener: ir.Listener, name: str, settings: E
     return [
         listener_components_pb2.Filter(name="connections", typed_config=pack(limit)),
         listener_components_pb2.Filter(name="http", typed_config=pack(emit_http(edge, listener, name, settings))),
+    ]
+
+
+def stream_filters(edge: ir.Edge, stream: ir.Stream) -> list[EnvoyMessage]:
+    """Returns what a connection passes that nobody looks into: the bound on connections, then whereto."""
+    limit = connection_limit_pb2.ConnectionLimit(
+        stat_prefix="connections", max_connections={"value": edge.max_connections}
+    )
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix="stream", idle_timeout=milliseconds(edge.connection_idle_timeout_ms))
+    for share in stream.shares:
+        name = share.upstream or MISSING_CLUSTER
+        proxy.weighted_clusters.clusters.add(name=name, weight=share.weight)
+    if not stream.shares:
+        proxy.cluster = MISSING_CLUSTER
+    return [
+        listener_components_pb2.Filter(name="connections", typed_config=pack(limit)),
+        listener_components_pb2.Filter(name="stream", typed_config=pack(proxy)),
     ]
 
 

@@ -52,6 +52,7 @@ from envoy.extensions.filters.network.connection_limit.v3 import connection_limi
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as _http_connection_manager_pb2,
 )
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as _tcp_proxy_pb2
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early_header_mutation_pb2,
 )
@@ -139,6 +140,7 @@ secret_pb2: Any = _secret_pb2
 skip_action_pb2: Any = _skip_action_pb2
 string_pb2: Any = _string_pb2
 substitution_format_string_pb2: Any = _substitution_format_string_pb2
+tcp_proxy_pb2: Any = _tcp_proxy_pb2
 tls_common_pb2: Any = _tls_common_pb2
 tls_inspector_pb2: Any = _tls_inspector_pb2
 tls_pb2: Any = _tls_pb2

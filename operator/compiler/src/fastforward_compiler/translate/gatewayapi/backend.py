@@ -7,6 +7,7 @@ names. Called by the rules of routes and by compile. A route depends on the port
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import fastforward_crds as crds
@@ -20,11 +21,11 @@ from fastforward_compiler.translate.service import ENDPOINTS, PORT, ServicePort
 from fastforward_compiler.translate.service import Fault as PortFault
 from fastforward_compiler.translate.upstream import TRAITS
 
-from .backendtlspolicy import BACKEND_TLS
+from .backendtlspolicy import BACKEND_TLS, CLIENT_CERTIFICATE
 
 _REFRESH_MS = 5000
-HTTP, GRPC = "", "grpc"
-"""How a route speaks to its backends, where their Service does not say."""
+HTTP, GRPC, STREAM = "", "grpc", "tcp"
+"""How a route speaks to its backends, where their Service does not say; a stream is passed on as it is."""
 
 
 class BackendKey(NamedTuple):
@@ -33,6 +34,8 @@ class BackendKey(NamedTuple):
     service: str
     port: int
     manner: str
+    client: str = ""
+    """The Gateway whose certificate is shown there; empty for none."""
 
 
 class Resolved(NamedTuple):
@@ -45,7 +48,13 @@ class Resolved(NamedTuple):
 
 def backend_name(key: BackendKey) -> str:
     """The Upstream's name; none of ours can have it."""
-    return f"{key.service}:{key.port}" + (f"/{key.manner}" if key.manner else "")
+    manner, client = f"/{key.manner}" if key.manner else "", f"~{key.client}" if key.client else ""
+    return f"{key.service}:{key.port}{manner}{client}"
+
+
+def client_name(upstream: str, client: str) -> str:
+    """The name of the same backend for a Gateway that shows a certificate; Upstreams of ours stay as they are."""
+    return f"{upstream}~{client}" if ":" in upstream else upstream
 
 
 def resolve_backend(
@@ -93,7 +102,7 @@ def _resolve_service(
 
 def _translate_backend(cells: Cells, *parts: str | int) -> ir.Upstream | None:
     """None while no route names it."""
-    key = BackendKey(str(parts[0]), int(parts[1]), str(parts[2]))
+    key = BackendKey(str(parts[0]), int(parts[1]), *map(str, parts[2:]))
     if not cells.read(BACKENDS_OF, *key):
         return None
     port = cells.read(PORT, key.service, key.port)
@@ -104,13 +113,16 @@ def _translate_backend(cells: Cells, *parts: str | int) -> ir.Upstream | None:
 
 def _make_upstream(cells: Cells, key: BackendKey, port: ServicePort) -> ir.Upstream:
     protocol = "GRPC" if key.manner == GRPC else port.protocol
-    secured = cells.read(BACKEND_TLS, key.service, port.name)
+    secured = cells.read(BACKEND_TLS, key.service, port.name) if key.manner != STREAM else None
     dns = ir.Dns(host=port.dns, port=port.number, refresh_ms=_REFRESH_MS) if port.dns else None
     endpoints = () if port.dns else cells.read(ENDPOINTS, key.service, port.name)
     if secured is not None and secured.tls is None:
         # Nobody there can be believed: nobody is asked, and the answer is 503.
         return ir.Upstream(name=backend_name(key), protocol=protocol)
     tls = None if secured is None else secured.tls
+    shown = cells.read(CLIENT_CERTIFICATE, key.client) if tls is not None and key.client else None
+    if tls is not None and isinstance(shown, ir.Certificate):
+        tls = replace(tls, client=shown)
     return ir.Upstream(name=backend_name(key), endpoints=endpoints, dns=dns, protocol=protocol, tls=tls)
 
 
@@ -120,6 +132,6 @@ def wanted_backend(*parts: str | int) -> Iterator[Key]:
 
 
 BACKENDS_OF: Index[tuple[str, str]] = Index("routes by backend")
-"""(Service, port, manner) -> (kind, route)."""
+"""(Service, port, manner, client) -> (kind, route)."""
 BACKEND: Rule[ir.Upstream | None] = Rule("backend", _translate_backend, root=True, counted=True)
-"""(Service, port, manner)."""
+"""(Service, port, manner, client)."""

@@ -15,7 +15,9 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Index, Rule
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason, problem
 from fastforward_compiler.translate.certificate import AUTHORITIES, Unusable
-from fastforward_compiler.translate.world import BACKEND_POLICIES_OF, BACKEND_TLS_POLICIES, age, ref_of
+from fastforward_compiler.translate.world import BACKEND_POLICIES_OF, BACKEND_TLS_POLICIES, GATEWAYS, age, ref_of
+
+from .section import Fault, resolve_certificate
 
 _KINDS = ("ConfigMap", "Secret")
 ANY_PORT = ""
@@ -73,6 +75,13 @@ def _authorities(
             yield found.rstrip() + b"\n"
 
 
+def _find_client_certificate(cells: Cells, gateway: str) -> ir.Certificate | Fault | None:
+    """None for a Gateway that shows none."""
+    found = cells.read(GATEWAYS, gateway)
+    ref = found.spec.tls.backend.client_certificate_ref if found is not None else None
+    return resolve_certificate(cells, ref_of("Gateway", gateway), ref) if ref is not None else None
+
+
 def _find_tls(cells: Cells, service: str, port: str) -> BackendTls | None:
     """None for a port without a policy."""
     for section in dict.fromkeys((port, ANY_PORT)):
@@ -128,6 +137,8 @@ def _verdict(kind: ConditionType, problems: Iterable[Problem]) -> ir.Verdict:
     return ir.Verdict(type=str(kind), holds=False, reason=str(wrong[0].reason), message=message)
 
 
+CLIENT_CERTIFICATE: Rule[ir.Certificate | Fault | None] = Rule("client certificate", _find_client_certificate)
+"""(Gateway): what it shows of itself to backends over TLS."""
 GATEWAYS_USING: Index[str] = Index("gateways by service")
 """(Service) -> Gateways with a route there."""
 POLICY: Rule[PolicyTranslation | None] = Rule("backend TLS policy", _translate_policy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from fastforward_crds import gatewayapi
@@ -17,11 +18,16 @@ from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason, problem
 from fastforward_compiler.translate.world import FETCHED, GATEWAYS, ref_of
 
-from .section import ACCEPTED, ANY_HOST, RESOLVED_REFS, SECTIONS, Section, label
+from .backendtlspolicy import CLIENT_CERTIFICATE
+from .section import ACCEPTED, ANY_HOST, RESOLVED_REFS, SECTIONS, Fault, Section, label
+from .streamroute import REFUSED, STREAMS, Bound
 
 ADDRESSES = "gateway:"
 """With the name of a Gateway behind it, where among fetched documents the addresses are that it was given; alone, that
 Gateways are given addresses, so that one without listens nowhere."""
+
+
+_INSECURE = "InsecureFrontendValidationMode"
 
 
 class GatewayTranslation(NamedTuple):
@@ -73,20 +79,23 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
     given = _given_addresses(cells, name)
     own = [section for section in found.listed if section.owner == on]
     problems += section_problems(on, own)
+    problems += _client_problems(cells, on)
     refused = bool(problems) and any(each.condition is ConditionType.ACCEPTED for each in problems)
     serving = [section for section in found.listed if section.serves]
     listens = not refused and given.addresses != ()
+    streams = cells.read(STREAMS, name)
     edge = ir.Edge(
         name=gateway_edge(name),
         hosts=(),
-        listeners=tuple(_listeners(name, serving)) if listens else (),
+        listeners=tuple(_listeners(name, serving, streams)) if listens else (),
         addresses=given.addresses or (),
+        upstreams=tuple(sorted({share.upstream for bound in streams for share in bound.stream.shares} - {REFUSED})),
     )
     return GatewayTranslation(
         edge=edge,
         sections=found.listed,
         problems=tuple(problems),
-        verdicts=tuple(set_verdicts(own, problems)),
+        verdicts=(*set_verdicts(own, problems), *_insecurity(own)),
         addresses=given.addresses or (),
         pending=given.pending or ("" if serving else "Invalid"),
     )
@@ -108,6 +117,21 @@ def _given_addresses(cells: Cells, name: str) -> _Given:
     return _Given(addresses, given.get("reason", "" if addresses else "AddressNotAssigned"))
 
 
+def _client_problems(cells: Cells, on: ObjectRef) -> Iterator[Problem]:
+    found = cells.read(CLIENT_CERTIFICATE, f"{on.namespace}/{on.name}")
+    if isinstance(found, Fault):
+        permitted = found.reason != Reason.REF_NOT_PERMITTED
+        reason = Reason.INVALID_CLIENT_CERTIFICATE_REF if permitted else Reason.REF_NOT_PERMITTED
+        yield problem(on, reason, "spec.tls.backend.clientCertificateRef", found.message)
+
+
+def _insecurity(sections: Iterable[Section]) -> Iterator[ir.Verdict]:
+    """That clients may come without proof is told, though it was asked for."""
+    if any(section.client_optional for section in sections):
+        message = "Clients may come without a certificate, or with one that nobody vouches for."
+        yield ir.Verdict(type=_INSECURE, holds=True, reason="ConfigurationChanged", message=message)
+
+
 def _address_problems(on: ObjectRef, gateway: gatewayapi.Gateway) -> Iterator[Problem]:
     for place, address in enumerate(gateway.spec.addresses):
         if address.type != "IPAddress":
@@ -123,7 +147,9 @@ def section_problems(on: ObjectRef, sections: Sequence[Section]) -> list[Problem
             if fault.type in (ACCEPTED, RESOLVED_REFS):
                 message = f"Listener {section.name}: {fault.message}"
                 problems.append(problem(on, Reason.LISTENERS_NOT_RESOLVED, f"spec.listeners[{place}]", message))
-    if sections and not any(section.is_accepted for section in sections):
+    # A ListenerSet is there for its listeners alone; a Gateway may have others.
+    usable = [section.serves if on.kind == "ListenerSet" else section.is_accepted for section in sections]
+    if sections and not any(usable):
         message = "None of its listeners can be used."
         problems.append(problem(on, Reason.LISTENERS_NOT_VALID, "spec.listeners", message))
     return problems
@@ -139,29 +165,53 @@ def set_verdicts(sections: Iterable[Section], problems: Iterable[Problem]) -> It
         yield ir.Verdict(type=ACCEPTED, holds=True, reason=str(Reason.LISTENERS_NOT_VALID), message=message)
 
 
-def _listeners(name: str, sections: Iterable[Section]) -> Iterator[ir.Listener]:
+def _listeners(name: str, sections: Iterable[Section], streams: Iterable[Bound]) -> Iterator[ir.Listener]:
     ports: dict[int, list[Section]] = {}
     for section in sections:
         ports.setdefault(section.port, []).append(section)
     for port, sharing in sorted(ports.items()):
-        yield ir.Listener(
-            name=f"port-{port}",
-            port=port,
-            scope=place_of(name, port),
-            chains=tuple(_chain(section) for section in sharing if section.protocol == "HTTPS"),
+        listener = ir.Listener(name=f"port-{port}", port=port, scope=place_of(name, port))
+        bound = {section.key: [each for each in streams if each.section == section.key] for section in sharing}
+        if sharing[0].protocol == "TCP":
+            found = bound[sharing[0].key]
+            # Without a route there is nowhere to go: nobody listens.
+            if found:
+                yield replace(listener, stream=found[0].stream)
+            continue
+        chains = tuple(chain for section in sharing for chain in _chains(section, bound[section.key]))
+        if chains or sharing[0].protocol == "HTTP":
+            yield replace(listener, chains=chains)
+
+
+def _chains(section: Section, streams: Iterable[Bound]) -> Iterator[ir.Chain]:
+    """One for HTTP over TLS; one for each server name that goes somewhere else."""
+    if section.protocol == "HTTPS":
+        yield ir.Chain(
+            name=label(section),
+            hosts=_server_names(section.hostname),
+            certificates=section.certificates,
+            client_ca=section.client_ca,
+            client_optional=section.client_optional,
+        )
+    for bound in streams if section.protocol == "TLS" else ():
+        yield ir.Chain(
+            name=f"{label(section)}/{bound.host}",
+            hosts=_server_names(bound.host),
+            certificates=section.certificates,
+            stream=bound.stream,
         )
 
 
-def _chain(section: Section) -> ir.Chain:
-    hosts = () if section.hostname == ANY_HOST else (section.hostname,)
-    return ir.Chain(name=label(section), hosts=hosts, certificates=section.certificates)
+def _server_names(host: str) -> tuple[str, ...]:
+    return () if host == ANY_HOST else (host,)
 
 
 def _make_place(cells: Cells, name: str) -> Place | None:
     """What tables of a port depend on; `name` is the place's."""
     edge, _, port = name.partition("@")
     found = cells.read(SECTIONS, edge.removesuffix(ir.GATEWAY))
-    listed = [each for each in found.listed if each.serves and each.port == int(port)] if found is not None else []
+    sections = found.listed if found is not None else ()
+    listed = [each for each in sections if each.serves and each.is_http and each.port == int(port)]
     if not listed:
         return None
     hosts = tuple(Host(section.hostname, section.key, label(section)) for section in listed)
@@ -170,7 +220,7 @@ def _make_place(cells: Cells, name: str) -> Place | None:
 
 def _gateway_gifts(translation: GatewayTranslation | None, name: str) -> Iterable[Gift]:
     for section in translation.sections if translation is not None else ():
-        if section.serves:
+        if section.serves and section.is_http:
             # A host that a listener has is no other listener's, though no route may be there.
             yield (HOSTS_AT, place_of(name, section.port), section.hostname), ("listener", *section.key)
 

@@ -21,7 +21,7 @@ from fastforward_compiler.translate.world import HTTP_ROUTES, age, ref_of
 from .attachment import parts_of, resolve_parents
 from .backend import HTTP
 from .rule import REFUSED_FILTER, Filtered, Step, translate_backends, translate_filters, translate_redirect
-from .spread import Blueprint, Condition, RouteTranslation, route_gifts, spread_route
+from .spread import Blueprint, Condition, RouteTranslation, clients_of, route_gifts, spread_route
 
 _PATH_TYPES = {
     "Exact": ir.PathType.EXACT,
@@ -50,7 +50,7 @@ def _translate_http_route(cells: Cells, name: str) -> RouteTranslation | None:
         spreads=tuple(spread_route(cells, on, age(route), parents, blueprints)),
         problems=(*(each.problem for each in parents if each.problem is not None), *dict.fromkeys(step.problems)),
         parts=tuple(parts_of(parents, step.problems)),
-        backends=tuple(step.backends),
+        backends=tuple(key._replace(client=client) for key in step.backends for client in clients_of(cells, parents)),
     )
 
 

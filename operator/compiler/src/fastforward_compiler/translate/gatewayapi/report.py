@@ -15,8 +15,9 @@ from .backendtlspolicy import tell_policy
 from .gateway import GATEWAY, GatewayTranslation, gateway_edge, section_problems, set_verdicts
 from .grpcroute import GRPC_ROUTE
 from .httproute import HTTP_ROUTE
-from .section import ACCEPTED, CONFLICTED, CONTROLLER, RESOLVED_REFS, SECTIONS, Section
-from .spread import ATTACHED, RouteTranslation
+from .section import ACCEPTED, ATTACHED, CONFLICTED, CONTROLLER, RESOLVED_REFS, SECTIONS, Section
+from .spread import RouteTranslation
+from .streamroute import TCP_ROUTE, TLS_ROUTE, StreamTranslation
 from .table import scope_name
 
 
@@ -110,6 +111,14 @@ def _tell_route(translation: RouteTranslation | None) -> Told | None:
     return Told(problems=translation.problems, outputs=frozenset(outputs), parts=translation.parts)
 
 
+def _tell_stream(translation: StreamTranslation | None) -> Told | None:
+    if translation is None or not translation.parents:
+        return None
+    outputs: set[ir.Output] = {("upstream", backend_name(key)) for key in translation.backends}
+    outputs |= {("edge", gateway_edge(binding.gateway)) for binding in translation.bindings}
+    return Told(problems=translation.problems, outputs=frozenset(outputs), parts=translation.parts)
+
+
 def _tell_policy(cells: Cells, on: ObjectRef, name: str) -> Told | None:
     told = tell_policy(cells, on, name)
     if told is None:
@@ -123,6 +132,8 @@ TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told | None]] = {
     "Gateway": _tell_gateway,
     "ListenerSet": _tell_set,
     "HTTPRoute": lambda cells, _, name: _tell_route(cells.read(HTTP_ROUTE, name)),
+    "TLSRoute": lambda cells, _, name: _tell_stream(cells.read(TLS_ROUTE, name)),
+    "TCPRoute": lambda cells, _, name: _tell_stream(cells.read(TCP_ROUTE, name)),
     "BackendTLSPolicy": _tell_policy,
     "GRPCRoute": lambda cells, _, name: _tell_route(cells.read(GRPC_ROUTE, name)),
 }

@@ -20,7 +20,6 @@ from .backend import GRPC, BackendKey, resolve_backend
 _NO_CHANGES = ir.HeaderChanges()
 _OWN = ("x-ff-", "x-envoy-")
 _OWN_NAMES = frozenset({"host", "connection", "transfer-encoding", "content-length"})
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 REFUSED_FILTER = "A filter of the rule can't be applied."
 UNAVAILABLE = ""
 
@@ -152,7 +151,7 @@ def translate_cors(cors: gatewayapi.CorsFilter) -> ir.Cors:
     """Cross-origin rules."""
     return ir.Cors(
         allow_origins=cors.allow_origins,
-        allow_methods=_METHODS if "*" in cors.allow_methods else cors.allow_methods,
+        allow_methods=("*",) if "*" in cors.allow_methods else cors.allow_methods,
         allow_headers=tuple(name.lower() for name in cors.allow_headers),
         expose_headers=tuple(name.lower() for name in cors.expose_headers),
         max_age_ms=cors.max_age * 1000,

@@ -8,14 +8,15 @@ of two in the same object neither is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 from fastforward_crds import gatewayapi
 
 from fastforward_compiler import ir
-from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.cells import Cells, Index, Rule
 from fastforward_compiler.problem import ObjectRef
-from fastforward_compiler.translate.certificate import CERTIFICATE, Unusable
+from fastforward_compiler.translate.certificate import AUTHORITIES, CERTIFICATE, Unusable
 from fastforward_compiler.translate.reference import is_permitted
 from fastforward_compiler.translate.world import (
     GATEWAY_CLASSES,
@@ -30,13 +31,21 @@ from fastforward_compiler.translate.world import (
 CONTROLLER = "gateway.fastforward.dev/controller"
 """Gateways of classes with this controller name are ours."""
 ANY_HOST = "*"
+INSECURE = "AllowInsecureFallback"
+"""Mode in which clients need no certificate, or one that nobody vouches for."""
 ACCEPTED, RESOLVED_REFS, CONFLICTED = "Accepted", "ResolvedRefs", "Conflicted"
 _KINDS = {
     "HTTP": ("HTTPRoute", "GRPCRoute"),
     "HTTPS": ("HTTPRoute", "GRPCRoute"),
+    "TLS": ("TLSRoute",),
+    "TCP": ("TCPRoute",),
 }
-_FAMILIES = {"HTTP": "HTTP", "HTTPS": "TLS"}
+_FAMILIES = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP"}
 """Protocols of one family can share a port, told apart by host or server name."""
+
+
+SectionKey = tuple[str, str, str]
+"""Kind and name of the owner, name of the listener: unique in its Gateway."""
 
 
 class Fault(NamedTuple):
@@ -59,10 +68,14 @@ class Section(NamedTuple):
     kinds: tuple[str, ...]
     namespaces: gatewayapi.Namespaces
     certificates: tuple[ir.Certificate, ...]
+    ends_tls: bool
+    client_ca: bytes
+    """Authorities of clients' certificates; empty when none is asked for."""
+    client_optional: bool
     faults: tuple[Fault, ...]
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> SectionKey:
         """Unique in its Gateway."""
         return self.owner.kind, f"{self.owner.namespace}/{self.owner.name}", self.name
 
@@ -74,7 +87,12 @@ class Section(NamedTuple):
     @property
     def serves(self) -> bool:
         """Whether it has all that it needs: TLS without a certificate must not fall back to clear text."""
-        return self.is_accepted and (self.protocol != "HTTPS" or bool(self.certificates))
+        return self.is_accepted and (not self.ends_tls or bool(self.certificates))
+
+    @property
+    def is_http(self) -> bool:
+        """Whether requests are looked at."""
+        return self.protocol in ("HTTP", "HTTPS")
 
 
 class Sections(NamedTuple):
@@ -109,7 +127,8 @@ def _make_sections(cells: Cells, name: str) -> Sections | None:
     gateway = cells.read(GATEWAYS, name)
     if gateway is None or not cells.read(OURS, gateway.spec.gateway_class_name):
         return None
-    made = [_make(cells, ref_of("Gateway", name), listener) for listener in gateway.spec.listeners]
+    frontend = gateway.spec.tls.frontend
+    made = [_make(cells, ref_of("Gateway", name), listener, frontend) for listener in gateway.spec.listeners]
     refused = []
     found = ((owner, cells.read(LISTENER_SETS, owner)) for owner in cells.read(SETS_OF, name))
     for owner, listeners in sorted(found, key=lambda pair: age(pair[1])):
@@ -118,16 +137,21 @@ def _make_sections(cells: Cells, name: str) -> Sections | None:
         if listeners is None or not selects(cells, allowed, gateway.metadata.namespace, namespace):
             refused.append(owner)
         else:
-            made += [_make(cells, ref_of("ListenerSet", owner), each) for each in listeners.spec.listeners]
+            made += [_make(cells, ref_of("ListenerSet", owner), each, frontend) for each in listeners.spec.listeners]
     return Sections(tuple(_without_conflicts(made)), tuple(refused))
 
 
-def _make(cells: Cells, owner: ObjectRef, listener: gatewayapi.GatewayListener) -> Section:
+def _make(
+    cells: Cells, owner: ObjectRef, listener: gatewayapi.GatewayListener, frontend: gatewayapi.Frontend
+) -> Section:
     faults: list[Fault] = []
     possible = _KINDS.get(listener.protocol, ())
     if not possible:
         message = f"Protocol {listener.protocol} is not supported here."
         faults.append(Fault(ACCEPTED, "UnsupportedProtocol", message))
+    passes = listener.protocol == "TLS" and listener.tls is not None and listener.tls.mode == "Passthrough"
+    ends_tls = listener.protocol in ("HTTPS", "TLS") and not passes
+    validation = validation_on(frontend, listener.port) if listener.protocol == "HTTPS" else None
     return Section(
         owner=owner,
         name=listener.name,
@@ -136,7 +160,10 @@ def _make(cells: Cells, owner: ObjectRef, listener: gatewayapi.GatewayListener) 
         hostname=listener.hostname or ANY_HOST,
         kinds=tuple(_kinds(listener, possible, faults)),
         namespaces=listener.allowed_routes.namespaces,
-        certificates=tuple(_certificates(cells, owner, listener, faults)) if listener.protocol == "HTTPS" else (),
+        certificates=tuple(_certificates(cells, owner, listener, faults)) if ends_tls else (),
+        ends_tls=ends_tls,
+        client_ca=_client_authorities(cells, owner, validation, faults) if validation is not None else b"",
+        client_optional=validation is not None and validation.mode == INSECURE,
         faults=tuple(faults),
     )
 
@@ -159,10 +186,11 @@ def _certificates(
 ) -> Iterator[ir.Certificate]:
     tls = listener.tls
     if tls is None or tls.mode != "Terminate":
-        faults.append(Fault(ACCEPTED, "UnsupportedValue", "A listener for HTTPS needs tls with mode Terminate."))
+        message = f"A listener for {listener.protocol} needs tls with mode Terminate."
+        faults.append(Fault(ACCEPTED, "UnsupportedValue", message))
         return
     if not tls.certificate_refs:
-        faults.append(Fault(RESOLVED_REFS, "InvalidCertificateRef", "A listener for HTTPS needs certificateRefs."))
+        faults.append(Fault(RESOLVED_REFS, "InvalidCertificateRef", "To end TLS a listener needs certificateRefs."))
     for ref in tls.certificate_refs:
         found = resolve_certificate(cells, owner, ref)
         if isinstance(found, Fault):
@@ -186,21 +214,52 @@ def resolve_certificate(cells: Cells, owner: ObjectRef, ref: gatewayapi.ObjectRe
     return found
 
 
+def validation_on(frontend: gatewayapi.Frontend, port: int) -> gatewayapi.ClientValidation | None:
+    """What clients must prove on a port: what is said of it, or else of all."""
+    own = [each.tls for each in frontend.per_port if each.port == port]
+    return (own[0] if own else frontend.default).validation
+
+
+def _client_authorities(
+    cells: Cells, owner: ObjectRef, validation: gatewayapi.ClientValidation, faults: list[Fault]
+) -> bytes:
+    found = [_resolve_authorities(cells, owner, ref) for ref in validation.ca_certificate_refs]
+    faults.extend(each for each in found if isinstance(each, Fault))
+    bundle = b"".join(each.rstrip() + b"\n" for each in found if isinstance(each, bytes))
+    if not bundle:
+        message = "No authority of clients' certificates can be used."
+        faults.append(Fault(ACCEPTED, "NoValidCACertificate", message))
+    return bundle
+
+
+def _resolve_authorities(cells: Cells, owner: ObjectRef, ref: gatewayapi.ObjectRef) -> bytes | Fault:
+    name = f"{ref.namespace or owner.namespace}/{ref.name}"
+    if ref.group or ref.kind not in ("ConfigMap", "Secret"):
+        message = f"{ref.kind} {name} of group {ref.group or 'core'} holds no authorities; a ConfigMap does."
+        return Fault(RESOLVED_REFS, "InvalidCACertificateKind", message)
+    if not is_permitted(cells, kind=owner.kind, namespace=owner.namespace, to_kind=ref.kind, to=name):
+        message = f"{ref.kind} {name} is in another namespace, and no ReferenceGrant there permits it."
+        return Fault(RESOLVED_REFS, "RefNotPermitted", message)
+    found = cells.read(AUTHORITIES, ref.kind, name)
+    return Fault(RESOLVED_REFS, "InvalidCACertificateRef", found.message) if isinstance(found, Unusable) else found
+
+
 def _without_conflicts(sections: Iterable[Section]) -> Iterator[Section]:
-    """The same, with what conflicts with one before, or with one in the same object, marked."""
-    listed = list(sections)
-    before: dict[int, list[Section]] = {}
-    for section in listed:
-        same = [other for other in listed if other.owner == section.owner and other is not section]
-        taken = before.get(section.port, [])
-        fault = next((found for other in (*taken, *same) if (found := _conflict(section, other)) is not None), None)
-        if fault is not None:
-            accepted = Fault(ACCEPTED, fault.reason, fault.message)
-            yield section._replace(faults=(*section.faults, accepted, fault))
-            continue
-        if section.is_accepted:
-            before.setdefault(section.port, []).append(section)
-        yield section
+    """The same, with what conflicts marked: with one of an object before, or else with one of the same object."""
+    before: list[Section] = []
+    for _, group in groupby(sections, key=lambda section: section.owner):
+        judged = [_marked(section, before) for section in group]
+        left = [section for section in judged if section.is_accepted]
+        judged = [_marked(section, [other for other in left if other is not section]) for section in judged]
+        before += [section for section in judged if section.is_accepted]
+        yield from judged
+
+
+def _marked(section: Section, others: Iterable[Section]) -> Section:
+    fault = next((found for other in others if (found := _conflict(section, other)) is not None), None)
+    if fault is None:
+        return section
+    return section._replace(faults=(*section.faults, Fault(ACCEPTED, fault.reason, fault.message), fault))
 
 
 def _conflict(section: Section, other: Section) -> Fault | None:
@@ -223,6 +282,8 @@ def label(section: Section) -> str:
     return name if kind == "Gateway" else f"{owner}/{name}"
 
 
+ATTACHED: Index[tuple[str, str]] = Index("routes by listener")
+"""(Gateway, kind of owner, owner, listener) -> (kind, route)."""
 OURS: Rule[bool] = Rule("ours", _is_ours)
 """(name of a GatewayClass)."""
 SECTIONS: Rule[Sections | None] = Rule("sections", _make_sections)

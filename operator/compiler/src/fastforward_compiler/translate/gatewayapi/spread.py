@@ -7,6 +7,7 @@ The pieces are the same on each host of a port.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fastforward_compiler import ir
@@ -17,11 +18,10 @@ from fastforward_compiler.translate.placement import Needs
 from fastforward_compiler.translate.world import Age
 
 from .attachment import Attached, Parent
-from .backend import BACKENDS_OF, BackendKey
-from .backendtlspolicy import GATEWAYS_USING
-from .gateway import HOSTS_AT, PLACE, place_of
-
-SectionKey = tuple[str, str, str]
+from .backend import BACKENDS_OF, BackendKey, client_name
+from .backendtlspolicy import CLIENT_CERTIFICATE, GATEWAYS_USING
+from .gateway import HOSTS_AT, PLACE, Place, place_of
+from .section import ATTACHED, SectionKey
 
 
 class Condition(NamedTuple):
@@ -68,21 +68,30 @@ def spread_route(
     for parent in parents:
         for each in parent.attached:
             attached.setdefault((each.gateway, each.section.key), each)
-    made: dict[tuple[str, int], tuple[Piece, ...]] = {}
+    made: dict[tuple[str, int, str], tuple[Piece, ...]] = {}
     for (gateway, section), each in attached.items():
         place = place_of(gateway, each.section.port)
         found = cells.read(PLACE, place) if each.section.serves else None
-        if found is not None:
-            pieces = made.setdefault(
-                (found.scheme, found.port), tuple(_pieces(on, born, blueprints, found.scheme, found.port))
-            )
-            yield Spread(place, section, gateway, each.hosts, pieces)
+        if found is None:
+            continue
+        client = gateway if isinstance(cells.read(CLIENT_CERTIFICATE, gateway), ir.Certificate) else ""
+        key = (found.scheme, found.port, client)
+        if key not in made:
+            made[key] = tuple(_pieces(on, born, blueprints, found, client))
+        yield Spread(place, section, gateway, each.hosts, made[key])
 
 
-def _pieces(on: ObjectRef, born: Age, blueprints: Iterable[Blueprint], scheme: str, port: int) -> Iterator[Piece]:
+def clients_of(cells: Cells, parents: Iterable[Parent]) -> tuple[str, ...]:
+    """The Gateways that show a certificate, and "" if some show none."""
+    gateways = {each.gateway for parent in parents for each in parent.attached}
+    shows = {name: isinstance(cells.read(CLIENT_CERTIFICATE, name), ir.Certificate) for name in gateways}
+    return tuple(sorted({name if shows[name] else "" for name in gateways}))
+
+
+def _pieces(on: ObjectRef, born: Age, blueprints: Iterable[Blueprint], place: Place, client: str) -> Iterator[Piece]:
     name = f"{on.namespace}/{on.name}"
     for blueprint in blueprints:
-        fields = {**blueprint.on_port(scheme, port), "route": name, "rule": blueprint.name}
+        fields = {**_shown(blueprint.on_port(place.scheme, place.port), client), "route": name, "rule": blueprint.name}
         needs = Needs(proxied=isinstance(fields["destination"], ir.Split))
         for condition in blueprint.conditions:
             entry_id = f"{on.kind.lower()}/{name}#{blueprint.name}.{condition.place}"
@@ -93,6 +102,15 @@ def _pieces(on: ObjectRef, born: Age, blueprints: Iterable[Blueprint], scheme: s
                 fields={**fields, "match": condition.match, "id": entry_id},
                 needs=needs,
             )
+
+
+def _shown(fields: dict[str, Any], client: str) -> dict[str, Any]:
+    """The fields with the backends of a Gateway that shows a certificate: these are Upstreams of their own."""
+    destination = fields["destination"]
+    if not client or not isinstance(destination, ir.Split):
+        return fields
+    shares = (replace(each, upstream=client_name(each.upstream, client)) for each in destination.shares)
+    return {**fields, "destination": replace(destination, shares=tuple(shares))}
 
 
 def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> Iterable[Gift]:
@@ -113,7 +131,5 @@ def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> I
             yield (GATEWAYS_USING, backend.service), gateway
 
 
-ATTACHED: Index[tuple[str, str]] = Index("routes by listener")
-"""(Gateway, kind of owner, owner, listener) -> (kind, route)."""
 ROUTES_AT: Index[tuple[str, str]] = Index("routes by place, listener and host")
 """(place, listener, host) -> (kind, route)."""
