@@ -32,7 +32,9 @@ def prepare(cluster: Cluster, folder: Path) -> Path:
     dns = Image(name=COREDNS, files={"/coredns": program("coredns")}, entrypoint=("/coredns",), user="0:0")
     load(cluster, dns)
     kubectl = Kubectl(cluster.kubeconfig)
-    for definitions in (module("sigs.k8s.io/gateway-api") / "config/crd/standard", ROOT / "crds/generated"):
+    # The experimental channel: retries are in no other.
+    channel = module("sigs.k8s.io/gateway-api") / "config/crd/experimental"
+    for definitions in (*sorted(channel.glob("gateway.networking.k8s.io_*.yaml")), ROOT / "crds/generated"):
         kubectl("apply", "--server-side", "--force-conflicts", "-f", str(definitions))
     kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     kubectl("apply", "--server-side", "-f", str(ROOT / "operator/controller/generated/rbac.yaml"))

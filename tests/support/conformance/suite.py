@@ -18,7 +18,7 @@ from support.conformance.gateway import Serving
 from support.conformance.preparation import CLASS
 from support.tools import program
 
-PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC")
+PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP")
 FILE = "gateway-api.yaml"
 
 
@@ -44,7 +44,8 @@ def run(
         "url": "https://fastforward.dev",
         "version": importlib.metadata.version("fastforward-operator"),
         "contact": "https://fastforward.dev",
-        "cleanup-base-resources": "true",
+        # Tests that grant and tests that see that nothing is granted would otherwise meet in one namespace.
+        "disable-parallel-tests": "true",
     }
     if only:
         options["run-test"] = only
