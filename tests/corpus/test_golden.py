@@ -11,7 +11,22 @@ from fastforward_compiler.problem import Reason
 from support.golden import CORPUS, OUTPUTS, Case, cases, compile_case, orphans, render
 
 CASES = cases()
-NOUNS = ("authpolicy", "edge", "ratelimit", "reference", "route", "service", "shard", "table", "tenant", "upstream")
+NOUNS = (
+    "authpolicy",
+    "backendtlspolicy",
+    "edge",
+    "gateway",
+    "grpcroute",
+    "httproute",
+    "ratelimit",
+    "reference",
+    "route",
+    "service",
+    "shard",
+    "table",
+    "tenant",
+    "upstream",
+)
 TOLD_BY_PROVIDERS = frozenset({Reason.DUPLICATE})
 
 

@@ -109,8 +109,35 @@ def render_status(outcome: Outcome) -> str:
                 f"{found.condition} {found.reason} at {found.field or '(the object)'}: {found.message}"
                 for found in report.problems
             ]
+        if report.verdicts:
+            parts["verdicts"] = [_verdict(verdict) for verdict in report.verdicts]
+        if report.parts:
+            parts["parts"] = {_place(part): _part(part) for part in report.parts}
         said[str(ref)] = parts or "fine"
     return dump(said)
+
+
+def _place(part: ir.Part) -> str:
+    return " ".join(f"{name}={value}" for name, value in part.place if value != "gateway.networking.k8s.io")
+
+
+def _part(part: ir.Part) -> Any:  # noqa: ANN401
+    """`fine`, or what is said of it; of a listener also what it takes and has."""
+    said: dict[str, Any] = (
+        {"takes": f"{part.attached} of {', '.join(part.kinds) or 'none'}"}
+        if "name=" in _place(part) and len(part.place) == 1
+        else {}
+    )
+    wrong = [_verdict(verdict) for verdict in part.verdicts if verdict.holds == (verdict.type == "Conflicted")]
+    if wrong:
+        said["verdicts"] = wrong
+    if not part.serves:
+        said["serves"] = False
+    return said or "fine"
+
+
+def _verdict(verdict: ir.Verdict) -> str:
+    return f"{verdict.type}={verdict.holds} {verdict.reason} {verdict.message}".strip()
 
 
 def render_snapshot(outcome: Outcome) -> str:

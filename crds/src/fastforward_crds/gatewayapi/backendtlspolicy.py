@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from fastforward_crds.formats import ExactHost
 from fastforward_crds.lists import Items
 from fastforward_crds.meta import Foreign, Resource, ShortText
@@ -35,7 +37,7 @@ class BackendValidation(Foreign):
     """What the certificate must prove."""
 
     ca_certificate_refs: Annotated[tuple[ObjectRef, ...], Items(most=8)] = ()
-    well_known_ca_certificates: ShortText | None = None
+    well_known_ca_certificates: Annotated[ShortText | None, Field(alias="wellKnownCACertificates")] = None
     hostname: ExactHost
     subject_alt_names: Annotated[tuple[AltName, ...], Items(most=5)] = ()
 

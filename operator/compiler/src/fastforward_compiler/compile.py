@@ -241,7 +241,7 @@ class Compiler:
 
     def reports(self) -> dict[ObjectRef, ir.Report]:
         """Every report, by object: a scan."""
-        made = [one for one in self._cells.all(report.REPORT) if one is not None]
+        made = [one for one in map(_told, self._cells.all(report.REPORT)) if one is not None]
         return {one.ref: one for one in sorted(made, key=lambda one: _sortable(one.ref))}
 
     def _take_in(self, ref: ObjectRef, value: crds.Resource | None) -> None:
@@ -333,10 +333,14 @@ def _delta(steps: Mapping[Cell, Any], counted: int) -> ir.Delta:
         noun = _NOUN_OF.get(rule)
         if noun is not None:
             tallies[noun.field].compare(noun, old, cell.value)
-        elif rule is report.REPORT and cell.value != old:
-            reports[_ref(cell.key)] = cell.value
+        elif rule is report.REPORT and _told(cell.value) != _told(old):
+            reports[_ref(cell.key)] = _told(cell.value)
     _upsert_touched(steps, {field: tally.upserts for field, tally in tallies.items()})
     return ir.Delta(**{field: tally.changes() for field, tally in tallies.items()}, reports=reports, translated=counted)
+
+
+def _told(made: ir.Report | None) -> ir.Report | None:
+    return None if made is None or made.silent else made
 
 
 def _upsert_touched(steps: Mapping[Cell, Any], upserts: Mapping[str, dict[str, Any]]) -> None:

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_pipeline.request import Request
 
 from .pattern import Pattern
 
 _LABELS = "[a-zA-Z0-9.-]+"
+_METHODS, _HEADERS = "access-control-allow-methods", "access-control-allow-headers"
+_EXPOSED = "access-control-expose-headers"
+_ASKED = {_METHODS: "access-control-request-method", _HEADERS: "access-control-request-headers"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,10 +28,20 @@ class Cors:
     """Headers of the answer to a preflight, besides the origin."""
     answer: tuple[tuple[str, str], ...]
     """Headers of other answers, besides the origin."""
+    answers_all: bool = False
+    """Whether preflights from other origins are answered, too."""
 
     def allows(self, origin: str) -> bool:
         """Whether scripts of `origin` may ask."""
         return self.every or origin in self.exact or any(pattern.matches(origin) for pattern in self.patterns)
+
+    def granted(self, request: Request, *, allowed: bool) -> Iterable[tuple[str, str]]:
+        """Headers of the answer to a preflight, besides the origin; a `*` grants what is asked for, word by word."""
+        for name, value in self.preflight:
+            if value == "*" and name in _ASKED:
+                yield name, request.text(_ASKED[name])
+            elif allowed or name != _EXPOSED:
+                yield name, value
 
 
 def compile_cors(wire: snapshot_pb2.Cors) -> Cors:
@@ -40,12 +54,13 @@ def compile_cors(wire: snapshot_pb2.Cors) -> Cors:
         patterns=tuple(Pattern(_LABELS.join(map(re.escape, origin.split("*")))) for origin in wild),
         preflight=(
             *credentials,
-            *_listed("access-control-allow-methods", wire.allow_methods),
-            *_listed("access-control-allow-headers", wire.allow_headers),
+            *_listed(_METHODS, wire.allow_methods),
+            *_listed(_HEADERS, wire.allow_headers),
             ("access-control-max-age", str(wire.max_age_seconds)),
-            *_listed("access-control-expose-headers", wire.expose_headers),
+            *_listed(_EXPOSED, wire.expose_headers),
         ),
-        answer=(*credentials, *_listed("access-control-expose-headers", wire.expose_headers)),
+        answers_all=wire.answers_all,
+        answer=(*credentials, *_listed(_EXPOSED, wire.expose_headers)),
     )
 
 

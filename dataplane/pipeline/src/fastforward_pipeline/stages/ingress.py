@@ -51,22 +51,21 @@ def find_scope(snapshot: Snapshot, edge: str, host: str) -> Scope | None:
 
 
 def answer_preflight(exchange: Exchange) -> Reply | None:
-    """Answers a preflight: from an origin that the rule does not allow, with nothing in it."""
+    """Answers a preflight from an origin that the rule allows; where all are answered, others are not told so."""
     request, plan = exchange.request, exchange.entry
     if plan.cors is None or request.method != "OPTIONS":
         return None
     origin = request.text("origin")
     if not origin or not request.text("access-control-request-method"):
         return None
-    if not plan.cors.allows(origin):
-        if exchange.trail is not None:
-            detail = f"the edge answers the preflight from {origin}, which is not allowed"
-            exchange.trail.note("ingress", Verdict.ANSWERED, detail, object=f"Route {plan.route}", field="cors")
-        return Reply(status=200, headers=(), preflight=True)
+    allowed = plan.cors.allows(origin)
+    if not allowed and not plan.cors.answers_all:
+        return None
     if exchange.trail is not None:
-        detail = f"the edge answers the preflight from {origin}"
+        detail = f"the edge answers the preflight from {origin}" + ("" if allowed else ", which is not allowed")
         exchange.trail.note("ingress", Verdict.ANSWERED, detail, object=f"Route {plan.route}", field="cors")
-    return Reply(status=200, headers=((ALLOW_ORIGIN, origin), *plan.cors.preflight), preflight=True)
+    own = ((ALLOW_ORIGIN, origin),) if allowed else ()
+    return Reply(status=200, headers=(*own, *plan.cors.granted(request, allowed=allowed)), preflight=True)
 
 
 def mark_answer(exchange: Exchange) -> Pairs:

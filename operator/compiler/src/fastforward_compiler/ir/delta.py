@@ -52,6 +52,8 @@ class Report:
     addresses: tuple[str, ...] = ()
     """Of a Gateway: where it is reached."""
     attached_sets: int = 0
+    silent: bool = False
+    """Whether nothing is to be said, as long as the object is nobody's business here."""
     """Of a Gateway: how many ListenerSets belong to it."""
 
 

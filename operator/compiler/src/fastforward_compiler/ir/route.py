@@ -162,6 +162,8 @@ class Cors:
     expose_headers: tuple[str, ...] = ()
     max_age_ms: int = 600_000
     allow_credentials: bool = False
+    answers_all: bool = False
+    """Whether preflights from other origins are answered, too, rather than handed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,8 +66,11 @@ def _report_foreign(
 ) -> ir.Report | None:
     """Of Gateway API: nothing of an object that is none of ours."""
     told = gatewayapi.TELLERS[ref.kind](cells, ref, f"{ref.namespace}/{ref.name}") if resource is not None else None
-    if told is None and invalid is None:
+    if resource is None and invalid is None:
         return None
+    if told is None and invalid is None:
+        # Not gone: it may yet become our business.
+        return ir.Report(ref=ref, generation=0, silent=True)
     said = told or gatewayapi.Told()
     problems = [*(invalid_problems(ref, invalid) if invalid is not None else ()), *said.problems]
     return ir.Report(

@@ -725,8 +725,11 @@ class Cors(_message.Message):
     EXPOSE_HEADERS_FIELD_NUMBER: _builtins.int
     MAX_AGE_SECONDS_FIELD_NUMBER: _builtins.int
     ALLOW_CREDENTIALS_FIELD_NUMBER: _builtins.int
+    ANSWERS_ALL_FIELD_NUMBER: _builtins.int
     max_age_seconds: _builtins.int
     allow_credentials: _builtins.bool
+    answers_all: _builtins.bool
+    """Whether preflights from other origins are answered, too: without saying that any is allowed."""
     @_builtins.property
     def allow_origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -744,10 +747,11 @@ class Cors(_message.Message):
         expose_headers: _abc.Iterable[_builtins.str] | None = ...,
         max_age_seconds: _builtins.int = ...,
         allow_credentials: _builtins.bool = ...,
+        answers_all: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_credentials", b"allow_credentials", "allow_headers", b"allow_headers", "allow_methods", b"allow_methods", "allow_origins", b"allow_origins", "expose_headers", b"expose_headers", "max_age_seconds", b"max_age_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_credentials", b"allow_credentials", "allow_headers", b"allow_headers", "allow_methods", b"allow_methods", "allow_origins", b"allow_origins", "answers_all", b"answers_all", "expose_headers", b"expose_headers", "max_age_seconds", b"max_age_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

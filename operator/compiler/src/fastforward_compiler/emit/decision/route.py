@@ -202,4 +202,5 @@ def emit_cors(cors: ir.Cors) -> snapshot_pb2.Cors:
         expose_headers=cors.expose_headers,
         max_age_seconds=cors.max_age_ms // 1000,
         allow_credentials=cors.allow_credentials,
+        answers_all=cors.answers_all,
     )

@@ -20,8 +20,7 @@ def emit_cors(cors: ir.Cors) -> EnvoyMessage:
         expose_headers=", ".join(cors.expose_headers),
         max_age=str(cors.max_age_ms // 1000),
         allow_credentials=boolean(cors.allow_credentials),
-        # A preflight from elsewhere is answered too, by an answer that allows nothing: no upstream knows better.
-        forward_not_matching_preflights=boolean(False),
+        forward_not_matching_preflights=boolean(not cors.answers_all),
     )
 
 

@@ -31,14 +31,14 @@ _INSECURE = "InsecureFrontendValidationMode"
 
 
 class GatewayTranslation(NamedTuple):
-    """A Gateway and what is wrong with it."""
+    """A Gateway and what is wrong with it; nothing, of one that is not ours."""
 
-    edge: ir.Edge
-    sections: tuple[Section, ...]
-    problems: tuple[Problem, ...]
-    verdicts: tuple[ir.Verdict, ...]
-    addresses: tuple[str, ...]
-    pending: str
+    edge: ir.Edge | None = None
+    sections: tuple[Section, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    verdicts: tuple[ir.Verdict, ...] = ()
+    addresses: tuple[str, ...] = ()
+    pending: str = ""
     """Why it can't be programmed yet: a reason of Gateway API; empty when nothing is missing."""
 
 
@@ -72,8 +72,10 @@ def place_of(gateway: str, port: int) -> str:
 
 def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
     gateway, found = cells.read(GATEWAYS, name), cells.read(SECTIONS, name)
-    if gateway is None or found is None:
+    if gateway is None:
         return None
+    if found is None:
+        return GatewayTranslation()
     on = ref_of("Gateway", name)
     problems = list(_address_problems(on, gateway))
     given = _given_addresses(cells, name)

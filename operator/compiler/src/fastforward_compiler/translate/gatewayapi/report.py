@@ -39,7 +39,7 @@ def _tell_class(cells: Cells, _: ObjectRef, name: str) -> Told | None:
 
 def _tell_gateway(cells: Cells, on: ObjectRef, name: str) -> Told | None:
     translation = cells.read(GATEWAY, name)
-    if translation is None:
+    if translation is None or translation.edge is None:
         return None
     own = [section for section in translation.sections if section.owner == on]
     sets = {section.owner for section in translation.sections if section.owner != on and section.is_accepted}
@@ -62,7 +62,7 @@ def _tell_section(cells: Cells, gateway: str, translation: GatewayTranslation, s
         verdicts=tuple(_section_verdicts(section)),
         kinds=section.kinds,
         attached=len(cells.read(ATTACHED, gateway, *section.key)),
-        serves=section.serves and bool(translation.edge.listeners),
+        serves=section.serves and translation.edge is not None and bool(translation.edge.listeners),
     )
 
 

@@ -156,6 +156,7 @@ def translate_cors(cors: gatewayapi.CorsFilter) -> ir.Cors:
         expose_headers=tuple(name.lower() for name in cors.expose_headers),
         max_age_ms=cors.max_age * 1000,
         allow_credentials=cors.allow_credentials,
+        answers_all=True,
     )
 
 
