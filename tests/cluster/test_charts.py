@@ -14,12 +14,13 @@ from typing import Any
 
 import fastforward_crds as crds
 import pytest
-from fastforward_compiler.emit.kubernetes import edge_names
+from fastforward_compiler.emit.kubernetes import OWNER, edge_names, owner_label
 
 from support.charts import CHARTS, helm
 from support.cluster.definition import Cluster
 from support.cluster.images import load_archive
 from support.cluster.kubectl import Kubectl
+from support.cluster.policies import enforced
 from support.cluster.shared import shared_cluster
 from support.images.build import RECIPES, build
 from support.operator import EDGE_PORT, edge, respond
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 NAMESPACE = "fastforward-system"
 OPERATOR = "deployment/fastforward-operator"
 HOST = "shop.example.com"
+LISTENING = 8000
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +143,7 @@ def test_a_life_of_the_charts(life: Life) -> None:
     asks_the_webhook(life, namespace)
     is_upgraded_without_a_gap(life, url)
     definitions_do_not_go_back(life)
+    is_closed_but_for_what_policies_name(life, namespace, url)
     is_uninstalled_and_leaves_what_users_made(life, namespace, url)
     is_installed_again(life, namespace, url)
     has_no_rights_elsewhere(life, namespace)
@@ -205,6 +208,69 @@ def definitions_do_not_go_back(life: Life) -> None:
     older = ("annotate", "customresourcedefinition", "routes.gateway.fastforward.dev", "--overwrite")
     refused = life.kubectl.run(*older, "gateway.fastforward.dev/bundle-version=0.0.1")
     assert "These definitions are older than those installed" in refused.stderr
+
+
+def is_closed_but_for_what_policies_name(life: Life, namespace: str, url: str) -> None:
+    """By an agent that enforces them. Each connection that is refused then is one that was made before."""
+    proxy = address(life, f"app.kubernetes.io/component=envoy,{OWNER}={owner_label(f'{namespace}/public')}")
+    operator = address(life, "app.kubernetes.io/component=operator")
+    outside, inside = stranger("default"), stranger(NAMESPACE)
+    life.kubectl.apply(outside, inside)
+    for each in (outside, inside):
+        life.wait(each["metadata"]["namespace"], "--for=condition=Ready", "pod/stranger")
+    listening = life.kubectl.get("pod", "stranger", "-n", "default")["status"]["podIP"]
+    closed = [
+        *(("default", "pod/stranger", operator, port) for port in (18000, 9081)),
+        *((NAMESPACE, "pod/stranger", operator, port) for port in (18000, 9081)),
+        *((where, "pod/stranger", proxy, 9081) for where in ("default", NAMESPACE)),
+        (NAMESPACE, OPERATOR, listening, LISTENING),
+    ]
+    asked_for = [("default", "pod/stranger", proxy, EDGE_PORT), (NAMESPACE, "pod/stranger", proxy, EDGE_PORT)]
+    assert [each for each in (*closed, *asked_for) if not connects(life, *each)] == []
+    with enforced(life.cluster):
+        assert [each for each in closed if connects(life, *each)] == []
+        assert [each for each in asked_for if not connects(life, *each)] == []
+        # Whoever is new finds its way: operators to the API server, proxies to operators, it to the webhook.
+        for what in (OPERATOR, f"deployment/{edge_names(f'{namespace}/public').base}"):
+            life.kubectl("-n", NAMESPACE, "rollout", "restart", what)
+            life.kubectl("-n", NAMESPACE, "rollout", "status", what, "--timeout=90s", seconds=100)
+        until(lambda: life.apply(namespace, respond("shop", HOST, "closed")).returncode == 0, "objects are taken")
+        until(lambda: get(url) == "closed", "proxies have the change")
+        assert life.apply(f"{namespace}-other", edge(HOST)).returncode != 0
+        life.apply(namespace, respond("shop", HOST, "one"))
+        until(lambda: get(url) == "one", "proxies have the next change")
+
+
+def address(life: Life, labels: str) -> str:
+    """Of one of the pods."""
+    return life.kubectl.get("pods", "-n", NAMESPACE, "-l", labels)["items"][0]["status"]["podIP"]
+
+
+def stranger(namespace: str) -> dict[str, Any]:
+    """A pod that is none of ours, and listens."""
+    (image,) = (recipe.image for recipe in RECIPES if recipe.name == "operator")
+    container = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["/app/bin/python", "-m", "http.server", "--directory", "/tmp", str(LISTENING)],
+        "readinessProbe": {"tcpSocket": {"port": LISTENING}, "periodSeconds": 1},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    metadata = {"name": "stranger", "namespace": namespace}
+    spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def connects(life: Life, namespace: str, pod: str, host: str, port: int) -> bool:
+    """Whether a program in the pod reaches the port."""
+    code = f"import socket; socket.create_connection(({host!r}, {port}), 2)"
+    return life.kubectl.run("-n", namespace, "exec", pod, "--", "/app/bin/python", "-c", code).returncode == 0
 
 
 def is_uninstalled_and_leaves_what_users_made(life: Life, namespace: str, url: str) -> None:

@@ -109,6 +109,13 @@ PROGRAMS = (
         minutes=0.5,
     ),
     Program(
+        name="kube-router",
+        module="kube-router",
+        package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+        pin="github.com/cloudnativelabs/kube-router/v2",
+        minutes=3,
+    ),
+    Program(
         name="echo-basic",
         module="gateway-api",
         package="sigs.k8s.io/gateway-api/conformance/echo-basic",
