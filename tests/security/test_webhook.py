@@ -10,6 +10,7 @@ from pathlib import Path
 
 import fastforward_crds as crds
 import pytest
+from fastforward_operator.admission import door
 from fastforward_operator.admission import judge as judge_module
 from fastforward_operator.admission import server as server_module
 from fastforward_operator.admission.callers import Callers
@@ -217,3 +218,47 @@ async def test_a_certificate_that_cannot_be_used_leaves_the_former_one(tmp_path:
         assert await webhook.api_server.allowed(GOOD) is True
         webhook.show(webhook.cluster.certificate)
         assert await webhook.api_server.allowed(GOOD) is True
+
+
+async def test_strangers_who_crowd_the_door_keep_the_api_server_out_no_longer_than_it_takes_to_knock(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as webhook:
+        crowd = [
+            await asyncio.open_connection("127.0.0.1", webhook.server.port) for _ in range(3 * door.MOST_STRANGERS)
+        ]
+        assert await webhook.api_server.allowed(GOOD) is True
+        gone = [await stays(reader) for reader, _ in crowd]
+        # One made room for the API server.
+        assert gone.count(True) == door.MOST_STRANGERS - 1
+        for _, writer in crowd:
+            writer.close()
+
+
+async def stays(reader: asyncio.StreamReader) -> bool:
+    """Whether a connection that nothing was said on is still open."""
+    try:
+        async with asyncio.timeout(0.05):
+            return await reader.read(1) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+async def test_who_says_nothing_at_the_door_has_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "HANDSHAKE_S", 0.2)
+    async with serving(tmp_path) as webhook:
+        reader, writer = await asyncio.open_connection("127.0.0.1", webhook.server.port)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_it_ends_with_everybody_still_there(tmp_path: Path) -> None:
+    async with serving(tmp_path) as webhook:
+        strangers_ = [await asyncio.open_connection("127.0.0.1", webhook.server.port) for _ in range(3)]
+        guests = [await webhook.api_server.connect() for _ in range(3)]
+    for _, writer in (*strangers_, *guests):
+        writer.transport.abort()
+    await asyncio.sleep(0)

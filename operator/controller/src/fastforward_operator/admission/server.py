@@ -17,6 +17,7 @@ from aiohttp import web
 from fastforward_operator.telemetry import Metrics
 
 from .callers import Callers
+from .door import Door
 from .judge import Judge
 from .review import MAX_BYTES, ReviewError, read_review, write_review
 from .tls import RotatingContext
@@ -28,7 +29,6 @@ DEADLINE_S = 2.0
 """For one answer; the API server waits a second longer."""
 MOST_AT_ONCE = 8
 """Bodies in memory; further requests wait."""
-HANDSHAKE_S = 5.0
 IDLE_S = 120.0
 _TOO_LONG = f"The review has more than {MAX_BYTES} bytes."
 
@@ -71,14 +71,9 @@ class WebhookServer:
         application.router.add_post(PATH, self._answer)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_S)
         await runner.setup()
+        door = Door(self.context.outer, lambda: _handler(runner))
         try:
-            listener = await self._loop.create_server(
-                lambda: _handler(runner),
-                self.host,
-                self.port,
-                ssl=self.context.outer,
-                ssl_handshake_timeout=HANDSHAKE_S,
-            )
+            listener = await self._loop.create_server(door, self.host, self.port)
         except OSError as error:
             await runner.cleanup()
             why = OSError(error.errno, f"The webhook can't listen on {self.host}:{self.port}: {error.strerror}")
@@ -87,13 +82,8 @@ class WebhookServer:
         owner.call_soon_threadsafe(started.set_result, listener.sockets[0].getsockname()[1])
         await self._halt.wait()
         listener.close()
-        left = [each.transport for each in runner.server.connections] if runner.server is not None else []
         await runner.cleanup()
-        for transport in left:
-            if transport is not None:
-                # Nobody waits for the other side's farewell.
-                transport.abort()
-        await asyncio.sleep(0.01)
+        await door.close()
 
     async def _answer(self, request: web.Request) -> web.Response:
         transport = request.transport
@@ -132,7 +122,7 @@ def _fault(error: Exception) -> tuple[int, str]:
     return 500, "FastForward failed on this object: its log has the details."
 
 
-def _handler(runner: web.AppRunner) -> asyncio.BaseProtocol:
+def _handler(runner: web.AppRunner) -> asyncio.Protocol:
     if runner.server is None:
         raise RuntimeError("The runner is not set up.")
     return runner.server()
