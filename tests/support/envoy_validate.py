@@ -102,7 +102,9 @@ def _listeners(by_kind: dict[str, list[bytes]]) -> list[EnvoyMessage]:
     listeners = [listener_pb2.Listener.FromString(body) for body in by_kind.get(kinds.LISTENER, [])]
     for listener in listeners:
         for chain in listener.filter_chains:
-            _inline_http(chain.filters[-1].typed_config, scopes, extensions)
+            last = chain.filters[-1].typed_config
+            if last.Is(http_connection_manager_pb2.HttpConnectionManager.DESCRIPTOR):
+                _inline_http(last, scopes, extensions)
             if chain.HasField("transport_socket"):
                 _inline_secrets(chain.transport_socket.typed_config)
     return listeners

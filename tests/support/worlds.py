@@ -7,7 +7,7 @@ references resolve, claims collide and cycles close. Used by the compiler's prop
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import fastforward_crds as crds
@@ -20,6 +20,7 @@ from .native_worlds import BODIES, NAMES, Strategy, lists, record
 
 Document = dict[str, Any]
 Object = crds.Resource | crds.Invalid
+Ground = Callable[[], tuple[Object, ...]]
 
 NAMESPACES = st.sampled_from(["a"] * 7 + ["b"])
 HOSTS = st.sampled_from(
@@ -313,11 +314,11 @@ def ground() -> tuple[Object, ...]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, most: int = 12) -> tuple[Object, ...]:
-    """Several objects, no two with the same reference."""
+def worlds(draw: st.DrawFn, *, most: int = 12, of: Strategy | None = None, on: Ground = ground) -> tuple[Object, ...]:
+    """Several objects, no two with the same reference; of these kinds and on this ground, when told which."""
     size = draw(st.integers(0, most))
-    drawn = draw(st.lists(objects(), min_size=size, max_size=size))
-    low = ground() if draw(st.integers(0, 3)) else ()
+    drawn = draw(st.lists(objects() if of is None else of, min_size=size, max_size=size))
+    low = on() if draw(st.integers(0, 3)) else ()
     return tuple({object_ref(one): one for one in (*low, *drawn)}.values())
 
 
@@ -325,11 +326,11 @@ Batch = dict[ObjectRef, Object | None]
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, most: int = 14) -> list[Batch]:
+def histories(draw: st.DrawFn, *, most: int = 14, of: Strategy | None = None, on: Ground = ground) -> list[Batch]:
     """Batches of changes: objects come, change, turn invalid, go and come again."""
     size = draw(st.integers(0, most))
-    drawn = draw(st.lists(objects(), min_size=size, max_size=size))
-    changes = draw(st.permutations([*drawn, *(ground() if draw(st.integers(0, 3)) else ())]))
+    drawn = draw(st.lists(objects() if of is None else of, min_size=size, max_size=size))
+    changes = draw(st.permutations([*drawn, *(on() if draw(st.integers(0, 3)) else ())]))
     batches: list[Batch] = [{}]
     for value in changes:
         if draw(st.booleans()):

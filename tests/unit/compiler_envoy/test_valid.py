@@ -14,10 +14,11 @@ from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter, bootstra
 from fastforward_compiler.emit.envoy.pattern import without_ampersand
 from fastforward_compiler.emit.envoy.predicate import query_pattern
 from fastforward_compiler.emit.envoy.resolver import lua_string
+from fastforward_compiler.problem import ObjectRef
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support import worlds
+from support import gatewayapi_worlds, worlds
 from support.credentials import certificate_pem, jwks, private_key_pem
 from support.envoy_validate import validate, validate_file
 from support.ir_values import delta, edge, entry, hourly, jwt_provider, limit, scope, table, text, upstream
@@ -57,6 +58,21 @@ def test_whatever_the_schema_admits(world: tuple[worlds.Object, ...]) -> None:
     step = Compiler().apply({object_ref(value): value for value in world}, {worlds.URL: jwks().encode()})
     made = EnvoyEmitter(EmitSettings()).apply(step)
     assert validate(made.upserts) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(worlds.worlds(most=8, of=gatewayapi_worlds.objects(), on=gatewayapi_worlds.ground))
+def test_whatever_gateway_api_admits(world: tuple[worlds.Object, ...]) -> None:
+    # One Gateway alone: proxies of several have addresses of their own.
+    alone = {ref: value for ref, value in ((object_ref(value), value) for value in world) if is_first_gateway(ref)}
+    made = EnvoyEmitter(EmitSettings()).apply(Compiler().apply(alone))
+    assert validate(made.upserts) == ""
+
+
+def is_first_gateway(ref: ObjectRef) -> bool:
+    return ref.kind != "Gateway" or (ref.namespace, ref.name) == ("a", "x")
 
 
 def test_one_of_each_kind() -> None:
