@@ -188,6 +188,41 @@ def test_the_webhook_says_other_things_where_it_is_told_to() -> None:
     assert [each["namespaceSelector"] for each in found["webhooks"]] == [{"matchLabels": {"checked": "yes"}}] * 2
 
 
+@pytest.mark.parametrize(
+    ("said", "decides", "there"),
+    [
+        ("", "fastforward-system/decision", "fastforward-system"),
+        ("operator.namespaces={shop,blog}", "shop/decision", "shop"),
+        ("operator.decision=shop/decider", "shop/decider", "fastforward-system"),
+        ("decision.enabled=false", "", None),
+        ("decision.enabled=false,operator.decision=shop/decider", "shop/decider", None),
+    ],
+)
+def test_edges_that_name_nobody_ask_a_workload_that_the_operator_reads(said: str, decides: str, there: str) -> None:
+    found = documents(template(FASTFORWARD, "--set", said).stdout)
+    (operator,) = (each for each in found if each["kind"] == "Deployment")
+    (container,) = operator["spec"]["template"]["spec"]["containers"]
+    assert {"name": "FF_DECISION", "value": decides} in container["env"]
+    workloads = [each["metadata"] for each in found if each["kind"] == "Workload"]
+    assert [each["namespace"] for each in workloads] == ([there] if there else [])
+    for each in workloads:
+        assert each["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+@pytest.mark.parametrize(("policy", "passed_over"), [("Fail", True), ("Ignore", False)])
+def test_a_webhook_that_must_answer_is_not_asked_about_what_comes_before_it(policy: str, *, passed_over: bool) -> None:
+    found = documents(template(FASTFORWARD, "--set", f"webhook.failurePolicy={policy}").stdout)
+    (configuration,) = (each for each in found if each["kind"] == "ValidatingWebhookConfiguration")
+    (welcome,) = (each for each in configuration["webhooks"] if each["name"] == webhookconfig.WELCOME)
+    (needed,) = (each for each in configuration["webhooks"] if each["name"] == webhookconfig.NEEDED)
+    told = [
+        each["expression"] for each in welcome["matchConditions"] if each["name"] == "did-not-come-with-the-operator"
+    ]
+    assert bool(told) == passed_over
+    assert all("'fastforward-system'" in each for each in told)
+    assert len(needed["matchConditions"]) == len(welcome["matchConditions"]) - passed_over
+
+
 def pod_labels(case: str) -> dict[str, str]:
     return of_kind(case, "Deployment")["fastforward-operator"]["spec"]["template"]["metadata"]["labels"]
 

@@ -28,3 +28,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ $name }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 {{- end }}
+
+{{- /* Where the Workload is that comes with the release: somewhere that the operator reads. */}}
+{{- define "fastforward.decisionNamespace" -}}
+{{ first (append .Values.operator.namespaces .Release.Namespace) }}
+{{- end }}
+
+{{- /* Who decides for Edges that name nobody, as NAMESPACE/NAME; empty for none. */}}
+{{- define "fastforward.decision" -}}
+{{- if .Values.operator.decision -}}
+{{ .Values.operator.decision }}
+{{- else if .Values.decision.enabled -}}
+{{ include "fastforward.decisionNamespace" . }}/decision
+{{- end -}}
+{{- end }}
