@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastforward_compiler.problem import ObjectRef
-from fastforward_operator.status import ObjectStatus
+from fastforward_operator.objectstatus import ObjectStatus
 
 from support.envoy import Connection, connections
 from support.operator import EDGE_PORT, Gateway, edge, gateway, respond, serves, until

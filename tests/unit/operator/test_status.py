@@ -8,9 +8,10 @@ from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta
 from fastforward_compiler.emit.envoy import EnvoyDelta, EnvoyResource
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_operator.objectstatus import Condition, ObjectStatus
 from fastforward_operator.providers import Source
 from fastforward_operator.publication import FleetStep, Publications, encode
-from fastforward_operator.status import Condition, ObjectStatus, StatusBoard
+from fastforward_operator.status import StatusBoard
 from fastforward_operator.xds.ledger import KeyState, LedgerUpdate
 from fastforward_operator.xds.store import CLUSTER, SCOPE, SHARED, SNAPSHOT, Key
 

@@ -12,7 +12,7 @@ from fastforward_operator.kubernetes import statuswriter
 from fastforward_operator.kubernetes.client import ApiError
 from fastforward_operator.kubernetes.payload import payload
 from fastforward_operator.kubernetes.statuswriter import StatusWriter
-from fastforward_operator.status import Condition, ObjectStatus
+from fastforward_operator.objectstatus import Condition, ObjectStatus
 
 from support.eventually import eventually
 

@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from .callers import only_own
+from .objectstatus import ObjectStatus
 from .presentation import (
     Locate,
     present,
@@ -29,7 +30,7 @@ from .presentation import (
     snapshot_without_secrets,
 )
 from .reconcile import Reconciler
-from .status import ObjectStatus, StatusBoard
+from .status import StatusBoard
 from .telemetry import Metrics
 from .xds.server import XdsServer
 from .xds.store import Store

@@ -14,8 +14,8 @@ from google.protobuf import json_format
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
+from .objectstatus import ObjectStatus
 from .providers import Source
-from .status import ObjectStatus
 from .xds import wire
 from .xds.publisher import Publisher
 from .xds.session import EnvoySession, Session

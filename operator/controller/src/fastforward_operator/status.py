@@ -22,6 +22,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem
 
 from .multimap import Multimap
+from .objectstatus import Condition, ObjectStatus
 from .providers import Source
 from .publication import Publications
 from .xds.ledger import KeyState, LedgerUpdate
@@ -34,36 +35,6 @@ _DIFFUSE = frozenset({"Edge", "Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
 _SHARED = frozenset({"table", "scope"})
 """Outputs that hold the rules of many objects."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One statement (KEP-1623)."""
-
-    type: str
-    status: str
-    """True, False or Unknown."""
-    reason: str
-    message: str
-    observed_generation: int
-    since: datetime
-    """When `status` became what it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectStatus:
-    """All that is said of one object."""
-
-    ref: ObjectRef
-    generation: int
-    source: Source | None
-    conditions: tuple[Condition, ...]
-    problems: tuple[Problem, ...]
-    effective: tuple[str, ...]
-    parts: tuple[ir.Part, ...] = ()
-    """Listeners of a Gateway, parents of a route."""
-    addresses: tuple[str, ...] = ()
-    attached_sets: int = 0
 
 
 @dataclass(slots=True)

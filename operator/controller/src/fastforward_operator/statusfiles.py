@@ -19,8 +19,8 @@ from urllib.parse import quote
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
+from .objectstatus import ObjectStatus
 from .presentation import present
-from .status import ObjectStatus
 
 _log = structlog.get_logger(__name__)
 

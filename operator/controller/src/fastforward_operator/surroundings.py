@@ -25,12 +25,13 @@ from .kubernetes.events import EventWriter
 from .kubernetes.lease import Election, lease_name
 from .kubernetes.serving import ServingCertificate
 from .kubernetes.statuswriter import StatusWriter
+from .objectstatus import ObjectStatus
 from .providers import Provider, Source
 from .providers.file import FileProvider
 from .providers.kubernetes import WATCHED, WATCHED_ALL, KubernetesProvider, OnStatus
 from .providers.lastgood import LastGood
 from .settings import Settings
-from .status import ObjectStatus, StatusBoard
+from .status import StatusBoard
 from .statusfiles import StatusFiles
 from .xds.identity import TlsMaterial
 

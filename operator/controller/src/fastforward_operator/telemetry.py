@@ -18,7 +18,7 @@ from fastforward_compiler.problem import ObjectRef
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from structlog.typing import Processor
 
-from .status import ObjectStatus
+from .objectstatus import ObjectStatus
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

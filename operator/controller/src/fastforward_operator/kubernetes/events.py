@@ -17,7 +17,7 @@ import aiohttp
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
-from fastforward_operator.status import Condition, ObjectStatus
+from fastforward_operator.objectstatus import Condition, ObjectStatus
 
 from .client import JUDGED, ApiError, Client, object_path
 

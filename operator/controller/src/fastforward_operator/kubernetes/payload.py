@@ -15,7 +15,7 @@ from fastforward_compiler.translate.gatewayapi.features import FEATURES
 from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
 from fastforward_crds import gatewayapi
 
-from fastforward_operator.status import Condition, ObjectStatus
+from fastforward_operator.objectstatus import Condition, ObjectStatus
 
 Json = dict[str, Any]
 Conditions = list[Json]

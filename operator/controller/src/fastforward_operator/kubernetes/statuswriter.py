@@ -17,7 +17,7 @@ import aiohttp
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
-from fastforward_operator.status import ObjectStatus
+from fastforward_operator.objectstatus import ObjectStatus
 
 from .client import JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
 from .payload import payload

@@ -571,33 +571,6 @@ class WeightedUpstream(_message.Message):
 Global___WeightedUpstream: _TypeAlias = WeightedUpstream  # noqa: Y015
 
 @_typing.final
-class Mirror(_message.Message):
-    """Gets copies of some requests; nobody sees its answers."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UPSTREAM_FIELD_NUMBER: _builtins.int
-    NUMERATOR_FIELD_NUMBER: _builtins.int
-    DENOMINATOR_FIELD_NUMBER: _builtins.int
-    upstream: _builtins.str
-    numerator: _builtins.int
-    denominator: _builtins.int
-    def __init__(
-        self,
-        *,
-        upstream: _builtins.str = ...,
-        numerator: _builtins.int = ...,
-        denominator: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["denominator", b"denominator", "numerator", b"numerator", "upstream", b"upstream"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Mirror: _TypeAlias = Mirror  # noqa: Y015
-
-@_typing.final
 class ShardDispatch(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -819,7 +792,6 @@ class Plan(_message.Message):
     RESPONSE_HEADERS_FIELD_NUMBER: _builtins.int
     CORS_FIELD_NUMBER: _builtins.int
     SELECT_FIELD_NUMBER: _builtins.int
-    MIRRORS_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """NAMESPACE/NAME; empty for a gate"""
     rule: _builtins.str
@@ -865,8 +837,6 @@ class Plan(_message.Message):
     def response_headers(self) -> Global___HeaderChanges: ...
     @_builtins.property
     def cors(self) -> Global___Cors: ...
-    @_builtins.property
-    def mirrors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mirror]: ...
     def __init__(
         self,
         *,
@@ -892,11 +862,10 @@ class Plan(_message.Message):
         response_headers: Global___HeaderChanges | None = ...,
         cors: Global___Cors | None = ...,
         select: _builtins.str = ...,
-        mirrors: _abc.Iterable[Global___Mirror] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "auth", b"auth", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "mirrors", b"mirrors", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "auth", b"auth", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015

@@ -178,10 +178,6 @@ def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
         plan.response_headers.CopyFrom(emit_header_changes(entry.response_headers))
     if entry.cors is not None:
         plan.cors.CopyFrom(emit_cors(entry.cors))
-    plan.mirrors.extend(
-        snapshot_pb2.Mirror(upstream=each.upstream, numerator=each.numerator, denominator=each.denominator)
-        for each in entry.mirrors
-    )
 
 
 def emit_header_changes(changes: ir.HeaderChanges) -> snapshot_pb2.HeaderChanges:

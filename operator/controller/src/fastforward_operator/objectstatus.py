@@ -1,0 +1,41 @@
+"""What is said of an object, as values. Made by status; read by all who hand it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastforward_compiler import ir
+from fastforward_compiler.problem import ObjectRef, Problem
+
+from .providers import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One statement (KEP-1623)."""
+
+    type: str
+    status: str
+    """True, False or Unknown."""
+    reason: str
+    message: str
+    observed_generation: int
+    since: datetime
+    """When `status` became what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStatus:
+    """All that is said of one object."""
+
+    ref: ObjectRef
+    generation: int
+    source: Source | None
+    conditions: tuple[Condition, ...]
+    problems: tuple[Problem, ...]
+    effective: tuple[str, ...]
+    parts: tuple[ir.Part, ...] = ()
+    """Listeners of a Gateway, parents of a route."""
+    addresses: tuple[str, ...] = ()
+    attached_sets: int = 0
