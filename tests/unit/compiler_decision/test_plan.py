@@ -94,7 +94,6 @@ def test_a_plan_says_all_that_its_entry_says() -> None:
             allow_credentials=True,
         ),
         select="shop/books#list.0",
-        mirrors=[pb.Mirror(upstream="shop/copies", numerator=1, denominator=10)],
     )
 
 
@@ -152,10 +151,9 @@ def test_whatever_decides_a_request_changes_the_plans_name(field: str) -> None:
         "request_headers": ir.HeaderChanges(),
         "response_headers": ir.HeaderChanges(),
         "cors": None,
-        "mirrors": (),
     }
     # These only concern the proxy: how it asks, waits and tries again. The id counts through `select`.
-    proxys_own = {"hop", "fail_open", "timeout_ms", "idle_timeout_ms", "retry"}
+    proxys_own = {"hop", "fail_open", "timeout_ms", "idle_timeout_ms", "retry", "mirrors"}
     if field in others:
         assert plan_name(dataclasses.replace(FULL, **{field: others[field]}), TABLE) != plan_name(FULL, TABLE)
     else:
