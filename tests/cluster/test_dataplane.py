@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import time
-import urllib.error
-import urllib.request
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from fastforward_operator.settings import Settings
 
 from support.cluster.definition import Cluster
 from support.cluster.kubectl import Kubectl
+from support.cluster.outside import as_service
+from support.conformance.preparation import CLASS, gateway_class, module
 from support.operator import respond, until
 from support.repository import ROOT
 
@@ -56,41 +58,21 @@ class Scene:
         return service["spec"]["clusterIP"]
 
 
-async def ask(address: str, path: str = "/", **headers: str) -> tuple[int, str]:
-    """Status and body; status 0 when nobody answers."""
+async def ask(address: str, path: str = "/") -> tuple[int, str]:
+    """Status, and body or where it leads; status 0 when nobody answers."""
 
     def call() -> tuple[int, str]:
-        request = urllib.request.Request(f"http://{address}{path}", headers={"host": HOST, **headers})
+        connection = http.client.HTTPConnection(address, timeout=5)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            connection.request("GET", path, headers={"host": HOST})
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("location") or answer.read().decode()
         except OSError as error:
             return 0, str(error)
+        finally:
+            connection.close()
 
     return await asyncio.to_thread(call)
-
-
-def as_service(name: str, address: str, port: int) -> tuple[dict[str, Any], ...]:
-    """A Service for something outside of the cluster."""
-    ports = [{"name": "xds", "port": port, "protocol": "TCP"}]
-    return (
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name, "namespace": PODS},
-            "spec": {"clusterIP": "None", "ports": ports},
-        },
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {"name": name, "namespace": PODS, "labels": {"kubernetes.io/service-name": name}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-            "ports": ports,
-        },
-    )
 
 
 @pytest.fixture(scope="module")
@@ -103,41 +85,62 @@ def kubectl(cluster: Cluster) -> Kubectl:
     return made
 
 
-@pytest.fixture
-async def scene(
-    tmp_path: Path, cluster: Cluster, kubectl: Kubectl, images: dict[str, str], namespace: str
+@asynccontextmanager
+async def operating(
+    folder: Path,
+    cluster: Cluster,
+    kubectl: Kubectl,
+    namespace: str,
+    **settings: Any,  # noqa: ANN401 - as in Settings
 ) -> AsyncGenerator[Scene]:
     config = yaml.safe_load(kubectl.kubeconfig.read_text())
     token = kubectl("-n", rbac.NAMESPACE, "create", "token", rbac.NAME).strip()
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
-    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig = folder / "kubeconfig"
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text(yaml.safe_dump(config))
     # A port that is known before the operator listens.
     port = 20000 + int(namespace[-4:], 16) % 10000
     service = f"operator-{namespace}"
-    settings = Settings(
+    made = Settings(
         provider="kubernetes",
         kubeconfig=kubeconfig,
         namespaces=(namespace,),
-        state_dir=tmp_path / "state",
+        state_dir=folder / "state",
         api_port=0,
         xds_address=f"{cluster.network.at('0.1')}:{port}",
         xds_tls=True,
-        envoy_image=images["envoy"],
-        decision_image=images["entrypoint"],
         image_pull_policy="Never",
         operator_service=service,
         decision=f"{namespace}/decision",
+        **settings,
     )
-    kubectl.apply(*as_service(service, cluster.network.at("0.1"), port))
-    operator = bootstrap(settings)
+    kubectl.apply(*as_service(service, PODS, cluster.network.at("0.1"), port))
+    operator = bootstrap(made)
     await operator.start()
-    made = Scene(kubectl, namespace, operator)
-    yield made
-    await made.call("-n", namespace, "delete", "edges,workloads", "--all")
-    await until(lambda: made.get("-n", PODS, "deployments"), lambda found: not found["items"])
-    await operator.stop()
+    scene = Scene(kubectl, namespace, operator)
+    try:
+        yield scene
+        await scene.call("-n", namespace, "delete", "edges,workloads", "--all")
+        await until(lambda: scene.get("-n", PODS, "deployments"), lambda found: not found["items"])
+    finally:
+        await operator.stop()
+
+
+SceneOf = Callable[..., AbstractAsyncContextManager[Scene]]
+
+
+@pytest.fixture
+def scene_of(tmp_path: Path, cluster: Cluster, kubectl: Kubectl, images: dict[str, str], namespace: str) -> SceneOf:
+    """Starts an operator with further settings."""
+    own = {"envoy_image": images["envoy"], "decision_image": images["entrypoint"]}
+    return lambda **settings: operating(tmp_path, cluster, kubectl, namespace, **own, **settings)
+
+
+@pytest.fixture
+async def scene(scene_of: SceneOf) -> AsyncGenerator[Scene]:
+    async with scene_of() as made:
+        yield made
 
 
 def edge(name: str = "public", **proxies: object) -> str:
@@ -207,3 +210,56 @@ async def services(scene: Scene) -> set[str]:
 
 async def deployment(scene: Scene, name: str) -> Any:  # noqa: ANN401 - JSON
     return await scene.get("-n", PODS, "deployment", name)
+
+
+@pytest.fixture
+def our_class(kubectl: Kubectl) -> str:
+    """The class of our Gateways, with the definitions of Gateway API."""
+    for definitions in sorted(
+        (module("sigs.k8s.io/gateway-api") / "config/crd/experimental").glob("gateway.networking.k8s.io_*.yaml")
+    ):
+        kubectl("apply", "--server-side", "-f", str(definitions))
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    kubectl.apply(gateway_class())
+    return CLASS
+
+
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: front}
+spec:
+  gatewayClassName: fastforward
+  listeners: [{name: http, port: 80, protocol: HTTP}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: away}
+spec:
+  parentRefs: [{name: front}]
+  hostnames: [shop.example.com]
+  rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: elsewhere.example.com}}]}]
+"""
+
+
+@pytest.mark.parametrize("pool", ["", "192.60-192.69"], ids=["the cluster's address", "an address of the pool"])
+async def test_a_gateway_has_proxies_and_an_address_of_its_own(
+    scene_of: SceneOf, our_class: str, cluster: Cluster, pool: str
+) -> None:
+    assert our_class == CLASS
+    first, _, last = pool.partition("-")
+    block = f"{cluster.network.at(first)}-{cluster.network.at(last)}" if pool else ""
+    async with scene_of(gateway_addresses=block) as scene:
+        await scene.apply(GATEWAY)
+        names = edge_names(f"{scene.namespace}/front~gateway")
+        if not pool:
+            await until(lambda: services(scene), lambda found: names.base in found)
+            status = f'{{"status": {{"loadBalancer": {{"ingress": [{{"ip": "{cluster.network.at("192.70")}"}}]}}}}}}'
+            patch = ("-n", PODS, "patch", "service", names.base, "--subresource=status", "--type=merge", "-p", status)
+            await scene.call(*patch)
+        await scene.programmed("gateway/front")
+        gateway = await scene.get("-n", scene.namespace, "gateway", "front")
+        (address,) = (each["value"] for each in gateway["status"]["addresses"])
+        await until(lambda: ask(address), lambda answer: answer == (302, "http://elsewhere.example.com/"))
+        await scene.call("-n", scene.namespace, "delete", "gateway", "front")
+        await until(lambda: services(scene), lambda found: names.base not in found)

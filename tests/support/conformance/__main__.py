@@ -10,7 +10,7 @@ from pathlib import Path
 
 from support.cluster.definition import default_state
 from support.cluster.lifecycle import ClusterError, down, running, up
-from support.conformance.gateway import serving
+from support.conformance.gateway import serving, serving_by_pods
 from support.conformance.preparation import prepare
 from support.conformance.suite import PROFILES, run
 from support.repository import ROOT
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--state", type=Path, default=default_state(), help="the cluster's folder; one that runs is used")
     made.add_argument("--only", default="", help="one test by its short name")
     made.add_argument("--out", type=Path, default=None, help="folder of the reports, instead of docs/conformance")
+    made.add_argument("--pods", action="store_true", help="proxies in pods, instead of one on this machine")
     made.add_argument("--debug", action="store_true", help="the suite tells more")
     return made
 
@@ -44,7 +45,8 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="ff") as folder:
             kubeconfig = prepare(cluster, Path(folder))
-            with serving(cluster, kubeconfig, Path(folder)) as gateway:
+            serve = serving_by_pods if asked.pods else serving
+            with serve(cluster, kubeconfig, Path(folder)) as gateway:
                 folder_of_reports = asked.out or (None if asked.only else REPORTS)
                 return run(cluster, gateway, PROFILES, only=asked.only, reports=folder_of_reports, debug=asked.debug)
     finally:

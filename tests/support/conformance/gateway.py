@@ -11,12 +11,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+
+from fastforward_operator.kubernetes import rbac
 
 from support.cluster.definition import Cluster
+from support.cluster.images import load_archive
+from support.cluster.kubectl import Kubectl
+from support.cluster.outside import as_service
 from support.envoy import free_port, start_envoy
+from support.images.build import RECIPES, build
 
 START_S = 60.0
 STOP_S = 10.0
@@ -29,6 +36,33 @@ class Serving:
     usable: str
     """An address that a Gateway may ask for."""
     unusable: str
+
+
+@contextlib.contextmanager
+def serving_by_pods(cluster: Cluster, kubeconfig: Path, folder: Path) -> Generator[Serving]:
+    """The same with the proxies of each Gateway in pods, which the operator on this machine runs."""
+    for recipe in RECIPES:
+        if recipe.name in ("envoy", "entrypoint"):
+            load_archive(cluster, build(recipe))
+    network, port, service = cluster.network, free_port(), "conformance-operator"
+    kubectl = Kubectl(cluster.kubeconfig)
+    kubectl.apply(*as_service(service, rbac.NAMESPACE, network.at("0.1"), port))
+    images = {recipe.name: recipe.image for recipe in RECIPES}
+    more = {
+        "FF_XDS_ADDRESS": f"{network.at('0.1')}:{port}",
+        "FF_XDS_TLS": "true",
+        "FF_ENVOY_IMAGE": images["envoy"],
+        "FF_DECISION_IMAGE": images["entrypoint"],
+        "FF_IMAGE_PULL_POLICY": "Never",
+        "FF_OPERATOR_SERVICE": service,
+    }
+    operator = start_operator(kubeconfig, folder, f"{network.at('192.10')}-{network.at('192.250')}", more)
+    try:
+        yield Serving(usable=network.at("192.240"), unusable="192.0.2.1")
+    finally:
+        operator.terminate()
+        operator.wait(STOP_S)
+        keep(folder / "operator.log")
 
 
 @contextlib.contextmanager
@@ -51,7 +85,9 @@ def serving(cluster: Cluster, kubeconfig: Path, folder: Path) -> Generator[Servi
             keep(log)
 
 
-def start_operator(kubeconfig: Path, folder: Path, pool: str) -> subprocess.Popen[bytes]:
+def start_operator(
+    kubeconfig: Path, folder: Path, pool: str, more: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[bytes]:
     """A process of its own."""
     settings = {
         "FF_PROVIDER": "kubernetes",
@@ -60,7 +96,8 @@ def start_operator(kubeconfig: Path, folder: Path, pool: str) -> subprocess.Pope
         "FF_GATEWAY_ADDRESSES": pool,
         "FF_STATE_DIR": str(folder / "state"),
         "FF_API_PORT": str(free_port()),
-        "FF_ACCESS_LOG": str(folder / "access.log"),
+        "FF_ACCESS_LOG": "/dev/stdout" if more else str(folder / "access.log"),
+        **more,
     }
     with (folder / "operator.log").open("ab") as log:
         return subprocess.Popen(

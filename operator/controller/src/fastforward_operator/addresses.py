@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,9 @@ class AddressPool:
     """One a process."""
 
     pool: tuple[str, ...]
+    by_service: bool = False
+    """Whether proxies have a network of their own, and addresses lead to them by a Service: those of the pool, or else
+    those that the cluster gives the Service."""
     _deliver: Callable[[Documents], None] = lambda _: None
     _classes: set[str] = field(default_factory=set)
     _gateways: dict[str, gatewayapi.Gateway] = field(default_factory=dict)
@@ -54,8 +57,18 @@ class AddressPool:
         `deliver` is told what each Gateway was given.
         """
         self._deliver = deliver
-        if self.pool:
+        if self.by_service:
+            deliver({ADDRESSES: b'{"listen": true}'})
+        elif self.pool:
             deliver({ADDRESSES: b"{}"})
+
+    def take(self, gateway: str, addresses: Collection[str]) -> None:
+        """Addresses that the cluster gave the Service of a Gateway; only without a pool."""
+        body = json.dumps({"addresses": sorted(addresses)} if addresses else {}).encode()
+        url = f"{ADDRESSES}{gateway}"
+        if not self.pool and self._told.get(url, b"{}") != body:
+            self._told[url] = body
+            self._deliver({url: body})
 
     def recall(self, ref: ObjectRef, status: Mapping[str, Any]) -> None:
         """What the status of a Gateway says that it had; only before it was given one."""

@@ -102,6 +102,7 @@ class Operator:
                 group.create_task(outside.authority.run())
                 if outside.data_plane is not None:
                     group.create_task(outside.data_plane.run())
+                    group.create_task(outside.data_plane.look())
             if self.webhook is not None:
                 group.create_task(self.webhook.run())
             if outside.authority is not None and self.settings.xds_tls:
@@ -150,7 +151,7 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
         on_settled=lambda at: metrics.reached("acknowledged", at),
         apart=settings.xds_tls,
     )
-    pool = AddressPool(read_pool(settings.gateway_addresses))
+    pool = AddressPool(read_pool(settings.gateway_addresses), by_service=bool(settings.envoy_image))
     outside = surroundings(settings, board, pool)
 
     material = replica_certificate(settings, outside.authority)
@@ -229,6 +230,7 @@ def emit_settings(settings: Settings) -> EmitSettings:
         ports=settings.ports,
         access_log=settings.access_log,
         decision_timeout_ms=settings.decision_timeout_ms,
+        listen_everywhere=bool(settings.envoy_image),
     )
 
 

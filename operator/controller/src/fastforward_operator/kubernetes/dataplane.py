@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ _log = structlog.get_logger(__name__)
 PASS_S = 60.0
 """How often everything is looked at although nothing changed."""
 RETRY_S = 2.0
+LOOK_S = 2.0
+"""How often it is looked which addresses Gateways have been given."""
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 PLURALS = {
@@ -70,6 +72,8 @@ class DataPlane:
     authority: Authority
     settings: PodSettings
     leads: Callable[[], bool]
+    on_addresses: Callable[[str, Collection[str]], None] = lambda *_: None
+    """Told which addresses the cluster gave the Service of a Gateway."""
     applied: int = 0
     faults: dict[str, str] = field(default_factory=dict)
     """Why something is not as it should be, by the Edge's or Workload's kind and name."""
@@ -123,6 +127,25 @@ class DataPlane:
         for names in sorted(dirty, key=lambda each: each.base):
             await self._try(names, self._apply(names))
         await self._try(None, self._sweep())
+
+    async def look(self) -> None:
+        """Until cancelled: which addresses Services have. Every replica does, for each tells its own proxies."""
+        await self.authority.ready.wait()
+        while True:
+            gateways = [names for names, value in self._values.items() if names.owner.endswith(ir.GATEWAY) and value]
+            if gateways:
+                await self._try(None, self._look_at({names.base: names for names in gateways}))
+            await asyncio.sleep(LOOK_S)
+
+    async def _look_at(self, gateways: Mapping[str, Names]) -> None:
+        path = collection("v1", "Service", self.settings.namespace)
+        selector = ",".join(f"{name}={value}" for name, value in MANAGED.items())
+        async for found in self._each(path, f"{selector},{OWNER}"):
+            names = gateways.get(found["metadata"]["name"])
+            if names is not None:
+                ingress = (found.get("status") or {}).get("loadBalancer", {}).get("ingress") or ()
+                addresses = [each["ip"] for each in ingress if each.get("ip")]
+                self.on_addresses(names.owner.removesuffix(ir.GATEWAY), addresses)
 
     async def _try(self, names: Names | None, work: Any) -> None:  # noqa: ANN401 - a coroutine
         """One that fails holds up no other."""

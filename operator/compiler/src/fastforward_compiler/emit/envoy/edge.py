@@ -82,9 +82,10 @@ def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) 
 def bound_addresses(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
     """Returns where the listener listens."""
     port = settings.ports.get(listener.port, listener.port)
+    own = () if settings.listen_everywhere else edge.addresses
     return [
         address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
-        for address in edge.addresses or settings.bind_address.split(",")
+        for address in own or settings.bind_address.split(",")
     ]
 
 

@@ -30,6 +30,8 @@ class EmitSettings:
 
     bind_address: str = "0.0.0.0"  # noqa: S104 - the edge serves the world
     """Address that listeners bind; several are parted by commas."""
+    listen_everywhere: bool = False
+    """Whether proxies have a network of their own, so that what an Edge's addresses are is no concern of theirs."""
     ports: Mapping[int, int] = field(default_factory=dict)
     """Ports to bind instead of those that Edges name."""
     decision_timeout_ms: int = 500

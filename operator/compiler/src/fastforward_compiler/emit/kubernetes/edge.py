@@ -48,7 +48,9 @@ def emit_edge(edge: ir.Edge, settings: PodSettings) -> list[Document]:
     if not edge.proxies.managed:
         return []
     names = edge_names(edge.name)
-    found = [service_account(names, settings), _deployment(edge, names, settings), _service(edge, names, settings)]
+    found = [service_account(names, settings), _deployment(edge, names, settings)]
+    if edge.listeners:
+        found.append(_service(edge, names, settings))
     if edge.proxies.pods.replicas > 1:
         found.append(disruption_budget(names, settings))
     return found
@@ -138,6 +140,7 @@ def _threads(pods: ir.Pods) -> int:
 
 
 def _service(edge: ir.Edge, names: Names, settings: PodSettings) -> Document:
+    """Without ports there can be none: a Gateway may have no listener that can be used."""
     proxies = edge.proxies
     spec: Document = {
         "type": proxies.service_type,
@@ -149,6 +152,9 @@ def _service(edge: ir.Edge, names: Names, settings: PodSettings) -> Document:
     }
     if proxies.service_type != "ClusterIP":
         spec["externalTrafficPolicy"] = proxies.external_traffic_policy
+    if edge.addresses:
+        # Given to the edge by the operator's own pool: whatever comes there is for its proxies.
+        spec["externalIPs"] = list(edge.addresses)
     if proxies.service_type == "LoadBalancer" and proxies.load_balancer_class:
         spec["loadBalancerClass"] = proxies.load_balancer_class
     metadata = names.metadata(settings.namespace)

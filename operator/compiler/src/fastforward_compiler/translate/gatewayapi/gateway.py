@@ -24,7 +24,8 @@ from .streamroute import REFUSED, STREAMS, Bound
 
 ADDRESSES = "gateway:"
 """With the name of a Gateway behind it, where among fetched documents the addresses are that it was given; alone, that
-Gateways are given addresses, so that one without listens nowhere."""
+Gateways are given addresses. One without listens nowhere, unless it says `listen`: then addresses lead to proxies that
+have a network of their own."""
 
 
 _INSECURE = "InsecureFrontendValidationMode"
@@ -84,7 +85,7 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
     problems += _client_problems(cells, on)
     refused = bool(problems) and any(each.condition is ConditionType.ACCEPTED for each in problems)
     serving = [section for section in found.listed if section.serves]
-    listens = not refused and given.addresses != ()
+    listens = not refused and (given.addresses != () or given.listens)
     streams = cells.read(STREAMS, name)
     edge = ir.Edge(
         name=gateway_edge(name),
@@ -108,15 +109,19 @@ class _Given(NamedTuple):
 
     addresses: tuple[str, ...] | None
     pending: str = ""
+    listens: bool = False
+    """Also without an address."""
 
 
 def _given_addresses(cells: Cells, name: str) -> _Given:
-    if cells.read(FETCHED, ADDRESSES) is None:
+    told = cells.read(FETCHED, ADDRESSES)
+    if told is None:
         return _Given(None)
+    listens = bool(json.loads(told).get("listen"))
     body = cells.read(FETCHED, f"{ADDRESSES}{name}")
     given = json.loads(body) if body is not None else {}
     addresses = tuple(given.get("addresses", ()))
-    return _Given(addresses, given.get("reason", "" if addresses else "AddressNotAssigned"))
+    return _Given(addresses, given.get("reason", "" if addresses else "AddressNotAssigned"), listens)
 
 
 def _client_problems(cells: Cells, on: ObjectRef) -> Iterator[Problem]:
