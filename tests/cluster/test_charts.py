@@ -170,11 +170,12 @@ def takes_objects(life: Life) -> str:
 
 def serves_traffic(life: Life, namespace: str) -> str:
     """The Edge became pods."""
-    name = edge_names(f"{namespace}/public").base
-    until(lambda: life.kubectl.run("-n", NAMESPACE, "get", "deployment", name).returncode == 0, "there are proxies")
-    life.kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{name}", "--timeout=90s", seconds=100)
-    url = f"http://{life.kubectl.get('service', name, '-n', NAMESPACE)['spec']['clusterIP']}:{EDGE_PORT}/"
-    until(lambda: get(url) == "one", "traffic is served")
+    life.wait(namespace, "--for=condition=Programmed", "edge/public", "route/shop", seconds=90)
+    service = life.kubectl.get("service", edge_names(f"{namespace}/public").base, "-n", NAMESPACE)
+    url = f"http://{service['spec']['clusterIP']}:{EDGE_PORT}/"
+    assert get(url) == "one"
+    # Whichever operator each proxy has found.
+    life.wait(namespace, "--for=jsonpath={.status.proxies}=2/2", "route/shop")
     return url
 
 
@@ -237,8 +238,9 @@ def is_closed_but_for_what_policies_name(life: Life, namespace: str, url: str) -
         until(lambda: life.apply(namespace, respond("shop", HOST, "closed")).returncode == 0, "objects are taken")
         until(lambda: get(url) == "closed", "proxies have the change")
         assert life.apply(f"{namespace}-other", edge(HOST)).returncode != 0
-        life.apply(namespace, respond("shop", HOST, "one"))
+        assert life.apply(namespace, respond("shop", HOST, "one")).returncode == 0
         until(lambda: get(url) == "one", "proxies have the next change")
+        life.wait(namespace, "--for=condition=Programmed", "route/shop")
 
 
 def address(life: Life, labels: str) -> str:
@@ -294,6 +296,7 @@ def is_installed_again(life: Life, namespace: str, url: str) -> None:
     changed = respond("shop", HOST, "two")
     until(lambda: life.apply(namespace, changed).returncode == 0, "objects are taken")
     until(lambda: get(url) == "two", "proxies have the change")
+    life.wait(namespace, "--for=condition=Programmed", "edge/public", "route/shop")
 
 
 def has_no_rights_elsewhere(life: Life, namespace: str) -> None:
