@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from support.repository import ROOT
 REGISTRY = "fastforward.local"
 UV = ROOT / ".tools/bin/uv"
 ENVIRONMENT = "/app"
+KEEP_SECONDS = 3600.0
 # What an engine does with these is done here in another way, or already.
 DONE_OTHERWISE = ("pip install --no-cache-dir uv==", "python -m compileall ")
 INSTRUCTIONS = frozenset({"COPY", "ENTRYPOINT", "ENV", "LABEL", "RUN", "USER", "WORKDIR"})
@@ -84,10 +86,17 @@ def build(recipe: Recipe) -> Path:
         if not archive.exists():
             written = folder / f"{recipe.name}.new"
             write_archive(made(recipe, folder), written)
-            for old in folder.glob(f"{recipe.name}-*.tar"):
-                old.unlink()
             written.rename(archive)
+        archive.touch()
+        prune(folder, recipe)
     return archive
+
+
+def prune(folder: Path, recipe: Recipe) -> None:
+    """Removes archives of earlier states; not those that another clone on this machine may be about to load."""
+    for old in folder.glob(f"{recipe.name}-*.tar"):
+        if time.time() - old.stat().st_mtime > KEEP_SECONDS:
+            old.unlink()
 
 
 @contextlib.contextmanager

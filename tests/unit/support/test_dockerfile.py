@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from support.cluster.images import ImageError
 from support.images.base import base_files
-from support.images.build import RECIPES, needed_members, refuse_others
+from support.images.build import RECIPES, needed_members, prune, refuse_others
 from support.images.context import copy_context, is_left_out, rules
 from support.images.dockerfile import parse_dockerfile
 
@@ -84,3 +86,12 @@ def test_an_image_depends_on_what_its_package_needs() -> None:
     assert needed_members("fastforward-entrypoint") == {
         *("fastforward-entrypoint", "fastforward-kit", "fastforward-pipeline", "fastforward-proto"),
     }
+
+
+def test_archives_that_nobody_used_for_an_hour_go(tmp_path: Path) -> None:
+    for name, age in (("operator-new.tar", 10), ("operator-old.tar", 4000), ("envoy-old.tar", 4000)):
+        (tmp_path / name).touch()
+        used = time.time() - age
+        os.utime(tmp_path / name, (used, used))
+    prune(tmp_path, RECIPES[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["envoy-old.tar", "operator-new.tar"]
