@@ -173,7 +173,8 @@ def serves_traffic(life: Life, namespace: str) -> str:
     life.wait(namespace, "--for=condition=Programmed", "edge/public", "route/shop", seconds=90)
     service = life.kubectl.get("service", edge_names(f"{namespace}/public").base, "-n", NAMESPACE)
     url = f"http://{service['spec']['clusterIP']}:{EDGE_PORT}/"
-    assert get(url) == "one"
+    # The Service leads to a proxy a moment after the proxy is ready.
+    until(lambda: get(url) == "one", "traffic is served")
     # Whichever operator each proxy has found.
     life.wait(namespace, "--for=jsonpath={.status.proxies}=2/2", "route/shop")
     return url
