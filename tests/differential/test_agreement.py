@@ -14,6 +14,7 @@ from collections.abc import Generator, Sequence
 import pytest
 from fastforward_operator.cli.simulation import Judged, judge
 from fastforward_operator.cli.snapshots import read_snapshot
+from fastforward_operator.cli.where import Where
 from fastforward_pipeline import Request, Snapshot, TokenBuckets, make_headers
 
 from differential.features import UPSTREAMS, make_feature_cases, make_features
@@ -105,7 +106,7 @@ def _api_keys() -> Document:
 
 def _compare(stack: Stack, port: int, world: World, cases: list[Case], origins: Sequence[Origin] = ()) -> None:
     _publish(stack, world.documents)
-    snapshot = Snapshot.empty().apply(read_snapshot([stack.resources], stack.folder, ""))
+    snapshot = Snapshot.empty().apply(read_snapshot([stack.resources], stack.folder, Where("")))
     buckets, differences = TokenBuckets(), []
     for case in cases:
         headers = (*case.headers, *_proof(case.identity))

@@ -1,7 +1,7 @@
 """The running operator as commands see it: its HTTP API, read only.
 
-In: the base URL of the API. Out: objects, proxies, the decision snapshot; one sentence and exit code 1 when nobody
-answers. Called by get, status and explain.
+In: the base URL of the API, or a cluster. Out: objects, proxies, the decision snapshot; one sentence and exit code 1
+when nobody answers. Called by get, status and explain.
 """
 
 from __future__ import annotations
@@ -12,13 +12,40 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import urlencode
+
+from .where import Where
 
 if TYPE_CHECKING:
     from fastforward.snapshot.v1 import snapshot_pb2
 
 _TIMEOUT_S = 10.0
+
+
+class Source(Protocol):
+    """Whoever knows what there is and what is said of it."""
+
+    def objects(self, *, kind: str = "", namespace: str = "", name: str = "") -> list[dict[str, Any]]:
+        """Objects with their conditions; `kind`, `namespace` and `name` narrow them down."""
+        ...
+
+    def proxies(self) -> list[dict[str, Any]]:
+        """Connected nodes and what they acknowledged."""
+        ...
+
+    def snapshot(self) -> snapshot_pb2.SnapshotDelta:
+        """The decision snapshot."""
+        ...
+
+
+def connect(where: Where) -> Source:
+    """The operator, or the cluster."""
+    if not where.is_cluster:
+        return OperatorClient(where.api)
+    from .cluster import Cluster  # noqa: PLC0415 - whoever asks an operator needs none of it
+
+    return Cluster(where)
 
 
 class OperatorClient:
@@ -31,8 +58,9 @@ class OperatorClient:
         # The operator is on this machine or inside the cluster: no proxy of the environment leads there.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def objects(self, **wanted: str) -> list[dict[str, Any]]:
+    def objects(self, *, kind: str = "", namespace: str = "", name: str = "") -> list[dict[str, Any]]:
         """Objects with their conditions; `kind`, `namespace` and `name` narrow them down."""
+        wanted = {"kind": kind, "namespace": namespace, "name": name}
         query = urlencode({part: value for part, value in wanted.items() if value})
         return self._list(f"/v1/objects?{query}", "objects")
 

@@ -16,6 +16,7 @@ from fastforward_pipeline import Snapshot, TokenBuckets
 from .output import Output, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .snapshots import believe_keys, read_snapshot
+from .where import Where
 
 _LONGEST_LENGTH = 18
 """Digits: whatever fits into 64 bits."""
@@ -31,7 +32,7 @@ class Asked(NamedTuple):
     listener: str
 
 
-def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, api: str) -> int:
+def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, where: Where) -> int:
     """Print the explanation; 1 when what was typed is no request."""
     try:
         headers = list(_parse_headers(asked.headers))
@@ -46,7 +47,7 @@ def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, 
     except RequestError as error:
         print(error, file=sys.stderr)
         return 1
-    resources = read_snapshot(directories, state, api)
+    resources = read_snapshot(directories, state, where)
     for key in believe_keys(resources, (value for _, value in headers)):
         print(f"API key {key} is taken as valid: the operator hands out no hash to judge it by.", file=sys.stderr)
     snapshot = Snapshot.empty().apply(resources)

@@ -17,6 +17,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from .output import Output, print_data
 from .snapshots import Resources, read_snapshot
+from .where import Where
 
 _PLACEMENTS = {
     snapshot_pb2.PLACEMENT_NONE: "none",
@@ -30,10 +31,10 @@ _PATHS = {
 }
 
 
-def run(name: str, directories: Sequence[Path], state: Path, output: Output, api: str) -> int:
+def run(name: str, directories: Sequence[Path], state: Path, output: Output, where: Where) -> int:
     """Print the explanation."""
     wanted = name if "/" in name else f"default/{name}"
-    told = explain_route(wanted, read_snapshot(directories, state, api))
+    told = explain_route(wanted, read_snapshot(directories, state, where))
     if not told["rules"]:
         known = ", ".join(told["known"]) or "none"
         print(f"No rule of Route {wanted} is in use; `ff get` says why. Routes in use: {known}.", file=sys.stderr)

@@ -10,20 +10,21 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from .client import OperatorClient
+from .client import connect
 from .kinds import kind_named, known_kinds
 from .output import Output, print_data, print_table
+from .where import Where
 
 _TITLES = ("KIND", "NAME", "ACCEPTED", "RESOLVED", "PROGRAMMED", "PROXIES", "REASON", "GENERATION", "SINCE")
 
 
-def run(kind: str, name: str, namespace: str, output: Output, api: str) -> int:
+def run(kind: str, name: str, namespace: str, output: Output, where: Where) -> int:
     """Print what matches."""
     if kind and kind_named(kind) is None:
         print(f"There is no kind {kind}; known are {known_kinds()}.", file=sys.stderr)
         return 1
     space, _, short = name.rpartition("/")
-    found = OperatorClient(api).objects(kind=kind_named(kind) or "", namespace=space or namespace, name=short)
+    found = connect(where).objects(kind=kind_named(kind) or "", namespace=space or namespace, name=short)
     if name and not found:
         print(f"There is no {kind_named(kind) or 'object'} {name}: `ff get` lists what is there.", file=sys.stderr)
         return 1

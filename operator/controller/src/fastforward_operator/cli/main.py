@@ -17,6 +17,7 @@ from typer.core import TyperGroup, TyperOption
 
 from .output import Output
 from .target import Target
+from .where import Where
 
 
 class QuickGroup(TyperGroup):
@@ -60,9 +61,16 @@ app.add_typer(key_app, name="key")
 
 
 Directories = Annotated[list[Path], typer.Argument(help="Directories of resources (YAML or JSON).", metavar="DIR...")]
+OptionalDirectories = Annotated[
+    list[Path] | None, typer.Argument(help="Directories of resources (YAML or JSON).", metavar="[DIR...]")
+]
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print.")]
 ApiOption = Annotated[str, typer.Option("--api", help="Address of the running operator's API.", envvar="FF_API")]
 StateOption = Annotated[Path, typer.Option("--state", help="State folder of `ff up`.", envvar="FF_STATE")]
+ContextOption = Annotated[
+    str, typer.Option("--context", help="Ask the cluster of this context; `.` is the current one.", envvar="FF_CONTEXT")
+]
+KubeconfigOption = Annotated[str, typer.Option("--kubeconfig", help="Ask the cluster of this kubeconfig.")]
 FromOption = Annotated[
     list[Path] | None,
     typer.Option("--from", help="Read resources from this directory instead of the running operator."),
@@ -93,14 +101,21 @@ def up(
 
 
 @app.command()
-def validate(directories: Directories, output: OutputOption = Output.TEXT) -> None:
+def validate(
+    directories: OptionalDirectories = None,
+    output: OutputOption = Output.TEXT,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
     """Check resources without running anything; exit code 1 on any problem.
+
+    With a cluster: its resources, or what those of the directories would be in it.
 
     Example: ff validate examples/bookshop -o json
     """
     from . import validate as command
 
-    raise typer.Exit(command.run(directories, output))
+    raise typer.Exit(command.run(directories or [], output, Where("", context, kubeconfig)))
 
 
 @app.command()
@@ -126,6 +141,8 @@ def get(
     namespace: Annotated[str, typer.Option("-n", "--namespace", help="Only this namespace.")] = "",
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
 ) -> None:
     """Show resources and their conditions, as the running operator sees them.
 
@@ -133,18 +150,23 @@ def get(
     """
     from . import get as command
 
-    raise typer.Exit(command.run(kind, name, namespace, output, api))
+    raise typer.Exit(command.run(kind, name, namespace, output, Where(api, context, kubeconfig)))
 
 
 @app.command()
-def status(output: OutputOption = Output.TEXT, api: ApiOption = DEFAULT_API) -> None:
+def status(
+    output: OutputOption = Output.TEXT,
+    api: ApiOption = DEFAULT_API,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
     """Show the proxies and decision services, what they acknowledged, and what is wrong.
 
     Example: ff status
     """
     from . import status as command
 
-    raise typer.Exit(command.run(output, api))
+    raise typer.Exit(command.run(output, Where(api, context, kubeconfig)))
 
 
 @explain_app.command("request")
@@ -158,6 +180,8 @@ def explain_request(
     state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
 ) -> None:
     """Say what happens to a request, stage by stage, and what would have to change.
 
@@ -166,7 +190,8 @@ def explain_request(
     from . import explain as command
 
     asked = command.Asked(method, url, tuple(header or ()), address, listener)
-    raise typer.Exit(command.run(asked, directories or [], state, output, api))
+    where = Where(api, context, kubeconfig)
+    raise typer.Exit(command.run(asked, directories or [], state, output, where))
 
 
 @explain_app.command("route")
@@ -176,6 +201,8 @@ def explain_route(
     state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
 ) -> None:
     """Say where each stage of a Route runs (proxy, decision service, nowhere), and why.
 
@@ -183,7 +210,8 @@ def explain_route(
     """
     from . import explain_route as command
 
-    raise typer.Exit(command.run(name, directories or [], state, output, api))
+    where = Where(api, context, kubeconfig)
+    raise typer.Exit(command.run(name, directories or [], state, output, where))
 
 
 @app.command("test")
@@ -191,6 +219,8 @@ def route_test(
     directories: Directories,
     output: OutputOption = Output.TEXT,
     junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML to this file.")] = None,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
 ) -> None:
     """Run the route tests (*.test.yaml) of a directory: request -> expected route, status, headers, tenant.
 
@@ -198,7 +228,7 @@ def route_test(
     """
     from . import route_test as command
 
-    raise typer.Exit(command.run(directories, output, junit))
+    raise typer.Exit(command.run(directories, output, junit, Where("", context, kubeconfig)))
 
 
 @key_app.command("create")

@@ -12,8 +12,8 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastforward_compiler import ir
@@ -25,6 +25,11 @@ from fastforward_operator.providers import Batch, Source
 from fastforward_operator.providers.file import FileProvider
 from fastforward_operator.supervisor.development import PREFIX, Development, DevelopmentError
 from fastforward_operator.supervisor.issuer import Issuer
+
+from .where import Where
+
+Locate = Callable[[Source, str], Source]
+"""A document and a field of it -> where that field is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,41 +43,41 @@ class Finding:
         problem = self.problem
         about = "" if problem.on.kind == "Document" else f" {problem.on}:"
         field = f" {problem.field}:" if problem.field else ""
-        return f"{self.place}:{about}{field} {problem.message} ({problem.reason})"
+        place = f"{self.place}:" if self.place.path else ""
+        return f"{place}{about}{field} {problem.message} ({problem.reason})".lstrip()
 
 
 class Offline:
-    """Some directories, compiled once."""
+    """Some objects, compiled once, with what a directory of `ff up` has besides."""
 
-    def __init__(self, directories: Sequence[Path], credentials: Path | None = None) -> None:
-        self._provider = FileProvider(directories)
-        self._batch = self._provider.load()
-        self.resources = tuple(r for r in self._batch.changes.values() if isinstance(r, Resource))
+    def __init__(self, batch: Batch, locate: Locate = lambda place, _: place, besides: Batch | None = None) -> None:
+        self.batch, self.locate = batch, locate
+        self.resources = resources_of(batch)
         self.issuer = Issuer.new()
         """Who signs in place of issuers whose keys are behind URLs."""
-        changes = {**self._batch.changes, **_development(self.resources, credentials).changes}
+        changes = {**batch.changes, **(besides.changes if besides is not None else {})}
         self.delta: ir.Delta = Compiler().apply(changes, self._fetched())
 
     @property
     def count(self) -> int:
-        """Number of objects written in the directories."""
-        return len(self._batch.changes)
+        """Number of objects whose Problems are told."""
+        return sum(ref in self.batch.sources for ref in self.batch.changes)
 
     def findings(self) -> list[Finding]:
         """Everything that is wrong, in the order in which it is written."""
         reports = (report for report in self.delta.reports.values() if report is not None)
         problems = [problem for report in reports for problem in report.problems]
-        problems += [problem for found in self._batch.documents.values() for problem in found]
+        problems += [problem for found in self.batch.documents.values() for problem in found]
         found = [finding for problem in problems if (finding := self._find(problem)) is not None]
         return sorted(found, key=lambda f: (f.place.path, f.place.line, f.problem.field))
 
     def source(self, ref: ObjectRef) -> Source | None:
         """Where an object is written."""
-        return self._batch.sources.get(ref)
+        return self.batch.sources.get(ref)
 
     def _find(self, problem: Problem) -> Finding | None:
-        source = self._batch.sources.get(problem.on)
-        return Finding(place=self._provider.locate(source, problem.field), problem=problem) if source else None
+        source = self.batch.sources.get(problem.on)
+        return Finding(place=self.locate(source, problem.field), problem=problem) if source else None
 
     def _fetched(self) -> Mapping[str, bytes]:
         keys = json.dumps({"keys": [self.issuer.public_key()]}).encode()
@@ -91,7 +96,34 @@ def load(directories: Sequence[Path], credentials: Path | None = None) -> Offlin
         if not directory.is_dir() and not directory.is_file():
             print(f"{directory} is neither a directory nor a file: name one that holds resources.", file=sys.stderr)
             raise SystemExit(1)
-    return Offline(directories, credentials)
+    provider = FileProvider(directories)
+    batch = provider.load()
+    return Offline(batch, provider.locate, _development(resources_of(batch), credentials))
+
+
+def load_over(cluster: Batch, directories: Sequence[Path]) -> Offline:
+    """Compile directories in place of what is in a cluster; what is found wrong is the directories'.
+
+    Without any directory it is the cluster's.
+    """
+    if not directories:
+        everywhere = dict.fromkeys(cluster.changes, Source(path="", line=0))
+        return Offline(replace(cluster, sources=everywhere))
+    written = load(directories)
+    changes = {**cluster.changes, **written.batch.changes}
+    return Offline(replace(written.batch, changes=changes), written.locate)
+
+
+def read_cluster(where: Where) -> Batch:
+    """Everything in a cluster that an operator would compile."""
+    from .cluster import Cluster  # noqa: PLC0415 - whoever asks no cluster needs none of it
+
+    return Cluster(where).batch()
+
+
+def resources_of(batch: Batch) -> tuple[Resource, ...]:
+    """The objects that are no invalid documents."""
+    return tuple(found for found in batch.changes.values() if isinstance(found, Resource))
 
 
 def _development(resources: Sequence[Resource], credentials: Path | None) -> Batch:

@@ -1,7 +1,7 @@
 """`ff test`: the route tests of a directory, judged by the evaluator of live traffic.
 
-In: directories with resources and `*.test.yaml`. Out: a line a test with every difference, JUnit XML on request; exit
-code 1 when a test fails or a file is broken. Called by cli/main.
+In: directories with resources and `*.test.yaml`; or with these alone, and a cluster with the resources. Out: a line a
+test with every difference, JUnit XML on request; exit code 1 when a test fails or a file is broken. Called by cli/main.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from fastforward_operator.supervisor.yamlfile import FileProblemError
 from .comparison import differences
 from .credentials import Bench
 from .junit import Result, junit_xml
-from .offline import load
+from .offline import load, load_over, read_cluster
 from .output import Output, counted, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .testfile import Case, read_cases
+from .where import CURRENT, Where
 
 
-def run(directories: Sequence[Path], output: Output, junit: Path | None) -> int:
+def run(directories: Sequence[Path], output: Output, junit: Path | None, where: Where) -> int:
     """Run the tests and print how they ended."""
-    offline = load(directories)
+    offline = load_over(read_cluster(where), ()) if where.is_cluster else load(directories)
     try:
         cases = read_cases(directories)
     except FileProblemError as error:
@@ -41,7 +42,8 @@ def run(directories: Sequence[Path], output: Output, junit: Path | None) -> int:
     results = [_run_case(bench, case) for case in cases]
     written = junit is None or _write_junit(junit, results)
     if output is Output.TEXT:
-        _print(results, problems=len(offline.findings()), directories=directories)
+        checked = f"--context={where.context or CURRENT}" if where.is_cluster else " ".join(map(str, directories))
+        _print(results, problems=len(offline.findings()), checked=checked)
     else:
         print_data([_data(result) for result in results], output)
     return 0 if written and not any(result.differences for result in results) else 1
@@ -81,7 +83,7 @@ def _judge_case(bench: Bench, case: Case) -> Judged:
     return judge(bench.snapshot, request, buckets)
 
 
-def _print(results: Sequence[Result], *, problems: int, directories: Sequence[Path]) -> None:
+def _print(results: Sequence[Result], *, problems: int, checked: str) -> None:
     for result in results:
         print(f"{'FAIL' if result.differences else 'ok  '} {result.case.place} {result.case.name}")
         for difference in result.differences:
@@ -89,9 +91,8 @@ def _print(results: Sequence[Result], *, problems: int, directories: Sequence[Pa
     failed = sum(bool(result.differences) for result in results)
     print(f"{counted(len(results), 'test')}, {failed or 'none'} failed.")
     if problems:
-        names = " ".join(map(str, directories))
         found = counted(problems, "problem")
-        print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
+        print(f"The resources have {found}, which may be why: ff validate {checked}", file=sys.stderr)
 
 
 def _data(result: Result) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The decision snapshot, from the running operator or from directories.
 
-In: directories and a state folder, or else the address of the operator's API. Out: the resources of snapshot.proto.
+In: directories and a state folder, or else the operator or the cluster to ask. Out: the resources of snapshot.proto.
 Called by explain and explain_route.
 """
 
@@ -15,22 +15,26 @@ from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_operator.supervisor.apikey import parse_api_key
 
-from .client import OperatorClient
+from .client import connect
 from .offline import load
 from .output import counted
+from .where import Where
 
 Resources = Sequence[snapshot_pb2.Resource]
 
 
-def read_snapshot(directories: Sequence[Path], state: Path, api: str) -> Resources:
-    """Compiled from the directories when there are any, with the credentials of `ff up`; else as it is published."""
+def read_snapshot(directories: Sequence[Path], state: Path, where: Where) -> Resources:
+    """Compiled from the directories when there are any, with the credentials of `ff up`; else as it is published.
+
+    Of a cluster it is compiled here: with the right to read them, the operator's own API would say the same.
+    """
     if directories:
         offline = load(directories, state / "dev")
         if findings := offline.findings():
             found, names = counted(len(findings), "problem"), " ".join(map(str, directories))
             print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
         return DecisionEmitter().apply(offline.delta).upserts
-    return OperatorClient(api).snapshot().resources
+    return connect(where).snapshot().resources
 
 
 def believe_keys(resources: Resources, values: Iterable[str]) -> list[str]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from .client import OperatorClient
+from .client import connect
 from .output import Output, print_data, print_table
+from .where import Where
 
 
-def run(output: Output, api: str) -> int:
+def run(output: Output, where: Where) -> int:
     """Print who is connected and what is wrong."""
-    client = OperatorClient(api)
+    client = connect(where)
     nodes, objects = client.proxies(), client.objects()
     wrong = [one for one in objects if any(c["status"] == "False" for c in one["conditions"])]
     if output is Output.TEXT:

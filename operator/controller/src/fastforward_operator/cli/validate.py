@@ -1,7 +1,7 @@
 """`ff validate`: everything that is wrong with the resources of a directory, without running anything.
 
-In: directories. Out: one line a Problem, with file, line, field and remedy; exit code 1 when there is any, or nothing
-to check. Called by cli/main.
+In: directories, a cluster, or directories and the cluster that they are meant for. Out: one line a Problem, with file,
+line, field and remedy; exit code 1 when there is any, or nothing to check. Called by cli/main.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from pathlib import Path
 
 from fastforward_compiler.problem import is_refused
 
-from .offline import Finding, load
+from .offline import Finding, load, load_over, read_cluster
 from .output import Output, counted, print_data
+from .where import Where
 
 
-def run(directories: Sequence[Path], output: Output) -> int:
+def run(directories: Sequence[Path], output: Output, where: Where) -> int:
     """Print the findings."""
-    offline = load(directories)
+    if not directories and not where.is_cluster:
+        print("Name a directory of resources, or a cluster with --context.", file=sys.stderr)
+        return 2
+    offline = load_over(read_cluster(where), directories) if where.is_cluster else load(directories)
     findings = offline.findings()
     if output is not Output.TEXT:
         print_data({"objects": offline.count, "problems": [_data(finding) for finding in findings]}, output)
@@ -26,7 +30,7 @@ def run(directories: Sequence[Path], output: Output) -> int:
         for finding in findings:
             print(finding)
         print(f"{counted(offline.count, 'object')}, {counted(len(findings), 'problem')}.")
-    if not offline.count and not findings:
+    if not offline.count and not findings and not where.is_cluster:
         named = ", ".join(map(str, directories))
         print(f"There are no resources in {named}: files are read that end in .yaml, .yml or .json.", file=sys.stderr)
         return 1
@@ -36,8 +40,8 @@ def run(directories: Sequence[Path], output: Output) -> int:
 def _data(finding: Finding) -> dict[str, object]:
     problem = finding.problem
     return {
-        "file": finding.place.path,
-        "line": finding.place.line,
+        "file": finding.place.path or None,
+        "line": finding.place.line or None,
         "kind": problem.on.kind,
         "namespace": problem.on.namespace,
         "name": problem.on.name,

@@ -1,0 +1,188 @@
+"""A cluster as commands see it: objects, and what their statuses say, with the user's own access.
+
+In: a context of the kubeconfig. Out: objects, proxies, the decision snapshot, as from a running operator; one sentence
+and exit code 1 when the cluster does not answer. Called by client, validate and route_test. It is kubectl that is
+asked: it knows every way to log in, and proxies' acknowledgements are behind a port that only it can forward.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlencode
+
+import fastforward_crds as crds
+
+from fastforward_operator.kubernetes import rbac
+from fastforward_operator.providers import Batch
+from fastforward_operator.providers.kubernetes import WATCHED, Watched
+
+from .where import Where
+
+if TYPE_CHECKING:
+    from fastforward.snapshot.v1 import snapshot_pb2
+
+_SECONDS = 30.0
+_AT_ONCE = 6
+_OPERATORS = "app.kubernetes.io/part-of=fastforward,app.kubernetes.io/component=operator"
+_API_PORT = 9080
+_FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
+_CONDITIONS = ("Accepted", "ResolvedRefs", "Programmed")
+Document = dict[str, Any]
+
+
+class Cluster:
+    """Asks one cluster."""
+
+    def __init__(self, where: Where) -> None:
+        self._flags = where.flags
+
+    def objects(self, *, kind: str = "", namespace: str = "", name: str = "") -> list[Document]:
+        """Objects with their conditions; `kind`, `namespace` and `name` narrow them down."""
+        watched = [each for each in WATCHED if each.kind in crds.PLURALS and kind in ("", each.kind)]
+        found = (document for listed in self._lists(watched, namespace) for document in listed)
+        return [described(each) for each in found if name in ("", each["metadata"]["name"])]
+
+    def proxies(self) -> list[Document]:
+        """Nodes of every operator; none, and a line that says why, where no operator can be asked."""
+        nodes: list[Document] = []
+        pods = self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_OPERATORS) or []
+        for pod in pods:
+            nodes += self._nodes_of(pod["metadata"]["name"])
+        if not pods:
+            told = f"no pod of an operator is in namespace {rbac.NAMESPACE}"
+            print(f"Proxies and what they acknowledged are not shown: {told}.", file=sys.stderr)
+        return sorted(nodes, key=lambda node: node["node"])
+
+    def snapshot(self) -> snapshot_pb2.SnapshotDelta:
+        """The decision snapshot, compiled here from what is in the cluster."""
+        from fastforward_compiler.emit.decision import DecisionEmitter  # noqa: PLC0415 - get and status need none of it
+
+        from fastforward.snapshot.v1 import snapshot_pb2  # noqa: PLC0415
+
+        from .offline import Offline  # noqa: PLC0415
+
+        resources = DecisionEmitter().apply(Offline(self.batch()).delta).upserts
+        return snapshot_pb2.SnapshotDelta(resources=resources)
+
+    def batch(self) -> Batch:
+        """Everything that an operator would compile."""
+        found = [crds.parse_resource(each) for listed in self._lists(WATCHED) for each in listed]
+        return Batch(changes={_ref(each): each for each in found})
+
+    def _lists(self, watched: Iterable[Watched], namespace: str = "") -> list[list[Document]]:
+        """The objects of each kind; none of kinds that are not installed, or that the user may not read."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(lambda each: self._list(each, namespace), watched))
+
+    def _list(self, watched: Watched, namespace: str) -> list[Document]:
+        path = watched.path("" if watched.of_cluster else namespace)
+        found = self._raw(path, **({"labelSelector": watched.selector} if watched.selector else {}))
+        # Lists leave out what all their items have.
+        return [{"apiVersion": watched.api_version, "kind": watched.kind, **each} for each in found or ()]
+
+    def _raw(self, path: str, **query: str) -> list[Document] | None:
+        target = f"{path}?{urlencode(query)}" if query else path
+        done = _kubectl(*self._flags, "get", "--raw", target)
+        if done.returncode == 0:
+            return json.loads(done.stdout)["items"]
+        said = done.stderr.strip().rpartition("\n")[2]
+        if "(Forbidden)" in said:
+            print(f"Left out, for you may not read it: {path.rpartition('/')[2]}.", file=sys.stderr)
+        elif "(NotFound)" not in said:
+            _fail(f"The cluster does not answer ({said or 'no word'}): name another with --context or --kubeconfig.")
+        return None
+
+    def _nodes_of(self, pod: str) -> list[Document]:
+        from .client import OperatorClient  # noqa: PLC0415 - which imports this module
+
+        with self._forwarded(pod) as address:
+            if address:
+                return OperatorClient(f"http://{address}").proxies()
+        print(f"Proxies of operator {pod} are not shown: its port can't be forwarded.", file=sys.stderr)
+        return []
+
+    @contextmanager
+    def _forwarded(self, pod: str) -> Generator[str]:
+        """The local address of the operator's API; empty when there is none."""
+        command = ("port-forward", "--namespace", rbac.NAMESPACE, f"pod/{pod}", f":{_API_PORT}")
+        with _started(*self._flags, *command) as process:
+            lines: queue.Queue[str] = queue.Queue()
+            threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+            try:
+                found = _FORWARDING.match(lines.get(timeout=_SECONDS))
+            except queue.Empty:
+                found = None
+            yield str(found[1]) if found is not None else ""
+
+
+def described(document: Mapping[str, Any]) -> Document:
+    """An object as the operator's API tells it, by what its status says."""
+    metadata, status = document["metadata"], document.get("status") or {}
+    told = {each["type"]: each for each in status.get("conditions", ())}
+    have, _, of = str(status.get("proxies", "")).partition("/")
+    return {
+        "kind": document["kind"],
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "generation": metadata.get("generation", 0),
+        "source": None,
+        "conditions": [told.get(kind) or _unsaid(kind, metadata) for kind in _CONDITIONS],
+        "problems": [],
+        "effective": list(status.get("effectivePolicies", ())),
+        "proxies": {"ready": int(have or 0), "total": int(of or 0)},
+    }
+
+
+def _unsaid(kind: str, metadata: Mapping[str, Any]) -> Document:
+    return {
+        "type": kind,
+        "status": "Unknown",
+        "reason": "Pending",
+        "message": "No operator has said anything yet.",
+        "observedGeneration": 0,
+        "lastTransitionTime": metadata["creationTimestamp"],
+    }
+
+
+def _ref(value: crds.Resource | crds.Invalid) -> Any:  # noqa: ANN401 - the compiler is imported when it is needed
+    from fastforward_compiler import object_ref  # noqa: PLC0415
+
+    return object_ref(value)
+
+
+def _kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False, timeout=_SECONDS)
+    except FileNotFoundError:
+        _fail("To ask a cluster, kubectl is needed: install it, or ask a running operator with --api.")
+    except subprocess.TimeoutExpired:
+        _fail(f"The cluster does not answer within {_SECONDS:.0f} seconds.")
+
+
+@contextmanager
+def _started(*arguments: str) -> Generator[subprocess.Popen[str]]:
+    command = ["kubectl", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _read(stream: IO[str] | None, lines: queue.Queue[str]) -> None:
+    """The first line, or an empty one when there is none."""
+    lines.put(stream.readline() if stream is not None else "")
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,192 @@
+"""`ff` says of a cluster what it says of `ff up`: through kubectl, with the user's own access."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fastforward_operator.bootstrap import Operator, bootstrap
+from fastforward_operator.settings import Settings
+
+from support.cluster.kubectl import Kubectl
+from support.envoy import Envoy, free_port, start_envoy
+from support.ff import Said
+from support.operator import respond
+from support.tools import program
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+REQUEST = """
+tests:
+  - name: the shop is open
+    request: {{url: "http://{host}/"}}
+    expect: {{status: 200, route: {namespace}/shop}}
+  - name: the shop sells cars
+    request: {{url: "http://{host}/cars"}}
+    expect: {{route: {namespace}/cars}}
+"""
+SAME = ("kind", "namespace", "name", "generation", "proxies", "effective")
+
+
+@dataclass(slots=True)
+class Scene:
+    """An operator over an API server, an Envoy, and two ways to ask about them."""
+
+    operator: Operator
+    envoy: Envoy
+    kubectl: Kubectl
+    namespace: str
+
+    @property
+    def host(self) -> str:
+        return f"{self.namespace}.example.com"
+
+    async def apply(self, *documents: str) -> None:
+        arguments = ("-n", self.namespace, "apply", "--server-side", "-f", "-")
+        await asyncio.to_thread(self.kubectl, *arguments, stdin="\n---\n".join(documents))
+
+    async def of_cluster(self, *arguments: str | Path) -> Said:
+        return await ff(*arguments, "--context", ".", "--kubeconfig", self.kubectl.kubeconfig)
+
+    async def of_operator(self, *arguments: str) -> Said:
+        return await ff(*arguments, "--api", f"http://127.0.0.1:{self.operator.api_port}")
+
+
+async def ff(*arguments: str | Path) -> Said:
+    """A process of its own: the operator of these tests writes its log to the same place."""
+    return await asyncio.to_thread(run, *map(str, arguments))
+
+
+def run(*arguments: str) -> Said:
+    command = [sys.executable, "-m", "fastforward_operator.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return Said(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@pytest.fixture
+async def scene(
+    tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Scene]:
+    monkeypatch.setenv("PATH", f"{Path(program('kubectl')).parent}{os.pathsep}{os.environ['PATH']}")
+    port = free_port()
+    settings = Settings(
+        provider="kubernetes",
+        kubeconfig=operator_kubeconfig,
+        namespaces=(namespace,),
+        state_dir=tmp_path / "state",
+        api_port=0,
+        bind_address="127.0.0.1",
+        # Its own port in the cluster, too: what is compiled here are the Edges of all tests.
+        ports={port: free_port()},
+    )
+    operator = bootstrap(settings)
+    await operator.start()
+    socket = Path(settings.xds_target.removeprefix("unix:"))
+    envoy = start_envoy("envoy", tmp_path / "envoy", xds_socket=socket, port=settings.ports[port])
+    found = Scene(operator, envoy, kubectl, namespace)
+    try:
+        await found.apply(edge(found.host, port), respond("shop", found.host, "open"))
+        await asyncio.to_thread(
+            kubectl, "-n", namespace, "wait", "--for=condition=Programmed", "--timeout=30s", "routes,edges", "--all"
+        )
+        yield found
+    finally:
+        await asyncio.to_thread(envoy.stop)
+        await operator.stop()
+
+
+def edge(host: str, port: int) -> str:
+    spec = {"hosts": [host], "listeners": [{"name": "http", "port": port}]}
+    return yaml.safe_dump(
+        {"apiVersion": "gateway.fastforward.dev/v1alpha1", "kind": "Edge", "metadata": {"name": "public"}, "spec": spec}
+    )
+
+
+def essence(one: dict[str, Any]) -> dict[str, Any]:
+    """What operator and status say alike."""
+    conditions = [(each["type"], each["status"], each["reason"], each["message"]) for each in one["conditions"]]
+    return {**{name: one[name] for name in SAME}, "conditions": conditions}
+
+
+async def test_get_and_status_say_what_the_operator_says(scene: Scene) -> None:
+    arguments = ("get", "-n", scene.namespace, "-o", "json")
+    told = (await scene.of_operator(*arguments)).json["objects"]
+    seen = (await scene.of_cluster(*arguments)).json["objects"]
+    ours = [each for each in told if each["kind"] in ("Edge", "Route")]
+    assert sorted(map(essence, seen), key=str) == sorted(map(essence, ours), key=str)
+    assert len(seen) == 2
+    table = await scene.of_cluster("get", "rt", f"{scene.namespace}/shop")
+    assert (table.code, "proxies      1 of 1 have it" in table.out) == (0, True)
+    status = await scene.of_cluster("status")
+    assert "objects are programmed" in status.out
+    assert "Proxies and what they acknowledged are not shown: no pod of an operator is in namespace" in status.err
+
+
+async def test_explain_compiles_what_is_in_the_cluster(scene: Scene) -> None:
+    request = ("explain", "request", "GET", f"http://{scene.host}/", "-o", "json")
+    told, seen = (await scene.of_operator(*request)).json, (await scene.of_cluster(*request)).json
+    assert seen == told
+    assert seen["route"] == f"{scene.namespace}/shop"
+    route = ("explain", "route", f"{scene.namespace}/shop", "-o", "json")
+    assert (await scene.of_cluster(*route)).json == (await scene.of_operator(*route)).json
+
+
+async def test_route_tests_run_against_the_cluster(scene: Scene, tmp_path: Path) -> None:
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    (folder / "shop.test.yaml").write_text(REQUEST.format(host=scene.host, namespace=scene.namespace))
+    said = await scene.of_cluster("test", folder)
+    assert said.code == 1
+    assert "ok   " in said.out.splitlines()[0]
+    assert f"route: expected {scene.namespace}/cars, got {scene.namespace}/shop" in said.out
+
+
+async def test_validate_judges_a_directory_in_the_cluster(scene: Scene, tmp_path: Path) -> None:
+    document = yaml.safe_load(respond("more", "elsewhere.example.com", "x"))
+    document["metadata"]["namespace"] = scene.namespace
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump(document))
+    alone = await ff("validate", tmp_path / "more.yaml")
+    assert "EdgeNotFound" in alone.out
+    within = await scene.of_cluster("validate", tmp_path / "more.yaml")
+    assert within.code == 1
+    assert f"is not among those of Edge {scene.namespace}/public" in within.out
+    assert within.out.splitlines()[-1] == "1 object, 1 problem."
+    cluster = await scene.of_cluster("validate", "-o", "json")
+    assert [each for each in cluster.json["problems"] if each["namespace"] == scene.namespace] == []
+
+
+async def test_a_cluster_that_does_not_answer_is_one_sentence(scene: Scene, tmp_path: Path) -> None:
+    config = yaml.safe_load(scene.kubectl.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
+    (tmp_path / "nobody").write_text(yaml.safe_dump(config))
+    said = await ff("get", "--kubeconfig", str(tmp_path / "nobody"))
+    assert (said.code, said.err.count("\n") >= 1) == (1, True)
+    assert "The cluster does not answer" in said.err
+    said = await ff("get", "--context", "none", "--kubeconfig", str(scene.kubectl.kubeconfig))
+    assert said.code == 1
+    assert "none" in said.err
+
+
+@pytest.mark.usefixtures("scene")
+async def test_what_the_user_may_not_read_is_left_out_and_told(operator_kubeconfig: Path) -> None:
+    """The operator's account may list no pods."""
+    said = await ff("status", "--kubeconfig", str(operator_kubeconfig))
+    assert "Left out, for you may not read it: pods." in said.err
+
+
+async def test_without_kubectl_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = await ff("get", "--context", ".")
+    assert (said.code, "kubectl is needed" in said.err) == (1, True)
+
+
+async def test_nothing_named_is_a_wrong_call() -> None:
+    assert (await ff("validate")).code == 2
