@@ -22,6 +22,7 @@ from support.cluster.images import load_archive
 from support.cluster.kubectl import Kubectl
 from support.cluster.policies import enforced
 from support.cluster.shared import shared_cluster
+from support.ff import ff_of
 from support.images.build import RECIPES, build
 from support.operator import EDGE_PORT, edge, respond
 
@@ -140,6 +141,7 @@ def test_a_life_of_the_charts(life: Life) -> None:
     is_installed(life)
     namespace = takes_objects(life)
     url = serves_traffic(life, namespace)
+    is_told_by_ff(life, namespace)
     asks_the_webhook(life, namespace)
     is_upgraded_without_a_gap(life, url)
     definitions_do_not_go_back(life)
@@ -178,6 +180,19 @@ def serves_traffic(life: Life, namespace: str) -> str:
     # Whichever operator each proxy has found.
     life.wait(namespace, "--for=jsonpath={.status.proxies}=2/2", "route/shop")
     return url
+
+
+def is_told_by_ff(life: Life, namespace: str) -> None:
+    """Statuses from the API server, and each operator's proxies through its forwarded port."""
+
+    def programmed() -> bool:
+        said = ff_of(life.cluster.kubeconfig, "status", "-o", "json")
+        nodes = [each for each in said.json["proxies"] if each["kind"] == "envoy"]
+        return bool(nodes) and {each["edge"] for each in nodes} == {f"{namespace}/public"} and not said.err
+
+    until(programmed, "ff status shows the proxies")
+    route = ff_of(life.cluster.kubeconfig, "get", "route", f"{namespace}/shop", "-o", "json").json
+    assert route["proxies"]["ready"] == route["proxies"]["total"] > 0
 
 
 def asks_the_webhook(life: Life, namespace: str) -> None:

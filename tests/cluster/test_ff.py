@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +15,8 @@ from fastforward_operator.settings import Settings
 
 from support.cluster.kubectl import Kubectl
 from support.envoy import Envoy, free_port, start_envoy
-from support.ff import Said
+from support.ff import Said, ff_of, ff_process
 from support.operator import respond
-from support.tools import program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -54,28 +50,16 @@ class Scene:
         await asyncio.to_thread(self.kubectl, *arguments, stdin="\n---\n".join(documents))
 
     async def of_cluster(self, *arguments: str | Path) -> Said:
-        return await ff(*arguments, "--context", ".", "--kubeconfig", self.kubectl.kubeconfig)
+        return await asyncio.to_thread(ff_of, self.kubectl.kubeconfig, *arguments, "--context", ".")
 
     async def of_operator(self, *arguments: str) -> Said:
-        return await ff(*arguments, "--api", f"http://127.0.0.1:{self.operator.api_port}")
-
-
-async def ff(*arguments: str | Path) -> Said:
-    """A process of its own: the operator of these tests writes its log to the same place."""
-    return await asyncio.to_thread(run, *map(str, arguments))
-
-
-def run(*arguments: str) -> Said:
-    command = [sys.executable, "-m", "fastforward_operator.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    return Said(code=done.returncode, out=done.stdout, err=done.stderr)
+        # A process of its own: the operator writes its log to where this process prints.
+        api = f"http://127.0.0.1:{self.operator.api_port}"
+        return await asyncio.to_thread(ff_process, *arguments, "--api", api)
 
 
 @pytest.fixture
-async def scene(
-    tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[Scene]:
-    monkeypatch.setenv("PATH", f"{Path(program('kubectl')).parent}{os.pathsep}{os.environ['PATH']}")
+async def scene(tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str) -> AsyncGenerator[Scene]:
     port = free_port()
     settings = Settings(
         provider="kubernetes",
@@ -153,7 +137,7 @@ async def test_validate_judges_a_directory_in_the_cluster(scene: Scene, tmp_path
     document = yaml.safe_load(respond("more", "elsewhere.example.com", "x"))
     document["metadata"]["namespace"] = scene.namespace
     (tmp_path / "more.yaml").write_text(yaml.safe_dump(document))
-    alone = await ff("validate", tmp_path / "more.yaml")
+    alone = await asyncio.to_thread(ff_process, "validate", tmp_path / "more.yaml")
     assert "EdgeNotFound" in alone.out
     within = await scene.of_cluster("validate", tmp_path / "more.yaml")
     assert within.code == 1
@@ -167,10 +151,10 @@ async def test_a_cluster_that_does_not_answer_is_one_sentence(scene: Scene, tmp_
     config = yaml.safe_load(scene.kubectl.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
     (tmp_path / "nobody").write_text(yaml.safe_dump(config))
-    said = await ff("get", "--kubeconfig", str(tmp_path / "nobody"))
+    said = await asyncio.to_thread(ff_of, tmp_path / "nobody", "get")
     assert (said.code, said.err.count("\n") >= 1) == (1, True)
     assert "The cluster does not answer" in said.err
-    said = await ff("get", "--context", "none", "--kubeconfig", str(scene.kubectl.kubeconfig))
+    said = await asyncio.to_thread(ff_of, scene.kubectl.kubeconfig, "get", "--context", "none")
     assert said.code == 1
     assert "none" in said.err
 
@@ -178,15 +162,14 @@ async def test_a_cluster_that_does_not_answer_is_one_sentence(scene: Scene, tmp_
 @pytest.mark.usefixtures("scene")
 async def test_what_the_user_may_not_read_is_left_out_and_told(operator_kubeconfig: Path) -> None:
     """The operator's account may list no pods."""
-    said = await ff("status", "--kubeconfig", str(operator_kubeconfig))
+    said = await asyncio.to_thread(ff_of, operator_kubeconfig, "status")
     assert "Left out, for you may not read it: pods." in said.err
 
 
-async def test_without_kubectl_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    said = await ff("get", "--context", ".")
+def test_without_kubectl_it_says_what_is_missing(tmp_path: Path) -> None:
+    said = ff_process("get", "--context", ".", PATH=str(tmp_path))
     assert (said.code, "kubectl is needed" in said.err) == (1, True)
 
 
-async def test_nothing_named_is_a_wrong_call() -> None:
-    assert (await ff("validate")).code == 2
+def test_nothing_named_is_a_wrong_call() -> None:
+    assert ff_process("validate").code == 2
