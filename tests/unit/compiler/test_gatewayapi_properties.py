@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from fastforward_compiler import Compiler, ir, object_ref
-from fastforward_compiler.translate.gatewayapi.gateway import ADDRESSES
+from fastforward_compiler.translate.gatewayapi.section import ADDRESSES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -96,6 +96,7 @@ ORDER: tuple[Rule[Any], ...] = (
 )
 """Every rule; each reads only those above it."""
 
+_CLAIMS_OF_PORTS = (world.PORT_CLAIMS, world.GATEWAY_PORT_CLAIMS)
 ROOTS: Mapping[str, tuple[Rule[Any], ...]] = {
     "Edge": (edge.EDGE, table.ALIASES),
     "Route": (route.ROUTE,),
@@ -266,7 +267,7 @@ class Compiler:
 
     def _give(self, ref: ObjectRef, gifts: frozenset[Gift]) -> None:
         if not self._shared_ports:
-            gifts = frozenset(gift for gift in gifts if gift[0][0] is not world.PORT_CLAIMS)
+            gifts = frozenset(gift for gift in gifts if gift[0][0] not in _CLAIMS_OF_PORTS)
         held = self._gifts.pop(ref, _NO_GIFTS)
         if gifts:
             self._gifts[ref] = gifts

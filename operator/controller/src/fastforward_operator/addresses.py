@@ -15,8 +15,7 @@ from typing import Any
 
 import fastforward_crds as crds
 from fastforward_compiler.problem import ObjectRef
-from fastforward_compiler.translate.gatewayapi.gateway import ADDRESSES
-from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
+from fastforward_compiler.translate.gatewayapi.section import ADDRESSES, CONTROLLER
 from fastforward_crds import gatewayapi
 
 Documents = Mapping[str, bytes]

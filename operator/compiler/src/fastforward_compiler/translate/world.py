@@ -74,6 +74,8 @@ HOST_CLAIMS: Index[str] = Index("edges by host")
 """(host) -> Edges that list it."""
 PORT_CLAIMS: Index[str] = Index("edges by port")
 """(port) -> Edges that list it."""
+GATEWAY_PORT_CLAIMS: Index[str] = Index("gateways by port")
+"""(port) -> Gateways that have it, by a listener of their own or of a ListenerSet."""
 EDGES_IN: Index[str] = Index("edges by namespace")
 """(namespace) -> Edges."""
 AIMED_AT: Index[tuple[str, str]] = Index("policies by target")
@@ -167,7 +169,15 @@ def _slice_gifts(part: crds.EndpointSlice, name: str) -> Iterable[Gift]:
 
 def _set_gifts(listeners: gatewayapi.ListenerSet, name: str) -> Iterable[Gift]:
     parent = listeners.spec.parent_ref
-    yield (SETS_OF, f"{parent.namespace or listeners.metadata.namespace}/{parent.name}"), name
+    gateway = f"{parent.namespace or listeners.metadata.namespace}/{parent.name}"
+    yield (SETS_OF, gateway), name
+    for listener in listeners.spec.listeners:
+        yield (GATEWAY_PORT_CLAIMS, listener.port), gateway
+
+
+def _gateway_gifts(gateway: gatewayapi.Gateway, name: str) -> Iterable[Gift]:
+    for listener in gateway.spec.listeners:
+        yield (GATEWAY_PORT_CLAIMS, listener.port), name
 
 
 def _backend_policy_gifts(policy: gatewayapi.BackendTlsPolicy, name: str) -> Iterable[Gift]:
@@ -183,6 +193,7 @@ _GIFTS: Mapping[type[crds.Resource], Callable[[Any, str], Iterable[Gift]]] = {
     crds.RateLimit: _policy_gifts,
     crds.Shard: _shard_gifts,
     crds.EndpointSlice: _slice_gifts,
+    gatewayapi.Gateway: _gateway_gifts,
     gatewayapi.ListenerSet: _set_gifts,
     gatewayapi.BackendTlsPolicy: _backend_policy_gifts,
     crds.ReferenceGrant: _grant_gifts,

@@ -19,14 +19,8 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reas
 from fastforward_compiler.translate.world import FETCHED, GATEWAYS, ref_of
 
 from .backendtlspolicy import CLIENT_CERTIFICATE
-from .section import ACCEPTED, ANY_HOST, RESOLVED_REFS, SECTIONS, Fault, Section, label
+from .section import ACCEPTED, ADDRESSES, ANY_HOST, RESOLVED_REFS, SECTIONS, Fault, Section, label
 from .streamroute import REFUSED, STREAMS, Bound
-
-ADDRESSES = "gateway:"
-"""With the name of a Gateway behind it, where among fetched documents the addresses are that it was given; alone, that
-Gateways are given addresses. One without listens nowhere, unless it says `listen`: then addresses lead to proxies that
-have a network of their own."""
-
 
 _INSECURE = "InsecureFrontendValidationMode"
 

@@ -19,17 +19,26 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_compiler.translate.certificate import AUTHORITIES, CERTIFICATE, Unusable
 from fastforward_compiler.translate.reference import is_permitted
 from fastforward_compiler.translate.world import (
+    FETCHED,
     GATEWAY_CLASSES,
+    GATEWAY_PORT_CLAIMS,
     GATEWAYS,
     LISTENER_SETS,
     NAMESPACES,
+    PORT_CLAIMS,
     SETS_OF,
     age,
+    identity,
     ref_of,
+    why_first,
 )
 
 CONTROLLER = "gateway.fastforward.dev/controller"
 """Gateways of classes with this controller name are ours."""
+ADDRESSES = "gateway:"
+"""With the name of a Gateway behind it, where among fetched documents the addresses are that it was given; alone, that
+Gateways are given addresses. One without listens nowhere, unless it says `listen`: then addresses lead to proxies that
+have a network of their own."""
 ANY_HOST = "*"
 INSECURE = "AllowInsecureFallback"
 """Mode in which clients need no certificate, or one that nobody vouches for."""
@@ -125,7 +134,7 @@ def _is_ours(cells: Cells, name: str) -> bool:
 def _make_sections(cells: Cells, name: str) -> Sections | None:
     """None of a Gateway that is not there, or not ours."""
     gateway = cells.read(GATEWAYS, name)
-    if gateway is None or not cells.read(OURS, gateway.spec.gateway_class_name):
+    if gateway is None or not cells.read(OURS, _class_of(gateway)):
         return None
     frontend = gateway.spec.tls.frontend
     made = [_make(cells, ref_of("Gateway", name), listener, frontend) for listener in gateway.spec.listeners]
@@ -138,7 +147,38 @@ def _make_sections(cells: Cells, name: str) -> Sections | None:
             refused.append(owner)
         else:
             made += [_make(cells, ref_of("ListenerSet", owner), each, frontend) for each in listeners.spec.listeners]
+    owners = {port: _owner_of_port(cells, name, port) for port in {section.port for section in made}}
+    made = [_without_port(section, owners[section.port]) for section in made]
     return Sections(tuple(_without_conflicts(made)), tuple(refused))
+
+
+def _owner_of_port(cells: Cells, name: str, port: int) -> str:
+    """Who else has the port, where the proxy is one and the same; empty when nobody has.
+
+    An Edge comes before any Gateway, and of Gateways the oldest is first.
+    """
+    if cells.read(FETCHED, ADDRESSES) is not None:
+        return ""
+    edges = cells.read(PORT_CLAIMS, port)
+    if edges:
+        return f"Edge {min(edges)}"
+    gateways = {other: cells.read(GATEWAYS, other) for other in cells.read(GATEWAY_PORT_CLAIMS, port)}
+    ours = [other for other in gateways.values() if other is not None and cells.read(OURS, _class_of(other))]
+    first = min(ours, key=age, default=None)
+    if first is None or identity(first) == name:
+        return ""
+    return f"Gateway {identity(first)}, {why_first(first, cells.read(GATEWAYS, name))}"
+
+
+def _class_of(gateway: gatewayapi.Gateway) -> str:
+    return gateway.spec.gateway_class_name
+
+
+def _without_port(section: Section, owner: str) -> Section:
+    if not owner:
+        return section
+    message = f"Port {section.port} belongs to {owner}."
+    return section._replace(faults=(*section.faults, Fault(ACCEPTED, "PortUnavailable", message)))
 
 
 def _make(
