@@ -195,7 +195,7 @@ class Informer:
             wait = MISSING_S
         else:
             wait = _RETRY_S[min(failures, len(_RETRY_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
-        say = _log.info if failures else _log.warning
+        say = _log.debug if failures else _log.warning
         say("can't be watched", kind=self.watched.kind, error=str(error) or type(error).__name__)
         await asyncio.sleep(wait)
 
