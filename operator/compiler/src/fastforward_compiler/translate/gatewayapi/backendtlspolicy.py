@@ -104,16 +104,26 @@ def _aims_at(policy: gatewayapi.BackendTlsPolicy, service: str, section: str) ->
     return any((each.name, each.section_name or ANY_PORT) == (name, section) for each in policy.spec.target_refs)
 
 
-def tell_policy(cells: Cells, on: ObjectRef, name: str) -> tuple[tuple[Problem, ...], tuple[ir.Part, ...]] | None:
-    """Problems, and what is said at each Gateway that uses a target; None of a policy that is none of our business."""
+class PolicyTold(NamedTuple):
+    """Problems, what is said at each Gateway that uses a target, and the Upstreams that it is for."""
+
+    problems: tuple[Problem, ...]
+    parts: tuple[ir.Part, ...]
+    upstreams: frozenset[str]
+
+
+def tell_policy(cells: Cells, on: ObjectRef, name: str) -> PolicyTold | None:
+    """None of a policy that is none of our business."""
     policy, made = cells.read(BACKEND_TLS_POLICIES, name), cells.read(POLICY, name)
     if policy is None or made is None:
         return None
     problems = list(made.problems)
     gateways: dict[str, None] = {}
+    upstreams: set[str] = set()
     for place, target in enumerate(policy.spec.target_refs):
         service = f"{on.namespace}/{target.name}"
         gateways |= dict.fromkeys(sorted(cells.read(GATEWAYS_USING, service)))
+        upstreams.update(cells.read(UPSTREAMS_USING, service))
         winner = cells.read(WINNER, service, target.section_name or ANY_PORT)
         if winner is not None and winner != name:
             message = f"BackendTLSPolicy {winner}, which is older, has the same target."
@@ -121,7 +131,8 @@ def tell_policy(cells: Cells, on: ObjectRef, name: str) -> tuple[tuple[Problem, 
     if not gateways:
         return None
     verdicts = tuple(_verdict(kind, problems) for kind in (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS))
-    return tuple(problems), tuple(ir.Part(place=_ancestor(gateway), verdicts=verdicts) for gateway in gateways)
+    parts = tuple(ir.Part(place=_ancestor(gateway), verdicts=verdicts) for gateway in gateways)
+    return PolicyTold(tuple(problems), parts, frozenset(upstreams))
 
 
 def _ancestor(gateway: str) -> tuple[tuple[str, str | int], ...]:
@@ -141,6 +152,8 @@ CLIENT_CERTIFICATE: Rule[ir.Certificate | Fault | None] = Rule("client certifica
 """(Gateway): what it shows of itself to backends over TLS."""
 GATEWAYS_USING: Index[str] = Index("gateways by service")
 """(Service) -> Gateways with a route there."""
+UPSTREAMS_USING: Index[str] = Index("upstreams by service")
+"""(Service) -> Upstreams that are made from it for routes."""
 POLICY: Rule[PolicyTranslation | None] = Rule("backend TLS policy", _translate_policy)
 """(BackendTLSPolicy)."""
 WINNER: Rule[str | None] = Rule("backend TLS policy in force", _find_winner)

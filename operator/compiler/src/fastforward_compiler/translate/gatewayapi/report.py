@@ -123,8 +123,8 @@ def _tell_policy(cells: Cells, on: ObjectRef, name: str) -> Told | None:
     told = tell_policy(cells, on, name)
     if told is None:
         return None
-    problems, parts = told
-    return Told(problems=problems, parts=parts)
+    outputs = frozenset(("upstream", upstream) for upstream in told.upstreams)
+    return Told(problems=told.problems, outputs=outputs, parts=told.parts)
 
 
 TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told | None]] = {

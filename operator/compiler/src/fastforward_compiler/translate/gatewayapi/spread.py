@@ -18,8 +18,8 @@ from fastforward_compiler.translate.placement import Needs
 from fastforward_compiler.translate.world import Age
 
 from .attachment import Attached, Parent
-from .backend import BACKENDS_OF, BackendKey, client_name
-from .backendtlspolicy import CLIENT_CERTIFICATE, GATEWAYS_USING
+from .backend import BACKENDS_OF, BackendKey, backend_name, client_name
+from .backendtlspolicy import CLIENT_CERTIFICATE, GATEWAYS_USING, UPSTREAMS_USING
 from .gateway import HOSTS_AT, PLACE, Place, place_of
 from .section import ATTACHED, SectionKey
 
@@ -127,6 +127,7 @@ def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> I
     gateways = {each.gateway for parent in translation.parents for each in parent.attached}
     for backend in translation.backends:
         yield (BACKENDS_OF, *backend), (kind, name)
+        yield (UPSTREAMS_USING, backend.service), backend_name(backend)
         for gateway in gateways:
             yield (GATEWAYS_USING, backend.service), gateway
 
