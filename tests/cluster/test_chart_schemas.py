@@ -66,6 +66,23 @@ def test_the_bookshops_objects_conform(schemas: Path) -> None:
     assert_conforms(judge(schemas, "\n---\n".join(path.read_text() for path in files)))
 
 
+def test_the_bookshop_for_clusters_conforms_and_its_upstreams_are_services(schemas: Path, kubectl: Kubectl) -> None:
+    text = kubectl("kustomize", str(ROOT / "examples/bookshop"))
+    assert_conforms(judge(schemas, text))
+    found = list(yaml.safe_load_all(text))
+    assert {each["metadata"]["namespace"] for each in found} == {"bookshop"}
+    ports = {
+        (each["metadata"]["name"], port["name"])
+        for each in found
+        if each["kind"] == "Service"
+        for port in each["spec"]["ports"]
+    }
+    upstreams = [each["spec"] for each in found if each["kind"] == "Upstream"]
+    assert len(upstreams) == 5
+    assert all("endpoints" not in each for each in upstreams)
+    assert {(each["service"]["name"], each["service"]["portName"]) for each in upstreams} == ports
+
+
 @pytest.mark.parametrize(
     ("change", "answer"),
     [

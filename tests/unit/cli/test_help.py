@@ -21,6 +21,8 @@ COMMANDS = (
     ("test",),
     ("key",),
     ("key", "create"),
+    ("key", "show"),
+    ("credentials",),
     ("token",),
 )
 HEAVY = (

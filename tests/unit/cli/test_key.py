@@ -61,7 +61,7 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_without_a_development_issuer_a_token_is_refused_with_the_remedy(tmp_path: Path) -> None:
     said = ff("token", "acme", "--state", tmp_path)
     assert said.code == 1
-    assert "run `ff up DIR` once" in said.err
+    assert "run `ff up DIR` or `ff credentials DIR` once" in said.err
 
 
 DATA = ("{pepper: 5}", "[pepper]", "{pepper: '###'}", "{}", "null", "[" * 5000)

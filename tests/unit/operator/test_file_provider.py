@@ -76,7 +76,16 @@ async def test_the_first_batch_is_everything_there_is(tmp_path: Path, open_watch
     (tmp_path / "a.yaml").write_text(text("a") + "---\n" + text("b"))
     (tmp_path / "deep" / "er" / "c.yml").write_text(text("c"))
     (tmp_path / "d.json").write_text('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"d"},"data":{"v":"1"}}')
-    for ignored in (".hidden.yaml", "e.yaml~", "#f.yaml#", "g.txt", "~h.yaml", ".i.yaml.swp"):
+    for ignored in (
+        ".hidden.yaml",
+        "e.yaml~",
+        "#f.yaml#",
+        "g.txt",
+        "~h.yaml",
+        ".i.yaml.swp",
+        "kustomization.yaml",
+        "j.kubernetes.yaml",
+    ):
         (tmp_path / ignored).write_text(text("no"))
     async with watching(tmp_path, by=open_watch) as found:
         assert set(found.batches[0].changes) == {ref(name) for name in "abcd"}

@@ -1,7 +1,7 @@
-"""`ff key create`: an API key, printed once; only its keyed hash is stored.
+"""`ff key create`: an API key, printed once; only its keyed hash is stored. `ff key show`: one made for development.
 
-In: the file of a Secret and who the key stands for. Out: the key on standard output, the hash in the file. Called by
-cli/main.
+In: the file of a Secret and who the key stands for, or the state folder of `ff up` and a tenant. Out: the key on
+standard output, the hash in the file. Called by cli/main.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import fastforward_crds as crds
 import yaml
 
 from fastforward_operator.supervisor.apikey import SECRET_TYPE, new_api_key
+from fastforward_operator.supervisor.development import Development, DevelopmentError
 
 from .output import Output, print_data
 
@@ -59,6 +60,25 @@ def run_create(path: Path, identity: Identity, namespace: str, output: Output) -
         print(f"Stored its hash under {key.id} in {path}. The key itself is shown only now.", file=sys.stderr)
     else:
         print_data({"key": key.text, "id": key.id, "secret": str(path)}, output)
+    return 0
+
+
+def run_show(state: Path, tenant: str) -> int:
+    """Print the development key of a tenant; 1 with a remedy when there is none."""
+    try:
+        keys = Development(state / "dev").api_keys()
+    except DevelopmentError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if tenant not in keys:
+        known = f", but of {', '.join(sorted(keys))}" if keys else ""
+        print(
+            f"There is no development key of {tenant} in {state}{known}: run `ff up DIR` or `ff credentials DIR` once,"
+            " or name its folder with --state.",
+            file=sys.stderr,
+        )
+        return 1
+    print(keys[tenant])
     return 0
 
 

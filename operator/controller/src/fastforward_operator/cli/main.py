@@ -66,11 +66,14 @@ OptionalDirectories = Annotated[
 ]
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print.")]
 ApiOption = Annotated[str, typer.Option("--api", help="Address of the running operator's API.", envvar="FF_API")]
-StateOption = Annotated[Path, typer.Option("--state", help="State folder of `ff up`.", envvar="FF_STATE")]
 ContextOption = Annotated[
     str, typer.Option("--context", help="Ask the cluster of this context; `.` is the current one.", envvar="FF_CONTEXT")
 ]
 KubeconfigOption = Annotated[str, typer.Option("--kubeconfig", help="Ask the cluster of this kubeconfig.")]
+StateOption = Annotated[
+    Path,
+    typer.Option("--state", help="State folder of `ff up`, with the credentials for development.", envvar="FF_STATE"),
+]
 FromOption = Annotated[
     list[Path] | None,
     typer.Option("--from", help="Read resources from this directory instead of the running operator."),
@@ -231,6 +234,17 @@ def route_test(
     raise typer.Exit(command.run(directories, output, junit, Where("", context, kubeconfig)))
 
 
+@app.command()
+def credentials(directories: Directories, state: StateOption = DEFAULT_STATE) -> None:
+    """Print the credentials for development that a directory asks for, as Secrets and ConfigMaps for a cluster.
+
+    Example: ff credentials examples/bookshop | kubectl apply --server-side -f -
+    """
+    from . import credentials as command
+
+    raise typer.Exit(command.run(directories, state))
+
+
 @key_app.command("create")
 def key_create(
     secret: Annotated[Path, typer.Argument(help="File of the Secret to add the key to; made when absent.")],
@@ -252,6 +266,19 @@ def key_create(
     raise typer.Exit(command.run_create(secret, identity, namespace, output))
 
 
+@key_app.command("show")
+def key_show(
+    tenant: Annotated[str, typer.Argument(help="Tenant that the key speaks for.")], state: StateOption = DEFAULT_STATE
+) -> None:
+    """Print the API key that was made for development, as `ff up` and `ff credentials` do for each tenant.
+
+    Example: curl -H "x-api-key: $(ff key show acme)" http://bookshop.localhost:8080/orders
+    """
+    from . import key as command
+
+    raise typer.Exit(command.run_show(state, tenant))
+
+
 @app.command()
 def token(
     tenant: Annotated[str, typer.Argument(help="Tenant claim; none when absent.")] = "",
@@ -262,7 +289,7 @@ def token(
     issuer: Annotated[str, typer.Option(help="Issuer to sign as; the first of the directory when absent.")] = "",
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Print a token of the development issuer of `ff up`.
+    """Print a token of the development issuer of `ff up` and `ff credentials`.
 
     Example: curl -H "authorization: Bearer $(ff token acme --role admin)" http://admin.bookshop.localhost:8080/admin/stock
     """

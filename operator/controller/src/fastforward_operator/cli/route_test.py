@@ -16,8 +16,8 @@ from fastforward_pipeline import TokenBuckets
 
 from fastforward_operator.supervisor.yamlfile import FileProblemError
 
+from .bench import Bench
 from .comparison import differences
-from .credentials import Bench
 from .junit import Result, junit_xml
 from .offline import load, load_over, read_cluster
 from .output import Output, counted, print_data

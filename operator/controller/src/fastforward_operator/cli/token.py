@@ -28,7 +28,8 @@ def _print(development: Development, state: Path, claims: dict[str, object], min
     if not signatories:
         known = ", ".join(one.issuer for one in development.signatories())
         about = f"no issuer {issuer}, but {known}" if known else "no development issuer"
-        print(f"There is {about} in {state}: run `ff up DIR` once, or name its folder with --state.", file=sys.stderr)
+        remedy = "run `ff up DIR` or `ff credentials DIR` once, or name its folder with --state"
+        print(f"There is {about} in {state}: {remedy}.", file=sys.stderr)
         return 1
     print(development.token(signatories[0], claims, timedelta(minutes=minutes)))
     return 0

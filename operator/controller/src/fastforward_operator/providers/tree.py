@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SUFFIXES = (".yaml", ".yml", ".json")
-NO_RESOURCES = ("ff-up.yaml", ".test.yaml", ".test.yml")
-"""How the names of files end that say something else: what `ff up` runs, and route tests."""
+NO_RESOURCES = (
+    *("ff-up.yaml", ".test.yaml", ".test.yml"),
+    *("kustomization.yaml", "kustomization.yml", ".kubernetes.yaml", ".kubernetes.yml"),
+)
+"""How the names of files end that say something else: what `ff up` runs, route tests, and what only a cluster takes."""
 
 Signature = tuple[int, int, int, int]
 """Device, inode, size, time of change: a replaced or rewritten file has another one."""

@@ -1,8 +1,9 @@
 """Credentials for development, made at start and never shipped: a CA and certificate, an issuer of tokens, API keys.
 
 In: the resources of a directory. Out: Secret and ConfigMap documents in a folder, for every reference to an object
-whose name starts with `development-` and that the directory itself lacks. Called by `ff up`, which keeps the folder,
-and by the offline commands, which throw it away. Nothing here is meant for production: the names say so.
+whose name starts with `development-` and that the directory itself lacks. Called by `ff up` and `ff credentials`, which
+keep the folder, and by the offline commands, which throw it away. Nothing here is meant for production: the names say
+so.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from fastforward_crds import AuthPolicy, Edge, Provider, Resource, Tenant
+from fastforward_crds import GROUP, AuthPolicy, Edge, Provider, Resource, Tenant
 from joserfc.errors import JoseError
 
 from fastforward_operator.certificates import Certified
@@ -124,9 +125,10 @@ class Development:
         self._write_signatories(resources)
 
     def api_keys(self) -> dict[str, str]:
-        """The plain API keys by tenant, for showing to the developer."""
-        keys: dict[str, str] = json.loads(self._read("api-keys.json") or "{}")
-        return keys
+        """The plain API keys by tenant, for showing to the developer. Raises DevelopmentError."""
+        with self._telling():
+            keys: dict[str, str] = json.loads(self._read("api-keys.json") or "{}")
+            return keys
 
     def signatories(self) -> list[Signatory]:
         """The issuers that the development key signs for. Raises DevelopmentError."""
@@ -141,7 +143,7 @@ class Development:
         return issuer.token(signatory.issuer, signatory.audiences, claims, valid)
 
     def _document(self, missing: Missing, resources: Sequence[Resource]) -> dict[str, object]:
-        metadata = {"name": missing.name, "namespace": missing.namespace}
+        metadata = {"name": missing.name, "namespace": missing.namespace, "labels": {f"{GROUP}/use": "true"}}
         if missing.purpose == "jwks":
             keys = json.dumps({"keys": [self._issuer().public_key()]})
             return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {missing.key: keys}}
