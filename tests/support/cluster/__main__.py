@@ -48,7 +48,16 @@ def main() -> int:
 def tell(cluster: Cluster) -> None:
     """How to use it."""
     print(f"\nexport KUBECONFIG={cluster.kubeconfig}")
-    print(f"export PATH={program('kubectl').parent}:$PATH   # kubectl")
+    found = {name: path.parent for name in ("kubectl", "helm") if (path := if_there(name)) is not None}
+    print(f"export PATH={':'.join(map(str, found.values()))}:$PATH   # {', '.join(found)}")
+
+
+def if_there(name: str) -> Path | None:
+    """A program that may have been provided."""
+    try:
+        return program(name)
+    except ToolError:
+        return None
 
 
 if __name__ == "__main__":
