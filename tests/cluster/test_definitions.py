@@ -50,6 +50,16 @@ def test_every_kind_is_established_and_served(kubectl: Kubectl) -> None:
     assert sorted(served) == sorted(f"{kind.plural}.gateway.fastforward.dev" for kind in crds.KINDS)
 
 
+@pytest.mark.parametrize("kind", crds.KINDS, ids=lambda kind: kind.noun)
+def test_tools_see_that_nobody_has_dealt_with_a_new_object_yet(
+    kubectl: Kubectl, namespace: str, kind: crds.Kind
+) -> None:
+    document = example(kind.name)
+    kubectl.apply({**document, "metadata": {"name": "new", "namespace": namespace}})
+    found = kubectl.get(kind.plural, "new", "-n", namespace)
+    assert (found["metadata"]["generation"], found["status"]) == (1, {"observedGeneration": -1})
+
+
 def test_there_is_an_example_of_every_kind() -> None:
     assert {each["kind"] for _, each in EXAMPLES} >= {kind.name for kind in crds.KINDS}
 

@@ -210,7 +210,9 @@ def test_defaults_fit_the_schema_and_hold_nothing_empty(kind: Kind) -> None:
 
 @KINDS
 def test_a_status_has_conditions_by_type(kind: Kind) -> None:
-    status = schema_of(kind)["properties"]["status"]["properties"]
+    whole = schema_of(kind)["properties"]["status"]
+    assert whole["default"] == {"observedGeneration": -1}
+    status = whole["properties"]
     assert set(status) == {"observedGeneration", "conditions", "proxies", "effectivePolicies"}
     assert status["conditions"]["x-kubernetes-list-map-keys"] == ["type"]
     assert set(status["conditions"]["items"]["properties"]) == {

@@ -20,6 +20,8 @@ from fastforward_crds.status import Status
 from . import NOTICE
 from .schema import Schema, structural_schema
 
+UNSEEN = -1
+"""What tools read as an object that nobody has dealt with yet. Without a status they would take it for done."""
 _PROGRAMMED = '.status.conditions[?(@.type=="Programmed")]'
 
 
@@ -63,7 +65,7 @@ def document_schema(kind: Kind) -> Schema:
                 "properties": {"name": {"type": "string", "maxLength": NAME.max_length, "pattern": NAME.pattern}},
             },
             "spec": structural_schema(spec.annotation),
-            "status": structural_schema(Status),
+            "status": {**structural_schema(Status), "default": {"observedGeneration": UNSEEN}},
         },
     }
 

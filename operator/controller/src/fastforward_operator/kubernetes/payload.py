@@ -17,6 +17,8 @@ from fastforward_crds import gatewayapi
 
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 
+from .kstatus import summary
+
 Json = dict[str, Any]
 Conditions = list[Json]
 
@@ -31,7 +33,7 @@ def _own(status: ObjectStatus, proxies: tuple[int, int]) -> Json:
     """Of our kinds."""
     told: Json = {
         "observedGeneration": status.generation,
-        "conditions": [_condition(condition) for condition in status.conditions],
+        "conditions": [_condition(condition) for condition in (*summary(status), *status.conditions)],
         "proxies": f"{proxies[0]}/{proxies[1]}",
     }
     if status.effective:
