@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes import statuswriter
 from fastforward_operator.kubernetes.client import ApiError
@@ -17,6 +19,7 @@ from fastforward_operator.objectstatus import Condition, ObjectStatus
 from support.eventually import eventually
 
 ROUTE = ObjectRef(kind="Route", namespace="shop", name="cart")
+HTTP_ROUTE = ObjectRef(kind="HTTPRoute", namespace="shop", name="cart")
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -178,3 +181,54 @@ async def test_who_takes_over_writes_what_the_last_leader_said_otherwise_and_onl
         # What comes back late is not believed by the leader.
         writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN))
         assert writer.since(ROUTE, "Programmed", "False") is None
+
+
+def entry(name: str, controller: str = "example.com/other", reason: str = "Accepted") -> dict[str, Any]:
+    conditions = [{"type": "Accepted", "status": "True", "reason": reason}]
+    return {"parentRef": {"name": name}, "controllerName": controller, "conditions": conditions}
+
+
+def attached() -> ObjectStatus:
+    told = status("True", "Programmed", ref=HTTP_ROUTE)
+    return replace(told, parts=(ir.Part(place=(("name", "ours"),), verdicts=()),))
+
+
+async def test_what_other_controllers_said_meanwhile_is_not_overwritten() -> None:
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs", reason="Pending")]})
+        writer.observe(HTTP_ROUTE, attached())
+        await eventually(lambda: client.applied)
+        ours = client.applied[-1][1]["parents"][0]
+        writer.recall(HTTP_ROUTE, {"parents": [ours, entry("theirs"), entry("third")]})
+        writer.observe(HTTP_ROUTE, replace(attached(), generation=2))
+        await eventually(lambda: len(client.applied) == 2)
+        assert client.applied[-1][1]["parents"][1:] == [entry("theirs"), entry("third")]
+
+
+async def test_what_leaves_us_keeps_nothing_of_ours() -> None:
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]})
+        writer.observe(HTTP_ROUTE, attached())
+        await eventually(lambda: client.applied)
+        writer.observe(HTTP_ROUTE, None)
+        await eventually(lambda: len(client.applied) == 2)
+        assert client.applied[-1][1] == {"parents": [entry("theirs")]}
+        # And it may come again.
+        writer.observe(HTTP_ROUTE, attached())
+        await eventually(lambda: len(client.applied) == 3)
+        assert [each["parentRef"]["name"] for each in client.applied[-1][1]["parents"]] == ["ours", "theirs"]
+
+
+async def test_of_what_was_deleted_nothing_is_kept_or_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "_RETRY_S", 0.0)
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.observe(HTTP_ROUTE, attached())
+        await eventually(lambda: client.applied)
+        client.failures = [ApiError(404, "gone")]
+        writer.observe(HTTP_ROUTE, None)
+        await eventually(lambda: not client.failures and not writer._there)
+        assert not writer._left
+        assert len(client.applied) == 1

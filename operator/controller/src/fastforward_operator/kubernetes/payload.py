@@ -21,12 +21,35 @@ from .kstatus import summary
 
 Json = dict[str, Any]
 Conditions = list[Json]
+_SHARED = ("parents", "ancestors")
+"""Lists of a status in which each controller has entries of its own."""
 
 
 def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, Any], now: datetime) -> Json:
     """The status of an object."""
     make = _MAKERS.get(status.ref.kind)
     return make(status, there, now) if make is not None else _own(status, proxies)
+
+
+def with_others(there: Mapping[str, Any], seen: Mapping[str, Any]) -> Json:
+    """The same status, with what other controllers say by now."""
+    return {
+        **there,
+        **{name: [*_ours(there, name), *_others(seen, name)] for name in _SHARED if {name} & {*there, *seen}},
+    }
+
+
+def without_ours(there: Mapping[str, Any]) -> Json:
+    """What is left of a status when we have nothing to say any more; empty when we had said nothing."""
+    return {name: _others(there, name) for name in _SHARED if _ours(there, name)}
+
+
+def _ours(status: Mapping[str, Any], name: str) -> list[Json]:
+    return [each for each in status.get(name, ()) if _is_ours(each)]
+
+
+def _others(status: Mapping[str, Any], name: str) -> list[Json]:
+    return [each for each in status.get(name, ()) if not _is_ours(each)]
 
 
 def _own(status: ObjectStatus, proxies: tuple[int, int]) -> Json:

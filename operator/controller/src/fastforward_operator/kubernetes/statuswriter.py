@@ -20,7 +20,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.objectstatus import ObjectStatus
 
 from .client import JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
-from .payload import payload
+from .payload import payload, with_others, without_ours
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +44,8 @@ class StatusWriter:
     _wanted: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
     _there: dict[ObjectRef, dict[str, Any]] = field(default_factory=dict)
     """The status that the API server has, as far as we know."""
+    _left: set[ObjectRef] = field(default_factory=set)
+    """Objects of which there is nothing more to say, though something of ours is there."""
     _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
     _queued: set[ObjectRef] = field(default_factory=set)
     _busy: set[ObjectRef] = field(default_factory=set)
@@ -57,6 +59,9 @@ class StatusWriter:
         """
         if ref not in self._there or not self.leads():
             self._there[ref] = dict(status)
+        else:
+            # Others know better what they said: it must not be overwritten by what they said before.
+            self._there[ref] = with_others(self._there[ref], status)
 
     def since(self, ref: ObjectRef, kind: str, status: str) -> datetime | None:
         """When a condition became what it is, as the object itself says."""
@@ -71,8 +76,14 @@ class StatusWriter:
             return
         if status is None:
             self._wanted.pop(ref, None)
-            self._there.pop(ref, None)
+            if without_ours(self._there.get(ref, {})):
+                # Deleted, or no longer ours: then what we said of it is no longer true.
+                self._left.add(ref)
+                self._enqueue(ref)
+            else:
+                self._there.pop(ref, None)
             return
+        self._left.discard(ref)
         self._wanted[ref] = status
         self._schedule(ref, status)
 
@@ -100,7 +111,7 @@ class StatusWriter:
             self._enqueue(ref)
 
     def _enqueue(self, ref: ObjectRef) -> None:
-        if ref in self._wanted and ref not in self._queued:
+        if (ref in self._wanted or ref in self._left) and ref not in self._queued:
             self._queued.add(ref)
             self._queue.put_nowait(ref)
 
@@ -124,21 +135,27 @@ class StatusWriter:
 
     async def _write(self, ref: ObjectRef) -> None:
         status = self._wanted.get(ref)
-        if status is None or not self.leads():
+        if not self.leads():
             return
         there = self._there.get(ref, {})
-        told = payload(status, self.proxies(ref), there, datetime.now(UTC))
-        if there == told:
-            return
-        metadata = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
-        body = {"apiVersion": api_version(ref.kind), "kind": ref.kind, "metadata": metadata, "status": told}
-        await self.client.apply_status(object_path(ref), body)
-        self.written += 1
-        self._there[ref] = told
+        if status is not None:
+            told = payload(status, self.proxies(ref), there, datetime.now(UTC))
+        else:
+            told = without_ours(there) or there
+        if there != told:
+            metadata = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
+            body = {"apiVersion": api_version(ref.kind), "kind": ref.kind, "metadata": metadata, "status": told}
+            await self.client.apply_status(object_path(ref), body)
+            self.written += 1
+            self._there[ref] = told
+        self._left.discard(ref)
 
     def _failed(self, ref: ObjectRef, error: Exception) -> None:
         if isinstance(error, ApiError) and error.status == NOT_FOUND:
-            # Deleted meanwhile; the watch will say so.
+            # Deleted meanwhile; the watch will say so, or has said so.
+            if ref in self._left:
+                self._left.discard(ref)
+                self._there.pop(ref, None)
             return
         _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
         asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)
