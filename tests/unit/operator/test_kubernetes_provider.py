@@ -229,6 +229,16 @@ async def test_only_the_namespaces_that_are_named_are_watched() -> None:
     ]
 
 
+async def test_an_object_that_goes_has_no_status_any_more() -> None:
+    heard: list[tuple[ObjectRef, Any]] = []
+    client = Scripted({**upstream("a"), "status": {"proxies": "1/1"}})
+    async with following(client, on_status=lambda *told: heard.append(told)) as told:
+        await eventually(lambda: told.batches)
+        client.events.put_nowait(Event("DELETED", {**upstream("a", version=2), "status": {"proxies": "1/1"}}))
+        await eventually(lambda: told.port("a") is None)
+        assert [status for _, status in heard] == [{"proxies": "1/1"}, {}]
+
+
 async def test_a_status_that_somebody_else_writes_is_handed_on_and_is_no_change() -> None:
     heard: list[tuple[ObjectRef, Any]] = []
     client = Scripted(upstream("a"))

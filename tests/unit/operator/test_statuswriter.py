@@ -221,14 +221,26 @@ async def test_what_leaves_us_keeps_nothing_of_ours() -> None:
         assert [each["parentRef"]["name"] for each in client.applied[-1][1]["parents"]] == ["ours", "theirs"]
 
 
-async def test_of_what_was_deleted_nothing_is_kept_or_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statuswriter, "_RETRY_S", 0.0)
+async def test_of_what_was_deleted_nothing_is_said_or_kept() -> None:
     client = Scripted()
+    other = ObjectRef(kind="HTTPRoute", namespace="shop", name="other")
     async with writing(client) as writer:
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]})
         writer.observe(HTTP_ROUTE, attached())
         await eventually(lambda: client.applied)
-        client.failures = [ApiError(404, "gone")]
+        writer.recall(HTTP_ROUTE, {})
         writer.observe(HTTP_ROUTE, None)
-        await eventually(lambda: not client.failures and not writer._there)
-        assert not writer._left
-        assert len(client.applied) == 1
+        writer.observe(other, replace(attached(), ref=other))
+        await eventually(lambda: len(client.applied) == 2)
+        assert [path.rpartition("/")[2] for path, _ in client.applied] == ["cart", "other"]
+        assert set(writer._there) == {other}
+
+
+async def test_what_others_say_is_known_when_an_object_becomes_ours() -> None:
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]})
+        writer.observe(HTTP_ROUTE, None)
+        writer.observe(HTTP_ROUTE, attached())
+        await eventually(lambda: client.applied)
+        assert client.applied[-1][1]["parents"][1:] == [entry("theirs")]

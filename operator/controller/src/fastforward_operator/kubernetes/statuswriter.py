@@ -57,7 +57,9 @@ class StatusWriter:
 
         A leader knows better than what comes back to it late, unless it has said nothing yet.
         """
-        if ref not in self._there or not self.leads():
+        if not status:
+            self._there.pop(ref, None)
+        elif ref not in self._there or not self.leads():
             self._there[ref] = dict(status)
         else:
             # Others know better what they said: it must not be overwritten by what they said before.
@@ -77,11 +79,9 @@ class StatusWriter:
         if status is None:
             self._wanted.pop(ref, None)
             if without_ours(self._there.get(ref, {})):
-                # Deleted, or no longer ours: then what we said of it is no longer true.
+                # No longer ours: what we said of it is no longer true.
                 self._left.add(ref)
                 self._enqueue(ref)
-            else:
-                self._there.pop(ref, None)
             return
         self._left.discard(ref)
         self._wanted[ref] = status
@@ -152,10 +152,8 @@ class StatusWriter:
 
     def _failed(self, ref: ObjectRef, error: Exception) -> None:
         if isinstance(error, ApiError) and error.status == NOT_FOUND:
-            # Deleted meanwhile; the watch will say so, or has said so.
-            if ref in self._left:
-                self._left.discard(ref)
-                self._there.pop(ref, None)
+            # Deleted meanwhile; the watch will say so.
+            self._left.discard(ref)
             return
         _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
         asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)

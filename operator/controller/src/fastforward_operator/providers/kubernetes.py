@@ -90,7 +90,7 @@ WATCHED_ALL: tuple[Watched, ...] = tuple(
 
 
 class KubernetesProvider:
-    """Watches some namespaces, or all. `on_status` is told the statuses that objects have there."""
+    """Watches some namespaces, or all. `on_status` is told the statuses that objects have there: none when they go."""
 
     def __init__(
         self,
@@ -247,7 +247,11 @@ class Informer:
     def _compare(self, there: Mapping[ObjectRef, bytes]) -> None:
         """What was told and is not there any more is gone."""
         for ref in [ref for ref in self._known if ref not in there]:
-            self._tell(ref, b"", None)
+            self._gone(ref)
+
+    def _gone(self, ref: ObjectRef) -> None:
+        self.on_status(ref, {})
+        self._tell(ref, b"", None)
 
     def _tell(self, ref: ObjectRef, mark: bytes, value: Change) -> None:
         old = self._known.pop(ref, b"")
@@ -271,7 +275,7 @@ class Informer:
     def _happened(self, kind: str, document: dict[str, Any]) -> None:
         ref, mark, value, status = self._decode(document)
         if kind == "DELETED":
-            self._tell(ref, b"", None)
+            self._gone(ref)
             return
         if value is not None:
             self._tell(ref, mark, value)
