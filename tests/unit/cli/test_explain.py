@@ -11,6 +11,7 @@ from fastforward_pipeline.trail import STAGES
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.ff import ff
+from support.gatewayapi import gateway, gateway_class, http_route, listener, parent, rule
 from support.operator_api import operator_api
 from support.repository import ROOT
 
@@ -171,3 +172,18 @@ def test_a_route_that_is_not_in_use_is_told_with_those_that_are() -> None:
     assert said.code == 1
     assert "No rule of Route bookshop/none is in use" in said.err
     assert "bookshop/books" in said.err
+
+
+def test_a_gateway_has_hosts_of_its_own_on_each_port(tmp_path: Path) -> None:
+    listeners = [listener(80, "plain"), listener(8080, "other")]
+    documents = [gateway_class(), gateway(*listeners)]
+    for name in ("plain", "other"):
+        redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": f"{name}.example.com"}}
+        made = http_route(name, rule(filters=(redirect,)), parents=(parent(sectionName=name),))
+        documents.append(made)
+    for document in documents:
+        document["metadata"]["namespace"] = "shop"
+    documents[0]["metadata"].pop("namespace")
+    (tmp_path / "gateway.yaml").write_text(yaml.safe_dump_all(documents))
+    asked = {port: explain(f"http://a.test{port}/", "--from", tmp_path)["route"] for port in ("", ":80", ":8080")}
+    assert asked == {"": "shop/plain", ":80": "shop/plain", ":8080": "shop/other"}

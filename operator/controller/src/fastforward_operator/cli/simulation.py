@@ -11,7 +11,7 @@ import ipaddress
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ from fastforward_pipeline import (
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A method or the name of a header (RFC 9110, section 5.6.2)."""
+_PORT = re.compile(r":([0-9]+)$")
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What no value of a header can hold."""
 
@@ -60,7 +61,9 @@ class Judged:
             return {}
         seen = upstream_request(self.decision, canonical)
         headers = {name: ",".join(values) for name, values in seen.headers.items()}
-        return {"method": seen.method, "host": seen.host, "path": seen.path, "headers": headers}
+        # Backends of a Gateway get the host as the client wrote it, port and all.
+        kept = "@" in self.request.edge and seen.host == canonical.host
+        return {"method": seen.method, "host": self.request.host if kept else seen.host, "path": seen.path, "headers": headers}
 
     def answer_headers(self) -> Mapping[str, str]:
         """What the gateway itself writes into the answer."""
@@ -119,6 +122,24 @@ def _checked(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets) -> Judged:
     """Decide, with a Trail."""
-    trail = Trail()
+    trail, request = Trail(), _on_its_port(snapshot, request)
     decision = run(decide(snapshot, request, trail=trail, counting_native=True), buckets, request.now)
     return Judged(request=request, decision=decision, trail=trail)
+
+
+def _on_its_port(snapshot: Snapshot, request: Request) -> Request:
+    """A Gateway has hosts of its own on each port: of those, the ones on the port that the host names.
+
+    Where nobody has the host on that port the request stays as it is: proxies may be told other ports (FF_PORTS).
+    """
+    canonical = normalize(request)
+    port = _PORT.search(request.host)
+    number = port[1] if port is not None else {"https": "443"}.get(request.scheme, "80")
+    if request.edge or isinstance(canonical, Refusal):
+        return request
+    edges = {scope.edge for scope in snapshot.scopes.values()}
+    possible = sorted(edge for edge in edges if edge.partition("@")[2] in ("", number))
+    scopes = (snapshot.find_scope(edge, canonical.host.lower()) for edge in possible)
+    found = [scope for scope in scopes if scope is not None]
+    best = max(found, key=lambda scope: (scope.host == canonical.host.lower(), len(scope.host)), default=None)
+    return replace(request, edge=best.edge) if best is not None and "@" in best.edge else request
