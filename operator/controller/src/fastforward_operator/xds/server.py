@@ -80,6 +80,8 @@ class XdsServer:
         self._publisher = publisher
         self._sids = itertools.count(1)
         self._loop = asyncio.new_event_loop()
+        # What is published before it serves is not lost: it waits in the loop. An authority may be long in coming.
+        publisher.bind(self._loop)
         self._stop = asyncio.Event()
         self._started: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name="xds", daemon=True)
@@ -113,7 +115,6 @@ class XdsServer:
             self._loop.close()
 
     async def _serve(self) -> None:
-        self._publisher.bind(self._loop)
         server = grpc.aio.server(options=_OPTIONS)
         handlers = [_ads_handler(self._ads), _snapshot_handler(self._snapshots)]
         if self._tls is not None:
