@@ -31,10 +31,10 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
+.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-17s\033[0m %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV_STAMP) ## Put uv into .tools and the locked dependencies into .venv
 
@@ -86,7 +86,13 @@ test: setup ## Run every test but those that need a cluster
 
 test-cluster: setup tools ## Run the tests on a real Kubernetes, as root on Debian or Ubuntu
 	@.ci/install-programs
-	$(BIN)/python -m pytest -n 2 $(ARGS) tests/cluster
+	$(BIN)/python -m pytest -n 2 -m "not long" $(ARGS) tests/cluster
+
+test-cluster-long: setup tools ## Run the failure tests that take long, as root; their figures go into docs/performance
+	@.ci/install-programs
+	rm -rf reports/reliability
+	FF_FIGURES=$(CURDIR)/reports/reliability $(BIN)/python -m pytest -m long $(ARGS) tests/cluster || failed=$$?; \
+		cd tests && ../$(BIN)/python -m perf.reliability ../reports/reliability --out; exit $${failed:-0}
 
 test-fast: setup ## Run the tests that need no minutes
 	@PYTHONPATH=tests $(BIN)/python -m support.tools helm
