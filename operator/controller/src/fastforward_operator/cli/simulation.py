@@ -63,7 +63,8 @@ class Judged:
         headers = {name: ",".join(values) for name, values in seen.headers.items()}
         # Backends of a Gateway get the host as the client wrote it, port and all.
         kept = "@" in self.request.edge and seen.host == canonical.host
-        return {"method": seen.method, "host": self.request.host if kept else seen.host, "path": seen.path, "headers": headers}
+        host = self.request.host if kept else seen.host
+        return {"method": seen.method, "host": host, "path": seen.path, "headers": headers}
 
     def answer_headers(self) -> Mapping[str, str]:
         """What the gateway itself writes into the answer."""
