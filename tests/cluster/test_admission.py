@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fastforward_operator.bootstrap import bootstrap
 from fastforward_operator.kubernetes import rbac, webhookconfig
 from fastforward_operator.kubernetes.access import find_access
 
-from support.admission import CONFIGURATIONS, Admitting, Api, admitting, resource_of, settings
+from support.admission import CONFIGURATIONS, Admitting, Api, admitting, farewells, resource_of, settings
 from support.cluster.kubectl import Kubectl
 from support.eventually import eventually
 from support.operator import until
@@ -119,6 +120,13 @@ def asked(scene: Admitting) -> float:
     return sum(each.value for each in samples if each.name == "ff_admissions_total")
 
 
+async def test_it_is_told_when_certificates_end(scene: Admitting) -> None:
+    samples = [each for metric in scene.operator.metrics.registry.collect() for each in metric.samples]
+    ends = {each.labels["certificate"]: each.value for each in samples if each.name == "ff_certificate_end_seconds"}
+    assert ends.keys() == {"webhook", "authority"}
+    assert ends["authority"] > ends["webhook"] > time.time() + 29 * 86_400
+
+
 async def test_the_leader_keeps_the_bundle_of_the_configuration_current(scene: Admitting, namespace: str) -> None:
     assert scene.name == f"fastforward-{namespace}"
     held = scene.authority
@@ -162,3 +170,4 @@ async def test_the_operator_s_account_may_do_all_of_it(
         finally:
             await api.ask("DELETE", f"{CONFIGURATIONS}/{found.name}")
             await operator.stop()
+    await farewells()

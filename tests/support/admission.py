@@ -7,6 +7,7 @@ alone: the API server is everybody's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -227,3 +228,10 @@ async def admitting(
         finally:
             await api.ask("DELETE", f"{CONFIGURATIONS}/{found.name}")
             await operator.stop()
+    await farewells()
+
+
+async def farewells() -> None:
+    """Until both sides of every TLS connection have said goodbye: a loop that ends before complains of open sockets."""
+    transports: Mapping[int, object] = getattr(asyncio.get_running_loop(), "_transports", {})
+    await eventually(lambda: all(getattr(each, "_sock", None) is None for each in transports.values()))

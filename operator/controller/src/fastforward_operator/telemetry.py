@@ -12,6 +12,7 @@ import time
 from collections import Counter as Tally
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from fastforward_compiler.problem import ObjectRef
@@ -71,6 +72,9 @@ class Metrics:
         self._admissions = Counter(
             "ff_admissions", "Objects judged for admission.", ("kind", "verdict"), registry=registry
         )
+        self._ends = Gauge(
+            "ff_certificate_end_seconds", "When a certificate ends, in Unix time.", ("certificate",), registry=registry
+        )
         self._admission = Histogram(
             "ff_admission_seconds", "Time of one judgement for admission.", buckets=_SECONDS, registry=registry
         )
@@ -89,6 +93,10 @@ class Metrics:
     def reached(self, stage: str, seen_at: float) -> None:
         """A change that was seen at a time of time.monotonic reached a stage."""
         self._changes.labels(stage).observe(time.monotonic() - seen_at)
+
+    def certified(self, name: str, ends: datetime) -> None:
+        """A certificate is in use until then."""
+        self._ends.labels(name).set(ends.timestamp())
 
     def admitted(self, kind: str, verdict: str, seconds: float) -> None:
         """An object was judged: allowed, warned or refused; or not, and then the verdict is the status of HTTP."""

@@ -15,7 +15,7 @@ import fastforward_crds as crds
 from fastforward_compiler import Judgement
 from fastforward_compiler.problem import ObjectRef
 
-from fastforward_operator.certificates import Subject
+from fastforward_operator.certificates import Subject, ends_at
 from fastforward_operator.kubernetes.authority import Authority
 from fastforward_operator.kubernetes.client import Client
 from fastforward_operator.kubernetes.serving import ServingCertificate
@@ -51,6 +51,7 @@ class Webhook:
             name=settings.webhook_client_name,
             anybody=settings.webhook_anybody,
         )
+        self.authority.on_change.append(self._note_authority)
         async with asyncio.TaskGroup() as group:
             group.create_task(callers.run())
             name = settings.webhook_configuration
@@ -77,6 +78,10 @@ class Webhook:
         finally:
             await asyncio.shield(server.stop())
 
+    def _note_authority(self) -> None:
+        if self.authority.held is not None:
+            self.metrics.certified("authority", ends_at(self.authority.held.current.certificate))
+
     def _ask(self) -> Ask:
         """Asks the reconciler in its own loop."""
         loop = asyncio.get_running_loop()
@@ -95,6 +100,7 @@ class Webhook:
 
         def shown() -> Shown:
             material = serving.material()
+            self.metrics.certified("webhook", ends_at(material.chain.decode()))
             return Shown(material.chain, material.key, "" if callers.anybody else callers.authority)
 
         return shown

@@ -33,7 +33,7 @@ SECURITY = frozenset({"AuthPolicy", "RateLimit", "Tenant", "Shard", "Edge"})
 OFF = f"{crds.GROUP}/admission"
 """A namespace with this label and the value `off` is not asked about."""
 TIMEOUT_S = 3
-CHECK_S = 30.0
+CHECK_S = 5.0
 _CONDITIONS = [
     {
         "name": "says-something-new",
