@@ -7,7 +7,7 @@ from typing import Any
 
 from fastforward_compiler import ir
 from fastforward_compiler.fleets import Fleets, edge_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PUBLIC, PRIVATE = "shop/public", "shop/private"
@@ -165,6 +165,7 @@ TABLES = st.dictionaries(
 WORLDS = st.lists(st.tuples(st.frozensets(st.sampled_from(POOL)), TABLES), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(WORLDS)
 def test_after_any_steps_each_edge_holds_exactly_what_it_uses(worlds: list[Any]) -> None:
     fleets = Fleets()

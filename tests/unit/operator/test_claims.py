@@ -252,7 +252,9 @@ def test_any_sequence_of_edits_ends_where_reading_everything_at_once_ends(steps:
     told = replay(batches)
     # Of two documents for one object the one that was there first counts: which one that is, the edits say.
     twice = {ref for ref, claims in fresh.claims._claims.items() if len(claims) > 1}
-    assert twice & here.keys() <= told.keys()
+    # It may be one that can be read no further than its name.
+    broken = {ref for batch in batches for ref, value in batch.changes.items() if isinstance(value, crds.Invalid)}
+    assert twice & here.keys() <= told.keys() | broken
     here, told = ({ref: value for ref, value in each.items() if ref not in twice} for each in (here, told))
     # Objects whose documents can't be found are kept, so there may be more of them, never fewer or others.
     assert {ref: told[ref] for ref in here} == here
