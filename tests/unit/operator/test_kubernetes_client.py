@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncGenerator
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -20,9 +21,11 @@ class Server:
         self.status = 200
         self.query: dict[str, str] = {}
         self.headers: dict[str, str] = {}
+        self.bodies: list[bytes] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         self.query, self.headers = dict(request.query), dict(request.headers)
+        self.bodies += [body] if (body := await request.read()) else []
         return web.Response(body=self.body, status=self.status)
 
 
@@ -99,3 +102,15 @@ async def test_a_refusal_has_the_words_of_the_server(server: Server, client: Cli
 async def test_what_is_not_there_is_none(server: Server, client: Client) -> None:
     server.status = 404
     assert await client.read(PATH) is None
+
+
+async def test_who_may_not_write_any_more_sends_no_body(server: Server, client: Client) -> None:
+    """The connection may have been long in coming."""
+    with pytest.raises(aiohttp.ClientError):
+        await client.apply(PATH, {"spec": {}}, lambda: False)
+    with pytest.raises(aiohttp.ClientError):
+        await client.create(PATH, {"spec": {}}, lambda: False)
+    assert server.bodies == []
+    server.body = b'{"metadata": {"resourceVersion": "5"}}'
+    assert await client.apply(PATH, {"spec": {}}, lambda: True) == "5"
+    assert server.bodies == [b'{"spec": {}}']

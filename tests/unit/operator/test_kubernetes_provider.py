@@ -46,6 +46,7 @@ class Scripted(Client):
         self.events: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
         self.lists = 0
         self.watched_from: list[str] = []
+        self.version = "100"
         self.refuses: dict[str, int] = {}
         """Path -> status."""
 
@@ -56,7 +57,7 @@ class Scripted(Client):
         start = int(following or 0)
         self.lists += not following
         more = str(start + 2) if start + 2 < len(self.objects) else ""
-        return Page([dict(each) for each in self.objects[start : start + 2]], "100", more)
+        return Page([dict(each) for each in self.objects[start : start + 2]], self.version, more)
 
     async def watch(self, path: str, selector: str, version: str) -> AsyncGenerator[Event]:
         del path, selector
@@ -152,11 +153,11 @@ async def test_changes_come_as_they_happen_and_a_status_is_none() -> None:
     client = Scripted(upstream("a"))
     async with following(client) as told:
         await eventually(lambda: told.batches)
-        client.events.put_nowait(Event("MODIFIED", upstream("a", generation=1, version=2, port=99)))
-        client.events.put_nowait(Event("MODIFIED", upstream("a", generation=2, version=3, port=81)))
-        client.events.put_nowait(Event("ADDED", upstream("b", version=4)))
+        client.events.put_nowait(Event("MODIFIED", upstream("a", generation=1, version=102, port=99)))
+        client.events.put_nowait(Event("MODIFIED", upstream("a", generation=2, version=103, port=81)))
+        client.events.put_nowait(Event("ADDED", upstream("b", version=104)))
         await eventually(lambda: told.port("a") == 81 and told.port("b") == 80)
-        client.events.put_nowait(Event("DELETED", upstream("b", version=5)))
+        client.events.put_nowait(Event("DELETED", upstream("b", version=105)))
         await eventually(lambda: told.port("b") is None)
         assert all(batch.world for batch in told.batches)
         assert len({batch.world for batch in told.batches}) == len(told.batches)
@@ -166,7 +167,7 @@ async def test_a_secret_changes_with_its_version() -> None:
     client = Scripted(secret("s", 1))
     async with following(client, SECRETS) as told:
         await eventually(lambda: told.batches)
-        client.events.put_nowait(Event("MODIFIED", secret("s", 2)))
+        client.events.put_nowait(Event("MODIFIED", secret("s", 102)))
         await eventually(lambda: len(told.batches) == 2)
 
 
@@ -214,11 +215,11 @@ async def test_a_document_that_is_no_resource_is_told_as_such() -> None:
 
 
 async def test_statuses_that_are_there_at_the_start_are_handed_on() -> None:
-    heard: list[tuple[ObjectRef, Any]] = []
+    heard: list[tuple[ObjectRef, Any, str]] = []
     client = Scripted({**upstream("a"), "status": {"proxies": "1/1"}})
     async with following(client, on_status=lambda *told: heard.append(told)) as told:
         await eventually(lambda: told.batches)
-        assert heard == [(ref("a"), {"proxies": "1/1"})]
+        assert heard == [(ref("a"), {"proxies": "1/1"}, "1")]
 
 
 async def test_only_the_namespaces_that_are_named_are_watched() -> None:
@@ -230,20 +231,73 @@ async def test_only_the_namespaces_that_are_named_are_watched() -> None:
 
 
 async def test_an_object_that_goes_has_no_status_any_more() -> None:
-    heard: list[tuple[ObjectRef, Any]] = []
+    heard: list[tuple[ObjectRef, Any, str]] = []
     client = Scripted({**upstream("a"), "status": {"proxies": "1/1"}})
     async with following(client, on_status=lambda *told: heard.append(told)) as told:
         await eventually(lambda: told.batches)
-        client.events.put_nowait(Event("DELETED", {**upstream("a", version=2), "status": {"proxies": "1/1"}}))
+        client.events.put_nowait(Event("DELETED", {**upstream("a", version=102), "status": {"proxies": "1/1"}}))
         await eventually(lambda: told.port("a") is None)
-        assert [status for _, status in heard] == [{"proxies": "1/1"}, {}]
+        assert [status for _, status, _ in heard] == [{"proxies": "1/1"}, None]
 
 
 async def test_a_status_that_somebody_else_writes_is_handed_on_and_is_no_change() -> None:
-    heard: list[tuple[ObjectRef, Any]] = []
+    heard: list[tuple[ObjectRef, Any, str]] = []
     client = Scripted(upstream("a"))
     async with following(client, on_status=lambda *told: heard.append(told)) as told:
         await eventually(lambda: told.batches)
-        client.events.put_nowait(Event("MODIFIED", {**upstream("a", version=2), "status": {"proxies": "2/2"}}))
-        await eventually(lambda: heard == [(ref("a"), {"proxies": "2/2"})])
+        client.events.put_nowait(Event("MODIFIED", {**upstream("a", version=102), "status": {"proxies": "2/2"}}))
+        await eventually(lambda: heard == [(ref("a"), {}, "1"), (ref("a"), {"proxies": "2/2"}, "102")])
         assert len(told.batches) == 1
+
+
+async def test_what_comes_twice_or_too_late_changes_nothing() -> None:
+    client = Scripted(upstream("a"))
+    async with following(client) as told:
+        await eventually(lambda: told.batches)
+        newest = Event("MODIFIED", upstream("a", generation=3, version=103, port=83))
+        client.events.put_nowait(newest)
+        client.events.put_nowait(Event("MODIFIED", upstream("a", generation=2, version=102, port=82)))
+        client.events.put_nowait(newest)
+        # Something that was there, was listed, and is gone.
+        client.events.put_nowait(Event("ADDED", upstream("old", version=99)))
+        client.events.put_nowait(Event("ADDED", upstream("b", version=104)))
+        client.events.put_nowait(Event("DELETED", upstream("b", version=106)))
+        client.events.put_nowait(Event("MODIFIED", upstream("b", generation=2, version=105)))
+        client.events.put_nowait(Event("ADDED", upstream("last", version=107)))
+        await eventually(lambda: told.port("last") == 80)
+        assert (told.port("a"), told.port("b"), told.port("old")) == (83, None, None)
+        client.events.put_nowait(None)
+        await eventually(lambda: client.watched_from == ["100", "107"])
+
+
+async def test_a_list_from_before_is_not_believed_unless_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_module, "STALE_S", 1.0)
+    monkeypatch.setattr(provider_module, "_RETRY_S", (0.02,))
+    heard: list[tuple[ObjectRef, Any, str]] = []
+    client = Scripted(upstream("a"))
+    async with following(client, on_status=lambda *said: heard.append(said)) as told:
+        await eventually(lambda: told.batches)
+        client.events.put_nowait(Event("ADDED", upstream("b", version=150)))
+        await eventually(lambda: told.port("b") == 80)
+        client.events.put_nowait(ApiError(410, "too old"))
+        await eventually(lambda: client.lists >= 4)
+        assert told.port("b") == 80
+        client.version = "151"
+        client.objects.append(upstream("b", version=150))
+        await eventually(lambda: client.watched_from == ["100", "151"])
+        assert told.port("b") == 80
+        # An API server that was restored from a backup.
+        client.version, client.objects = "90", [upstream("a")]
+        client.events.put_nowait(ApiError(410, "too old"))
+        await eventually(lambda: told.port("b") is None)
+        assert (ref("a"), None, "") in heard, "whoever knows a newer version forgets it"
+
+
+async def test_a_watch_that_is_always_too_old_keeps_no_api_server_busy() -> None:
+    client = Scripted(upstream("a"))
+    for _ in range(100):
+        client.events.put_nowait(ApiError(410, "too old"))
+    async with following(client) as told:
+        await eventually(lambda: told.batches)
+        await asyncio.sleep(0.5)
+        assert client.lists <= 4

@@ -11,7 +11,7 @@ import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes import statuswriter
-from fastforward_operator.kubernetes.client import ApiError
+from fastforward_operator.kubernetes.client import ApiError, May
 from fastforward_operator.kubernetes.payload import payload
 from fastforward_operator.kubernetes.statuswriter import StatusWriter
 from fastforward_operator.objectstatus import Condition, ObjectStatus
@@ -40,13 +40,17 @@ class Scripted:
         self.open = asyncio.Event()
         self.open.set()
         self.failures: list[ApiError] = []
+        self.versions: list[str] = []
+        """Which version of the object each one that is applied was about."""
 
-    async def apply_status(self, path: str, body: Mapping[str, Any]) -> str:
+    async def apply_status(self, path: str, body: Mapping[str, Any], may: May) -> str:
         await self.open.wait()
+        assert may()
         if self.failures:
             raise self.failures.pop()
         self.applied.append((path, body["status"]))
-        return "1"
+        self.versions.append(body["metadata"].get("resourceVersion", ""))
+        return str(10 * len(self.applied))
 
     def generations(self) -> list[int]:
         return [told["observedGeneration"] for _, told in self.applied]
@@ -126,7 +130,7 @@ async def test_a_status_that_is_there_already_is_not_written_again() -> None:
     told = status("True", "Programmed")
     other = ObjectRef(kind="Route", namespace="shop", name="other")
     async with writing(client) as writer:
-        writer.recall(ROUTE, payload(told, (3, 3), {}, THEN))
+        writer.recall(ROUTE, payload(told, (3, 3), {}, THEN), "1")
         writer.observe(ROUTE, told)
         writer.observe(other, told)
         await eventually(lambda: client.applied)
@@ -169,17 +173,17 @@ async def test_who_takes_over_writes_what_the_last_leader_said_otherwise_and_onl
     same, pending = (ObjectRef(kind="Route", namespace="shop", name=name) for name in ("same", "pending"))
     async with writing(client, leads.is_set) as writer:
         for ref in (ROUTE, same):
-            writer.recall(ref, payload(good, (3, 3), {}, THEN))
+            writer.recall(ref, payload(good, (3, 3), {}, THEN), "1")
             writer.observe(ref, good)
         writer.observe(pending, status("Unknown", "Pending"))
         # The last leader says something else; what it said first is no longer there.
-        writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN))
+        writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN), "2")
         leads.set()
         writer.write_all()
         await eventually(lambda: len(client.applied) == 2)
         assert {path.rpartition("/")[2] for path, _ in client.applied} == {"cart", "pending"}
-        # What comes back late is not believed by the leader.
-        writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN))
+        # What comes back late is not believed.
+        writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN), "2")
         assert writer.since(ROUTE, "Programmed", "False") is None
 
 
@@ -196,11 +200,11 @@ def attached() -> ObjectStatus:
 async def test_what_other_controllers_said_meanwhile_is_not_overwritten() -> None:
     client = Scripted()
     async with writing(client) as writer:
-        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs", reason="Pending")]})
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs", reason="Pending")]}, "1")
         writer.observe(HTTP_ROUTE, attached())
         await eventually(lambda: client.applied)
         ours = client.applied[-1][1]["parents"][0]
-        writer.recall(HTTP_ROUTE, {"parents": [ours, entry("theirs"), entry("third")]})
+        writer.recall(HTTP_ROUTE, {"parents": [ours, entry("theirs"), entry("third")]}, "11")
         writer.observe(HTTP_ROUTE, replace(attached(), generation=2))
         await eventually(lambda: len(client.applied) == 2)
         assert client.applied[-1][1]["parents"][1:] == [entry("theirs"), entry("third")]
@@ -209,7 +213,7 @@ async def test_what_other_controllers_said_meanwhile_is_not_overwritten() -> Non
 async def test_what_leaves_us_keeps_nothing_of_ours() -> None:
     client = Scripted()
     async with writing(client) as writer:
-        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]})
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]}, "1")
         writer.observe(HTTP_ROUTE, attached())
         await eventually(lambda: client.applied)
         writer.observe(HTTP_ROUTE, None)
@@ -225,10 +229,10 @@ async def test_of_what_was_deleted_nothing_is_said_or_kept() -> None:
     client = Scripted()
     other = ObjectRef(kind="HTTPRoute", namespace="shop", name="other")
     async with writing(client) as writer:
-        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]})
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]}, "1")
         writer.observe(HTTP_ROUTE, attached())
         await eventually(lambda: client.applied)
-        writer.recall(HTTP_ROUTE, {})
+        writer.recall(HTTP_ROUTE, None, "")
         writer.observe(HTTP_ROUTE, None)
         writer.observe(other, replace(attached(), ref=other))
         await eventually(lambda: len(client.applied) == 2)
@@ -239,8 +243,34 @@ async def test_of_what_was_deleted_nothing_is_said_or_kept() -> None:
 async def test_what_others_say_is_known_when_an_object_becomes_ours() -> None:
     client = Scripted()
     async with writing(client) as writer:
-        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]})
+        writer.recall(HTTP_ROUTE, {"parents": [entry("theirs")]}, "1")
         writer.observe(HTTP_ROUTE, None)
         writer.observe(HTTP_ROUTE, attached())
         await eventually(lambda: client.applied)
         assert client.applied[-1][1]["parents"][1:] == [entry("theirs")]
+
+
+async def test_a_write_is_about_the_version_that_is_known() -> None:
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.recall(ROUTE, {}, "7")
+        for generation in (1, 2):
+            writer.observe(ROUTE, status("True", "Programmed", generation=generation))
+            await eventually(lambda wanted=generation: client.generations()[-1:] == [wanted])
+        writer.recall(ROUTE, None, "")
+        writer.observe(ROUTE, status("True", "Programmed", generation=3))
+        await eventually(lambda: client.generations() == [1, 2, 3])
+    assert client.versions == ["7", "10", ""]
+
+
+async def test_what_somebody_else_changed_is_written_when_that_is_known() -> None:
+    client = Scripted()
+    client.failures = [ApiError(409, "modified")]
+    async with writing(client) as writer:
+        writer.recall(ROUTE, {}, "7")
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: not client.failures)
+        writer.recall(ROUTE, {"proxies": "0/0"}, "8")
+        async with asyncio.timeout(statuswriter._RETRY_S / 2):
+            await eventually(lambda: client.applied)
+    assert client.versions == ["8"]

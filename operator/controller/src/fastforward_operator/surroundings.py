@@ -114,7 +114,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
     return Surroundings(
         provider=KubernetesProvider(
             client,
-            _told_to(writer.recall, pool.recall),
+            _told_to(writer, pool),
             WATCHED_ALL if settings.secrets == "all" else WATCHED,
             settings.namespaces,
         ),
@@ -156,9 +156,10 @@ def replica_certificate(settings: Settings, authority: Authority | None) -> Call
     return ServingCertificate(authority, subject).material
 
 
-def _told_to(*listeners: OnStatus) -> OnStatus:
-    def tell(ref: ObjectRef, status: Mapping[str, Any]) -> None:
-        for listener in listeners:
-            listener(ref, status)
+def _told_to(writer: StatusWriter, pool: AddressPool) -> OnStatus:
+    def tell(ref: ObjectRef, status: Mapping[str, Any] | None, version: str) -> None:
+        writer.recall(ref, status, version)
+        if status is not None:
+            pool.recall(ref, status)
 
     return tell

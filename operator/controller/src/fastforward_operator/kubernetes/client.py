@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -52,6 +52,19 @@ def object_path(ref: ObjectRef) -> str:
     """Where an object is whose status is written."""
     where = f"/namespaces/{ref.namespace}" if ref.kind not in crds.CLUSTER_SCOPED else ""
     return f"/apis/{api_version(ref.kind)}{where}/{JUDGED[ref.kind]}/{ref.name}"
+
+
+May = Callable[[], bool]
+"""Whether the writer may write, asked when the connection is there and nothing but the body is still to be sent."""
+
+
+def always() -> bool:
+    """Of writes that anybody may make."""
+    return True
+
+
+class FencedError(Exception):
+    """The writer was made to wait, and may not write any more."""
 
 
 class Page(NamedTuple):
@@ -119,17 +132,22 @@ class Client:
             async for line in _lines(response.content):
                 yield _event(_decode(line))
 
-    async def apply_status(self, path: str, body: Mapping[str, Any]) -> None:
-        """Server-side apply of a status. Raises as `page`."""
-        await self.apply(f"{path}/status", body)
+    async def apply_status(self, path: str, body: Mapping[str, Any], may: May = always) -> str:
+        """Server-side apply of a status; returns the object's version then. Raises as `apply`."""
+        return await self.apply(f"{path}/status", body, may)
 
-    async def apply(self, path: str, body: Mapping[str, Any]) -> None:
-        """Server-side apply of the fields in `body`, whoever had them. Raises as `page`."""
+    async def apply(self, path: str, body: Mapping[str, Any], may: May = always) -> str:
+        """Server-side apply of the fields in `body`, whoever had them; returns the object's version then.
+
+        Where `body` names a version, 409 when that is not the newest. Raises as `page`, aiohttp.ClientError too when
+        the writer may not write any more.
+        """
         asked = {"fieldManager": _MANAGER, "force": "true"}
         headers = {"content-type": "application/apply-patch+yaml"}
-        data = json.dumps(body).encode()
+        data = _while(may, json.dumps(body).encode())
         async with self._request("PATCH", path, params=asked, data=data, headers=headers) as response:
-            await _read(response)
+            found = _decode(await _read(response))
+        return str(found.get("metadata", {}).get("resourceVersion", ""))
 
     async def delete(self, path: str) -> None:
         """An object, and what it owns after it; nothing when it is not there. Raises as `page`."""
@@ -150,9 +168,11 @@ class Client:
         async with self._request("PATCH", path, data=json.dumps(body).encode(), headers=headers) as response:
             await _read(response)
 
-    async def create(self, collection: str, body: Mapping[str, Any]) -> None:
-        """A new object; 409 when it is there. Raises as `page`."""
-        async with self._request("POST", collection, json=body) as response:
+    async def create(self, collection: str, body: Mapping[str, Any], may: May = always) -> None:
+        """A new object; 409 when it is there. Raises as `apply`."""
+        headers = {"content-type": "application/json"}
+        data = _while(may, json.dumps(body).encode())
+        async with self._request("POST", collection, data=data, headers=headers) as response:
             await _read(response)
 
     async def replace(self, path: str, body: Mapping[str, Any]) -> None:
@@ -165,6 +185,13 @@ class Client:
             raise RuntimeError("The client is not open.")
         headers = {**self._access.headers(), **options.pop("headers", {})}
         return self._session.request(method, f"{self._access.server}{path}", headers=headers, **options)
+
+
+async def _while(may: May, body: bytes) -> AsyncGenerator[bytes]:
+    """The body, unless the writer lost his office on the way: then the request breaks off, and nothing is written."""
+    if not may():
+        raise FencedError("not the leader any more")
+    yield body
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -179,7 +179,7 @@ class DataPlane:
         if not self.leads():
             return
         path = collection(document["apiVersion"], document["kind"], self.settings.namespace)
-        await self.client.apply(f"{path}/{document['metadata']['name']}", document)
+        await self.client.apply(f"{path}/{document['metadata']['name']}", document, self.leads)
         self.applied += 1
 
     async def _certify(self, names: Names) -> None:

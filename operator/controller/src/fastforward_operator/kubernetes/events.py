@@ -73,7 +73,8 @@ class EventWriter:
     async def _write(self, ref: ObjectRef, condition: Condition) -> None:
         found = await self.client.read(object_path(ref))
         if found is not None:
-            await self.client.create(f"/api/v1/namespaces/{ref.namespace or 'default'}/events", event(found, condition))
+            path = f"/api/v1/namespaces/{ref.namespace or 'default'}/events"
+            await self.client.create(path, event(found, condition), self.leads)
 
 
 def rejections(status: ObjectStatus) -> Iterator[Condition]:

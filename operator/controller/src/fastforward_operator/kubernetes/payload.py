@@ -31,14 +31,6 @@ def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, 
     return make(status, there, now) if make is not None else _own(status, proxies)
 
 
-def with_others(there: Mapping[str, Any], seen: Mapping[str, Any]) -> Json:
-    """The same status, with what other controllers say by now."""
-    return {
-        **there,
-        **{name: [*_ours(there, name), *_others(seen, name)] for name in _SHARED if {name} & {*there, *seen}},
-    }
-
-
 def without_ours(there: Mapping[str, Any]) -> Json:
     """What is left of a status when we have nothing to say any more; empty when we had said nothing."""
     return {name: _others(there, name) for name in _SHARED if _ours(there, name)}

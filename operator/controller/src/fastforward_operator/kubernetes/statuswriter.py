@@ -1,8 +1,10 @@
 """Writes the statuses of objects to the API server, by server-side apply: the latest, once, and nothing else.
 
-In: statuses of the board, statuses that objects had when they were listed. Out: requests. Called by bootstrap. A status
-that says that something is on its way is written only when it stays so for a while: most are true a moment later, and
-the API server takes some hundred writes a second. An object's own generation tells readers that a status is of before.
+In: statuses of the board, versions of objects and the statuses they had then. Out: requests. Called by bootstrap. A
+write names the version of the object that it is about: whatever held it up, it overwrites nothing that it does not
+know, neither a new leader's word nor another controller's. A status that says that something is on its way is written
+only when it stays so for a while: most are true a moment later, and the API server takes some hundred writes a second.
+An object's own generation tells readers that a status is of before.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from fastforward_compiler.problem import ObjectRef
 
 from fastforward_operator.objectstatus import ObjectStatus
 
-from .client import JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
-from .payload import payload, with_others, without_ours
+from .client import CONFLICT, JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
+from .payload import payload, without_ours
+from .versions import is_newer
 
 _log = structlog.get_logger(__name__)
 
@@ -46,24 +49,32 @@ class StatusWriter:
     """The status that the API server has, as far as we know."""
     _left: set[ObjectRef] = field(default_factory=set)
     """Objects of which there is nothing more to say, though something of ours is there."""
+    _versions: dict[ObjectRef, str] = field(default_factory=dict)
+    """Of each object, the newest that we know of."""
+    _refused: set[ObjectRef] = field(default_factory=set)
+    """Objects of which the API server has a newer version than we know."""
     _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
     _queued: set[ObjectRef] = field(default_factory=set)
     _busy: set[ObjectRef] = field(default_factory=set)
     _again: set[ObjectRef] = field(default_factory=set)
     """Objects that changed while they were being written."""
 
-    def recall(self, ref: ObjectRef, status: Mapping[str, Any]) -> None:
-        """What an object says on the API server: it need not be written again.
+    def recall(self, ref: ObjectRef, status: Mapping[str, Any] | None, version: str) -> None:
+        """What an object says on the API server, in this version; None for an object that is gone.
 
-        A leader knows better than what comes back to it late, unless it has said nothing yet.
+        What comes back late of what was written meanwhile is older than the answer to the write.
         """
-        if not status:
+        if ref.kind not in JUDGED:
+            return
+        if status is None:
+            self._versions.pop(ref, None)
             self._there.pop(ref, None)
-        elif ref not in self._there or not self.leads():
+        elif is_newer(version, self._versions.get(ref, "")):
+            self._versions[ref] = version
             self._there[ref] = dict(status)
-        else:
-            # Others know better what they said: it must not be overwritten by what they said before.
-            self._there[ref] = with_others(self._there[ref], status)
+            if ref in self._refused:
+                self._refused.discard(ref)
+                self._enqueue(ref)
 
     def since(self, ref: ObjectRef, kind: str, status: str) -> datetime | None:
         """When a condition became what it is, as the object itself says."""
@@ -143,17 +154,31 @@ class StatusWriter:
         else:
             told = without_ours(there) or there
         if there != told:
-            metadata = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
+            metadata = self._metadata(ref)
             body = {"apiVersion": api_version(ref.kind), "kind": ref.kind, "metadata": metadata, "status": told}
-            await self.client.apply_status(object_path(ref), body)
+            version = await self.client.apply_status(object_path(ref), body, self.leads)
             self.written += 1
-            self._there[ref] = told
+            if not is_newer(self._versions.get(ref, version), version):
+                self._versions[ref] = version
+                self._there[ref] = told
         self._left.discard(ref)
+
+    def _metadata(self, ref: ObjectRef) -> dict[str, str]:
+        version = self._versions.get(ref, "")
+        return {
+            "name": ref.name,
+            **({"namespace": ref.namespace} if ref.namespace else {}),
+            **({"resourceVersion": version} if version else {}),
+        }
 
     def _failed(self, ref: ObjectRef, error: Exception) -> None:
         if isinstance(error, ApiError) and error.status == NOT_FOUND:
             # Deleted meanwhile; the watch will say so.
             self._left.discard(ref)
             return
-        _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
+        if isinstance(error, ApiError) and error.status == CONFLICT:
+            # Somebody else changed it; the watch brings the new version, and then it is written.
+            self._refused.add(ref)
+        else:
+            _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
         asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)

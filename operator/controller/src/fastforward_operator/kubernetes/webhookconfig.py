@@ -124,7 +124,7 @@ class Announcer:
         ours = [each for each in (found or {}).get("webhooks") or () if each["name"] in (NEEDED, WELCOME)]
         stale = [each["name"] for each in ours if each["clientConfig"].get("caBundle") != bundle]
         if stale:
-            await self.client.apply(path, _bundles(self.name, [each["name"] for each in ours], bundle))
+            await self.client.apply(path, _bundles(self.name, [each["name"] for each in ours], bundle), self.leads)
             _log.info("webhook configuration has the authority's bundle", webhooks=stale)
 
 

@@ -1,8 +1,9 @@
 """Resources from the Kubernetes API: one informer a kind, listed by pages, watched, listed again now and then.
 
 In: an open Client. Out: Batches; the first when every kind has been listed. Called by reconcile. Only what tells one
-version from the next is kept of an object. A list is compared with what was told before, so nothing that a watch lost,
-repeated or told in a wrong order stays wrong.
+version from the next is kept of an object. News that are older than what is known are none: an event that comes twice
+or too late changes nothing, and a list from before is not believed. A list is compared with what was told before, so
+nothing that a watch lost stays lost.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_crds import gatewayapi
 
 from fastforward_operator.kubernetes.client import NOT_FOUND, ApiError, Client
+from fastforward_operator.kubernetes.versions import is_newer
 
 from . import Batch, Source
 
@@ -35,17 +37,27 @@ LIST_AGAIN_S = 300.0
 """How often a kind is listed although its watch is well: a lost event heals then at the latest."""
 MISSING_S = 5.0
 """How often a kind is looked for whose definition is not installed."""
+STALE_S = 30.0
+"""How long a list is not believed that is older than what was heard. One that still is was restored from a backup."""
 BLIND_S = 120.0
 """A kind that could neither be listed nor watched for so long."""
 USED = f"{crds.GROUP}/use=true"
 """Secrets and ConfigMaps are read only with this label: the operator may see no others."""
 _SLICES = "discovery.k8s.io/v1"
 _GRANTS = "gateway.networking.k8s.io/v1beta1"
-_OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
-_RETRY_S = (0.1, 0.5, 2.0, 5.0)
+_RETRY_S = (0.1, 0.5, 1.0, 2.0)
+
+
+class StaleError(Exception):
+    """A list is older than what was heard before."""
+
+
+_OF_THE_WORLD = (ApiError, StaleError, aiohttp.ClientError, TimeoutError, OSError)
+
 
 Change = crds.Resource | crds.Invalid | None
-OnStatus = Callable[[ObjectRef, Mapping[str, Any]], None]
+OnStatus = Callable[[ObjectRef, Mapping[str, Any] | None, str], None]
+"""(object, status, version): the status may be empty, and is None when the object is gone."""
 
 
 class Watched(NamedTuple):
@@ -87,6 +99,17 @@ WATCHED_ALL: tuple[Watched, ...] = tuple(
     watched._replace(selector="") if watched.selector == USED else watched for watched in WATCHED
 )
 """The same without regard to who may be used."""
+
+
+class Seen(NamedTuple):
+    """An object as a list or an event has it."""
+
+    ref: ObjectRef
+    mark: bytes
+    value: Change
+    """None where it is as it was told."""
+    status: Mapping[str, Any]
+    version: str
 
 
 class KubernetesProvider:
@@ -164,24 +187,32 @@ class Informer:
     heard_at: float = dataclasses.field(default_factory=time.monotonic)
     _known: dict[ObjectRef, bytes] = dataclasses.field(default_factory=dict)
     """What tells the version that was told from others."""
+    _versions: dict[ObjectRef, str] = dataclasses.field(default_factory=dict)
+    """Of the objects that events told of since the last list, those that are gone included."""
+    _listed: str = ""
+    """The version of the last list: what is not newer is in it."""
+    _heard: str = ""
+    """The newest version of anything."""
+    _stale_at: float = 0.0
+    """When lists began to be older than that; 0 while they are not."""
+    _failures: int = 0
+    """Since a watch last told something."""
 
     async def run(self) -> None:
         """Until cancelled."""
-        failures = 0
         while True:
             try:
-                version = await self._list()
-                failures = 0
-                await self._follow(version)
+                await self._list()
+                await self._follow()
             except Exception as error:  # noqa: BLE001 - of ours too: what was told stays, and all is listed anew
-                if isinstance(error, ApiError) and error.status == GONE:
-                    continue
                 if not isinstance(error, _OF_THE_WORLD):
                     _log.exception("informer failed", kind=self.watched.kind)
-                await self._rest(error, failures)
-                failures += 1
+                self._failures += 1
+                # That a watch is too old is common, and listing at once is the cure; unless it does not help.
+                if not (isinstance(error, ApiError) and error.status == GONE and self._failures == 1):
+                    await self._rest(error)
 
-    async def _rest(self, error: Exception, failures: int) -> None:
+    async def _rest(self, error: Exception) -> None:
         """After a failure; a kind without definition has no objects, and is looked for again.
 
         So has one of the cluster, for an operator that may look into some namespaces only.
@@ -194,46 +225,58 @@ class Informer:
             self.heard_at = time.monotonic()
             wait = MISSING_S
         else:
-            wait = _RETRY_S[min(failures, len(_RETRY_S) - 1)] * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
-        say = _log.debug if failures else _log.warning
+            longest = _RETRY_S[min(self._failures, len(_RETRY_S)) - 1]
+            wait = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+        say = _log.debug if self._failures > 1 else _log.warning
         say("can't be watched", kind=self.watched.kind, error=str(error) or type(error).__name__)
         await asyncio.sleep(wait)
 
-    async def _list(self) -> str:
-        """Page by page, and compare; returns the version from which on to watch."""
+    async def _list(self) -> None:
+        """Page by page, and compare."""
         there: dict[ObjectRef, bytes] = {}
-        following, version = "", ""
+        following = ""
         while True:
             page = await self.client.page(self.path, self.watched.selector, following)
             self.heard_at = time.monotonic()
-            for ref, mark, value, status in await asyncio.to_thread(self._read, page.objects):
-                there[ref] = mark
-                if value is not None:
-                    self._tell(ref, mark, value)
-                if status is not None:
-                    self.on_status(ref, status)
-            following, version = page.following, page.version
+            if not following:
+                self._judge(page.version)
+            for seen in await asyncio.to_thread(self._read, page.objects):
+                there[seen.ref] = seen.mark
+                self._take_in(seen)
+            following = page.following
             if not following:
                 break
         self._compare(there)
+        self._heard = self._listed = page.version
+        self._versions.clear()
         self.missing = False
         self.listed.set()
-        return version
 
-    def _read(self, objects: Iterable[dict[str, Any]]) -> list[tuple[ObjectRef, bytes, Change, Any]]:
+    def _judge(self, version: str) -> None:
+        """Whether a list is to be believed. Raises StaleError."""
+        if not is_newer(self._heard, version) or not self._heard:
+            self._stale_at = 0.0
+            return
+        self._stale_at = self._stale_at or time.monotonic()
+        if time.monotonic() < self._stale_at + STALE_S:
+            raise StaleError(f"the list is of version {version}, and {self._heard} was heard of before")
+        _log.warning("versions went back", kind=self.watched.kind, version=version, before=self._heard)
+        for ref in self._known:
+            self.on_status(ref, None, "")
+
+    def _read(self, objects: Iterable[dict[str, Any]]) -> list[Seen]:
         """Objects that differ from what was told, decoded; in a thread: a page takes a while."""
         return [self._decode(each) for each in objects]
 
-    def _decode(self, document: dict[str, Any]) -> tuple[ObjectRef, bytes, Change, Any]:
+    def _decode(self, document: dict[str, Any]) -> Seen:
         # Lists leave out what all their items have.
         document.setdefault("apiVersion", self.watched.api_version)
         document.setdefault("kind", self.watched.kind)
         metadata = document["metadata"]
         ref = ObjectRef(kind=self.watched.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
         mark = self._mark(metadata)
-        if self._known.get(ref) == mark:
-            return ref, mark, None, document.get("status")
-        return ref, mark, crds.parse_resource(document), document.get("status")
+        value = crds.parse_resource(document) if self._known.get(ref) != mark else None
+        return Seen(ref, mark, value, document.get("status") or {}, metadata["resourceVersion"])
 
     def _mark(self, metadata: Mapping[str, Any]) -> bytes:
         """Of our kinds, what a status does not change."""
@@ -244,14 +287,19 @@ class Informer:
             told = tuple(repr(metadata.get(name)) for name in names)
         return hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
 
+    def _take_in(self, seen: Seen) -> None:
+        if seen.value is not None:
+            self._tell(seen.ref, seen.mark, seen.value)
+        self.on_status(seen.ref, seen.status, seen.version)
+
     def _compare(self, there: Mapping[ObjectRef, bytes]) -> None:
         """What was told and is not there any more is gone."""
         for ref in [ref for ref in self._known if ref not in there]:
-            self._gone(ref)
+            self._forget(ref)
 
-    def _gone(self, ref: ObjectRef) -> None:
-        self.on_status(ref, {})
+    def _forget(self, ref: ObjectRef) -> None:
         self._tell(ref, b"", None)
+        self.on_status(ref, None, "")
 
     def _tell(self, ref: ObjectRef, mark: bytes, value: Change) -> None:
         old = self._known.pop(ref, b"")
@@ -260,27 +308,34 @@ class Informer:
         seal = _seal(ref, old) ^ _seal(ref, mark)
         self.take(ref, value, seal)
 
-    async def _follow(self, version: str) -> None:
+    async def _follow(self) -> None:
         """One watch after the other, each from where the last one ended, until it is time to list again."""
         until = time.monotonic() + LIST_AGAIN_S * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
         while time.monotonic() < until:
-            async with aclosing(self.client.watch(self.path, self.watched.selector, version)) as events:
+            async with aclosing(self.client.watch(self.path, self.watched.selector, self._heard)) as events:
                 async for event in events:
-                    self.heard_at = time.monotonic()
+                    self._hear()
                     version = event.object["metadata"]["resourceVersion"]
                     if event.type != "BOOKMARK":
-                        self._happened(event.type, event.object)
-            self.heard_at = time.monotonic()
+                        self._happened(event.type, event.object, version)
+                    if is_newer(version, self._heard):
+                        self._heard = version
+            self._hear()
 
-    def _happened(self, kind: str, document: dict[str, Any]) -> None:
-        ref, mark, value, status = self._decode(document)
-        if kind == "DELETED":
-            self._gone(ref)
+    def _hear(self) -> None:
+        self.heard_at = time.monotonic()
+        self._failures = 0
+
+    def _happened(self, kind: str, document: dict[str, Any], version: str) -> None:
+        metadata = document["metadata"]
+        ref = ObjectRef(kind=self.watched.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
+        if not is_newer(version, self._versions.get(ref, self._listed)):
             return
-        if value is not None:
-            self._tell(ref, mark, value)
-        if status is not None:
-            self.on_status(ref, status)
+        self._versions[ref] = version
+        if kind == "DELETED":
+            self._forget(ref)
+        else:
+            self._take_in(self._decode(document))
 
 
 def _seal(ref: ObjectRef, mark: bytes) -> int:
