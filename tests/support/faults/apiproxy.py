@@ -6,7 +6,6 @@ sides, and whoever asks is known to the API server by his own token, so that he 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import ssl
 import time
@@ -77,9 +76,17 @@ class ApiProxy:
     """Called when the API server has taken a write and before whoever wrote is told so."""
     on_told: Callable[[Write], None] = lambda _: None
     """Called when he has been told."""
+    on_read: Callable[[str, bytes], None] = lambda *_: None
+    """Called with what the API server answered to a question, which is a path with what is asked."""
     refuse: Refuse = _let_pass
     disturb: Disturb | None = None
     _session: aiohttp.ClientSession = field(init=False)
+    _watches: set[aiohttp.ClientResponse] = field(default_factory=set)
+
+    def cut_watches(self) -> None:
+        """End all watches now; those that follow are disturbed as is said now."""
+        for each in tuple(self._watches):
+            each.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Any request."""
@@ -99,6 +106,8 @@ class ApiProxy:
         except (aiohttp.ClientError, OSError) as error:
             return web.Response(status=502, text=f"the API server is away: {error!r}")
         response = web.Response(status=answer.status, body=content, content_type=answer.content_type)
+        if request.method == "GET":
+            self.on_read(request.path_qs, content)
         if not counts(request.method, request.path):
             return response
         write = self._note(request, answer.status)
@@ -119,12 +128,15 @@ class ApiProxy:
         response = web.StreamResponse(headers={"content-type": "application/json"})
         await response.prepare(request)
         events = lines(answer)
+        self._watches.add(answer)
         try:
             async for line in self.disturb(request, events) if self.disturb is not None else events:
                 await response.write(line + b"\n")
         except (OSError, aiohttp.ClientError):
             # Either side went; the other is told by the end.
             pass
+        finally:
+            self._watches.discard(answer)
         return response
 
 
@@ -191,10 +203,3 @@ def _write_kubeconfig(kubeconfig: Path, folder: Path, authority: Certified, port
     path.touch(mode=0o600)
     path.write_text(yaml.safe_dump(config))
     return path
-
-
-async def never(_: web.Request, events: Lines) -> Lines:
-    """A watch that goes silent: nothing comes, not even its end."""
-    await asyncio.Event().wait()
-    async for line in events:
-        yield line

@@ -12,7 +12,7 @@ import base64
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastforward_compiler.emit.kubernetes import edge_names
@@ -49,6 +49,9 @@ class Scene:
     port: int
     xds: int
     envoy: Envoy | None = None
+    tls: Path | None = None
+    ends: list[asyncio.Task[None]] = field(default_factory=list)
+    """What ends a fault after a while."""
 
     @property
     def host(self) -> str:
@@ -70,9 +73,10 @@ class Scene:
         return self.envoy
 
     async def start_envoy(self, name: str) -> Envoy:
-        """One more, by the Secret that is made for the pods of the Edge."""
-        tls = fill(self.folder / f"tls-{name}", *await self._certificate())
-        return await asyncio.to_thread(envoy_of, self.folder / name, tls, port=self.port, xds=self.xds)
+        """One more, by the Secret that is made for the pods of the Edge; it is read once."""
+        if self.tls is None:
+            self.tls = fill(self.folder / "tls", *await self._certificate())
+        return await asyncio.to_thread(envoy_of, self.folder / name, self.tls, port=self.port, xds=self.xds)
 
     async def _certificate(self) -> tuple[Certified, str]:
         secret = f"/api/v1/namespaces/{rbac.NAMESPACE}/secrets/{edge_names(f'{self.namespace}/public').secret}"
@@ -109,6 +113,7 @@ class Scene:
             await asyncio.sleep(0.05)
 
     async def end(self) -> None:
+        await asyncio.gather(*self.ends)
         if self.envoy is not None:
             await asyncio.to_thread(self.envoy.stop)
         await self.operator.stop()

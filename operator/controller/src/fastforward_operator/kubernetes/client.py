@@ -23,8 +23,8 @@ from .access import Access
 PAGE = 500
 WATCH_S = 25
 """How long one watch lasts; the server then ends it, and a new one goes on where it was."""
-SILENCE_S = 30.0
-"""A watch that says nothing for so long, not even that it ends, is blind."""
+SILENCE_S = 28.0
+"""A watch that says nothing for so long, not even that it ends, is blind: found out within 30 s with what follows."""
 NOT_FOUND = 404
 CONFLICT = 409
 MAX_LINE = 16 * 1024 * 1024
