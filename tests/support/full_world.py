@@ -73,8 +73,36 @@ def _edges() -> list[Document]:
                 "timeouts": {"requestHeaders": "5s", "streamIdle": "1m", "connectionIdle": "10m"},
                 "accessLog": True,
             },
-        )
+        ),
+        resource("Edge", "fronted", _fronted()),
+        resource(
+            "Edge",
+            "opened",
+            {
+                "hosts": ["api.example.net"],
+                "listeners": [{"name": "http", "port": 8082}],
+                "front": {"traefik": {"addresses": ["10.8.0.0/16"], "tls": "Terminate"}},
+            },
+        ),
     ]
+
+
+def _fronted() -> Document:
+    traefik = {
+        "addresses": ["10.8.0.0/16"],
+        "protocols": ["rest", "ws"],
+        "tls": "PassThrough",
+        "entryPoints": {"plain": "in", "secure": "in-by-tls"},
+    }
+    tls = {"certificates": [{"name": "fronted"}]}
+    return {
+        "hosts": ["api.example.org"],
+        "listeners": [
+            {"name": "http", "port": 8081},
+            {"name": "https", "port": 8444, "protocol": "HTTPS", "tls": tls},
+        ],
+        "front": {"traefik": traefik},
+    }
 
 
 def _admission() -> Document:
@@ -310,6 +338,7 @@ def _natives() -> list[Document]:
     return [
         *grants,
         *_services(),
+        secret("fronted", tls_data("rest.api.example.org"), "kubernetes.io/tls"),
         secret("here", tls_data("x.example.com"), "kubernetes.io/tls"),
         secret("there", tls_data("y.example.com"), "kubernetes.io/tls", **here),
         config_map("keys", keys),

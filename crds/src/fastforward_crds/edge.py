@@ -173,6 +173,42 @@ class Proxies(Model):
     """The Workload that they ask for decisions; the installation's own when absent."""
 
 
+class EntryPoints(Model):
+    """Traefik's own names of its ports."""
+
+    plain: Label = "web"
+    """Where clear text comes in."""
+    secure: Label = "websecure"
+    """Where TLS comes in."""
+
+
+class Traefik(Model):
+    """A Traefik of the cluster that hands requests on to the proxies: a few routers for the Edge, none for a Route."""
+
+    addresses: Annotated[tuple[Cidr, ...], Items(least=1, most=16, distinct=True)]
+    """Networks of its pods: the proxies close connections from anywhere else, and believe these who the client is."""
+    protocols: Annotated[tuple[Literal["rest", "graphql", "ws", "grpc"], ...], Items(most=4, distinct=True)] = (
+        "rest",
+        "graphql",
+        "ws",
+        "grpc",
+    )
+    """Subdomains of each exact host, which become hosts of the Edge: rest.HOST, grpc.HOST; none when empty, and then
+    the hosts themselves are served. A wildcard host is served as it is."""
+    tls: Literal["PassThrough", "Terminate"] = "PassThrough"
+    """PassThrough: HTTPS listeners end TLS, Traefik sees no key and clients' certificates work. Terminate: Traefik ends
+    it with a certificate of its own, and speaks clear text with HTTP listeners."""
+    entry_points: EntryPoints = EntryPoints()
+    """Where Traefik listens for this Edge."""
+
+
+class Front(Model):
+    """What stands in front of the proxies on Kubernetes."""
+
+    traefik: Traefik | None = None
+    """A Traefik; without it clients come to the proxies directly."""
+
+
 class EdgeSpec(Model):
     """What an Edge says."""
 
@@ -184,8 +220,10 @@ class EdgeSpec(Model):
     """Namespaces whose Routes may attach."""
     region: Label | None = None
     """Region of this edge: the `region` that a match sees for a request whose tenant has none."""
+    front: Front = Front()
+    """What the operator sets up in front of the proxies."""
     trusted_hops: TrustedHops = TrustedHops()
-    """What stands in front and is believed; nothing by default."""
+    """What stands in front and is believed; nothing by default. A Traefik in `front` comes on top."""
     api_versions: ApiVersions = ApiVersions()
     """How a request names its API version."""
     admission: Admission = Admission()
@@ -198,6 +236,51 @@ class EdgeSpec(Model):
     """The Envoys that serve it, on Kubernetes."""
     access_log: bool = True
     """Whether each request leaves one JSON line."""
+
+    rules_cel = (
+        Rule(
+            "!has(self.front) || !has(self.front.traefik) || !has(self.trustedHops)"
+            " || !has(self.trustedHops.tenantHeader)",
+            "Behind Traefik every client is the same peer, so no header can name the tenant.",
+            "trustedHops.tenantHeader",
+            lambda s: s.front.traefik is None or s.trusted_hops.tenant_header is None,
+        ),
+        Rule(
+            "!has(self.front) || !has(self.front.traefik) || !has(self.proxies) || self.proxies.mode == 'Managed'",
+            "Traefik is set up in front of proxies that the operator runs.",
+            "proxies.mode",
+            lambda s: s.front.traefik is None or s.proxies.mode == "Managed",
+        ),
+        Rule(
+            "!has(self.front) || !has(self.front.traefik) || (self.listeners.filter(l, l.protocol == 'HTTP').size() < 2"
+            " && self.listeners.filter(l, l.protocol == 'HTTPS').size() < 2)",
+            "Traefik hands on to one listener for each protocol.",
+            "listeners",
+            lambda s: s.front.traefik is None or len({each.protocol for each in s.listeners}) == len(s.listeners),
+        ),
+        Rule(
+            "!has(self.front) || !has(self.front.traefik) || self.front.traefik.tls == 'PassThrough'"
+            " || self.listeners.all(l, l.protocol == 'HTTP')",
+            "Where Traefik ends TLS, listeners are HTTP.",
+            "front.traefik.tls",
+            lambda s: (
+                s.front.traefik is None
+                or s.front.traefik.tls == "PassThrough"
+                or all(each.protocol == "HTTP" for each in s.listeners)
+            ),
+        ),
+    )
+
+    @property
+    def own_hosts(self) -> tuple[tuple[int, str], ...]:
+        """Hosts by their places in `hosts`, each exact one followed by its subdomains behind a Traefik."""
+        traefik = self.front.traefik
+        protocols = traefik.protocols if traefik is not None else ()
+        return tuple(
+            (place, own)
+            for place, host in enumerate(self.hosts)
+            for own in (host, *(f"{each}.{host}" for each in protocols if "*" not in host))
+        )
 
 
 class Edge(Resource):

@@ -17,7 +17,7 @@ from .authpolicy import (
     claim_path,
 )
 from .delta import Changes, Delta, Output, Report
-from .edge import GATEWAY, Certificate, Chain, Edge, Listener, Proxies, Stream
+from .edge import GATEWAY, Certificate, Chain, Edge, Listener, Proxies, Stream, Traefik
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
     STAGES,
@@ -107,6 +107,7 @@ __all__ = [
     "Tenant",
     "TextMatch",
     "TextType",
+    "Traefik",
     "Unavailable",
     "Upstream",
     "UpstreamTls",

@@ -60,6 +60,8 @@ class Listener:
     chains: tuple[Chain, ...] = ()
     stream: Stream | None = None
     """Where all connections go; None for HTTP, and where there are chains."""
+    proxy_protocol: bool = False
+    """Whether each connection begins by saying who the client is (PROXY protocol)."""
     scope: str = ""
     """What the names of its hosts' scopes begin with; the Edge's name when empty."""
 
@@ -86,6 +88,23 @@ class Proxies:
 
 
 DEFAULT_PROXIES = Proxies()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traefik:
+    """A Traefik in front of an Edge's proxies."""
+
+    addresses: tuple[str, ...]
+    """Networks of its pods; nobody else may connect."""
+    hosts: tuple[tuple[str, str], ...]
+    """What it hands on, (host, protocol); without a protocol the host takes any."""
+    plain: str = "web"
+    """Its port for clear text, as it calls it."""
+    secure: str = "websecure"
+    terminates: bool = False
+    """Whether it ends TLS."""
+
+
 GATEWAY = "~gateway"
 """Ends the name of an Edge that is made of a Gateway: no object of Kubernetes can be named so."""
 
@@ -104,6 +123,9 @@ class Edge:
     """Names of the Upstreams that its listeners name by themselves."""
     region: str = ""
     trusted_hop_count: int = 0
+    """Who is behind the PROXY protocol could write no header: there it is 0."""
+    traefik: Traefik | None = None
+    """What stands in front; already counted in `trusted_hop_count`."""
     trusted_addresses: tuple[str, ...] = ()
     tenant_header: str = ""
     api_version_header: str = "x-api-version"

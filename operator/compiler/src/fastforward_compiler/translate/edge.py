@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import fastforward_crds as crds
@@ -87,12 +88,14 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
     spec, limits, timeouts = edge.spec, edge.spec.limits, edge.spec.timeouts
     hosts, problems = _own_hosts(cells, name, edge)
     listeners = _translate_listeners(cells, name, edge, problems)
+    traefik = _translate_traefik(spec, hosts)
     value = ir.Edge(
         name=name,
         hosts=hosts,
         listeners=listeners,
         region=spec.region or "",
-        trusted_hop_count=spec.trusted_hops.count,
+        trusted_hop_count=spec.trusted_hops.count + (traefik is not None),
+        traefik=traefik,
         trusted_addresses=_networks(spec.trusted_hops.addresses),
         tenant_header=(spec.trusted_hops.tenant_header or "").lower(),
         api_version_header=spec.api_versions.header.lower(),
@@ -106,17 +109,37 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         stream_idle_timeout_ms=crds.milliseconds(timeouts.stream_idle),
         connection_idle_timeout_ms=crds.milliseconds(timeouts.connection_idle),
         access_log=spec.access_log,
-        proxies=_translate_proxies(spec.proxies, edge.metadata.namespace),
+        proxies=_translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))
 
 
-def _translate_proxies(proxies: crds.Proxies, namespace: str) -> ir.Proxies:
+def _translate_traefik(spec: crds.EdgeSpec, own: tuple[str, ...]) -> ir.Traefik | None:
+    """Only what the Edge owns is handed on: another Edge may have been first."""
+    said = spec.front.traefik
+    if said is None:
+        return None
+    wanted = [
+        (f"{protocol}.{host}" if protocol else host, protocol)
+        for host in spec.hosts
+        for protocol in ((said.protocols or ("",)) if "*" not in host else ("",))
+    ]
+    return ir.Traefik(
+        addresses=_networks(said.addresses),
+        hosts=tuple((host, protocol) for host, protocol in dict(wanted).items() if host in own),
+        plain=said.entry_points.plain,
+        secure=said.entry_points.secure,
+        terminates=said.tls == "Terminate",
+    )
+
+
+def _translate_proxies(proxies: crds.Proxies, namespace: str, *, direct: bool) -> ir.Proxies:
+    """With something in front they have no address of their own outside the cluster."""
     service = proxies.service
     return ir.Proxies(
         managed=proxies.mode == "Managed",
         pods=translate_pods(proxies.replicas, proxies.resources),
-        service_type=service.type,
+        service_type=service.type if direct else "ClusterIP",
         load_balancer_class=service.load_balancer_class or "",
         external_traffic_policy=service.external_traffic_policy,
         annotations=tuple(sorted((each.name, each.value) for each in service.annotations)),
@@ -126,7 +149,7 @@ def _translate_proxies(proxies: crds.Proxies, namespace: str) -> ir.Proxies:
 
 def _own_hosts(cells: Cells, name: str, edge: crds.Edge) -> tuple[tuple[str, ...], list[Problem]]:
     own, problems = [], []
-    for place, host in enumerate(edge.spec.hosts):
+    for place, host in edge.spec.own_hosts:
         winner = _oldest(cells, cells.read(HOST_CLAIMS, host))
         if winner == name:
             own.append(host)
@@ -157,7 +180,8 @@ def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: lis
         value = _translate_listener(cells, name, place, listener, problems)
         if value is not None:
             made[listener.port] = value
-    return tuple(made.values())
+    passed_through = edge.spec.front.traefik is not None
+    return tuple(replace(each, proxy_protocol=passed_through and bool(each.certificates)) for each in made.values())
 
 
 def _translate_listener(
@@ -182,7 +206,10 @@ def _translate_listener(
     if not certificates:
         return None
     return ir.Listener(
-        name=listener.name, port=listener.port, certificates=tuple(certificates), min_tls=listener.tls.min_version
+        name=listener.name,
+        port=listener.port,
+        certificates=tuple(certificates),
+        min_tls=listener.tls.min_version,
     )
 
 

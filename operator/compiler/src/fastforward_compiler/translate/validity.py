@@ -30,6 +30,8 @@ def check_resource(value: crds.Resource | crds.Invalid | None) -> crds.Resource 
 
 def _edge_errors(edge: crds.Edge) -> Iterator[crds.FieldError]:
     yield from _network_errors("spec.trustedHops.addresses", edge.spec.trusted_hops.addresses)
+    traefik = edge.spec.front.traefik
+    yield from _network_errors("spec.front.traefik.addresses", traefik.addresses if traefik is not None else ())
     yield from _admission_errors(edge.spec.admission)
 
 

@@ -134,7 +134,7 @@ def gifts_of(resource: crds.Resource) -> frozenset[Gift]:
 
 def _edge_gifts(edge: crds.Edge, name: str) -> Iterable[Gift]:
     yield (EDGES_IN, edge.metadata.namespace), name
-    for host in edge.spec.hosts:
+    for _, host in edge.spec.own_hosts:
         yield (HOST_CLAIMS, host), name
     for listener in edge.spec.listeners:
         yield (PORT_CLAIMS, listener.port), name

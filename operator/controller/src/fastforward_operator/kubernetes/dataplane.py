@@ -21,6 +21,7 @@ from fastforward_compiler.emit.kubernetes import (
     MANAGED,
     OWNER,
     TLS_FOLDER,
+    TRAEFIK,
     Names,
     PodSettings,
     edge_names,
@@ -34,7 +35,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.certificates import Certified, Subject, renew_at
 
 from .authority import Authority, spiffe
-from .client import ApiError, Client
+from .client import NOT_FOUND, ApiError, Client
 
 _log = structlog.get_logger(__name__)
 
@@ -46,13 +47,17 @@ LOOK_S = 2.0
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 PLURALS = {
+    (TRAEFIK, "IngressRoute"): "ingressroutes",
+    (TRAEFIK, "IngressRouteTCP"): "ingressroutetcps",
+    (TRAEFIK, "Middleware"): "middlewares",
+    (TRAEFIK, "ServersTransportTCP"): "serverstransporttcps",
     ("apps/v1", "Deployment"): "deployments",
     ("policy/v1", "PodDisruptionBudget"): "poddisruptionbudgets",
     ("v1", "Secret"): "secrets",
     ("v1", "Service"): "services",
     ("v1", "ServiceAccount"): "serviceaccounts",
 }
-"""Kinds that are made; of those that are not wanted any more, a Deployment goes first."""
+"""Kinds that are made; of those that are not wanted any more, what leads to pods goes first, then a Deployment."""
 
 Document = Mapping[str, Any]
 Change = object | None
@@ -112,12 +117,17 @@ class DataPlane:
     async def run(self) -> None:
         """Until cancelled."""
         await self.authority.ready.wait()
+        clock = asyncio.get_running_loop().time
+        looked = clock()
         while True:
             try:
                 async with asyncio.timeout(RETRY_S if self.faults else PASS_S):
                     await self._news.wait()
             except TimeoutError:
-                self._dirty |= self._values.keys()
+                # A fault that lasts, such as a kind that is not installed, does not have all be applied again so often.
+                if clock() - looked >= PASS_S:
+                    looked = clock()
+                    self._dirty |= self._values.keys()
             self._news.clear()
             if self._complete and self.leads():
                 await self._pass()
@@ -179,7 +189,13 @@ class DataPlane:
         if not self.leads():
             return
         path = collection(document["apiVersion"], document["kind"], self.settings.namespace)
-        await self.client.apply(f"{path}/{document['metadata']['name']}", document, self.leads)
+        try:
+            await self.client.apply(f"{path}/{document['metadata']['name']}", document, self.leads)
+        except ApiError as error:
+            if error.status == NOT_FOUND and document["apiVersion"] == TRAEFIK:
+                message = f"{document['kind']} of {TRAEFIK} is not installed here, so no Traefik leads to these proxies"
+                raise ApiError(NOT_FOUND, message) from error
+            raise
         self.applied += 1
 
     async def _certify(self, names: Names) -> None:
@@ -225,7 +241,13 @@ class DataPlane:
         return kind == "Secret" or any(document["kind"] == kind for document in self._wanted(names))
 
     async def _each(self, path: str, selector: str) -> Any:  # noqa: ANN401 - an asynchronous generator
-        page = await self.client.page(path, selector)
+        try:
+            page = await self.client.page(path, selector)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                # Of a kind that is not installed there is nothing.
+                return
+            raise
         while True:
             for found in page.objects:
                 yield found

@@ -229,7 +229,7 @@ def _hosts_of(resources: Iterable[Resource], missing: Missing) -> list[str]:
     hosts = {"localhost"}
     for edge in (r for r in resources if isinstance(r, Edge)):
         if any((m.namespace, m.name) == (missing.namespace, missing.name) for m in _references(edge)):
-            hosts |= set(edge.spec.hosts)
+            hosts |= {host for _, host in edge.spec.own_hosts}
     return sorted(hosts - {"*"})
 
 

@@ -32,6 +32,7 @@ from .protos import (
     listener_pb2,
     mutation_rules_pb2,
     protocol_pb2,
+    proxy_protocol_pb2,
     secret_pb2,
     string_pb2,
     tcp_proxy_pb2,
@@ -74,9 +75,27 @@ def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) 
         per_connection_buffer_limit_bytes=uint32(_CONNECTION_BUFFER_BYTES),
         filter_chains=emit_filter_chains(edge, listener, settings),
     )
+    if listener.proxy_protocol:
+        # Before TLS is looked at; a connection that does not begin so is closed.
+        message.listener_filters.add(name="proxy", typed_config=pack(proxy_protocol_pb2.ProxyProtocol()))
+    if edge.traefik is not None:
+        admit_only(edge.traefik.addresses, message)
     if listener.all_certificates or listener.chains:
         message.listener_filters.add(name="tls", typed_config=pack(tls_inspector_pb2.TlsInspector()))
     return message
+
+
+def admit_only(addresses: tuple[str, ...], message: EnvoyMessage) -> None:
+    """Narrows the listener's chains to direct peers of these networks, whoever they say that they speak for.
+
+    A connection that no chain takes is closed: who may say whose the request is, nobody else may be.
+    """
+    for chain in message.filter_chains:
+        for address in addresses:
+            network, _, length = address.partition("/")
+            chain.filter_chain_match.direct_source_prefix_ranges.add(
+                address_prefix=network, prefix_len=uint32(int(length))
+            )
 
 
 def bound_addresses(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
@@ -181,6 +200,7 @@ def stream_filters(edge: ir.Edge, stream: ir.Stream) -> list[EnvoyMessage]:
 
 def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSettings) -> EnvoyMessage:
     """Returns the HTTP connection manager, hardened as Envoy's edge best practices say."""
+    hops = trusted_hops(edge, listener)
     manager = _HCM(
         stat_prefix="http",
         server_name="fastforward",
@@ -188,11 +208,11 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         http_filters=http_filters(settings.decision_timeout_ms),
         early_header_mutation_extensions=[early_mutations(edge, listener, name)],
         use_remote_address=boolean(True),
-        xff_num_trusted_hops=edge.trusted_hop_count,
+        xff_num_trusted_hops=hops,
         # Nobody is internal: x-envoy-* from a private network is as forged as from anywhere.
         internal_address_config=_HCM.InternalAddressConfig(cidr_ranges=[_NOBODY]),
         always_set_request_id_in_response=True,
-        preserve_external_request_id=edge.trusted_hop_count > 0,
+        preserve_external_request_id=hops > 0,
         normalize_path=boolean(True),
         merge_slashes=True,
         path_with_escaped_slashes_action=_HCM.UNESCAPE_AND_FORWARD,
@@ -210,6 +230,11 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
     if edge.access_log:
         manager.access_log.append(emit_access_log(settings.access_log, edge.name, name))
     return manager
+
+
+def trusted_hops(edge: ir.Edge, listener: ir.Listener) -> int:
+    """Returns how many proxies in front are believed by what they write into requests: not what passes TLS through."""
+    return 0 if listener.proxy_protocol else edge.trusted_hop_count
 
 
 def scoped_routes() -> EnvoyMessage:
@@ -231,7 +256,7 @@ def scoped_routes() -> EnvoyMessage:
 def early_mutations(edge: ir.Edge, listener: ir.Listener, name: str) -> EnvoyMessage:
     """Returns the changes before the first look at the tables: what clients forged goes, scope and path are written."""
     mutation = mutation_rules_pb2.HeaderMutation
-    forgeable = _FORGEABLE if edge.trusted_hop_count else _FORGEABLE + _FORWARDED
+    forgeable = _FORGEABLE if trusted_hops(edge, listener) else _FORGEABLE + _FORWARDED
     removals = [
         mutation(
             remove_on_match=mutation.RemoveOnMatch(

@@ -47,6 +47,7 @@ from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb
 from envoy.extensions.filters.http.lua.v3 import lua_pb2 as _lua_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as _http_rbac_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2 as _router_pb2
+from envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_pb2 as _proxy_protocol_pb2
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2 as _tls_inspector_pb2
 from envoy.extensions.filters.network.connection_limit.v3 import connection_limit_pb2 as _connection_limit_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -142,6 +143,7 @@ string_pb2: Any = _string_pb2
 substitution_format_string_pb2: Any = _substitution_format_string_pb2
 tcp_proxy_pb2: Any = _tcp_proxy_pb2
 tls_common_pb2: Any = _tls_common_pb2
+proxy_protocol_pb2: Any = _proxy_protocol_pb2
 tls_inspector_pb2: Any = _tls_inspector_pb2
 tls_pb2: Any = _tls_pb2
 token_bucket_pb2: Any = _token_bucket_pb2

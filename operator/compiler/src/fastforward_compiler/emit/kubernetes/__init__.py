@@ -7,6 +7,7 @@ operator, which applies them.
 from .edge import edge_names, emit_edge
 from .names import COMPONENT, EDGE, MANAGED, OWNER, Names, owner_label
 from .settings import TLS_FOLDER, PodSettings
+from .traefik import TRAEFIK
 from .workload import emit_workload, workload_names
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "MANAGED",
     "OWNER",
     "TLS_FOLDER",
+    "TRAEFIK",
     "Names",
     "PodSettings",
     "edge_names",

@@ -1,4 +1,4 @@
-"""An Edge to the Envoys that serve it: Deployment, Service, PodDisruptionBudget, ServiceAccount.
+"""An Edge to the Envoys that serve it: Deployment, Service, PodDisruptionBudget, ServiceAccount; traefik adds a front.
 
 In: ir.Edge, PodSettings. Out: documents. Called by the operator. Envoy gets its bootstrap as an argument, and all else
 from the operator. Beside it runs a companion (fastforward_kit.companion): it answers probes, and when the pod ends it
@@ -29,6 +29,7 @@ from .pod import (
     tls_volume,
 )
 from .settings import ANYWHERE, DECISION_PORT, PROBE_PORT, TLS_FOLDER, PodSettings
+from .traefik import emit_traefik
 from .workload import workload_names
 
 _ADMIN = f"{RUN_FOLDER}/admin.sock"
@@ -53,7 +54,7 @@ def emit_edge(edge: ir.Edge, settings: PodSettings) -> list[Document]:
         found.append(_service(edge, names, settings))
     if edge.proxies.pods.replicas > 1:
         found.append(disruption_budget(names, settings))
-    return found
+    return found + emit_traefik(edge, names, settings)
 
 
 def _deployment(edge: ir.Edge, names: Names, settings: PodSettings) -> Document:
