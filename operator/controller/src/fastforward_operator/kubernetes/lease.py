@@ -96,6 +96,8 @@ class Election:
             _log.warning("lease is not renewed", error=str(error) or type(error).__name__)
             return
         if won:
+            # One whose term ended while it was being renewed has kept silent meanwhile: it begins anew.
+            led = self.leads
             self._leads_until = sent_at + RENEW_DEADLINE_S
             if not led:
                 self._elected_at = self.clock()
