@@ -49,6 +49,10 @@ PROMISES: Mapping[str, tuple[str, str]] = {
         "Generated and hostile resources",
         "0 crashes, 0 refusals by Envoy, neighbours untouched, a reason for each within 5 s",
     ),
+    "generated-api": (
+        "The same through the API server",
+        "0 crashes, 0 refusals by Envoy, neighbours untouched, a status for each within 5 s",
+    ),
     "pods": ("Rolling upgrade, an Envoy killed or frozen", "only requests on their way in a killed Envoy fail"),
 }
 """Of each fault its name for people, and what is promised."""

@@ -10,7 +10,7 @@ import base64
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,8 +112,10 @@ class ApiProxy:
             return response
         write = self._note(request, answer.status)
         self.on_write(write)
-        await response.prepare(request)
-        await response.write_eof()
+        with suppress(OSError):
+            # Whoever was killed is told nothing.
+            await response.prepare(request)
+            await response.write_eof()
         self.on_told(write)
         return response
 

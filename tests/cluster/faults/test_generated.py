@@ -1,0 +1,207 @@
+"""Resources by the thousand, sound, spoilt and hostile: nothing crashes, neighbours serve, each has its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import fastforward_crds as crds
+import pytest
+from fastforward_operator.kubernetes.access import find_access
+
+from support.admission import Api
+from support.cluster.kubectl import Kubectl
+from support.envoy import Envoy, free_port, start_envoy
+from support.faults.figures import Figures
+from support.faults.generated import PORTS, drawn, hostile
+from support.faults.outcome import listed
+from support.faults.process import OperatorProcess
+from support.faults.scene import STEADY, Scene, scene
+from support.load import load
+from support.operator import edge, respond, serves, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(7200)]
+
+COUNT = int(os.environ.get("FF_GENERATED", "100000"))
+SAMPLE = int(os.environ.get("FF_GENERATED_API", "4000"))
+BATCH, API_BATCH = 2000, 500
+REASON_S = 5.0
+HOST = "steady.neighbour.test"
+AWAY = "metadata: {namespace: neighbour, "
+"""The neighbours' namespace: what is generated is in another."""
+
+
+async def objects(operator: OperatorProcess) -> list[dict[str, Any]]:
+    url = f"http://127.0.0.1:{operator.api_port}/v1/objects"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return (await answer.json())["objects"]
+
+
+async def refused(envoy: Envoy) -> int:
+    """How often Envoy refused what it was told."""
+    lines = (await envoy.admin("/stats?filter=update_rejected$")).splitlines()
+    return sum(int(line.rpartition(":")[2]) for line in lines if ":" in line)
+
+
+def name_of(document: Any) -> str:  # noqa: ANN401 - may be anything
+    metadata = document.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+
+async def until_told(operator: OperatorProcess, documents: list[Any]) -> float:
+    """Seconds until each has a verdict; each refused one has words for it."""
+    names = {name for name in map(name_of, documents) if name.startswith("g")}
+    began = time.monotonic()
+
+    def told(found: list[dict[str, Any]]) -> bool:
+        return names <= {each["name"] for each in found if each["conditions"]}
+
+    found = await until(lambda: objects(operator), told, seconds=120, every=0.2)
+    took = time.monotonic() - began
+    for each in found:
+        if any(c["type"] == "Accepted" and c["status"] == "False" for c in each["conditions"]):
+            assert each["problems"], each
+            assert each["problems"][0]["message"], each
+    return took
+
+
+async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: Figures) -> None:
+    folder = tmp_path / "resources"
+    folder.mkdir()
+    ports = {port: free_port() for port in PORTS}
+    settings = {"FF_PROVIDER": "file", "FF_DIRECTORIES": str(folder), "FF_PORTS": json.dumps(ports)}
+    operator = OperatorProcess(tmp_path / "operator", {**settings, "FF_LOG_LEVEL": "error"})
+    operator.start()
+    neighbours = (edge(HOST), respond("steady", HOST, "steady", path=STEADY), respond("shop", HOST, "0", path="/shop"))
+    write(folder, "neighbours", "\n---\n".join(text.replace("metadata: {", AWAY) for text in neighbours).encode())
+    await until(operator.is_ready, bool)
+    socket = tmp_path / "operator/state/xds.sock"
+    envoy = start_envoy("envoy", tmp_path / "envoy", xds_socket=socket, port=ports[80])
+    try:
+        await serves(envoy, HOST, "steady", STEADY)
+        async with load(ports[80], HOST, path=STEADY, clients=1) as seen:
+            count, reasons, changes = await feed(folder, operator, envoy)
+        nacks, alive = await refused(envoy), operator.running
+    finally:
+        await asyncio.to_thread(envoy.stop)
+        await operator.stop()
+    figures.put(
+        "generated",
+        {
+            "files": f"{count:,} documents, and {len(list(hostile()))} hostile files",
+            "crashes": "0" if alive else "1",
+            "refusals by Envoy": str(nacks),
+            "each has its reason": f"within {max(reasons):.1f} s, {BATCH:,} at once",
+            "a neighbour's change is live": f"within {max(changes):.1f} s",
+            "requests": f"{sum(seen.answers.values())}, failed: {sum(seen.failed.values())}",
+        },
+        holds=alive and not nacks and not seen.failed and max(reasons) <= REASON_S,
+        failed=dict(seen.failed),
+    )
+    assert (alive, nacks, dict(seen.failed)) == (True, 0, {})
+
+
+async def feed(folder: Path, operator: OperatorProcess, envoy: Envoy) -> tuple[int, list[float], list[float]]:
+    """How many documents; seconds until each batch was judged, and until a neighbour's change was live."""
+    reasons: list[float] = []
+    changes: list[float] = []
+    count = 0
+    for number in range(COUNT // BATCH):
+        documents = await asyncio.to_thread(drawn, BATCH, number)
+        count += len(documents)
+        for start in range(0, len(documents), 100):
+            texts = (json.dumps(document) for document in documents[start : start + 100])
+            write(folder, f"generated-{start}", "\n---\n".join(texts).encode())
+        reasons.append(await until_told(operator, documents))
+        changes.append(await changed(folder, envoy, str(number + 1)))
+        take_away(folder)
+    for name, content in hostile():
+        write(folder, f"hostile-{name}", content)
+        changes.append(await changed(folder, envoy, name))
+    return count, reasons, changes
+
+
+def take_away(folder: Path) -> None:
+    for path in folder.glob("generated-*"):
+        path.unlink()
+
+
+def write(folder: Path, name: str, content: bytes) -> None:
+    new = folder / f".{name}.new"
+    new.write_bytes(content)
+    new.rename(folder / f"{name}.yaml")
+
+
+async def changed(folder: Path, envoy: Envoy, body: str) -> float:
+    """Seconds until a neighbour's change is live."""
+    began = time.monotonic()
+    text = respond("shop", HOST, body, path="/shop").replace("metadata: {", AWAY)
+    neighbours = (edge(HOST), respond("steady", HOST, "steady", path=STEADY))
+    before = "\n---\n".join(each.replace("metadata: {", AWAY) for each in neighbours)
+    write(folder, "neighbours", f"{before}\n---\n{text}".encode())
+    await until(lambda: envoy.get(HOST, "/shop"), lambda answer: answer.body == body, seconds=60)
+    return time.monotonic() - began
+
+
+async def test_generated_resources_through_the_api_server(
+    tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str, figures: Figures
+) -> None:
+    settings = {"FF_KUBECONFIG": str(operator_kubeconfig), "FF_LOG_LEVEL": "error"}
+    answers: Counter[int] = Counter()
+    reasons: list[float] = []
+    async with (
+        scene(tmp_path, kubectl, operator_kubeconfig, namespace, settings=settings) as found,
+        Api(find_access(kubectl.kubeconfig)) as api,
+    ):
+        envoy = await found.begin()
+        async with load(found.port, found.host, path=STEADY, clients=1) as seen:
+            for number in range(SAMPLE // API_BATCH):
+                for document in await asyncio.to_thread(drawn, API_BATCH, 1_000_000 + number):
+                    answers[await posted(api, document, namespace)] += 1
+                began = time.monotonic()
+                await until(lambda: unsaid(found), lambda left: not left, seconds=120, every=0.5)
+                reasons.append(time.monotonic() - began)
+                await found.apply(respond("shop", found.host, str(number), path="/shop"))
+                await serves(envoy, found.host, str(number), "/shop")
+                for kind in crds.KINDS:
+                    await found.call("delete", kind.plural, "--wait=false", "-l", "generated=true")
+            nacks, alive = await refused(envoy), found.operator.running
+    figures.put(
+        "generated-api",
+        {
+            "objects": ", ".join(f"{number:,} answered {status}" for status, number in sorted(answers.items())),
+            "crashes": "0" if alive else "1",
+            "refusals by Envoy": str(nacks),
+            "each that was taken has its status": f"within {max(reasons):.1f} s, up to {API_BATCH} at once",
+            "requests": f"{sum(seen.answers.values())}, failed: {sum(seen.failed.values())}",
+        },
+        holds=alive and not nacks and not seen.failed and max(reasons) <= REASON_S,
+        failed=dict(seen.failed),
+    )
+    assert (alive, nacks, dict(seen.failed)) == (True, 0, {})
+
+
+async def posted(api: Api, document: dict[str, Any], namespace: str) -> int:
+    """HTTP's status; 0 for what is no object that could be sent anywhere."""
+    metadata, kind = document.get("metadata"), document.get("kind")
+    if not isinstance(metadata, dict) or kind not in crds.PLURALS:
+        return 0
+    placed = {**document, "metadata": {**metadata, "labels": {"generated": "true"}}}
+    path = f"/apis/{crds.API_VERSION}/namespaces/{namespace}/{crds.PLURALS[kind]}"
+    told = await api.ask("POST", f"{path}?fieldValidation=Strict", placed)
+    return told.status
+
+
+async def unsaid(found: Scene) -> list[str]:
+    """Objects of which nothing is said yet."""
+    left = []
+    for kind in crds.KINDS:
+        path = f"/apis/{crds.API_VERSION}/namespaces/{found.namespace}/{kind.plural}"
+        left += [each["metadata"]["name"] async for each in listed(found.api, path) if not each.get("status")]
+    return left
