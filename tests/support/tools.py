@@ -68,6 +68,8 @@ class Program:
         return found[1]
 
 
+READ = frozenset({"traefik"})
+"""Modules that are here for their files alone."""
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
 
 PROGRAMS = (

@@ -63,11 +63,11 @@ def kubeconfig_of_operator(kubectl: Kubectl, folder: Path) -> Path:
     return path
 
 
-def module(name: str) -> Path:
-    """The folder of a Go module, at the version that the suite is pinned to."""
+def module(name: str, pinned_by: str = "gateway-api") -> Path:
+    """The folder of a Go module, at the version that a module in `tools/` is pinned to: the suite's, if not another."""
     told = subprocess.run(
         [*go(), "mod", "download", "-json", name],
-        cwd=FOLDER / "gateway-api",
+        cwd=FOLDER / pinned_by,
         capture_output=True,
         text=True,
         check=True,
