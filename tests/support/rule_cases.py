@@ -1,0 +1,328 @@
+"""Documents that keep a rule and documents that break it, for each rule of the kinds. Called by the tests of rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import fastforward_crds as crds
+from fastforward_crds.meta import Model
+
+from support.documents import Document
+
+UP = {"upstreams": [{"name": "u"}]}
+JWT = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
+EDGE = {"kind": "Edge", "name": "e"}
+PLAIN: Document = {"name": "a", "port": 1}
+SECURE: Document = {"name": "s", "port": 2, "protocol": "HTTPS", "tls": {"certificates": [{"name": "c"}]}}
+DIRECT: Document = {"hosts": ["a.example.com"], "listeners": [PLAIN]}
+FRONTED: Document = {**DIRECT, "front": {"traefik": {"addresses": ["10.0.0.0/8"]}}}
+ENDING: Document = {"traefik": {"addresses": ["10.0.0.0/8"], "tls": "Terminate"}}
+NAMING: Document = {"tenantHeader": "t", "addresses": ["10.0.0.0/8"]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One rule, by its model and message, with documents of that model."""
+
+    model: type[Model]
+    message: str
+    field: str
+    kept: tuple[Document, ...]
+    broken: tuple[Document, ...]
+
+    def __str__(self) -> str:
+        return f"{self.model.__name__}: {self.message}"
+
+
+def case(model: type[Model], message: str, field: str, *, kept: list[Document], broken: list[Document]) -> Case:
+    return Case(model=model, message=message, field=field, kept=tuple(kept), broken=tuple(broken))
+
+
+CASES = (
+    case(
+        crds.PolicyTarget,
+        "Only a Route has rules to aim at.",
+        "rule",
+        kept=[{"kind": "Route", "name": "a", "rule": "r"}, EDGE],
+        broken=[{**EDGE, "rule": "r"}],
+    ),
+    case(
+        crds.Listener,
+        "HTTPS needs tls; HTTP has none.",
+        "tls",
+        kept=[
+            {"name": "a", "port": 1},
+            {"name": "a", "port": 1, "protocol": "HTTPS", "tls": {"certificates": [{"name": "c"}]}},
+        ],
+        broken=[
+            {"name": "a", "port": 1, "protocol": "HTTPS"},
+            {"name": "a", "port": 1, "tls": {"certificates": [{"name": "c"}]}},
+        ],
+    ),
+    case(
+        crds.RouteNamespaces,
+        "Names go with from: Selected, and only with it.",
+        "names",
+        kept=[{}, {"from": "Selected", "names": ["a"]}, {"from": "All", "names": []}],
+        broken=[{"from": "Selected"}, {"from": "Selected", "names": []}, {"names": ["a"]}],
+    ),
+    case(
+        crds.TrustedHops,
+        "A tenant header needs addresses to trust.",
+        "addresses",
+        kept=[{}, {"addresses": ["10.0.0.0/8"]}, {"tenantHeader": "t", "addresses": ["10.0.0.0/8"]}],
+        broken=[{"tenantHeader": "t"}, {"tenantHeader": "t", "addresses": []}],
+    ),
+    case(
+        crds.PathMatch,
+        "A path starts with / and has no spaces.",
+        "value",
+        kept=[{}, {"value": "/a"}, {"type": "Regex", "value": "a b"}],
+        broken=[{"value": "a"}, {"value": "/a b"}, {"value": "/ä"}, {"type": "Exact", "value": "/a\n"}],
+    ),
+    case(
+        crds.PathMatch,
+        "A path has neither query nor fragment.",
+        "value",
+        kept=[{"value": "/a"}, {"type": "Regex", "value": "/a?"}],
+        broken=[{"value": "/a?b"}, {"type": "Exact", "value": "/a#b"}],
+    ),
+    case(
+        crds.PathMatch,
+        "A regular expression has at most 512 characters.",
+        "value",
+        kept=[{"type": "Regex", "value": "a" * 512}, {"value": "/" + "a" * 600}],
+        broken=[{"type": "Regex", "value": "a" * 513}],
+    ),
+    case(
+        crds.TextMatch,
+        "This type needs a value.",
+        "value",
+        kept=[{"name": "a"}, {"name": "a", "type": "Present"}, {"name": "a", "type": "Regex", "value": "b"}],
+        broken=[{"name": "a", "type": "Regex"}, {"name": "a", "type": "Prefix", "value": ""}],
+    ),
+    case(
+        crds.TextMatch,
+        "A regular expression has at most 512 characters.",
+        "value",
+        kept=[{"name": "a", "type": "Regex", "value": "a" * 512}, {"name": "a", "value": "a" * 513}],
+        broken=[{"name": "a", "type": "Regex", "value": "a" * 513}],
+    ),
+    case(
+        crds.HeaderValue,
+        "This header belongs to the gateway.",
+        "name",
+        kept=[{"name": name, "value": ""} for name in ("hosts", "x-ff", "x-forwarded-for", "my-x-ff-a")],
+        broken=[{"name": name, "value": ""} for name in ("Host", "CONNECTION", "x-FF-tenant", "x-envoy-a")],
+    ),
+    case(
+        crds.HeaderChanges,
+        "These headers belong to the gateway.",
+        "remove",
+        kept=[{}, {"remove": []}, {"remove": ["cookie"]}],
+        broken=[{"remove": ["cookie", "Content-Length"]}, {"remove": ["transfer-encoding"]}],
+    ),
+    case(
+        crds.Rewrite,
+        "Only one way to rewrite the path.",
+        "",
+        kept=[{}, {"replacePath": "/a", "host": "a"}, {"regex": {"pattern": "a", "substitution": ""}}],
+        broken=[
+            {"replacePath": "/a", "replacePrefix": "/b"},
+            {"replacePath": "/a", "regex": {"pattern": "a", "substitution": "b"}},
+        ],
+    ),
+    case(
+        crds.Cors,
+        "Credentials can't be granted to every origin.",
+        "allowCredentials",
+        kept=[{"allowOrigins": ["*"]}, {"allowOrigins": ["https://*.a"], "allowCredentials": True}],
+        broken=[{"allowOrigins": ["https://a", "*"], "allowCredentials": True}],
+    ),
+    case(
+        crds.ShardDispatch,
+        "A header goes with key: Header, and only with it.",
+        "header",
+        kept=[{"upstream": "a"}, {"upstream": "a", "key": "Header", "header": "h"}],
+        broken=[{"upstream": "a", "header": "h"}, {"upstream": "a", "key": "Header"}],
+    ),
+    case(
+        crds.RouteRule,
+        "A rule has exactly one destination: upstreams, shards, redirect or respond.",
+        "",
+        kept=[UP, {"respond": {}}, {"redirect": {}, "upstreams": []}, {"shards": {"upstream": "a"}}],
+        broken=[{}, {"upstreams": []}, {**UP, "respond": {}}, {"respond": {}, "redirect": {}}],
+    ),
+    case(
+        crds.RouteRule,
+        "A rewrite needs an upstream.",
+        "rewrite",
+        kept=[{**UP, "rewrite": {}}, {"shards": {"upstream": "a"}, "rewrite": {"host": "b"}}],
+        broken=[{"respond": {}, "rewrite": {}}, {"redirect": {}, "upstreams": [], "rewrite": {"host": "b"}}],
+    ),
+    case(
+        crds.RouteRule,
+        "A timeout needs an upstream.",
+        "timeout",
+        kept=[{**UP, "timeout": {"request": "1s"}}, {"shards": {"upstream": "a"}, "timeout": {}}, {"respond": {}}],
+        broken=[{"respond": {}, "timeout": {"idle": "1s"}}, {"redirect": {}, "timeout": {}}],
+    ),
+    case(
+        crds.RouteRule,
+        "Changes to request headers need an upstream.",
+        "requestHeaders",
+        kept=[{**UP, "requestHeaders": {"remove": ["a"]}}, {"shards": {"upstream": "a"}, "requestHeaders": {}}],
+        broken=[{"respond": {}, "requestHeaders": {"remove": ["a"]}}],
+    ),
+    case(
+        crds.RouteRule,
+        "Cross-origin rules need an upstream: the proxy applies them to no answer of its own.",
+        "cors",
+        kept=[{**UP, "cors": {"allowOrigins": ["*"]}}, {"shards": {"upstream": "a"}, "cors": {"allowOrigins": ["*"]}}],
+        broken=[{"respond": {}, "cors": {"allowOrigins": ["*"]}}, {"redirect": {}, "cors": {"allowOrigins": ["*"]}}],
+    ),
+    case(
+        crds.RouteRule,
+        "A retry needs an upstream.",
+        "retry",
+        kept=[{**UP, "retry": {}}, {"shards": {"upstream": "a"}, "retry": {}}],
+        broken=[{"respond": {}, "retry": {}}],
+    ),
+    case(
+        crds.RouteRule,
+        "replacePrefix needs every match to be a Prefix.",
+        "rewrite.replacePrefix",
+        kept=[{**UP, "rewrite": {"replacePrefix": "/b"}}, {**UP, "matches": [{"path": {"type": "Exact"}}]}],
+        broken=[{**UP, "rewrite": {"replacePrefix": "/b"}, "matches": [{}, {"path": {"type": "Exact"}}]}],
+    ),
+    case(
+        crds.RouteSpec,
+        "Rule names are unique.",
+        "rules",
+        kept=[{"edges": [{"name": "e"}], "rules": [UP, UP, {**UP, "name": "a"}, {**UP, "name": "b"}]}],
+        broken=[{"edges": [{"name": "e"}], "rules": [{**UP, "name": "a"}, UP, {**UP, "name": "a"}]}],
+    ),
+    case(
+        crds.HashOn,
+        "Hash on exactly one thing.",
+        "",
+        kept=[{"header": "a"}, {"cookie": "a", "address": False}, {"address": True}],
+        broken=[{}, {"address": False}, {"header": "a", "cookie": "a"}, {"cookie": "a", "address": True}],
+    ),
+    case(
+        crds.LoadBalancing,
+        "hashOn goes with RingHash, and only with it.",
+        "hashOn",
+        kept=[{}, {"policy": "RingHash", "hashOn": {"address": True}}],
+        broken=[{"policy": "RingHash"}, {"hashOn": {"address": True}}],
+    ),
+    case(
+        crds.UpstreamSpec,
+        "An upstream has exactly one of endpoints, dns and service.",
+        "endpoints",
+        kept=[
+            {"endpoints": [{"address": "::1", "port": 1}]},
+            {"endpoints": [], "dns": {"host": "a", "port": 1}},
+            {"service": {"name": "a", "port": 1}},
+        ],
+        broken=[
+            {},
+            {"endpoints": []},
+            {"endpoints": [{"address": "::1", "port": 1}], "dns": {"host": "a", "port": 1}},
+            {"dns": {"host": "a", "port": 1}, "service": {"name": "a", "port": 1}},
+        ],
+    ),
+    case(
+        crds.ServiceRef,
+        "A port has either a number or a name.",
+        "port",
+        kept=[{"name": "a", "port": 1}, {"name": "a", "portName": "http"}],
+        broken=[{"name": "a"}, {"name": "a", "port": 1, "portName": "http"}],
+    ),
+    case(
+        crds.KeyPart,
+        "A header goes with type: Header, and only with it.",
+        "header",
+        kept=[{"type": "Header", "header": "h"}, {"type": "Tenant"}],
+        broken=[{"type": "Header"}, {"type": "Tenant", "header": "h"}],
+    ),
+    case(
+        crds.RateLimitSpec,
+        "Plans need Tenant in the key.",
+        "plans",
+        kept=[
+            {"targets": [EDGE], "budget": {"requests": 1}, "plans": []},
+            {
+                "targets": [EDGE],
+                "budget": {"requests": 1},
+                "plans": [{"plan": "a", "requests": 1}],
+                "key": [{"type": "Address"}, {"type": "Tenant"}],
+            },
+        ],
+        broken=[
+            {"targets": [EDGE], "budget": {"requests": 1}, "plans": [{"plan": "a", "requests": 1}]},
+            {
+                "targets": [EDGE],
+                "budget": {"requests": 1},
+                "plans": [{"plan": "a", "requests": 1}],
+                "key": [{"type": "Address"}],
+            },
+        ],
+    ),
+    case(
+        crds.JwksSource,
+        "Exactly one source of keys.",
+        "",
+        kept=[{"url": "http://a"}, {"secret": {"name": "a", "key": "b"}}],
+        broken=[{}, {"url": "http://a", "configMap": {"name": "a", "key": "b"}}],
+    ),
+    case(
+        crds.Provider,
+        "A provider is either jwt or apiKey.",
+        "",
+        kept=[{"name": "a", "jwt": JWT}, {"name": "a", "apiKey": {"secrets": [{"name": "s"}]}}],
+        broken=[{"name": "a"}, {"name": "a", "jwt": JWT, "apiKey": {"secrets": [{"name": "s"}]}}],
+    ),
+    case(
+        crds.Authentication,
+        "Providers are needed, except with mode None.",
+        "providers",
+        kept=[{"mode": "None"}, {"mode": "None", "providers": []}, {"providers": [{"name": "a", "jwt": JWT}]}],
+        broken=[{}, {"mode": "Optional", "providers": []}, {"mode": "None", "providers": [{"name": "a", "jwt": JWT}]}],
+    ),
+    case(
+        crds.AuthPolicySpec,
+        "A policy says something about authentication or authorization.",
+        "",
+        kept=[{"targets": [EDGE], "authentication": {"mode": "None"}}],
+        broken=[{"targets": [EDGE]}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "Behind Traefik every client is the same peer, so no header can name the tenant.",
+        "trustedHops.tenantHeader",
+        kept=[FRONTED, {**FRONTED, "trustedHops": {"count": 1}}, {**DIRECT, "trustedHops": NAMING}],
+        broken=[{**FRONTED, "trustedHops": NAMING}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "Traefik is set up in front of proxies that the operator runs.",
+        "proxies.mode",
+        kept=[{**FRONTED, "proxies": {"mode": "Managed"}}, {**DIRECT, "proxies": {"mode": "External"}}],
+        broken=[{**FRONTED, "proxies": {"mode": "External"}}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "Traefik hands on to one listener for each protocol.",
+        "listeners",
+        kept=[{**FRONTED, "listeners": [PLAIN, SECURE]}, {**DIRECT, "listeners": [PLAIN, {**PLAIN, "name": "b"}]}],
+        broken=[{**FRONTED, "listeners": [PLAIN, {**PLAIN, "name": "b"}]}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "Where Traefik ends TLS, listeners are HTTP.",
+        "front.traefik.tls",
+        kept=[{**FRONTED, "front": ENDING}, {**FRONTED, "listeners": [SECURE]}],
+        broken=[{**FRONTED, "front": ENDING, "listeners": [PLAIN, SECURE]}],
+    ),
+)
