@@ -50,14 +50,16 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
     if upstream is None:
         return None
     spec, places = upstream.spec, _find_places(cells, name, upstream.spec)
+    protocol = _protocol(cells, name, spec)
+    checks = _check_problems(ref_of("Upstream", name), spec, protocol)
     value = ir.Upstream(
         name=name,
         endpoints=places.endpoints,
         dns=places.dns,
-        protocol=_protocol(cells, name, spec),
+        protocol=protocol,
         connect_timeout_ms=crds.milliseconds(spec.connect_timeout),
         policy=spec.load_balancing.policy,
-        health_check=None if spec.health_check is None else _translate_health_check(spec.health_check),
+        health_check=None if checks or spec.health_check is None else _translate_health_check(spec.health_check),
         outlier_detection=None if spec.outlier_detection is None else _translate_outliers(spec.outlier_detection),
         max_connections=spec.circuit_breaker.max_connections,
         max_pending_requests=spec.circuit_breaker.max_pending_requests,
@@ -65,7 +67,15 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         retry_budget_percent=spec.retry_budget.percent,
         retry_min_concurrent=spec.retry_budget.min_concurrent,
     )
-    return UpstreamTranslation(value, places.problems)
+    return UpstreamTranslation(value, (*places.problems, *checks))
+
+
+def _check_problems(on: ObjectRef, spec: crds.UpstreamSpec, protocol: str) -> tuple[Problem, ...]:
+    """GRPC needs HTTP/2, and Envoy refuses the cluster that is to ask by it over HTTP/1."""
+    if spec.health_check is None or spec.health_check.type != "GRPC" or protocol != "HTTP1":
+        return ()
+    message = "A health check of type GRPC needs the protocol HTTP2 or GRPC: without it nothing is checked."
+    return (problem(on, Reason.INVALID, "spec.healthCheck.type", message),)
 
 
 def _find_places(cells: Cells, name: str, spec: crds.UpstreamSpec) -> _Places:
