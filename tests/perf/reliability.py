@@ -60,7 +60,8 @@ PROMISES: Mapping[str, tuple[str, str]] = {
 
 def gather(folder: Path, before: Mapping[str, Figures]) -> dict[str, Figures]:
     """Figures of every fault, the newest of each."""
-    circumstances = {"machine": report.machine(), "etcd": _ETCD, "beside": _BESIDE}
+    machine = {name: value for name, value in report.machine().items() if name != "arguments"}
+    circumstances = {"machine": machine, "etcd": _ETCD, "beside": _BESIDE}
     new = {
         path.stem: {**json.loads(path.read_text()), "taken": circumstances} for path in sorted(folder.glob("*.json"))
     }
@@ -77,10 +78,9 @@ def _lines(faults: Mapping[str, Figures]) -> Iterator[str]:
         "# Reliability",
         "",
         "What failures do to requests, statuses and configuration. Each figure is of a test that breaks the real",
-        "thing:",
-        "API server, etcd, the operator as a process of its own, Envoys that are asked without a pause. A failed",
-        "request is any answer but 200 on a route that was there before. `make test-cluster-long` takes the figures",
-        "again; this page is made from `docs/performance/reliability.json`.",
+        "thing: API server, etcd, the operator as a process of its own, Envoys that are asked without a pause. A",
+        "failed request is any answer but 200 on a route that was there before. `make test-cluster-long` takes the",
+        "figures again; this page is made from `docs/performance/reliability.json`.",
         "",
         f"etcd ran with `{_ETCD}`: it does not wait for the disk. {_BESIDE[0].upper()}{_BESIDE[1:]}",
         "while figures were taken, which makes times longer, not shorter.",
@@ -105,7 +105,7 @@ def _summary(figures: Figures) -> str:
 def _shortfalls(faults: Mapping[str, Figures]) -> Iterator[str]:
     causes = [(PROMISES[name][0], each["cause"]) for name, each in faults.items() if each.get("cause")]
     if causes:
-        yield from ("", "## Where it falls short", "")
+        yield from ("", "## What to know", "")
         for fault, cause in causes:
             yield f"- **{fault}.** {cause}"
 

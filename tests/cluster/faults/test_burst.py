@@ -94,8 +94,9 @@ async def single_changes(found: Scene) -> AsyncGenerator[tuple[list[float], list
     taken: list[float] = []
     path = f"/apis/{crds.API_VERSION}/namespaces/{found.namespace}/routes/single"
 
+    connection = Connection(found.port)
+
     async def change() -> None:
-        connection = Connection(found.port)
         number = 0
         while True:
             number += 1
@@ -119,6 +120,7 @@ async def single_changes(found: Scene) -> AsyncGenerator[tuple[list[float], list
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        await connection.close()
 
 
 async def told(found: Scene) -> bool:

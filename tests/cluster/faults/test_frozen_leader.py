@@ -125,7 +125,7 @@ async def test_nothing_is_taken_from_a_leader_that_wakes(
 async def test_whenever_a_leader_is_frozen_another_takes_over_in_time(
     tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str, figures: Figures
 ) -> None:
-    points = tuple(range(1, 101, 5))
+    points = tuple(range(1, 101, 10))
     told = await two(
         tmp_path, kubectl, operator_kubeconfig, namespace, lambda one, other: freezes(one, other, points, 120)
     )

@@ -18,6 +18,7 @@ from support.documents import Document, broken_documents, documents
 
 NAMES = ("a", "books", "a.b-c")
 """As documents are named at first: one that is named otherwise was spoilt there."""
+MADE_AT = "2026-02-01T00:00:00Z"
 PORTS = (80, 8081, 8082)
 _HERE = {"address": "127.0.0.1", "url": "http://127.0.0.1:9/keys"}
 
@@ -49,7 +50,7 @@ def named(document: Document, name: str) -> Document:
     """The document by another name, with nothing in it that leads away from this machine."""
     metadata = document.get("metadata")
     if isinstance(metadata, dict) and metadata.get("name") in NAMES:
-        document = {**document, "metadata": {**metadata, "name": name}}
+        document = {**document, "metadata": {**metadata, "name": name, "creationTimestamp": MADE_AT}}
     kept: Document = _here(document)
     return kept
 

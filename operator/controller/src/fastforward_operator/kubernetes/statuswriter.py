@@ -176,6 +176,9 @@ class StatusWriter:
             # Deleted meanwhile; the watch will say so.
             self._left.discard(ref)
             return
+        if not self.leads():
+            # Whoever leads next writes all that is not there.
+            return
         if isinstance(error, ApiError) and error.status == CONFLICT:
             # Somebody else changed it; the watch brings the new version, and then it is written.
             self._refused.add(ref)
