@@ -17,6 +17,7 @@ import yaml
 from fastforward_compiler.emit.kubernetes import edge_names, workload_names
 from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.kubernetes import rbac
+from fastforward_operator.kubernetes.dataplane import INSTALLATION
 from fastforward_operator.settings import Settings
 
 from support.cluster.definition import Cluster
@@ -122,7 +123,10 @@ async def operating(
     try:
         yield scene
         await scene.call("-n", namespace, "delete", "edges,workloads", "--all")
-        await until(lambda: scene.get("-n", PODS, "deployments"), lambda found: not found["items"])
+        data_plane = operator.outside.data_plane
+        assert data_plane is not None
+        ours = ("-n", PODS, "deployments", "--selector", f"{INSTALLATION}={data_plane.installation}")
+        await until(lambda: scene.get(*ours), lambda found: not found["items"])
     finally:
         await operator.stop()
 

@@ -123,7 +123,8 @@ async def test_a_proxy_is_told_of_its_own_edge_and_its_objects_wait_for_no_other
             lambda: scene.status("route", "to-front"), lambda status: status.get("proxies") == "1/1"
         )
         assert programmed["conditions"][-1]["reason"] == "Programmed"
-        missing = (await until(lambda: scene.status("route", "to-staff"), bool))["conditions"][-1]
+        told = await until(lambda: scene.status("route", "to-staff"), lambda status: status.get("conditions"))
+        missing = told["conditions"][-1]
         assert (missing["reason"], missing["message"]) == (
             "NoProxies",
             f"No proxy of Edge {scene.namespace}/staff is connected.",

@@ -101,7 +101,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
     authority = Authority(client, settings.lease_namespace, lambda: election.leads) if certifies else None
     data_plane = None
     if authority is not None and settings.envoy_image:
-        data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads)
+        data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads, election.name)
         data_plane.on_addresses = pool.take
         authority.on_change.append(data_plane.wake)
 

@@ -42,6 +42,8 @@ _log = structlog.get_logger(__name__)
 PASS_S = 60.0
 """How often everything is looked at although nothing changed."""
 RETRY_S = 2.0
+INSTALLATION = "gateway.fastforward.dev/installation"
+"""Label of all that the operators of one lease make."""
 LOOK_S = 2.0
 """How often it is looked which addresses Gateways have been given."""
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
@@ -77,6 +79,8 @@ class DataPlane:
     authority: Authority
     settings: PodSettings
     leads: Callable[[], bool]
+    installation: str
+    """Name of the lease: operators that watch other namespaces have another, and may run beside."""
     on_addresses: Callable[[str, Collection[str]], None] = lambda *_: None
     """Told which addresses the cluster gave the Service of a Gateway."""
     applied: int = 0
@@ -149,8 +153,7 @@ class DataPlane:
 
     async def _look_at(self, gateways: Mapping[str, Names]) -> None:
         path = collection("v1", "Service", self.settings.namespace)
-        selector = ",".join(f"{name}={value}" for name, value in MANAGED.items())
-        async for found in self._each(path, f"{selector},{OWNER}"):
+        async for found in self._each(path, self._selector):
             names = gateways.get(found["metadata"]["name"])
             if names is not None:
                 ingress = (found.get("status") or {}).get("loadBalancer", {}).get("ingress") or ()
@@ -189,8 +192,11 @@ class DataPlane:
         if not self.leads():
             return
         path = collection(document["apiVersion"], document["kind"], self.settings.namespace)
+        metadata = document["metadata"]
+        labels = {**metadata["labels"], INSTALLATION: self.installation}
         try:
-            await self.client.apply(f"{path}/{document['metadata']['name']}", document, self.leads)
+            body = {**document, "metadata": {**metadata, "labels": labels}}
+            await self.client.apply(f"{path}/{metadata['name']}", body, self.leads)
         except ApiError as error:
             if error.status == NOT_FOUND and document["apiVersion"] == TRAEFIK:
                 message = f"{document['kind']} of {TRAEFIK} is not installed here, so no Traefik leads to these proxies"
@@ -225,10 +231,9 @@ class DataPlane:
         there = (owner_of(ref) for ref in self._there)
         unreadable = {owner_label(owner) for owner in there if owner not in readable}
         kept = {names.base: names for names in self._values} | {names.secret: names for names in self._values}
-        selector = ",".join(f"{name}={value}" for name, value in MANAGED.items())
         for api_version, kind in PLURALS:
             path = collection(api_version, kind, self.settings.namespace)
-            async for found in self._each(path, f"{selector},{OWNER}"):
+            async for found in self._each(path, self._selector):
                 owner = found["metadata"]["labels"][OWNER]
                 name = found["metadata"]["name"]
                 if owner in unreadable or (name in kept and self._is_wanted(kind, kept[name])):
@@ -239,6 +244,12 @@ class DataPlane:
 
     def _is_wanted(self, kind: str, names: Names) -> bool:
         return kind == "Secret" or any(document["kind"] == kind for document in self._wanted(names))
+
+    @property
+    def _selector(self) -> str:
+        """What operators of other namespaces made here is none of our business."""
+        ours = {**MANAGED, INSTALLATION: self.installation}
+        return ",".join((*(f"{name}={value}" for name, value in ours.items()), OWNER))
 
     async def _each(self, path: str, selector: str) -> Any:  # noqa: ANN401 - an asynchronous generator
         try:
