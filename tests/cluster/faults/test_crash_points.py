@@ -153,7 +153,6 @@ async def crash_everywhere(found: Scene, points: tuple[int, ...], whens: tuple[W
     }
 
 
-@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_the_end_is_the_same_wherever_the_operator_is_killed(stage: Scene) -> None:
     told = await crash_everywhere(stage, QUICK, ("unanswered",))

@@ -100,6 +100,7 @@ class Scene:
             now = await self.outcome()
             if now != found:
                 found, since = now, time.monotonic()
+        assert "error" not in found, found
         return found
 
     async def comes_to(self, wanted: Outcome, seconds: float = 60.0) -> None:
