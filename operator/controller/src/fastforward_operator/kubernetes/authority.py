@@ -33,6 +33,7 @@ from fastforward_operator.certificates import (
     renew_at,
     to_pem,
 )
+from fastforward_operator.xds.identity import Identity
 
 from .client import CONFLICT, ApiError, Client
 
@@ -46,7 +47,6 @@ ANNOUNCED = timedelta(hours=1)
 """How long a new authority is in the bundle before it signs: everybody must have read the bundle by then."""
 CHECK_S = 30.0
 """How often the Secret is looked at."""
-_TRUST_DOMAIN = "fastforward"
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -68,7 +68,7 @@ class Held:
 
 def spiffe(namespace: str, noun: str, name: str) -> str:
     """The URI by which a client is known, such as `spiffe://fastforward/ns/shop/edge/public`."""
-    return f"spiffe://{_TRUST_DOMAIN}/ns/{namespace}/{noun}/{name}"
+    return Identity(kind=noun, namespace=namespace, name=name).uri
 
 
 def first(now: datetime) -> Held:

@@ -96,11 +96,13 @@ class DataPlane:
 
     def observe_objects(self, changes: Mapping[ObjectRef, Change]) -> None:
         """Which objects came and went."""
-        for ref, change in changes.items():
-            if ref.kind in ("Edge", "Gateway", "Workload"):
-                (self._there.discard if change is None else self._there.add)(ref)
+        ours = {ref: change for ref, change in changes.items() if ref.kind in ("Edge", "Gateway", "Workload")}
+        for ref, change in ours.items():
+            (self._there.discard if change is None else self._there.add)(ref)
+        # A pass asks the API server for all that is made: a changed Route is no occasion.
+        if ours or not self._complete:
+            self._news.set()
         self._complete = True
-        self._news.set()
 
     def observe_step(self, delta: ir.Delta) -> None:
         """What changed in Edges and Workloads."""
@@ -110,8 +112,11 @@ class DataPlane:
         }
         self._values |= changed
         self._dirty |= changed.keys()
-        for names in (*map(edge_names, delta.edges.removed), *map(workload_names, delta.workloads.removed)):
+        gone = (*map(edge_names, delta.edges.removed), *map(workload_names, delta.workloads.removed))
+        for names in gone:
             self._values.pop(names, None)
+        if changed or gone:
+            self._news.set()
 
     def wake(self) -> None:
         """Look at everything now: this process may write, or the authority changed."""

@@ -46,9 +46,9 @@ class Names:
         named = {"app.kubernetes.io/name": f"fastforward-{self.component}", "app.kubernetes.io/instance": self.base}
         return {**named, **MANAGED, **self.selector}
 
-    def metadata(self, namespace: str, name: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    def metadata(self, namespace: str, name: str = "") -> dict[str, Any]:
         """As every object has it."""
-        return {"name": name or self.base, "namespace": namespace, "labels": self.labels, **more}
+        return {"name": name or self.base, "namespace": namespace, "labels": self.labels}
 
 
 def owner_label(owner: str) -> str:
