@@ -24,6 +24,7 @@ class Stream:
     held: dict[str, str]
     outbox: asyncio.Queue[snapshot_pb2.SnapshotDelta] = field(default_factory=asyncio.Queue)
     sent: list[snapshot_pb2.SnapshotDelta] = field(default_factory=list)
+    acknowledged: int = 0
 
 
 class SnapshotServer(snapshot_pb2_grpc.SnapshotServiceServicer):
@@ -75,7 +76,7 @@ class SnapshotServer(snapshot_pb2_grpc.SnapshotServiceServicer):
         for delta in self._difference(stream.held):
             stream.outbox.put_nowait(delta)
         self.streams.append(stream)
-        reader = asyncio.create_task(self._read(request_iterator))
+        reader = asyncio.create_task(self._read(stream, request_iterator))
         # Not in a finally of this generator: one that a dying client leaves at its yield ends when it is collected.
         context.add_done_callback(lambda _: self._end(stream, reader))
         while True:
@@ -87,8 +88,9 @@ class SnapshotServer(snapshot_pb2_grpc.SnapshotServiceServicer):
         reader.cancel()
         self.streams.remove(stream)
 
-    async def _read(self, requests: AsyncIterator[snapshot_pb2.SnapshotRequest]) -> None:
+    async def _read(self, stream: Stream, requests: AsyncIterator[snapshot_pb2.SnapshotRequest]) -> None:
         async for request in requests:
+            stream.acknowledged += not request.error
             self.acknowledged.append(request)
 
     def publish(self, upserts: Sequence[snapshot_pb2.Resource] = (), removed: Sequence[str] = ()) -> str:
