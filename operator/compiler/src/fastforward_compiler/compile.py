@@ -81,6 +81,7 @@ ORDER: tuple[Rule[Any], ...] = (
     streamroute.TLS_ROUTE,
     streamroute.TCP_ROUTE,
     streamroute.STREAMS,
+    gateway.PROBLEMS,
     gateway.GATEWAY,
     gateway.PLACE,
     backendtlspolicy.POLICY,

@@ -71,15 +71,11 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
         return None
     if found is None:
         return GatewayTranslation()
-    on = ref_of("Gateway", name)
-    problems = list(_address_problems(on, gateway))
+    problems = cells.read(PROBLEMS, name)
     given = _given_addresses(cells, name)
-    own = [section for section in found.listed if section.owner == on]
-    problems += section_problems(on, own)
-    problems += _client_problems(cells, on)
-    refused = bool(problems) and any(each.condition is ConditionType.ACCEPTED for each in problems)
+    own = [section for section in found.listed if section.owner == ref_of("Gateway", name)]
     serving = [section for section in found.listed if section.serves]
-    listens = not refused and (given.addresses != () or given.listens)
+    listens = not _is_refused(problems) and (given.addresses != () or given.listens)
     streams = cells.read(STREAMS, name)
     edge = ir.Edge(
         name=gateway_edge(name),
@@ -91,11 +87,26 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
     return GatewayTranslation(
         edge=edge,
         sections=found.listed,
-        problems=tuple(problems),
+        problems=problems,
         verdicts=(*set_verdicts(own, problems), *_insecurity(own)),
         addresses=given.addresses or (),
         pending=given.pending or ("" if serving else "Invalid"),
     )
+
+
+def _find_problems(cells: Cells, name: str) -> tuple[Problem, ...]:
+    """What is wrong with a Gateway of ours."""
+    gateway, found = cells.read(GATEWAYS, name), cells.read(SECTIONS, name)
+    if gateway is None or found is None:
+        return ()
+    on = ref_of("Gateway", name)
+    own = [section for section in found.listed if section.owner == on]
+    return (*_address_problems(on, gateway), *section_problems(on, own), *_client_problems(cells, on))
+
+
+def _is_refused(problems: Iterable[Problem]) -> bool:
+    """Whether a Gateway listens nowhere, whatever others may add to it."""
+    return any(each.condition is ConditionType.ACCEPTED for each in problems)
 
 
 class _Given(NamedTuple):
@@ -210,8 +221,9 @@ def _server_names(host: str) -> tuple[str, ...]:
 def _make_place(cells: Cells, name: str) -> Place | None:
     """What tables of a port depend on; `name` is the place's."""
     edge, _, port = name.partition("@")
-    found = cells.read(SECTIONS, edge.removesuffix(ir.GATEWAY))
-    sections = found.listed if found is not None else ()
+    gateway = edge.removesuffix(ir.GATEWAY)
+    found = cells.read(SECTIONS, gateway)
+    sections = found.listed if found is not None and not _is_refused(cells.read(PROBLEMS, gateway)) else ()
     listed = [each for each in sections if each.serves and each.is_http and each.port == int(port)]
     if not listed:
         return None
@@ -228,6 +240,8 @@ def _gateway_gifts(translation: GatewayTranslation | None, name: str) -> Iterabl
 
 HOSTS_AT: Index[tuple[str, ...]] = Index("hosts by place")
 """(place, host) -> who has it: listeners and routes."""
+PROBLEMS: Rule[tuple[Problem, ...]] = Rule("problems of a gateway", _find_problems)
+"""(Gateway)."""
 GATEWAY: Rule[GatewayTranslation | None] = Rule(
     "gateway", _translate_gateway, gives=_gateway_gifts, root=True, counted=True
 )
