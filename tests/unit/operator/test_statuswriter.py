@@ -94,6 +94,25 @@ async def test_a_status_is_applied_as_the_schema_has_it() -> None:
     }
 
 
+async def test_proxies_that_came_or_went_are_told_once_their_number_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "RECOUNT_AFTER_S", 0.05)
+    client = Scripted()
+    others = [ObjectRef(kind="Route", namespace="shop", name=f"r{number}") for number in range(60)]
+    async with writing(client) as writer:
+        for ref in others:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: len(client.applied) == len(others))
+        for count in ((2, 2), (2, 2), (3, 3)):
+            writer.proxies = lambda _, count=count: count
+            writer.recount()
+        await asyncio.sleep(0.2)
+        assert len(client.applied) == len(others), "it is again as it was"
+        writer.proxies = lambda _: (2, 2)
+        writer.recount()
+        await eventually(lambda: len(client.applied) == 2 * len(others))
+        assert {told["proxies"] for _, told in client.applied[len(others) :]} == {"2/2"}
+
+
 async def test_what_is_on_its_way_is_written_once_it_has_arrived() -> None:
     client = Scripted()
     async with writing(client) as writer:

@@ -58,6 +58,8 @@ class StatusBoard:
     """When a condition of an object became what it is, as far as the object itself says so."""
     on_settled: Callable[[float], None] = lambda _: None
     """Told, for each resource that all have acknowledged, when its change was seen."""
+    on_count: Callable[[], None] = lambda: None
+    """Told when proxies came or went."""
     apart: bool = False
     """Whether the proxies of each Edge are told apart from all others."""
     found_after_s: float = 7.0
@@ -139,6 +141,7 @@ class StatusBoard:
         counts, self.envoys, self.decisions = self.envoys, update.envoys, decisions
         if counts != self.envoys:
             self._tell_edges()
+            self.on_count()
         self._judge_all(list(self._reports) if everything else self._affected(update.keys) | told)
 
     def _tell_edges(self) -> None:

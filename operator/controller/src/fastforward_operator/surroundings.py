@@ -96,7 +96,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         listens_s=LISTENS_S if settings.replica_address else 0.0,
     )
     writer = StatusWriter(client, board.proxies, lambda: election.speaks)
-    board.since = writer.since
+    board.since, board.on_count = writer.since, writer.recount
     certifies = settings.xds_tls or settings.webhook_address
     authority = Authority(client, settings.lease_namespace, lambda: election.leads) if certifies else None
     data_plane = None

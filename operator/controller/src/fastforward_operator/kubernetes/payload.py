@@ -31,6 +31,11 @@ def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, 
     return make(status, there, now) if make is not None else _own(status, proxies)
 
 
+def proxies_told(proxies: tuple[int, int]) -> str:
+    """As PROXIES has it."""
+    return f"{proxies[0]}/{proxies[1]}"
+
+
 def without_ours(there: Mapping[str, Any]) -> Json:
     """What is left of a status when we have nothing to say any more; empty when we had said nothing."""
     return {name: _others(there, name) for name in _SHARED if _ours(there, name)}
@@ -49,7 +54,7 @@ def _own(status: ObjectStatus, proxies: tuple[int, int]) -> Json:
     told: Json = {
         "observedGeneration": status.generation,
         "conditions": [_condition(condition) for condition in (*summary(status), *status.conditions)],
-        "proxies": f"{proxies[0]}/{proxies[1]}",
+        "proxies": proxies_told(proxies),
     }
     if status.effective:
         told["effectivePolicies"] = list(status.effective)

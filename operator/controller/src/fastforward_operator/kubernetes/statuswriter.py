@@ -22,7 +22,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.objectstatus import ObjectStatus
 
 from .client import CONFLICT, JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
-from .payload import payload, without_ours
+from .payload import payload, proxies_told, without_ours
 from .versions import is_newer
 
 _log = structlog.get_logger(__name__)
@@ -30,6 +30,11 @@ _log = structlog.get_logger(__name__)
 WRITERS = 32
 UNSETTLED_S = 2.0
 """How long a status may say that something is on its way before that is written."""
+RECOUNT_AFTER_S = 10.0
+"""How long the number of proxies must stay as it is before statuses that tell another are written again."""
+_RECOUNT_PAUSE_S = 0.01
+"""Between two of those: they are the least urgent, and may be as many as there are objects."""
+_SLICE = 50
 _RETRY_S = 1.0
 _UNSETTLED = frozenset({"Pending", "NoProxies", "NoDecisionService"})
 
@@ -53,6 +58,7 @@ class StatusWriter:
     """Of each object, the newest that we know of."""
     _refused: set[ObjectRef] = field(default_factory=set)
     """Objects of which the API server has a newer version than we know."""
+    _recount: asyncio.Task[None] | None = None
     _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
     _queued: set[ObjectRef] = field(default_factory=set)
     _busy: set[ObjectRef] = field(default_factory=set)
@@ -100,20 +106,41 @@ class StatusWriter:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WRITERS):
-                group.create_task(self._write_on())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(WRITERS):
+                    group.create_task(self._write_on())
+        finally:
+            if self._recount is not None:
+                self._recount.cancel()
 
     def write_all(self) -> None:
         """Whatever is to be said and is not there: this process may write from now on.
 
-        How many proxies have an object is left as it was said: they were counted when it came to be so.
+        How many proxies have an object is left to the recount: they come back one by one.
         """
+        self.recount()
         for ref, status in self._wanted.items():
             there = self._there.get(ref, {})
             told = payload(status, self.proxies(ref), there, datetime.now(UTC))
             if {**told, "proxies": ""} != {**there, "proxies": ""}:
                 self._schedule(ref, status)
+
+    def recount(self) -> None:
+        """Proxies came or went: what statuses say of their number is put right once it stays the same."""
+        if self._recount is not None:
+            self._recount.cancel()
+        self._recount = asyncio.create_task(self._recount_all())
+
+    async def _recount_all(self) -> None:
+        await asyncio.sleep(RECOUNT_AFTER_S)
+        for place, (ref, status) in enumerate(list(self._wanted.items()), 1):
+            there = self._there.get(ref, {})
+            if "proxies" in there and there["proxies"] != proxies_told(self.proxies(ref)):
+                self._schedule(ref, self._wanted.get(ref, status))
+                await asyncio.sleep(_RECOUNT_PAUSE_S)
+            elif place % _SLICE == 0:
+                await asyncio.sleep(0)
 
     def _schedule(self, ref: ObjectRef, status: ObjectStatus) -> None:
         if status.conditions[-1].reason in _UNSETTLED:
