@@ -4,7 +4,11 @@ usage: python -m perf.api_to_traffic --routes 10000 --changes 1000 [--shape host
 
 The clock starts before the PATCH is sent and stops at the first answer with the new content. etcd, API server, operator
 and Envoy are the real ones, each its own process on this machine; etcd does not wait for the disk. The time until the
-PATCH is answered is part of it, and told beside.
+PATCH is answered is part of it, and told beside. One change follows the other, so that the status of each is written
+while the next is on its way.
+
+Before the operator starts, a plain client writes some statuses as fast as the API server takes them: that is what the
+operator's rate is compared with.
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +41,16 @@ from support.repository import ROOT
 
 _START_S, _GIVE_UP_S = 120.0, 20.0
 _WRITERS = 32
+_PLAIN = 2000
+_CONDITION = {"status": "True", "observedGeneration": 1, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+_PLAIN_STATUS = {
+    "observedGeneration": 1,
+    "conditions": [
+        {**_CONDITION, "type": kind, "reason": "Plain"} for kind in ("Accepted", "ResolvedRefs", "Programmed")
+    ],
+    "proxies": "0/0",
+}
+"""As large as the operator's."""
 _FOLDERS = ("edge.yaml", "auth.yaml", "tenants", "routes")
 
 
@@ -44,6 +60,12 @@ class ApiResult(Result):
 
     statuses_s: float
     """From the first answer of the last route to the last status written."""
+    statuses_a_s: float
+    """Statuses that the operator wrote, a second, from the first one to the last."""
+    plain_a_s: float
+    """Statuses of the same size that a plain client wrote, a second, with nothing else to do."""
+    writes_a_route: float
+    """How often the operator wrote until all was told."""
     patch_ms: dict[str, float]
     """Until the API server answers."""
 
@@ -61,18 +83,23 @@ async def measure(shape: str, routes: int, changes: int) -> ApiResult:
             async with Client(find_access(cluster.kubeconfig)) as api, Standalone(folder / "state", source) as gateway:
                 world = SHAPES[shape](folder / "resources", routes, gateway.port)
                 await create_all(api, folder / "resources")
-                began = time.perf_counter()
+                plain_a_s = await plain_rate(api, [world.route(probe, 0) for probe in world.probes[:_PLAIN]])
+                before, began = writes(kubectl), time.perf_counter()
                 gateway.start()
                 asker = Asker(gateway.port)
                 await until_answers(asker, world.probes[-1], 0, _START_S)
-                start_s = time.perf_counter() - began
-                statuses_s = await until_told(api, routes)
+                start_s, served_at = time.perf_counter() - began, time.time()
+                told_at = await until_told(api, routes)
+                written = writes(kubectl) - before
                 samples = [await _change(api, world, asker, random.choice(world.probes), n + 1) for n in range(changes)]
                 return ApiResult(
                     shape=shape,
                     routes=routes,
                     start_s=round(start_s, 2),
-                    statuses_s=round(statuses_s, 2),
+                    statuses_s=round(max(told_at) - served_at),
+                    statuses_a_s=round(routes / (max(told_at) - min(told_at) + 1)),
+                    plain_a_s=round(plain_a_s),
+                    writes_a_route=round(written / routes, 3),
                     change_ms=report.summary([seen for seen, _ in samples]),
                     patch_ms=report.summary([answered for _, answered in samples]),
                     pss_mib=gateway.memory(),
@@ -101,16 +128,49 @@ def collection(document: Mapping[str, Any]) -> str:
     return f"/apis/{crds.API_VERSION}/namespaces/default/{crds.PLURALS[document['kind']]}"
 
 
-async def until_told(api: Client, routes: int) -> float:
-    """Seconds until every route has a status."""
+async def plain_rate(api: Client, routes: Sequence[str]) -> float:
+    """Writes a status of each, as the operator's are; returns how many a second were taken."""
+    documents = [json.loads(text) for text in routes]
+    writers = asyncio.Semaphore(_WRITERS)
+
+    async def write(document: Mapping[str, Any]) -> None:
+        name = document["metadata"]["name"]
+        head = {"apiVersion": crds.API_VERSION, "kind": document["kind"], "metadata": {"name": name}}
+        async with writers:
+            await api.apply_status(f"{collection(document)}/{name}", {**head, "status": _PLAIN_STATUS})
+
     began = time.perf_counter()
+    await asyncio.gather(*(write(document) for document in documents))
+    return len(documents) / (time.perf_counter() - began)
+
+
+def writes(kubectl: Kubectl) -> int:
+    """How many statuses of Routes the API server has taken, by its own count."""
+    counts = re.findall(r"^apiserver_request_total\{(.*)\} (\d+)$", kubectl("get", "--raw", "/metrics"), re.MULTILINE)
+    wanted = {'resource="routes"', 'subresource="status"', 'verb="APPLY"', 'code="200"'}
+    return sum(int(count) for labels, count in counts if wanted <= set(labels.split(",")))
+
+
+async def until_told(api: Client, routes: int) -> list[float]:
+    """Once every route has the status of its version: when each was written, as the API server has it, to a second."""
     async with asyncio.timeout(_START_S + routes / 50):
         while True:
-            told = sum([bool(each.get("status")) async for each in _routes(api)])
-            if told >= routes:
-                return time.perf_counter() - began
+            told = [_written_at(each) async for each in _routes(api) if _is_told(each)]
+            if len(told) >= routes:
+                return told
             # Seldom: a list of all of them keeps the API server from writing.
             await asyncio.sleep(5)
+
+
+def _is_told(route: Mapping[str, Any]) -> bool:
+    """Whether its last condition is the operator's word about its version; a plain client says `Plain`."""
+    conditions = route.get("status", {}).get("conditions", ())
+    return bool(conditions) and conditions[-1]["reason"] == "Programmed"
+
+
+def _written_at(route: Mapping[str, Any]) -> float:
+    times = [each["time"] for each in route["metadata"]["managedFields"] if each.get("subresource") == "status"]
+    return datetime.fromisoformat(max(times)).timestamp()
 
 
 async def _routes(api: Client) -> AsyncGenerator[dict[str, Any]]:

@@ -125,7 +125,13 @@ async def single_changes(found: Scene) -> AsyncGenerator[tuple[list[float], list
 
 async def told(found: Scene) -> bool:
     path = f"/apis/{crds.API_VERSION}/namespaces/{found.namespace}/routes"
-    return all([bool(each.get("status")) async for each in listed(found.api, path)])
+    return all([is_told(each) async for each in listed(found.api, path)])
+
+
+def is_told(route: dict[str, Any]) -> bool:
+    """Whether its status is about the version that is there."""
+    observed: int = route.get("status", {}).get("observedGeneration", -1)
+    return observed == route["metadata"]["generation"]
 
 
 async def test_a_burst_is_live_in_time_and_holds_up_no_single_change(
