@@ -166,6 +166,7 @@ async def test_from_no_traefik_to_one_and_back(
     await scene.programmed("edge/public")
     try:
         await until(lambda: there(scene), lambda found: len(found) == 4)
+        await until(lambda: pods_applied(scene), lambda found: not found)
         await until(lambda: asked(address, "rest"), lambda answer: answer.status == 200)
         await each_protocol_is_served(address)
         await addresses_are_true(scene, address)
@@ -178,13 +179,16 @@ async def test_from_no_traefik_to_one_and_back(
 
 
 async def it_is_told_that_the_kinds_are_missing(scene: Scene) -> None:
-    plane = scene.operator.outside.data_plane
-    assert plane is not None
-    await until(lambda: faults(plane.faults), lambda found: "not installed" in found)
+    await until(lambda: pods_applied(scene), lambda found: "not installed" in found)
+    events = await scene.call("-n", scene.namespace, "events", "--for", "edge/public")
+    assert "ApplyFailed" in events
 
 
-async def faults(told: Mapping[str, str]) -> str:
-    return str(told)
+async def pods_applied(scene: Scene) -> str:
+    """What the Edge says of it; empty when all is well."""
+    edge = await scene.get("-n", scene.namespace, "edge", "public")
+    said = [each["message"] for each in edge["status"].get("conditions", ()) if each["type"] == "PodsApplied"]
+    return said[0] if said else ""
 
 
 async def running_traefik(scene: Scene, cluster: Cluster, kubectl: Kubectl) -> str:

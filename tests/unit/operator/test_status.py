@@ -335,3 +335,16 @@ async def test_the_first_decision_service_counts_when_proxies_that_look_names_up
     await eventually(lambda: scene.programmed.reason == "Programmed")
     scene.tell(decisions=1)
     assert scene.programmed.reason == "Programmed"
+
+
+async def test_why_pods_cannot_be_made_is_said_as_long_as_it_is_so() -> None:
+    scene = Scene()
+    reports = {PUBLIC: ir.Report(ref=PUBLIC, generation=1)}
+    scene.board.observe_reports(reports, {}, ())
+    scene.board.observe_fault(PUBLIC, "403: exceeded quota")
+    first, *others = scene.board.statuses[PUBLIC].conditions
+    assert (first.type, first.status, first.reason) == ("PodsApplied", "False", "ApplyFailed")
+    assert "exceeded quota" in first.message
+    assert [each.type for each in others] == ["Accepted", "ResolvedRefs", "Programmed"]
+    scene.board.observe_fault(PUBLIC, "")
+    assert [each.type for each in scene.board.statuses[PUBLIC].conditions] == ["Accepted", "ResolvedRefs", "Programmed"]

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem
 
+from . import wording
 from .multimap import Multimap
 from .objectstatus import Condition, ObjectStatus
 from .providers import Source
@@ -29,7 +30,6 @@ from .xds.ledger import KeyState, LedgerUpdate
 from .xds.store import SHARED, SNAPSHOT, Key
 
 _MAX_MESSAGE = 1024
-_MAX_NAMED = 5
 _SLICE = 50
 _DIFFUSE = frozenset({"Edge", "Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
@@ -78,6 +78,8 @@ class StatusBoard:
     _seen_at: dict[Key, float] = field(default_factory=dict)
     _by_output: Multimap[ir.Output, ObjectRef] = field(default_factory=Multimap)
     _steps: list[_Step] = field(default_factory=list)
+    _faults: dict[ObjectRef, str] = field(default_factory=dict)
+    """Why what an object needs in the cluster can't be made."""
     _connected: int = 0
     _found_at: float = 0.0
     _ripe_at: dict[ObjectRef, float] = field(default_factory=dict)
@@ -167,6 +169,14 @@ class StatusBoard:
             self.decisions = self._connected
             self._judge_all(list(self._reports))
 
+    def observe_fault(self, ref: ObjectRef, why: str) -> None:
+        """What an object needs in the cluster can't be made; nothing: it could."""
+        if why:
+            self._faults[ref] = why
+        else:
+            self._faults.pop(ref, None)
+        self._judge_all((ref,))
+
     def forget(self, keys: Collection[Key]) -> None:
         """What is taken away keeps nobody waiting."""
         for key in keys:
@@ -247,13 +257,13 @@ class StatusBoard:
         old = self.statuses.get(report.ref)
         states = [s for output in report.outputs for s in self._states(report.ref, output)]
         said = [
-            self._judge_problems(ConditionType.ACCEPTED, report),
-            self._judge_problems(ConditionType.RESOLVED_REFS, report),
+            wording.of_problems(ConditionType.ACCEPTED, report.problems),
+            wording.of_problems(ConditionType.RESOLVED_REFS, report.problems),
             self._judge_programmed(report, [state for _, state in states]),
         ]
-        said = [_overruled(each, report.verdicts) for each in said]
+        said = [wording.overruled(each, report.verdicts) for each in said]
         # Programmed stays the last.
-        said = [*_further(report.verdicts), *said]
+        said = [*wording.further(report.verdicts, self._faults.get(report.ref, "")), *said]
         before = {condition.type: condition for condition in old.conditions} if old else {}
         conditions = tuple(
             Condition(
@@ -309,33 +319,26 @@ class StatusBoard:
             if state is not None and state.lacking <= said_in:
                 yield key, state
 
-    @staticmethod
-    def _judge_problems(kind: ConditionType, report: ir.Report) -> tuple[str, str, str, str]:
-        problems = [problem for problem in report.problems if problem.condition is kind]
-        if not problems:
-            return kind, "True", str(kind), ""
-        return kind, "False", problems[0].reason, _sentences(problem.message for problem in problems)
-
-    def _judge_programmed(self, report: ir.Report, states: list[KeyState]) -> tuple[str, str, str, str]:
+    def _judge_programmed(self, report: ir.Report, states: list[KeyState]) -> wording.Said:
         kind = ConditionType.PROGRAMMED
         refused = [f"{node} refused it: {words}" for state in states for node, words in state.refused]
         if refused:
             self._ripe_at.pop(report.ref, None)
-            return kind, "False", "Rejected", _sentences(refused)
+            return kind, "False", "Rejected", wording.sentences(refused)
         bad = [p for p in report.problems if p.condition in (ConditionType.ACCEPTED, kind)]
         if bad:
             kept = "The last good version keeps serving." if report.outputs else "It is not in use."
             return kind, "False", bad[0].reason, kept
         without = [fleet for fleet in self._fleets(report) if self.envoys.get(fleet, 0) == 0]
         if without:
-            return kind, "False", "NoProxies", _without_proxies(without)
+            return kind, "False", "NoProxies", wording.without_proxies(without)
         if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
             return kind, "False", "NoDecisionService", "It needs a decision service, and none is connected."
         waits = bool(states) or any(report.ref in step.refs for step in self._steps)
         if waits:
             self._ripe_at.pop(report.ref, None)
         if waits or not self._is_ripe(report.ref):
-            return kind, "Unknown", "Pending", self._who_is_missing(states)
+            return kind, "Unknown", "Pending", wording.who_is_missing(states)
         needed = report.outputs and (not self.apart or any(map(self.publications.keys_of, report.outputs)))
         return kind, "True", "Programmed", "" if needed else "Nothing had to be programmed for it."
 
@@ -352,37 +355,6 @@ class StatusBoard:
             return False
         del self._ripe_at[ref]
         return True
-
-    def _who_is_missing(self, states: Iterable[KeyState]) -> str:
-        names = sorted({name for state in states for name in state.waiting if name != ""})
-        if not names:
-            return "It is on its way to the proxies."
-        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-        return f"Waiting for {', '.join(names[:_MAX_NAMED])}{more}."
-
-
-def _without_proxies(fleets: Iterable[str]) -> str:
-    named = [fleet for fleet in fleets if fleet != SHARED]
-    return f"No proxy of Edge {' and '.join(named)} is connected." if named else "No proxy is connected."
-
-
-def _overruled(said: tuple[str, str, str, str], verdicts: Iterable[ir.Verdict]) -> tuple[str, str, str, str]:
-    """What the compiler says of a condition in its own words goes before what follows from Problems and proxies."""
-    for verdict in verdicts:
-        if verdict.type == said[0]:
-            return verdict.type, "True" if verdict.holds else "False", verdict.reason, verdict.message
-    return said
-
-
-def _further(verdicts: Iterable[ir.Verdict]) -> Iterator[tuple[str, str, str, str]]:
-    """Conditions that only some objects have."""
-    for verdict in verdicts:
-        if verdict.type not in list(ConditionType):
-            yield verdict.type, "True" if verdict.holds else "False", verdict.reason, verdict.message
-
-
-def _sentences(parts: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(parts))
 
 
 def _slices(refs: Iterable[ObjectRef]) -> list[tuple[ObjectRef, ...]]:

@@ -102,7 +102,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
     data_plane = None
     if authority is not None and settings.envoy_image:
         data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads, election.name)
-        data_plane.on_addresses = pool.take
+        data_plane.on_addresses, data_plane.on_fault = pool.take, board.observe_fault
         authority.on_change.append(data_plane.wake)
 
     def elected() -> None:

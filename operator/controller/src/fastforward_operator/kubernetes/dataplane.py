@@ -83,6 +83,8 @@ class DataPlane:
     """Name of the lease: operators that watch other namespaces have another, and may run beside."""
     on_addresses: Callable[[str, Collection[str]], None] = lambda *_: None
     """Told which addresses the cluster gave the Service of a Gateway."""
+    on_fault: Callable[[ObjectRef, str], None] = lambda *_: None
+    """Told why something is not as it should be, and with nothing that it is again."""
     applied: int = 0
     faults: dict[str, str] = field(default_factory=dict)
     """Why something is not as it should be, by the Edge's or Workload's kind and name."""
@@ -177,8 +179,10 @@ class DataPlane:
             self.faults[what] = fault
             if names is not None:
                 self._dirty.add(names)
+                self.on_fault(made_for(names), fault)
         else:
-            self.faults.pop(what, None)
+            if self.faults.pop(what, "") and names is not None:
+                self.on_fault(made_for(names), "")
 
     async def _apply(self, names: Names) -> None:
         if names in self._values:
@@ -277,15 +281,23 @@ def owner_of(ref: ObjectRef) -> str:
     return f"{ref.namespace}/{ref.name}{ir.GATEWAY if ref.kind == 'Gateway' else ''}"
 
 
+def made_for(names: Names) -> ObjectRef:
+    """The inverse of `owner_of`."""
+    namespace, _, name = names.owner.partition("/")
+    if names != edge_names(names.owner):
+        return ObjectRef(kind="Workload", namespace=namespace, name=name)
+    kind = "Gateway" if name.endswith(ir.GATEWAY) else "Edge"
+    return ObjectRef(kind=kind, namespace=namespace, name=name.removesuffix(ir.GATEWAY))
+
+
 def subject_of(names: Names, namespace: str) -> Subject:
     """Who the pods made for an Edge or a Workload are."""
-    of, _, name = names.owner.partition("/")
-    if names == edge_names(names.owner):
-        noun = "gateway" if name.endswith(ir.GATEWAY) else "edge"
-        uri = spiffe(of, noun, name.removesuffix(ir.GATEWAY))
+    ref = made_for(names)
+    uri = spiffe(ref.namespace, ref.kind.lower(), ref.name)
+    if ref.kind != "Workload":
         return Subject(name=names.base, uris=(uri,), client=True)
     host = f"{names.base}.{namespace}.svc"
-    return Subject(name=names.base, hosts=(host,), uris=(spiffe(of, "workload", name),), client=True, server=True)
+    return Subject(name=names.base, hosts=(host,), uris=(uri,), client=True, server=True)
 
 
 def secret(names: Names, certified: Certified, authorities: str, namespace: str) -> dict[str, Any]:
