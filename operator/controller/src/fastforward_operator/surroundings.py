@@ -96,6 +96,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         listens_s=LISTENS_S if settings.replica_address else 0.0,
     )
     writer = StatusWriter(client, board.proxies, lambda: election.speaks)
+    events = EventWriter(client, lambda: election.speaks)
     board.since, board.on_count = writer.since, writer.recount
     certifies = settings.xds_tls or settings.webhook_address
     authority = Authority(client, settings.lease_namespace, lambda: election.leads) if certifies else None
@@ -106,7 +107,8 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         authority.on_change.append(data_plane.wake)
 
     def elected() -> None:
-        asyncio.get_running_loop().call_later(election.listens_s, writer.write_all)
+        for sink in (writer, events):
+            asyncio.get_running_loop().call_later(election.listens_s, sink.write_all)
         if data_plane is not None:
             data_plane.wake()
 
@@ -118,7 +120,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
             WATCHED_ALL if settings.secrets == "all" else WATCHED,
             settings.namespaces,
         ),
-        sinks=(writer, EventWriter(client, lambda: election.speaks)) if settings.write_status else (),
+        sinks=(writer, events) if settings.write_status else (),
         election=election if settings.write_status else None,
         client=client,
         authority=authority,

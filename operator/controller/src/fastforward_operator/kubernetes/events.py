@@ -1,13 +1,14 @@
 """Tells rejections as Events, so that `kubectl describe` shows them: one for each thing that is wrong with a version.
 
 In: statuses of the board. Out: Events. Called by bootstrap; only the leader writes. Events are for people: one that is
-not taken is lost, and statuses say the same.
+not taken is lost, and statuses say the same. An Event is named after what it tells: a leader that says all again repeats
+nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from fastforward_compiler.problem import ObjectRef
 
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 
-from .client import JUDGED, ApiError, Client, object_path
+from .client import CONFLICT, JUDGED, ApiError, Client, object_path
 
 _log = structlog.get_logger(__name__)
 
@@ -37,21 +38,27 @@ class EventWriter:
     client: Client
     leads: Callable[[], bool]
     lost: int = 0
-    _told: dict[ObjectRef, frozenset[tuple[str, int, str]]] = field(default_factory=dict)
-    """Of each object that something is wrong with: (condition, generation, message)."""
+    _wrong: dict[ObjectRef, tuple[Condition, ...]] = field(default_factory=dict)
+    """Of each object that something is wrong with."""
     _queue: asyncio.Queue[tuple[ObjectRef, Condition]] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
 
     def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
         """A status changed."""
         if ref.kind not in JUDGED:
             return
-        wrong = list(rejections(status)) if status is not None else []
-        before = self._told.pop(ref, frozenset())
+        wrong = tuple(rejections(status)) if status is not None else ()
+        before = set(map(_mark, self._wrong.pop(ref, ())))
         if not wrong:
             return
-        self._told[ref] = frozenset(map(_mark, wrong))
+        self._wrong[ref] = wrong
         for condition in wrong:
             if _mark(condition) not in before and self.leads():
+                self._put(ref, condition)
+
+    def write_all(self) -> None:
+        """Whatever is wrong: this process may write from now on."""
+        for ref, wrong in self._wrong.items():
+            for condition in wrong:
                 self._put(ref, condition)
 
     async def run(self) -> None:
@@ -74,7 +81,12 @@ class EventWriter:
         found = await self.client.read(object_path(ref))
         if found is not None:
             path = f"/api/v1/namespaces/{ref.namespace or 'default'}/events"
-            await self.client.create(path, event(found, condition), self.leads)
+            try:
+                await self.client.create(path, event(found, condition), self.leads)
+            except ApiError as error:
+                # 409: it is told already.
+                if error.status != CONFLICT:
+                    raise
 
 
 def rejections(status: ObjectStatus) -> Iterator[Condition]:
@@ -91,10 +103,11 @@ def event(involved: dict[str, Any], condition: Condition) -> dict[str, Any]:
     # What belongs to no namespace is told in the default one.
     namespace = metadata.get("namespace", "default")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    told = hashlib.blake2b(repr((metadata["uid"], *_mark(condition))).encode(), digest_size=8)
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{metadata['name'][:230]}.{secrets.token_hex(8)}", "namespace": namespace},
+        "metadata": {"name": f"{metadata['name'][:230]}.{told.hexdigest()}", "namespace": namespace},
         "involvedObject": {
             "apiVersion": involved["apiVersion"],
             "kind": involved["kind"],
