@@ -1,8 +1,8 @@
 """Tells rejections as Events, so that `kubectl describe` shows them: one for each thing that is wrong with a version.
 
 In: statuses of the board. Out: Events. Called by bootstrap; only the leader writes. Events are for people: one that is
-not taken is lost, and statuses say the same. An Event is named after what it tells: a leader that says all again repeats
-nothing.
+not taken is lost, and statuses say the same. An Event is named after what it tells: a leader that says all again
+repeats nothing.
 """
 
 from __future__ import annotations

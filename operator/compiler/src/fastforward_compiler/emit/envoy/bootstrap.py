@@ -22,6 +22,7 @@ from .protos import (
     circuit_breaker_pb2,
     cluster_pb2,
     config_source_pb2,
+    dns_pb2,
     downstream_connections_pb2,
     endpoint_components_pb2,
     extension_pb2,
@@ -30,7 +31,7 @@ from .protos import (
     overload_pb2,
     protocol_pb2,
 )
-from .upstream import HTTP_OPTIONS, assignment, endpoint
+from .upstream import HTTP_OPTIONS, assignment, endpoint, looked_up
 from .wire import PATIENT_ADS, milliseconds, pack, uint32
 
 ADS_CLUSTER = "ff-operator"
@@ -161,8 +162,7 @@ def operator_cluster(xds: Place, trust: Trust | None) -> EnvoyMessage:
     explicit = options(explicit_http_config=options.ExplicitHttpConfig(http2_protocol_options=http2))
     return cluster_pb2.Cluster(
         name=ADS_CLUSTER,
-        type=cluster_type((xds,)),
-        dns_refresh_rate=milliseconds(DNS_REFRESH_MS),
+        cluster_type=lookups((xds,)),
         connect_timeout=milliseconds(1000),
         transport_socket=transport_socket(trust.folder, trust.operator, http2=True) if trust else None,
         typed_extension_protocol_options={HTTP_OPTIONS: pack(explicit)},
@@ -183,8 +183,7 @@ def decision_cluster(decisions: tuple[Place, ...], trust: Trust | None) -> Envoy
     )
     return cluster_pb2.Cluster(
         name=DECISION_CLUSTER,
-        type=cluster_type(decisions),
-        dns_refresh_rate=milliseconds(DNS_REFRESH_MS),
+        cluster_type=lookups(decisions),
         connect_timeout=milliseconds(250),
         transport_socket=transport_socket(trust.folder, trust.decisions, http2=False) if trust else None,
         lb_policy=cluster_pb2.Cluster.LEAST_REQUEST,
@@ -193,10 +192,10 @@ def decision_cluster(decisions: tuple[Place, ...], trust: Trust | None) -> Envoy
     )
 
 
-def cluster_type(places: tuple[Place, ...]) -> int:
-    """Returns how the places are found: names are looked up, again and again."""
+def lookups(places: tuple[Place, ...]) -> EnvoyMessage | None:
+    """Returns how names are looked up, again and again; None where there are none: such a cluster is static."""
     named = any(not isinstance(place, str) for place in places)
-    return cluster_pb2.Cluster.STRICT_DNS if named else cluster_pb2.Cluster.STATIC
+    return looked_up(DNS_REFRESH_MS, dns_pb2.AUTO) if named else None
 
 
 def lb_endpoint(place: Place) -> EnvoyMessage:

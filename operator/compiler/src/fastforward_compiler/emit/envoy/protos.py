@@ -35,6 +35,8 @@ from envoy.config.route.v3 import route_pb2 as _route_pb2
 from envoy.config.route.v3 import scoped_route_pb2 as _scoped_route_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as _file_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2 as _cel_pb2
+from envoy.extensions.clusters.common.dns.v3 import dns_pb2 as _dns_pb2
+from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2 as _dns_cluster_pb2
 from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _extension_matcher_pb2
 from envoy.extensions.common.ratelimit.v3 import ratelimit_pb2 as _ratelimit_pb2
 from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2 as _skip_action_pb2
@@ -99,6 +101,8 @@ config_source_pb2: Any = _config_source_pb2
 connection_limit_pb2: Any = _connection_limit_pb2
 cors_pb2: Any = _cors_pb2
 discovery_pb2: Any = _discovery_pb2
+dns_cluster_pb2: Any = _dns_cluster_pb2
+dns_pb2: Any = _dns_pb2
 downstream_connections_pb2: Any = _downstream_connections_pb2
 early_header_mutation_pb2: Any = _early_header_mutation_pb2
 endpoint_components_pb2: Any = _endpoint_components_pb2

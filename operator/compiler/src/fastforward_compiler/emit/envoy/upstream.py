@@ -16,6 +16,8 @@ from .protos import (
     circuit_breaker_pb2,
     cluster_pb2,
     config_source_pb2,
+    dns_cluster_pb2,
+    dns_pb2,
     endpoint_components_pb2,
     endpoint_pb2,
     health_check_pb2,
@@ -111,10 +113,14 @@ def emit_discovery(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
         cluster.type = cluster_pb2.Cluster.EDS
         cluster.eds_cluster_config.eds_config.CopyFrom(_EDS)
         return
-    cluster.type = cluster_pb2.Cluster.STRICT_DNS
-    cluster.dns_refresh_rate.CopyFrom(milliseconds(upstream.dns.refresh_ms))
-    cluster.dns_lookup_family = cluster_pb2.Cluster.ALL
+    cluster.cluster_type.CopyFrom(looked_up(upstream.dns.refresh_ms, dns_pb2.ALL))
     cluster.load_assignment.CopyFrom(assignment(upstream.name, [endpoint(upstream.dns.host, upstream.dns.port)]))
+
+
+def looked_up(refresh_ms: int, family: int) -> EnvoyMessage:
+    """Returns the type of a cluster whose endpoints have names; each address of a name is an endpoint of its own."""
+    lookups = dns_cluster_pb2.DnsCluster(dns_refresh_rate=milliseconds(refresh_ms), dns_lookup_family=family)
+    return cluster_pb2.Cluster.CustomClusterType(name="envoy.cluster.dns", typed_config=pack(lookups))
 
 
 def emit_endpoints(upstream: ir.Upstream) -> bytes | None:
