@@ -1,6 +1,6 @@
 """How long from a PATCH to the API server to changed traffic, with many routes present.
 
-usage: python -m perf.api_to_traffic --routes 10000 --changes 1000 [--shape hosts|tenants|both] [--out]
+usage: python -m perf.api_to_traffic --routes 10000 --changes 1000 [--shape hosts|tenants|hosts-tls|tenants-tls] [--out]
 
 The clock starts before the PATCH is sent and stops at the first answer with the new content. etcd, API server, operator
 and Envoy are the real ones, each its own process on this machine; etcd does not wait for the disk. The time until the
@@ -9,6 +9,8 @@ while the next is on its way.
 
 Before the operator starts, a plain client writes some statuses as fast as the API server takes them: that is what the
 operator's rate is compared with.
+
+With -tls it is as in pods: the Envoy proves who it is, and is sent what its Edge has and nothing else.
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ from fastforward_operator.kubernetes.client import Client
 from perf import report
 from perf.change_to_traffic import Client as Asker
 from perf.change_to_traffic import World, until_answers
-from perf.change_worlds import SHAPES, Probe
+from perf.change_worlds import EDGE, SHAPES, Probe
 from perf.command import Result, run
 from perf.standalone import Standalone
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster
+from support.nodes import OPERATOR, certified, fill, trust_of
 from support.repository import ROOT
 
 _START_S, _GIVE_UP_S = 120.0, 20.0
@@ -51,6 +54,7 @@ _PLAIN_STATUS = {
     "proxies": "0/0",
 }
 """As large as the operator's."""
+_AS_PODS = {"FF_XDS_NAMES": OPERATOR, "FF_ENVOY_IMAGE": "envoy:bench", "FF_DECISION_IMAGE": "decision:bench"}
 _FOLDERS = ("edge.yaml", "auth.yaml", "tenants", "routes")
 
 
@@ -72,6 +76,7 @@ class ApiResult(Result):
 
 async def measure(shape: str, routes: int, changes: int) -> ApiResult:
     """Start everything, then change one route after the other."""
+    kind, _, tls = shape.partition("-")
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
         folder = Path(name)
         with shared_cluster(folder / "api-server", "--light") as cluster:
@@ -79,13 +84,17 @@ async def measure(shape: str, routes: int, changes: int) -> ApiResult:
             kubectl("apply", "--server-side", "-f", str(ROOT / "crds/generated"))
             kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds/generated"))
             kubectl("create", "namespace", "fastforward-system")
-            source = {"FF_PROVIDER": "kubernetes", "FF_KUBECONFIG": str(cluster.kubeconfig)}
+            source = {
+                "FF_PROVIDER": "kubernetes",
+                "FF_KUBECONFIG": str(cluster.kubeconfig),
+                **(_AS_PODS if tls else {}),
+            }
             async with Client(find_access(cluster.kubeconfig)) as api, Standalone(folder / "state", source) as gateway:
-                world = SHAPES[shape](folder / "resources", routes, gateway.port)
+                world = SHAPES[kind](folder / "resources", routes, gateway.port)
                 await create_all(api, folder / "resources")
                 plain_a_s = await plain_rate(api, [world.route(probe, 0) for probe in world.probes[:_PLAIN]])
                 before, began = writes(kubectl), time.perf_counter()
-                gateway.start()
+                await start(gateway, api, folder / "tls" if tls else None)
                 asker = Asker(gateway.port)
                 await until_answers(asker, world.probes[-1], 0, _START_S)
                 start_s, served_at = time.perf_counter() - began, time.time()
@@ -104,6 +113,16 @@ async def measure(shape: str, routes: int, changes: int) -> ApiResult:
                     patch_ms=report.summary([answered for _, answered in samples]),
                     pss_mib=gateway.memory(),
                 )
+
+
+async def start(gateway: Standalone, api: Client, tls: Path | None) -> None:
+    """The operator and an Envoy; with `tls`, one that proves who it is by what the operator made for its pod."""
+    gateway.start_operator(tls=tls is not None)
+    if tls is None:
+        gateway.start_envoy()
+    else:
+        fill(tls, *await certified(api, EDGE))
+        gateway.start_envoy(trust_of(tls))
 
 
 async def create_all(api: Client, resources: Path) -> None:
@@ -200,5 +219,6 @@ if __name__ == "__main__":
         name="api_to_traffic",
         title="From a PATCH to changed traffic",
         description=__doc__,
+        shapes=[f"{shape}{tls}" for tls in ("", "-tls") for shape in SHAPES],
         about={"etcd": "--unsafe-no-fsync"},
     )

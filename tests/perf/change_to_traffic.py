@@ -63,7 +63,8 @@ async def measure(shape: str, routes: int, changes: int) -> Result:
         async with Standalone(folder / "state", source) as gateway:
             world = SHAPES[shape](folder / "resources", routes, gateway.port)
             began = time.perf_counter()
-            gateway.start()
+            gateway.start_operator()
+            gateway.start_envoy()
             client = Client(gateway.port)
             await until_answers(client, world.probes[-1], 0, _START_S)
             start_s = time.perf_counter() - began

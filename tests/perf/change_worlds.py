@@ -15,6 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 TENANTS = 1000
+EDGE = "default/bench"
 _ALGORITHM = "ES256"
 _ISSUER = "https://issuer.bench.localhost"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,17 +37,23 @@ Measure = Callable[[str, int, int], Coroutine[Any, Any, Result]]
 
 
 def run(
-    measure: Measure, *, name: str, title: str, description: str | None, about: Mapping[str, str] = _NOTHING
+    measure: Measure,
+    *,
+    name: str,
+    title: str,
+    description: str | None,
+    shapes: Collection[str] = tuple(SHAPES),
+    about: Mapping[str, str] = _NOTHING,
 ) -> None:
     """Measure, print, write docs/performance/NAME.{json,svg}; `about` says more of the circumstances."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--routes", type=int, default=10_000)
     parser.add_argument("--changes", type=int, default=1000)
-    parser.add_argument("--shape", choices=[*SHAPES, "both"], default="both")
+    parser.add_argument("--shape", choices=[*shapes, "all"], default="all")
     parser.add_argument("--out", action="store_true", help=f"write docs/performance/{name}.json and .svg")
     options = parser.parse_args()
     results = []
-    for shape in SHAPES if options.shape == "both" else [options.shape]:
+    for shape in shapes if options.shape == "all" else [options.shape]:
         result = asyncio.run(measure(shape, options.routes, options.changes))
         print(json.dumps(asdict(result)), flush=True)
         results.append(result)

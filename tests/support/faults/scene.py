@@ -8,23 +8,19 @@ Secret that the operator made for its pods.
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastforward_compiler.emit.kubernetes import edge_names
-from fastforward_operator.certificates import Certified
-from fastforward_operator.kubernetes import rbac
 from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import ApiError, Client
 
 from support.cluster.kubectl import Kubectl
 from support.envoy import Envoy, free_port
-from support.nodes import OPERATOR, envoy_of, fill
-from support.operator import EDGE_PORT, edge, respond, serves, until
+from support.nodes import OPERATOR, certified, envoy_of, fill
+from support.operator import EDGE_PORT, edge, respond, serves
 
 from .apiproxy import ApiProxy, api_proxy
 from .outcome import Outcome, outcome
@@ -75,15 +71,8 @@ class Scene:
     async def start_envoy(self, name: str) -> Envoy:
         """One more, by the Secret that is made for the pods of the Edge; it is read once."""
         if self.tls is None:
-            self.tls = fill(self.folder / "tls", *await self._certificate())
+            self.tls = fill(self.folder / "tls", *await certified(self.api, f"{self.namespace}/public"))
         return await asyncio.to_thread(envoy_of, self.folder / name, self.tls, port=self.port, xds=self.xds)
-
-    async def _certificate(self) -> tuple[Certified, str]:
-        secret = f"/api/v1/namespaces/{rbac.NAMESPACE}/secrets/{edge_names(f'{self.namespace}/public').secret}"
-        found = await until(lambda: self.api.read(secret), bool)
-        assert found is not None
-        texts = {name: base64.b64decode(value).decode() for name, value in found["data"].items()}
-        return Certified(certificate=texts["tls.crt"], key=texts["tls.key"]), texts["ca.crt"]
 
     async def outcome(self) -> Outcome:
         """As it is now; says so when it can't be had."""
