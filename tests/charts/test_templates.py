@@ -249,8 +249,10 @@ def test_policies_name_the_ports_that_pods_listen_on() -> None:
     (decisions, metrics) = policies["fastforward-decision"]["spec"]["ingress"]
     assert (decisions["ports"], metrics["ports"]) == ([{"port": DECISION_PORT}], [{"port": PROBE_PORT}])
     traffic = policies["fastforward-envoy"]["spec"]["ingress"][0]["ports"]
-    open_to_clients = {port for each in traffic for port in range(each["port"], each["endPort"] + 1)}
-    assert set(range(1, 1 << 16)) - open_to_clients == {PROBE_PORT}
+    for protocol, closed in (("TCP", {PROBE_PORT}), ("UDP", set())):
+        ranges = [each for each in traffic if each.get("protocol", "TCP") == protocol]
+        opened = {port for each in ranges for port in range(each["port"], each["endPort"] + 1)}
+        assert set(range(1, 1 << 16)) - opened == closed
     (needed,) = (
         each["ports"]
         for each in policies["fastforward-envoy"]["spec"]["egress"]

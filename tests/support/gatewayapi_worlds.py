@@ -211,9 +211,10 @@ SPECS: Mapping[str, Strategy] = {
     "GRPCRoute": grpc_routes(),
     "TLSRoute": stream_routes(hosts=True),
     "TCPRoute": stream_routes(hosts=False),
+    "UDPRoute": stream_routes(hosts=False),
     "BackendTLSPolicy": backend_tls_policies(),
 }
-KINDS = ("HTTPRoute",) * 6 + ("Gateway",) * 2 + ("GatewayClass", "GRPCRoute", "TLSRoute", "TCPRoute")
+KINDS = ("HTTPRoute",) * 6 + ("Gateway",) * 2 + ("GatewayClass", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
 KINDS += ("ListenerSet", "BackendTLSPolicy", "Service", "EndpointSlice", "Secret", "ConfigMap", "ReferenceGrant")
 
 
@@ -241,8 +242,10 @@ def ground() -> tuple[worlds.Object, ...]:
         {"name": "y", "port": 443, "protocol": "HTTPS", "tls": tls, **everybody},
         {"name": "z", "port": 443, "protocol": "TLS", "hostname": "a.example.com", "tls": {"mode": "Passthrough"}},
         {"name": "tcp", "port": 81, "protocol": "TCP", **everybody},
+        {"name": "udp", "port": 81, "protocol": "UDP", **everybody},
     ]
     service = {"group": "", "kind": "Service", "name": "x"}
+    datagrams = {"name": "dgram", "port": 80, "protocol": "UDP"}
     validation = {
         "hostname": "a.example.com",
         "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "x"}],
@@ -250,7 +253,7 @@ def ground() -> tuple[worlds.Object, ...]:
     bodies: tuple[tuple[str, str, worlds.Document], ...] = (
         ("GatewayClass", "x", {"spec": {"controllerName": "gateway.fastforward.dev/controller"}}),
         ("Gateway", "x", {"spec": {"gatewayClassName": "x", "listeners": listeners}}),
-        ("Service", "x", {"spec": {"ports": [{"name": "http", "port": 80}]}}),
+        ("Service", "x", {"spec": {"ports": [{"name": "http", "port": 80}, datagrams]}}),
         ("Secret", "x", {"type": "kubernetes.io/tls", "stringData": tls_data("*.example.com")}),
         ("ConfigMap", "x", {"data": {"ca.crt": certificate_pem("authority")}}),
         ("BackendTLSPolicy", "x", {"spec": {"targetRefs": [service], "validation": validation}}),

@@ -18,7 +18,7 @@ from support.conformance.gateway import Serving
 from support.conformance.preparation import CLASS
 from support.tools import program
 
-PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP")
+PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP", "GATEWAY-UDP")
 FILE = "gateway-api.yaml"
 
 

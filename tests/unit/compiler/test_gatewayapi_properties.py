@@ -62,7 +62,8 @@ def test_every_name_in_a_snapshot_is_there(world: tuple[Object, ...]) -> None:
             assert set(entry.upstreams) <= upstreams
     for edge in snapshot.edges:
         assert set(edge.upstreams) <= upstreams
-        assert len({listener.port for listener in edge.listeners}) == len(edge.listeners)
+        ports = {(listener.port, listener.transport) for listener in edge.listeners}
+        assert len(ports) == len({listener.name for listener in edge.listeners}) == len(edge.listeners)
     there = {(noun[:-1], name_of(noun, v)) for noun in ("edges", "upstreams") for v in getattr(snapshot, noun)}
     for report in compiler.reports().values():
         assert {each for each in report.outputs if each[0] in ("edge", "upstream")} <= there

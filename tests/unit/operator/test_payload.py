@@ -43,7 +43,7 @@ def conditions(of: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {each["type"]: (each["status"], each["reason"]) for each in of["conditions"]}
 
 
-@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"])
+@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"])
 def test_a_route_has_a_status_for_each_parent_and_leaves_those_of_others_alone(kind: str) -> None:
     stale = {"parentRef": {"name": "left"}, "controllerName": CONTROLLER, "conditions": []}
     made = write(status(kind, part(), part(UNRESOLVED, name="two")), parents=[OTHERS, stale])["parents"]

@@ -80,6 +80,7 @@ ORDER: tuple[Rule[Any], ...] = (
     backendtlspolicy.CLIENT_CERTIFICATE,
     streamroute.TLS_ROUTE,
     streamroute.TCP_ROUTE,
+    streamroute.UDP_ROUTE,
     streamroute.STREAMS,
     gateway.PROBLEMS,
     gateway.GATEWAY,
@@ -110,6 +111,7 @@ ROOTS: Mapping[str, tuple[Rule[Any], ...]] = {
     "Gateway": (gateway.GATEWAY,),
     "TLSRoute": (streamroute.TLS_ROUTE,),
     "TCPRoute": (streamroute.TCP_ROUTE,),
+    "UDPRoute": (streamroute.UDP_ROUTE,),
     "HTTPRoute": (httproute.HTTP_ROUTE,),
     "GRPCRoute": (grpcroute.GRPC_ROUTE,),
 }

@@ -25,7 +25,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """Connections that go on as they are, whatever they carry."""
+    """Connections or datagrams that go on as they are, whatever they carry."""
 
     shares: tuple[Share, ...]
     """Upstreams by weight; the share of one that is not there is refused."""
@@ -58,6 +58,8 @@ class Listener:
     """Each answers to the hosts that it names."""
     min_tls: str = "1.2"
     chains: tuple[Chain, ...] = ()
+    transport: str = "TCP"
+    """`UDP` for datagrams: these have a stream, and nothing else."""
     stream: Stream | None = None
     """Where all connections go; None for HTTP, and where there are chains."""
     proxy_protocol: bool = False

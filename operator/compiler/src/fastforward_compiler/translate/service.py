@@ -17,11 +17,10 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Reason
 
-from .world import ENDPOINT_SLICES, SERVICES, SLICES_OF
+from .world import ENDPOINT_SLICES, SERVICES, SLICES_OF, TCP
 
 _PROTOCOLS = {"kubernetes.io/h2c": "HTTP2"}
 """By `appProtocol` (KEP-3726); WebSockets are HTTP/1.1 to begin with."""
-TCP, UDP = "TCP", "UDP"
 _FAMILIES = frozenset({"IPv4", "IPv6"})
 
 

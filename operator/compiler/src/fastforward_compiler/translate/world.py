@@ -75,7 +75,7 @@ HOST_CLAIMS: Index[str] = Index("edges by host")
 PORT_CLAIMS: Index[str] = Index("edges by port")
 """(port) -> Edges that list it."""
 GATEWAY_PORT_CLAIMS: Index[str] = Index("gateways by port")
-"""(port) -> Gateways that have it, by a listener of their own or of a ListenerSet."""
+"""(port, TCP or UDP) -> Gateways that have it, by a listener of their own or of a ListenerSet."""
 EDGES_IN: Index[str] = Index("edges by namespace")
 """(namespace) -> Edges."""
 AIMED_AT: Index[tuple[str, str]] = Index("policies by target")
@@ -96,6 +96,9 @@ SETS_OF: Index[str] = Index("listener sets by gateway")
 """(Gateway) -> ListenerSets."""
 BACKEND_POLICIES_OF: Index[str] = Index("backend TLS policies by service")
 """(Service) -> BackendTLSPolicies."""
+
+TCP, UDP = "TCP", "UDP"
+"""What a port is of: the same number is two ports."""
 
 Age = tuple[bool, str, str]
 
@@ -124,6 +127,11 @@ def age(resource: crds.Resource | None) -> Age:
 def why_first(winner: crds.Resource | None, loser: crds.Resource | None) -> str:
     """Why one object comes before another in age."""
     return "which is older" if age(winner)[:2] < age(loser)[:2] else "which comes first by name"
+
+
+def transport_of(protocol: str) -> str:
+    """TCP or UDP, of a listener with this protocol."""
+    return UDP if protocol == UDP else TCP
 
 
 def gifts_of(resource: crds.Resource) -> frozenset[Gift]:
@@ -172,12 +180,12 @@ def _set_gifts(listeners: gatewayapi.ListenerSet, name: str) -> Iterable[Gift]:
     gateway = f"{parent.namespace or listeners.metadata.namespace}/{parent.name}"
     yield (SETS_OF, gateway), name
     for listener in listeners.spec.listeners:
-        yield (GATEWAY_PORT_CLAIMS, listener.port), gateway
+        yield (GATEWAY_PORT_CLAIMS, listener.port, transport_of(listener.protocol)), gateway
 
 
 def _gateway_gifts(gateway: gatewayapi.Gateway, name: str) -> Iterable[Gift]:
     for listener in gateway.spec.listeners:
-        yield (GATEWAY_PORT_CLAIMS, listener.port), name
+        yield (GATEWAY_PORT_CLAIMS, listener.port, transport_of(listener.protocol)), name
 
 
 def _backend_policy_gifts(policy: gatewayapi.BackendTlsPolicy, name: str) -> Iterable[Gift]:

@@ -20,6 +20,7 @@ from .chain import (
     TABLE_HEADER,
     http_filters,
 )
+from .datagrams import emit_datagrams
 from .protos import (
     EnvoyMessage,
     address_pb2,
@@ -72,9 +73,17 @@ def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) 
         name=f"{edge.name}/{listener.name}",
         address=first,
         additional_addresses=[listener_pb2.AdditionalAddress(address=other) for other in others],
-        per_connection_buffer_limit_bytes=uint32(_CONNECTION_BUFFER_BYTES),
-        filter_chains=emit_filter_chains(edge, listener, settings),
     )
+    if listener.transport == "UDP":
+        emit_datagrams(listener, listener.stream or ir.Stream(shares=()), message)
+    else:
+        _emit_connections(edge, listener, message, settings)
+    return message
+
+
+def _emit_connections(edge: ir.Edge, listener: ir.Listener, message: EnvoyMessage, settings: EmitSettings) -> None:
+    message.per_connection_buffer_limit_bytes.CopyFrom(uint32(_CONNECTION_BUFFER_BYTES))
+    message.filter_chains.extend(emit_filter_chains(edge, listener, settings))
     if listener.proxy_protocol:
         # Before TLS is looked at; a connection that does not begin so is closed.
         message.listener_filters.add(name="proxy", typed_config=pack(proxy_protocol_pb2.ProxyProtocol()))
@@ -82,7 +91,6 @@ def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) 
         admit_only(edge.traefik.addresses, message)
     if listener.all_certificates or listener.chains:
         message.listener_filters.add(name="tls", typed_config=pack(tls_inspector_pb2.TlsInspector()))
-    return message
 
 
 def admit_only(addresses: tuple[str, ...], message: EnvoyMessage) -> None:
@@ -102,8 +110,10 @@ def bound_addresses(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings
     """Returns where the listener listens."""
     port = settings.ports.get(listener.port, listener.port)
     own = () if settings.listen_everywhere else edge.addresses
+    protocol = address_pb2.SocketAddress.Protocol.Value(listener.transport)
+    socket = address_pb2.SocketAddress
     return [
-        address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
+        address_pb2.Address(socket_address=socket(protocol=protocol, address=address, port_value=port))
         for address in own or settings.bind_address.split(",")
     ]
 

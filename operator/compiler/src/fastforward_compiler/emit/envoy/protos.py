@@ -24,6 +24,7 @@ from envoy.config.core.v3 import health_check_pb2 as _health_check_pb2
 from envoy.config.core.v3 import http_uri_pb2 as _http_uri_pb2
 from envoy.config.core.v3 import protocol_pb2 as _protocol_pb2
 from envoy.config.core.v3 import substitution_format_string_pb2 as _substitution_format_string_pb2
+from envoy.config.core.v3 import udp_socket_config_pb2 as _udp_socket_config_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2 as _endpoint_components_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2 as _endpoint_pb2
 from envoy.config.listener.v3 import listener_components_pb2 as _listener_components_pb2
@@ -56,8 +57,14 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as _http_connection_manager_pb2,
 )
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as _tcp_proxy_pb2
+from envoy.extensions.filters.udp.udp_proxy.v3 import route_pb2 as _udp_route_pb2
+from envoy.extensions.filters.udp.udp_proxy.v3 import udp_proxy_pb2 as _udp_proxy_pb2
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early_header_mutation_pb2,
+)
+from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2 as _network_inputs_pb2
+from envoy.extensions.matching.input_matchers.consistent_hashing.v3 import (
+    consistent_hashing_pb2 as _consistent_hashing_pb2,
 )
 from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb2 as _cares_dns_resolver_pb2
 from envoy.extensions.resource_monitors.downstream_connections.v3 import (
@@ -99,6 +106,7 @@ circuit_breaker_pb2: Any = _circuit_breaker_pb2
 cluster_pb2: Any = _cluster_pb2
 config_source_pb2: Any = _config_source_pb2
 connection_limit_pb2: Any = _connection_limit_pb2
+consistent_hashing_pb2: Any = _consistent_hashing_pb2
 cors_pb2: Any = _cors_pb2
 discovery_pb2: Any = _discovery_pb2
 dns_cluster_pb2: Any = _dns_cluster_pb2
@@ -128,6 +136,7 @@ lua_pb2: Any = _lua_pb2
 metadata_key_pb2: Any = _metadata_key_pb2
 metadata_matcher_pb2: Any = _metadata_matcher_pb2
 mutation_rules_pb2: Any = _mutation_rules_pb2
+network_inputs_pb2: Any = _network_inputs_pb2
 outlier_detection_pb2: Any = _outlier_detection_pb2
 overload_pb2: Any = _overload_pb2
 percent_pb2: Any = _percent_pb2
@@ -151,6 +160,9 @@ proxy_protocol_pb2: Any = _proxy_protocol_pb2
 tls_inspector_pb2: Any = _tls_inspector_pb2
 tls_pb2: Any = _tls_pb2
 token_bucket_pb2: Any = _token_bucket_pb2
+udp_proxy_pb2: Any = _udp_proxy_pb2
+udp_route_pb2: Any = _udp_route_pb2
+udp_socket_config_pb2: Any = _udp_socket_config_pb2
 value_pb2: Any = _value_pb2
 xds_extension_pb2: Any = _xds_extension_pb2
 xds_matcher_pb2: Any = _matcher_pb2

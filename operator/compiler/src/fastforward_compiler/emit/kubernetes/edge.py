@@ -85,7 +85,7 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
         ],
         "env": [from_field("POD_NAME", "metadata.name")],
         "ports": [
-            {"name": f"p{listener.port}", "containerPort": listener.port, "protocol": "TCP"}
+            {"name": _port_name(listener), "containerPort": listener.port, "protocol": listener.transport}
             for listener in edge.listeners
         ],
         "resources": resources(edge.proxies.pods, _REQUESTS),
@@ -97,6 +97,11 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
         "lifecycle": {"preStop": {"httpGet": {"path": "/envoy/drained", "port": PROBE_PORT}}},
         "volumeMounts": [tls_mount(), {"name": "run", "mountPath": RUN_FOLDER}],
     }
+
+
+def _port_name(listener: ir.Listener) -> str:
+    """The same number may be a port of TCP and one of UDP."""
+    return f"udp-{listener.port}" if listener.transport == "UDP" else f"p{listener.port}"
 
 
 def _companion(settings: PodSettings) -> Document:
@@ -147,7 +152,12 @@ def _service(edge: ir.Edge, names: Names, settings: PodSettings) -> Document:
         "type": proxies.service_type,
         "selector": names.selector,
         "ports": [
-            {"name": f"p{listener.port}", "port": listener.port, "targetPort": listener.port, "protocol": "TCP"}
+            {
+                "name": _port_name(listener),
+                "port": listener.port,
+                "targetPort": listener.port,
+                "protocol": listener.transport,
+            }
             for listener in edge.listeners
         ],
     }

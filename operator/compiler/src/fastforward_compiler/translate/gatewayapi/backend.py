@@ -20,12 +20,16 @@ from fastforward_compiler.translate.reference import is_permitted
 from fastforward_compiler.translate.service import ENDPOINTS, PORT, ServicePort
 from fastforward_compiler.translate.service import Fault as PortFault
 from fastforward_compiler.translate.upstream import TRAITS
+from fastforward_compiler.translate.world import UDP
 
 from .backendtlspolicy import BACKEND_TLS, CLIENT_CERTIFICATE
 
 _REFRESH_MS = 5000
-HTTP, GRPC, STREAM = "", "grpc", "tcp"
-"""How a route speaks to its backends, where their Service does not say; a stream is passed on as it is."""
+HTTP, GRPC, STREAM, DATAGRAMS = "", "grpc", "tcp", "udp"
+"""How a route speaks to its backends, where their Service does not say; streams and datagrams go on as they are."""
+_AS_THEY_ARE = (STREAM, DATAGRAMS)
+_MAX_SESSIONS = 65_536
+"""Of datagrams: nobody ends a session, it only grows old."""
 
 
 class BackendKey(NamedTuple):
@@ -72,6 +76,10 @@ def resolve_backend(
         message = f"{ref.kind} {name} is in another namespace, and no ReferenceGrant there permits it."
         problems.append(problem(on, Reason.REF_NOT_PERMITTED, field, message))
         return None
+    if ref.kind == "Upstream" and manner == DATAGRAMS:
+        message = f"Datagrams go to Services alone, and Upstream {name} is for connections."
+        problems.append(problem(on, Reason.INVALID_KIND, f"{field}.kind", message))
+        return None
     if ref.kind == "Upstream":
         traits = cells.read(TRAITS, name)
         if traits is None:
@@ -93,7 +101,7 @@ def _resolve_service(
         message = f"Service {key.service} needs a port."
         problems.append(problem(on, Reason.UNSUPPORTED_VALUE, f"{field}.port", message))
         return None
-    port = cells.read(PORT, key.service, key.port)
+    port = cells.read(PORT, key.service, key.port, *_transport(key))
     if isinstance(port, PortFault):
         problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, port.message))
         return None
@@ -105,17 +113,21 @@ def _translate_backend(cells: Cells, *parts: str | int) -> ir.Upstream | None:
     key = BackendKey(str(parts[0]), int(parts[1]), *map(str, parts[2:]))
     if not cells.read(BACKENDS_OF, *key):
         return None
-    port = cells.read(PORT, key.service, key.port)
+    port = cells.read(PORT, key.service, key.port, *_transport(key))
     if isinstance(port, PortFault):
         return None
     return _make_upstream(cells, key, port)
 
 
+def _transport(key: BackendKey) -> tuple[str, ...]:
+    return (UDP,) if key.manner == DATAGRAMS else ()
+
+
 def _make_upstream(cells: Cells, key: BackendKey, port: ServicePort) -> ir.Upstream:
     protocol = "GRPC" if key.manner == GRPC else port.protocol
-    secured = cells.read(BACKEND_TLS, key.service, port.name) if key.manner != STREAM else None
+    secured = cells.read(BACKEND_TLS, key.service, port.name) if key.manner not in _AS_THEY_ARE else None
     dns = ir.Dns(host=port.dns, port=port.number, refresh_ms=_REFRESH_MS) if port.dns else None
-    endpoints = () if port.dns else cells.read(ENDPOINTS, key.service, port.name)
+    endpoints = () if port.dns else cells.read(ENDPOINTS, key.service, port.name, *_transport(key))
     if secured is not None and secured.tls is None:
         # Nobody there can be believed: nobody is asked, and the answer is 503.
         return ir.Upstream(name=backend_name(key), protocol=protocol)
@@ -123,7 +135,8 @@ def _make_upstream(cells: Cells, key: BackendKey, port: ServicePort) -> ir.Upstr
     shown = cells.read(CLIENT_CERTIFICATE, key.client) if tls is not None and key.client else None
     if tls is not None and isinstance(shown, ir.Certificate):
         tls = replace(tls, client=shown)
-    return ir.Upstream(name=backend_name(key), endpoints=endpoints, dns=dns, protocol=protocol, tls=tls)
+    made = ir.Upstream(name=backend_name(key), endpoints=endpoints, dns=dns, protocol=protocol, tls=tls)
+    return replace(made, max_connections=_MAX_SESSIONS) if key.manner == DATAGRAMS else made
 
 
 def wanted_backend(*parts: str | int) -> Iterator[Key]:

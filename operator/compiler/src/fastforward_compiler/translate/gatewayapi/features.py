@@ -53,5 +53,6 @@ FEATURES: frozenset[str] = frozenset(
         "TLSRoute",
         "TLSRouteModeMixed",
         "TLSRouteModeTerminate",
+        "UDPRoute",
     }
 )

@@ -2,6 +2,7 @@
 
 In: a Gateway, its Sections, the addresses that it was given. Out: its IR value and Problems; PLACES for tables. Called
 by compile. Listeners that share a port are one listener of the proxy: hosts tell them apart, and over TLS server names.
+A number is one port of TCP and one of UDP.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fastforward_crds import gatewayapi
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason, problem
-from fastforward_compiler.translate.world import FETCHED, GATEWAYS, ref_of
+from fastforward_compiler.translate.world import FETCHED, GATEWAYS, UDP, ref_of
 
 from .backendtlspolicy import CLIENT_CERTIFICATE
 from .section import ACCEPTED, ADDRESSES, ANY_HOST, RESOLVED_REFS, SECTIONS, Fault, Section, label
@@ -178,13 +179,14 @@ def set_verdicts(sections: Iterable[Section], problems: Iterable[Problem]) -> It
 
 
 def _listeners(name: str, sections: Iterable[Section], streams: Iterable[Bound]) -> Iterator[ir.Listener]:
-    ports: dict[int, list[Section]] = {}
+    ports: dict[tuple[int, str], list[Section]] = {}
     for section in sections:
-        ports.setdefault(section.port, []).append(section)
-    for port, sharing in sorted(ports.items()):
-        listener = ir.Listener(name=f"port-{port}", port=port, scope=place_of(name, port))
+        ports.setdefault((section.port, section.transport), []).append(section)
+    for (port, transport), sharing in sorted(ports.items()):
+        named = f"udp-{port}" if transport == UDP else f"port-{port}"
+        listener = ir.Listener(name=named, port=port, transport=transport, scope=place_of(name, port))
         bound = {section.key: [each for each in streams if each.section == section.key] for section in sharing}
-        if sharing[0].protocol == "TCP":
+        if sharing[0].protocol in ("TCP", "UDP"):
             found = bound[sharing[0].key]
             # Without a route there is nowhere to go: nobody listens.
             if found:

@@ -17,7 +17,7 @@ from .grpcroute import GRPC_ROUTE
 from .httproute import HTTP_ROUTE
 from .section import ACCEPTED, ATTACHED, CONFLICTED, CONTROLLER, RESOLVED_REFS, SECTIONS, Section
 from .spread import RouteTranslation
-from .streamroute import TCP_ROUTE, TLS_ROUTE, StreamTranslation
+from .streamroute import TCP_ROUTE, TLS_ROUTE, UDP_ROUTE, StreamTranslation
 from .table import scope_name
 
 
@@ -134,6 +134,7 @@ TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told | None]] = {
     "HTTPRoute": lambda cells, _, name: _tell_route(cells.read(HTTP_ROUTE, name)),
     "TLSRoute": lambda cells, _, name: _tell_stream(cells.read(TLS_ROUTE, name)),
     "TCPRoute": lambda cells, _, name: _tell_stream(cells.read(TCP_ROUTE, name)),
+    "UDPRoute": lambda cells, _, name: _tell_stream(cells.read(UDP_ROUTE, name)),
     "BackendTLSPolicy": _tell_policy,
     "GRPCRoute": lambda cells, _, name: _tell_route(cells.read(GRPC_ROUTE, name)),
 }

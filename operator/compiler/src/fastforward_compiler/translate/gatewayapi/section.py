@@ -27,9 +27,11 @@ from fastforward_compiler.translate.world import (
     NAMESPACES,
     PORT_CLAIMS,
     SETS_OF,
+    TCP,
     age,
     identity,
     ref_of,
+    transport_of,
     why_first,
 )
 
@@ -48,9 +50,11 @@ _KINDS = {
     "HTTPS": ("HTTPRoute", "GRPCRoute"),
     "TLS": ("TLSRoute",),
     "TCP": ("TCPRoute",),
+    "UDP": ("UDPRoute",),
 }
-_FAMILIES = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP"}
+_FAMILIES = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP", "UDP": "UDP"}
 """Protocols of one family can share a port, told apart by host or server name."""
+_WITHOUT_HOSTS = ("TCP", "UDP")
 
 
 SectionKey = tuple[str, str, str]
@@ -97,6 +101,11 @@ class Section(NamedTuple):
     def serves(self) -> bool:
         """Whether it has all that it needs: TLS without a certificate must not fall back to clear text."""
         return self.is_accepted and (not self.ends_tls or bool(self.certificates))
+
+    @property
+    def transport(self) -> str:
+        """TCP or UDP: the same number is two ports."""
+        return transport_of(self.protocol)
 
     @property
     def is_http(self) -> bool:
@@ -147,22 +156,23 @@ def _make_sections(cells: Cells, name: str) -> Sections | None:
             refused.append(owner)
         else:
             made += [_make(cells, ref_of("ListenerSet", owner), each, frontend) for each in listeners.spec.listeners]
-    owners = {port: _owner_of_port(cells, name, port) for port in {section.port for section in made}}
-    made = [_without_port(section, owners[section.port]) for section in made]
+    ports = {(section.port, section.transport) for section in made}
+    owners = {port: _owner_of_port(cells, name, *port) for port in ports}
+    made = [_without_port(section, owners[section.port, section.transport]) for section in made]
     return Sections(tuple(_without_conflicts(made)), tuple(refused))
 
 
-def _owner_of_port(cells: Cells, name: str, port: int) -> str:
+def _owner_of_port(cells: Cells, name: str, port: int, transport: str) -> str:
     """Who else has the port, where the proxy is one and the same; empty when nobody has.
 
     An Edge comes before any Gateway, and of Gateways the oldest is first.
     """
     if cells.read(FETCHED, ADDRESSES) is not None:
         return ""
-    edges = cells.read(PORT_CLAIMS, port)
+    edges = cells.read(PORT_CLAIMS, port) if transport == TCP else ()
     if edges:
         return f"Edge {min(edges)}"
-    gateways = {other: cells.read(GATEWAYS, other) for other in cells.read(GATEWAY_PORT_CLAIMS, port)}
+    gateways = {other: cells.read(GATEWAYS, other) for other in cells.read(GATEWAY_PORT_CLAIMS, port, transport)}
     ours = [other for other in gateways.values() if other is not None and cells.read(OURS, _class_of(other))]
     first = min(ours, key=age, default=None)
     if first is None or identity(first) == name:
@@ -303,13 +313,15 @@ def _marked(section: Section, others: Iterable[Section]) -> Section:
 
 
 def _conflict(section: Section, other: Section) -> Fault | None:
-    if section.port != other.port or not section.is_accepted or not other.is_accepted:
+    if (section.port, section.transport) != (other.port, other.transport):
+        return None
+    if not section.is_accepted or not other.is_accepted:
         return None
     whose = f"listener {other.name}" + (f" of {other.owner}" if other.owner != section.owner else "")
     if _FAMILIES[section.protocol] != _FAMILIES[other.protocol]:
         message = f"Port {section.port} has protocol {other.protocol} in {whose}."
         return Fault(CONFLICTED, "ProtocolConflict", message)
-    if section.hostname == other.hostname:
+    if section.hostname == other.hostname or section.protocol in _WITHOUT_HOSTS:
         host = section.hostname if section.hostname != ANY_HOST else "no host name"
         message = f"Port {section.port} with {host} belongs to {whose}."
         return Fault(CONFLICTED, "HostnameConflict", message)

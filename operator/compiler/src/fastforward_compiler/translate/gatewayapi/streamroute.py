@@ -1,8 +1,8 @@
-"""TLSRoutes and TCPRoutes to streams: where the connections of a listener go.
+"""TLSRoutes, TCPRoutes and UDPRoutes to streams: where the connections or datagrams of a listener go.
 
 In: such a route, the Gateways that take it. Out: StreamTranslation, and in the indexes the listeners at which it counts
-and the backends that it needs. Called by compile through TLS_ROUTE and TCP_ROUTE; gateway reads STREAMS. A change of
-these routes changes a listener of the proxy: nothing else leads connections that nobody looks into.
+and the backends that it needs. Called by compile through TLS_ROUTE, TCP_ROUTE and UDP_ROUTE; gateway reads STREAMS. A
+change of these routes changes a listener of the proxy: nothing else leads connections that nobody looks into.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from fastforward_crds import gatewayapi
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule, Source
 from fastforward_compiler.problem import ObjectRef, Problem
-from fastforward_compiler.translate.world import TCP_ROUTES, TLS_ROUTES, Age, age, ref_of
+from fastforward_compiler.translate.world import TCP_ROUTES, TLS_ROUTES, UDP_ROUTES, Age, age, ref_of
 
 from .attachment import Parent, parts_of, resolve_parents
-from .backend import BACKENDS_OF, STREAM, BackendKey, resolve_backend
+from .backend import BACKENDS_OF, DATAGRAMS, STREAM, BackendKey, resolve_backend
 from .section import ANY_HOST, ATTACHED, SectionKey
 
 REFUSED = ""
@@ -55,7 +55,7 @@ class Bound(NamedTuple):
 
 def _translate(cells: Cells, kind: str, source: Source[Any], name: str) -> StreamTranslation | None:
     route = cells.read(source, name)
-    if not isinstance(route, gatewayapi.TlsRoute | gatewayapi.TcpRoute):
+    if not isinstance(route, gatewayapi.TlsRoute | gatewayapi.TcpRoute | gatewayapi.UdpRoute):
         return None
     on, spec = ref_of(kind, name), route.spec
     parents = tuple(resolve_parents(cells, on, spec.parent_refs, spec.hostnames))
@@ -88,10 +88,11 @@ def _shares(
     backends: dict[BackendKey, None],
 ) -> Iterator[ir.Share]:
     weights: dict[str, int] = {}
+    manner = DATAGRAMS if on.kind == "UDPRoute" else STREAM
     for number, rule in enumerate(rules):
         for place, backend in enumerate(rule.backend_refs):
             field = f"spec.rules[{number}].backendRefs[{place}]"
-            found = resolve_backend(cells, on, field, backend, STREAM, problems)
+            found = resolve_backend(cells, on, field, backend, manner, problems)
             if found is not None and found.key is not None:
                 backends[found.key] = None
             name = REFUSED if found is None else found.upstream
@@ -145,6 +146,18 @@ TCP_ROUTE: Rule[StreamTranslation | None] = Rule(
     counted=True,
 )
 """(TCPRoute)."""
+UDP_ROUTE: Rule[StreamTranslation | None] = Rule(
+    "UDP route",
+    lambda cells, name: _translate(cells, "UDPRoute", UDP_ROUTES, name),
+    gives=lambda made, name: _gifts("UDPRoute", made, name),
+    root=True,
+    counted=True,
+)
+"""(UDPRoute)."""
 STREAMS: Rule[tuple[Bound, ...]] = Rule("streams", _find_streams)
 """(Gateway)."""
-_ROUTES: Mapping[str, Rule[StreamTranslation | None]] = {"TLSRoute": TLS_ROUTE, "TCPRoute": TCP_ROUTE}
+_ROUTES: Mapping[str, Rule[StreamTranslation | None]] = {
+    "TLSRoute": TLS_ROUTE,
+    "TCPRoute": TCP_ROUTE,
+    "UDPRoute": UDP_ROUTE,
+}
