@@ -25,7 +25,13 @@ WORDS = st.sampled_from(["1", "2", "v.*", "("])
 
 def gateway_classes() -> Strategy:
     controllers = st.sampled_from(["gateway.fastforward.dev/controller"] * 5 + ["example.com/other"])
-    return record({"controllerName": controllers})
+    return st.builds(merge, record({"controllerName": controllers}), parameters(namespace="a"))
+
+
+def parameters(**more: str) -> Strategy:
+    """Mostly none: what refers to some that can't be used listens nowhere."""
+    refs = [{"group": "", "kind": kind, "name": "y", **more} for kind in ("ConfigMap", "ConfigMap", "Bucket")]
+    return st.sampled_from([{}] * 9 + [{"parametersRef": ref} for ref in refs])
 
 
 def selections(*values: str) -> Strategy:
@@ -76,6 +82,7 @@ def gateways() -> Strategy:
         tls=tls,
         addresses=addresses,
         allowedListeners=allowed,
+        infrastructure=st.builds(merge, record(labels=st.just({"team": "books"})), parameters()),
     )
 
 

@@ -44,7 +44,8 @@ def secrets() -> Strategy:
 
 
 def config_maps() -> Strategy:
-    return st.sampled_from([{"jwks": jwks()}, {"jwks": "{}"}, {}]).map(lambda data: {"data": data})
+    made = ({"jwks": jwks()}, {"jwks": "{}"}, {}, {"replicas": "3"}, {"replicas": "many"})
+    return st.sampled_from(made).map(lambda data: {"data": data})
 
 
 def services() -> Strategy:

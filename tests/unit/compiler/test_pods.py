@@ -31,3 +31,55 @@ def test_a_number_is_one_port_of_tcp_and_one_of_udp() -> None:
         ("p53", 53, "TCP"),
         ("udp-53", 53, "UDP"),
     ]
+
+
+MARKED = ir.Proxies(
+    labels=(("app.kubernetes.io/component", "mine"), ("team", "books")),
+    shared_annotations=(
+        ("container.apparmor.security.beta.kubernetes.io/envoy", "unconfined"),
+        ("example.com/owner", "books"),
+        ("k8s.io/x", "y"),
+    ),
+    annotations=(("example.com/owner", "the service's"),),
+)
+
+
+def test_labels_and_annotations_are_on_all_that_is_made() -> None:
+    listeners = (ir.Listener(name="port-80", port=80),)
+    documents = made(ir.Edge(name="shop/public~gateway", hosts=(), listeners=listeners, proxies=MARKED))
+    assert documents.keys() == {"ServiceAccount", "Deployment", "Service", "PodDisruptionBudget"}
+    template = documents["Deployment"]["spec"]["template"]
+    for labelled in (*documents.values(), template):
+        labels = labelled["metadata"]["labels"]
+        assert labels["team"] == "books"
+        assert labels["gateway.networking.k8s.io/gateway-name"] == "public"
+        assert labels["app.kubernetes.io/component"] == "envoy"
+    for kind in ("ServiceAccount", "Deployment", "PodDisruptionBudget"):
+        assert documents[kind]["metadata"]["annotations"] == dict(MARKED.shared_annotations)
+    assert documents["Service"]["metadata"]["annotations"]["example.com/owner"] == "the service's"
+    assert documents["Service"]["metadata"]["annotations"]["k8s.io/x"] == "y"
+
+
+def test_annotations_of_kubernetes_own_loosen_no_pod() -> None:
+    documents = made(ir.Edge(name="shop/public~gateway", hosts=(), listeners=(), proxies=MARKED))
+    template = documents["Deployment"]["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"example.com/owner": "books"}
+
+
+def test_the_name_of_a_gateway_is_a_label_however_long() -> None:
+    names = {"public": "public", "p" * 63: "p" * 63}
+    for name, label in names.items():
+        documents = made(ir.Edge(name=f"shop/{name}~gateway", hosts=(), listeners=()))
+        assert documents["ServiceAccount"]["metadata"]["labels"]["gateway.networking.k8s.io/gateway-name"] == label
+    two = [
+        made(ir.Edge(name=f"{namespace}/{'p' * 64}~gateway", hosts=(), listeners=()))["Deployment"]
+        for namespace in ("a", "b")
+    ]
+    labels = {each["metadata"]["labels"]["gateway.networking.k8s.io/gateway-name"] for each in two}
+    assert [len(label) for label in labels] == [63, 63]
+
+
+def test_an_edge_is_no_gateway() -> None:
+    documents = made(ir.Edge(name="shop/public", hosts=(), listeners=()))
+    assert "gateway.networking.k8s.io/gateway-name" not in documents["Deployment"]["metadata"]["labels"]
+    assert "annotations" not in documents["Deployment"]["metadata"]

@@ -25,6 +25,7 @@ from .gateway import (
     GatewayClass,
     GatewayListener,
     GatewaySpec,
+    Infrastructure,
     ListenerSet,
     ListenerSetSpec,
     ListenerTls,
@@ -41,6 +42,7 @@ from .httproute import (
     HttpTextMatch,
     HttpTimeouts,
 )
+from .parameters import PARAMETERS, parse_parameters
 from .reference import GATEWAY_API, GROUP, Backend, BackendObject, Namespaces, ObjectRef, ParentRef, Selector
 from .streamroute import StreamRouteSpec, StreamRule, TcpRoute, TlsRoute, UdpRoute
 

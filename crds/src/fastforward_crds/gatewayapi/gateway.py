@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fastforward_crds.formats import Label, Name
 from fastforward_crds.lists import Items
-from fastforward_crds.meta import ClusterMeta, Foreign, Port, Resource, ShortText
+from fastforward_crds.meta import ClusterMeta, Foreign, LongText, Port, Resource, ShortText
 
 from .reference import GROUP, Hostname, Namespaces, ObjectRef, Section
 
@@ -123,6 +123,20 @@ class GatewayTls(Foreign):
     frontend: Frontend = Frontend()
 
 
+class ParametersRef(ObjectRef):
+    """The ConfigMap that says of the pods what a Gateway can't: it is in the Gateway's own namespace."""
+
+    namespace: None = None
+
+
+class Infrastructure(Foreign):
+    """What is made for the Gateway."""
+
+    labels: dict[ShortText, ShortText] = Field(default_factory=dict)
+    annotations: dict[ShortText, LongText] = Field(default_factory=dict)
+    parameters_ref: ParametersRef | None = None
+
+
 class GatewaySpec(Foreign):
     """What a Gateway says."""
 
@@ -131,6 +145,7 @@ class GatewaySpec(Foreign):
     addresses: Annotated[tuple[GatewayAddress, ...], Items(most=16)] = ()
     allowed_listeners: AllowedListeners = AllowedListeners()
     tls: GatewayTls = GatewayTls()
+    infrastructure: Infrastructure = Infrastructure()
 
 
 class Gateway(Resource):

@@ -39,6 +39,7 @@ from .translate import (
 )
 from .translate.gatewayapi import backend, backendtlspolicy, gateway, grpcroute, httproute, section, streamroute
 from .translate.gatewayapi import table as gatewaytable
+from .translate.gatewayapi.parameters import CLASS_PARAMETERS, PROXIES
 from .trial import Trial
 
 ORDER: tuple[Rule[Any], ...] = (
@@ -77,6 +78,8 @@ ORDER: tuple[Rule[Any], ...] = (
     table.TABLE,
     section.OURS,
     section.SECTIONS,
+    CLASS_PARAMETERS,
+    PROXIES,
     backendtlspolicy.CLIENT_CERTIFICATE,
     streamroute.TLS_ROUTE,
     streamroute.TCP_ROUTE,

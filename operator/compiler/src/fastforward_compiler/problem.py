@@ -77,6 +77,10 @@ class Reason(StrEnum):
     """A listener can't be used as it is; the others serve. The message says what to mend."""
     UNSUPPORTED_ADDRESS = "UnsupportedAddress"
     """An address of this type can't be given to a Gateway. Ask for an `IPAddress`."""
+    INVALID_PARAMETERS = "InvalidParameters"
+    """What `parametersRef` names is no ConfigMap, is not there, or says what nobody knows. Mend the reference, or the
+    ConfigMap's data.
+    """
     NOT_ALLOWED = "NotAllowed"
     """The Gateway takes no ListenerSets of this namespace. Ask its owner to widen `allowedListeners`."""
     NO_MATCHING_PARENT = "NoMatchingParent"

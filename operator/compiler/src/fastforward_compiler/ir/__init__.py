@@ -17,7 +17,7 @@ from .authpolicy import (
     claim_path,
 )
 from .delta import Changes, Delta, Output, Report
-from .edge import GATEWAY, Certificate, Chain, Edge, Listener, Proxies, Stream, Traefik
+from .edge import DEFAULT_PROXIES, GATEWAY, Certificate, Chain, Edge, Listener, Proxies, Stream, Traefik
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
     STAGES,
@@ -51,6 +51,7 @@ from .verdict import Part, Verdict
 from .workload import Pods, Redis, Workload
 
 __all__ = [
+    "DEFAULT_PROXIES",
     "GATEWAY",
     "STAGES",
     "Admission",

@@ -85,6 +85,10 @@ class Proxies:
     external_traffic_policy: str = "Local"
     annotations: tuple[tuple[str, str], ...] = ()
     """Of the Service."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Of all that is made; those of the operator's own stay."""
+    shared_annotations: tuple[tuple[str, str], ...] = ()
+    """Of all that is made; those of the Service come before them."""
     decision: str = ""
     """Name of the Workload that decides; empty for the installation's own."""
 

@@ -109,7 +109,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         stream_idle_timeout_ms=crds.milliseconds(timeouts.stream_idle),
         connection_idle_timeout_ms=crds.milliseconds(timeouts.connection_idle),
         access_log=spec.access_log,
-        proxies=_translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
+        proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))
 
@@ -133,7 +133,7 @@ def _translate_traefik(spec: crds.EdgeSpec, own: tuple[str, ...]) -> ir.Traefik 
     )
 
 
-def _translate_proxies(proxies: crds.Proxies, namespace: str, *, direct: bool) -> ir.Proxies:
+def translate_proxies(proxies: crds.Proxies, namespace: str, *, direct: bool) -> ir.Proxies:
     """With something in front they have no address of their own outside the cluster."""
     service = proxies.service
     return ir.Proxies(

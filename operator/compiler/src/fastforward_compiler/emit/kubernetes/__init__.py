@@ -5,7 +5,7 @@ operator, which applies them.
 """
 
 from .edge import edge_names, emit_edge
-from .names import COMPONENT, EDGE, MANAGED, OWNER, Names, owner_label
+from .names import COMPONENT, EDGE, GATEWAY_NAME, MANAGED, OWNER, Names, owner_label
 from .settings import TLS_FOLDER, PodSettings
 from .traefik import TRAEFIK
 from .workload import emit_workload, workload_names
@@ -13,6 +13,7 @@ from .workload import emit_workload, workload_names
 __all__ = [
     "COMPONENT",
     "EDGE",
+    "GATEWAY_NAME",
     "MANAGED",
     "OWNER",
     "TLS_FOLDER",

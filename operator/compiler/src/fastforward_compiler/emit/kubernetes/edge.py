@@ -9,6 +9,7 @@ of the pod's own network.
 from __future__ import annotations
 
 import math
+import re
 
 from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import Peer, Trust, bootstrap
@@ -35,6 +36,7 @@ from .workload import workload_names
 _ADMIN = f"{RUN_FOLDER}/admin.sock"
 _REQUESTS = {"cpu": "250m", "memory": "128Mi"}
 _COMPANION_REQUESTS = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}}
+_DOMAIN = re.compile(r"^([^/]+\.)?(kubernetes|k8s)\.io/")
 _MARGIN_S = 15
 """What ending a pod may take beyond draining."""
 
@@ -54,7 +56,28 @@ def emit_edge(edge: ir.Edge, settings: PodSettings) -> list[Document]:
         found.append(_service(edge, names, settings))
     if edge.proxies.pods.replicas > 1:
         found.append(disruption_budget(names, settings))
+    for document in found:
+        _mark(document, edge.proxies)
     return found + emit_traefik(edge, names, settings)
+
+
+def _mark(document: Document, proxies: ir.Proxies) -> None:
+    """Writes the labels and annotations that a user wants on all that is made; ours stay, for we find things by them.
+
+    Pods don't get annotations of Kubernetes' own: these may loosen what holds a pod, and are for the cluster to say.
+    """
+    metadata = document["metadata"]
+    _add(metadata, proxies.labels, proxies.shared_annotations)
+    if document["kind"] == "Deployment":
+        harmless = tuple(each for each in proxies.shared_annotations if not _DOMAIN.search(each[0]))
+        _add(document["spec"]["template"]["metadata"], proxies.labels, harmless)
+
+
+def _add(metadata: Document, labels: tuple[tuple[str, str], ...], annotations: tuple[tuple[str, str], ...]) -> None:
+    metadata["labels"] = {**dict(labels), **metadata["labels"]}
+    wanted = {**dict(annotations), **metadata.get("annotations", {})}
+    if wanted:
+        metadata["annotations"] = wanted
 
 
 def _deployment(edge: ir.Edge, names: Names, settings: PodSettings) -> Document:

@@ -6,12 +6,16 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from fastforward_compiler.ir import GATEWAY
+
 MANAGED = {"app.kubernetes.io/managed-by": "fastforward", "app.kubernetes.io/part-of": "fastforward"}
 """On all that the operator makes; by these labels it finds what is to go."""
 COMPONENT = "app.kubernetes.io/component"
 EDGE = "gateway.fastforward.dev/edge"
 OWNER = "gateway.fastforward.dev/owner"
 """Label by which the objects that were made for one Edge or Workload are found."""
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+_MAX_LABEL = 63
 _MAX_NAME = 52
 """Pods add eleven characters, and their name is a label."""
 
@@ -44,7 +48,16 @@ class Names:
     def labels(self) -> dict[str, str]:
         """On every object."""
         named = {"app.kubernetes.io/name": f"fastforward-{self.component}", "app.kubernetes.io/instance": self.base}
-        return {**named, **MANAGED, **self.selector}
+        return {**named, **MANAGED, **self.selector, **self._of_gateway}
+
+    @property
+    def _of_gateway(self) -> dict[str, str]:
+        """What others find the objects of a Gateway by (GEP-1762)."""
+        _, _, name = self.owner.partition("/")
+        if not name.endswith(GATEWAY):
+            return {}
+        plain = name.removesuffix(GATEWAY)
+        return {GATEWAY_NAME: plain if len(plain) <= _MAX_LABEL else shortened(plain, self.owner, _MAX_LABEL)}
 
     def metadata(self, namespace: str, name: str = "") -> dict[str, Any]:
         """As every object has it."""
@@ -53,7 +66,7 @@ class Names:
 
 def owner_label(owner: str) -> str:
     """NAMESPACE/NAME as the value of a label: at most 63 characters, and neither slash nor tilde."""
-    return shortened(owner.replace("/", ".").replace("~", "."), owner, 63)
+    return shortened(owner.replace("/", ".").replace("~", "."), owner, _MAX_LABEL)
 
 
 def shortened(name: str, unique: str, most: int = _MAX_NAME) -> str:

@@ -20,6 +20,7 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reas
 from fastforward_compiler.translate.world import FETCHED, GATEWAYS, UDP, ref_of
 
 from .backendtlspolicy import CLIENT_CERTIFICATE
+from .parameters import PROXIES
 from .section import ACCEPTED, ADDRESSES, ANY_HOST, RESOLVED_REFS, SECTIONS, Fault, Section, label
 from .streamroute import REFUSED, STREAMS, Bound
 
@@ -75,6 +76,7 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
     problems = cells.read(PROBLEMS, name)
     given = _given_addresses(cells, name)
     own = [section for section in found.listed if section.owner == ref_of("Gateway", name)]
+    proxies = cells.read(PROXIES, name)
     serving = [section for section in found.listed if section.serves]
     listens = not _is_refused(problems) and (given.addresses != () or given.listens)
     streams = cells.read(STREAMS, name)
@@ -83,6 +85,7 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
         hosts=(),
         listeners=tuple(_listeners(name, serving, streams)) if listens else (),
         addresses=given.addresses or (),
+        proxies=ir.DEFAULT_PROXIES if isinstance(proxies, Problem) else proxies,
         upstreams=tuple(sorted({share.upstream for bound in streams for share in bound.stream.shares} - {REFUSED})),
     )
     return GatewayTranslation(
@@ -102,7 +105,13 @@ def _find_problems(cells: Cells, name: str) -> tuple[Problem, ...]:
         return ()
     on = ref_of("Gateway", name)
     own = [section for section in found.listed if section.owner == on]
-    return (*_address_problems(on, gateway), *section_problems(on, own), *_client_problems(cells, on))
+    proxies = cells.read(PROXIES, name)
+    return (
+        *_address_problems(on, gateway),
+        *section_problems(on, own),
+        *_client_problems(cells, on),
+        *([proxies] if isinstance(proxies, Problem) else []),
+    )
 
 
 def _is_refused(problems: Iterable[Problem]) -> bool:

@@ -15,6 +15,7 @@ from .backendtlspolicy import tell_policy
 from .gateway import GATEWAY, GatewayTranslation, gateway_edge, section_problems, set_verdicts
 from .grpcroute import GRPC_ROUTE
 from .httproute import HTTP_ROUTE
+from .parameters import CLASS_PARAMETERS
 from .section import ACCEPTED, ATTACHED, CONFLICTED, CONTROLLER, RESOLVED_REFS, SECTIONS, Section
 from .spread import RouteTranslation
 from .streamroute import TCP_ROUTE, TLS_ROUTE, UDP_ROUTE, StreamTranslation
@@ -32,9 +33,12 @@ class Told(NamedTuple):
     attached_sets: int = 0
 
 
-def _tell_class(cells: Cells, _: ObjectRef, name: str) -> Told | None:
+def _tell_class(cells: Cells, on: ObjectRef, name: str) -> Told | None:
     found = cells.read(GATEWAY_CLASSES, name)
-    return Told() if found is not None and found.spec.controller_name == CONTROLLER else None
+    if found is None or found.spec.controller_name != CONTROLLER:
+        return None
+    fault = cells.read(CLASS_PARAMETERS, on.name).fault
+    return Told(problems=(problem(on, Reason.INVALID_PARAMETERS, "spec.parametersRef", fault),) if fault else ())
 
 
 def _tell_gateway(cells: Cells, on: ObjectRef, name: str) -> Told | None:
