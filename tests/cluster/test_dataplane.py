@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fastforward_compiler.emit.kubernetes import edge_names, workload_names
+from fastforward_compiler.emit.kubernetes import GATEWAY_NAME, OWNER, edge_names, workload_names
 from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.kubernetes import rbac
 from fastforward_operator.kubernetes.dataplane import INSTALLATION
@@ -229,11 +229,20 @@ def our_class(kubectl: Kubectl) -> str:
 
 
 GATEWAY = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: small, labels: {gateway.fastforward.dev/use: "true"}}
+data: {replicas: "1", resources.requests.cpu: 50m}
+---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: front}
 spec:
   gatewayClassName: fastforward
+  infrastructure:
+    labels: {team: books}
+    annotations: {example.com/owner: books}
+    parametersRef: {group: "", kind: ConfigMap, name: small}
   listeners: [{name: http, port: 80, protocol: HTTP}]
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -264,6 +273,11 @@ async def test_a_gateway_has_proxies_and_an_address_of_its_own(
         await scene.programmed("gateway/front")
         gateway = await scene.get("-n", scene.namespace, "gateway", "front")
         (address,) = (each["value"] for each in gateway["status"]["addresses"])
+        made = await deployment(scene, names.base)
+        assert (made["spec"]["replicas"], made["metadata"]["annotations"]["example.com/owner"]) == (1, "books")
+        chosen = ("-l", f"team=books,{GATEWAY_NAME}=front,{OWNER}={names.selector[OWNER]}")
+        found = await scene.get("-n", PODS, "pods,services,serviceaccounts", *chosen)
+        assert {each["kind"] for each in found["items"]} == {"Pod", "Service", "ServiceAccount"}
         await until(lambda: ask(address), lambda answer: answer == (302, "http://elsewhere.example.com/"))
         await scene.call("-n", scene.namespace, "delete", "gateway", "front")
         await until(lambda: services(scene), lambda found: names.base not in found)

@@ -23,32 +23,45 @@ VERSIONS = ("v1.5.1", "v1.6.0-dev.2", "v1.6.0-dev.3")
 """That the suite's manifests name; the program is that of the suite's own version."""
 COREDNS = "registry.k8s.io/coredns/coredns:v1.12.2"
 CLASS = "fastforward"
+PARAMETERS = {"replicas": "1", "resources.requests.cpu": "10m", "resources.requests.memory": "64Mi"}
+"""Of the pods of Gateways: the suite has a dozen of these at once, and the cluster one machine."""
 
 
-def prepare(cluster: Cluster, folder: Path) -> Path:
-    """Everything, in order; returns the kubeconfig."""
+def prepare(cluster: Cluster, folder: Path, channel: str) -> Path:
+    """Everything, in order, with the definitions of a channel; returns the kubeconfig."""
     for version in VERSIONS:
         load(cluster, Image(name=f"{ECHO}:{version}", files={"/echo": program("echo-basic")}, entrypoint=("/echo",)))
     dns = Image(name=COREDNS, files={"/coredns": program("coredns")}, entrypoint=("/coredns",), user="0:0")
     load(cluster, dns)
     kubectl = Kubectl(cluster.kubeconfig)
-    # The experimental channel: retries are in no other.
-    channel = module("sigs.k8s.io/gateway-api") / "config/crd/experimental"
-    for definitions in (*sorted(channel.glob("gateway.networking.k8s.io_*.yaml")), ROOT / "crds/generated"):
+    definitions_of_channel = module("sigs.k8s.io/gateway-api") / "config/crd" / channel
+    theirs = sorted(definitions_of_channel.glob("gateway.networking.k8s.io_*.yaml"))
+    for definitions in (*theirs, ROOT / "crds/generated"):
         kubectl("apply", "--server-side", "--force-conflicts", "-f", str(definitions))
     kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     kubectl("apply", "--server-side", "-f", str(ROOT / "operator/controller/generated/rbac.yaml"))
-    kubectl("apply", "-f", "-", stdin=json.dumps(gateway_class()))
+    referred = {"group": "", "kind": "ConfigMap", "name": CLASS, "namespace": rbac.NAMESPACE}
+    kubectl.apply(parameters(), gateway_class(parametersRef=referred))
     return kubeconfig_of_operator(kubectl, folder)
 
 
-def gateway_class() -> dict[str, object]:
+def gateway_class(**spec: object) -> dict[str, object]:
     """The class of our Gateways."""
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "GatewayClass",
         "metadata": {"name": CLASS},
-        "spec": {"controllerName": "gateway.fastforward.dev/controller"},
+        "spec": {"controllerName": "gateway.fastforward.dev/controller", **spec},
+    }
+
+
+def parameters() -> dict[str, object]:
+    """What the class refers to."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": CLASS, "namespace": rbac.NAMESPACE, "labels": {"gateway.fastforward.dev/use": "true"}},
+        "data": PARAMETERS,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from fastforward_compiler.translate.gatewayapi.features import FEATURES
@@ -19,23 +20,29 @@ from support.conformance.preparation import CLASS
 from support.tools import program
 
 PROFILES = ("GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP", "GATEWAY-UDP")
-FILE = "gateway-api.yaml"
+EXPERIMENTAL = frozenset({"HTTPRouteRetry", "HTTPRouteRetryBackendTimeout", "HTTPRouteRetryConnectionError"})
+"""Features that no definitions have but those of the experimental channel."""
+
+
+def claimed(channel: str) -> frozenset[str]:
+    """The features that the definitions of a channel have room for."""
+    return FEATURES - EXPERIMENTAL if channel == "standard" else FEATURES
 
 
 def run(
     cluster: Cluster,
     gateway: Serving,
-    profiles: tuple[str, ...],
     *,
+    features: Iterable[str] = FEATURES,
     only: str = "",
-    reports: Path | None = None,
+    report: Path | None = None,
     debug: bool = False,
 ) -> int:
     """Returns the exit code of the suite, which tells on standard output what it sees."""
     options = {
         "gateway-class": CLASS,
-        "conformance-profiles": ",".join(profiles),
-        "supported-features": ",".join(sorted(FEATURES)),
+        "conformance-profiles": ",".join(PROFILES),
+        "supported-features": ",".join(sorted(features)),
         "usable-address": gateway.usable,
         "unusable-address": gateway.unusable,
         "kubeconfig": str(cluster.kubeconfig),
@@ -51,9 +58,9 @@ def run(
         options["run-test"] = only
     if debug:
         options["debug"] = "true"
-    if reports is not None:
-        reports.mkdir(parents=True, exist_ok=True)
-        options["report-output"] = str(reports / FILE)
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        options["report-output"] = str(report)
     command = [str(program("gateway-api-conformance.test")), "-test.v", "-test.timeout=2h"]
     command += [f"-{name}={value}" for name, value in options.items()]
     return subprocess.run(command, check=False, env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}).returncode
