@@ -21,6 +21,7 @@ from support.static_envoy import StaticEnvoy
 
 Serve = Callable[..., StaticEnvoy]
 MANY = 400
+FEW = 5
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +48,20 @@ def unpacked(extension: Any) -> Any:  # noqa: ANN401 - Envoy's messages have no 
 
 @pytest.fixture(scope="module")
 def ports(serve: Serve, origins: dict[str, int]) -> dict[str, int]:
-    """By what listens there: `split`, `single`, `lost`, `nowhere`; `split` is the port of HTTP, too."""
-    single, lost, nowhere = free_ports(3)
+    """By what listens there; `split` is the port of HTTP, too."""
+    single, few, lost, nowhere = free_ports(4)
 
     def made(port: int) -> ir.Delta:
         listeners = (
             ir.Listener(name="http", port=port),
             listening(port, one=70, two=20, lost=10),
             listening(single, one=1),
+            listening(few, few=1),
             listening(lost, lost=1),
             listening(nowhere),
         )
-        upstreams = (upstream(name, port=origin, max_connections=10_000) for name, origin in origins.items())
+        upstreams = [upstream(name, port=origin, max_connections=10_000) for name, origin in origins.items()]
+        upstreams.append(upstream("few", port=origins["one"], max_connections=FEW))
         return delta(
             edges=(edge(listeners=listeners),),
             scopes=(scope("a.test"),),
@@ -69,7 +72,7 @@ def ports(serve: Serve, origins: dict[str, int]) -> dict[str, int]:
     envoy = serve(made)
     # A listener of connections comes up with those of datagrams or after them.
     assert envoy.ask("a.test", "/").status != 404
-    return {"split": envoy.port, "single": single, "lost": lost, "nowhere": nowhere}
+    return {"split": envoy.port, "single": single, "few": few, "lost": lost, "nowhere": nowhere}
 
 
 def test_sessions_are_shared_by_weight_and_those_of_nobody_dropped(ports: dict[str, int]) -> None:
@@ -92,6 +95,13 @@ def test_the_datagrams_of_a_session_stay_together(ports: dict[str, int]) -> None
         told |= names
     assert told <= {"one", "two"}
     assert "one" in told
+
+
+def test_sessions_beyond_the_bound_are_dropped_and_the_others_go_on(ports: dict[str, int]) -> None:
+    with datagram_client(ports["few"]) as client:
+        assert ask(client)[0] == "one"
+        assert ask_often(ports["few"], 2 * FEW) == {"one": FEW - 1, "": FEW + 1}
+        assert ask(client)[0] == "one"
 
 
 @pytest.mark.parametrize("size", [1, 1500, 9000, 60_000])

@@ -25,7 +25,7 @@ from .protos import (
 from .route import MISSING_CLUSTER
 from .wire import boolean, milliseconds, pack
 
-SESSION_IDLE_MS = 60_000
+SESSION_IDLE_MS = 30_000
 """A session is forgotten when neither side has sent anything for so long."""
 _MAX_DATAGRAM_BYTES = 65_535
 _SEED = 0xFF

@@ -28,8 +28,9 @@ _REFRESH_MS = 5000
 HTTP, GRPC, STREAM, DATAGRAMS = "", "grpc", "tcp", "udp"
 """How a route speaks to its backends, where their Service does not say; streams and datagrams go on as they are."""
 _AS_THEY_ARE = (STREAM, DATAGRAMS)
-_MAX_SESSIONS = 65_536
-"""Of datagrams: nobody ends a session, it only grows old."""
+_MAX_SESSIONS = 16_384
+"""Of datagrams: nobody ends a session, it only grows old. Each has a socket, anybody can begin one by a forged address,
+and Envoy ends when it gets none any more."""
 
 
 class BackendKey(NamedTuple):

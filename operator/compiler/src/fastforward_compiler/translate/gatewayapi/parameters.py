@@ -23,6 +23,7 @@ from fastforward_compiler.translate.world import CONFIG_MAPS, GATEWAY_CLASSES, G
 class Parameters(NamedTuple):
     """What a ConfigMap says, or why it can't be used."""
 
+    source: str = ""
     data: tuple[tuple[str, str], ...] = ()
     fault: str = ""
 
@@ -36,13 +37,14 @@ def _resolve_proxies(cells: Cells, name: str) -> ir.Proxies | Problem:
     if of_class.fault:
         message = f"GatewayClass {gateway.spec.gateway_class_name}: {of_class.fault}"
         return problem(on, Reason.INVALID_PARAMETERS, "spec.gatewayClassName", message)
-    infrastructure = gateway.spec.infrastructure
+    infrastructure, field = gateway.spec.infrastructure, "spec.infrastructure.parametersRef"
     own = _find(cells, infrastructure.parameters_ref, on.namespace)
     if own.fault:
-        return problem(on, Reason.INVALID_PARAMETERS, "spec.infrastructure.parametersRef", own.fault)
+        return problem(on, Reason.INVALID_PARAMETERS, field, own.fault)
+    # The class's were read before, and no field has a say in what another may be: what is wrong is the Gateway's own.
     parsed = gatewayapi.parse_parameters({**dict(of_class.data), **dict(own.data)})
-    if not isinstance(parsed, crds.Proxies):  # pragma: no cover - each of the two was read before
-        return problem(on, Reason.INVALID_PARAMETERS, "spec.infrastructure.parametersRef", _say(parsed))
+    if not isinstance(parsed, crds.Proxies):
+        return problem(on, Reason.INVALID_PARAMETERS, field, f"{own.source}: {_say(parsed)}")
     return replace(
         translate_proxies(parsed, on.namespace, direct=True),
         labels=_pairs(infrastructure.labels),
@@ -61,7 +63,9 @@ def _of_class(cells: Cells, name: str) -> Parameters:
     ref = found.spec.parameters_ref
     if ref is not None and ref.namespace is None:
         return Parameters(fault="The parametersRef of a class needs a namespace.")
-    return _find(cells, ref, "")
+    read = _find(cells, ref, "")
+    parsed = gatewayapi.parse_parameters(dict(read.data))
+    return read if isinstance(parsed, crds.Proxies) else Parameters(fault=f"{read.source}: {_say(parsed)}")
 
 
 def _find(cells: Cells, ref: gatewayapi.ObjectRef | None, namespace: str) -> Parameters:
@@ -75,10 +79,7 @@ def _find(cells: Cells, ref: gatewayapi.ObjectRef | None, namespace: str) -> Par
     found = cells.read(CONFIG_MAPS, name)
     if found is None:
         return Parameters(fault=f"ConfigMap {name} was not found.")
-    parsed = gatewayapi.parse_parameters(found.data)
-    if not isinstance(parsed, crds.Proxies):
-        return Parameters(fault=f"ConfigMap {name}: {_say(parsed)}")
-    return Parameters(data=_pairs(found.data))
+    return Parameters(source=f"ConfigMap {name}", data=_pairs(found.data))
 
 
 def _say(errors: tuple[crds.FieldError, ...]) -> str:
