@@ -5,6 +5,9 @@ Out: documents that compile without a Problem. Called by the test that no field 
 
 from __future__ import annotations
 
+from fastforward_crds import CLUSTER_SCOPED
+
+from support import gatewayapi
 from support.credentials import apikeys_data, jwks, tls_data
 from support.resources import (
     Document,
@@ -21,8 +24,8 @@ from support.resources import (
 def full_world() -> list[Document]:
     """The documents; in the namespace `shop`, with a few to refer to in `other`."""
     documents = [*_edges(), *_routes(), *_upstreams(), *_tenants(), *_shards(), *_policies(), *_limits(), *_natives()]
-    documents += _workloads()
-    for document in documents:
+    documents += [*_workloads(), *_gateways()]
+    for document in (each for each in documents if each["kind"] not in CLUSTER_SCOPED):
         document["metadata"].setdefault("namespace", "shop")
     return documents
 
@@ -304,7 +307,9 @@ def _policies() -> list[Document]:
         "onFailure": "Open",
     }
     rule = {"targets": [on("Route", "books", "list")], "authorization": {"grants": [grant]}, "shadow": True}
-    return [resource("AuthPolicy", "edge", edge), resource("AuthPolicy", "rule", rule)]
+    listener = {"targets": [gatewayapi.at("Gateway", "public", "http")], "authorization": {"grants": [grant]}}
+    made = (("edge", edge), ("rule", rule), ("listener", listener))
+    return [resource("AuthPolicy", *each) for each in made]
 
 
 def _limits() -> list[Document]:
@@ -317,7 +322,14 @@ def _limits() -> list[Document]:
         "onFailure": "Closed",
         "shadow": True,
     }
-    return [resource("RateLimit", "by-tenant", by_tenant)]
+    listed = {"targets": [gatewayapi.at("HTTPRoute", "books", "list")], "budget": {"requests": 3}}
+    return [resource("RateLimit", "by-tenant", by_tenant), resource("RateLimit", "listed", listed)]
+
+
+def _gateways() -> list[Document]:
+    rules = [gatewayapi.rule(gatewayapi.path(f"/{name}"), name=name, to="pods") for name in ("list", "find")]
+    gateway = gatewayapi.gateway(gatewayapi.listener(8090), gatewayapi.listener(8091, "other"))
+    return [gatewayapi.gateway_class(), gateway, gatewayapi.http_route("books", *rules)]
 
 
 def _natives() -> list[Document]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastforward_crds.gatewayapi import GROUP
+
 from support.resources import GATEWAY_API, Document, Json, endpoint_slice, service
 
 CLASS = "fastforward"
@@ -59,6 +61,11 @@ def rule(*matches: Document, to: str = "", filters: tuple[Document, ...] = (), *
     if filters:
         made["filters"] = list(filters)
     return {**made, **fields}
+
+
+def at(kind: str, name: str, section: str = "") -> Document:
+    """The target of a policy of ours."""
+    return {"group": GROUP, "kind": kind, "name": name, **({"sectionName": section} if section else {})}
 
 
 def backend(name: str, **fields: Json) -> Document:

@@ -1,6 +1,6 @@
 """Objects of Gateway API for Hypothesis: they refer to each other and to Services, mostly rightly, sometimes not.
 
-Out: what stands beside `metadata` in such documents. Used by the
+Out: what stands beside `metadata` in such documents, and in the policies of ours that are aimed at them. Used by the
 compiler's property tests, with the builders of worlds.
 """
 
@@ -13,7 +13,7 @@ from fastforward_crds.gatewayapi import GROUP
 from hypothesis import strategies as st
 
 from . import worlds
-from .credentials import certificate_pem, tls_data
+from .credentials import apikeys_data, certificate_pem, jwks, tls_data
 from .native_worlds import BODIES, NAMES, Strategy, lists, record
 
 CLASSES = st.sampled_from(["x"] * 5 + ["y"])
@@ -110,6 +110,11 @@ def backends(**more: Strategy) -> Strategy:
     return st.builds(lambda one, kind: {**one, **kind}, ref, kinds)
 
 
+def several(items: Strategy) -> Strategy:
+    """Mostly one or two; left to itself Hypothesis would draw none, and what comes after would be about nothing."""
+    return st.lists(items, min_size=1, max_size=2) | st.lists(items, max_size=2)
+
+
 def header_changes() -> Strategy:
     one = record({"name": st.sampled_from(["x-one", "X-Two", "host"]), "value": st.just("1")})
     return record(set=st.lists(one, max_size=1), add=st.lists(one, max_size=1), remove=st.just(["x-three"]))
@@ -159,10 +164,11 @@ def http_rules() -> Strategy:
     path = record({"value": PATHS}, type_=st.sampled_from(["Exact", "PathPrefix", "RegularExpression"]))
     match = record(path=path, headers=texts(), queryParams=texts(), method=st.sampled_from(["GET", "PUT"]))
     waits = st.sampled_from(["0s", "1s"])
+    shares = backends(weight=st.integers(0, 2), filters=filters())
     return record(
+        {"backendRefs": several(shares)},
         matches=st.lists(match, max_size=2),
         filters=filters(),
-        backendRefs=st.lists(backends(weight=st.integers(0, 2), filters=filters()), max_size=2),
         timeouts=record(request=waits, backendRequest=waits),
         retry=record(codes=st.just([503]), attempts=st.integers(0, 2), backoff=st.just("10ms")),
         name=NAMES,
@@ -170,9 +176,7 @@ def http_rules() -> Strategy:
 
 
 def http_routes() -> Strategy:
-    return record(
-        {"parentRefs": parents()}, hostnames=st.lists(HOSTS, max_size=2), rules=st.lists(http_rules(), max_size=2)
-    )
+    return record({"parentRefs": parents(), "rules": several(http_rules())}, hostnames=st.lists(HOSTS, max_size=2))
 
 
 def grpc_routes() -> Strategy:
@@ -182,8 +186,8 @@ def grpc_routes() -> Strategy:
         method=st.just("List"),
     )
     match = record(method=method, headers=texts())
-    rule = record(matches=st.lists(match, max_size=2), filters=filters(), backendRefs=st.lists(backends(), max_size=2))
-    return record({"parentRefs": parents()}, hostnames=st.lists(HOSTS, max_size=2), rules=st.lists(rule, max_size=2))
+    rule = record({"backendRefs": several(backends())}, matches=st.lists(match, max_size=2), filters=filters())
+    return record({"parentRefs": parents(), "rules": several(rule)}, hostnames=st.lists(HOSTS, max_size=2))
 
 
 def stream_routes(*, hosts: bool) -> Strategy:
@@ -210,6 +214,13 @@ def backend_tls_policies() -> Strategy:
     return record({"targetRefs": st.lists(target, min_size=1, max_size=2), "validation": validation})
 
 
+def targets() -> Strategy:
+    """What policies of ours aim at: everything, a listener, a rule."""
+    kinds = st.sampled_from(["Gateway", "Gateway", "HTTPRoute", "HTTPRoute", "GRPCRoute"])
+    sections = st.sampled_from([{}] * 5 + [{"sectionName": name} for name in ("x", "y", "rule-0")])
+    return lists(st.builds(merge, record({"kind": kinds, "name": NAMES}), sections), 1)
+
+
 SPECS: Mapping[str, Strategy] = {
     "GatewayClass": gateway_classes(),
     "Gateway": gateways(),
@@ -220,15 +231,22 @@ SPECS: Mapping[str, Strategy] = {
     "TCPRoute": stream_routes(hosts=False),
     "UDPRoute": stream_routes(hosts=False),
     "BackendTLSPolicy": backend_tls_policies(),
+    "AuthPolicy": worlds.auth_policies(targets()),
+    "RateLimit": worlds.rate_limits(targets()),
+    "Tenant": worlds.tenants(),
 }
 KINDS = ("HTTPRoute",) * 6 + ("Gateway",) * 2 + ("GatewayClass", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+KINDS += ("AuthPolicy",) * 3 + ("RateLimit", "Tenant")
 KINDS += ("ListenerSet", "BackendTLSPolicy", "Service", "EndpointSlice", "Secret", "ConfigMap", "ReferenceGrant")
 
 
+GUARDING = ("AuthPolicy",) * 6 + ("Gateway", "HTTPRoute", "GRPCRoute", "ConfigMap")
+
+
 @st.composite
-def objects(draw: st.DrawFn) -> worlds.Object:
+def objects(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> worlds.Object:
     """Objects of Gateway API and those that they refer to; a few are spoiled."""
-    kind = draw(st.sampled_from(KINDS))
+    kind = draw(st.sampled_from(kinds))
     metadata = draw(worlds.metadata())
     if kind in crds.CLUSTER_SCOPED:
         metadata.pop("namespace", None)
@@ -257,12 +275,18 @@ def ground() -> tuple[worlds.Object, ...]:
         "hostname": "a.example.com",
         "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "x"}],
     }
+    backends = {"backendRefs": [{"name": "x", "port": 80}]}
+    route = {"parentRefs": [{"name": "x"}], "rules": [backends, {"name": "x", **backends}]}
     bodies: tuple[tuple[str, str, worlds.Document], ...] = (
         ("GatewayClass", "x", {"spec": {"controllerName": "gateway.fastforward.dev/controller"}}),
         ("Gateway", "x", {"spec": {"gatewayClassName": "x", "listeners": listeners}}),
         ("Service", "x", {"spec": {"ports": [{"name": "http", "port": 80}, datagrams]}}),
         ("Secret", "x", {"type": "kubernetes.io/tls", "stringData": tls_data("*.example.com")}),
-        ("ConfigMap", "x", {"data": {"ca.crt": certificate_pem("authority")}}),
+        ("ConfigMap", "x", {"data": {"ca.crt": certificate_pem("authority"), "jwks": jwks()}}),
+        ("Secret", "y", {"type": "gateway.fastforward.dev/api-keys", "stringData": apikeys_data(AAAAAAAAAAAA="x")}),
+        ("Tenant", "x", {"spec": {"plan": "pro"}}),
+        ("HTTPRoute", "x", {"spec": route}),
+        ("GRPCRoute", "x", {"spec": route}),
         ("BackendTLSPolicy", "x", {"spec": {"targetRefs": [service], "validation": validation}}),
     )
     return tuple(

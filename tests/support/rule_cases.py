@@ -12,6 +12,9 @@ from support.documents import Document
 UP = {"upstreams": [{"name": "u"}]}
 JWT = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
 EDGE = {"kind": "Edge", "name": "e"}
+GATEWAY = {"kind": "Gateway", "name": "g"}
+ROUTED = {"kind": "GRPCRoute", "name": "r"}
+OURS, THEIRS = "gateway.fastforward.dev", "gateway.networking.k8s.io"
 PLAIN: Document = {"name": "a", "port": 1}
 SECURE: Document = {"name": "s", "port": 2, "protocol": "HTTPS", "tls": {"certificates": [{"name": "c"}]}}
 DIRECT: Document = {"hosts": ["a.example.com"], "listeners": [PLAIN]}
@@ -41,10 +44,24 @@ def case(model: type[Model], message: str, field: str, *, kept: list[Document], 
 CASES = (
     case(
         crds.PolicyTarget,
-        "Only a Route has rules to aim at.",
+        "This kind belongs to the other group.",
+        "group",
+        kept=[EDGE, GATEWAY, {**EDGE, "group": OURS}, {**GATEWAY, "group": THEIRS}, {**ROUTED, "group": THEIRS}],
+        broken=[{**EDGE, "group": THEIRS}, {**GATEWAY, "group": OURS}, {**ROUTED, "group": OURS}],
+    ),
+    case(
+        crds.PolicyTarget,
+        "Only a Route has a rule; kinds of Gateway API have a sectionName.",
         "rule",
-        kept=[{"kind": "Route", "name": "a", "rule": "r"}, EDGE],
-        broken=[{**EDGE, "rule": "r"}],
+        kept=[{"kind": "Route", "name": "a", "rule": "r"}, EDGE, GATEWAY],
+        broken=[{**EDGE, "rule": "r"}, {**GATEWAY, "rule": "r"}, {**ROUTED, "rule": "r"}],
+    ),
+    case(
+        crds.PolicyTarget,
+        "Only kinds of Gateway API have a sectionName; a Route has a rule.",
+        "sectionName",
+        kept=[{**GATEWAY, "sectionName": "s"}, {**ROUTED, "sectionName": "s"}, {"kind": "Route", "name": "a"}],
+        broken=[{**EDGE, "sectionName": "s"}, {"kind": "Route", "name": "a", "sectionName": "s"}],
     ),
     case(
         crds.Listener,

@@ -48,6 +48,7 @@ TIED: dict[str, Document] = {
     "spec.loadBalancing.hashOn.address": {"cookie": "other"},
     "spec.key[].type": {"type": "Address"},
     "spec.targets[].kind": {"kind": "Edge", "name": "public"},
+    "spec.targets[].group": {"group": "gateway.fastforward.dev", "kind": "Edge", "name": "public"},
 }
 """Fields that can't change alone: what the mapping around each becomes."""
 

@@ -199,7 +199,8 @@ def targets() -> Strategy:
     return lists(target, 1)
 
 
-def rate_limits() -> Strategy:
+def rate_limits(aim: Strategy) -> Strategy:
+    """RateLimits with these targets."""
     budget = {"requests": st.integers(1, 9)}
     plan = record({"plan": st.sampled_from(["free", "pro"]), **budget}, window=DURATIONS)
     parts = [{"type": "Address"}, {"type": "Endpoint"}, {"type": "Header", "header": "X-One"}]
@@ -208,14 +209,15 @@ def rate_limits() -> Strategy:
         "onFailure": st.sampled_from(["Open", "Closed"]),
         "shadow": st.booleans(),
     }
-    required = {"targets": targets(), "budget": record(budget, window=DURATIONS)}
+    required = {"targets": aim, "budget": record(budget, window=DURATIONS)}
     return st.one_of(
         record({**required, "key": st.just([{"type": "Tenant"}])}, plans=keyed(plan, "plan"), **common),
         record(required, key=lists(st.sampled_from(parts)), **common),
     )
 
 
-def auth_policies() -> Strategy:
+def auth_policies(aim: Strategy) -> Strategy:
+    """AuthPolicies with these targets."""
     key = record({"name": NAMES, "key": st.sampled_from(["jwks", "jwks", "none"])}, namespace=NAMESPACES)
     source = st.one_of(
         st.fixed_dictionaries({"configMap": key}), st.fixed_dictionaries({"secret": key}), st.just({"url": URL})
@@ -238,7 +240,7 @@ def auth_policies() -> Strategy:
         record({"authorization": authorization}),
     )
     rest = record(
-        {"targets": targets()},
+        {"targets": aim},
         overridable=st.booleans(),
         onFailure=st.sampled_from(["Open", "Closed"]),
         shadow=st.booleans(),
@@ -252,8 +254,8 @@ SPECS: Mapping[str, Strategy] = {
     "Upstream": upstreams(),
     "Tenant": tenants(),
     "Shard": shards(),
-    "RateLimit": rate_limits(),
-    "AuthPolicy": auth_policies(),
+    "RateLimit": rate_limits(targets()),
+    "AuthPolicy": auth_policies(targets()),
 }
 
 

@@ -141,9 +141,11 @@ class AuthPolicySpec(Model):
     """What an AuthPolicy says."""
 
     targets: Annotated[tuple[PolicyTarget, ...], Items(least=1, most=64)]
-    """Edges and Routes that it applies to."""
+    """Edges, Gateways and routes that it applies to."""
     overridable: bool = False
-    """Whether a Route's policy may replace this Edge one; if not, both hold, and a weaker one on a Route is refused."""
+    """Whether a route's policy may replace this one of its Edge or Gateway; if not, both hold, and a weaker one on a
+    route is refused.
+    """
     authentication: Authentication | None = None
     """Who the caller is; inherited when absent."""
     authorization: Authorization | None = None

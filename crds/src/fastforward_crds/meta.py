@@ -121,21 +121,48 @@ class KeyRef(Ref):
 class PolicyTarget(Model):
     """What a policy applies to (GEP-713 target reference)."""
 
-    kind: Literal["Edge", "Route"]
-    """Kind of the target: an Edge (every route on it) or a Route."""
+    group: Literal["gateway.fastforward.dev", "gateway.networking.k8s.io"] | None = None
+    """Group of the kind; it goes without saying."""
+    kind: Literal["Edge", "Route", "Gateway", "HTTPRoute", "GRPCRoute"]
+    """Kind of the target: an Edge or a Gateway (every route on it), a Route, an HTTPRoute or a GRPCRoute."""
     name: Name
     """Name of the target, in the policy's own namespace."""
     rule: Label | None = None
     """Name of one rule of the Route; every rule when absent."""
+    section_name: Name | None = None
+    """Name of one listener of the Gateway, or of one rule of the HTTPRoute or GRPCRoute; all of them when absent."""
 
     rules_cel = (
         Rule(
+            "!has(self.group) || "
+            "(self.group == 'gateway.networking.k8s.io') == (self.kind in ['Gateway', 'HTTPRoute', 'GRPCRoute'])",
+            "This kind belongs to the other group.",
+            "group",
+            lambda s: s.group is None or (s.group == "gateway.networking.k8s.io") == s.is_foreign,
+        ),
+        Rule(
             "!has(self.rule) || self.kind == 'Route'",
-            "Only a Route has rules to aim at.",
+            "Only a Route has a rule; kinds of Gateway API have a sectionName.",
             "rule",
             lambda s: s.rule is None or s.kind == "Route",
         ),
+        Rule(
+            "!has(self.sectionName) || self.kind in ['Gateway', 'HTTPRoute', 'GRPCRoute']",
+            "Only kinds of Gateway API have a sectionName; a Route has a rule.",
+            "sectionName",
+            lambda s: s.section_name is None or s.is_foreign,
+        ),
     )
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the target is of Gateway API."""
+        return self.kind in ("Gateway", "HTTPRoute", "GRPCRoute")
+
+    @property
+    def section(self) -> str | None:
+        """The rule or listener; None for the whole."""
+        return self.section_name if self.is_foreign else self.rule
 
 
 class Resource(BaseModel):

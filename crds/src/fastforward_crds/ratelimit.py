@@ -55,7 +55,7 @@ class RateLimitSpec(Model):
     """What a RateLimit says."""
 
     targets: Annotated[tuple[PolicyTarget, ...], Items(least=1, most=64)]
-    """Edges and Routes that it applies to. All limits on a request count; the tightest one decides."""
+    """Edges, Gateways and routes that it applies to. All limits on a request count; the tightest one decides."""
     key: Annotated[tuple[KeyPart, ...], Items(most=4)] = ()
     """What requests are counted by, together; all requests in one bucket when empty."""
     budget: Budget

@@ -13,7 +13,7 @@ from fastforward_compiler.translate.route import ROUTE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support import worlds
+from support import gatewayapi_worlds, worlds
 from support.golden import Case, cases
 from support.resources import Document, edge, issuers, on, policy, prefix, proven_by, route, rule, tokens_of
 from support.worlds import Batch, Object
@@ -48,6 +48,21 @@ def problems(compiler: Compiler, ref: ObjectRef) -> tuple[Problem, ...]:
 @SLOW
 @given(worlds.histories(), worlds.objects(), st.randoms(use_true_random=False))
 def test_a_candidate_is_judged_as_if_it_were_there(history: list[Batch], candidate: Object, random: Random) -> None:
+    judge_and_compare(history, candidate, random)
+
+
+GATEWAYS = worlds.histories(of=gatewayapi_worlds.objects(), on=gatewayapi_worlds.ground)
+
+
+@settings(SLOW, max_examples=100)
+@given(GATEWAYS, gatewayapi_worlds.objects(), st.randoms(use_true_random=False))
+def test_a_candidate_beside_gateways_is_judged_as_if_it_were_there(
+    history: list[Batch], candidate: Object, random: Random
+) -> None:
+    judge_and_compare(history, candidate, random)
+
+
+def judge_and_compare(history: list[Batch], candidate: Object, random: Random) -> None:
     judge, other = compiled(history), compiled(history)
     ref = object_ref(candidate)
     if random.random() < 0.7:

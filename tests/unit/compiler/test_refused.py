@@ -7,6 +7,7 @@ WARNED = {
     Reason.EDGE_NOT_FOUND,
     Reason.RULE_CONFLICT,
     Reason.TARGET_NOT_FOUND,
+    Reason.TARGET_NOT_SERVED,
     Reason.REF_NOT_PERMITTED,
     Reason.UPSTREAM_NOT_FOUND,
     Reason.SERVICE_NOT_FOUND,

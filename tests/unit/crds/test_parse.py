@@ -203,6 +203,14 @@ def test_null_is_absent_and_a_whole_float_an_integer_as_for_the_api_server(writt
             [{"kind": "Edge", "name": "a", "rule": "r"}, {"kind": "Route", "name": "b", "x": 1}],
             [("a", None), ("b", None)],
         ),
+        (
+            [
+                {"kind": "Gateway", "name": "a", "sectionName": "s"},
+                {"kind": "HTTPRoute", "name": "b", "group": "gateway.fastforward.dev", "sectionName": "r"},
+                {"kind": "GRPCRoute", "name": "c", "rule": "r"},
+            ],
+            [("a", "s"), ("b", None), ("c", None)],
+        ),
         ([{"kind": "Edge"}, {"kind": "Tenant", "name": "a"}, "a", None, 1], []),
         (
             [{"kind": "Route", "name": f"r{number}"} for number in range(100)],
@@ -214,7 +222,7 @@ def test_null_is_absent_and_a_whole_float_an_integer_as_for_the_api_server(writt
 def test_an_invalid_policy_keeps_what_it_aims_at_as_far_as_it_can_be_read(targets: object, read: object) -> None:
     parsed = crds.parse_resource(document("AuthPolicy", {"targets": targets, "nonsense": True}))
     assert isinstance(parsed, crds.Invalid)
-    assert [(target.name, target.rule) for target in parsed.targets] == read
+    assert [(target.name, target.section) for target in parsed.targets] == read
 
 
 def test_null_makes_no_unknown_field_known() -> None:

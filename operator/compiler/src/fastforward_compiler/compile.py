@@ -31,6 +31,7 @@ from .translate import (
     service,
     shard,
     table,
+    target,
     tenant,
     upstream,
     validity,
@@ -96,7 +97,7 @@ ORDER: tuple[Rule[Any], ...] = (
     grpcroute.GRPC_ROUTE,
     gatewaytable.SCOPE,
     gatewaytable.TABLE,
-    report.RULE_NAMES,
+    target.TARGET,
     report.REPORT,
 )
 """Every rule; each reads only those above it."""
@@ -135,7 +136,8 @@ PATHS: Mapping[str, frozenset[Rule[Any]]] = {
     "Shard": frozenset({shard.SHARD, report.REPORT}),
     "Tenant": frozenset({reference.EXISTS, tenant.HOST_OWNER, tenant.TENANT, report.REPORT}),
     "RateLimit": frozenset({report.REPORT}),
-    "AuthPolicy": frozenset(ORDER) - {table.ALIASES, table.SCOPE, table.HOST, table.TABLE},
+    "AuthPolicy": frozenset(ORDER)
+    - {table.ALIASES, table.SCOPE, table.HOST, table.TABLE, gatewaytable.SCOPE, gatewaytable.TABLE},
 }
 """By kind, the rules between an object and its own Problems; all of them for kinds that are not named. Kept short, for
 an Edge or a policy concerns every Route: what becomes of those is no question of whether it is sound itself."""
@@ -166,11 +168,12 @@ NOUNS: tuple[Noun, ...] = (
     Noun("workloads", workload.WORKLOAD, lambda made: made, _NAME),
     Noun("edges", gateway.GATEWAY, attrgetter("edge"), _NAME),
     Noun("scopes", gatewaytable.SCOPE, lambda made: made, _NAME),
-    Noun("tables", gatewaytable.TABLE, lambda made: made, _NAME),
+    Noun("tables", gatewaytable.TABLE, attrgetter("table"), _NAME),
     Noun("upstreams", backend.BACKEND, lambda made: made, _NAME),
 )
 
 _NOUN_OF = {noun.rule: noun for noun in NOUNS}
+_TABLES = (table.TABLE, gatewaytable.TABLE)
 _LARGE_BATCH = 1000
 _NO_GIFTS: frozenset[Gift] = frozenset()
 
@@ -362,7 +365,7 @@ def _upsert_touched(steps: Mapping[Cell, Any], upserts: Mapping[str, dict[str, A
     if not (auths or limits or scopes):
         return
     for cell in steps:
-        made = cell.value if cell.key[0] is table.TABLE else None
+        made = cell.value if cell.key[0] in _TABLES else None
         if made is None or made.table is None or made.table.name in tables:
             continue
         if made.table.scope in scopes or any(

@@ -40,15 +40,19 @@ class Reason(StrEnum):
     RULE_CONFLICT = "RuleConflict"
     """The rule is never reached: an older one has the same match. Add a condition, or remove one of the two."""
     WEAKENS_INHERITED = "WeakensInherited"
-    """The policy would weaken the authentication that the Edge's policy asks for, so that one stays. Make it as strong,
-    or have the Edge's policy say `overridable`.
+    """The policy would weaken the authentication that a policy of the Edge or Gateway asks for, so that one stays. Make
+    it as strong, or have the other policy say `overridable`.
     """
     AUTHENTICATION_PER_HOST = "AuthenticationPerHost"
     """Rules for tenants are looked at after authentication, so they can't have one of their own. Aim `authentication`
     at the Edge or at a rule for everybody.
     """
     TARGET_NOT_FOUND = "TargetNotFound"
-    """The Edge, Route or rule that the policy aims at is not there. Create it, or mend `targets`."""
+    """What the policy aims at, or the rule or listener of it, is not there. Create it, or mend `targets`."""
+    TARGET_NOT_SERVED = "TargetNotServed"
+    """The policy aims at a Gateway of another controller, or at a route that is on no other. Nothing of it is in force
+    there: give the Gateway a class of ours, or mend `targets`.
+    """
     TENANT_CYCLE = "TenantCycle"
     """The Tenant is its own ancestor. Mend `parent` of one of them."""
     REF_NOT_PERMITTED = "RefNotPermitted"
@@ -157,7 +161,12 @@ _REFERENCES = frozenset(
         Reason.BACKEND_NOT_FOUND,
     }
 )
-_MAY_BE_MENDED_BY_OTHERS = _REFERENCES | {Reason.EDGE_NOT_FOUND, Reason.TARGET_NOT_FOUND, Reason.RULE_CONFLICT}
+_MAY_BE_MENDED_BY_OTHERS = _REFERENCES | {
+    Reason.EDGE_NOT_FOUND,
+    Reason.TARGET_NOT_FOUND,
+    Reason.TARGET_NOT_SERVED,
+    Reason.RULE_CONFLICT,
+}
 _SEVERITY = {reason: place for place, reason in enumerate(Reason)}
 
 

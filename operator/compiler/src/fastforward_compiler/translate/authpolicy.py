@@ -1,8 +1,9 @@
 """One AuthPolicy to its two halves, authentication and authorization, and where it is attached.
 
-In: an AuthPolicy, the Secrets, ConfigMaps and documents it refers to, Tenants. Out: POLICY with Problems; ATTACHED for
-Routes. Called by combination, which joins the policies that meet on a rule. A provider or grant that can't work is left
-out, which lets nobody in; a policy of which nothing is left is broken, and what it protects answers 500.
+In: an AuthPolicy, the Secrets, ConfigMaps and documents it refers to, Tenants. Out: POLICY with Problems;
+ATTACHED_POLICIES for routes. Called by combination, which joins the policies that meet on a rule. A provider or grant
+that can't work is left out, which lets nobody in; a policy of which nothing is left is broken, and what it protects
+answers 500.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from .certificate import Unusable
 from .expression import fault_of_condition
 from .keyset import APIKEYS, KEYSET, KeySetSource
-from .ratelimit import rules_aimed_at
+from .ratelimit import sections_aimed_at
 from .reference import EXISTS, is_permitted, target
 from .tenant import FAMILY
 from .world import AIMED_AT, AUTH_POLICIES, INVALID, TENANTS, age, ref_of
@@ -43,10 +44,10 @@ class PolicyTranslation(NamedTuple):
 
 
 class Attached(NamedTuple):
-    """An AuthPolicy aimed at an Edge or Route. `rules` is None for all of them."""
+    """An AuthPolicy aimed at an Edge, a Gateway or a route. `sections`: rules or listeners, None for all of them."""
 
     name: str
-    rules: frozenset[str] | None
+    sections: frozenset[str] | None
     overridable: bool
     authenticates: bool
 
@@ -190,7 +191,11 @@ def _translate_grants(on: ObjectRef, grants: Iterable[crds.Grant], problems: lis
 def _make_attached(cells: Cells, kind: str, name: str) -> tuple[Attached, ...]:
     policies = [policy for policy_kind, policy in cells.read(AIMED_AT, kind, name) if policy_kind == "AuthPolicy"]
     oldest_first = sorted(policies, key=lambda policy: (age(cells.read(AUTH_POLICIES, policy)), policy))
-    return tuple(_attach(cells, policy, kind, name) for policy in oldest_first)
+    attached = [_attach(cells, policy, kind, name) for policy in oldest_first]
+    if kind == "Gateway":
+        # A listener is below its Gateway, as a route is below both.
+        attached.sort(key=lambda each: each.sections is not None)
+    return tuple(attached)
 
 
 def _attach(cells: Cells, policy: str, kind: str, name: str) -> Attached:
@@ -199,11 +204,12 @@ def _attach(cells: Cells, policy: str, kind: str, name: str) -> Attached:
     if found is None:
         invalid = cells.read(INVALID, "AuthPolicy", *policy.split("/", 1))
         targets = invalid.targets if invalid is not None else ()
-        return Attached(policy, rules_aimed_at(targets, kind, aimed_at), overridable=False, authenticates=False)
-    rules = rules_aimed_at(found.spec.targets, kind, aimed_at)
-    return Attached(policy, rules, found.spec.overridable, found.spec.authentication is not None)
+        return Attached(policy, sections_aimed_at(targets, kind, aimed_at), overridable=False, authenticates=False)
+    sections = sections_aimed_at(found.spec.targets, kind, aimed_at)
+    return Attached(policy, sections, found.spec.overridable, found.spec.authentication is not None)
 
 
 POLICY: Rule[PolicyTranslation | None] = Rule("policy", _translate_policy, root=True, counted=True)
 ATTACHED_POLICIES: Rule[tuple[Attached, ...]] = Rule("attached policies", _make_attached)
-"""(kind, identity): the AuthPolicies aimed at an Edge or Route, oldest first."""
+"""(kind, identity): the AuthPolicies aimed at an object, oldest first; of a Gateway, those for one listener after the
+others."""

@@ -1,8 +1,8 @@
-"""The AuthPolicies that meet on a rule, combined: Edge policies first, then the Route's, oldest first.
+"""The AuthPolicies that meet on a rule, combined: those of Edge or Gateway first, then the route's, oldest first.
 
-In: policies by name. Out: `ir.Auth`, or why there is none. Called by compile through AUTH; Routes read TRAITS. Why it
+In: policies by name. Out: `ir.Auth`, or why there is none. Called by compile through AUTH; routes read TRAITS. Why it
 exists: combining is explicit here and nowhere else. Authorizations add up; a later authentication may only be as strong
-as the one before it; an overridable Edge policy gives way to any policy of the Route.
+as the one before it; an overridable policy of the Edge or Gateway gives way to any policy of the route.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """RateLimit to `ir.Limit`, with the budgets of tenants and plans, and where it is attached.
 
-In: a RateLimit, the Tenants of its namespace. Out: its IR value; EDGE_LIMITS and ROUTE_LIMITS for Routes, with the
-little of it that they depend on. Called by compile through LIMIT.
+In: a RateLimit, the Tenants of its namespace. Out: its IR value; ATTACHED_LIMITS for routes, with the little of it
+that they depend on. Called by compile through LIMIT.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from .world import AIMED_AT, RATE_LIMITS
 
 
 class Attached(NamedTuple):
-    """A RateLimit aimed at an Edge or Route. `rules` is None for all of them."""
+    """A RateLimit aimed at an Edge, a Gateway or a route. `sections`: rules or listeners, None for all of them."""
 
     name: str
-    rules: frozenset[str] | None
+    sections: frozenset[str] | None
     exact: bool
     fail_open: bool
 
 
-def rules_aimed_at(targets: Iterable[crds.PolicyTarget], kind: str, name: str) -> frozenset[str] | None:
-    """The rules of one object that a policy's targets name; None for all."""
-    rules = {target.rule for target in targets if (target.kind, target.name) == (kind, name)}
-    return None if None in rules else frozenset(rule for rule in rules if rule is not None)
+def sections_aimed_at(targets: Iterable[crds.PolicyTarget], kind: str, name: str) -> frozenset[str] | None:
+    """The rules or listeners of one object that a policy's targets name; None for all."""
+    sections = {target.section for target in targets if (target.kind, target.name) == (kind, name)}
+    return None if None in sections else frozenset(section for section in sections if section is not None)
 
 
 def _translate_limit(cells: Cells, name: str) -> ir.Limit | None:
@@ -68,10 +68,10 @@ def _attach(cells: Cells, name: str, kind: str, target: str) -> Attached:
     limit = cells.read(RATE_LIMITS, name)
     if limit is None:
         return Attached(name, frozenset(), exact=False, fail_open=True)
-    rules = rules_aimed_at(limit.spec.targets, kind, target.partition("/")[2])
-    return Attached(name, rules, limit.spec.enforcement == "Exact", limit.spec.on_failure == "Open")
+    sections = sections_aimed_at(limit.spec.targets, kind, target.partition("/")[2])
+    return Attached(name, sections, limit.spec.enforcement == "Exact", limit.spec.on_failure == "Open")
 
 
 LIMIT: Rule[ir.Limit | None] = Rule("limit", _translate_limit, root=True, counted=True)
 ATTACHED_LIMITS: Rule[tuple[Attached, ...]] = Rule("attached limits", _make_attached)
-"""(kind, identity): the RateLimits aimed at an Edge or Route, by name."""
+"""(kind, identity): the RateLimits aimed at an object, by name."""

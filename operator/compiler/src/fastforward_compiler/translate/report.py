@@ -18,14 +18,14 @@ from .authpolicy import POLICY
 from .combination import AUTHS_OF, WEAKENED
 from .edge import EDGE
 from .gatewayapi import report as gatewayapi
-from .reference import EXISTS
-from .route import LATE, ROUTE, Spread, rule_names
+from .route import LATE, ROUTE, Spread
 from .shard import SHARD
 from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, TABLES_NAMING, scope_name
+from .target import target_problems
 from .tenant import TENANT, host_tenant
 from .upstream import UPSTREAM
 from .workload import WORKLOAD
-from .world import EDGES, INPUTS, INVALID, ROUTES
+from .world import INPUTS, INVALID
 
 MAX_PROBLEMS = 100
 
@@ -77,6 +77,7 @@ def _report_foreign(
         ref=ref,
         generation=invalid.generation if invalid is not None else resource.metadata.generation if resource else 0,
         problems=worst_first(problems)[:MAX_PROBLEMS],
+        effective=said.effective,
         outputs=said.outputs,
         verdicts=said.verdicts,
         parts=said.parts,
@@ -163,7 +164,7 @@ def _tell_workload(cells: Cells, _: ObjectRef, name: str) -> Told:
 
 def _tell_limit(cells: Cells, ref: ObjectRef, name: str) -> Told:
     limit = cells.read(INPUTS["RateLimit"], name)
-    problems = list(_target_problems(cells, ref, limit.spec.targets)) if limit is not None else []
+    problems = list(target_problems(cells, ref, limit.spec.targets)) if limit is not None else []
     outputs: Outputs = {("limit", name)} if limit is not None else set()
     outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "limit", name))
     return problems, outputs, ()
@@ -173,7 +174,7 @@ def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
     policy, translation = cells.read(INPUTS["AuthPolicy"], name), cells.read(POLICY, name)
     problems = list(translation.problems) if translation is not None else []
     if policy is not None:
-        problems += _target_problems(cells, ref, policy.spec.targets)
+        problems += target_problems(cells, ref, policy.spec.targets)
     problems += [
         problem(ref, Reason.WEAKENS_INHERITED, "spec.authentication", sentence)
         for sentence in cells.read(WEAKENED, name)
@@ -192,23 +193,6 @@ def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
     return problems, outputs, ()
 
 
-def _target_problems(cells: Cells, ref: ObjectRef, targets: tuple[crds.PolicyTarget, ...]) -> Iterator[Problem]:
-    for place, target in enumerate(targets):
-        name, field = f"{ref.namespace}/{target.name}", f"spec.targets[{place}]"
-        if not cells.read(EXISTS, EDGES if target.kind == "Edge" else ROUTES, name):
-            yield problem(ref, Reason.TARGET_NOT_FOUND, field, f"{target.kind} {name} was not found.")
-            continue
-        names = cells.read(RULE_NAMES, name) if target.rule is not None else ()
-        if target.rule is not None and target.rule not in names:
-            message = f"Route {name} has no rule {target.rule}; it has {', '.join(names[:10])}."
-            yield problem(ref, Reason.TARGET_NOT_FOUND, f"{field}.rule", message)
-
-
-def _make_rule_names(cells: Cells, name: str) -> tuple[str, ...]:
-    route = cells.read(ROUTES, name)
-    return rule_names(route) if route is not None else ()
-
-
 _TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {
     "Edge": _tell_edge,
     "Route": _tell_route,
@@ -220,6 +204,5 @@ _TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {
     "AuthPolicy": _tell_policy,
 }
 
-RULE_NAMES: Rule[tuple[str, ...]] = Rule("rule names", _make_rule_names)
 REPORT: Rule[ir.Report | None] = Rule("report", _make_report, root=True)
 """(kind, namespace, name)."""

@@ -20,7 +20,7 @@ from .edge import NO_ADMISSION, translate_admission
 from .overtaking import path_of
 from .piece import Piece, hop_conditions, precedence
 from .placement import Needs
-from .protection import NO_AIMS, UNPROTECTED, Aims, Protection, protect, read_aims
+from .protection import UNPROTECTED, Aims, Protection, protect, read_aims
 from .reference import EXISTS
 from .rule import Blueprint, Condition, translate_rule
 from .world import ROUTES, TENANTS, Age, age, ref_of
@@ -140,10 +140,9 @@ def _resolve_tenants(work: _Work, attachment: Attachment, blueprint: Blueprint, 
 def _protect(work: _Work, attachment: Attachment, rule: str, *, tenant: bool) -> Protection:
     cells, aims = work.cells, work.aims
     edge = read_aims(cells, "Edge", attachment.edge.name)
-    protection = protect(cells, edge, aims.at(rule) if aims is not NO_AIMS else aims, tenant=tenant)
+    protection = protect(cells, edge, aims.at(rule), tenant=tenant)
     if protection is not UNPROTECTED:
-        work.effective.update(dict.fromkeys(f"AuthPolicy {name}" for name in protection.policies))
-        work.effective.update(dict.fromkeys(f"RateLimit {limit.name}" for limit in protection.limits))
+        work.effective.update(dict.fromkeys(protection.effective))
         work.late.update(dict.fromkeys((policy, rule) for policy in protection.late))
     return protection
 
@@ -167,42 +166,26 @@ def _make_pieces(
                 order=precedence(match, work.spec.priority, work.age, place),
                 fields=own,
                 needs=needs._replace(conditions=hop_conditions(match)) if match.needs_hop else needs,
-                closed_by=protection.policies if protection.traits.broken else (),
+                closed_by=protection.closed_by,
             )
         )
     return made
 
 
 def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, protection: Protection) -> dict[str, Any]:
-    fields: dict[str, Any] = {
+    return {
         **blueprint.fields,
         "route": work.name,
         "rule": blueprint.name,
         "edge_admission": attachment.edge.admission,
         "admission": work.admission,
-        "auth": protection.auth,
-        "limits": tuple(limit.name for limit in protection.limits),
+        **protection.fields(),
     }
-    if protection.traits.broken:
-        fields["destination"] = ir.Unavailable(reason=f"{protection.traits.broken}.")
-    return fields
 
 
 def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: Protection) -> Needs:
-    traits, exact = protection.traits, [limit for limit in protection.limits if limit.exact]
-    destination = fields["destination"]
-    return Needs(
+    return protection.needs(fields["destination"])._replace(
         admission=fields["admission"] is not NO_ADMISSION or fields["edge_admission"] is not NO_ADMISSION,
-        auth=protection.auth,
-        authenticates=bool(protection.auth) and traits.authenticates,
-        authorizes=bool(protection.auth) and traits.authorizes,
-        beyond_proxy=traits.beyond_proxy if protection.auth else "",
-        auth_open=traits.fail_open,
-        native_limits=tuple(limit.name for limit in protection.limits if not limit.exact),
-        exact_limits=tuple(limit.name for limit in exact),
-        limits_open=all(limit.fail_open for limit in exact),
-        shards=isinstance(destination, ir.ShardDispatch),
-        proxied=isinstance(destination, ir.Split | ir.ShardDispatch),
         tenant_header=attachment.edge.has_tenant_header,
     )
 

@@ -138,7 +138,7 @@ def _make_gate(cells: Cells, edge: str) -> Piece | None:
             "destination": ir.Unavailable(reason=f"{broken}.") if broken else ir.Respond(status=404),
         },
         needs=_gate_needs(view, protection),
-        closed_by=protection.policies if broken else (),
+        closed_by=protection.closed_by,
     )
 
 
@@ -174,7 +174,7 @@ def _make_table(cells: Cells, edge: str, host: str, tenant: str) -> TableTransla
         gate = cells.read(GATE, edge)
         pieces += [Laid(gate, overtaken=bool(scope.conditional))] if gate is not None else []
     entries, conflicts = _lay(pieces, scope.scope, tenant)
-    _touch(cells, entries)
+    touch(cells, entries)
     table = ir.Table(scope=scope.scope.name, tenant=tenant, entries=entries) if entries else None
     closed_by = frozenset(policy for laid in pieces for policy in laid.piece.closed_by)
     return TableTranslation(table, conflicts, closed_by)
@@ -226,7 +226,7 @@ def _conflict(loser: Piece, winner: Piece, host: str, tenant: str) -> Problem:
     return problem(ref_of("Route", loser.route), Reason.RULE_CONFLICT, loser.field, message)
 
 
-def _touch(cells: Cells, entries: Iterable[ir.Entry]) -> None:
+def touch(cells: Cells, entries: Iterable[ir.Entry]) -> None:
     """Depend on the Auths and Limits that the entries name, as whoever emits the table needs them."""
     for auth in {entry.auth for entry in entries if entry.auth}:
         cells.read(AUTH, auth)
@@ -239,13 +239,17 @@ def _table_gifts(translation: TableTranslation | None, edge: str, host: str, ten
         return
     for found in translation.conflicts:
         yield (CONFLICTS, found.on.namespace, found.on.name), found
-    name = f"{scope_name(edge, host)}#{tenant}"
-    for policy in translation.closed_by:
+    yield from naming_gifts(translation.table, translation.closed_by, f"{scope_name(edge, host)}#{tenant}")
+
+
+def naming_gifts(table: ir.Table | None, closed_by: Iterable[str], name: str) -> Iterator[Gift]:
+    """What a table of this name leans on: the policies of its entries, and those that close some of them."""
+    for policy in closed_by:
         yield (TABLES_NAMING, "broken", policy), name
-    if translation.table is not None:
-        for auth in {entry.auth for entry in translation.table.entries if entry.auth}:
+    if table is not None:
+        for auth in {entry.auth for entry in table.entries if entry.auth}:
             yield (TABLES_NAMING, "auth", auth), name
-        for limit in {limit for entry in translation.table.entries for limit in entry.limits}:
+        for limit in {limit for entry in table.entries for limit in entry.limits}:
             yield (TABLES_NAMING, "limit", limit), name
 
 

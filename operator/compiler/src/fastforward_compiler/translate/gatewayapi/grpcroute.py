@@ -41,6 +41,7 @@ def _translate_grpc_route(cells: Cells, name: str) -> RouteTranslation | None:
     ]
     return RouteTranslation(
         parents=parents,
+        rules=tuple(dict.fromkeys(blueprint.name for blueprint in blueprints)),
         spreads=tuple(spread_route(cells, on, age(route), parents, blueprints)),
         problems=(*(each.problem for each in parents if each.problem is not None), *dict.fromkeys(step.problems)),
         parts=tuple(parts_of(parents, step.problems)),

@@ -27,6 +27,8 @@ class Told(NamedTuple):
 
     problems: tuple[Problem, ...] = ()
     outputs: frozenset[ir.Output] = frozenset()
+    effective: tuple[str, ...] = ()
+    """Policies of ours that are in force."""
     verdicts: tuple[ir.Verdict, ...] = ()
     parts: tuple[ir.Part, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -112,7 +114,16 @@ def _tell_route(translation: RouteTranslation | None) -> Told | None:
         for host in spread.hosts:
             name = scope_name(spread.place, host)
             outputs.update((("scope", name), ("table", f"{name}#")))
-    return Told(problems=translation.problems, outputs=frozenset(outputs), parts=translation.parts)
+        for piece in spread.pieces:
+            outputs.update(("limit", limit) for limit in piece.fields["limits"])
+            if piece.needs.auth:
+                outputs.add(("auth", piece.needs.auth))
+    return Told(
+        problems=translation.problems,
+        outputs=frozenset(outputs),
+        effective=translation.effective,
+        parts=translation.parts,
+    )
 
 
 def _tell_stream(translation: StreamTranslation | None) -> Told | None:

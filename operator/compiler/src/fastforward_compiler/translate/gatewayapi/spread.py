@@ -1,7 +1,7 @@
 """A route of Gateway API in pieces: each match of each rule, at each listener that takes the route.
 
-In: the route's parents and blueprints. Out: RouteTranslation, gifts for the indexes. Called by httproute and grpcroute.
-The pieces are the same on each host of a port.
+In: the route's parents and blueprints, the policies aimed at its Gateways and at itself. Out: RouteTranslation, gifts
+for the indexes. Called by httproute and grpcroute. The pieces are the same on each host of a port.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index
 from fastforward_compiler.problem import ObjectRef, Problem
 from fastforward_compiler.translate.piece import Piece, precedence
-from fastforward_compiler.translate.placement import Needs
+from fastforward_compiler.translate.protection import Aims, Protection, protect, read_aims
 from fastforward_compiler.translate.world import Age
 
 from .attachment import Attached, Parent
@@ -48,16 +48,25 @@ class Spread(NamedTuple):
     gateway: str
     hosts: tuple[str, ...]
     pieces: tuple[Piece, ...]
+    effective: tuple[str, ...]
+    """Policies in force there."""
 
 
 class RouteTranslation(NamedTuple):
     """A route in pieces, what is wrong with it, and what it leans on; nothing, where no Gateway of ours has it."""
 
     parents: tuple[Parent, ...] = ()
+    rules: tuple[str, ...] = ()
+    """Their names; those without one are called by position, `rule-0`."""
     spreads: tuple[Spread, ...] = ()
     problems: tuple[Problem, ...] = ()
     parts: tuple[ir.Part, ...] = ()
     backends: tuple[BackendKey, ...] = ()
+
+    @property
+    def effective(self) -> tuple[str, ...]:
+        """Policies in force at any listener."""
+        return tuple(dict.fromkeys(name for spread in self.spreads for name in spread.effective))
 
 
 def spread_route(
@@ -68,17 +77,27 @@ def spread_route(
     for parent in parents:
         for each in parent.attached:
             attached.setdefault((each.gateway, each.section.key), each)
-    made: dict[tuple[str, int, str], tuple[Piece, ...]] = {}
+    own = read_aims(cells, on.kind, f"{on.namespace}/{on.name}")
+    made: dict[tuple[str, int, str, Aims], tuple[tuple[Piece, ...], tuple[str, ...]]] = {}
     for (gateway, section), each in attached.items():
         place = place_of(gateway, each.section.port)
         found = cells.read(PLACE, place) if each.section.serves else None
         if found is None:
             continue
         client = gateway if isinstance(cells.read(CLIENT_CERTIFICATE, gateway), ir.Certificate) else ""
-        key = (found.scheme, found.port, client)
+        above = read_aims(cells, "Gateway", gateway).at(_listener(section))
+        key = (found.scheme, found.port, client, above)
         if key not in made:
-            made[key] = tuple(_pieces(on, born, blueprints, found, client))
-        yield Spread(place, section, gateway, each.hosts, made[key])
+            guarded = [(rule, protect(cells, above, own.at(rule.name), tenant=False)) for rule in blueprints]
+            effective = dict.fromkeys(name for _, protection in guarded for name in protection.effective)
+            made[key] = tuple(_pieces(on, born, guarded, found, client)), tuple(effective)
+        yield Spread(place, section, gateway, each.hosts, *made[key])
+
+
+def _listener(section: SectionKey) -> str:
+    """The name by which policies aim at a Gateway's own listener; none of a ListenerSet's."""
+    kind, _, name = section
+    return name if kind == "Gateway" else ""
 
 
 def clients_of(cells: Cells, parents: Iterable[Parent]) -> tuple[str, ...]:
@@ -88,11 +107,14 @@ def clients_of(cells: Cells, parents: Iterable[Parent]) -> tuple[str, ...]:
     return tuple(sorted({name if shows[name] else "" for name in gateways}))
 
 
-def _pieces(on: ObjectRef, born: Age, blueprints: Iterable[Blueprint], place: Place, client: str) -> Iterator[Piece]:
+def _pieces(
+    on: ObjectRef, born: Age, blueprints: Iterable[tuple[Blueprint, Protection]], place: Place, client: str
+) -> Iterator[Piece]:
     name = f"{on.namespace}/{on.name}"
-    for blueprint in blueprints:
-        fields = {**_shown(blueprint.on_port(place.scheme, place.port), client), "route": name, "rule": blueprint.name}
-        needs = Needs(proxied=isinstance(fields["destination"], ir.Split))
+    for blueprint, protection in blueprints:
+        shown = _shown(blueprint.on_port(place.scheme, place.port), client)
+        fields: dict[str, Any] = {**shown, "route": name, "rule": blueprint.name, **protection.fields()}
+        needs = protection.needs(fields["destination"])
         for condition in blueprint.conditions:
             entry_id = f"{on.kind.lower()}/{name}#{blueprint.name}.{condition.place}"
             yield Piece(
@@ -101,6 +123,7 @@ def _pieces(on: ObjectRef, born: Age, blueprints: Iterable[Blueprint], place: Pl
                 order=precedence(condition.match, 0, born, (blueprint.place, condition.place, 0)),
                 fields={**fields, "match": condition.match, "id": entry_id},
                 needs=needs,
+                closed_by=protection.closed_by,
             )
 
 

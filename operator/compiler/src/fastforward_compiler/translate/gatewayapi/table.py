@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from fastforward_compiler import ir
-from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.cells import Cells, Gift, Rule
 from fastforward_compiler.translate.edge import covers
 from fastforward_compiler.translate.piece import Piece
 from fastforward_compiler.translate.placement import Needs, place_stages
+from fastforward_compiler.translate.table import naming_gifts, touch
 
 from .gateway import HOSTS_AT, PLACE, Host, Place
 from .grpcroute import GRPC_ROUTE
@@ -25,6 +27,14 @@ from .spread import ROUTES_AT, RouteTranslation
 _ROUTES: Mapping[str, Rule[RouteTranslation | None]] = {"HTTPRoute": HTTP_ROUTE, "GRPCRoute": GRPC_ROUTE}
 _MISDIRECTED = 421
 _FIRST = 1
+
+
+class TableTranslation(NamedTuple):
+    """The table of a host."""
+
+    table: ir.Table
+    closed_by: frozenset[str]
+    """Broken AuthPolicies that close some of its entries."""
 
 
 def scope_name(place: str, host: str) -> str:
@@ -45,13 +55,21 @@ def _owner(place: Place, host: str) -> Host | None:
     return max(covering, key=lambda each: (each.hostname == host, len(each.hostname)), default=None)
 
 
-def _make_table(cells: Cells, place: str, host: str) -> ir.Table | None:
+def _make_table(cells: Cells, place: str, host: str) -> TableTranslation | None:
     scope, found = cells.read(SCOPE, place, host), cells.read(PLACE, place)
     owner = _owner(found, host) if scope is not None and found is not None else None
     if scope is None or found is None or owner is None:
         return None
-    entries = (*_misdirected(found, owner), *_entries(cells, place, owner, host))
-    return ir.Table(scope=scope.name, tenant="", entries=entries)
+    laid = list(_lay(cells, place, owner, host))
+    entries = (*_misdirected(found, owner), *(entry for entry, _ in laid))
+    touch(cells, entries)
+    closed_by = frozenset(policy for _, piece in laid for policy in piece.closed_by)
+    return TableTranslation(ir.Table(scope=scope.name, tenant="", entries=entries), closed_by)
+
+
+def _table_gifts(translation: TableTranslation | None, place: str, host: str) -> Iterator[Gift]:
+    if translation is not None:
+        yield from naming_gifts(translation.table, translation.closed_by, f"{scope_name(place, host)}#")
 
 
 def _misdirected(place: Place, owner: Host) -> Iterator[ir.Entry]:
@@ -74,8 +92,8 @@ def _misdirected(place: Place, owner: Host) -> Iterator[ir.Entry]:
             )
 
 
-def _entries(cells: Cells, place: str, owner: Host, host: str) -> Iterator[ir.Entry]:
-    """Those of the host itself, then those of each wider host name that its listener's routes have."""
+def _lay(cells: Cells, place: str, owner: Host, host: str) -> Iterator[tuple[ir.Entry, Piece]]:
+    """Entries and what they were made of: the host's own, then those of each wider host name that routes have."""
     for rank, wider in enumerate(_widening(host)):
         if not covers(owner.hostname, wider) and wider != owner.hostname:
             break
@@ -85,7 +103,7 @@ def _entries(cells: Cells, place: str, owner: Host, host: str) -> Iterator[ir.En
             if piece.match not in seen:
                 seen.add(piece.match)
                 entry = piece.entry()
-                yield replace(entry, id=f"{entry.id}@{wider}", priority=-rank) if rank else entry
+                yield replace(entry, id=f"{entry.id}@{wider}", priority=-rank) if rank else entry, piece
 
 
 def _widening(host: str) -> Iterator[str]:
@@ -108,5 +126,5 @@ def _pieces(cells: Cells, place: str, section: tuple[str, str, str], host: str) 
 
 SCOPE: Rule[ir.Scope | None] = Rule("gateway scope", _make_scope, root=True)
 """(place, host)."""
-TABLE: Rule[ir.Table | None] = Rule("gateway table", _make_table, root=True)
+TABLE: Rule[TableTranslation | None] = Rule("gateway table", _make_table, gives=_table_gifts, root=True)
 """(place, host)."""
