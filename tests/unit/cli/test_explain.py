@@ -11,9 +11,10 @@ from fastforward_pipeline.trail import STAGES
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.ff import ff
-from support.gatewayapi import gateway, gateway_class, http_route, listener, parent, rule
+from support.gatewayapi import at, gateway, gateway_class, http_route, listener, parent, rule
 from support.operator_api import operator_api
 from support.repository import ROOT
+from support.resources import granted_to, policy
 
 BOOKSHOP = ROOT / "examples" / "bookshop"
 OFFLINE = ("--from", BOOKSHOP)
@@ -172,6 +173,19 @@ def test_a_route_that_is_not_in_use_is_told_with_those_that_are() -> None:
     assert said.code == 1
     assert "No rule of Route bookshop/none is in use" in said.err
     assert "bookshop/books" in said.err
+
+
+def test_a_rule_is_told_apart_where_other_policies_hold(tmp_path: Path) -> None:
+    guard = policy("inner", at("Gateway", "public", "inner"), authorization=granted_to(anybody={}))
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": "b.example.com"}}
+    route = http_route("books", rule(filters=(redirect,), name="all"), hosts=("a.test",))
+    documents = [gateway_class(), gateway(listener(80), listener(8080, "inner")), route, guard]
+    (tmp_path / "gateway.yaml").write_text(yaml.safe_dump_all(documents))
+    told = ff("explain", "route", "books", "--from", tmp_path, "-o", "json").json
+    assert [(each["rule"], each["auth"]) for each in told["rules"]] == [("all", "default/inner"), ("all", "")]
+    out = ff("explain", "route", "books", "--from", tmp_path).out
+    assert "below /: place 1 of 1 on a.test at default/public:8080 for everybody\n  policy default/inner\n" in out
+    assert out.count("policy ") == 1
 
 
 def test_a_gateway_has_hosts_of_its_own_on_each_port(tmp_path: Path) -> None:

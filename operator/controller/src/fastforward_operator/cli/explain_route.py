@@ -1,16 +1,19 @@
 """`ff explain route`: where each stage of a Route runs, and why; its policies, its place in each host's table.
 
-In: NAMESPACE/NAME of a Route and a snapshot. Out: for each rule its matches in order of precedence and the placement of
-the eight stages; exit code 1 when no rule of it is in use. Called by cli/main.
+In: NAMESPACE/NAME of a Route, HTTPRoute or GRPCRoute and a snapshot. Out: for each rule its matches in order of
+precedence and the placement of the eight stages, apart where other policies make them differ; exit code 1 when no rule
+of it is in use. Called by cli/main.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastforward_compiler import ir
 from google.protobuf import json_format
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -51,6 +54,7 @@ def explain_route(name: str, resources: Resources) -> dict[str, Any]:
     """Everything there is to say, as plain values."""
     plans = {r.name.removeprefix("plan/"): r.plan for r in resources if r.WhichOneof("body") == "plan"}
     rules: dict[str, dict[str, Any]] = {}
+    """By what is said of them: on another Edge or listener other policies hold. A wider host's come later, no more."""
     hosts: dict[str, None] = {}
     for table in (r.table for r in resources if r.WhichOneof("body") == "table"):
         for position, plan_name in enumerate(table.plans, 1):
@@ -58,7 +62,8 @@ def explain_route(name: str, resources: Resources) -> dict[str, Any]:
             if plan.route == name:
                 host = plan.scope.partition("|")[2]
                 hosts[host] = None
-                rule = rules.setdefault(plan.rule, _rule(plan))
+                said = _rule(plan)
+                rule = rules.setdefault(json.dumps({**said, "priority": 0}), said)
                 rule["matches"].append(_match(plan, host, position, len(table.plans)))
     known = sorted({plan.route for plan in plans.values() if plan.route})
     return {"route": name, "hosts": list(hosts), "rules": list(rules.values()), "known": known}
@@ -84,7 +89,8 @@ def _match(plan: snapshot_pb2.Plan, host: str, position: int, of: int) -> dict[s
     conditions = json_format.MessageToDict(plan.match)
     path = f"{_PATHS.get(plan.match.path_type, '')} {conditions.pop('path', '/')}"
     conditions.pop("pathType", None)
-    table = {"host": host, "tenant": plan.tenant, "position": position, "of": of}
+    edge = plan.scope.partition("|")[0]
+    table = {"edge": edge, "host": host, "tenant": plan.tenant, "position": position, "of": of}
     return {"path": path.strip(), "conditions": conditions, **table}
 
 
@@ -107,7 +113,9 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
 def _describe(match: dict[str, Any]) -> str:
     whose = f"of tenant {match['tenant']}" if match["tenant"] else "for everybody"
     conditions = "".join(f", {name} {_short(value)}" for name, value in match["conditions"].items())
-    return f"{match['path']}{conditions}: place {match['position']} of {match['of']} on {match['host']} {whose}"
+    gateway, is_gateway, port = match["edge"].partition(f"{ir.GATEWAY}@")
+    host = f"{match['host']} at {gateway}:{port}" if is_gateway else match["host"]
+    return f"{match['path']}{conditions}: place {match['position']} of {match['of']} on {host} {whose}"
 
 
 def _short(value: object) -> str:

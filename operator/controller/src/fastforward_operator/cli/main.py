@@ -199,7 +199,7 @@ def explain_request(
 
 @explain_app.command("route")
 def explain_route(
-    name: Annotated[str, typer.Argument(help="NAMESPACE/NAME of a Route.")],
+    name: Annotated[str, typer.Argument(help="NAMESPACE/NAME of a Route, HTTPRoute or GRPCRoute.")],
     directories: FromOption = None,
     state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
