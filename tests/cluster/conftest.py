@@ -14,6 +14,7 @@ from support.cluster.definition import Cluster
 from support.cluster.images import load_archive
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster
+from support.conformance.preparation import CLASS, gateway_class, module
 from support.images.build import RECIPES, build
 from support.repository import ROOT
 
@@ -46,6 +47,18 @@ def operator_kubeconfig(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFacto
     path.touch(mode=0o600)
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+@pytest.fixture
+def our_class(kubectl: Kubectl) -> str:
+    """The class of our Gateways, with the definitions of Gateway API."""
+    for definitions in sorted(
+        (module("sigs.k8s.io/gateway-api") / "config/crd/experimental").glob("gateway.networking.k8s.io_*.yaml")
+    ):
+        kubectl("apply", "--server-side", "-f", str(definitions))
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    kubectl.apply(gateway_class())
+    return CLASS
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from fastforward_operator.settings import Settings
 from support.cluster.definition import Cluster
 from support.cluster.kubectl import Kubectl
 from support.cluster.outside import as_service
-from support.conformance.preparation import CLASS, gateway_class, module
+from support.conformance.preparation import CLASS
 from support.operator import respond, until
 from support.repository import ROOT
 
@@ -214,18 +214,6 @@ async def services(scene: Scene) -> set[str]:
 
 async def deployment(scene: Scene, name: str) -> Any:  # noqa: ANN401 - JSON
     return await scene.get("-n", PODS, "deployment", name)
-
-
-@pytest.fixture
-def our_class(kubectl: Kubectl) -> str:
-    """The class of our Gateways, with the definitions of Gateway API."""
-    for definitions in sorted(
-        (module("sigs.k8s.io/gateway-api") / "config/crd/experimental").glob("gateway.networking.k8s.io_*.yaml")
-    ):
-        kubectl("apply", "--server-side", "-f", str(definitions))
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
-    kubectl.apply(gateway_class())
-    return CLASS
 
 
 GATEWAY = """
