@@ -19,7 +19,7 @@ from support.admission import Api
 from support.cluster.kubectl import Kubectl
 from support.envoy import Envoy, free_port, start_envoy
 from support.faults.figures import Figures
-from support.faults.generated import PORTS, drawn, hostile
+from support.faults.generated import PORTS, drawn, fingerprint, hostile
 from support.faults.outcome import listed
 from support.faults.process import OperatorProcess
 from support.faults.scene import STEADY, Scene, scene
@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(7200)]
 
 COUNT = int(os.environ.get("FF_GENERATED", "100000"))
 SAMPLE = int(os.environ.get("FF_GENERATED_API", "4000"))
+SEED = int(os.environ.get("FF_GENERATED_SEED", "0"))
+"""Another one gives other documents; the same one, by the same sources, the same."""
 BATCH, API_BATCH = 2000, 500
 REASON_S = 5.0
 GIVE_UP_S = 120.0
@@ -86,7 +88,7 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
     try:
         await serves(envoy, HOST, "steady", STEADY)
         async with load(ports[80], HOST, path=STEADY, clients=1) as seen:
-            count, reasons, changes = await feed(folder, operator, envoy)
+            prints, reasons, changes = await feed(folder, operator, envoy)
         nacks, alive = await refused(envoy), operator.running
     finally:
         await asyncio.to_thread(envoy.stop)
@@ -94,7 +96,8 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
     figures.put(
         "generated",
         {
-            "files": f"{count:,} documents, and {len(list(hostile()))} hostile files",
+            "files": f"{len(prints) * BATCH:,} documents, and {len(list(hostile()))} hostile files",
+            "seed": f"{SEED}, which gives documents {fingerprint(prints)}",
             "crashes": "0" if alive else "1",
             "refusals by Envoy": str(nacks),
             "each has its reason": f"within {max(reasons):.1f} s, {BATCH:,} at once",
@@ -107,14 +110,16 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
     assert (alive, nacks, dict(seen.failed)) == (True, 0, {})
 
 
-async def feed(folder: Path, operator: OperatorProcess, envoy: Envoy) -> tuple[int, list[float], list[float]]:
-    """How many documents; seconds until each batch was judged, and until a neighbour's change was live."""
+async def feed(folder: Path, operator: OperatorProcess, envoy: Envoy) -> tuple[list[str], list[float], list[float]]:
+    """Fingerprints of batches; seconds until each was judged, and until a neighbour's change was live."""
+    prints: list[str] = []
     reasons: list[float] = []
     changes: list[float] = []
-    count = 0
     for number in range(COUNT // BATCH):
-        documents = await asyncio.to_thread(drawn, BATCH, number)
-        count += len(documents)
+        documents = await asyncio.to_thread(drawn, BATCH, SEED + number)
+        assert len(documents) == BATCH
+        prints.append(fingerprint(documents))
+        print(f"seed {SEED + number} gives documents {prints[-1]}", flush=True)
         places = set()
         for start in range(0, len(documents), 100):
             some = documents[start : start + 100]
@@ -128,7 +133,7 @@ async def feed(folder: Path, operator: OperatorProcess, envoy: Envoy) -> tuple[i
     for name, content in hostile():
         write(folder, f"hostile-{name}", content)
         changes.append(await changed(folder, envoy, name))
-    return count, reasons, changes
+    return prints, reasons, changes
 
 
 def take_away(folder: Path) -> None:
@@ -159,6 +164,7 @@ async def test_generated_resources_through_the_api_server(
     settings = {"FF_KUBECONFIG": str(operator_kubeconfig), "FF_LOG_LEVEL": "error"}
     answers: Counter[int] = Counter()
     reasons: list[float] = []
+    prints: list[str] = []
     async with (
         scene(tmp_path, kubectl, operator_kubeconfig, namespace, settings=settings) as found,
         Api(find_access(kubectl.kubeconfig)) as api,
@@ -166,7 +172,10 @@ async def test_generated_resources_through_the_api_server(
         envoy = await found.begin()
         async with load(found.port, found.host, path=STEADY, clients=1) as seen:
             for number in range(SAMPLE // API_BATCH):
-                for document in await asyncio.to_thread(drawn, API_BATCH, 1_000_000 + number):
+                documents = await asyncio.to_thread(drawn, API_BATCH, SEED + 1_000_000 + number)
+                prints.append(fingerprint(documents))
+                print(f"seed {SEED + 1_000_000 + number} gives documents {prints[-1]}", flush=True)
+                for document in documents:
                     answers[await posted(api, document, namespace)] += 1
                 began = time.monotonic()
                 await until(lambda: unsaid(found), lambda left: not left, seconds=120, every=0.5)
@@ -180,6 +189,7 @@ async def test_generated_resources_through_the_api_server(
         "generated-api",
         {
             "objects": ", ".join(f"{number:,} answered {status}" for status, number in sorted(answers.items())),
+            "seed": f"{SEED}, which gives documents {fingerprint(prints)}",
             "crashes": "0" if alive else "1",
             "refusals by Envoy": str(nacks),
             "each that was taken has its status": f"within {max(reasons):.1f} s, up to {API_BATCH} at once",

@@ -1,13 +1,18 @@
 """Resources by the thousand, sound and spoilt, and hostile files, for tests of what survives them.
 
-In: a number and a seed. Out: documents, texts. Called by tests of failures. The same seed gives the same documents.
-Addresses, ports and hosts that somebody would connect to lead to this machine.
+In: a number and a seed. Out: documents, texts. Called by tests of failures. The same seed gives the same documents:
+they are drawn by a process of their own, as Hypothesis takes constants from whatever modules are imported where it
+draws. Addresses, ports and hosts that somebody would connect to lead to this machine.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fastforward_crds as crds
@@ -15,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from support.documents import Document, broken_documents, documents
+from support.repository import ROOT
 
 NAMES = ("a", "books", "a.b-c")
 """As documents are named at first: one that is named otherwise was spoilt there."""
@@ -24,7 +30,22 @@ _HERE = {"address": "127.0.0.1", "url": "http://127.0.0.1:9/keys"}
 
 
 def drawn(count: int, number: int) -> list[Document]:
-    """Documents of all our kinds, half of them with something wrong; each has a name that no other has, if any."""
+    """Documents of all our kinds, half of them with something wrong; each has a name that no other has, if any.
+
+    `number` is the seed, and part of the names. They depend on it and on the sources alone.
+    """
+    command = (sys.executable, "-m", "support.faults.generated", str(count), str(number))
+    done = subprocess.run(command, cwd=ROOT / "tests", stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def fingerprint(parts: Sequence[Any]) -> str:
+    """By which documents, or the fingerprints of several draws, are told to be the same."""
+    text = "\n".join(json.dumps(each, sort_keys=True) for each in parts)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _draw(count: int, number: int) -> list[Document]:
     found: list[Document] = []
     kinds = [kind.name for kind in crds.KINDS]
     every = st.one_of([draw(kind) for kind in kinds for draw in (documents, broken_documents)])
@@ -86,3 +107,8 @@ def hostile() -> Iterator[tuple[str, bytes]]:
     yield "tag", (head + "!!python/object/apply:os.system ['true']").encode()
     yield "bomb-number", (head + "{priority: " + "9" * 100_000 + "}").encode()
     yield "empty", b"\n---\n" * 20_000
+
+
+if __name__ == "__main__":
+    for drawn_one in _draw(*map(int, sys.argv[1:])):
+        print(json.dumps(drawn_one))
