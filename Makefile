@@ -23,6 +23,8 @@ TOOLS ?=
 IMAGES ?=
 # LIGHT=1: an API server without a node.
 LIGHT ?=
+# BUSY=1: figures of failures are taken while other work runs on the machine, and say so.
+BUSY ?=
 
 PURE_TESTS := tests/corpus $(addprefix tests/unit/,crds compiler compiler_decision compiler_envoy pipeline)
 UV := .tools/bin/uv
@@ -92,7 +94,7 @@ test-cluster-long: setup tools ## Run the failure tests that take long, as root;
 	@.ci/install-programs
 	rm -rf reports/reliability
 	FF_FIGURES=$(CURDIR)/reports/reliability $(BIN)/python -m pytest -m long $(ARGS) tests/cluster || failed=$$?; \
-		cd tests && ../$(BIN)/python -m perf.reliability ../reports/reliability --out; exit $${failed:-0}
+		cd tests && ../$(BIN)/python -m perf.reliability ../reports/reliability --out $(if $(BUSY),--busy); exit $${failed:-0}
 
 test-fast: setup ## Run the tests that need no minutes
 	@PYTHONPATH=tests $(BIN)/python -m support.tools helm

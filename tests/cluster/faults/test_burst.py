@@ -18,7 +18,7 @@ from perf.report import summary
 
 from support.cluster.kubectl import Kubectl
 from support.envoy import Connection
-from support.faults.figures import Figures
+from support.faults.figures import Figures, smaller
 from support.faults.outcome import listed
 from support.faults.scene import STEADY, Scene, scene
 from support.load import load
@@ -26,7 +26,8 @@ from support.operator import edge, respond, serves, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 
-COUNT = int(os.environ.get("FF_BURST", "10000"))
+USUAL = 10_000
+COUNT = int(os.environ.get("FF_BURST", USUAL))
 WRITERS = 32
 LIVE_S, SINGLE_MS = 60.0, 1000.0
 PAUSE_S = 0.2
@@ -167,6 +168,7 @@ async def test_a_burst_is_live_in_time_and_holds_up_no_single_change(
             "requests": f"{sum(seen.answers.values())}, failed: {sum(seen.failed.values())}",
         },
         holds=slowest <= LIVE_S and single["p99"] <= SINGLE_MS and not seen.failed,
+        note=smaller(COUNT, USUAL, "routes"),
         phases=phases,
         single_ms=single,
         patch_ms=patch,

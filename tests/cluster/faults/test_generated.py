@@ -18,7 +18,7 @@ from fastforward_operator.kubernetes.access import find_access
 from support.admission import Api
 from support.cluster.kubectl import Kubectl
 from support.envoy import Envoy, free_port, start_envoy
-from support.faults.figures import Figures
+from support.faults.figures import Figures, smaller
 from support.faults.generated import PORTS, drawn, fingerprint, hostile
 from support.faults.outcome import listed
 from support.faults.process import OperatorProcess
@@ -28,8 +28,9 @@ from support.operator import edge, respond, serves, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(7200)]
 
-COUNT = int(os.environ.get("FF_GENERATED", "100000"))
-SAMPLE = int(os.environ.get("FF_GENERATED_API", "4000"))
+USUAL, USUAL_SAMPLE = 100_000, 4_000
+COUNT = int(os.environ.get("FF_GENERATED", USUAL))
+SAMPLE = int(os.environ.get("FF_GENERATED_API", USUAL_SAMPLE))
 SEED = int(os.environ.get("FF_GENERATED_SEED", "0"))
 """Another one gives other documents; the same one, by the same sources, the same."""
 BATCH, API_BATCH = 2000, 500
@@ -105,6 +106,7 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
             "requests": f"{sum(seen.answers.values())}, failed: {sum(seen.failed.values())}",
         },
         holds=alive and not nacks and not seen.failed and max(reasons) <= REASON_S,
+        note=smaller(COUNT, USUAL, "documents"),
         failed=dict(seen.failed),
     )
     assert (alive, nacks, dict(seen.failed)) == (True, 0, {})
@@ -196,6 +198,7 @@ async def test_generated_resources_through_the_api_server(
             "requests": f"{sum(seen.answers.values())}, failed: {sum(seen.failed.values())}",
         },
         holds=alive and not nacks and not seen.failed and max(reasons) <= REASON_S,
+        note=smaller(SAMPLE, USUAL_SAMPLE, "documents"),
         failed=dict(seen.failed),
     )
     assert (alive, nacks, dict(seen.failed)) == (True, 0, {})

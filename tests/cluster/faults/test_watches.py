@@ -151,7 +151,7 @@ async def test_whatever_becomes_of_watches_the_end_is_the_same(
         holds=not lost,
         lists_again_every_s=LIST_AGAIN_S,
         rounds=rounds,
-        cause="Every kind was listed again when a watch of 25 s ended here, and is after 240 to "
+        note="Every kind was listed again when a watch of 25 s ended here, and is after 240 to "
         f"{LONGEST_S} s by default: so long an event takes to heal that a watch lost without a sign. No protocol tells "
         "that one is missing.",
     )

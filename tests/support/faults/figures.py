@@ -14,12 +14,29 @@ from typing import Any
 _VARIABLE = "FF_FIGURES"
 
 
+def smaller(count: int, usual: int, what: str) -> str:
+    """A note on a test that was run on a smaller scale than figures are taken on."""
+    return "" if count >= usual else f"{count:,} {what} instead of {usual:,}."
+
+
 class Figures:
     """One a run."""
 
-    def put(self, fault: str, summary: Mapping[str, str], *, holds: bool, **more: Any) -> None:  # noqa: ANN401 - JSON
-        """What was measured of a fault, for the table by name; also printed, for whoever runs a test alone."""
-        text = json.dumps({"holds": holds, "summary": summary, **more}, indent=1)
+    def put(
+        self,
+        fault: str,
+        summary: Mapping[str, str],
+        *,
+        holds: bool,
+        note: str = "",
+        **more: Any,  # noqa: ANN401 - JSON
+    ) -> None:
+        """What was measured of a fault, for the table by name; also printed, for whoever runs a test alone.
+
+        `note` is what readers have to know of these very figures, as that a test was run on a smaller scale. Why a
+        promise is known not to hold stands beside the promise, in perf.reliability.
+        """
+        text = json.dumps({"holds": holds, "summary": summary, **({"note": note} if note else {}), **more}, indent=1)
         print(f"{fault}: {text}")
         if bool(folder := os.environ.get(_VARIABLE, "")):
             path = Path(folder)
