@@ -23,6 +23,28 @@ pytestmark = [pytest.mark.slow]
 TAKE_OVER_S = 5.0
 AWAKE_S = 3.0
 """For so long one that wakes is watched."""
+NO_CLOCK = """
+from fastforward_operator.kubernetes.lease import Election
+Election.speaks = property(lambda self: self._elected_at > 0)
+"""
+"""Whoever was elected once speaks for ever."""
+NO_VERSION = """
+from fastforward_operator.kubernetes.statuswriter import StatusWriter
+named = StatusWriter._metadata
+StatusWriter._metadata = lambda *about: {k: v for k, v in named(*about).items() if k != "resourceVersion"}
+"""
+"""A status is written whatever it is that it overwrites."""
+LATE = """
+import asyncio, random
+from fastforward_operator.kubernetes import client
+checked = client._while
+async def late(may, body):
+    async for part in checked(may, body):
+        await asyncio.sleep(random.random())
+        yield part
+client._while = late
+"""
+"""Between the look at the clock and what is written there is time, in which a leader may be frozen."""
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/fastforward-system/leases"
 
 
@@ -92,12 +114,19 @@ async def freezes(old: Scene, new: Scene, points: tuple[int, ...], routes: int) 
     return {"rounds": rounds, "requests": sum(seen.answers.values()), "failed": dict(seen.failed)}
 
 
-async def two(folder: Path, kubectl: Kubectl, kubeconfig: Path, namespace: str, measure: Any) -> dict[str, Any]:  # noqa: ANN401 - a coroutine function
-    """A leader with an Envoy, and another replica."""
+async def two(
+    folder: Path,
+    kubectl: Kubectl,
+    kubeconfig: Path,
+    namespace: str,
+    measure: Any,  # noqa: ANN401 - a coroutine function
+    tuning: str = "",
+) -> dict[str, Any]:
+    """A leader with an Envoy, and another replica; `tuning` breaks the one that leads at first."""
     for name in ("one", "two"):
         (folder / name).mkdir()
     async with (
-        scene(folder / "one", kubectl, kubeconfig, namespace) as one,
+        scene(folder / "one", kubectl, kubeconfig, namespace, tuning=tuning) as one,
         scene(folder / "two", kubectl, kubeconfig, namespace) as other,
     ):
         await one.begin()
@@ -118,6 +147,28 @@ async def test_nothing_is_taken_from_a_leader_that_wakes(
         tmp_path, kubectl, operator_kubeconfig, namespace, lambda one, other: freezes(one, other, (5,), 40)
     )
     assert (accepted(told), told["failed"]) == ([], {}), told
+
+
+@pytest.mark.long
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("broken", "noticed"),
+    [(NO_CLOCK, True), (NO_VERSION, False), (LATE, False), (LATE + NO_VERSION, True)],
+    ids=["no clock", "no version", "a late clock", "a late clock and no version"],
+)
+async def test_writes_of_an_operator_without_a_fence_are_seen(
+    tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str, broken: str, noticed: bool
+) -> None:
+    """The same with operators that were broken on purpose: what it proves it could disprove.
+
+    The clock keeps one that woke silent, and the version stops what was on its way when it fell asleep.
+    """
+    told = await two(
+        tmp_path, kubectl, operator_kubeconfig, namespace, lambda one, other: freezes(one, other, (5,), 120), broken
+    )
+    assert bool(accepted(told)) == noticed, told
+    assert LATE not in broken or told["rounds"][0]["tried"], told
+    assert told["failed"] == {}
 
 
 @pytest.mark.long
