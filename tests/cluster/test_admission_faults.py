@@ -14,32 +14,12 @@ import pytest
 from fastforward_operator import certificates
 from fastforward_operator.kubernetes import authority, webhookconfig
 
-from support.admission import Admitting, Told, admitting, resource_of
+from support.admission import SPECS, Admitting, admitting, closed, resource_of
 from support.cluster.kubectl import Kubectl
 from support.envoy import free_port
 from support.operator import until
-from support.resources import Document
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-ENDPOINTS = {"endpoints": [{"address": "127.0.0.1", "port": 80}]}
-SPECS: dict[str, Document] = {
-    "Edge": {"hosts": ["a.example.com"], "listeners": [{"name": "web", "port": 80}]},
-    "Route": {"edges": [{"name": "public"}], "rules": [{"respond": {"body": "x"}}]},
-    "Upstream": ENDPOINTS,
-    "Tenant": {},
-    "Workload": {},
-    "Shard": {"upstreams": [{"purpose": "x", "name": "u"}]},
-    "RateLimit": {
-        "targets": [{"kind": "Edge", "name": "public"}],
-        "key": [{"type": "Address"}],
-        "budget": {"requests": 1, "window": "1s"},
-    },
-    "AuthPolicy": {
-        "targets": [{"kind": "Edge", "name": "public"}],
-        "authorization": {"grants": [{"name": "all", "roles": ["a"]}]},
-    },
-}
 
 
 @pytest.fixture
@@ -48,25 +28,14 @@ async def scene(tmp_path: Path, kubectl: Kubectl, namespace: str) -> AsyncGenera
         yield found
 
 
-async def every_kind(scene: Admitting) -> dict[str, Told]:
-    """One new object of each kind, dry."""
-    made = {kind: resource_of(scene.namespaces[0], kind, "x", spec) for kind, spec in SPECS.items()}
-    return {kind: await scene.api.create(document, dry=True) for kind, document in made.items()}
-
-
-def closed(told: dict[str, Told]) -> set[str]:
-    """Kinds that can't be written."""
-    return {kind for kind, each in told.items() if not each.taken}
-
-
 def test_there_is_an_object_of_every_kind() -> None:
     assert set(SPECS) == {kind.name for kind in crds.KINDS}
 
 
 async def test_while_the_webhook_is_down_security_kinds_are_closed_and_others_open(scene: Admitting) -> None:
-    assert closed(await every_kind(scene)) == set()
+    assert closed(await scene.every_kind()) == set()
     await scene.configure(port=free_port())
-    told = await until(lambda: every_kind(scene), closed)
+    told = await until(scene.every_kind, closed)
     assert closed(told) == webhookconfig.SECURITY
     for kind in webhookconfig.SECURITY:
         assert told[kind].status == 500
@@ -90,7 +59,7 @@ async def test_deletions_and_repairs_go_on_while_the_webhook_is_down(scene: Admi
     edge = resource_of(namespace, "Edge", "public", SPECS["Edge"])
     assert (await scene.create(edge)).taken
     await scene.configure(port=free_port())
-    await until(lambda: every_kind(scene), closed)
+    await until(scene.every_kind, closed)
     labelled = {**edge, "metadata": {**edge["metadata"], "labels": {"a": "b"}}}
     assert (await scene.api.replace(labelled)).taken
     assert (await scene.api.delete(edge)).taken
@@ -98,9 +67,9 @@ async def test_deletions_and_repairs_go_on_while_the_webhook_is_down(scene: Admi
 
 async def test_a_namespace_can_be_let_off(scene: Admitting, kubectl: Kubectl, namespace: str) -> None:
     await scene.configure(port=free_port())
-    await until(lambda: every_kind(scene), closed)
+    await until(scene.every_kind, closed)
     kubectl("label", "namespace", namespace, f"{webhookconfig.OFF}=off")
-    await until(lambda: every_kind(scene), lambda told: not closed(told))
+    await until(scene.every_kind, lambda told: not closed(told))
 
 
 async def test_a_certificate_that_ended_closes_security_kinds_and_a_new_one_opens_them(scene: Admitting) -> None:
@@ -111,18 +80,18 @@ async def test_a_certificate_that_ended_closes_security_kinds_and_a_new_one_open
     old = certificates.new_authority("old", now=own.clock(), lifetime=authority.AUTHORITY_LIFETIME)
     own.held = authority.Held(current=old, bundle=(scene.bundle, old.certificate))
     await scene.configure()
-    told = await until(lambda: every_kind(scene), closed)
+    told = await until(scene.every_kind, closed)
     assert closed(told) == webhookconfig.SECURITY
     assert "certificate has expired" in told["Edge"].message
     own.clock = lambda: datetime.now(UTC)
-    await until(lambda: every_kind(scene), lambda found: not closed(found))
+    await until(scene.every_kind, lambda found: not closed(found))
 
 
 async def test_who_shows_another_name_is_refused(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:
     """Here the API server is not whom the operator was told to answer."""
     made = admitting(tmp_path, kubectl.kubeconfig, (namespace,), answers=False, webhook_client_name="somebody-else")
     async with made as found:
-        told = await until(lambda: every_kind(found), closed)
+        told = await until(found.every_kind, closed)
         assert closed(told) == webhookconfig.SECURITY
         assert "this certificate is not its own" in told["Edge"].message
 

@@ -30,6 +30,25 @@ from support.resources import Document
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 CORE = {"Secret": "secrets", "ConfigMap": "configmaps"}
 NOT_FOUND = 404
+ENDPOINTS = {"endpoints": [{"address": "127.0.0.1", "port": 80}]}
+SPECS: dict[str, Document] = {
+    "Edge": {"hosts": ["a.example.com"], "listeners": [{"name": "web", "port": 80}]},
+    "Route": {"edges": [{"name": "public"}], "rules": [{"respond": {"body": "x"}}]},
+    "Upstream": ENDPOINTS,
+    "Tenant": {},
+    "Workload": {},
+    "Shard": {"upstreams": [{"purpose": "x", "name": "u"}]},
+    "RateLimit": {
+        "targets": [{"kind": "Edge", "name": "public"}],
+        "key": [{"type": "Address"}],
+        "budget": {"requests": 1, "window": "1s"},
+    },
+    "AuthPolicy": {
+        "targets": [{"kind": "Edge", "name": "public"}],
+        "authorization": {"grants": [{"name": "all", "roles": ["a"]}]},
+    },
+}
+"""Of each kind something that nobody refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +196,20 @@ class Admitting:
         )
         assert told.taken, told.message
 
+    async def every_kind(self) -> dict[str, Told]:
+        """One new object of each kind, dry."""
+        made = {kind: resource_of(self.namespaces[0], kind, "x", spec) for kind, spec in SPECS.items()}
+        return {kind: await self.api.create(document, dry=True) for kind, document in made.items()}
+
     async def until_asked(self) -> None:
         """Until what the webhook alone refuses is refused."""
         probe = resource_of(self.namespaces[0], "Upstream", "probe", {"endpoints": [{"address": "1.2.3", "port": 1}]})
         await until(lambda: self.api.create(probe, dry=True), lambda told: not told.taken)
+
+
+def closed(told: Mapping[str, Told]) -> set[str]:
+    """Kinds that can't be written."""
+    return {kind for kind, each in told.items() if not each.taken}
 
 
 def resource_of(namespace: str, kind: str, name: str, spec: Document) -> Document:
