@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +18,8 @@ import yaml
 from fastforward_compiler.emit.kubernetes import GATEWAY_NAME, OWNER, edge_names, workload_names
 from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.kubernetes import rbac
+from fastforward_operator.kubernetes.access import find_access
+from fastforward_operator.kubernetes.client import Client
 from fastforward_operator.kubernetes.dataplane import INSTALLATION
 from fastforward_operator.settings import Settings
 
@@ -24,6 +27,8 @@ from support.cluster.definition import Cluster
 from support.cluster.kubectl import Kubectl
 from support.cluster.outside import as_service
 from support.conformance.preparation import CLASS
+from support.faults.clients import BROKEN, REFUSED, clients
+from support.faults.fleet import fleet
 from support.operator import respond, until
 from support.repository import ROOT
 
@@ -269,3 +274,24 @@ async def test_a_gateway_has_proxies_and_an_address_of_its_own(
         await until(lambda: ask(address), lambda answer: answer == (302, "http://elsewhere.example.com/"))
         await scene.call("-n", scene.namespace, "delete", "gateway", "front")
         await until(lambda: services(scene), lambda found: names.base not in found)
+
+
+async def test_of_an_envoy_that_is_killed_only_its_own_requests_fail_and_it_is_back_with_everything(
+    scene: Scene,
+) -> None:
+    await scene.apply(edge(), respond("shop", HOST, "hello"))
+    await scene.programmed("route/shop")
+    name, address = f"{scene.namespace}/public", await scene.address("public")
+    async with (
+        Client(find_access(scene.kubectl.kubeconfig)) as api,
+        fleet(api, name, HOST, {"/": "hello"}) as envoys,
+        clients(address, 80, HOST, ("/", "hello")) as asking,
+    ):
+        await envoys.settled()
+        victim = min(envoys.now.ready)
+        victim.send(signal.SIGKILL)
+        sight = await envoys.until_whole(frozenset({victim}))
+    assert [each.restarts for each in sight.ready if each.pod == victim.pod] == [1]
+    assert envoys.wrong == []
+    assert {each.kind for each in asking.failures} <= {BROKEN, REFUSED}
+    assert asking.answered.keys() == {"new", "kept"}

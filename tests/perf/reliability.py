@@ -77,6 +77,10 @@ FAULTS: Mapping[str, Fault] = {
     "envoy-killed": Fault(
         "One Envoy of two killed, or its pod taken away by force",
         "only requests on their way in it fail; two are Ready again within 3 s, none before it is configured",
+        "Until the kubelet notices that a process is gone, which takes up to a second, the Service goes on sending new "
+        "connections there, and the kernel refuses them: whoever tries again loses nothing. "
+        "A pod that is taken away drains, but a new one has to be made in its place: its network, two containers, and "
+        "probes that come once a second.",
     ),
     "envoy-frozen": Fault(
         "One Envoy of two frozen",
