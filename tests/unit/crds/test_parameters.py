@@ -67,3 +67,19 @@ def test_any_data_is_answered(data: dict[str, str]) -> None:
 def test_of_two_that_are_good_so_is_one_laid_over_the_other(own: dict[str, str]) -> None:
     good = {key: value for key, value in own.items() if isinstance(parse_parameters({key: value}), Proxies)}
     assert isinstance(parse_parameters({**GOOD, **good}), Proxies)
+
+
+@pytest.mark.parametrize(("digits", "message"), [(9, "The most allowed is 1000."), (10, "Wanted is a whole number")])
+def test_a_number_is_read_as_one_while_it_is_no_novel(digits: int, message: str) -> None:
+    (error,) = errors_of({"replicas": "9" * digits})
+    assert error.message.startswith(message)
+
+
+def test_of_a_long_name_the_beginning_is_shown() -> None:
+    (error,) = errors_of({"x" * 500: ""})
+    assert error.field.startswith("x" * 60)
+    assert len(error.field) < 70
+
+
+def test_of_many_unknown_fields_ten_are_told() -> None:
+    assert [error.field for error in errors_of({f"x{n:02}": "" for n in range(12)})] == [f"x{n:02}" for n in range(10)]
