@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import fastforward_crds as crds
 import pytest
 from fastforward_compiler import ir, object_ref
+from fastforward_compiler.emit.kubernetes import PodSettings, emit_edge, workload_names
+from fastforward_compiler.fleets import Fleets
 from fastforward_compiler.problem import is_refused
 
 from support import gatewayapi
@@ -94,6 +98,27 @@ def test_what_a_policy_says_changes_without_translating_a_route_and_sends_its_ta
     for delta in apply("reader", 2):
         assert delta.translated == 1
         assert {table.scope for table in delta.tables.upserts} == {f"{OUTER}|example.com", f"{INNER}|example.com"}
+
+
+def test_a_gateways_own_proxies_are_told_of_its_policies_and_no_others(bench: Bench) -> None:
+    other = gatewayapi.gateway(listener(90), name="other")
+    documents = (*WORLD, other, guard("p", GATEWAY), guard("q", at("Gateway", "other"), issuer="b"))
+    parts = Fleets().split(bench.apply(*documents, limit("l", ROUTE, requests=1)))
+    part = parts["default/public~gateway"]
+    assert [auth.name for auth in part.auths.upserts] == ["default/p"]
+    assert [limit_.name for limit_ in part.limits.upserts] == ["default/l"]
+    assert [keys.name for keys in part.keysets.upserts] == ["configmap/default/keys/a"]
+    assert parts["default/other~gateway"].auths.upserts == ()
+
+
+@pytest.mark.parametrize(("named", "asked"), [("", "default/public"), ("system/all", "system/all")])
+def test_a_gateways_proxies_ask_the_workload_of_the_installation_or_of_their_name(
+    bench: Bench, named: str, asked: str
+) -> None:
+    bench.apply(*WORLD)
+    (edge,) = bench.compiler.snapshot().edges
+    settings = PodSettings(namespace="pods", envoy_image="envoy:1", decision_image="decision:1", decision=named)
+    assert f"{workload_names(asked).base}.pods.svc" in json.dumps(emit_edge(edge, settings))
 
 
 def test_a_target_that_comes_and_goes_is_told(bench: Bench) -> None:

@@ -148,7 +148,7 @@ def _companion(settings: PodSettings) -> Document:
 
 
 def _bootstrap(edge: ir.Edge, settings: PodSettings) -> str:
-    decision = edge.proxies.decision or settings.decision or edge.name
+    decision = edge.proxies.decision or settings.decision or edge.name.removesuffix(ir.GATEWAY)
     namespace, _, name = decision.partition("/")
     uri = f"spiffe://fastforward/ns/{namespace}/workload/{name}"
     return bootstrap(

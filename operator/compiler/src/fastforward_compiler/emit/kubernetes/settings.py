@@ -25,7 +25,7 @@ class PodSettings:
     """Name of the operator's Service, in the namespace of the pods."""
     operator_port: int = 18000
     decision: str = ""
-    """Name of the Workload that decides for Edges that name none; empty for none."""
+    """Name of the Workload that decides for Gateways and for Edges that name none; empty for that of their own name."""
     drain_s: int = 30
     """How long requests under way may take when a pod ends."""
 
