@@ -60,11 +60,10 @@ def _make_table(cells: Cells, place: str, host: str) -> TableTranslation | None:
     owner = _owner(found, host) if scope is not None and found is not None else None
     if scope is None or found is None or owner is None:
         return None
-    laid = list(_lay(cells, place, owner, host))
-    entries = (*_misdirected(found, owner), *(entry for entry, _ in laid))
+    closed_by: set[str] = set()
+    entries = (*_misdirected(found, owner), *_entries(cells, place, owner, host, closed_by))
     touch(cells, entries)
-    closed_by = frozenset(policy for _, piece in laid for policy in piece.closed_by)
-    return TableTranslation(ir.Table(scope=scope.name, tenant="", entries=entries), closed_by)
+    return TableTranslation(ir.Table(scope=scope.name, tenant="", entries=entries), frozenset(closed_by))
 
 
 def _table_gifts(translation: TableTranslation | None, place: str, host: str) -> Iterator[Gift]:
@@ -92,8 +91,11 @@ def _misdirected(place: Place, owner: Host) -> Iterator[ir.Entry]:
             )
 
 
-def _lay(cells: Cells, place: str, owner: Host, host: str) -> Iterator[tuple[ir.Entry, Piece]]:
-    """Entries and what they were made of: the host's own, then those of each wider host name that routes have."""
+def _entries(cells: Cells, place: str, owner: Host, host: str, closed_by: set[str]) -> Iterator[ir.Entry]:
+    """Those of the host itself, then those of each wider host name that its listener's routes have.
+
+    Adds to `closed_by` the broken policies that close some of them.
+    """
     for rank, wider in enumerate(_widening(host)):
         if not covers(owner.hostname, wider) and wider != owner.hostname:
             break
@@ -102,8 +104,9 @@ def _lay(cells: Cells, place: str, owner: Host, host: str) -> Iterator[tuple[ir.
             # Of two with the same match the later one is never reached.
             if piece.match not in seen:
                 seen.add(piece.match)
+                closed_by.update(piece.closed_by)
                 entry = piece.entry()
-                yield replace(entry, id=f"{entry.id}@{wider}", priority=-rank) if rank else entry, piece
+                yield replace(entry, id=f"{entry.id}@{wider}", priority=-rank) if rank else entry
 
 
 def _widening(host: str) -> Iterator[str]:
