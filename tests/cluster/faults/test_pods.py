@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1200)]
 
 UPGRADES, KILLS, FREEZES = 3, 4, 3
 BACK_S = 3.0
+REPLACED_S = 45.0
+"""One that does not wake is found out after a quarter of a minute, and has some seconds to end."""
 DYING_S = 0.2
 """For so long connections are still taken of a process that was killed, and then broken off."""
 QUIET_S = 2.0
@@ -230,8 +232,19 @@ async def freeze_one(scene: PodScene, number: int) -> dict[str, Any]:
     }
 
 
+async def freeze_for_good(scene: PodScene) -> float:
+    """Seconds until the node has started another one in its place."""
+    await quiet(scene)
+    victim = min(scene.fleet.now.ready)
+    await asyncio.to_thread(victim.send, signal.SIGSTOP)
+    began = time.monotonic()
+    sight = await scene.fleet.until_whole(frozenset({victim}), seconds=120)
+    return sight.at - began
+
+
 async def test_an_envoy_that_is_frozen_holds_nothing_up(scene: PodScene, figures: Figures) -> None:
     rounds = [await freeze_one(scene, number) for number in range(1, FREEZES + 1)]
+    replaced_s = await freeze_for_good(scene)
     unanswered = {each.kind for each in scene.clients.failures} <= {SILENT}
     late = [each["late"] for each in rounds if each["late"]]
     figures.put(
@@ -241,14 +254,17 @@ async def test_an_envoy_that_is_frozen_holds_nothing_up(scene: PodScene, figures
             "a change is Programmed without it": at_most(each["programmed_s"] for each in rounds)
             + f", of {', '.join(sorted({each['proxies'] for each in rounds}))} proxies",
             "the Service leaves it out": at_most(each["left_out_s"] for each in rounds),
-            "it counts again, with the change": at_most(each["counts_again_s"] for each in rounds),
+            "it wakes, and counts again with the change": at_most(each["counts_again_s"] for each in rounds),
+            "it does not wake, and another one is Ready": f"after {replaced_s:.1f} s",
             "requests": f"{scene.clients.requests}, failed: {by_kind(scene.clients.failures)}",
             "answers of those that woke": firsts(scene),
         },
         holds=unanswered and not late and not scene.fleet.wrong and all(each["proxies"] == "1/1" for each in rounds),
         rounds=rounds,
+        replaced_s=round(replaced_s, 2),
         answered=scene.clients.answered,
     )
+    assert replaced_s <= REPLACED_S
     assert {each["proxies"] for each in rounds} == {"1/1"}
     assert (unanswered, late, scene.fleet.wrong) == (True, [], [])
 

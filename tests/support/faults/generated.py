@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,10 @@ def drawn(count: int, number: int) -> list[Document]:
     `number` is the seed, and part of the names. They depend on it and on the sources alone.
     """
     command = (sys.executable, "-m", "support.faults.generated", str(count), str(number))
-    done = subprocess.run(command, cwd=ROOT / "tests", stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -23,5 +24,6 @@ def test_whoever_draws_gets_the_same_whatever_modules_it_imported() -> None:
         "from support.faults.generated import drawn, fingerprint\n"
         "sys.stdout.write(fingerprint(drawn(30, 7)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == fingerprint(drawn(30, 7))

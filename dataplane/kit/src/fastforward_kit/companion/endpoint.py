@@ -62,6 +62,11 @@ class CompanionEndpoint:
     async def _drained(self) -> Response:
         if self._waiting >= MAX_WAITING:
             return _said(429, "too many wait already")
+        try:
+            await self._console.ask("/server_info")
+        except OSError:
+            # It is ended because it is frozen: then the pod goes on, and this process is told nothing.
+            return _said(200, "nothing can be waited for")
         self._waiting += 1
         try:
             # The kubelet may ask before this process is told that the pod ends.

@@ -39,6 +39,8 @@ _COMPANION_REQUESTS = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {
 _DOMAIN = re.compile(r"^([^/]+\.)?(kubernetes|k8s)\.io/")
 _MARGIN_S = 15
 """What ending a pod may take beyond draining."""
+_FROZEN_GRACE_S = 5
+"""What an Envoy may take to end that has not answered for a quarter of a minute: it does not drain either."""
 
 
 def edge_names(edge: str) -> Names:
@@ -115,7 +117,13 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
         "securityContext": container_security(),
         "startupProbe": http_get("/envoy/live", periodSeconds=1, failureThreshold=60),
         "readinessProbe": http_get("/envoy/ready", periodSeconds=1, failureThreshold=2, timeoutSeconds=2),
-        "livenessProbe": http_get("/envoy/live", periodSeconds=5, failureThreshold=3, timeoutSeconds=5),
+        "livenessProbe": http_get(
+            "/envoy/live",
+            periodSeconds=5,
+            failureThreshold=3,
+            timeoutSeconds=5,
+            terminationGracePeriodSeconds=_FROZEN_GRACE_S,
+        ),
         # Returns when the companion has seen Envoy without requests.
         "lifecycle": {"preStop": {"httpGet": {"path": "/envoy/drained", "port": PROBE_PORT}}},
         "volumeMounts": [tls_mount(), {"name": "run", "mountPath": RUN_FOLDER}],
