@@ -16,7 +16,7 @@ from support.cluster.definition import Cluster
 from support.cluster.kubectl import Kubectl
 from support.cluster.outage import How, outage
 from support.eventually import eventually
-from support.faults.figures import Figures
+from support.faults.figures import Figures, requests
 from support.faults.outcome import held
 from support.faults.scene import STEADY, Scene, scene
 from support.load import load
@@ -113,7 +113,7 @@ async def test_traffic_survives_whatever_is_away(stage: Scene, fragile: Cluster,
     figures.put(
         "api-server-away",
         {
-            "requests": f"{sum(each['requests'] for each in rounds)}, failed: {sum(map(len, lost.values()))}",
+            "requests": requests(rounds),
             "a change is live": ", ".join(
                 f"{each['live_s']} s ({each['away']}; {ours[each['away']]} s after the API server took it)"
                 for each in rounds

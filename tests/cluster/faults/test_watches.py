@@ -15,7 +15,7 @@ import pytest
 
 from support.cluster.kubectl import Kubectl
 from support.faults.disturbances import DISTURBANCES, StaleLists, never, refusing
-from support.faults.figures import Figures
+from support.faults.figures import Figures, requests
 from support.faults.outcome import Outcome
 from support.faults.scene import STEADY, Scene, scene
 from support.load import load
@@ -145,7 +145,7 @@ async def test_whatever_becomes_of_watches_the_end_is_the_same(
         "watches-disturbed",
         {
             "same end": f"{len(rounds) - 1} of {len(rounds) - 1} disturbances",
-            "requests": f"{sum(each['requests'] for each in rounds.values())}, failed: {sum(map(len, lost.values()))}",
+            "requests": requests(rounds.values()),
             "from the last change to the end": ", ".join(f"{name} {each['took_s']} s" for name, each in rounds.items()),
         },
         holds=not lost,
@@ -181,7 +181,7 @@ async def test_a_watch_that_says_nothing_is_noticed(
         "watch-blind",
         {
             "a change is live after": f"at most {max(took)} s",
-            "requests": f"{sum(seen.answers.values())}, failed: {len(seen.failed)}",
+            "requests": f"{sum(seen.answers.values())}, failed: {sum(seen.failed.values())}",
         },
         holds=max(took) <= NOTICED_S and not seen.failed,
         took_s=took,

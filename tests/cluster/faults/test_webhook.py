@@ -20,7 +20,7 @@ from fastforward_operator.kubernetes import authority, webhookconfig
 from support.admission import Admitting, admitting, closed, resource_of
 from support.cluster.kubectl import Kubectl
 from support.envoy import Envoy, free_port, start_envoy
-from support.faults.figures import Figures
+from support.faults.figures import Figures, requests
 from support.load import load
 from support.operator import serves, until
 
@@ -153,7 +153,7 @@ async def test_without_the_webhook_nobody_is_served_less(
             "refused meanwhile": ", ".join(sorted({kind for each in rounds for kind in each["refused"]})),
             "taken meanwhile": ", ".join(sorted({kind for each in rounds for kind in each["taken"]})),
             **{name: told_of([each for each in rounds if each["fault"] == name]) for name in FAULTS},
-            "requests": f"{sum(each['requests'] for each in rounds)}, failed: {sum(map(len, failed.values()))}",
+            "requests": requests(rounds),
         },
         holds=not failed and not apart and all(each["all_taken_again_s"] <= OPEN_AGAIN_S for each in rounds),
         rounds=rounds,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,13 @@ _VARIABLE = "FF_FIGURES"
 def smaller(count: int, usual: int, what: str) -> str:
     """A note on a test that was run on a smaller scale than figures are taken on."""
     return "" if count >= usual else f"{count:,} {what} instead of {usual:,}."
+
+
+def requests(rounds: Iterable[Mapping[str, Any]]) -> str:
+    """Of several loads, how many requests there were, and how many of them failed."""
+    told = list(rounds)
+    failed = sum(sum(each["failed"].values()) for each in told)
+    return f"{sum(each['requests'] for each in told)}, failed: {failed}"
 
 
 class Figures:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from perf import reliability
 
-from support.faults.figures import Figures, smaller
+from support.faults.figures import Figures, requests, smaller
 from support.repository import ROOT
 
 WHY = reliability.FAULTS["operator-killed"].why
@@ -48,3 +48,7 @@ def test_what_ran_beside_is_told_of_each_fault(tmp_path: Path, monkeypatch: pyte
 def test_a_smaller_test_says_so() -> None:
     assert smaller(10, 10, "routes") == ""
     assert smaller(1000, 10_000, "routes") == "1,000 routes instead of 10,000."
+
+
+def test_failed_requests_are_counted_and_not_their_kinds() -> None:
+    assert requests([{"requests": 5, "failed": {"503 ": 2, "0 ": 1}}, {"requests": 1, "failed": {}}]) == "6, failed: 3"
