@@ -39,8 +39,7 @@ FAULTS: Mapping[str, Fault] = {
     "operator-killed": Fault(
         "Operator killed at any write to the API server",
         "0 requests fail, the end is the same at every point, within 5 s",
-        "A process that starts again has another name, so the lease of the one that was killed has to end first, which "
-        "takes 3 s; what comes on top is its start.",
+        "Most of the time is what the process that starts again takes to start.",
     ),
     "leader-frozen": Fault(
         "Leader frozen, another takes over, the first wakes",
