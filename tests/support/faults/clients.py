@@ -82,7 +82,7 @@ class Line:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 self._streams = await asyncio.open_connection(self.address, self.port)
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             raise RequestError(REFUSED) from None
         except TimeoutError:
             raise RequestError(f"no connection in {PATIENCE_S:g} s") from None

@@ -45,11 +45,15 @@ class Console:
         status, _ = await self.ask("/ready")
         return status == 200
 
-    async def requests(self) -> int:
-        """How many requests of clients are under way."""
-        _, body = await self.ask(r"/stats?filter=^http\..*\.?downstream_rq_active$")
-        counts = (line.rpartition(":") for line in body.decode().splitlines() if not line.startswith("http.admin."))
-        return sum(int(count) for _, colon, count in counts if colon)
+    async def requests(self) -> tuple[int, int]:
+        """How many requests of clients are under way, and how many have come since it started."""
+        _, body = await self.ask(r"/stats?filter=^http\..*\.?downstream_rq_(active|total)$")
+        counts = {"active": 0, "total": 0}
+        for line in body.decode().splitlines():
+            name, colon, count = line.rpartition(":")
+            if colon and not name.startswith("http.admin."):
+                counts[name.rpartition("_")[2]] += int(count)
+        return counts["active"], counts["total"]
 
 
 def _joined(body: bytes) -> bytes:

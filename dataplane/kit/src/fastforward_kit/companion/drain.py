@@ -2,7 +2,7 @@
 
 In: the console, how long it may take. Out: `done`. Called by the companion's main. For a while after a pod was told to
 end, others still send to it: so Envoy goes on accepting, closes connections as their requests end, and is let go when
-there has been nothing under way for some time.
+nothing has come for some time. It may never be let go for being idle at one moment: a client may be about to send.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 LEAST_SECONDS = 5.0
 """Until when everybody has taken the pod out of the addresses that they send to."""
+QUIET_SECONDS = 1.0
+"""Without a request, until nobody is thought to send any."""
 EVERY_SECONDS = 0.2
 
 
@@ -33,13 +35,17 @@ class Drain:
     async def run(self) -> None:
         """Returns when Envoy may end."""
         self.begun = True
-        started = time.monotonic()
+        started = quiet_since = time.monotonic()
+        seen = 0
         try:
             await self.console.ask("/drain_listeners?graceful&skip_exit", method="POST")
             while time.monotonic() - started < self.most_seconds:
                 await asyncio.sleep(EVERY_SECONDS)
-                waited = time.monotonic() - started
-                if waited >= self.least_seconds and await self.console.requests() == 0:
+                active, total = await self.console.requests()
+                now = time.monotonic()
+                if active or total != seen:
+                    seen, quiet_since = total, now
+                if now - started >= self.least_seconds and now - quiet_since >= QUIET_SECONDS:
                     break
         except OSError as error:
             # It is gone already, or frozen: nothing can be waited for.

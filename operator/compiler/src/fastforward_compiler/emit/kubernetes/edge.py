@@ -105,6 +105,8 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
             *("--service-node", "$(POD_NAME)"),
             *("--concurrency", str(_threads(edge.proxies.pods))),
             *("--drain-time-s", str(settings.drain_s)),
+            # Each connection ends with its next answer: gradually, one that is used seldom would be there to the end.
+            *("--drain-strategy", "immediate"),
             *("--log-level", "warning"),
             "--disable-hot-restart",
         ],
