@@ -23,7 +23,7 @@ from support.cluster.shared import shared_cluster
 from support.faults.clients import BROKEN, REFUSED, SILENT, Failure
 from support.faults.figures import Figures
 from support.faults.fleet import Replica
-from support.faults.podscene import NAMESPACE, OPERATOR, PodScene, install, pod_scene
+from support.faults.podscene import NAMESPACE, OPERATOR, SHOP, PodScene, install, pod_scene
 from support.images.build import RECIPES, build
 from support.operator import until
 
@@ -210,9 +210,12 @@ async def freeze_one(scene: PodScene, number: int) -> dict[str, Any]:
         await scene.fleet.until(lambda sight: victim.address not in sight.sent_to)
         # Its clients lose their patience one by one.
         await asyncio.sleep(SPREAD_S)
+        await scene.change(f"{body}, later")
+        await until(scene.told, lambda told: told == ("True", "1/1"), seconds=60)
     finally:
         os.kill(pid, signal.SIGCONT)
     woke = time.monotonic()
+    stale, right = await scene.fleet.right(victim, SHOP)
     await until(scene.told, lambda told: told == ("True", "2/2"), seconds=60)
     counts = time.monotonic()
     sight = await scene.fleet.until_whole()
@@ -223,6 +226,8 @@ async def freeze_one(scene: PodScene, number: int) -> dict[str, Any]:
         "programmed_s": round(programmed - began, 2),
         "proxies": without[1],
         "left_out_s": round(left_out, 2),
+        "stale_s": round(stale, 2),
+        "right_s": round(right, 2),
         "counts_again_s": round(counts - woke, 2),
         "sent_to_again_s": round(max(0.0, sight.at - woke), 2),
         "restarted": victim not in sight.ready,
@@ -254,12 +259,15 @@ async def test_an_envoy_that_is_frozen_holds_nothing_up(scene: PodScene, figures
             "a change is Programmed without it": at_most(each["programmed_s"] for each in rounds)
             + f", of {', '.join(sorted({each['proxies'] for each in rounds}))} proxies",
             "the Service leaves it out": at_most(each["left_out_s"] for each in rounds),
-            "it wakes, and counts again with the change": at_most(each["counts_again_s"] for each in rounds),
+            "it wakes, and has what changed meanwhile": at_most(each["right_s"] for each in rounds)
+            + f", the Route says 2/2 {at_most(each['counts_again_s'] for each in rounds)}",
             "it does not wake, and another one is Ready": f"after {replaced_s:.1f} s",
             "requests": f"{scene.clients.requests}, failed: {by_kind(scene.clients.failures)}",
-            "answers of those that woke": firsts(scene),
+            "first answers of new Envoys": firsts(scene),
         },
         holds=unanswered and not late and not scene.fleet.wrong and all(each["proxies"] == "1/1" for each in rounds),
+        note="One that wakes answers as before it fell asleep until it is connected again, which the Service does not "
+        f"wait for: for {max(each['stale_s'] for each in rounds):.2f} s at most here.",
         rounds=rounds,
         replaced_s=round(replaced_s, 2),
         answered=scene.clients.answered,

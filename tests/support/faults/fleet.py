@@ -29,6 +29,7 @@ from .outcome import listed
 
 PROXIES = 2
 LOOK_S = 0.05
+RIGHT_S = 60.0
 ENVOY = "envoy"
 """Name of the container."""
 
@@ -87,6 +88,8 @@ class Fleet:
     """Whoever came to be Ready, and was asked for everything at once."""
     wrong: list[str] = field(default_factory=list)
     """What was wrong then."""
+    stale: list[str] = field(default_factory=list)
+    """What was wrong of those that had been Ready before, as one is that was frozen."""
     _asking: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -105,8 +108,9 @@ class Fleet:
             if not self.sights or (sight.ready, sight.sent_to) != (self.now.ready, self.now.sent_to):
                 self.sights.append(sight)
             for replica in sight.ready - before:
+                wrong = self.stale if replica in self.asked else self.wrong
                 self.asked.append(replica)
-                task = asyncio.create_task(self._ask_for_everything(replica))
+                task = asyncio.create_task(self._ask_for_everything(replica, wrong))
                 self._asking.add(task)
                 task.add_done_callback(self._asking.discard)
             await asyncio.sleep(LOOK_S)
@@ -124,6 +128,21 @@ class Fleet:
             return self.now
 
         return await until(newest, holds, seconds=seconds, every=LOOK_S / 2)
+
+    async def right(self, replica: Replica, path: str) -> tuple[float, float]:
+        """Seconds until its own answer was last another one than is wanted, and until it was that."""
+        began, last = time.monotonic(), 0.0
+        line = Line(replica.address, EDGE_PORT, self.host)
+        try:
+            while True:
+                with contextlib.suppress(RequestError):
+                    if await line.ask(path) == (200, self.wanted[path]):
+                        return last, time.monotonic() - began
+                    last = time.monotonic() - began
+                assert time.monotonic() < began + RIGHT_S, f"{replica.pod} has not what it should have"
+                await asyncio.sleep(0.005)
+        finally:
+            line.close()
 
     def left_out(self, address: str, since: float) -> float:
         """Seconds until the Service did not send there any more; 0 when it always did."""
@@ -152,7 +171,7 @@ class Fleet:
             ]
         )
 
-    async def _ask_for_everything(self, replica: Replica) -> None:
+    async def _ask_for_everything(self, replica: Replica, wrong: list[str]) -> None:
         """The pod itself, at once: the Service may send to it from now on."""
         line = Line(replica.address, EDGE_PORT, self.host)
         for path, body in self.wanted.items():
@@ -161,7 +180,7 @@ class Fleet:
             except RequestError as error:
                 answer = str(error)
             if answer != (200, body):
-                self.wrong.append(f"{replica.pod} ({replica.restarts} restarts): {path} {answer}")
+                wrong.append(f"{replica.pod} ({replica.restarts} restarts): {path} {answer}")
         line.close()
 
 
