@@ -372,12 +372,16 @@ class Gateway:
 
     def describe(self) -> str:
         """What a reader of a failure wants to see."""
-        objects = self.stack.api(f"/v1/objects?namespace={self.namespace}")["objects"]
-        said = [
-            f"{each['kind']} {each['name']}: "
-            + "; ".join(f"{c['type']}={c['status']} {c['reason']} {c['message']}" for c in each["conditions"])
-            for each in objects
-        ]
+        try:
+            said = [_said(each) for each in self.stack.api(f"/v1/objects?namespace={self.namespace}")["objects"]]
+        except OSError as error:
+            said = [f"The operator does not answer: {error}"]
         lines = self.stack.access_log.read_text(errors="replace").splitlines() if self.stack.access_log.exists() else []
         logs = [f"{name}: {line}" for name in self.stack.children for line in self.stack.log(name).splitlines()[-8:]]
         return "\n".join([*said, *lines[-5:], *logs])
+
+
+def _said(told: Json) -> str:
+    """A line of what is said of an object."""
+    conditions = (f"{each['type']}={each['status']} {each['reason']} {each['message']}" for each in told["conditions"])
+    return f"{told['kind']} {told['name']}: {'; '.join(conditions)}"
