@@ -35,7 +35,7 @@ def test_there_is_an_object_of_every_kind() -> None:
 async def test_while_the_webhook_is_down_security_kinds_are_closed_and_others_open(scene: Admitting) -> None:
     assert closed(await scene.every_kind()) == set()
     await scene.configure(port=free_port())
-    told = await until(scene.every_kind, closed)
+    told = await scene.until_closed()
     assert closed(told) == webhookconfig.SECURITY
     for kind in webhookconfig.SECURITY:
         assert told[kind].status == 500
@@ -59,7 +59,7 @@ async def test_deletions_and_repairs_go_on_while_the_webhook_is_down(scene: Admi
     edge = resource_of(namespace, "Edge", "public", SPECS["Edge"])
     assert (await scene.create(edge)).taken
     await scene.configure(port=free_port())
-    await until(scene.every_kind, closed)
+    await scene.until_closed()
     labelled = {**edge, "metadata": {**edge["metadata"], "labels": {"a": "b"}}}
     assert (await scene.api.replace(labelled)).taken
     assert (await scene.api.delete(edge)).taken
@@ -67,7 +67,7 @@ async def test_deletions_and_repairs_go_on_while_the_webhook_is_down(scene: Admi
 
 async def test_a_namespace_can_be_let_off(scene: Admitting, kubectl: Kubectl, namespace: str) -> None:
     await scene.configure(port=free_port())
-    await until(scene.every_kind, closed)
+    await scene.until_closed()
     kubectl("label", "namespace", namespace, f"{webhookconfig.OFF}=off")
     await until(scene.every_kind, lambda told: not closed(told))
 
@@ -80,7 +80,7 @@ async def test_a_certificate_that_ended_closes_security_kinds_and_a_new_one_open
     old = certificates.new_authority("old", now=own.clock(), lifetime=authority.AUTHORITY_LIFETIME)
     own.held = authority.Held(current=old, bundle=(scene.bundle, old.certificate))
     await scene.configure()
-    told = await until(scene.every_kind, closed)
+    told = await scene.until_closed()
     assert closed(told) == webhookconfig.SECURITY
     assert "certificate has expired" in told["Edge"].message
     own.clock = lambda: datetime.now(UTC)
@@ -91,7 +91,7 @@ async def test_who_shows_another_name_is_refused(tmp_path: Path, kubectl: Kubect
     """Here the API server is not whom the operator was told to answer."""
     made = admitting(tmp_path, kubectl.kubeconfig, (namespace,), answers=False, webhook_client_name="somebody-else")
     async with made as found:
-        told = await until(found.every_kind, closed)
+        told = await found.until_closed()
         assert closed(told) == webhookconfig.SECURITY
         assert "this certificate is not its own" in told["Edge"].message
 

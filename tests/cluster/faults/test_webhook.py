@@ -99,7 +99,7 @@ async def go_through(found: Admitting, envoy: Envoy, name: str, number: int) -> 
     namespace, body = found.namespaces[0], f"{name} {number}"
     async with load(envoy.port, HOST, path=STEADY, clients=2) as seen:
         async with FAULTS[name](found):
-            told = await until(found.every_kind, closed, seconds=60)
+            told = await found.until_closed()
             began = time.monotonic()
             changed = await found.api.replace(route(namespace, "shop", SHOP, body))
             taken = time.monotonic()
