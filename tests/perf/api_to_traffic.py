@@ -7,8 +7,8 @@ and Envoy are the real ones, each its own process on this machine; etcd does not
 PATCH is answered is part of it, and told beside. One change follows the other, so that the status of each is written
 while the next is on its way.
 
-Before the operator starts, a plain client writes some statuses as fast as the API server takes them: that is what the
-operator's rate is compared with.
+Before the operator starts and after it has ended, a plain client writes some statuses as fast as the API server takes
+them: that is what the operator's rate is compared with.
 
 With -tls it is as in pods: the Envoy proves who it is, and is sent what its Edge has and nothing else.
 """
@@ -66,8 +66,9 @@ class ApiResult(Result):
     """From the first answer of the last route to the last status written."""
     statuses_a_s: float
     """Statuses that the operator wrote, a second, from the first one to the last."""
-    plain_a_s: float
-    """Statuses of the same size that a plain client wrote, a second, with nothing else to do."""
+    plain_a_s: tuple[float, float]
+    """Statuses of the same size that a plain client wrote, a second, with nothing else to do: before the operator's,
+    where there were none, and in place of the operator's."""
     writes_a_route: float
     """How often the operator wrote until all was told."""
     patch_ms: dict[str, float]
@@ -92,7 +93,8 @@ async def measure(shape: str, routes: int, changes: int) -> ApiResult:
             async with Client(find_access(cluster.kubeconfig)) as api, Standalone(folder / "state", source) as gateway:
                 world = SHAPES[kind](folder / "resources", routes, gateway.port)
                 await create_all(api, folder / "resources")
-                plain_a_s = await plain_rate(api, [world.route(probe, 0) for probe in world.probes[:_PLAIN]])
+                plain = [world.route(probe, 0) for probe in world.probes[:_PLAIN]]
+                first = await plain_rate(api, plain)
                 before, began = writes(kubectl), time.perf_counter()
                 await start(gateway, api, folder / "tls" if tls else None)
                 asker = Asker(gateway.port)
@@ -101,17 +103,20 @@ async def measure(shape: str, routes: int, changes: int) -> ApiResult:
                 told_at = await until_told(api, routes)
                 written = writes(kubectl) - before
                 samples = [await _change(api, world, asker, random.choice(world.probes), n + 1) for n in range(changes)]
+                memory = gateway.memory()
+                gateway.stop_operator()
+                second = await plain_rate(api, plain)
                 return ApiResult(
                     shape=shape,
                     routes=routes,
                     start_s=round(start_s, 2),
                     statuses_s=round(max(told_at) - served_at),
                     statuses_a_s=round(routes / (max(told_at) - min(told_at) + 1)),
-                    plain_a_s=round(plain_a_s),
+                    plain_a_s=(round(first), round(second)),
                     writes_a_route=round(written / routes, 3),
                     change_ms=report.summary([seen for seen, _ in samples]),
                     patch_ms=report.summary([answered for _, answered in samples]),
-                    pss_mib=gateway.memory(),
+                    pss_mib=memory,
                 )
 
 

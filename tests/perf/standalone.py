@@ -75,6 +75,10 @@ class Standalone:
         """Proportional set size of each process, MiB."""
         return {name: _pss_mib(child.pid) for name, child in self._children.items()}
 
+    def stop_operator(self) -> None:
+        """Envoy goes on with what it has."""
+        _end(self._children.pop("operator"))
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -84,15 +88,20 @@ class Standalone:
         for child in self._children.values():
             child.send_signal(signal.SIGTERM)
         for child in self._children.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(_STOP_S)
-            child.kill()
-            child.wait()
+            _end(child)
 
     def _run(self, name: str, command: list[str], settings: dict[str, str]) -> None:
         with (self._state / f"{name}.log").open("wb") as log:
             environment = {**os.environ, **settings}
             self._children[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_STOP_S)
+    child.kill()
+    child.wait()
 
 
 def _pss_mib(pid: int) -> float:
