@@ -55,7 +55,7 @@ def guarded(kubectl: Kubectl) -> Generator[Kubectl]:
             break
     # It stays: another worker may be in the midst of these tests.
     yield kubectl
-    kubectl("delete", "crd", f"{probe}.{GROUP}")
+    kubectl("delete", "--wait=false", "crd", f"{probe}.{GROUP}")
 
 
 def written(kubectl: Kubectl, document: Document, *options: str) -> str:
@@ -69,7 +69,8 @@ def written(kubectl: Kubectl, document: Document, *options: str) -> str:
 def plural(kubectl: Kubectl) -> Generator[str]:
     name = "thing" + secrets.token_hex(4)
     yield name
-    kubectl.run("delete", "crd", f"{name}.{GROUP}", f"{name}.example.com", "--ignore-not-found")
+    # Not waited for: an API server that is busy with other definitions takes its time to let one go.
+    kubectl.run("delete", "--wait=false", "crd", f"{name}.{GROUP}", f"{name}.example.com", "--ignore-not-found")
 
 
 @pytest.mark.parametrize(
