@@ -128,31 +128,24 @@ def _place(item: tuple[tuple[SectionKey, str], ir.Stream]) -> tuple[SectionKey, 
     return section, host == ANY_HOST, host
 
 
+def _rule(label: str, kind: str, source: Source[Any]) -> Rule[StreamTranslation | None]:
+    """Each kind of stream route is made by the same rule, from objects of its own."""
+    return Rule(
+        label,
+        lambda cells, name: _translate(cells, kind, source, name),
+        gives=lambda made, name: _gifts(kind, made, name),
+        root=True,
+        counted=True,
+    )
+
+
 STREAMS_AT: Index[tuple[str, str]] = Index("streams by gateway")
 """(Gateway) -> (kind, route)."""
-TLS_ROUTE: Rule[StreamTranslation | None] = Rule(
-    "TLS route",
-    lambda cells, name: _translate(cells, "TLSRoute", TLS_ROUTES, name),
-    gives=lambda made, name: _gifts("TLSRoute", made, name),
-    root=True,
-    counted=True,
-)
+TLS_ROUTE = _rule("TLS route", "TLSRoute", TLS_ROUTES)
 """(TLSRoute)."""
-TCP_ROUTE: Rule[StreamTranslation | None] = Rule(
-    "TCP route",
-    lambda cells, name: _translate(cells, "TCPRoute", TCP_ROUTES, name),
-    gives=lambda made, name: _gifts("TCPRoute", made, name),
-    root=True,
-    counted=True,
-)
+TCP_ROUTE = _rule("TCP route", "TCPRoute", TCP_ROUTES)
 """(TCPRoute)."""
-UDP_ROUTE: Rule[StreamTranslation | None] = Rule(
-    "UDP route",
-    lambda cells, name: _translate(cells, "UDPRoute", UDP_ROUTES, name),
-    gives=lambda made, name: _gifts("UDPRoute", made, name),
-    root=True,
-    counted=True,
-)
+UDP_ROUTE = _rule("UDP route", "UDPRoute", UDP_ROUTES)
 """(UDPRoute)."""
 STREAMS: Rule[tuple[Bound, ...]] = Rule("streams", _find_streams)
 """(Gateway)."""
