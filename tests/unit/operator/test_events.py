@@ -11,7 +11,7 @@ from fastforward_operator.kubernetes.client import ApiError, May
 from fastforward_operator.kubernetes.events import EventWriter
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 
-from support.eventually import eventually
+from support.eventually import eventually, meanwhile
 
 ROUTE = ObjectRef(kind="Route", namespace="shop", name="cart")
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -61,12 +61,8 @@ async def telling(
     leads: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[EventWriter]:
     writer = EventWriter(client, leads)
-    task = asyncio.create_task(writer.run())
-    try:
+    async with meanwhile(writer.run()):
         yield writer
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_each_thing_that_is_wrong_with_a_version_is_told_once() -> None:

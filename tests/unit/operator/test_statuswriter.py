@@ -16,7 +16,7 @@ from fastforward_operator.kubernetes.payload import payload
 from fastforward_operator.kubernetes.statuswriter import StatusWriter
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 
-from support.eventually import eventually
+from support.eventually import eventually, meanwhile
 
 ROUTE = ObjectRef(kind="Route", namespace="shop", name="cart")
 HTTP_ROUTE = ObjectRef(kind="HTTPRoute", namespace="shop", name="cart")
@@ -62,12 +62,8 @@ async def writing(
     leads: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[StatusWriter]:
     writer = StatusWriter(client, lambda _: (3, 3), leads)
-    task = asyncio.create_task(writer.run())
-    try:
+    async with meanwhile(writer.run()):
         yield writer
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_status_is_applied_as_the_schema_has_it() -> None:
