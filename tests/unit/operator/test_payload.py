@@ -10,7 +10,7 @@ import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef
 from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
-from fastforward_operator.kubernetes.payload import payload
+from fastforward_operator.kubernetes.payload import differ_in_counts_alone, payload
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 
 THEN, NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 4, tzinfo=UTC)
@@ -62,6 +62,18 @@ def test_what_proxies_lack_is_pending_and_what_is_refused_never_comes() -> None:
     assert conditions(refused)["Programmed"] == ("False", "NotAllowedByListeners")
     unresolved = write(status("HTTPRoute", part(UNRESOLVED, serves=False)))["parents"][0]
     assert conditions(unresolved)["Programmed"] == ("False", "Invalid")
+
+
+def test_what_is_programmed_tells_how_many_proxies_have_it() -> None:
+    attached = status("HTTPRoute", part())
+    told = [payload(attached, (have, have), {"parents": [OTHERS]}, NOW) for have in (2, 3)]
+    assert [each["parents"][0]["conditions"][1]["message"] for each in told] == [
+        "2/2 proxies have it.",
+        "3/3 proxies have it.",
+    ]
+    assert differ_in_counts_alone(*told)
+    assert not differ_in_counts_alone(told[0], payload(attached, (2, 2), {}, NOW)), "another's parent"
+    assert not differ_in_counts_alone(told[0], write(status("HTTPRoute", part(), programmed="Unknown")))
 
 
 def test_a_condition_that_stays_keeps_its_time_and_one_that_turns_gets_a_new_one() -> None:

@@ -81,7 +81,7 @@ async def test_a_status_is_applied_as_the_schema_has_it() -> None:
                 "status": "True",
                 "observedGeneration": 1,
                 "reason": "Programmed",
-                "message": "",
+                "message": "3/3 proxies have it.",
                 "lastTransitionTime": "2026-01-02T03:04:05Z",
             }
         ],
@@ -106,7 +106,9 @@ async def test_proxies_that_came_or_went_are_told_once_their_number_stays(monkey
         writer.proxies = lambda _: (2, 2)
         writer.recount()
         await eventually(lambda: len(client.applied) == 2 * len(others))
-        assert {told["proxies"] for _, told in client.applied[len(others) :]} == {"2/2"}
+        again = [told for _, told in client.applied[len(others) :]]
+        assert {told["proxies"] for told in again} == {"2/2"}
+        assert {told["conditions"][0]["message"] for told in again} == {"2/2 proxies have it."}
 
 
 async def test_what_is_on_its_way_is_written_once_it_has_arrived() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,3 +40,20 @@ class ObjectStatus:
     """Listeners of a Gateway, parents of a route."""
     addresses: tuple[str, ...] = ()
     attached_sets: int = 0
+
+
+def with_count(status: ObjectStatus, proxies: tuple[int, int]) -> ObjectStatus:
+    """As told to readers: where all is well, the message is how many proxies have it, of how many."""
+    message = f"{count_told(proxies)} proxies have it."
+    conditions = tuple(
+        dataclasses.replace(each, message=message)
+        if each.type == "Programmed" and each.status == "True" and not each.message
+        else each
+        for each in status.conditions
+    )
+    return dataclasses.replace(status, conditions=conditions)
+
+
+def count_told(proxies: tuple[int, int]) -> str:
+    """As the column PROXIES has it."""
+    return f"{proxies[0]}/{proxies[1]}"

@@ -14,7 +14,7 @@ from google.protobuf import json_format
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
-from .objectstatus import ObjectStatus
+from .objectstatus import ObjectStatus, with_count
 from .providers import Source
 from .xds import wire
 from .xds.publisher import Publisher
@@ -32,6 +32,11 @@ _ZEROS = bytes(32)
 def present(status: ObjectStatus, proxies: tuple[int, int], locate: Locate | None) -> dict[str, Any]:
     """One object. Problems are given with file and line when `locate` can find them."""
     have, of = proxies
+    return {**present_uncounted(with_count(status, proxies), locate), "proxies": {"ready": have, "total": of}}
+
+
+def present_uncounted(status: ObjectStatus, locate: Locate | None) -> dict[str, Any]:
+    """One object without how many proxies have it, which changes without its status."""
     return {
         "kind": status.ref.kind,
         "namespace": status.ref.namespace,
@@ -60,7 +65,6 @@ def present(status: ObjectStatus, proxies: tuple[int, int], locate: Locate | Non
             for problem in status.problems
         ],
         "effective": list(status.effective),
-        "proxies": {"ready": have, "total": of},
     }
 
 

@@ -13,14 +13,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
 from .objectstatus import ObjectStatus
-from .presentation import present
+from .presentation import present_uncounted
 
 _log = structlog.get_logger(__name__)
 
@@ -63,16 +62,9 @@ class StatusFiles:
                 path.parent.mkdir(parents=True, mode=0o700)
             new = path.with_suffix(".new")
             new.touch(mode=0o600)
-            new.write_text(json.dumps(_content(status), indent=2) + "\n")
+            new.write_text(json.dumps(present_uncounted(status, locate=None), indent=2) + "\n")
             new.replace(path)
 
     def _path(self, ref: ObjectRef) -> Path:
         # Names of documents are paths: as one word, so that nothing is written elsewhere.
         return self.folder / ref.kind / quote(ref.namespace or "-", safe="") / f"{quote(ref.name, safe='')[:200]}.json"
-
-
-def _content(status: ObjectStatus) -> dict[str, Any]:
-    shown = present(status, (0, 0), locate=None)
-    # How many proxies have it changes without the status: the API says that.
-    del shown["proxies"]
-    return shown

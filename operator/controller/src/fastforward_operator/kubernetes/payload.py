@@ -15,7 +15,7 @@ from fastforward_compiler.translate.gatewayapi.features import FEATURES
 from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
 from fastforward_crds import gatewayapi
 
-from fastforward_operator.objectstatus import Condition, ObjectStatus
+from fastforward_operator.objectstatus import Condition, ObjectStatus, count_told, with_count
 
 from .kstatus import summary
 
@@ -27,13 +27,27 @@ _SHARED = ("parents", "ancestors")
 
 def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, Any], now: datetime) -> Json:
     """The status of an object."""
+    counted = with_count(status, proxies)
     make = _MAKERS.get(status.ref.kind)
-    return make(status, there, now) if make is not None else _own(status, proxies)
+    return make(counted, there, now) if make is not None else _own(counted, proxies)
 
 
-def proxies_told(proxies: tuple[int, int]) -> str:
-    """As PROXIES has it."""
-    return f"{proxies[0]}/{proxies[1]}"
+def differ_in_counts_alone(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two statuses say the same, but for how many proxies have it."""
+    return _uncounted(one) == _uncounted(other)
+
+
+def _uncounted(told: object) -> object:
+    if isinstance(told, list):
+        return [_uncounted(each) for each in told]
+    if not isinstance(told, dict):
+        return told
+    counts = "proxies" if "proxies" in told else "message" if _is_programmed(told) else ""
+    return {name: _uncounted(value) for name, value in told.items() if name != counts}
+
+
+def _is_programmed(told: Mapping[str, Any]) -> bool:
+    return told.get("type") == "Programmed" and told.get("status") == "True"
 
 
 def without_ours(there: Mapping[str, Any]) -> Json:
@@ -54,7 +68,7 @@ def _own(status: ObjectStatus, proxies: tuple[int, int]) -> Json:
     told: Json = {
         "observedGeneration": status.generation,
         "conditions": [_condition(condition) for condition in (*summary(status), *status.conditions)],
-        "proxies": proxies_told(proxies),
+        "proxies": count_told(proxies),
     }
     if status.effective:
         told["effectivePolicies"] = list(status.effective)

@@ -22,7 +22,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.objectstatus import ObjectStatus
 
 from .client import CONFLICT, JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
-from .payload import payload, proxies_told, without_ours
+from .payload import differ_in_counts_alone, payload, without_ours
 from .versions import is_newer
 
 _log = structlog.get_logger(__name__)
@@ -125,7 +125,7 @@ class StatusWriter:
         for ref, status in self._wanted.items():
             there = self._there.get(ref, {})
             told = payload(status, self.proxies(ref), there, datetime.now(UTC))
-            if {**told, "proxies": ""} != {**there, "proxies": ""}:
+            if not differ_in_counts_alone(told, there):
                 self._schedule(ref, status)
 
     def recount(self) -> None:
@@ -138,7 +138,8 @@ class StatusWriter:
         await asyncio.sleep(RECOUNT_AFTER_S)
         for place, (ref, status) in enumerate(list(self._wanted.items()), 1):
             there = self._there.get(ref, {})
-            if "proxies" in there and there["proxies"] != proxies_told(self.proxies(ref)):
+            told = payload(status, self.proxies(ref), there, datetime.now(UTC))
+            if told != there and differ_in_counts_alone(told, there):
                 self._schedule(ref, self._wanted.get(ref, status))
                 await asyncio.sleep(_RECOUNT_PAUSE_S)
             elif place % _SLICE == 0:
