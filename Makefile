@@ -33,7 +33,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-api clean
+.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-list clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-17s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -143,12 +143,18 @@ diagrams: setup ## Draw the pictures of the documentation again, where their sou
 docs: setup ## Build the documentation site into site/, warnings are errors
 	$(BIN)/zensical build --clean --strict
 
-bench: setup ## Run the benchmarks; figures as JSON and pictures in docs/performance
-	cd tests && ../$(BIN)/python -m perf.change_to_traffic --out $(ARGS)
-
-bench-api: setup ## Measure from a PATCH to a real API server to changed traffic
+bench: setup ## Take all figures of docs/performance.md again; nothing else may run meanwhile (about an hour)
+	@.ci/install-programs tests
 	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube
-	cd tests && ../$(BIN)/python -m perf.api_to_traffic --out $(ARGS)
+	cd tests && ../$(BIN)/python -m perf all --out $(ARGS)
+
+bench-%: setup ## Those of one benchmark: make bench-change-to-traffic; make bench-list says what there is
+	@.ci/install-programs tests
+	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube
+	cd tests && ../$(BIN)/python -m perf $(subst -,_,$*) --out $(ARGS)
+
+bench-list: setup ## Benchmarks, and what each measures
+	@cd tests && ../$(BIN)/python -m perf --list
 
 clean: ## Remove all that these targets made
 	rm -rf .venv .tools .coverage .coverage.* .hypothesis .import_linter_cache .pytest_cache .ruff_cache .cache build dist reports site

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from perf import report
+from perf.harness import report
 
 _DATA = report.FOLDER / "reliability.json"
 _PAGE = report.ROOT / "docs/operations/reliability.md"
@@ -92,8 +92,7 @@ FAULTS: Mapping[str, Fault] = {
 
 def gather(folder: Path, before: Mapping[str, Figures], beside: str) -> dict[str, Figures]:
     """Figures of every fault, the newest of each; `beside` is what else ran while the new ones were taken."""
-    machine = {name: value for name, value in report.machine().items() if name != "arguments"}
-    circumstances = {"machine": machine, "etcd": _ETCD, "beside": beside}
+    circumstances = {"machine": report.machine(), "etcd": _ETCD, "beside": beside}
     new = {
         path.stem: {**json.loads(path.read_text()), "taken": circumstances} for path in sorted(folder.glob("*.json"))
     }

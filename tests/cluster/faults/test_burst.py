@@ -14,7 +14,7 @@ from typing import Any
 import fastforward_crds as crds
 import pytest
 import yaml
-from perf.report import summary
+from perf.harness.report import summary
 
 from support.cluster.kubectl import Kubectl
 from support.envoy import Connection
