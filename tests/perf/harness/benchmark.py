@@ -109,3 +109,5 @@ class Benchmark:
     full: Options
     smoke: Options
     """As small as shows that the machinery works."""
+    everywhere: bool = True
+    """False when it needs programs that take long to build: it is no part of `all` and of the tests."""

@@ -32,7 +32,9 @@ def main(benchmarks: Mapping[str, Benchmark]) -> int:
         for each in benchmarks.values():
             print(f"{each.name:<20} {each.title}")
         return 0
-    names = [name for name in benchmarks if options.name in ("all", name)]
+    names = [
+        name for name, each in benchmarks.items() if options.name == name or (options.name == "all" and each.everywhere)
+    ]
     for name in names:
         chosen = benchmarks[name]
         size = _size(chosen.smoke if options.smoke else chosen.full, options)

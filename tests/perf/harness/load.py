@@ -45,7 +45,9 @@ def wrk(port: int, asks: Sequence[Ask], seconds: float, connections: int = 32) -
     with tempfile.TemporaryDirectory(prefix="ff-wrk-") as folder:
         script = Path(folder) / "ask.lua"
         script.write_text(_script(asks))
-        said = _run("wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), f"http://127.0.0.1:{port}/")
+        said = _run(
+            "wrk", "-t1", f"-c{connections}", f"-d{_whole(seconds)}s", "-s", str(script), f"http://127.0.0.1:{port}/"
+        )
     counts = re.findall(r"^OUTCOME (.*)$", said, re.MULTILINE)[0].split()
     requests, took, refused, broken = map(int, counts)
     return Throughput(requests=requests, seconds=took / 1e6, failed=refused + broken)
@@ -80,11 +82,18 @@ def h2load(port: int, ask: Ask, seconds: float, connections: int = 4, streams: i
     """HTTP/2 without TLS, as known beforehand (RFC 9113, section 3.3); one thread."""
     headers = [f"-H{name}: {value}" for name, value in {":authority": ask.host, **ask.headers}.items()]
     url = f"http://127.0.0.1:{port}{ask.path}"
-    said = _run("h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds:g}", *headers, url)
+    said = _run("h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{_whole(seconds)}", *headers, url)
     counts = {kind: int(count) for count, kind in re.findall(r"(\d+) ([2-5])xx", said)}
     broken = sum(int(count) for count in re.findall(r"(\d+) failed", said)) - counts["4"] - counts["5"]
     good, bad = counts["2"] + counts["3"], counts["4"] + counts["5"] + max(0, broken)
-    return Throughput(requests=good, seconds=seconds, failed=bad)
+    if not good + bad:
+        raise RuntimeError(f"h2load: nothing was answered: {said.strip()[-500:]}")
+    return Throughput(requests=good, seconds=_whole(seconds), failed=bad)
+
+
+def _whole(seconds: float) -> int:
+    """Neither program takes parts of a second."""
+    return max(1, round(seconds))
 
 
 def _run(*command: str) -> str:
