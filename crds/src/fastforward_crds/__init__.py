@@ -35,6 +35,7 @@ from .fielderror import FieldError
 from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
 from .native import ConfigMap, Namespace, ReferenceGrant, Secret
+from .packed import Packed, pack
 from .parse import Invalid, parse_resource
 from .pods import Amounts, Resources
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec

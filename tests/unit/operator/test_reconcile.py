@@ -10,7 +10,8 @@ import pytest
 from fastforward_compiler import Compiler, Judgement, ir
 from fastforward_compiler.emit.envoy import EmitSettings
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
-from fastforward_operator.pipeline import Change, Pipeline, new_pipeline
+from fastforward_operator.kept import Change
+from fastforward_operator.pipeline import Pipeline, new_pipeline
 from fastforward_operator.providers import Batch
 from fastforward_operator.publication import Publications
 from fastforward_operator.reconcile import Reconciler

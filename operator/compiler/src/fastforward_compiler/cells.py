@@ -36,6 +36,14 @@ class Source(Generic[V]):
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
+    def packed(self, value: V) -> object:
+        """What a value is kept as once everything is settled."""
+        return value
+
+    def unpacked(self, kept: Any) -> V:  # noqa: ANN401 - of this source's own making
+        """The value again."""
+        return kept
+
 
 class Index(Source[Mapping[M, int]]):
     """Members, and how many givers each has."""
@@ -106,6 +114,8 @@ class Cells:
         self._orphans: set[Cell] = set()
         self._frame: set[Cell] = set()
         self._before: dict[Cell, Any] = {}
+        self._unpacked: dict[Cell, None] = {}
+        """Inputs that were set since everything was settled."""
         self.counted = 0
         """Counted cells made so far; whoever reports it sets it back."""
 
@@ -119,7 +129,7 @@ class Cells:
                 self._before[cell] = None
                 self._make(cell)
         self._frame.add(cell)
-        return cell.value
+        return cell.value if cell.level >= 0 or cell in self._unpacked else source.unpacked(cell.value)
 
     def peek(self, key: Key) -> object:
         """The value of a cell, or None, without depending on it."""
@@ -147,8 +157,10 @@ class Cells:
         """Set an input; its source's value for what is absent removes it."""
         key = (source, *arguments)
         cell = self._cells.get(key) or self._create(key)
-        if cell.value is not value and cell.value != value:
+        old = cell.value if cell in self._unpacked else source.unpacked(cell.value)
+        if old is not value and old != value:
             cell.value = value
+            self._unpacked[cell] = None
             self._mark_readers(cell)
         self._drop_if_idle(cell)
 
@@ -171,6 +183,9 @@ class Cells:
                 self._remake(cell)
             if not self._collect():
                 break
+        for cell in self._unpacked:
+            cell.value = cell.key[0].packed(cell.value)
+        self._unpacked = {}
         before, self._before = self._before, {}
         return before
 
@@ -248,6 +263,7 @@ class Cells:
         """Forget an input or index that holds nothing and that nobody reads."""
         if cell.readers is None and cell.value is cell.key[0].absent:
             self._cells.pop(cell.key, None)
+            self._unpacked.pop(cell, None)
 
     def _collect(self) -> bool:
         """Remove cells that nobody reads; whether there were any to look at."""

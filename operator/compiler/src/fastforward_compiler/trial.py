@@ -166,7 +166,7 @@ class Trial:
         if key in self._values:
             return self._values[key]
         cell = self._base.find(key)
-        return cell.value if cell is not None else key[0].absent
+        return key[0].unpacked(cell.value) if cell is not None else key[0].absent
 
     def _mark(self, key: Key) -> None:
         if key[0] in self._rules and (key[0] is not self._goal[0] or key == self._goal):

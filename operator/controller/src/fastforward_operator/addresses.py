@@ -83,13 +83,14 @@ class AddressPool:
         """Objects changed."""
         if not self.pool:
             return
-        for ref, value in changes.items():
+        for ref in (ref for ref in changes if ref.kind in ("GatewayClass", "Gateway")):
+            value = changes[ref]
             if ref.kind == "GatewayClass":
                 ours = isinstance(value, gatewayapi.GatewayClass) and value.spec.controller_name == CONTROLLER
                 (self._classes.add if ours else self._classes.discard)(ref.name)
             elif isinstance(value, gatewayapi.Gateway):
                 self._gateways[f"{ref.namespace}/{ref.name}"] = value
-            elif ref.kind == "Gateway" and value is None:
+            elif value is None:
                 self._gateways.pop(f"{ref.namespace}/{ref.name}", None)
                 self._given.pop(f"{ref.namespace}/{ref.name}", None)
         news = {url: body for url, body in self._documents() if self._told.get(url) != body}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import sys
 from collections.abc import Callable
@@ -251,3 +252,10 @@ async def set_aside(operator: Operator) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
+    await asyncio.to_thread(_give_back)
+
+
+def _give_back() -> None:
+    """To the kernel, what the first step has freed: glibc keeps it (malloc_trim(3)). Other C libraries have no such."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -23,7 +23,7 @@ import fastforward_crds as crds
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
-from .pipeline import Change
+from .kept import Change
 
 _log = structlog.get_logger(__name__)
 
@@ -72,8 +72,9 @@ class KeyFetcher:
     def observe(self, changes: Mapping[ObjectRef, Change]) -> None:
         """AuthPolicies among changed objects say which URLs are wanted. An invalid one keeps its earlier wishes."""
         touched = False
-        for ref, change in changes.items():
-            if ref.kind == "AuthPolicy" and not isinstance(change, crds.Invalid):
+        for ref in (ref for ref in changes if ref.kind == "AuthPolicy"):
+            change = changes[ref]
+            if not isinstance(change, crds.Invalid):
                 wishes = dict(_wishes_of(change))
                 touched |= wishes != self._wishes.get(ref, {})
                 self._wishes[ref] = wishes

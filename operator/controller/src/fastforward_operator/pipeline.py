@@ -19,12 +19,11 @@ from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitt
 from fastforward_compiler.fleets import Fleets
 from fastforward_compiler.problem import ObjectRef
 
+from .kept import Change
 from .publication import Emitted, FleetStep, encode
 from .retirement import Retirement
 from .telemetry import Metrics
 from .xds.store import SHARED
-
-Change = crds.Resource | crds.Invalid | None
 
 
 class Compiles(Protocol):

@@ -79,13 +79,17 @@ class Publications:
         """The next step. Resources whose version stays are left out."""
         self.revision += 1
         self._note_hops(emitted.delta)
+        # One object a key: there are ten for each of ten thousand routes.
+        same = {key: key for key, _, _ in emitted.wires}
         for fleet, step in emitted.fleets.items():
             for output in _removed(step.delta):
                 self._note_output(self._envoy, output, fleet, ())
             for output, ids in step.envoy.outputs.items():
-                self._note_output(self._envoy, output, fleet, tuple(Key(*each, fleet) for each in ids))
+                keys = tuple(same.get(key, key) for key in (Key(*each, fleet) for each in ids))
+                self._note_output(self._envoy, output, fleet, keys)
         for output, names in emitted.decision.outputs.items():
-            self._note_output(self._decision, output, SHARED, tuple(Key(SNAPSHOT, name) for name in names))
+            keys = tuple(same.get(key, key) for key in (Key(SNAPSHOT, name) for name in names))
+            self._note_output(self._decision, output, SHARED, keys)
         needs = dict(self._needs(emitted.delta.tables.upserts))
         puts = []
         for key, version, data in emitted.wires:

@@ -17,10 +17,11 @@ import structlog
 from fastforward_compiler import Judgement, ir
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason
 
-from .pipeline import Change, NewPipeline, Pipeline
+from .kept import Change, Kept
+from .pipeline import NewPipeline, Pipeline
 from .providers import Batch, Provider, Source
 from .publication import Emitted, Publications
-from .recovery import Objects, merge, recover
+from .recovery import recover
 from .status import StatusBoard
 from .telemetry import Metrics
 from .xds.store import Publication
@@ -37,7 +38,7 @@ _DEFECT = "FastForward failed on this version, which is a defect of its own; the
 class Inbox:
     """What came since the last step, the latest of each."""
 
-    changes: dict[ObjectRef, Change] = field(default_factory=dict)
+    changes: Kept = field(default_factory=Kept)
     sources: dict[ObjectRef, Source] = field(default_factory=dict)
     documents: dict[ObjectRef, tuple[Problem, ...]] = field(default_factory=dict)
     last_good: dict[ObjectRef, crds.Resource] = field(default_factory=dict)
@@ -47,12 +48,20 @@ class Inbox:
 
     def add(self, news: Batch | Inbox) -> None:
         """What came later."""
-        self.changes.update(news.changes)
+        self.changes.take_over(news.changes)
         self.sources.update(news.sources)
         self.documents.update(news.documents)
         self.last_good.update(news.last_good)
         self.world = news.world or self.world
         self.seen_at = self.seen_at or news.seen_at
+
+    def at_first(self) -> Kept:
+        """The changes, with what served before a restart in place of what is invalid now."""
+        if not self.last_good:
+            return self.changes
+        changes = Kept(self.changes)
+        changes.update(self.last_good)
+        return changes
 
 
 @dataclass(slots=True)
@@ -74,7 +83,7 @@ class Reconciler:
     world: str = ""
     """Hash of everything that was taken into account."""
     _pipeline: Pipeline = field(init=False)
-    _objects: Objects = field(default_factory=dict)
+    _objects: Kept = field(default_factory=Kept)
     _invalid: dict[ObjectRef, crds.Invalid] = field(default_factory=dict)
     _fetched: dict[str, bytes] = field(default_factory=dict)
     _inbox: Inbox = field(default_factory=Inbox)
@@ -105,6 +114,8 @@ class Reconciler:
         async for batch in self.provider.watch():
             self._inbox.add(batch)
             self._news.set()
+            # Everything that is there at the start is not kept until something changes.
+            del batch
 
     async def _work(self) -> None:
         while True:
@@ -134,7 +145,7 @@ class Reconciler:
             if not await self._recover(inbox):
                 return
         else:
-            merge(self._objects, {**inbox.changes, **inbox.last_good})
+            self._objects.merge(inbox.at_first())
             for emitted in steps:
                 self._take(self.publications.build(emitted), emitted.delta, inbox)
         self.board.observe_documents(inbox.documents, inbox.sources)
@@ -150,9 +161,9 @@ class Reconciler:
         revision = self.publications.revision + 1
         if not inbox.last_good:
             return [self._pipeline.apply(inbox.changes, inbox.fetched, revision)]
-        late = {ref: inbox.changes[ref] for ref in inbox.last_good if ref in inbox.changes}
+        late = inbox.changes.some(inbox.last_good)
         return [
-            self._pipeline.apply({**inbox.changes, **inbox.last_good}, inbox.fetched, revision),
+            self._pipeline.apply(inbox.at_first(), inbox.fetched, revision),
             self._pipeline.apply(late, {}, revision + 1),
         ]
 
@@ -171,7 +182,7 @@ class Reconciler:
 
     async def _recover(self, inbox: Inbox) -> bool:
         """Everything but what it fails on; when that fails too, the last good state stays until the next change."""
-        changes = {**inbox.changes, **inbox.last_good}
+        changes = inbox.at_first()
         try:
             found = await asyncio.to_thread(recover, self.new_pipeline, self._objects, changes, self._fetched)
         except Exception:  # noqa: BLE001 - as above
@@ -199,10 +210,10 @@ class Reconciler:
             problem = Problem(on=ref, condition=accepted, reason=Reason.INVALID, field="", message=_DEFECT)
             yield ref, replace(report, problems=(problem, *report.problems))
 
-    def _note_invalid(self, changes: Mapping[ObjectRef, Change]) -> None:
-        for ref, change in changes.items():
-            if isinstance(change, crds.Invalid):
-                self._invalid[ref] = change
+    def _note_invalid(self, changes: Kept) -> None:
+        for ref, invalid in changes.invalid():
+            if invalid is not None:
+                self._invalid[ref] = invalid
             else:
                 self._invalid.pop(ref, None)
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import fastforward_crds as crds
 from fastforward_compiler.problem import ObjectRef
 
-from .pipeline import Change, NewPipeline, Pipeline
+from .kept import Kept
+from .pipeline import NewPipeline, Pipeline
 from .publication import Emitted
 
 _MAX_TRIALS = 40
-Objects = dict[ObjectRef, crds.Resource | crds.Invalid]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +26,7 @@ class Recovered:
     pipeline: Pipeline
     emitted: Emitted
     """Everything, not a step."""
-    objects: Objects
+    objects: Kept
     culprits: tuple[ObjectRef, ...]
 
 
@@ -35,24 +34,24 @@ class Recovered:
 class _Search:
     new_pipeline: NewPipeline
     fetched: Mapping[str, bytes]
-    objects: Objects
+    objects: Kept
     culprits: list[ObjectRef] = field(default_factory=list)
     trials: int = 0
 
-    def settle(self, changes: Mapping[ObjectRef, Change]) -> None:
+    def settle(self, changes: Kept) -> None:
         """Takes over the changes that do no harm, by halves."""
-        candidate = dict(self.objects)
-        merge(candidate, changes)
+        candidate = Kept(self.objects)
+        candidate.merge(changes)
         if self.trials < _MAX_TRIALS and self._works(candidate):
             self.objects = candidate
         elif len(changes) == 1 or self.trials >= _MAX_TRIALS:
             self.culprits += changes
         else:
-            items = list(changes.items())
-            self.settle(dict(items[: len(items) // 2]))
-            self.settle(dict(items[len(items) // 2 :]))
+            refs = list(changes)
+            self.settle(changes.some(refs[: len(refs) // 2]))
+            self.settle(changes.some(refs[len(refs) // 2 :]))
 
-    def _works(self, objects: Objects) -> bool:
+    def _works(self, objects: Kept) -> bool:
         self.trials += 1
         try:
             self.new_pipeline().apply(objects, self.fetched, 0)
@@ -61,20 +60,9 @@ class _Search:
         return True
 
 
-def merge(objects: Objects, changes: Mapping[ObjectRef, Change]) -> None:
-    """Takes the changes into the objects. An Invalid one leaves the last good version in its place."""
-    for ref, change in changes.items():
-        if change is None:
-            objects.pop(ref, None)
-        elif isinstance(change, crds.Resource) or ref not in objects:
-            objects[ref] = change
-
-
-def recover(
-    new_pipeline: NewPipeline, objects: Objects, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes]
-) -> Recovered:
+def recover(new_pipeline: NewPipeline, objects: Kept, changes: Kept, fetched: Mapping[str, bytes]) -> Recovered:
     """Finds the culprits among the changes; raises when the objects before them fail as well."""
-    search = _Search(new_pipeline, fetched, dict(objects))
+    search = _Search(new_pipeline, fetched, Kept(objects))
     search.settle(changes)
     pipeline = new_pipeline()
     emitted = pipeline.apply(search.objects, fetched, 0)

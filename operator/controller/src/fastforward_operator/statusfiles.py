@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 import structlog
 from fastforward_compiler.problem import ObjectRef
+from pydantic_core import to_json
 
 from .objectstatus import ObjectStatus
 from .presentation import present_uncounted
@@ -62,7 +62,7 @@ class StatusFiles:
                 path.parent.mkdir(parents=True, mode=0o700)
             new = path.with_suffix(".new")
             new.touch(mode=0o600)
-            new.write_text(json.dumps(present_uncounted(status, locate=None), indent=2) + "\n")
+            new.write_bytes(to_json(present_uncounted(status, locate=None), indent=2) + b"\n")
             new.replace(path)
 
     def _path(self, ref: ObjectRef) -> Path:

@@ -13,12 +13,13 @@ import fastforward_crds as crds
 from fastforward_crds import gatewayapi
 
 from fastforward_compiler.cells import Gift, Index, Source
+from fastforward_compiler.packed import PackedSource
 from fastforward_compiler.problem import ObjectRef
 
 EDGES: Source[crds.Edge | None] = Source("edges", None)
-ROUTES: Source[crds.Route | None] = Source("routes", None)
-UPSTREAMS: Source[crds.Upstream | None] = Source("upstreams", None)
-TENANTS: Source[crds.Tenant | None] = Source("tenants", None)
+ROUTES: Source[crds.Route | None] = PackedSource("routes")
+UPSTREAMS: Source[crds.Upstream | None] = PackedSource("upstreams")
+TENANTS: Source[crds.Tenant | None] = PackedSource("tenants")
 SHARDS: Source[crds.Shard | None] = Source("shards", None)
 RATE_LIMITS: Source[crds.RateLimit | None] = Source("rate limits", None)
 WORKLOADS: Source[crds.Workload | None] = Source("workloads", None)
@@ -26,13 +27,13 @@ AUTH_POLICIES: Source[crds.AuthPolicy | None] = Source("auth policies", None)
 SECRETS: Source[crds.Secret | None] = Source("secrets", None)
 CONFIG_MAPS: Source[crds.ConfigMap | None] = Source("config maps", None)
 NAMESPACES: Source[crds.Namespace | None] = Source("namespaces", None)
-SERVICES: Source[crds.Service | None] = Source("services", None)
-ENDPOINT_SLICES: Source[crds.EndpointSlice | None] = Source("endpoint slices", None)
+SERVICES: Source[crds.Service | None] = PackedSource("services")
+ENDPOINT_SLICES: Source[crds.EndpointSlice | None] = PackedSource("endpoint slices")
 GATEWAY_CLASSES: Source[gatewayapi.GatewayClass | None] = Source("gateway classes", None)
 GATEWAYS: Source[gatewayapi.Gateway | None] = Source("gateways", None)
 LISTENER_SETS: Source[gatewayapi.ListenerSet | None] = Source("listener sets", None)
-HTTP_ROUTES: Source[gatewayapi.HttpRoute | None] = Source("HTTP routes", None)
-GRPC_ROUTES: Source[gatewayapi.GrpcRoute | None] = Source("gRPC routes", None)
+HTTP_ROUTES: Source[gatewayapi.HttpRoute | None] = PackedSource("HTTP routes")
+GRPC_ROUTES: Source[gatewayapi.GrpcRoute | None] = PackedSource("gRPC routes")
 TLS_ROUTES: Source[gatewayapi.TlsRoute | None] = Source("TLS routes", None)
 TCP_ROUTES: Source[gatewayapi.TcpRoute | None] = Source("TCP routes", None)
 UDP_ROUTES: Source[gatewayapi.UdpRoute | None] = Source("UDP routes", None)

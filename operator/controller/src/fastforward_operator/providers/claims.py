@@ -19,6 +19,8 @@ from typing import Any
 import fastforward_crds as crds
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
+from fastforward_operator.kept import Kept
+
 from . import Batch, Source
 from .document import Chunk, DocumentError, decode_document, first_line, split_documents
 
@@ -112,7 +114,7 @@ class Claims:
         documents: set[ObjectRef] = set()
         for path, content in contents.items():
             self._replace(path, content, touched, documents)
-        changes: dict[ObjectRef, crds.Resource | crds.Invalid | None] = {}
+        changes = Kept()
         sources: dict[ObjectRef, Source] = {}
         for ref in touched:
             self._settle(ref, changes, sources)
@@ -150,12 +152,7 @@ class Claims:
                 touched.add(piece.ref)
                 self._claims[piece.ref].add((path, index))
 
-    def _settle(
-        self,
-        ref: ObjectRef,
-        changes: dict[ObjectRef, crds.Resource | crds.Invalid | None],
-        sources: dict[ObjectRef, Source],
-    ) -> None:
+    def _settle(self, ref: ObjectRef, changes: Kept, sources: dict[ObjectRef, Source]) -> None:
         """Decides which document is the object, and tells what is new about it."""
         delivered = self._delivered.get(ref)
         claims = self._claims.get(ref, ())
@@ -194,6 +191,7 @@ class Claims:
             # It changed since it was seen: the event about that is on its way.
             delivered.digest = b""
             return _invalid(ref, generation, "Its file changed while it was read.")
+        piece.value = None
         if isinstance(value, dict) and isinstance(value.get("metadata"), dict):
             given = value["metadata"].get("generation")
             if not (isinstance(given, int) and given > 0):
@@ -205,12 +203,7 @@ class Claims:
             self.good[ref] = Good(remembered=remembered, text=chunk.text, json=chunk.json)
         return resource
 
-    def _lose(
-        self,
-        ref: ObjectRef,
-        delivered: Delivered,
-        changes: dict[ObjectRef, crds.Resource | crds.Invalid | None],
-    ) -> None:
+    def _lose(self, ref: ObjectRef, delivered: Delivered, changes: Kept) -> None:
         """No document is the object any more: it is gone, unless a document where it was can't be read."""
         path = delivered.source.path
         if (piece := self.unread_piece(path)) is not None:

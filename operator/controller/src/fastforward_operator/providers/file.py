@@ -19,6 +19,8 @@ import fastforward_crds as crds
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
+from fastforward_operator.kept import Kept
+
 from . import Batch, Source
 from .claims import Claims, Unreadable
 from .document import locate_field, split_documents
@@ -103,7 +105,7 @@ class FileProvider:
         self._signatures = dict(tree.files)
         seen_at = time.monotonic()
         batch = self._claims.update({path: _read(path) for path in tree.files})
-        changes, last_good = dict(batch.changes), {}
+        changes, last_good = Kept(batch.changes), {}
         for ref in self._claims.forgotten():
             if (held := self._claims.hold(ref)) is not None:
                 changes[ref] = held
@@ -111,8 +113,8 @@ class FileProvider:
                 del self._claims.remembered[ref]
                 self._claims.good[ref] = None
         if self._last_good is not None:
-            for ref, value in changes.items():
-                if isinstance(value, crds.Invalid) and (known := self._recall(ref)) is not None:
+            for ref, invalid in changes.invalid():
+                if invalid is not None and (known := self._recall(ref)) is not None:
                     last_good[ref] = known
         return replace(batch, changes=changes, last_good=last_good, seen_at=seen_at)
 

@@ -24,6 +24,7 @@ import structlog
 from fastforward_compiler.problem import ObjectRef
 from fastforward_crds import gatewayapi
 
+from fastforward_operator.kept import Change, Kept
 from fastforward_operator.kubernetes.client import NOT_FOUND, ApiError, Client
 from fastforward_operator.kubernetes.versions import is_newer
 
@@ -55,7 +56,6 @@ class StaleError(Exception):
 _OF_THE_WORLD = (ApiError, StaleError, aiohttp.ClientError, TimeoutError, OSError)
 
 
-Change = crds.Resource | crds.Invalid | None
 OnStatus = Callable[[ObjectRef, Mapping[str, Any] | None, str], None]
 """(object, status, version): the status may be empty, and is None when the object is gone."""
 
@@ -123,7 +123,7 @@ class KubernetesProvider:
         namespaces: Iterable[str] = (),
     ) -> None:
         self._news = asyncio.Event()
-        self._changes: dict[ObjectRef, Change] = {}
+        self._changes = Kept()
         self._seen_at = 0.0
         self._world = 0
         places = tuple(namespaces) or ("",)
@@ -166,7 +166,7 @@ class KubernetesProvider:
 
     def _batch(self) -> Batch:
         self._news.clear()
-        changes, self._changes = self._changes, {}
+        changes, self._changes = self._changes, Kept()
         seen_at, self._seen_at = self._seen_at, 0.0
         return Batch(changes=changes, world=f"{self._world:032x}", seen_at=seen_at)
 
