@@ -5,7 +5,7 @@ import pytest
 from support.client import Headers, Response
 from support.gateway import Gateway
 from support.http2 import Http2Client
-from support.origin import Origin
+from support.origin import Origin, Reply
 from support.resources import (
     edge,
     exact,
@@ -59,6 +59,15 @@ def test_clients_are_told_what_is_left_and_when_to_come_again(gateway: Gateway, 
     assert 290 <= int(refused.header("retry-after") or 0) <= 300
     assert refused.header("retry-after") == refused.header("x-ratelimit-reset")
     assert len(origin.received) == 2
+
+
+def test_when_the_origin_says_when_to_come_again_clients_are_told_that(gateway: Gateway) -> None:
+    gateway.upstream("books", lambda _: Reply(status=429, headers=(("retry-after", "7"),)))
+    gateway.apply(route("books", rule(to="books")), limit("few", on("Route", "books"), requests=2, window="10m"))
+    answers = [gateway.get() for _ in range(3)]
+    assert [answer.header("retry-after") for answer in answers[:2]] == ["7", "7"]
+    assert 290 <= int(answers[2].header("retry-after") or 0) <= 300
+    assert [answer.header("x-ff-retry") for answer in answers] == [None] * 3
 
 
 def test_tokens_come_back_evenly(gateway: Gateway, origin: Origin) -> None:

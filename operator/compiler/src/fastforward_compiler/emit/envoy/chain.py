@@ -64,6 +64,8 @@ KEY_HEADER = "x-ff-key"
 CLUSTER_HEADER = "x-ff-cluster"
 REASON_HEADER = "x-ff-reason"
 """In answers: `STAGE/REASON` of a refusal."""
+RETRY_HEADER = "x-ff-retry"
+"""On the way through the filters, in refusals by native limits; never told."""
 EXACT = "x-ff-exact-"
 """Of a decision, followed by limit, remaining, reset: what exact limits say where native ones are told as well."""
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from google.protobuf import any_pb2
 
-from .chain import DECISION, EXACT, TENANT_HEADER
+from .chain import DECISION, EXACT, RETRY_HEADER, TENANT_HEADER
 from .protos import EnvoyMessage, header_mutation_pb2, mutation_rules_pb2
-from .wire import ADD_IF_ABSENT, SET, header_option, header_value, pack
+from .wire import ADD_IF_ABSENT, OVERWRITE_IF_THERE, SET, header_option, header_value, pack
 
 _MUTATION = mutation_rules_pb2.HeaderMutation
 _PARTS = ("limit", "reset", "remaining")
 _MUTATIONS = header_mutation_pb2.Mutations
 # local_ratelimit says when there is a token again, but not in the header that clients know (RFC 9110, section 10.2.3).
-_RESET = "%CEL(response.code == 429 ? response.headers['x-ratelimit-reset'] : '')%"
+# RETRY_HEADER marks its refusals: an expression that asks for the status would cost every answer some microseconds.
+_RETRY = (
+    (RETRY_HEADER, "%RESP(x-ratelimit-reset)%", OVERWRITE_IF_THERE),
+    ("retry-after", f"%RESP({RETRY_HEADER})%", ADD_IF_ABSENT),
+)
 
 
 def per_route(mutations: EnvoyMessage) -> any_pb2.Any:
@@ -35,10 +39,11 @@ def emit_limit_headers(*, exact: bool) -> any_pb2.Any:
     An empty value writes no header. What decides which is tighter is written last.
     """
     options = [header_option(f"x-ratelimit-{part}", tighter(part), SET) for part in _PARTS if exact]
-    options.append(header_option("retry-after", _RESET, ADD_IF_ABSENT))
+    options += [header_option(*each) for each in _RETRY]
     for option in options:
         option.keep_empty_value = False
-    return per_route(_MUTATIONS(response_mutations=[_MUTATION(append=option) for option in options]))
+    mutations = [_MUTATION(append=option) for option in options]
+    return per_route(_MUTATIONS(response_mutations=[*mutations, _MUTATION(remove=RETRY_HEADER)]))
 
 
 def tighter(part: str) -> str:

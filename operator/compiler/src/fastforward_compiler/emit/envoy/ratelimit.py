@@ -21,7 +21,7 @@ from itertools import product
 
 from fastforward_compiler import ir
 
-from .chain import KEY_HEADER, LIMITS, METADATA, SHADOW_LIMITS, SUBJECT_HEADER, TENANT_HEADER
+from .chain import KEY_HEADER, LIMITS, METADATA, RETRY_HEADER, SHADOW_LIMITS, SUBJECT_HEADER, TENANT_HEADER
 from .protos import (
     EnvoyMessage,
     base_pb2,
@@ -33,7 +33,7 @@ from .protos import (
     string_pb2,
     token_bucket_pb2,
 )
-from .wire import extension, literal_pattern, milliseconds, regex, uint32
+from .wire import SET, extension, header_option, literal_pattern, milliseconds, regex, uint32
 
 ENDPOINT = "endpoint"
 """Route metadata: ROUTE#RULE, where a limit counts by endpoint."""
@@ -87,6 +87,13 @@ def count_slots(slots: Iterable[str]) -> dict[str, int]:
     return needed
 
 
+def counting_filters(routes: Iterable[EnvoyMessage]) -> set[str]:
+    """Returns which of the two filters count requests on any of these Routes."""
+    slots = {slot for route in routes for slot in route.metadata.filter_metadata[METADATA].fields}
+    kinds = {"limit": LIMITS, "shadow": SHADOW_LIMITS}
+    return {name for kind, name in kinds.items() if any(slot.startswith(f"{kind}/") for slot in slots)}
+
+
 def emit_limits(limits: Iterable[ir.Limit], needed: Mapping[str, int], buckets: int) -> dict[str, bytes]:
     """Returns both filters; `needed` are the slots that routes need, `buckets` the number kept for each budget."""
     native = sorted((limit for limit in limits if not limit.exact), key=lambda limit: limit.name)
@@ -109,6 +116,7 @@ def emit_filter(limits: list[ir.Limit], needed: Mapping[str, int], buckets: int,
     )
     if not shadow:
         config.enable_x_ratelimit_headers = ratelimit_pb2.XRateLimitHeadersRFCVersion.DRAFT_VERSION_03
+        config.response_headers_to_add.append(header_option(RETRY_HEADER, "0", SET))
     shapes: dict[str, list[ir.Limit]] = {}
     for limit in limits:
         shapes.setdefault(shape(limit), []).append(limit)

@@ -22,6 +22,7 @@ PATIENT_ADS.MergeFrom(ADS)
 SET = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 ADD = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 ADD_IF_ABSENT = base_pb2.HeaderValueOption.ADD_IF_ABSENT
+OVERWRITE_IF_THERE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS
 
 _RE2_SPECIAL = frozenset("\\.+*?()|[]{}^$")
 
