@@ -2,10 +2,11 @@
 
 import sys
 
-from perf import api_to_traffic, change_to_traffic, request_path
+from perf import api_to_traffic, change_to_traffic, decisions, request_path
 from perf.harness.command import main
 
-BENCHMARKS = {each.BENCHMARK.name: each.BENCHMARK for each in (change_to_traffic, api_to_traffic, request_path)}
+MODULES = (change_to_traffic, api_to_traffic, request_path, decisions)
+BENCHMARKS = {each.BENCHMARK.name: each.BENCHMARK for each in MODULES}
 
 if __name__ == "__main__":
     sys.exit(main(BENCHMARKS))

@@ -141,7 +141,8 @@ class Field:
                 folder = self._folder / f"{name}-redis"
                 folder.mkdir()
                 server = self._running.enter_context(running_redis(folder))
-                settings["FF_ENTRYPOINT_REDIS_URL"] = server.url
+                # A decision that waits for its turn on too few cores is to be slow, not refused.
+                settings |= {"FF_ENTRYPOINT_REDIS_URL": server.url, "FF_ENTRYPOINT_REDIS_DEADLINE_SECONDS": "0.4"}
                 pids["redis"] = _pid(server.process)
             gateway.start_decision_service(**settings)
             pids[DECISIONS] = gateway.pid(DECISIONS)
