@@ -43,7 +43,7 @@ from perf.path_worlds import (
     Document,
 )
 from perf.standalone import DECISIONS, ENVOY, Standalone
-from support.processes import free_ports
+from support.processes import free_ports, is_running
 from support.redis import running_redis
 
 _START_S = 180.0
@@ -143,7 +143,8 @@ class Field:
                 server = self._running.enter_context(running_redis(folder))
                 # A decision that waits for its turn on too few cores is to be slow, not refused.
                 settings |= {"FF_ENTRYPOINT_REDIS_URL": server.url, "FF_ENTRYPOINT_REDIS_DEADLINE_SECONDS": "0.4"}
-                pids["redis"] = _pid(server.process)
+                if server.process is not None:
+                    pids["redis"] = server.process.pid
             gateway.start_decision_service(**settings)
             pids[DECISIONS] = gateway.pid(DECISIONS)
         return self._proven(Subject(port=gateway.port, ask=self._ask(features), pids=pids, gateway=gateway), features)
@@ -199,15 +200,17 @@ class Field:
 
 
 def wait_until_served(subject: Subject) -> None:
-    """Returns once the request is answered with what the upstream says. Raises TimeoutError."""
+    """Returns once the request is answered with what the upstream says. Raises TimeoutError, and RuntimeError."""
     until = time.monotonic() + _START_S
     while True:
         try:
             status, _, body = ask(subject.port, subject.ask)
         except (OSError, http.client.HTTPException):
             status, body = 0, ""
-        if status == 200 and body == path_by_hand.BODY:
+        if (status, body) == (200, path_by_hand.BODY):
             return
+        if ended := [name for name, pid in subject.pids.items() if not is_running(pid)]:
+            raise RuntimeError(f"{', '.join(ended)} ended before {subject.ask.host}{subject.ask.path} was served")
         if time.monotonic() > until:
             raise TimeoutError(f"{subject.ask.host}{subject.ask.path} is not served: {status} {body}")
         time.sleep(0.02)
@@ -245,12 +248,6 @@ def ask(port: int, asked: Ask) -> tuple[int, dict[str, str], str]:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
     finally:
         connection.close()
-
-
-def _pid(process: subprocess.Popen[bytes] | None) -> int:
-    if process is None:
-        raise RuntimeError("it is not running")
-    return process.pid
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
