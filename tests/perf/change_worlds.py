@@ -1,13 +1,15 @@
 """The resources of the change-to-traffic benchmark, in two shapes, and how to ask for one route.
 
-In: a folder and a number of routes. Out: files, one a Route, and `Probe`s. Called by change_to_traffic. The answer of
-each route is a direct response that carries the route's number and generation, so that no upstream blurs the time.
+In: a folder and a number of routes. Out: files, one a Route unless told otherwise, and `Probe`s. Called by whatever
+starts the product with many routes. The answer of each route is a direct response that carries the route's number and
+generation, so that no upstream blurs the time.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from joserfc.jwk import ECKey
 
 TENANTS = 1000
 EDGE = "default/bench"
+_DOCUMENTS = 4000
+"""In a file that holds many: below a MiB."""
 _ALGORITHM = "ES256"
 _ISSUER = "https://issuer.bench.localhost"
 
@@ -33,12 +37,12 @@ class Probe:
 class HostsWorld:
     """A host for each route."""
 
-    def __init__(self, folder: Path, routes: int, port: int) -> None:
+    def __init__(self, folder: Path, routes: int, port: int, apart: int = 0) -> None:
+        """`apart`: how many routes have a file of their own, which can be changed; all when 0."""
         self._folder = folder
         _write(folder / "edge.yaml", _edge(["*.bench.localhost"], port))
         self.probes = [self._probe(number) for number in range(routes)]
-        for probe in self.probes:
-            _write(probe.file, self.route(probe, 0))
+        self.apart = _write_routes(folder / "packed", self.probes, apart, lambda probe: self.route(probe, 0))
 
     def route(self, probe: Probe, generation: int) -> str:
         """The document of a route in one of its generations."""
@@ -54,7 +58,8 @@ class HostsWorld:
 class TenantsWorld:
     """One host shared by TENANTS tenants with the same share of the routes; callers prove their tenant by token."""
 
-    def __init__(self, folder: Path, routes: int, port: int) -> None:
+    def __init__(self, folder: Path, routes: int, port: int, apart: int = 0) -> None:
+        """`apart` as for HostsWorld."""
         self._folder, self._each = folder, max(1, routes // TENANTS)
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": _ALGORITHM, "kid": "bench"})
         _write(folder / "edge.yaml", _edge(["shared.bench.localhost"], port))
@@ -63,8 +68,7 @@ class TenantsWorld:
         self.probes = [self._probe(number) for number in range(routes)]
         for tenant in sorted({self._tenant(probe.number) for probe in self.probes}):
             _write(folder / "tenants" / f"{tenant}.yaml", _document("Tenant", tenant, {}))
-        for probe in self.probes:
-            _write(probe.file, self.route(probe, 0))
+        self.apart = _write_routes(folder / "packed", self.probes, apart, lambda probe: self.route(probe, 0))
 
     def route(self, probe: Probe, generation: int) -> str:
         """The document of a route in one of its generations."""
@@ -85,12 +89,33 @@ class TenantsWorld:
         return Probe(number=number, file=self._folder / "routes" / f"r{number}.yaml", request=request)
 
 
+World = HostsWorld | TenantsWorld
 SHAPES = {"hosts": HostsWorld, "tenants": TenantsWorld}
 
 
 def answer(probe: Probe, generation: int) -> str:
     """The body of a route's answer in one of its generations."""
     return f"r{probe.number} g{generation}"
+
+
+def put(path: Path, text: str) -> None:
+    """A file that is there at once as a whole, as editors and `git` write it: renamed into place."""
+    beside = path.with_name(f".{path.name}")
+    beside.write_text(text)
+    beside.rename(path)
+
+
+def _write_routes(packed: Path, probes: Sequence[Probe], apart: int, text: Callable[[Probe], str]) -> Sequence[Probe]:
+    """A file for each of so many routes, evenly spread, the others in few large ones; returns those apart."""
+    chosen = probes[:: len(probes) // apart][:apart] if 0 < apart < len(probes) else probes
+    own = {probe.number for probe in chosen}
+    for probe in chosen:
+        _write(probe.file, text(probe))
+    others = [probe for probe in probes if probe.number not in own]
+    for start in range(0, len(others), _DOCUMENTS):
+        together = "\n---\n".join(text(probe) for probe in others[start : start + _DOCUMENTS])
+        _write(packed / f"from-{start}.yaml", together)
+    return chosen
 
 
 def _edge(hosts: list[str], port: int) -> str:

@@ -118,6 +118,21 @@ class Standalone:
             connection.request("GET", path)
             return json.loads(connection.getresponse().read())
 
+    def metrics(self) -> dict[str, float]:
+        """The operator's: values by name and labels, as `ff_stage_seconds_sum{stage="compile"}`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._api, timeout=_ANSWER_S)
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    def settled(self) -> bool:
+        """Whether every connected node has acknowledged all there is, and was told all of it."""
+        nodes = self.api("/v1/proxies")["proxies"]
+        types = [each for node in nodes for each in node["types"].values()]
+        return bool(types) and not any(each["unacknowledged"] or each["waiting"] for each in types)
+
     def admin(self, path: str, name: str = ENVOY) -> str:
         """An answer of an Envoy's administration interface."""
         with socket.socket(socket.AF_UNIX) as admin:
