@@ -14,6 +14,7 @@ With -tls it is as in pods: the Envoy proves who it is, and is sent what its Edg
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import re
@@ -23,16 +24,16 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastforward_crds as crds
 from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import Client
 
 from perf import standalone
-from perf.change_to_traffic import Client as Asker
-from perf.change_to_traffic import World, until_answers
-from perf.change_worlds import EDGE, SHAPES, Probe
+from perf.change_worlds import EDGE, SHAPES, Probe, World
+from perf.changing import Client as Asker
+from perf.changing import until_answers
 from perf.harness import report
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
 from perf.standalone import Standalone
@@ -78,48 +79,64 @@ class Result:
     """Until the API server answers."""
 
 
+class Setting(NamedTuple):
+    """An API server that holds the routes, and the product beside it, not started yet."""
+
+    api: Client
+    kubectl: Kubectl
+    gateway: Standalone
+    world: World
+
+
+@contextlib.asynccontextmanager
+async def setting(folder: Path, shape: str, routes: int, *, tls: bool = False) -> AsyncGenerator[Setting]:
+    """With everything in `folder`."""
+    with shared_cluster(folder / "api-server", "--light") as cluster:
+        kubectl = Kubectl(cluster.kubeconfig)
+        kubectl("apply", "--server-side", "-f", str(ROOT / "crds/generated"))
+        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds/generated"))
+        kubectl("create", "namespace", "fastforward-system")
+        source = {
+            "FF_PROVIDER": "kubernetes",
+            "FF_KUBECONFIG": str(cluster.kubeconfig),
+            **(_AS_PODS if tls else {}),
+        }
+        async with Client(find_access(cluster.kubeconfig)) as api, Standalone(folder / "state", source) as gateway:
+            world = SHAPES[shape](folder / "resources", routes, gateway.port)
+            await create_all(api, folder / "resources")
+            yield Setting(api, kubectl, gateway, world)
+
+
 async def _measure(shape: str, routes: int, changes: int) -> Result:
     """Start everything, then change one route after the other."""
     kind, _, tls = shape.partition("-")
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
         folder = Path(name)
-        with shared_cluster(folder / "api-server", "--light") as cluster:
-            kubectl = Kubectl(cluster.kubeconfig)
-            kubectl("apply", "--server-side", "-f", str(ROOT / "crds/generated"))
-            kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds/generated"))
-            kubectl("create", "namespace", "fastforward-system")
-            source = {
-                "FF_PROVIDER": "kubernetes",
-                "FF_KUBECONFIG": str(cluster.kubeconfig),
-                **(_AS_PODS if tls else {}),
-            }
-            async with Client(find_access(cluster.kubeconfig)) as api, Standalone(folder / "state", source) as gateway:
-                world = SHAPES[kind](folder / "resources", routes, gateway.port)
-                await create_all(api, folder / "resources")
-                plain = [world.route(probe, 0) for probe in world.probes[:_PLAIN]]
-                first = await plain_rate(api, plain)
-                before, began = writes(kubectl), time.perf_counter()
-                await start(gateway, api, folder / "tls" if tls else None)
-                asker = Asker(gateway.port)
-                await until_answers(asker, world.probes[-1], 0, _START_S)
-                start_s, served_at = time.perf_counter() - began, time.time()
-                told_at = await until_told(api, routes)
-                written = writes(kubectl) - before
-                chance = random.Random(0)
-                samples = [await _change(api, world, asker, chance.choice(world.probes), n + 1) for n in range(changes)]
-                memory = gateway.memory()
-                gateway.stop(standalone.OPERATOR)
-                second = await plain_rate(api, plain)
-                return Result(
-                    start_s=round(start_s, 2),
-                    statuses_s=round(max(told_at) - served_at),
-                    statuses_a_s=round(routes / (max(told_at) - min(told_at) + 1)),
-                    plain_a_s=(round(first), round(second)),
-                    writes_a_route=round(written / routes, 3),
-                    change_ms=report.summary([seen for seen, _ in samples]),
-                    patch_ms=report.summary([answered for _, answered in samples]),
-                    pss_mib=memory,
-                )
+        async with setting(folder, kind, routes, tls=bool(tls)) as (api, kubectl, gateway, world):
+            plain = [world.route(probe, 0) for probe in world.probes[:_PLAIN]]
+            first = await plain_rate(api, plain)
+            before, began = writes(kubectl), time.perf_counter()
+            await start(gateway, api, folder / "tls" if tls else None)
+            asker = Asker(gateway.port)
+            await until_answers(asker, world.probes[-1], 0, _START_S)
+            start_s, served_at = time.perf_counter() - began, time.time()
+            told_at = await until_told(api, routes)
+            written = writes(kubectl) - before
+            chance = random.Random(0)
+            samples = [await _change(api, world, asker, chance.choice(world.probes), n + 1) for n in range(changes)]
+            memory = gateway.memory()
+            gateway.stop(standalone.OPERATOR)
+            second = await plain_rate(api, plain)
+            return Result(
+                start_s=round(start_s, 2),
+                statuses_s=round(max(told_at) - served_at),
+                statuses_a_s=round(routes / (max(told_at) - min(told_at) + 1)),
+                plain_a_s=(round(first), round(second)),
+                writes_a_route=round(written / routes, 3),
+                change_ms=report.summary([seen for seen, _ in samples]),
+                patch_ms=report.summary([answered for _, answered in samples]),
+                pss_mib=memory,
+            )
 
 
 async def start(gateway: Standalone, api: Client, tls: Path | None) -> None:
@@ -210,11 +227,15 @@ async def _routes(api: Client) -> AsyncGenerator[dict[str, Any]]:
             return
 
 
-async def _change(api: Client, world: World, asker: Asker, probe: Probe, generation: int) -> tuple[float, float]:
+async def patch(api: Client, world: World, probe: Probe, generation: int) -> None:
+    """A route becomes what it is in this generation."""
     document = json.loads(world.route(probe, generation))
-    path = f"{collection(document)}/{document['metadata']['name']}"
+    await api.merge(f"{collection(document)}/{document['metadata']['name']}", {"spec": document["spec"]})
+
+
+async def _change(api: Client, world: World, asker: Asker, probe: Probe, generation: int) -> tuple[float, float]:
     began = time.perf_counter()
-    await api.merge(path, {"spec": document["spec"]})
+    await patch(api, world, probe, generation)
     answered = time.perf_counter()
     await until_answers(asker, probe, generation, _GIVE_UP_S)
     return (time.perf_counter() - began) * 1e3, (answered - began) * 1e3

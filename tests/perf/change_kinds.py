@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perf.change_worlds import put
-from perf.changing import Client
+from perf.changing import POLL_S, Client
 from support.client import untrusting
 from support.credentials import certificate_pem, jwks, tls_data
 from support.processes import free_ports
@@ -26,6 +26,8 @@ _HOST = "kinds.localhost"
 _EDGE = {"edges": [{"name": "kinds"}]}
 _USE = {"labels": {"gateway.fastforward.dev/use": "true"}}
 _PLENTY = 1_000_000
+_HANDSHAKE_EVERY_S = 0.005
+"""They cost milliseconds on both sides, so that more of them would slow down what is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Kind:
     """What is written, in one of its generations."""
     shows: Callable[[int], Awaitable[bool]]
     """Whether traffic says so; generations that follow each other differ."""
+    poll_s: float = POLL_S
 
     def write(self, folder: Path, generation: int) -> None:
         """To its file among the resources."""
@@ -97,6 +100,7 @@ def _request(name: str) -> bytes:
 def _certificate(port: int) -> Kind:
     """Two certificates for the same hosts that take turns; each handshake is on a connection of its own."""
     names = (_HOST, f"other.{_HOST}")
+    settings = untrusting()
 
     def hosts(generation: int) -> tuple[str, ...]:
         # In another order it is another certificate, with another key.
@@ -104,7 +108,7 @@ def _certificate(port: int) -> Kind:
 
     async def shows(generation: int) -> bool:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=untrusting(), server_hostname=_HOST)
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=settings, server_hostname=_HOST)
         except OSError:
             return False
         shown: Any = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -115,6 +119,7 @@ def _certificate(port: int) -> Kind:
         "certificate",
         lambda generation: secret("kind", tls_data(*hosts(generation)), "kubernetes.io/tls", **_USE),
         shows,
+        _HANDSHAKE_EVERY_S,
     )
 
 

@@ -85,6 +85,36 @@ async def until_settled(gateway: Standalone, limit_s: float = START_S) -> None:
     await until(seen, limit_s, 0.05)
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds from the start of the processes."""
+
+    speaks_s: float
+    """To the operator's first answer to anybody: the interpreter is up, all is imported, nothing is read."""
+    serves_s: float
+    """To the first answer of the last route."""
+
+
+async def start(gateway: Standalone, client: Client, last: Probe) -> Start:
+    """Operator and Envoy, until the last route answers."""
+    began = time.perf_counter()
+    gateway.start_operator()
+    gateway.start_envoy()
+    await until_speaks(gateway)
+    speaks_s = time.perf_counter() - began
+    await until_answers(client, last, 0, START_S)
+    return Start(round(speaks_s, 2), round(time.perf_counter() - began, 2))
+
+
+async def until_speaks(gateway: Standalone, path: str = "/healthz") -> None:
+    """Until the operator answers 200 there."""
+
+    async def seen() -> bool:
+        return await asyncio.to_thread(gateway.speaks, path)
+
+    await until(seen, START_S, 0.01)
+
+
 @dataclass(slots=True)
 class Subject:
     """The product over routes of one shape, operator and Envoy as processes of their own."""
@@ -92,8 +122,7 @@ class Subject:
     gateway: Standalone
     world: World
     client: Client
-    start_s: float
-    """From the start of the processes to the first answer of the last route."""
+    start: Start
     _chance: random.Random = field(default_factory=lambda: random.Random(0))
     _generation: int = 0
 
@@ -121,11 +150,7 @@ async def running(
     async with Standalone(folder / "state", {"FF_DIRECTORIES": str(resources)}) as gateway:
         world = SHAPES[shape](resources, routes, gateway.port, apart)
         more(resources)
-        began = time.perf_counter()
-        gateway.start_operator()
-        gateway.start_envoy()
         client = Client(gateway.port)
-        await until_answers(client, world.probes[-1], 0, START_S)
-        start_s = round(time.perf_counter() - began, 2)
+        started = await start(gateway, client, world.probes[-1])
         await until_settled(gateway)
-        yield Subject(gateway, world, client, start_s)
+        yield Subject(gateway, world, client, started)

@@ -113,17 +113,25 @@ class Standalone:
 
     def api(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """An answer of the operator's API."""
+        return json.loads(self._ask(path)[1])
+
+    def speaks(self, path: str) -> bool:
+        """Whether the operator's API answers 200 there."""
+        try:
+            return self._ask(path)[0] == http.client.OK
+        except OSError:
+            return False
+
+    def _ask(self, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self._api, timeout=_ANSWER_S)
         with contextlib.closing(connection):
             connection.request("GET", path)
-            return json.loads(connection.getresponse().read())
+            response = connection.getresponse()
+            return response.status, response.read().decode()
 
     def metrics(self) -> dict[str, float]:
         """The operator's: values by name and labels, as `ff_stage_seconds_sum{stage="compile"}`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._api, timeout=_ANSWER_S)
-        with contextlib.closing(connection):
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
+        text = self._ask("/metrics")[1]
         samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 
