@@ -21,7 +21,7 @@ from perf.standalone import Standalone
 
 POLL_S = 0.001
 GIVE_UP_S = 20.0
-START_S = 300.0
+START_S = 600.0
 
 
 class Answer(NamedTuple):
