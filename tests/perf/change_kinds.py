@@ -1,7 +1,8 @@
 """Changes of other things than routes, each seen by a request of its own: certificates, policies, endpoints.
 
-In: ports. Out: `Kind`s, which say how a generation is written and how it shows. Called by change_to_traffic. They have
-an Edge of their own, so that the routes beside them are as they are without.
+Out: `Kind`s, which say how a generation is written and how it shows, and how long changes take. Called by
+change_to_traffic and api_to_traffic. They have an Edge of their own, so that the routes beside them are as they are
+without.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import asyncio
 import contextlib
 import json
 import ssl
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from perf.change_worlds import put
-from perf.changing import POLL_S, Client
+from perf.changing import GIVE_UP_S, POLL_S, START_S, Client, until
 from support.client import untrusting
 from support.credentials import certificate_pem, jwks, tls_data
 from support.processes import free_ports
 from support.resources import Document, config_map, edge, resource, secret, upstream
 
+NAMES = ("certificate", "limit", "access", "endpoint")
 _HOST = "kinds.localhost"
 _EDGE = {"edges": [{"name": "kinds"}]}
 _USE = {"labels": {"gateway.fastforward.dev/use": "true"}}
@@ -41,9 +44,24 @@ class Kind:
     """Whether traffic says so; generations that follow each other differ."""
     poll_s: float = POLL_S
 
+    async def changes(self, number: int, write: Write) -> list[float]:
+        """Milliseconds of so many, one after the other; generation 0 is there before. Raises TimeoutError."""
+        await until(lambda: self.shows(0), START_S)
+        return [await self._change(generation, write) for generation in range(1, number + 1)]
+
+    async def _change(self, generation: int, write: Write) -> float:
+        began = time.perf_counter()
+        await write(self, generation)
+        await until(lambda: self.shows(generation), GIVE_UP_S, self.poll_s)
+        return (time.perf_counter() - began) * 1e3
+
     def write(self, folder: Path, generation: int) -> None:
         """To its file among the resources."""
         put(folder / f"kind-{self.name}.yaml", json.dumps(self.document(generation)))
+
+
+Write = Callable[[Kind, int], Awaitable[None]]
+"""Makes it what it is in a generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +71,13 @@ class Kinds:
     all: Sequence[Kind]
     around: Sequence[Document]
 
-    def write(self, folder: Path) -> None:
+    @property
+    def documents(self) -> Sequence[Document]:
         """Everything in its first generation."""
+        return (*self.around, *(kind.document(0) for kind in self.all))
+
+    def write(self, folder: Path) -> None:
+        """The same in files."""
         put(folder / "kinds.yaml", "\n---\n".join(json.dumps(each) for each in self.around))
         for kind in self.all:
             kind.write(folder, 0)

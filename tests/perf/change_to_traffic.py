@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -19,13 +18,12 @@ from statistics import mean
 
 from perf import change_kinds
 from perf.change_worlds import SHAPES, Probe, World, put
-from perf.changing import GIVE_UP_S, START_S, Client, Subject, running, until, until_answers
+from perf.changing import Subject, running
 from perf.harness import report
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
 from perf.harness.pairs import ratio, take_turns
 from perf.stages import COLUMNS, Stages, stages
 
-__all__ = ["BENCHMARK", "Client", "World", "until_answers"]
 _MANY, _APART = 100_000, 300
 """From so many routes on: one shape, few large files, and so many routes in files of their own, each changed once."""
 _CHURN_ROUTES = 5000
@@ -171,20 +169,15 @@ async def _of_kinds(options: Options, tell: Tell) -> dict[str, dict[str, float]]
     tell(f"{routes:,} routes, kinds: starts")
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
         async with change_kinds.kinds() as kinds, running(Path(name), "hosts", routes, 1, kinds.write):
+
+            async def write(kind: change_kinds.Kind, generation: int) -> None:
+                kind.write(Path(name) / "resources", generation)
+
             for kind in kinds.all:
-                await until(lambda kind=kind: kind.shows(0), START_S)
-                folder = Path(name) / "resources"
-                samples = [await _change(kind, folder, number) for number in range(1, options.changes + 1)]
+                samples = await kind.changes(options.changes, write)
                 found[f"{routes:,} routes, {kind.name}"] = report.summary(samples)
                 tell(f"{kind.name}: {report.summary(samples)}")
     return found
-
-
-async def _change(kind: change_kinds.Kind, folder: Path, generation: int) -> float:
-    began = time.perf_counter()
-    kind.write(folder, generation)
-    await until(lambda: kind.shows(generation), GIVE_UP_S, kind.poll_s)
-    return (time.perf_counter() - began) * 1e3
 
 
 def _outcome(
@@ -244,7 +237,7 @@ def _figures(
         **{shape: _label(shape, 10_000) for shape in SHAPES},
         "many": _label("hosts", _MANY),
         "churn": f"{_CHURN_ROUTES:,} routes, under churn",
-        **{kind: f"10,000 routes, {kind}" for kind in _KINDS},
+        **{kind: f"10,000 routes, {kind}" for kind in change_kinds.NAMES},
     }
     percentiles = {**{label: each.change_ms for label, each in routes.items()}, **kinds}
     return {
@@ -255,12 +248,11 @@ def _figures(
     } | {f"{shape}-ratio": figure for shape, figure in ratios.items()}
 
 
-_KINDS = ("certificate", "limit", "access", "endpoint")
 _PROMISED = {
     **{shape: (f"changed file to traffic, 10,000 routes, {shape}", 15, 60) for shape in SHAPES},
     "many": ("changed file to traffic, 100,000 routes, hosts", 20, 100),
     "churn": ("changed file to traffic, 5,000 routes, under churn", 15, 60),
-    **{kind: (f"changed {kind} to traffic, 10,000 routes", 15, 60) for kind in _KINDS},
+    **{kind: (f"changed {kind} to traffic, 10,000 routes", 15, 60) for kind in change_kinds.NAMES},
 }
 BENCHMARK = Benchmark(
     name="change_to_traffic",

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from perf import api_to_traffic, standalone
+from perf import api_server, standalone
 from perf.changing import START_S, Client, Subject, running, start, until, until_settled
 from perf.harness import usage
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
@@ -91,12 +91,12 @@ async def _from_files(routes: int, seconds: float, tell: Tell) -> tuple[Found, C
 
 async def _from_api(routes: int) -> Found:
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
-        async with api_to_traffic.setting(Path(name), "hosts", routes) as (_, kubectl, gateway, world):
-            before = api_to_traffic.writes(kubectl)
+        async with api_server.setting(Path(name), "hosts", routes) as (_, kubectl, gateway, world):
+            before = api_server.writes(kubectl)
             await start(gateway, Client(gateway.port), world.probes[-1])
 
             async def told() -> bool:
-                return await asyncio.to_thread(api_to_traffic.writes, kubectl) - before >= routes
+                return await asyncio.to_thread(api_server.writes, kubectl) - before >= routes
 
             await until(told, START_S, 2.0)
             return await _when_quiet(gateway, routes)

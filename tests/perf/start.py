@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from perf import api_to_traffic
+from perf import api_server
 from perf.change_worlds import Probe, put
 from perf.changing import START_S, Client, Start, running, start, until_settled
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
@@ -49,16 +49,16 @@ async def _from_files(folder: Path, routes: int) -> AsyncGenerator[Product]:
 
 @contextlib.asynccontextmanager
 async def _from_api(folder: Path, routes: int) -> AsyncGenerator[Product]:
-    async with api_to_traffic.setting(folder, "hosts", routes) as (api, kubectl, gateway, world):
-        before = api_to_traffic.writes(kubectl)
+    async with api_server.setting(folder, "hosts", routes) as (api, kubectl, gateway, world):
+        before = api_server.writes(kubectl)
         started = await start(gateway, Client(gateway.port), world.probes[-1])
         await until_settled(gateway)
         yield Product(
             gateway=gateway,
             world=world,
             start=started,
-            write=lambda probe, generation: api_to_traffic.patch(api, world, probe, generation),
-            statuses=lambda: api_to_traffic.writes(kubectl) - before,
+            write=lambda probe, generation: api_server.patch(api, world, probe, generation),
+            statuses=lambda: api_server.writes(kubectl) - before,
         )
 
 
