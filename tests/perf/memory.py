@@ -26,7 +26,7 @@ _MANY, _APART = 100_000, 300
 _WHOLE = 10_000
 """Routes, of most promises."""
 _IDLE_S = 20.0
-_QUIET, _QUIET_S = 0.05, 2.0
+_QUIET, _QUIET_S = 0.03, 3.0
 """What share of a core the operator takes at most, over so many seconds, when it has done what there was to do."""
 _PAUSE_S = 0.02
 _SAMPLES = 10
@@ -222,7 +222,7 @@ BENCHMARK = Benchmark(
     about="""
 Operator and Envoy over a host for each route, in files or in a real API server; 100,000 routes are in few large files
 but for 300. Memory is the proportional set size of each process with its children, taken when Envoy has acknowledged
-everything, all statuses are written, and the operator has used less than 5 % of a core for two seconds. Envoy has one
+everything, all statuses are written, and the operator has used less than 3 % of a core for three seconds. Envoy has one
 worker. What a route takes is the difference of two sizes, divided by the routes between them.
 
 With 10,000 routes in files, both are watched for 20 seconds with nothing to do. Then routes are changed one after the
