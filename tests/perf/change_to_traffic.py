@@ -185,25 +185,26 @@ def _outcome(
 ) -> Outcome:
     columns = ["", "p50", "p90", "p99", "slowest", "changes"]
     bars = {**{label: each.change_ms for label, each in routes.items()}, **kinds}
+    tables = [
+        Table(
+            title="From a changed file to the first answer with the new content, ms",
+            columns=columns,
+            rows=[[label, *each.change_ms.values()] for label, each in routes.items()],
+        ),
+        Table(
+            title="From other changed files to the first answer that shows it, ms",
+            columns=columns,
+            rows=[[label, *each.values()] for label, each in kinds.items()],
+        ),
+        Table(
+            title="Where the time goes, mean ms",
+            columns=["", *COLUMNS],
+            rows=[[label, *each.stages] for label, each in routes.items()],
+        ),
+    ]
     return Outcome(
         figures=_figures(routes, ratios, kinds),
-        tables=[
-            Table(
-                title="From a changed file to the first answer with the new content, ms",
-                columns=columns,
-                rows=[[label, *each.change_ms.values()] for label, each in routes.items()],
-            ),
-            Table(
-                title="From other changed files to the first answer that shows it, ms",
-                columns=columns,
-                rows=[[label, *each.values()] for label, each in kinds.items()],
-            ),
-            Table(
-                title="Where the time goes, mean ms",
-                columns=["", *COLUMNS],
-                rows=[[label, *each.stages] for label, each in routes.items()],
-            ),
-        ],
+        tables=[table for table in tables if table.rows],
         charts=[
             Chart(
                 name="change_to_traffic",

@@ -63,7 +63,7 @@ async def restart_twice(product: Product) -> Restart:
     gateway, world = product.gateway, product.world
     changed = world.apart[:_CHANGES]
     steady = [probe for probe in world.probes[-2 * _CHANGES :] if probe not in changed] or world.probes[-1:]
-    asking = _Asking(gateway.port, steady)
+    asking = Asking(gateway.port, steady)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(asking.run())
         written, updates = _count(product), _updates(gateway)
@@ -136,7 +136,7 @@ def _updates(gateway: Standalone) -> int:
     return sum(map(int, counts))
 
 
-class _Asking:
+class Asking:
     """One request after the other, of routes that nobody changes."""
 
     def __init__(self, port: int, probes: Sequence[Probe]) -> None:
