@@ -19,7 +19,7 @@ from perf.changing import GIVE_UP_S, START_S, Client, Start, until_answers, unti
 from perf.standalone import Standalone
 
 _ASK_EVERY_S = 0.005
-_QUIET_S = 5.0
+_QUIET_S = 3.0
 """After a restart, for what might be written or sent late."""
 _CHANGES_OF_ENVOY = r"((listener|cluster)_(added|modified|removed)|config_reload)$"
 _CHANGES = 50

@@ -178,7 +178,7 @@ handing them over (`ff_change_seconds`, `ff_stage_seconds`): the remaining pages
 Then the operator is stopped and started again, twice, while Envoy goes on and is asked 200 times a second, at most,
 for routes that do not change. The first time nothing has changed: what was sent again is the operator's count of
 resources sent on Envoy's new stream (`/v1/proxies`, `told`), and Envoy's own of what it changed (`listener_added`,
-`_modified`, `_removed`, the same of clusters, `config_reload` of scoped routes), five seconds after all was
+`_modified`, `_removed`, the same of clusters, `config_reload` of scoped routes), three seconds after all was
 acknowledged; statuses are counted by the API server. The second time a route changes while the operator is away; and
 50 change one after the other from the moment it says that it is ready, the slowest of which is told.
 """,
