@@ -36,36 +36,43 @@ class Standalone:
     """A context, asynchronous or not; its processes are started one by one, after the resources are written."""
 
     def __init__(self, state: Path, source: Mapping[str, str]) -> None:
-        """`source`: the operator's settings that say where its resources come from."""
+        """`source`: the operator's settings that say where its resources come from, and whatever else is unusual."""
         self._state, self._source = state, source
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         state.mkdir(parents=True)
-        self.port, self._xds, self._api = free_ports(3)
+        self.port, self._xds, self.api_port = free_ports(3)
 
     def start_operator(self, *, tls: bool = False, **settings: str) -> None:
         """`tls`: nodes must prove who they are. `settings` add to the usual ones."""
         usual = {
-            **self._source,
             "FF_STATE_DIR": str(self._state / "operator"),
             "FF_XDS_ADDRESS": f"127.0.0.1:{self._xds}" if tls else f"unix:{self._socket}",
             "FF_XDS_TLS": str(tls).lower(),
-            "FF_API_PORT": str(self._api),
+            "FF_API_PORT": str(self.api_port),
             "FF_BIND_ADDRESS": "127.0.0.1",
             "FF_LOG_LEVEL": "warning",
         }
-        self.run(OPERATOR, [sys.executable, "-m", "fastforward_operator"], {**usual, **settings})
+        self.run(OPERATOR, [sys.executable, "-m", "fastforward_operator"], {**usual, **self._source, **settings})
 
     def start_envoy(
-        self, trust: Trust | None = None, *, name: str = ENVOY, workers: int = 1, inside: Sequence[str] = ()
+        self,
+        trust: Trust | None = None,
+        *,
+        name: str = ENVOY,
+        workers: int = 1,
+        inside: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
-        """`trust`: how it proves who it is. `inside`: a command that runs another one, as in a network of its own."""
+        """`trust`: how it proves who it is. `inside`: a command that runs another one, as in a network of its own.
+        `options`: further arguments of Envoy.
+        """
         config = self._state / f"{name}.json"
         config.write_text(
             bootstrap(
                 node_id=name,
                 node_cluster="bench",
                 xds=("127.0.0.1", self._xds) if trust else f"unix:{self._socket}",
-                admin=f"unix:{self._state / name}.admin.sock",
+                admin=f"unix:{self.console(name)}",
                 decisions=(("localhost", 1) if trust else str(self.decision_socket),),
                 trust=trust,
             )
@@ -83,6 +90,7 @@ class Standalone:
             "-l",
             "error",
             "--disable-hot-restart",
+            *options,
         ]
         self.run(name, command, {})
 
@@ -123,7 +131,7 @@ class Standalone:
             return False
 
     def _ask(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._api, timeout=_ANSWER_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=_ANSWER_S)
         with contextlib.closing(connection):
             connection.request("GET", path)
             response = connection.getresponse()
@@ -141,11 +149,15 @@ class Standalone:
         types = [each for node in nodes for each in node["types"].values()]
         return bool(types) and not any(each["unacknowledged"] or each["waiting"] for each in types)
 
+    def console(self, name: str = ENVOY) -> Path:
+        """Socket of an Envoy's administration interface."""
+        return self._state / f"{name}.admin.sock"
+
     def admin(self, path: str, name: str = ENVOY) -> str:
         """An answer of an Envoy's administration interface."""
         with socket.socket(socket.AF_UNIX) as admin:
             admin.settimeout(_ANSWER_S)
-            admin.connect(str(self._state / f"{name}.admin.sock"))
+            admin.connect(str(self.console(name)))
             admin.sendall(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
             response = http.client.HTTPResponse(admin)
             response.begin()

@@ -52,7 +52,7 @@ def running(*arguments: str) -> Generator[Bookshop]:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            ports = re.search(r"http://127\.0\.0\.1:(\d+) and gRPC on 127\.0\.0\.1:(\d+)$", line)
+            ports = re.search(r"http://[0-9.]+:(\d+) and gRPC on [0-9.]+:(\d+)$", line)
             assert ports is not None, f"no bookshop: {line!r}"
             yield Bookshop(process=process, rest_port=int(ports[1]), grpc_port=int(ports[2]))
         finally:
