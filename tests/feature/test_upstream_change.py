@@ -126,6 +126,25 @@ async def test_a_route_to_a_new_upstream_is_never_sent_before_it(tmp_path: Path)
         assert not seen.failed
 
 
+async def test_a_proxy_that_is_slow_to_take_a_new_upstream_is_sent_no_route_to_it_before(tmp_path: Path) -> None:
+    async with gateway(tmp_path, removal_grace_s=0.2) as running, backend("one") as one, backend("two") as two:
+        running.write("edge", edge("*.example.com"))
+        running.write("shop", upstream("cart-0", one), proxy("shop", "shop.example.com", "cart-0"))
+        envoy = running.start_envoy()
+        await serves(envoy, "shop.example.com", "one")
+        async with load(envoy.port, "shop.example.com") as seen:
+            for number in range(1, 6):
+                port, body = ((two, "two"), (one, "one"))[number % 2 == 0]
+                name = f"cart-{number}"
+                envoy.freeze()
+                running.write("shop", upstream(name, port), proxy("shop", "shop.example.com", name))
+                # Longer than other things wait for an acknowledgement.
+                await asyncio.sleep(0.4)
+                envoy.thaw()
+                await serves(envoy, "shop.example.com", body)
+        assert not seen.failed
+
+
 async def test_a_slow_health_check_holds_up_neither_other_routes_nor_the_truth(tmp_path: Path) -> None:
     healthy = asyncio.Event()
     async with gateway(tmp_path) as running, backend("slow", healthy) as slow, backend("fast") as fast:

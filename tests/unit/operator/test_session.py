@@ -1,7 +1,7 @@
 """The delta protocol and the order of publication, one node at a time, without a wire or a clock."""
 
 import pytest
-from fastforward_operator.xds.channel import MAX_BYTES, PATIENCE_S, WINDOW
+from fastforward_operator.xds.channel import MAX_BYTES, NEW_PATIENCE_S, PATIENCE_S, WINDOW
 from fastforward_operator.xds.store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPE, Key, Put, Store
 
 from support.xds import Node, publication, put
@@ -211,14 +211,54 @@ def test_a_cluster_that_is_sent_again_gets_its_endpoints_again(node: Node) -> No
     assert sent == [(CLUSTER, {"c": "2"}), (ENDPOINT, {"c": "1"})]
 
 
-def test_a_route_waits_for_the_clusters_that_it_names_but_not_for_ever(node: Node) -> None:
+@pytest.mark.parametrize(("cluster", "patience"), [("c", PATIENCE_S), ("new", NEW_PATIENCE_S)])
+def test_a_route_waits_for_the_clusters_that_it_names_but_not_for_ever(
+    node: Node, cluster: str, patience: float
+) -> None:
     ready(node)
-    node.publish(publication(2, put(Key(CLUSTER, "new"), "1"), put(Key(SCOPE, "s"), "2", needs=((CLUSTER, "new"),))))
-    assert node.expect().type_url == CLUSTER
-    assert node.next() is None
-    assert node.session.wake_at == pytest.approx(node.now + PATIENCE_S)
-    node.now += PATIENCE_S
+    needs = ((CLUSTER, cluster),)
+    node.publish(publication(2, put(Key(CLUSTER, cluster), "2"), put(Key(SCOPE, "s"), "2", needs=needs)))
+    while (response := node.expect()).type_url == ENDPOINT:
+        node.ack(response)
+    assert response.type_url == CLUSTER
+    for endpoints in iter(node.next, None):
+        assert endpoints.type_url == ENDPOINT
+        node.ack(endpoints)
+    assert node.session.wake_at == pytest.approx(node.now + patience)
+    node.now += patience
     assert node.expect().type_url == SCOPE
+
+
+def test_a_route_to_a_new_cluster_goes_once_its_endpoints_are_acknowledged_though_clusters_are_not(node: Node) -> None:
+    ready(node)
+    needs = ((CLUSTER, "new"), (ENDPOINT, "new"))
+    node.publish(
+        publication(
+            2, put(Key(CLUSTER, "new"), "1"), put(Key(ENDPOINT, "new"), "1"), put(Key(SCOPE, "s"), "2", needs=needs)
+        )
+    )
+    assert node.expect().type_url == CLUSTER
+    node.now += PATIENCE_S
+    assert node.next() is None
+    node.subscribe(ENDPOINT, "new")
+    endpoints = node.expect()
+    assert endpoints.type_url == ENDPOINT
+    node.now += PATIENCE_S
+    assert node.next() is None
+    node.ack(endpoints)
+    assert node.expect().versions == {"s": "2"}
+
+
+def test_a_cluster_that_was_taken_away_is_new_when_it_comes_back(node: Node) -> None:
+    ready(node)
+    node.store.remove(Key(CLUSTER, "c"))
+    node.session.publish((Key(CLUSTER, "c"),), 2, node.now)
+    node.ack(node.expect())
+    node.session.channels[ENDPOINT].unsubscribe(("c",))
+    node.publish(publication(3, put(Key(CLUSTER, "c"), "1"), put(Key(SCOPE, "s"), "2", needs=((CLUSTER, "c"),))))
+    assert node.expect().type_url == CLUSTER
+    node.now += PATIENCE_S
+    assert node.next() is None
 
 
 def test_a_route_whose_clusters_are_acknowledged_goes_at_once_beside_a_cluster_that_warms(node: Node) -> None:

@@ -23,6 +23,9 @@ WINDOW = 4
 """Responses on their way before further changes wait and coalesce."""
 PATIENCE_S = 0.1
 """How long anything waits for an acknowledgement."""
+NEW_PATIENCE_S = 2.0
+"""How long a route waits for a cluster that the node has never had: sent earlier it would answer 503, where the route of
+before still answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Channel:
     """Names to be sent although the version was sent before."""
     pending: dict[str, Mark] = field(default_factory=dict)
     """Sent, not yet acknowledged."""
+    held: set[str] = field(default_factory=set)
+    """What the node has in one version or another."""
     suspects: deque[tuple[str, ...]] = field(default_factory=deque)
     """Halves of refused responses, each to be sent by itself."""
     refused: dict[str, Refusal] = field(default_factory=dict)
@@ -118,6 +123,7 @@ class Channel:
         self.opened = True
         self.came_back = bool(held)
         self.sent.update(held)
+        self.held.update(held)
         names = set(subscribe)
         if not names or "*" in names:
             self._widen(now)
@@ -144,6 +150,7 @@ class Channel:
                 for known in (self.sent, self.dirty, self.pending, self.refused):
                     known.pop(name, None)
                 self.forced.discard(name)
+                self.held.discard(name)
 
     def mark(self, name: str, revision: int, now: float, *, force: bool = False) -> None:
         """`name` changed with `revision`; a mark that is already there is older and stays.
@@ -164,6 +171,8 @@ class Channel:
         sent = self.in_flight.pop(nonce, None)
         if sent is None:
             return ()
+        self.held.update(filter(self.subscribes, sent.versions))
+        self.held.difference_update(sent.removed)
         return tuple(name for name in (*sent.versions, *sent.removed) if self._land(name, nonce))
 
     def refuse(self, nonce: str, message: str) -> tuple[str, ...]:
@@ -200,10 +209,10 @@ class Channel:
         """What is unsettled, for those who have to wait for it."""
         return Barrier((*self.dirty.values(), *self.pending.values()))
 
-    def waits_until(self, name: str) -> float:
+    def waits_until(self, name: str, patience_s: float) -> float:
         """Until when others wait for `name`; 0 when it is settled."""
         mark = self.dirty.get(name) or self.pending.get(name)
-        return mark.since + PATIENCE_S if mark else 0.0
+        return mark.since + patience_s if mark else 0.0
 
     def take(self, now: float, eligible: Callable[[str, Entry], bool] | None = None) -> Sent | None:
         """Takes the next response out of what is to be sent; None when nothing may go now."""

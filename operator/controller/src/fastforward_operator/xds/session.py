@@ -5,7 +5,8 @@ bytes) and publisher. No input or output here, and no clock: tests drive it by h
 
 Order for Envoy: extensions, secrets, clusters and endpoints at once; listeners and routes when what they need is
 acknowledged, but never later than PATIENCE_S: under ADS Envoy withholds every acknowledgement of clusters while one of
-them warms, so one slow health check must not stall all others. A route whose needs are settled goes at once.
+them warms, so one slow health check must not stall all others. A route whose needs are settled goes at once; one to a
+cluster that Envoy has never had waits longer, NEW_PATIENCE_S, until Envoy has acknowledged its endpoints at least.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from . import wire
-from .channel import PATIENCE_S, Barrier, Channel, Sent
+from .channel import NEW_PATIENCE_S, PATIENCE_S, Barrier, Channel, Sent
 from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SECRET, SHARED, SNAPSHOT, Entry, Key, Store
 
 BEFORE_ALL = (SECRET, EXTENSION, CLUSTER, ENDPOINT)
@@ -201,8 +202,12 @@ class EnvoySession(Session):
         for type_url, name in entry.needs or ():
             channel = self.channels.get(type_url)
             if channel is not None and channel.subscribes(name):
-                until = max(until, channel.waits_until(name))
+                until = max(until, channel.waits_until(name, PATIENCE_S if self._has(name) else NEW_PATIENCE_S))
         return max(until, self._gate(entry.revision)) if entry.hop else until
+
+    def _has(self, cluster: str) -> bool:
+        """Whether the node can serve by a cluster. Its endpoints are acknowledged even while clusters are not."""
+        return any((c := self.channels.get(t)) is not None and cluster in c.held for t in (CLUSTER, ENDPOINT))
 
     @staticmethod
     def _barrier(type_url: str, revision: int, barriers: Mapping[str, Barrier]) -> float:
