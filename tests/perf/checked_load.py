@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -86,6 +86,7 @@ class Target:
     """Stands before the protocol."""
     tls: bool = False
     """Whether clients speak TLS; the certificate is part of what a new connection of HTTP/1.1 is told."""
+    over: Collection[str] = ("HTTP/1.1", "HTTP/2", "gRPC", "WebSocket")
 
 
 @asynccontextmanager
@@ -95,6 +96,8 @@ async def checked_load(*targets: Target) -> AsyncGenerator[Tally]:
     ended = asyncio.Event()
     work = [client for target in targets for client in _clients(target, tally, ended)]
     tasks = [asyncio.create_task(each) for each in work]
+    # Each says what it is before it does anything.
+    await asyncio.sleep(0)
     try:
         yield tally
         await _enough(tally)
@@ -117,17 +120,22 @@ async def _enough(tally: Tally) -> None:
 
 
 def _clients(target: Target, tally: Tally, ended: asyncio.Event) -> list[Coroutine[object, object, None]]:
-    made = [
-        _ask_http(target, tally, ended, "HTTP/1.1, kept", lambda place, host: Http1(place, host if target.tls else "")),
-        _ask_http(target, tally, ended, "HTTP/1.1, new", lambda place, host: Http1(place, host if target.tls else "")),
-        _ask_http(target, tally, ended, "HTTP/2", lambda place, host: Http2(place, host if target.tls else "")),
-    ]
-    if not target.tls:
-        made += [
-            _call_grpc(target, tally, ended),
-            _short_sockets(target, tally, ended),
-            *(_long_socket(target, host, tally, ended) for host in target.hosts),
-        ]
+    def http1(place: Place, host: str) -> Http1:
+        return Http1(place, host if target.tls else "")
+
+    def http2(place: Place, host: str) -> Http2:
+        return Http2(place, host if target.tls else "")
+
+    made: list[Coroutine[object, object, None]] = []
+    if "HTTP/1.1" in target.over:
+        made += [_ask_http(target, tally, ended, f"HTTP/1.1, {each}", http1) for each in ("kept", "new")]
+    if "HTTP/2" in target.over:
+        made.append(_ask_http(target, tally, ended, "HTTP/2", http2))
+    if "gRPC" in target.over:
+        made.append(_call_grpc(target, tally, ended))
+    if "WebSocket" in target.over:
+        made.append(_short_sockets(target, tally, ended))
+        made += [_long_socket(target, host, tally, ended) for host in target.hosts]
     return made
 
 

@@ -24,7 +24,7 @@ async def change(running: World, kind: Kind, changes: int) -> Result:
     """One after the other, as fast as the operator says that all proxies have the last one."""
     expected = Expected(kind.answers)
     place = running.place(kind)
-    changed = Target(hosts=kind.hosts, expected=expected, places=lambda: [place], tls=kind.tls)
+    changed = Target(hosts=kind.hosts, expected=expected, places=lambda: [place], tls=kind.tls, over=kind.over)
     steps = -(-changes // LANES)
     begin_log(running.log)
     async with (

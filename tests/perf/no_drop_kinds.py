@@ -49,6 +49,11 @@ class Kind:
     tls: bool = False
 
     @property
+    def over(self) -> tuple[str, ...]:
+        """Protocols of its load."""
+        return ("HTTP/1.1", "HTTP/2") if self.tls else ("HTTP/1.1", "HTTP/2", "gRPC", "WebSocket")
+
+    @property
     def hosts(self) -> list[str]:
         return [host_of(self.name, lane) for lane in range(LANES)]
 

@@ -24,8 +24,8 @@ WINDOW = 4
 PATIENCE_S = 0.1
 """How long anything waits for an acknowledgement."""
 NEW_PATIENCE_S = 2.0
-"""How long a route waits for a cluster that the node has never had: sent earlier it would answer 503, where the route of
-before still answers."""
+"""How long a route waits for a cluster that the node has never had: sent earlier it would answer 503, where the route
+of before still answers."""
 
 
 @dataclass(frozen=True, slots=True)
