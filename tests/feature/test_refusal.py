@@ -1,52 +1,23 @@
 """Envoy refuses a resource: its object says so in Envoy's own words, and its neighbours are served."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from envoy.config.route.v3 import scoped_route_pb2
-from fastforward_compiler import ir
-from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter
-from fastforward_operator.pipeline import Pipeline, new_pipeline
-from fastforward_operator.telemetry import Metrics
+from fastforward_compiler.emit.envoy import EmitSettings
 
 from support.envoy import free_port
 from support.operator import EDGE_PORT, edge, gateway, respond, serves, until
+from support.refusing import breaking_pipeline
 
 
-class BreakingEmitter:
-    """Takes the key out of every table whose body says so; Envoy refuses that."""
-
-    def __init__(self, settings: EmitSettings) -> None:
-        self._emitter = EnvoyEmitter(settings)
-
-    def apply(self, delta: ir.Delta) -> EnvoyDelta:
-        made = self._emitter.apply(delta)
-        upserts = tuple(
-            replace(each, body=self._break(each.body), version=f"broken-{each.version}")
-            if b"break me" in each.body
-            else each
-            for each in made.upserts
-        )
-        return replace(made, upserts=upserts)
-
-    @staticmethod
-    def _break(body: bytes) -> bytes:
-        scope = scoped_route_pb2.ScopedRouteConfiguration.FromString(body)
-        scope.ClearField("key")
-        return scope.SerializeToString(deterministic=True)
-
-
-def breaking_pipeline(port: int) -> Pipeline:
-    settings = EmitSettings(bind_address="127.0.0.1", ports={EDGE_PORT: port})
-    made = new_pipeline(settings, 2.0, Metrics())()
-    return replace(made, proxies=replace(made.proxies, new_emitter=lambda: BreakingEmitter(settings)))
+def settings(port: int) -> EmitSettings:
+    return EmitSettings(bind_address="127.0.0.1", ports={EDGE_PORT: port})
 
 
 async def test_a_refused_route_says_why_keeps_its_last_good_version_and_its_neighbours_are_served(
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(port), port=port) as running:
+    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(settings(port)), port=port) as running:
         running.write("edge", edge("*.example.com"))
         running.write("shop", respond("shop", "shop.example.com", "good"))
         envoy = running.start_envoy()
@@ -74,7 +45,7 @@ async def test_a_refused_route_says_why_keeps_its_last_good_version_and_its_neig
 
 async def test_one_bad_route_among_many_of_the_same_step_is_isolated(tmp_path: Path) -> None:
     port = free_port()
-    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(port), port=port) as running:
+    async with gateway(tmp_path, pipeline=lambda: breaking_pipeline(settings(port)), port=port) as running:
         running.write("edge", edge("*.example.com"))
         running.write("first", respond("first", "first.example.com", "here"))
         envoy = running.start_envoy()

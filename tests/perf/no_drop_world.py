@@ -7,7 +7,6 @@ Called by no_drop and no_drop_faults.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from perf.checked_load import LEAST, Expected, Tally, Target
 from perf.network import Network, networks, possible
 from perf.no_drop_kinds import Backends, Folder, Kind, beginning, edited_while_away, fillers, kinds
+from perf.ready import until_ready
 from perf.standalone import ENVOY, Standalone
 from perf.told import Told, told
 from support import bookshop
@@ -99,7 +99,7 @@ async def world(routes: int) -> AsyncGenerator[World]:
                     folder.write(files)
             gateway.start_operator()
             gateway.start_envoy(workers=2)
-            await asyncio.to_thread(_until_ready, gateway)
+            await asyncio.to_thread(until_ready, gateway)
             async with told(gateway.api_port) as said:
                 await said.until(lambda: all(kind.told(said, 0) for kind in made), _START_S)
                 yield World(
@@ -121,18 +121,6 @@ def _backends(stack: ExitStack, address: str) -> Backends:
         rest={each: shop.rest_port for each, shop in shops.items()},
         calls={each: shop.grpc_port for each, shop in shops.items()},
     )
-
-
-def _until_ready(gateway: Standalone) -> None:
-    """The operator answers."""
-    deadline = time.monotonic() + _START_S
-    while True:
-        with contextlib.suppress(OSError, json.JSONDecodeError):
-            if gateway.api("/readyz")["status"] == "ready":
-                return
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"The operator is not ready:\n{gateway.log('operator')}")
-        time.sleep(0.05)
 
 
 def neighbour(running: World) -> Target:

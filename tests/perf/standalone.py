@@ -22,7 +22,7 @@ from typing import Any, Self
 from fastforward_compiler.emit.envoy import Trust, bootstrap
 from fastforward_operator.supervisor.envoy import find_envoy
 
-from perf.harness import usage
+from perf.harness import report, usage
 from support.processes import free_ports
 
 _STOP_S = 10
@@ -42,8 +42,10 @@ class Standalone:
         state.mkdir(parents=True)
         self.port, self._xds, self.api_port = free_ports(3)
 
-    def start_operator(self, *, tls: bool = False, **settings: str) -> None:
-        """`tls`: nodes must prove who they are. `settings` add to the usual ones."""
+    def start_operator(self, *, tls: bool = False, program: str = "fastforward_operator", **settings: str) -> None:
+        """`tls`: nodes must prove who they are. `program`: a module of tests that is an operator with a fault.
+        `settings` add to the usual ones.
+        """
         usual = {
             "FF_STATE_DIR": str(self._state / "operator"),
             "FF_XDS_ADDRESS": f"127.0.0.1:{self._xds}" if tls else f"unix:{self._socket}",
@@ -51,8 +53,9 @@ class Standalone:
             "FF_API_PORT": str(self.api_port),
             "FF_BIND_ADDRESS": "127.0.0.1",
             "FF_LOG_LEVEL": "warning",
+            "PYTHONPATH": str(report.ROOT / "tests"),
         }
-        self.run(OPERATOR, [sys.executable, "-m", "fastforward_operator"], {**usual, **self._source, **settings})
+        self.run(OPERATOR, [sys.executable, "-m", program], {**usual, **self._source, **settings})
 
     def start_envoy(
         self,

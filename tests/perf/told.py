@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +57,17 @@ class Told:
         """Returns when nothing that is told from now on is missed."""
         async with asyncio.timeout(seconds):
             await self._followed.wait()
+
+    async def until_counted(self, kind: str, names: Collection[str], count: int, seconds: float) -> None:
+        """Returns when so many proxies have all of these, and no others are connected. Asked for: no event tells."""
+        wanted = {"ready": count, "total": count}
+        async with asyncio.timeout(seconds), aiohttp.ClientSession(f"http://127.0.0.1:{self.port}") as session:
+            while True:
+                async with session.get("/v1/objects", params={"kind": kind}) as answer:
+                    found = {each["name"]: each["proxies"] for each in (await answer.json())["objects"]}
+                if all(found.get(name) == wanted for name in names):
+                    return
+                await asyncio.sleep(_AGAIN_S)
 
     async def follow(self) -> None:
         """Until cancelled."""
