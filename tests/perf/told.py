@@ -34,6 +34,7 @@ class Told:
     latest: dict[Name, Mapping[str, Any]] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _followed: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
 
     def programmed(self, kind: str, name: str) -> int:
         """The generation that is said to be programmed; 0 when none is."""
@@ -50,6 +51,8 @@ class Told:
         """Returns when something is told after which it holds. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not holds():
+                if self._task is not None and self._task.done():
+                    self._task.result()
                 self._news.clear()
                 await self._news.wait()
 
@@ -69,8 +72,13 @@ class Told:
                     return
                 await asyncio.sleep(_AGAIN_S)
 
-    async def follow(self) -> None:
-        """Until cancelled."""
+    def begin(self) -> asyncio.Task[None]:
+        """Follow until it is cancelled; whoever waits is told when it fails."""
+        self._task = asyncio.create_task(self._follow())
+        self._task.add_done_callback(lambda _: self._news.set())
+        return self._task
+
+    async def _follow(self) -> None:
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{self.port}", timeout=timeout) as session:
             while True:
@@ -109,7 +117,7 @@ class Told:
 async def told(port: int, hear: Hear = lambda _, __: None) -> AsyncGenerator[Told]:
     """Followed while the block runs."""
     made = Told(port, hear)
-    task = asyncio.create_task(made.follow())
+    task = made.begin()
     try:
         await made.until_followed()
         yield made

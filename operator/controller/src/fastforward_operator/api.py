@@ -134,10 +134,11 @@ class Api:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Statuses that change, as server-sent events; `event: object` or `event: gone`."""
         response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-store"})
-        await response.prepare(request)
         queue: asyncio.Queue[tuple[ObjectRef, ObjectStatus | None]] = asyncio.Queue(_MAX_QUEUE)
+        # First: who has the head of the answer, and then asks for what there is, must miss nothing.
         stop = self.board.subscribe(lambda ref, status: _offer(queue, ref, status))
         try:
+            await response.prepare(request)
             while True:
                 try:
                     async with asyncio.timeout(_PING_S):
