@@ -92,7 +92,7 @@ def measure(options: Options, tell: Tell) -> Outcome:
             Table(
                 title="Requests while things change",
                 columns=["", "changes", "seconds", "requests", "lost", " ".join(FLAGS)],
-                rows=[[f"{label.partition(',')[0]}: {each.what}", *each.counts] for label, each in found.items()],
+                rows=[[f"{label.rpartition(',')[0]}: {each.what}", *each.counts] for label, each in found.items()],
             )
         ],
         charts=[],

@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Mapping
 
+import structlog
+
 from . import charts, page, report
 from .benchmark import Benchmark, Options, Outcome, Table
 
@@ -28,6 +30,8 @@ examples:
 def main(benchmarks: Mapping[str, Benchmark]) -> int:
     """Run what the arguments name."""
     options = _parse(benchmarks)
+    # What parts of the product say that run in this process: figures alone go to standard output.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if options.list:
         for each in benchmarks.values():
             print(f"{each.name:<20} {each.title}")
