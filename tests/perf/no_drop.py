@@ -125,5 +125,5 @@ are there go on until Envoy sends them away.
     },
     measure=measure,
     full=Options(routes=(10, 10_000), changes=1000),
-    smoke=Options(routes=(10,), changes=8),
+    smoke=Options(routes=(10,), changes=8, against=("swap", "filter")),
 )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import tempfile
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from perf import truth_faults
@@ -18,26 +16,17 @@ from perf.harness.benchmark import Benchmark, Goal, Options, Outcome, Table, Tel
 from perf.ready import until_ready
 from perf.standalone import Standalone
 from perf.told import Told, told
-from perf.truth_world import ENVOYS, THREADS, Change, Witness, lines
+from perf.truth_api import through_api
+from perf.truth_world import AT_ONCE, ENVOYS, THREADS, Change, Result, Witness, changes_of, lines
 
-AT_ONCE = 10
-"""Routes that change at the same time."""
 CHANGES_A_FAULT = 100
 """A refusal is made once in so many changes."""
+CHANGES_AN_API = 20
 FREEZES = 5
+_API = "api"
 _START_S = 180.0
 _LOG = ("--component-log-level", "config:warning")
 """Has Envoy write what it refuses."""
-
-
-@dataclass(slots=True)
-class Result:
-    """One source of resources."""
-
-    changes: int = 0
-    seconds: float = 0.0
-    lies: list[str] = field(default_factory=list)
-    late_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,28 +71,6 @@ async def scene(routes: int, program: str = "fastforward_operator") -> AsyncGene
                 yield Scene(gateway=gateway, world=world, said=said, witness=witness)
 
 
-async def changes_of(
-    witness: Witness, world: HostsWorld, count: int, write: Callable[[Change], Awaitable[None]]
-) -> Result:
-    """Batches of routes that change at once, one after the other."""
-    chance, versions, late = random.Random(0), dict.fromkeys(range(len(world.probes)), 0), []
-    began = time.perf_counter()
-    batches = -(-count // AT_ONCE)
-    for _ in range(batches):
-        changes = []
-        for probe in chance.sample(world.probes, AT_ONCE):
-            versions[probe.number] += 1
-            changes.append(Change(probe, versions[probe.number]))
-        await witness.watch(changes, write)
-        late += [change.late_ms for change in changes]
-    return Result(
-        changes=batches * AT_ONCE,
-        seconds=round(time.perf_counter() - began, 1),
-        lies=witness.lies[:20],
-        late_ms=report.summary(late),
-    )
-
-
 async def _files(routes: int, options: Options, tell: Tell) -> tuple[Result, truth_faults.Frozen]:
     async with scene(routes) as running:
         tell(f"{routes:,} routes: served by three Envoys")
@@ -125,18 +92,28 @@ def measure(options: Options, tell: Tell) -> Outcome:
     files, frozen = asyncio.run(_files(routes, options, tell))
     refused = asyncio.run(_refusals(options))
     tell(f"refused: {refused}")
+    figures: dict[str, float] = {}
+    rows = [["files", *files.late_ms.values(), len(files.lies)]]
+    data: dict[str, object] = {}
+    if options.wants(_API):
+        api = asyncio.run(through_api(routes, max(AT_ONCE, options.changes // CHANGES_AN_API)))
+        tell(f"API server: {api}")
+        figures |= {"api-lies": len(api.lies), "api-late-p99": api.late_ms["p99"]}
+        rows.append(["API server", *api.late_ms.values(), len(api.lies)])
+        data[_API] = asdict(api)
     return Outcome(
         figures={
             "lies": len(files.lies),
             "late-p99": files.late_ms["p99"],
             "refused": len(refused.wrong),
             "frozen": len(frozen.wrong),
+            **figures,
         },
         tables=[
             Table(
                 title="From the last Envoy's first right answer until Programmed, ms",
                 columns=["", "p50", "p90", "p99", "slowest", "changes", "said too early"],
-                rows=[["files", *files.late_ms.values(), len(files.lies)]],
+                rows=rows,
             ),
             Table(
                 title="While something is wrong",
@@ -149,7 +126,7 @@ def measure(options: Options, tell: Tell) -> Outcome:
             ),
         ],
         charts=[],
-        data={"files": asdict(files), "refused": asdict(refused), "frozen": asdict(frozen)},
+        data={"files": asdict(files), "refused": asdict(refused), "frozen": asdict(frozen), **data},
     )
 
 
@@ -164,21 +141,25 @@ BENCHMARK = Benchmark(
 Three Envoys with two threads each, asked thread by thread. Ten routes change at once, batch after batch, and the
 operator's events are followed. Whenever one says that a route is Programmed in its newest version, every thread of each
 Envoy is asked for that route at once, over connections that are kept for this: one old answer is a lie. All threads are
-also asked all the time, so that it is known when the last of them first answered rightly; the time from when that
-request was sent until Programmed was heard is how late it comes.
+also asked all the time, so that it is known when the last of them last answered as before; the time from then until
+Programmed was heard is how late it comes, and a little more: ten routes are asked for in turn.
 
 Then one Envoy is stopped where it stands (SIGSTOP) and a route is changed: Programmed must not be said while it counts,
 and must be true of the two others once it does not; when it is let go and counts again, it must have the change. Last,
 an operator whose emitter breaks some routes has Envoys refuse them: the status must say so in Envoy's own words, which
 are looked up in its log, while the last good version is served and neighbours change.
+
+With the resources in a real API server, statuses are read from a watch of it, and a twentieth as many changes are made.
 """,
     goals={
         "lies": Goal(what="Programmed said before every Envoy had it", bound=0, unit=""),
         "late-p99": Goal(what="Programmed after the last Envoy's first right answer, p99", bound=100, unit="ms"),
+        "api-lies": Goal(what="the same, read from the API server", bound=0, unit=""),
+        "api-late-p99": Goal(what="the same delay until the API server tells it, p99", bound=500, unit="ms"),
         "refused": Goal(what="refusals by Envoy told wrongly or not at all", bound=0, unit=""),
         "frozen": Goal(what="statuses that were wrong because of a frozen Envoy", bound=0, unit=""),
     },
     measure=measure,
     full=Options(routes=(1000,), changes=10_000),
-    smoke=Options(routes=(10,), changes=20),
+    smoke=Options(routes=(10,), changes=20, against=("files",)),
 )

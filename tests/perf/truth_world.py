@@ -10,19 +10,23 @@ first, and the Envoys are asked after it: an old answer then is a lie.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from perf.change_worlds import Probe, answer
+from perf.change_worlds import HostsWorld, Probe, answer
 from perf.clients import AskError, Http1
+from perf.harness import report
 from perf.standalone import Standalone
 from perf.told import Name
 
 ENVOYS = ("one", "two", "three")
 THREADS = 2
+AT_ONCE = 10
+"""Routes that change at the same time."""
 _EACH = 2
 """Connections to each thread: one that asks all the time, one that is free at once."""
 _MOST = 400
@@ -84,15 +88,15 @@ class Change:
     probe: Probe
     version: int
     """0 is the first; its generation is one more."""
-    right_at: dict[tuple[str, str], float] = field(default_factory=dict)
-    """When a thread was first asked in vain no more."""
+    wrong_at: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a thread was last seen to answer as before."""
     told_at: float = 0.0
     checked: bool = False
 
     @property
     def late_ms(self) -> float:
-        """From the last thread's first right answer until it was said; asked at that moment, so never too small."""
-        return (self.told_at - max(self.right_at.values())) * 1e3
+        """From when the last thread was last seen to answer as before until it was said: never too small."""
+        return (self.told_at - max(self.wrong_at.values())) * 1e3
 
 
 @dataclass(slots=True)
@@ -152,12 +156,14 @@ class Witness:
         if line.envoy in self.frozen:
             return
         waiting = list(changes)
+        for change in waiting:
+            change.wrong_at[line.envoy, line.thread] = time.perf_counter()
         while waiting:
             for change in tuple(waiting):
-                asked_at = time.perf_counter()
                 if await line.body(change.probe.request) == answer(change.probe, change.version):
-                    change.right_at[line.envoy, line.thread] = asked_at
                     waiting.remove(change)
+                else:
+                    change.wrong_at[line.envoy, line.thread] = time.perf_counter()
             await asyncio.sleep(_POLL_S)
 
 
@@ -166,3 +172,35 @@ def programmed(told: Mapping[str, Any]) -> int:
     conditions = told.get("conditions", ())
     said = (each for each in conditions if each["type"] == "Programmed" and each["status"] == "True")
     return max((int(each["observedGeneration"]) for each in said), default=0)
+
+
+@dataclass(slots=True)
+class Result:
+    """One source of resources."""
+
+    changes: int = 0
+    seconds: float = 0.0
+    lies: list[str] = field(default_factory=list)
+    late_ms: dict[str, float] = field(default_factory=dict)
+
+
+async def changes_of(
+    witness: Witness, world: HostsWorld, count: int, write: Callable[[Change], Awaitable[None]]
+) -> Result:
+    """Batches of routes that change at once, one after the other."""
+    chance, versions, late = random.Random(0), dict.fromkeys(range(len(world.probes)), 0), []
+    began = time.perf_counter()
+    batches = -(-count // AT_ONCE)
+    for _ in range(batches):
+        changes = []
+        for probe in chance.sample(world.probes, AT_ONCE):
+            versions[probe.number] += 1
+            changes.append(Change(probe, versions[probe.number]))
+        await witness.watch(changes, write)
+        late += [change.late_ms for change in changes]
+    return Result(
+        changes=batches * AT_ONCE,
+        seconds=round(time.perf_counter() - began, 1),
+        lies=witness.lies[:20],
+        late_ms=report.summary(late),
+    )
