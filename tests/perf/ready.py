@@ -18,6 +18,6 @@ def until_ready(gateway: Standalone) -> None:
         with contextlib.suppress(OSError, json.JSONDecodeError):
             if gateway.api("/readyz")["status"] == "ready":
                 return
-        if time.monotonic() > deadline:
+        if gateway.ended(OPERATOR) or time.monotonic() > deadline:
             raise TimeoutError(f"The operator is not ready:\n{gateway.log(OPERATOR)}")
         time.sleep(0.05)

@@ -118,6 +118,10 @@ class Standalone:
         """Of a process that runs."""
         return self._children[name].pid
 
+    def ended(self, name: str) -> bool:
+        """Whether a process is gone by itself, as when another one has taken its port."""
+        return self._children[name].poll() is not None
+
     def memory(self) -> dict[str, float]:
         """Proportional set size of each process, MiB."""
         return {name: usage.memory_mib([child.pid]) for name, child in self._children.items()}
