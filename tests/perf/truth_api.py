@@ -15,7 +15,7 @@ from typing import Any
 from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import Client
 
-from perf.api_to_traffic import collection, create_all
+from perf.api_server import collection, create_all
 from perf.change_worlds import HostsWorld
 from perf.ready import until_ready
 from perf.standalone import Standalone
