@@ -33,7 +33,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-list clean
+.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-peers bench-list clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-17s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -152,6 +152,11 @@ bench-%: setup ## Those of one benchmark: make bench-change-to-traffic; make ben
 	@.ci/install-programs tests
 	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube
 	cd tests && ../$(BIN)/python -m perf $(subst -,_,$*) --out $(ARGS)
+
+bench-peers: setup ## FastForward beside Contour and Traefik, as root; not part of make bench
+	@.ci/install-programs tests
+	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube contour
+	cd tests && ../$(BIN)/python -m perf peers --out $(ARGS)
 
 bench-list: setup ## Benchmarks, and what each measures
 	@cd tests && ../$(BIN)/python -m perf --list

@@ -42,7 +42,8 @@ class Program:
     """One program: built from `package` by the module in `tools/<module>`, at the version that it pins for `pin`.
 
     `links` are the names that the program is called by, where it is more than one. `cgo` programs need glibc, the
-    others are static and so fit into an image of their own. `minutes` is what a build takes on two cores.
+    others are static and so fit into an image of their own. `minutes` is what a build takes on two cores. Those `apart`
+    are made when they are named, not with all others.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Program:
     minutes: float
     cgo: bool = False
     links: tuple[str, ...] = ()
+    apart: bool = False
 
     @property
     def folder(self) -> Path:
@@ -131,6 +133,14 @@ PROGRAMS = (
         pin="sigs.k8s.io/gateway-api/conformance",
         minutes=3,
     ),
+    Program(
+        name="contour",
+        module="contour",
+        package="github.com/projectcontour/contour/cmd/contour",
+        pin="github.com/projectcontour/contour",
+        minutes=3,
+        apart=True,
+    ),
 )
 
 
@@ -139,7 +149,8 @@ def program(name: str) -> Path:
     made = next(each for each in PROGRAMS if name == each.name or name in each.links)
     path = home(made) / name
     if not path.is_file():
-        raise ToolError(f"{name} {made.version} is not there: run make tools.")
+        only = f" TOOLS={made.name}" if made.apart else ""
+        raise ToolError(f"{name} {made.version} is not there: run make tools{only}.")
     return path
 
 
@@ -268,12 +279,12 @@ def say(made: Program, text: str) -> None:
 
 
 def main(*names: str) -> int:
-    """Provides the programs of these names, all when there is none; returns the exit code."""
+    """Provides the programs of these names, all but those apart when there is none; returns the exit code."""
     unknown = set(names) - {each.name for each in PROGRAMS}
     if unknown:
         print(f"No such program: {', '.join(sorted(unknown))}. There are {', '.join(e.name for e in PROGRAMS)}.")
         return 2
-    wanted = [each for each in PROGRAMS if not names or each.name in names]
+    wanted = [each for each in PROGRAMS if (each.name in names if names else not each.apart)]
     try:
         there = [provide(each) for each in wanted]
     except ToolError as error:

@@ -109,5 +109,7 @@ class Benchmark:
     full: Options
     smoke: Options
     """As small as shows that the machinery works."""
-    everywhere: bool = True
-    """False when it needs programs that take long to build: it is no part of `all` and of the tests."""
+    apart: bool = False
+    """Taken by its own name alone, not with all others: for want of programs that take long to build."""
+    of_clusters: bool = False
+    """Whether even a small run needs an API server: then the tests of clusters try it."""
