@@ -153,9 +153,9 @@ bench-%: setup ## Those of one benchmark: make bench-change-to-traffic; make ben
 	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube
 	cd tests && ../$(BIN)/python -m perf $(subst -,_,$*) --out $(ARGS)
 
-bench-peers: setup ## FastForward beside Contour and Traefik, as root; not part of make bench
+bench-peers: setup ## FastForward beside Contour, Envoy Gateway and Traefik, as root; not part of make bench
 	@.ci/install-programs tests
-	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube contour
+	@PYTHONPATH=tests $(BIN)/python -m support.tools etcd hyperkube contour envoy-gateway
 	cd tests && ../$(BIN)/python -m perf peers --out $(ARGS)
 
 bench-list: setup ## Benchmarks, and what each measures

@@ -141,6 +141,14 @@ PROGRAMS = (
         minutes=3,
         apart=True,
     ),
+    Program(
+        name="envoy-gateway",
+        module="envoy-gateway",
+        package="github.com/envoyproxy/gateway/cmd/envoy-gateway",
+        pin="github.com/envoyproxy/gateway",
+        minutes=7,
+        apart=True,
+    ),
 )
 
 

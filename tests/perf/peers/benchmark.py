@@ -12,12 +12,13 @@ from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome
 from perf.harness.pairs import ratio, take_turns
 
 from .contour import CONTOUR
+from .envoy_gateway import ENVOY_GATEWAY
 from .fastforward import FASTFORWARD
 from .peer import Peer
 from .probe import Change, Run, run
 from .traefik import TRAEFIK
 
-_PEERS = {each.name: each for each in (FASTFORWARD, CONTOUR, TRAEFIK)}
+_PEERS = {each.name: each for each in (FASTFORWARD, CONTOUR, ENVOY_GATEWAY, TRAEFIK)}
 _OURS = FASTFORWARD.name
 _SIZES = (100, 1000, 3000)
 Runs = Mapping[str, Sequence[Run]]
@@ -184,7 +185,11 @@ def _chart(name: str, title: str, found: Mapping[int, Runs], of: Callable[[Run],
 
 
 def _kept(found: Run) -> dict[str, object]:
-    return asdict(found) | {"lost": found.lost, "early": found.early}
+    changes = {
+        name: report.summary([each.ms for each in made])
+        for name, made in (("created", found.created), ("changed", found.changed))
+    }
+    return asdict(found) | changes | {"lost": found.lost, "early": found.early}
 
 
 BENCHMARK = Benchmark(

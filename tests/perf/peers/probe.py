@@ -215,8 +215,9 @@ class _Probe:
                 while not await holds():  # noqa: ASYNC110 - programs of others raise no event of ours
                     await asyncio.sleep(every_s)
         except TimeoutError:
-            said = self._processes.log(self._peer.control)[-2000:]
-            raise RuntimeError(f"{self._peer.name}: not within {limit_s:.0f} s: {claim}. It says: {said}") from None
+            names = (self._peer.control, *([ENVOY] if self._peer.has_envoy else []))
+            said = "\n".join(f"{name}: {self._processes.log(name)[-2000:]}" for name in names)
+            raise RuntimeError(f"{self._peer.name}: not within {limit_s:.0f} s: {claim}.\n{said}") from None
         return time.perf_counter()
 
     async def _serves(self, number: int) -> bool:
