@@ -236,4 +236,5 @@ Figures are ours to those of the best of the others, in the median over the roun
     full=Options(routes=_SIZES, changes=12, rounds=2),
     smoke=Options(routes=(20,), changes=1, rounds=1, against=(_OURS, TRAEFIK.name)),
     apart=True,
+    of_clusters=True,
 )

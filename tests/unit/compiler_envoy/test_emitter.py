@@ -10,6 +10,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter
 from fastforward_compiler.emit.envoy.protos import EnvoyMessage, listener_pb2, route_components_pb2, scoped_route_pb2
 from fastforward_compiler.emit.envoy.resource import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, SCOPE, SECRET
+from fastforward_compiler.emit.envoy.table import scope_name
 
 from support.credentials import certificate_pem, jwks, private_key_pem
 from support.ir_values import EDGE, delta, edge, entry, hourly, jwt_provider, limit, scope, table, upstream
@@ -69,11 +70,11 @@ def test_a_version_changes_exactly_with_the_body(shop: EnvoyEmitter) -> None:
 def test_an_unchanged_value_is_not_emitted_again(shop: EnvoyEmitter) -> None:
     made = shop.apply(delta(edges=(edge(),), scopes=(scope("a"),), tables=(table("a", entry("a")),)))
     assert ids(made) == []
-    assert made.outputs["table", f"{EDGE}|a#"] == ((SCOPE, f"{EDGE}|a#"),)
+    assert made.outputs["table", f"{EDGE}|a#"] == ((SCOPE, scope_name(f"{EDGE}|a#")),)
 
 
 def test_a_changed_table_is_one_scope(shop: EnvoyEmitter) -> None:
-    assert ids(shop.apply(delta(tables=(table("a", entry("a", "/new")),)))) == [(SCOPE, f"{EDGE}|a#")]
+    assert ids(shop.apply(delta(tables=(table("a", entry("a", "/new")),)))) == [(SCOPE, scope_name(f"{EDGE}|a#"))]
 
 
 def test_a_changed_upstream_sends_its_endpoints_again_and_no_scope(shop: EnvoyEmitter) -> None:
@@ -93,8 +94,14 @@ def test_an_upstream_that_becomes_a_dns_name_drops_its_endpoints(shop: EnvoyEmit
     assert made.outputs["upstream", "shop/origin"] == ((CLUSTER, "shop/origin"),)
 
 
+def test_names_of_scopes_are_short_and_differ() -> None:
+    names = [scope_name(f"shop/public|h{number}.example.com#") for number in range(1000)]
+    assert {len(name) for name in names} == {22}
+    assert len(set(names)) == len(names)
+
+
 def test_what_is_removed_is_removed_by_name(shop: EnvoyEmitter) -> None:
-    assert shop.apply(removal("tables", f"{EDGE}|a#")).removed == ((SCOPE, f"{EDGE}|a#"),)
+    assert shop.apply(removal("tables", f"{EDGE}|a#")).removed == ((SCOPE, scope_name(f"{EDGE}|a#")),)
     gone = shop.apply(removal("upstreams", "shop/origin")).removed
     assert gone == ((CLUSTER, "shop/origin"), (ENDPOINTS, "shop/origin"))
     assert shop.apply(removal("edges", EDGE)).removed == ((LISTENER, f"{EDGE}/http"),)
@@ -120,7 +127,7 @@ def test_an_edge_changes_its_tables_only_by_what_they_see(shop: EnvoyEmitter) ->
     assert ids(shop.apply(delta(edges=(edge(max_headers=50),)))) == [(LISTENER, f"{EDGE}/http")]
     shop.apply(delta(tables=(table("a", entry("a", match={"api_version": "v1"})),)))
     seen = shop.apply(delta(edges=(edge(max_headers=50, api_version_default="v1"),)))
-    assert ids(seen) == [(SCOPE, f"{EDGE}|a#")]
+    assert ids(seen) == [(SCOPE, scope_name(f"{EDGE}|a#"))]
 
 
 def test_a_renewed_certificate_changes_no_listener(emitter: EnvoyEmitter) -> None:
@@ -168,14 +175,14 @@ def test_routes_refill_no_bucket(shop: EnvoyEmitter) -> None:
     )
     assert ids(made, EXTENSION) == [(EXTENSION, "limits")]
     changed = shop.apply(delta(tables=(table("a", entry("a", "/other", limits=("shop/a",))),)))
-    assert ids(changed) == [(SCOPE, f"{EDGE}|a#")]
+    assert ids(changed) == [(SCOPE, scope_name(f"{EDGE}|a#"))]
 
 
 def test_a_route_with_many_limits_alike_gets_the_slots_that_it_needs(shop: EnvoyEmitter) -> None:
     names = tuple(f"shop/l{place}" for place in range(6))
     shop.apply(delta(limits=tuple(limit(name, 1, "Address") for name in names)))
     made = shop.apply(delta(tables=(table("a", entry("a", limits=names)),)))
-    assert ids(made) == [(SCOPE, f"{EDGE}|a#"), (EXTENSION, "limits")]
+    assert ids(made) == [(SCOPE, scope_name(f"{EDGE}|a#")), (EXTENSION, "limits")]
 
 
 def test_a_table_is_emitted_again_for_a_changed_policy(shop: EnvoyEmitter) -> None:
@@ -185,7 +192,7 @@ def test_a_table_is_emitted_again_for_a_changed_policy(shop: EnvoyEmitter) -> No
     guarded = table("a", entry("a", auth="m"))
     shop.apply(delta(auths=(auth("t1"),), tables=(guarded,)))
     made = shop.apply(delta(auths=(auth("t1", "t2"),), tables=(guarded,)))
-    assert (SCOPE, f"{EDGE}|a#") in ids(made)
+    assert (SCOPE, scope_name(f"{EDGE}|a#")) in ids(made)
 
 
 def test_a_limit_changes_only_the_filter(shop: EnvoyEmitter) -> None:
@@ -261,15 +268,15 @@ def test_costly_filters_are_created_for_hosts_whose_routes_want_them(
     scopes = (scope("plain"), scope("rich"))
     made = bodies(emitter.apply(delta(edges=(edge(),), scopes=scopes, tables=(plain, rich), limits=limits)))
     costly = {"limits", "limits.shadow", "decision.closed", "decision.open", "body"}
-    assert never_created(made[SCOPE, plain.name]) == costly
-    assert never_created(made[SCOPE, rich.name]) == costly - {wanted}
+    assert never_created(made[SCOPE, scope_name(plain.name)]) == costly
+    assert never_created(made[SCOPE, scope_name(rich.name)]) == costly - {wanted}
 
 
 def test_every_filter_is_created_where_a_request_may_go_on_to_a_tenants_table(emitter: EnvoyEmitter) -> None:
     tables = table("a", entry("a")), table("a", entry("b", hop=True), tenant="acme")
     scopes = (scope("a", tenant_tables=("acme",)),)
     made = bodies(emitter.apply(delta(edges=(edge(),), scopes=scopes, tables=tables)))
-    assert [never_created(made[SCOPE, each.name]) for each in tables] == [set(), set()]
+    assert [never_created(made[SCOPE, scope_name(each.name)]) for each in tables] == [set(), set()]
 
 
 def never_created(body: bytes) -> set[str]:

@@ -109,7 +109,7 @@ def _present_node(session: Session, publisher: Publisher, now: float) -> dict[st
 
 
 def present_envoy(resources: Resources) -> Iterator[dict[str, Any]]:
-    """What the proxies get, by fleet, type and name, without private keys."""
+    """What the proxies get, by fleet, type and name, without private keys; scopes by the name of their table."""
     for fleet, types in sorted(resources.items()):
         of_fleet = {} if fleet == SHARED else {"edge": fleet}
         for type_url, entries in sorted(types.items()):
@@ -117,7 +117,8 @@ def present_envoy(resources: Resources) -> Iterator[dict[str, Any]]:
                 resource = discovery_pb2.Resource.FromString(wire.entry_content(entry.wire))
                 shown = json_format.MessageToDict(resource.resource, preserving_proto_field_name=True)
                 shown.get("tls_certificate", {}).pop("private_key", None)
-                yield {**of_fleet, "name": name, "version": entry.version, "resource": shown}
+                readable = shown.get("route_configuration", {}).get("name", name)
+                yield {**of_fleet, "name": readable, "version": entry.version, "resource": shown}
 
 
 def present_snapshot(resources: Resources) -> Iterator[dict[str, Any]]:

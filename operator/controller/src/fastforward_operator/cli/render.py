@@ -40,14 +40,15 @@ def run(directories: Sequence[Path], target: Target, output: Output, *, show_sec
 
 
 def render_envoy(delta: EnvoyDelta, *, show_secrets: bool) -> Rendered:
-    """Envoy's resources by the name of their message."""
+    """Envoy's resources by the name of their message; scopes by that of their table, which can be read."""
     rendered: Rendered = {}
     for resource in sorted(delta.upserts, key=lambda one: one.id):
         body = _envoy_body(resource)
         if not show_secrets:
             _redact_envoy(body)
-        rendered.setdefault(resource.type_url.rpartition("/")[2], {})[resource.name] = body
-    return rendered
+        name = body.get("routeConfiguration", {}).get("name", resource.name)
+        rendered.setdefault(resource.type_url.rpartition("/")[2], {})[name] = body
+    return {kind: dict(sorted(named.items())) for kind, named in rendered.items()}
 
 
 def render_decision(delta: DecisionDelta, *, show_secrets: bool) -> Rendered:

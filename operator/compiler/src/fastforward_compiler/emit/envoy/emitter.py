@@ -34,7 +34,7 @@ from .resource import (
     ResourceId,
     resource,
 )
-from .table import emit_table
+from .table import emit_table, scope_name
 from .upstream import emit_cluster, emit_endpoints
 
 Named = TypeVar("Named", ir.Edge, ir.Scope, ir.Table, ir.Auth, ir.KeySet, ir.Limit)
@@ -149,17 +149,18 @@ class EnvoyEmitter:
         if touched:
             again |= {name: t for name, t in self._tables.items() if self._scopes[t.scope].edge in touched}
         for name, table in again.items():
-            step.outputs["table", name] = ((SCOPE, name),)
+            scope = scope_name(name)
+            step.outputs["table", name] = ((SCOPE, scope),)
             if not table.tenant:
                 # Requests come to a tenant's table by way of everybody's: what is told of the host is told there.
-                step.outputs["scope", table.scope] = ((SCOPE, name),)
+                step.outputs["scope", table.scope] = ((SCOPE, scope),)
             inputs = self._inputs_of(table)
             if self._inputs.get(name) != inputs:
                 self._inputs[name] = inputs
-                self._put(step, SCOPE, {name: self._emit_table(table)})
+                self._put(step, SCOPE, {scope: self._emit_table(table)})
         for name in changes.removed:
             self._inputs.pop(name, None)
-        self._drop(step, SCOPE, changes.removed)
+        self._drop(step, SCOPE, map(scope_name, changes.removed))
 
     def _inputs_of(self, table: ir.Table) -> tuple[object, ...]:
         """Returns all that the table's resource is made from."""

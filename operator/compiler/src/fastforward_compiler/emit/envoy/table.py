@@ -9,7 +9,9 @@ them, as nested matchers do; a list of routes would end in 404 there. The tree s
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterable
+from hashlib import blake2b
 from itertools import groupby
 
 from fastforward_compiler import ir
@@ -74,12 +76,20 @@ EmitEntry = Callable[[ir.Entry], EnvoyMessage]
 """Returns the Route of an entry, complete with what its filters need."""
 
 
+def scope_name(table: str) -> str:
+    """Returns what Envoy knows the scope of a table by: 128 bits of the table's name, in base64url (RFC 4648).
+
+    With each scope that changes Envoy copies a map of all their names. Texts of up to 22 bytes lie in such a map
+    itself; each longer one is an allocation, which at 20,000 tables made 6 of the 10 ms that a change took.
+    """
+    return urlsafe_b64encode(blake2b(table.encode(), digest_size=16).digest()).rstrip(b"=").decode()
+
+
 def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: EmitEntry) -> bytes:
     """Returns the serialised scope of a table.
 
     What is alike in many tables is serialised once; bytes of messages may be concatenated, that merges them.
     """
-    name = table.name
     fragments = [_SCOPE.Key.Fragment(string_key=key) for key in (table.scope, table.tenant or NO_TABLE)]
     routes = {id(entry): emit_entry(entry) for entry in table.entries}
     host = route_components_pb2.VirtualHost(name="v", domains=["*"])
@@ -89,9 +99,9 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
         leave_out(routes.values(), host)
     host.matcher.CopyFrom(emit_tree(table, edge, lambda entry: routes[id(entry)]))
     own = _SCOPE(
-        name=name,
+        name=scope_name(table.name),
         key=_SCOPE.Key(fragments=fragments),
-        route_configuration=route_pb2.RouteConfiguration(name=name, virtual_hosts=[host]),
+        route_configuration=route_pb2.RouteConfiguration(name=table.name, virtual_hosts=[host]),
     )
     if scope.host_tenant:
         own.route_configuration.typed_per_filter_config[HEADERS].CopyFrom(emit_host_tenant(scope.host_tenant))
