@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter
-from fastforward_compiler.emit.envoy.protos import EnvoyMessage, listener_pb2, route_components_pb2, scoped_route_pb2
+from fastforward_compiler.emit.envoy.protos import EnvoyMessage, listener_pb2, scoped_route_pb2
 from fastforward_compiler.emit.envoy.resource import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, SCOPE, SECRET
 from fastforward_compiler.emit.envoy.table import scope_name
 
@@ -248,43 +247,3 @@ def test_what_all_rules_of_a_tenants_table_ask_of_a_filter_stands_once(emitter: 
 def test_a_prefix_has_one_leaf(emitter: EnvoyEmitter) -> None:
     step = emitter.apply(delta(edges=(edge(),), scopes=(scope("a"),), tables=(table("a", entry("e", "/a")),)))
     assert list(host_of(step).matcher.matcher_tree.prefix_match_map.map) == ["/a/"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "fields"),
-    [
-        ("limits", {"limits": ("shop/counted",)}),
-        ("limits.shadow", {"limits": ("shop/shadow",)}),
-        ("decision.closed", {"hop": True}),
-        ("decision.open", {"hop": True, "fail_open": True}),
-        ("body", {"admission": ir.Admission(max_body_bytes=10)}),
-    ],
-)
-def test_costly_filters_are_created_for_hosts_whose_routes_want_them(
-    emitter: EnvoyEmitter, wanted: str, fields: dict[str, Any]
-) -> None:
-    limits = (limit("shop/counted", 3), limit("shop/shadow", 3, shadow=True))
-    plain, rich = table("plain", entry("a")), table("rich", entry("b"), entry("c", "/c", **fields))
-    scopes = (scope("plain"), scope("rich"))
-    made = bodies(emitter.apply(delta(edges=(edge(),), scopes=scopes, tables=(plain, rich), limits=limits)))
-    costly = {"limits", "limits.shadow", "decision.closed", "decision.open", "body"}
-    assert never_created(made[SCOPE, scope_name(plain.name)]) == costly
-    assert never_created(made[SCOPE, scope_name(rich.name)]) == costly - {wanted}
-
-
-def test_every_filter_is_created_where_a_request_may_go_on_to_a_tenants_table(emitter: EnvoyEmitter) -> None:
-    tables = table("a", entry("a")), table("a", entry("b", hop=True), tenant="acme")
-    scopes = (scope("a", tenant_tables=("acme",)),)
-    made = bodies(emitter.apply(delta(edges=(edge(),), scopes=scopes, tables=tables)))
-    assert [never_created(made[SCOPE, scope_name(each.name)]) for each in tables] == [set(), set()]
-
-
-def never_created(body: bytes) -> set[str]:
-    """The filters that the virtual host of a table keeps from being created."""
-    [host] = scoped_route_pb2.ScopedRouteConfiguration.FromString(body).route_configuration.virtual_hosts
-    disabled = route_components_pb2.FilterConfig(disabled=True)
-    return {
-        name
-        for name, config in host.typed_per_filter_config.items()
-        if config.Is(disabled.DESCRIPTOR) and route_components_pb2.FilterConfig.FromString(config.value).disabled
-    }

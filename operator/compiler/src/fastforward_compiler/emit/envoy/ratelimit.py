@@ -87,13 +87,6 @@ def count_slots(slots: Iterable[str]) -> dict[str, int]:
     return needed
 
 
-def counting_filters(routes: Iterable[EnvoyMessage]) -> set[str]:
-    """Returns which of the two filters count requests on any of these Routes."""
-    slots = {slot for route in routes for slot in route.metadata.filter_metadata[METADATA].fields}
-    kinds = {"limit": LIMITS, "shadow": SHADOW_LIMITS}
-    return {name for kind, name in kinds.items() if any(slot.startswith(f"{kind}/") for slot in slots)}
-
-
 def emit_limits(limits: Iterable[ir.Limit], needed: Mapping[str, int], buckets: int) -> dict[str, bytes]:
     """Returns both filters; `needed` are the slots that routes need, `buckets` the number kept for each budget."""
     native = sorted((limit for limit in limits if not limit.exact), key=lambda limit: limit.name)

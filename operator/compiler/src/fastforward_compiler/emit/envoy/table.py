@@ -24,7 +24,6 @@ from .chain import (
     FALLBACK,
     HEADERS,
     KEY_HEADER,
-    LIMITS,
     LISTENER_HEADER,
     NO_TABLE,
     OPEN,
@@ -33,7 +32,6 @@ from .chain import (
     RESOLVE,
     SCOPE_HEADER,
     SELECT_HEADER,
-    SHADOW_LIMITS,
     TABLE_HEADER,
 )
 from .headers import emit_host_tenant
@@ -50,7 +48,6 @@ from .protos import (
     xds_extension_pb2,
     xds_matcher_pb2,
 )
-from .ratelimit import counting_filters
 from .refusal import NO_ROUTE, NO_ROUTE_NAME
 from .wire import boolean, pack, serialise, uint32
 
@@ -95,8 +92,6 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
     host = route_components_pb2.VirtualHost(name="v", domains=["*"])
     if table.tenant:
         share_configs(routes.values(), host)
-    if not scope.tenant_tables:
-        leave_out(routes.values(), host)
     host.matcher.CopyFrom(emit_tree(table, edge, lambda entry: routes[id(entry)]))
     own = _SCOPE(
         name=scope_name(table.name),
@@ -108,17 +103,6 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
     if edge.tenant_header:
         own.route_configuration.request_headers_to_remove.append(edge.tenant_header)
     return (_ALIKE_WITH_TENANTS if scope.tenant_tables else _ALIKE) + serialise(own)
-
-
-def leave_out(routes: Collection[EnvoyMessage], host: EnvoyMessage) -> None:
-    """Keeps filters from being created that none of a host's Routes wants: each costs a request microseconds.
-
-    Judged once a request, on the first route, which is good for whatever follows: all of it is of this table. A host
-    that is found late, by `resolve`, has all filters by then; they do as little as what tables share tells them.
-    """
-    configured = {name for route in routes for name in route.typed_per_filter_config}
-    for name in sorted(_COSTLY - configured - counting_filters(routes)):
-        host.typed_per_filter_config[name].CopyFrom(_NEVER_CREATED)
 
 
 def share_configs(routes: Collection[EnvoyMessage], host: EnvoyMessage) -> None:
@@ -256,8 +240,6 @@ def emit_alike(fallback: EnvoyMessage) -> bytes:
     return serialise(_SCOPE(route_configuration=configuration))
 
 
-_COSTLY = {CLOSED, OPEN, LIMITS, SHADOW_LIMITS, BODY}
-"""The others cost less, and each that is named takes memory in each table."""
 # Judged once a request, on the first route: good for what can't follow a tenant, and cheap.
 _NEVER_CREATED = pack(route_components_pb2.FilterConfig(disabled=True))
 _ALIKE = emit_alike(_NEVER_CREATED)
