@@ -21,8 +21,8 @@ import fastforward_crds as crds
 from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import Client
 
-from perf.change_worlds import EDGE, SHAPES, Probe, World
-from perf.changing import START_S
+from perf.changes.changing import START_S
+from perf.changes.worlds import EDGE, SHAPES, Probe, World
 from perf.standalone import Standalone
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster

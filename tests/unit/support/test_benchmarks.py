@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from perf.change_worlds import HostsWorld, TenantsWorld
-from perf.memory import Churn
-from perf.restarts import Asking
-from perf.stages import stages
+from perf.changes.memory import Churn
+from perf.changes.restarts import Asking
+from perf.changes.stages import stages
+from perf.changes.worlds import HostsWorld, TenantsWorld
 
 from support.processes import free_ports
 

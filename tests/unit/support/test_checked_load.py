@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from perf.bulk import counted
-from perf.checked_load import Expected, Tally, Target, checked_load
 from perf.clients import Seen
+from perf.loss.bulk import counted
+from perf.loss.checked_load import Expected, Tally, Target, checked_load
 
 OK = "HTTP/1.1 200 OK\r\nx-served-by: {}\r\ncontent-length: 0\r\n\r\n"
 EVERY = 20

@@ -21,10 +21,10 @@ from typing import Self
 from fastforward_compiler.emit.envoy.chain import DECISION_CLUSTER
 from fastforward_operator.supervisor.envoy import find_envoy
 
-from perf import path_by_hand, path_worlds
 from perf.harness import usage
 from perf.harness.load import Ask
-from perf.path_worlds import (
+from perf.path import configurations, worlds
+from perf.path.worlds import (
     ADDED,
     ADMISSION,
     CLOSED,
@@ -90,7 +90,7 @@ class Field:
         self.upstream_port = free_ports(1)[0]
 
     def __enter__(self) -> Self:
-        self._static("upstream", path_by_hand.origin(self.upstream_port))
+        self._static("upstream", configurations.origin(self.upstream_port))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,13 +99,13 @@ class Field:
     def bare(self) -> Subject:
         """An Envoy that does nothing but pass requests on."""
         [port] = free_ports(1)
-        pid = self._static("bare", path_by_hand.bare(port, self.upstream_port))
+        pid = self._static("bare", configurations.bare(port, self.upstream_port))
         return self._proven(Subject(port=port, ask=Ask(host=HOST, path=_ASKED), pids={ENVOY: pid}), ())
 
     def by_hand(self, *, tokens: bool = False) -> Subject:
         """An Envoy with the features of NATIVE, and JWT with `tokens`, written by hand."""
         [port] = free_ports(1)
-        config = path_by_hand.by_hand(port, self.upstream_port, self.callers.jwks if tokens else "")
+        config = configurations.by_hand(port, self.upstream_port, self.callers.jwks if tokens else "")
         pid = self._static(f"by-hand-{tokens}", config)
         features = (*NATIVE, JWT) if tokens else NATIVE
         return self._proven(Subject(port=port, ask=self._ask(features), pids={ENVOY: pid}), features)
@@ -115,8 +115,8 @@ class Field:
         [port] = free_ports(1)
         folder = self._folder / "traefik"
         folder.mkdir()
-        (folder / "dynamic.yaml").write_text(json.dumps(path_by_hand.traefik_dynamic(self.upstream_port)))
-        static = path_by_hand.traefik_static(port)
+        (folder / "dynamic.yaml").write_text(json.dumps(configurations.traefik_dynamic(self.upstream_port)))
+        static = configurations.traefik_static(port)
         static["providers"] = {"file": {"filename": str(folder / "dynamic.yaml")}}
         (folder / "static.yaml").write_text(json.dumps(static))
         program = str(Path(sys.executable).with_name("traefik"))
@@ -131,7 +131,7 @@ class Field:
         """
         features = tuple(features)
         gateway = self._gateway(name)
-        self._write(name, path_worlds.documents(features, self.callers, gateway.port, self.upstream_port))
+        self._write(name, worlds.documents(features, self.callers, gateway.port, self.upstream_port))
         gateway.start_operator()
         gateway.start_envoy()
         pids = {ENVOY: gateway.pid(ENVOY)}
@@ -173,9 +173,9 @@ class Field:
         return gateway
 
     def _write(self, name: str, documents: list[Document]) -> None:
-        path_worlds.write(documents, self._folder / name / "resources")
+        worlds.write(documents, self._folder / name / "resources")
 
-    def _static(self, name: str, config: path_by_hand.Config) -> int:
+    def _static(self, name: str, config: configurations.Config) -> int:
         file = self._folder / f"{name}.json"
         file.write_text(json.dumps(config))
         envoy = find_envoy()
@@ -207,7 +207,7 @@ def wait_until_served(subject: Subject) -> None:
             status, _, body = ask(subject.port, subject.ask)
         except (OSError, http.client.HTTPException):
             status, body = 0, ""
-        if (status, body) == (200, path_by_hand.BODY):
+        if (status, body) == (200, configurations.BODY):
             return
         if ended := [name for name, pid in subject.pids.items() if not is_running(pid)]:
             raise RuntimeError(f"{', '.join(ended)} ended before {subject.ask.host}{subject.ask.path} was served")
@@ -261,7 +261,7 @@ ALONE: Mapping[str, tuple[str, ...]] = {
     "admission": (ADMISSION,),
     "native limit": (LIMIT,),
     "JWT": (JWT,),
-    "access log": (path_worlds.LOG,),
+    "access log": (worlds.LOG,),
     "exact limit in process": (EXACT,),
     "exact limit in Redis": (EXACT,),
 }

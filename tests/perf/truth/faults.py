@@ -12,12 +12,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from perf.change_worlds import answer
-from perf.truth_world import ENVOYS, Change
+from perf.changes.worlds import answer
+from perf.truth.world import ENVOYS, Change
 from support.refusing import BREAK
 
 if TYPE_CHECKING:
-    from perf.truth import Scene
+    from perf.truth.benchmark import Scene
 
 _TOLD_S, _BACK_S = 10.0, 60.0
 _SAME = 80

@@ -17,9 +17,9 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf.checked_load import LEAST, Expected, Tally, Target
-from perf.network import Network, networks, possible
-from perf.no_drop_kinds import Backends, Folder, Kind, beginning, edited_while_away, fillers, kinds
+from perf.loss.checked_load import LEAST, Expected, Tally, Target
+from perf.loss.kinds import Backends, Folder, Kind, beginning, edited_while_away, fillers, kinds
+from perf.loss.network import Network, networks, possible
 from perf.ready import until_ready
 from perf.standalone import ENVOY, Standalone
 from perf.told import Told, told

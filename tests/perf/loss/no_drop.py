@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from perf.bulk import bulk
-from perf.checked_load import Expected, Target, checked_load
 from perf.harness.benchmark import Benchmark, Goal, Options, Outcome, Table, Tell
-from perf.network import possible
-from perf.no_drop_faults import FAULTS
-from perf.no_drop_kinds import LANES, Kind
-from perf.no_drop_world import FLAGS, Result, World, begin_log, neighbour, result, world
+from perf.loss.bulk import bulk
+from perf.loss.checked_load import Expected, Target, checked_load
+from perf.loss.faults import FAULTS
+from perf.loss.kinds import LANES, Kind
+from perf.loss.network import possible
+from perf.loss.world import FLAGS, Result, World, begin_log, neighbour, result, world
 
 _CHANGE_S = 30.0
 _EDIT_S = 0.02

@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from perf import truth_faults
-from perf.change_worlds import HostsWorld
+from perf.changes.worlds import HostsWorld
 from perf.harness import report
 from perf.harness.benchmark import Benchmark, Goal, Options, Outcome, Table, Tell
 from perf.ready import until_ready
 from perf.standalone import Standalone
 from perf.told import Told, told
-from perf.truth_api import through_api
-from perf.truth_world import AT_ONCE, ENVOYS, THREADS, Change, Result, Witness, changes_of, lines
+from perf.truth import faults
+from perf.truth.api import through_api
+from perf.truth.world import AT_ONCE, ENVOYS, THREADS, Change, Result, Witness, changes_of, lines
 
 CHANGES_A_FAULT = 100
 """A refusal is made once in so many changes."""
@@ -71,19 +71,19 @@ async def scene(routes: int, program: str = "fastforward_operator") -> AsyncGene
                 yield Scene(gateway=gateway, world=world, said=said, witness=witness)
 
 
-async def _files(routes: int, options: Options, tell: Tell) -> tuple[Result, truth_faults.Frozen]:
+async def _files(routes: int, options: Options, tell: Tell) -> tuple[Result, faults.Frozen]:
     async with scene(routes) as running:
         tell(f"{routes:,} routes: served by three Envoys")
         result = await changes_of(running.witness, running.world, options.changes, running.write)
         tell(f"files: {result}")
-        frozen = await truth_faults.freeze(running, min(FREEZES, max(1, options.changes // CHANGES_A_FAULT)))
+        frozen = await faults.freeze(running, min(FREEZES, max(1, options.changes // CHANGES_A_FAULT)))
         tell(f"frozen: {frozen}")
         return result, frozen
 
 
-async def _refusals(options: Options) -> truth_faults.Refused:
+async def _refusals(options: Options) -> faults.Refused:
     async with scene(AT_ONCE, "support.refusing") as running:
-        return await truth_faults.refuse(running, max(2, options.changes // CHANGES_A_FAULT))
+        return await faults.refuse(running, max(2, options.changes // CHANGES_A_FAULT))
 
 
 def measure(options: Options, tell: Tell) -> Outcome:

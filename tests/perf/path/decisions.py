@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from perf.decision_sizes import Size, SizedWorld, size_of
 from perf.harness import usage
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
 from perf.harness.load import Ask, wrk
 from perf.harness.pairs import take_turns
-from perf.path_subjects import ask
+from perf.path.sizes import Size, SizedWorld, size_of
+from perf.path.subjects import ask
 from support.entrypoint import running_entrypoint
 from support.processes import free_ports
 from support.redis import RedisServer, running_redis

@@ -16,10 +16,10 @@ from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import Client
 
 from perf.api_server import collection, create_all
-from perf.change_worlds import HostsWorld
+from perf.changes.worlds import HostsWorld
 from perf.ready import until_ready
 from perf.standalone import Standalone
-from perf.truth_world import ENVOYS, THREADS, Change, Result, Witness, changes_of, lines, programmed
+from perf.truth.world import ENVOYS, THREADS, Change, Result, Witness, changes_of, lines, programmed
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster
 from support.repository import ROOT

@@ -1,6 +1,6 @@
 """What the request path is compared with: Envoys and a Traefik with configurations written by hand.
 
-In: ports, a key set. Out: static configurations as values. Called by path_subjects. `by_hand` has what path_worlds has
+In: ports, a key set. Out: static configurations as values. Called by subjects. `by_hand` has what worlds has
 under NATIVE, with the filters that this needs and no others, and what Envoy's own advice for edges asks for
 (https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge); `bare` has a listener, a route and an
 upstream, and nothing else.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from perf.path_worlds import ADDED, CLOSED, DENIED, FEW, HERE, HOST, ISSUER, PATH, PLENTY, REMOVED, SET
+from perf.path.worlds import ADDED, CLOSED, DENIED, FEW, HERE, HOST, ISSUER, PATH, PLENTY, REMOVED, SET
 
 Config = dict[str, Any]
 BODY = "x" * 200

@@ -1,7 +1,7 @@
 """The resources of the request path benchmark: one route with the features that a subject has, and callers for it.
 
 In: the features by name, ports. Out: documents in one file, requests that must pass and requests that must be refused.
-Called by path_subjects. Each feature that refuses has a path of its own on which it refuses everybody (/closed) or
+Called by subjects. Each feature that refuses has a path of its own on which it refuses everybody (/closed) or
 everybody but the first (/few), so that a subject proves that it works before it is measured.
 """
 

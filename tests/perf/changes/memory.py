@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from perf import api_server, standalone
-from perf.changing import START_S, Client, Subject, running, start, until, until_settled
+from perf.changes.changing import START_S, Client, Subject, running, start, until, until_settled
 from perf.harness import usage
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
 from perf.standalone import Standalone

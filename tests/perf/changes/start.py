@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from perf import api_server
-from perf.change_worlds import Probe, put
-from perf.changing import START_S, Client, Start, running, start, until_settled
+from perf.changes.changing import START_S, Client, Start, running, start, until_settled
+from perf.changes.restarts import Product, Restart, restart_twice
+from perf.changes.worlds import Probe, put
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
-from perf.restarts import Product, Restart, restart_twice
 
 _MANY, _APART = 100_000, 300
 """From so many routes on they are in few large files, so many of them apart; no API server is asked to hold them."""

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from fastforward_kit.companion.console import Console
 from fastforward_kit.companion.drain import Drain
 
-from perf.bulk import bulk
-from perf.checked_load import Expected, Target, checked_load
 from perf.clients import Http1, Place
-from perf.no_drop_world import Result, World, begin_log, neighbour, result
+from perf.loss.bulk import bulk
+from perf.loss.checked_load import Expected, Target, checked_load
+from perf.loss.world import Result, World, begin_log, neighbour, result
 from perf.standalone import OPERATOR
 
 CHANGES_A_KILL, CHANGES_AN_ENVOY = 50, 100

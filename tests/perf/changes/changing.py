@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from perf.change_worlds import SHAPES, Probe, World, answer, put
+from perf.changes.worlds import SHAPES, Probe, World, answer, put
 from perf.standalone import Standalone
 
 POLL_S = 0.001

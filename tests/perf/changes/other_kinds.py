@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perf.change_worlds import put
-from perf.changing import GIVE_UP_S, POLL_S, START_S, Client, until
+from perf.changes.changing import GIVE_UP_S, POLL_S, START_S, Client, until
+from perf.changes.worlds import put
 from support.client import untrusting
 from support.credentials import certificate_pem, jwks, tls_data
 from support.processes import free_ports

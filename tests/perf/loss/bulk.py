@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from perf.checked_load import HEADERS
+from perf.loss.checked_load import HEADERS
 
 _RUN_S = 3
 _CLIENTS, _RATE = 4, 50

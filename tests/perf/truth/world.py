@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from perf.change_worlds import HostsWorld, Probe, answer
+from perf.changes.worlds import HostsWorld, Probe, answer
 from perf.clients import AskError, Http1
 from perf.harness import report
 from perf.standalone import Standalone

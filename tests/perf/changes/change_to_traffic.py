@@ -16,13 +16,13 @@ from itertools import count
 from pathlib import Path
 from statistics import mean
 
-from perf import change_kinds
-from perf.change_worlds import SHAPES, Probe, World, put
-from perf.changing import Subject, running
+from perf.changes import other_kinds
+from perf.changes.changing import Subject, running
+from perf.changes.stages import COLUMNS, Stages, stages
+from perf.changes.worlds import SHAPES, Probe, World, put
 from perf.harness import report
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
 from perf.harness.pairs import ratio, take_turns
-from perf.stages import COLUMNS, Stages, stages
 
 _MANY, _APART = 100_000, 300
 """From so many routes on: one shape, few large files, and so many routes in files of their own, each changed once."""
@@ -123,7 +123,7 @@ async def _under_churn(options: Options, tell: Tell) -> Found:
     tell(f"{routes:,} routes, under churn: starts")
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
         async with (
-            change_kinds.kinds() as kinds,
+            other_kinds.kinds() as kinds,
             running(Path(name), "hosts", routes, more=kinds.write) as subject,
             asyncio.TaskGroup() as group,
         ):
@@ -154,7 +154,7 @@ async def _change_routes(world: World, probes: Sequence[Probe]) -> None:
         put(probe.file, world.route(probe, generation))
 
 
-async def _change_endpoints(endpoint: change_kinds.Kind, folder: Path) -> None:
+async def _change_endpoints(endpoint: other_kinds.Kind, folder: Path) -> None:
     for generation in count(1):
         await asyncio.sleep(_ENDPOINT_EVERY_S)
         endpoint.write(folder, generation)
@@ -168,9 +168,9 @@ async def _of_kinds(options: Options, tell: Tell) -> dict[str, dict[str, float]]
     found = {}
     tell(f"{routes:,} routes, kinds: starts")
     with tempfile.TemporaryDirectory(prefix="ff-bench-") as name:
-        async with change_kinds.kinds() as kinds, running(Path(name), "hosts", routes, 1, kinds.write):
+        async with other_kinds.kinds() as kinds, running(Path(name), "hosts", routes, 1, kinds.write):
 
-            async def write(kind: change_kinds.Kind, generation: int) -> None:
+            async def write(kind: other_kinds.Kind, generation: int) -> None:
                 kind.write(Path(name) / "resources", generation)
 
             for kind in kinds.all:
@@ -238,7 +238,7 @@ def _figures(
         **{shape: _label(shape, 10_000) for shape in SHAPES},
         "many": _label("hosts", _MANY),
         "churn": f"{_CHURN_ROUTES:,} routes, under churn",
-        **{kind: f"10,000 routes, {kind}" for kind in change_kinds.NAMES},
+        **{kind: f"10,000 routes, {kind}" for kind in other_kinds.NAMES},
     }
     percentiles = {**{label: each.change_ms for label, each in routes.items()}, **kinds}
     return {
@@ -253,7 +253,7 @@ _PROMISED = {
     **{shape: (f"changed file to traffic, 10,000 routes, {shape}", 15, 60) for shape in SHAPES},
     "many": ("changed file to traffic, 100,000 routes, hosts", 20, 100),
     "churn": ("changed file to traffic, 5,000 routes, under churn", 15, 60),
-    **{kind: (f"changed {kind} to traffic, 10,000 routes", 15, 60) for kind in change_kinds.NAMES},
+    **{kind: (f"changed {kind} to traffic, 10,000 routes", 15, 60) for kind in other_kinds.NAMES},
 }
 BENCHMARK = Benchmark(
     name="change_to_traffic",

@@ -23,11 +23,12 @@ from pathlib import Path
 
 from fastforward_operator.kubernetes.client import Client
 
-from perf import change_kinds, standalone
+from perf import standalone
 from perf.api_server import collection, patch, plain_rate, setting, start, until_told, writes
-from perf.change_worlds import SHAPES, Probe, World
-from perf.changing import GIVE_UP_S, START_S, until_answers
-from perf.changing import Client as Asker
+from perf.changes import other_kinds
+from perf.changes.changing import GIVE_UP_S, START_S, until_answers
+from perf.changes.changing import Client as Asker
+from perf.changes.worlds import SHAPES, Probe, World
 from perf.harness import report
 from perf.harness.benchmark import Bar, Benchmark, Chart, Goal, Options, Outcome, Table, Tell
 
@@ -96,11 +97,11 @@ async def _measure(shape: str, routes: int, changes: int) -> Result:
 async def _of_kinds(api: Client, changes: int) -> dict[str, dict[str, float]]:
     """Changes of other things than routes."""
 
-    async def write(kind: change_kinds.Kind, generation: int) -> None:
+    async def write(kind: other_kinds.Kind, generation: int) -> None:
         document = kind.document(generation)
         await api.merge(f"{collection(document)}/{document['metadata']['name']}", document)
 
-    async with change_kinds.kinds() as kinds:
+    async with other_kinds.kinds() as kinds:
         for document in kinds.documents:
             await api.create(collection(document), document)
         return {kind.name: report.summary(await kind.changes(changes, write)) for kind in kinds.all}
@@ -214,7 +215,7 @@ as fast as the API server takes them: that is what the operator's rate is compar
         },
         **{
             f"{kind}-{name}": Goal(what=f"PATCH of {kind} to traffic, 10,000 routes, {name}", bound=most, unit="ms")
-            for kind in change_kinds.NAMES
+            for kind in other_kinds.NAMES
             for name, most in _BOUNDS
         },
         "statuses": Goal(

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from perf import standalone
-from perf.change_worlds import Probe, World, answer
-from perf.changing import GIVE_UP_S, START_S, Client, Start, until_answers, until_settled, until_speaks
+from perf.changes.changing import GIVE_UP_S, START_S, Client, Start, until_answers, until_settled, until_speaks
+from perf.changes.worlds import Probe, World, answer
 from perf.standalone import Standalone
 
 _ASK_EVERY_S = 0.005

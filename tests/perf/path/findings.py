@@ -11,7 +11,7 @@ from statistics import median
 
 from perf.harness.benchmark import Bar, Chart, Goal, Table
 from perf.harness.pairs import difference, ratio
-from perf.path_subjects import SUBJECTS
+from perf.path.subjects import SUBJECTS
 
 FEATURES, FLAT = "features", "flat"
 HTTP2 = ("bare", "native", "hop", "traefik")

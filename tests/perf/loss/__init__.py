@@ -1,0 +1,1 @@
+"""Whether changes lose requests."""

@@ -1,0 +1,1 @@
+"""Whether statuses are true."""
