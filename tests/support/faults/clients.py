@@ -8,6 +8,7 @@ again, as every client does; whatever else goes wrong is a failed request, and n
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from collections import Counter
@@ -87,7 +88,9 @@ class Line:
         except TimeoutError:
             raise RequestError(f"no connection in {PATIENCE_S:g} s") from None
         except OSError as error:
-            raise RequestError(f"no connection: {os.strerror(error.errno or 0)}") from None
+            # While a pod's process comes back the kernel may say this as well.
+            told = REFUSED if error.errno == errno.EHOSTUNREACH else f"no connection: {os.strerror(error.errno or 0)}"
+            raise RequestError(told) from None
         return self._streams
 
     def close(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from .presentation import present_uncounted
 _log = structlog.get_logger(__name__)
 
 _DELAY_S = 0.25
+_SLICE = 20
 
 
 @dataclass(slots=True)
@@ -48,12 +50,19 @@ class StatusFiles:
             self._news.clear()
             changed, self._changed = self._changed, {}
             try:
-                await asyncio.to_thread(self._write, changed)
+                await self._write_all(list(changed.items()))
             except OSError as error:
                 _log.warning("status files are not written", error=str(error))
 
-    def _write(self, changed: Mapping[ObjectRef, ObjectStatus | None]) -> None:
-        for ref, status in changed.items():
+    async def _write_all(self, changed: Sequence[tuple[ObjectRef, ObjectStatus | None]]) -> None:
+        """Nobody waits for these: after each slice, changes have the interpreter to themselves for as long."""
+        for start in range(0, len(changed), _SLICE):
+            began = time.monotonic()
+            await asyncio.to_thread(self._write, changed[start : start + _SLICE])
+            await asyncio.sleep(time.monotonic() - began)
+
+    def _write(self, changed: Iterable[tuple[ObjectRef, ObjectStatus | None]]) -> None:
+        for ref, status in changed:
             path = self._path(ref)
             if status is None:
                 path.unlink(missing_ok=True)
