@@ -232,4 +232,5 @@ as fast as the API server takes them: that is what the operator's rate is compar
     measure=measure,
     full=Options(routes=(100, 10_000)),
     smoke=Options(routes=(20,), changes=5, against=("hosts",)),
+    of_clusters=True,
 )

@@ -196,7 +196,9 @@ def _kept(found: Run) -> dict[str, object]:
         name: report.summary([each.ms for each in made])
         for name, made in (("created", found.created), ("changed", found.changed))
     }
-    return asdict(found) | changes | {"lost": found.lost, "early": found.early}
+    # asdict makes other Counters out of Counters.
+    answers = {"steady": dict(found.steady), "switched": dict(found.switched)}
+    return asdict(found) | changes | answers | {"lost": found.lost, "early": found.early}
 
 
 BENCHMARK = Benchmark(
