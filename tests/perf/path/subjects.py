@@ -46,7 +46,7 @@ from perf.standalone import DECISIONS, ENVOY, Standalone
 from support.processes import free_ports, is_running
 from support.redis import running_redis
 
-_START_S = 180.0
+_START_S = 300.0
 _ASKED = f"{PATH}/x"
 
 
@@ -147,6 +147,7 @@ class Field:
                     pids["redis"] = server.process.pid
             gateway.start_decision_service(**settings)
             pids[DECISIONS] = gateway.pid(DECISIONS)
+            wait_until_decided(gateway)
         return self._proven(Subject(port=gateway.port, ask=self._ask(features), pids=pids, gateway=gateway), features)
 
     def many(self, name: str, documents: list[Document], port: int, asks: Iterable[Ask]) -> list[Subject]:
@@ -214,6 +215,18 @@ def wait_until_served(subject: Subject) -> None:
         if time.monotonic() > until:
             raise TimeoutError(f"{subject.ask.host}{subject.ask.path} is not served: {status} {body}")
         time.sleep(0.02)
+
+
+def wait_until_decided(gateway: Standalone) -> None:
+    """Returns once a decision service has all there is: before, limits pass everybody. Raises TimeoutError."""
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        if gateway.speaks("/readyz") and gateway.settled():
+            nodes = gateway.api("/v1/proxies")["proxies"]
+            if any((node["kind"], node["state"]) == ("decision", "live") for node in nodes):
+                return
+        time.sleep(0.02)
+    raise TimeoutError("no decision service has the snapshot")
 
 
 def prove(subject: Subject, features: Iterable[str], callers: Callers) -> None:
