@@ -28,6 +28,8 @@ from support.snapshot_server import SnapshotServer
 
 _START_S = 180.0
 _CONNECTIONS = 32
+_MOST_FAILED = 0.01
+"""More than this share, and it is no measurement of decisions."""
 SERVICES: Mapping[str, tuple[int, bool]] = {"process": (1, False), "redis": (1, True), "redis-2": (2, True)}
 """Workers, and whether Redis counts; in process only one worker can count exactly."""
 _TITLES = {
@@ -60,6 +62,8 @@ class Run:
     cpu_us: float
     """Processor time a decision, of the service."""
     redis_us: float
+    failed: int
+    """Decisions that were no 200: Redis, or the machine, was away for longer than 0.4 s."""
 
     @property
     def a_core(self) -> float:
@@ -152,10 +156,10 @@ def _run(name: str, service: _Service, seconds: float) -> Run:
     before = service.used_s()
     seen = wrk(service.port, service.asks, max(1, round(seconds)), _CONNECTIONS)
     after = service.used_s()
-    if seen.failed or not seen.requests:
+    if seen.failed > seen.requests * _MOST_FAILED or not seen.requests:
         raise RuntimeError(f"{name}: {seen.failed} of {seen.requests} decisions failed")
     own, redis = ((late - early) / seen.requests * 1e6 for late, early in zip(after, before, strict=True))
-    return Run(rate=seen.rate, cpu_us=own, redis_us=redis)
+    return Run(rate=seen.rate, cpu_us=own, redis_us=redis, failed=seen.failed)
 
 
 @contextmanager
@@ -218,10 +222,20 @@ def _table(found: list[Found]) -> Table:
             round(median(run.redis_us for run in each.runs), 1),
             each.memory_mib,
             each.start_s,
+            sum(run.failed for run in each.runs),
         ]
         for each in found
     ]
-    columns = ["", "decisions/s", "CPU us a decision", "decisions/s a core", "Redis: CPU us", "MiB", "start, s"]
+    columns = [
+        "",
+        "decisions/s",
+        "CPU us a decision",
+        "decisions/s a core",
+        "Redis: CPU us",
+        "MiB",
+        "start, s",
+        "failed",
+    ]
     return Table(title="Decisions", columns=columns, rows=rows)
 
 
@@ -238,7 +252,8 @@ BENCHMARK = Benchmark(
 The decision service without Envoy: asked over HTTP on loopback what Envoy would ask, with the same headers, over 32
 connections that are kept alive, by wrk, which sends 1,000 different requests in turn. Every decision looks up an API
 key, its tenant, its roles, and counts against an exact limit; each service must have answered 200, 401, 403 and 429
-where it has to before it is measured, and any answer but 200 ends the benchmark.
+where it has to before it is measured. Any other answer than 200 counts as failed; more than one in a hundred end the
+benchmark.
 
 Decisions/s *a core* are decisions for each second of processor time that the service's processes used, by the kernel's
 count, all workers together; Redis and the load generator are not part of it. Decisions/s are what it did beside both on
