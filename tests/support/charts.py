@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from support.repository import ROOT
-from support.tools import PROGRAMS, program
+from support.tools import program, version_of
 
 CHARTS = ROOT / "charts"
 GOLDEN = ROOT / "tests/charts/golden"
 # A helm that was built from its module takes the cluster for an ancient one unless it is told.
-KUBERNETES = next(each.version for each in PROGRAMS if each.name == "hyperkube")
+KUBERNETES = version_of("hyperkube")
 LINE = re.compile(r"^(?P<indent> *)(?:# -- (?P<comment>.+)|(?P<key>[\w-]+):.*)$")
 GENERATED = re.compile(r"(?<=\nrules:)\n# Made from what the operator watches.*?(?=\n---)", re.DOTALL)
 HEAD = "<!-- Made from Chart.yaml and values.yaml by `make generate`: change those, not this file. -->"

@@ -152,6 +152,11 @@ PROGRAMS = (
 )
 
 
+def version_of(name: str) -> str:
+    """The pinned version of a program."""
+    return next(each.version for each in PROGRAMS if each.name == name)
+
+
 def program(name: str) -> Path:
     """The path of a program, by its own name or one of its links; raises ToolError when `make tools` has to run."""
     made = next(each for each in PROGRAMS if name == each.name or name in each.links)

@@ -141,8 +141,8 @@ class _Loop:
 
 
 def _is_whole(received: bytes) -> bool:
-    head, _, body = received.partition(_END)
-    if not _ and not body:
+    head, end, body = received.partition(_END)
+    if not end:
         return False
     length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
     return len(body) >= int(length or 0)

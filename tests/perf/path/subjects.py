@@ -43,6 +43,7 @@ from perf.path.worlds import (
     Document,
 )
 from perf.standalone import DECISIONS, ENVOY, Standalone
+from support.gateway import until
 from support.processes import free_ports, is_running
 from support.redis import running_redis
 
@@ -218,15 +219,13 @@ def wait_until_served(subject: Subject) -> None:
 
 
 def wait_until_decided(gateway: Standalone) -> None:
-    """Returns once a decision service has all there is: before, limits pass everybody. Raises TimeoutError."""
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until:
-        if gateway.speaks("/readyz") and gateway.settled():
-            nodes = gateway.api("/v1/proxies")["proxies"]
-            if any((node["kind"], node["state"]) == ("decision", "live") for node in nodes):
-                return
-        time.sleep(0.02)
-    raise TimeoutError("no decision service has the snapshot")
+    """Returns once a decision service has all there is: before, limits pass everybody."""
+    until(lambda: gateway.speaks("/readyz") and gateway.settled() and _decides(gateway), seconds=_START_S)
+
+
+def _decides(gateway: Standalone) -> bool:
+    nodes = gateway.api("/v1/proxies")["proxies"]
+    return any((node["kind"], node["state"]) == ("decision", "live") for node in nodes)
 
 
 def prove(subject: Subject, features: Iterable[str], callers: Callers) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from support.conformance.preparation import module
 from support.processes import free_ports
-from support.tools import PROGRAMS, program
+from support.tools import program, version_of
 
 from . import world
 from .peer import Peer, Setting, gateway_api
@@ -81,7 +81,7 @@ CONTOUR = Peer(
     name=_NAME,
     controller="projectcontour.io/gateway-controller",
     control=_NAME,
-    version=lambda: next(each.version for each in PROGRAMS if each.name == _NAME),
+    version=lambda: version_of(_NAME),
     definitions=_definitions,
     start=_start,
     listens=_listens,

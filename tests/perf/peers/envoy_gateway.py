@@ -23,7 +23,7 @@ import yaml
 from support.cluster.kubectl import Kubectl
 from support.conformance.preparation import module
 from support.processes import free_ports
-from support.tools import PROGRAMS, program
+from support.tools import program, version_of
 
 from . import world
 from .peer import Peer, Setting
@@ -123,7 +123,7 @@ ENVOY_GATEWAY = Peer(
     name=_NAME,
     controller="gateway.envoyproxy.io/gatewayclass-controller",
     control=_NAME,
-    version=lambda: next(each.version for each in PROGRAMS if each.name == _NAME),
+    version=lambda: version_of(_NAME),
     definitions=_definitions,
     start=_start,
 )

@@ -13,10 +13,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import fastforward_crds as crds
 from fastforward_compiler.problem import ObjectRef
 from fastforward_compiler.translate.gatewayapi.section import ADDRESSES, CONTROLLER
 from fastforward_crds import gatewayapi
+
+from .kept import Change
 
 Documents = Mapping[str, bytes]
 _UNUSABLE = "AddressNotUsable"
@@ -79,7 +80,7 @@ class AddressPool:
         if free:
             self._given[name] = free[0]
 
-    def observe(self, changes: Mapping[ObjectRef, crds.Resource | crds.Invalid | None]) -> None:
+    def observe(self, changes: Mapping[ObjectRef, Change]) -> None:
         """Objects changed."""
         if not self.pool:
             return
