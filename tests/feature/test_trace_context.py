@@ -6,7 +6,7 @@ import pytest
 
 from support.gateway import Gateway
 from support.origin import Origin
-from support.resources import route, rule
+from support.resources import edge, route, rule
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 VALID = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -64,3 +64,15 @@ def test_the_access_log_has_the_same_trace(gateway: Gateway, origin: Origin) -> 
     for headers in ({}, {"traceparent": VALID}):
         line = gateway.log_line(gateway.get(headers=headers))
         assert trace_of(line["traceparent"]) == trace_of(origin.last.header("traceparent"))
+
+
+@pytest.mark.parametrize(("request_id", "begun"), [("0a1b2c3d-of-a-proxy", True), ("of-a-proxy", False)])
+def test_behind_a_trusted_hop_an_id_that_is_no_number_begins_no_trace(
+    gateway: Gateway, origin: Origin, request_id: str, begun: bool
+) -> None:
+    gateway.apply(edge(gateway.port, trustedHops={"count": 1}))
+    gateway.get(headers={"x-request-id": request_id})
+    assert origin.last.header("x-request-id") == request_id
+    assert ("traceparent" in origin.last.names) == begun
+    if begun:
+        assert trace_of(origin.last.header("traceparent")).endswith(request_id[:8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -214,9 +215,10 @@ def test_a_preflight_is_told_what_is_granted(envoy: StaticEnvoy) -> None:
 VALID = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def test_a_valid_trace_passes_with_its_state(envoy: StaticEnvoy, origin: Origin) -> None:
-    envoy.ask("a", "/a", {"traceparent": VALID, "tracestate": "v=1"})
-    assert (origin.last.header("traceparent"), origin.last.header("tracestate")) == (VALID, "v=1")
+@pytest.mark.parametrize("parent", [VALID, VALID.replace("00-", "01-", 1), VALID.replace("00-", "fe-", 1) + "-more"])
+def test_a_valid_trace_passes_with_its_state(envoy: StaticEnvoy, origin: Origin, parent: str) -> None:
+    envoy.ask("a", "/a", {"traceparent": parent, "tracestate": "v=1"})
+    assert (origin.last.header("traceparent"), origin.last.header("tracestate")) == (parent, "v=1")
 
 
 @pytest.mark.parametrize(
@@ -231,14 +233,16 @@ def test_a_valid_trace_passes_with_its_state(envoy: StaticEnvoy, origin: Origin)
         "00-0af7651916cd43dd8448eb211c80319c-" + "0" * 16 + "-01",
         VALID.replace("3331", "333g"),
         VALID[:-1],
+        VALID.replace("00-", "01-", 1) + "more",
     ],
 )
 def test_a_request_without_valid_trace_begins_one_named_by_its_id(
     envoy: StaticEnvoy, origin: Origin, parent: str
 ) -> None:
     response = envoy.ask("a", "/a", {"traceparent": parent, "tracestate": "v=1"} if parent else {})
-    trace = (response.header("x-request-id") or "").replace("-", "")
-    assert origin.last.header("traceparent") == f"00-{trace}-{trace[16:]}-00"
+    begun = re.fullmatch(r"00-0{5}\d{19}(\w{8})-(\w{8})\d{8}-00", origin.last.header("traceparent") or "")
+    assert begun is not None
+    assert {*begun.groups()} == {(response.header("x-request-id") or "")[:8]}
     assert origin.last.header("tracestate") is None
     assert envoy.logged(response)["traceparent"] == origin.last.header("traceparent")
 

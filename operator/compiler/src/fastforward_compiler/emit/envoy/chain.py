@@ -6,7 +6,7 @@ differs between routes is per-route configuration. Called by edge; the names are
 
 from __future__ import annotations
 
-from .matching import ANYTHING, TEXT, header_input, pattern, some, test
+from .matching import ANYTHING, TEXT, header_input, pattern, skip_if, some, test
 from .protos import (
     EnvoyMessage,
     backoff_pb2,
@@ -15,8 +15,6 @@ from .protos import (
     config_source_pb2,
     cors_pb2,
     ext_authz_pb2,
-    extension_matcher_pb2,
-    extension_pb2,
     header_mutation_pb2,
     http_connection_manager_pb2,
     http_rbac_pb2,
@@ -27,9 +25,6 @@ from .protos import (
     lua_pb2,
     previous_hosts_pb2,
     router_pb2,
-    skip_action_pb2,
-    xds_extension_pb2,
-    xds_matcher_pb2,
 )
 from .trace import trace_context
 from .wire import ADS, milliseconds, pack, string_list, type_url, uint32
@@ -149,16 +144,8 @@ def body_of_unknown_length() -> EnvoyMessage:
         test(header_input(SCOPE_HEADER), TEXT(exact=NO_SCOPE)),
         test(header_input(":method"), TEXT(exact="CONNECT")),
     )
-    skip = xds_extension_pb2.TypedExtensionConfig(name="skip", typed_config=pack(skip_action_pb2.SkipFilter()))
-    matchers = xds_matcher_pb2.Matcher.MatcherList
-    matcher = matchers.FieldMatcher(predicate=known, on_match=xds_matcher_pb2.Matcher.OnMatch(action=skip))
     # Routes bring bounds of their own; this one is for requests that none of the above tells to have no route.
-    hold = extension_pb2.TypedExtensionConfig(
-        name=BODY, typed_config=pack(buffer_pb2.Buffer(max_request_bytes=uint32(1)))
-    )
-    return extension_matcher_pb2.ExtensionWithMatcher(
-        xds_matcher=xds_matcher_pb2.Matcher(matcher_list=matchers(matchers=[matcher])), extension_config=hold
-    )
+    return skip_if(known, BODY, buffer_pb2.Buffer(max_request_bytes=uint32(1)))
 
 
 def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:

@@ -1,11 +1,21 @@
 r"""Single conditions of Envoy's matchers: an input, which is a request header, and what its value must be.
 
-Called by chain and predicate.
+Called by chain, trace and predicate.
 """
 
 from __future__ import annotations
 
-from .protos import EnvoyMessage, http_inputs_pb2, xds_extension_pb2, xds_matcher_pb2, xds_regex_pb2, xds_string_pb2
+from .protos import (
+    EnvoyMessage,
+    extension_matcher_pb2,
+    extension_pb2,
+    http_inputs_pb2,
+    skip_action_pb2,
+    xds_extension_pb2,
+    xds_matcher_pb2,
+    xds_regex_pb2,
+    xds_string_pb2,
+)
 from .wire import pack
 
 PREDICATE = xds_matcher_pb2.Matcher.MatcherList.Predicate
@@ -37,8 +47,24 @@ def some(*predicates: EnvoyMessage) -> EnvoyMessage:
     return PREDICATE(or_matcher=PREDICATE.PredicateList(predicate=predicates))
 
 
+def none(predicate: EnvoyMessage) -> EnvoyMessage:
+    """Returns the negation."""
+    return PREDICATE(not_matcher=predicate)
+
+
 def pattern(expression: str) -> EnvoyMessage:
     """Returns a matcher of the whole value."""
     return TEXT(
         safe_regex=xds_regex_pb2.RegexMatcher(google_re2=xds_regex_pb2.RegexMatcher.GoogleRE2(), regex=expression)
+    )
+
+
+def skip_if(known: EnvoyMessage, name: str, config: EnvoyMessage) -> EnvoyMessage:
+    """Returns a filter's configuration under which requests that meet the condition pass the filter by."""
+    skip = xds_extension_pb2.TypedExtensionConfig(name="skip", typed_config=pack(skip_action_pb2.SkipFilter()))
+    matchers = xds_matcher_pb2.Matcher.MatcherList
+    matcher = matchers.FieldMatcher(predicate=known, on_match=xds_matcher_pb2.Matcher.OnMatch(action=skip))
+    return extension_matcher_pb2.ExtensionWithMatcher(
+        xds_matcher=xds_matcher_pb2.Matcher(matcher_list=matchers(matchers=[matcher])),
+        extension_config=extension_pb2.TypedExtensionConfig(name=name, typed_config=pack(config)),
     )

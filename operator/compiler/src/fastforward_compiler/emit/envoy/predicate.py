@@ -12,7 +12,7 @@ from __future__ import annotations
 from fastforward_compiler import ir
 
 from .chain import LISTENER_HEADER, PATH_HEADER, SELECT_HEADER
-from .matching import ANYTHING, PREDICATE, TEXT, every, header_input, pattern, some, test
+from .matching import ANYTHING, TEXT, every, header_input, none, pattern, some, test
 from .pattern import NOTHING, without_ampersand
 from .protos import EnvoyMessage
 from .wire import literal_pattern
@@ -59,7 +59,7 @@ def api_version(version: str, header: str, default: str) -> EnvoyMessage:
     asked = test(named, TEXT(exact=version))
     if version != default:
         return asked
-    silent = PREDICATE(not_matcher=test(named, pattern(ANYTHING)))
+    silent = none(test(named, pattern(ANYTHING)))
     return some(asked, silent)
 
 
