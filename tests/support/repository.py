@@ -33,6 +33,7 @@ PACKAGES = (
     Package(folder="operator/controller", distribution="fastforward-operator", module="fastforward_operator"),
     Package(folder="dataplane/pipeline", distribution="fastforward-pipeline", module="fastforward_pipeline", pure=True),
     Package(folder="dataplane/kit", distribution="fastforward-kit", module="fastforward_kit"),
+    Package(folder="dataplane/shield", distribution="fastforward-shield", module="fastforward_shield"),
     Package(folder="dataplane/entrypoint", distribution="fastforward-entrypoint", module="fastforward_entrypoint"),
 )
 
