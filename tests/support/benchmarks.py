@@ -15,9 +15,9 @@ from .repository import ROOT
 _LIMIT_S = 240
 
 
-def try_small(chosen: Benchmark) -> None:
+def try_small(chosen: Benchmark, *options: str) -> None:
     """Run it as small as it can be; what it tells must be whole. What it finds on a busy machine says nothing."""
-    command = [sys.executable, "-m", "perf", chosen.name, "--smoke", "--json"]
+    command = [sys.executable, "-m", "perf", chosen.name, "--smoke", "--json", *options]
     done = subprocess.run(
         command, cwd=ROOT / "tests", env=dict(os.environ), capture_output=True, text=True, check=False, timeout=_LIMIT_S
     )

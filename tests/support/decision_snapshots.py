@@ -37,7 +37,9 @@ def split(*shares: tuple[str, int]) -> pb.Split:
 def plan(name: str, path: str = "/", kind: int = PREFIX, **fields: Any) -> pb.Resource:
     """A rule named `name` of Route shop/NAME; its Plan is called NAME as well. It goes to Upstream shop/NAME."""
     conditions = {key: fields.pop(key) for key in list(fields) if key in pb.Match.DESCRIPTOR.fields_by_name}
-    if not any(field in fields for field in ("shards", "redirect", "respond", "unavailable", "upstreams", "gate")):
+    if not any(
+        field in fields for field in ("shards", "redirect", "respond", "unavailable", "upstreams", "message", "gate")
+    ):
         fields["upstreams"] = split((f"shop/{name}", 1))
     hop = any(field in conditions for field in ("roles", "region", "flag"))
     message = pb.Plan(

@@ -72,7 +72,8 @@ def _section(each: Benchmark, found: _Kept) -> Iterator[str]:
     missed = [each.goals[name] for name, figure in found.figures.items() if not each.goals[name].holds(figure)]
     if any(goal.why for goal in missed):
         yield from ("", f"### What keeps it from its goal {{#{each.name}-why}}", "")
-        yield from (f"- **{goal.what}.** {goal.why}" for goal in missed if goal.why)
+        for why in dict.fromkeys(goal.why for goal in missed if goal.why):
+            yield f"- **{'; '.join(goal.what for goal in missed if goal.why == why)}.** {why}"
     machine = ", ".join(f"{name} {value}" for name, value in found.machine.items() if value)
     yield from ("", f"Taken on: {machine}. All of it: [{each.name}.json](performance/{each.name}.json).")
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import fastforward_crds as crds
 from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import Client
 
@@ -44,7 +45,7 @@ async def through_api(routes: int, changes: int) -> Result:
                 for envoy in ENVOYS:
                     gateway.start_envoy(name=envoy, workers=THREADS)
                 await asyncio.to_thread(until_ready, gateway)
-                path = collection({"kind": "Route"})
+                path = collection({"apiVersion": crds.API_VERSION, "kind": "Route"})
                 version = await _until_all(api, path)
                 judges, askers = await lines(gateway, world.probes[0])
                 return await _measure(api, path, version, Witness(judges, askers), world, changes)

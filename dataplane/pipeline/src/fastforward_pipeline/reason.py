@@ -13,6 +13,7 @@ class Reason(StrEnum):
     """STAGE/REASON, as the access log has it."""
 
     MALFORMED = "normalization/malformed"
+    CONTENT_MALFORMED = "normalization/content-malformed"
     NO_ROUTE = "routing/no-route"
     PLAN_UNKNOWN = "routing/plan-unknown"
     ADDRESS_DENIED = "admission/address-denied"
@@ -35,6 +36,13 @@ class Reason(StrEnum):
     SHARD_KEY_MISSING = "routing/shard-key-missing"
     SHARD_UNAVAILABLE = "routing/shard-unavailable"
     UNAVAILABLE = "routing/unavailable"
+    IN_PROGRESS = "tracking/in-progress"
+    KEY_REUSED = "tracking/key-reused"
+    OUT_OF_TIME = "dispatch/out-of-time"
+    OVERLOADED = "dispatch/overloaded"
+    UNREACHABLE = "dispatch/unreachable"
+    REPLY_OF_ANOTHER = "authorization/reply-of-another"
+    REPLY_MALFORMED = "normalization/reply-malformed"
 
     @property
     def stage(self) -> str:
@@ -119,6 +127,30 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.SHARD_UNAVAILABLE: Facts(
         503, "No shard can take the request", "Activate a Shard that has an upstream for this purpose."
+    ),
+    Reason.CONTENT_MALFORMED: Facts(
+        400, "The content is malformed", "Send content of the media type that the request names, in UTF-8."
+    ),
+    Reason.IN_PROGRESS: Facts(
+        409, "The same request is being handled", "Ask again with the same key: its result is told once it is there."
+    ),
+    Reason.KEY_REUSED: Facts(
+        422, "The idempotency key belongs to another request", "Use a new key for each new request."
+    ),
+    Reason.OUT_OF_TIME: Facts(
+        504, "The upstream did not answer in time", "Look at the target's times, or give the rule a longer timeout."
+    ),
+    Reason.OVERLOADED: Facts(
+        503, "The upstream has more requests than it is allowed", "Ask again later, or raise the hop's bulkhead."
+    ),
+    Reason.UNREACHABLE: Facts(
+        503, "The upstream can't be reached", "Look at the Upstream's endpoints, and at the hop in `ff status`."
+    ),
+    Reason.REPLY_OF_ANOTHER: Facts(
+        500, "The answer belongs to somebody else", "The target answers in another tenant's name: mend the target."
+    ),
+    Reason.REPLY_MALFORMED: Facts(
+        500, "The answer is malformed", "The target's content is not of the media type that it names: mend the target."
     ),
     Reason.UNAVAILABLE: Facts(
         500, "The route has no usable destination", "Look at the Route's status: a reference or a policy is broken."

@@ -787,6 +787,7 @@ class Plan(_message.Message):
     REDIRECT_FIELD_NUMBER: _builtins.int
     RESPOND_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     REWRITE_FIELD_NUMBER: _builtins.int
     REQUEST_HEADERS_FIELD_NUMBER: _builtins.int
     RESPONSE_HEADERS_FIELD_NUMBER: _builtins.int
@@ -830,6 +831,8 @@ class Plan(_message.Message):
         """Every reference is broken: 500 (GEP-1742 semantics)."""
 
     @_builtins.property
+    def message(self) -> Global___MessageDispatch: ...
+    @_builtins.property
     def rewrite(self) -> Global___Rewrite: ...
     @_builtins.property
     def request_headers(self) -> Global___HeaderChanges: ...
@@ -857,17 +860,18 @@ class Plan(_message.Message):
         redirect: Global___Redirect | None = ...,
         respond: Global___Respond | None = ...,
         unavailable: Global___Unavailable | None = ...,
+        message: Global___MessageDispatch | None = ...,
         rewrite: Global___Rewrite | None = ...,
         request_headers: Global___HeaderChanges | None = ...,
         response_headers: Global___HeaderChanges | None = ...,
         cors: Global___Cors | None = ...,
         select: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "auth", b"auth", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "auth", b"auth", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable"]  # noqa: Y015
+    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable", "message"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_destination) -> _WhichOneofReturnType_destination | None: ...
 
@@ -892,6 +896,32 @@ class Split(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Split: _TypeAlias = Split  # noqa: Y015
+
+@_typing.final
+class MessageDispatch(_message.Message):
+    """Through all stages, as a message in an envelope."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """in words of the domain: shop.orders.place"""
+    upstream: _builtins.str
+    """NAMESPACE/NAME of one that serves fastforward.message.v1.MessageService"""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        upstream: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageDispatch: _TypeAlias = MessageDispatch  # noqa: Y015
 
 @_typing.final
 class Unavailable(_message.Message):

@@ -1,0 +1,146 @@
+"""EntryPoint's heart: a message through seven stages, to its target, and the reply through five more.
+
+In: an Envelope that an adapter made. Out: the reply, or why there is none. Called by adapters, in the same process or
+over gRPC. The order of the stages is `fastforward_pipeline.message.INBOUND` and `OUTBOUND`; here effects are answered.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import grpc.aio
+from fastforward_pipeline.effects import TakeTokens
+from fastforward_pipeline.message import (
+    INBOUND,
+    OUTBOUND,
+    Answered,
+    Asks,
+    Begin,
+    Effect,
+    Failed,
+    Finish,
+    Outcome,
+    Passage,
+    Replied,
+    Seal,
+    answer_headers,
+    make_error,
+    open_passage,
+)
+from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.trail import Trail
+from fastforward_shield import CircuitOpenError, DeadlineExceededError, HopError, SaturatedError, TryTimeoutError
+
+from fastforward.message.v1 import dispatch_pb2, envelope_pb2
+from fastforward_entrypoint.counters import CounterStore
+from fastforward_entrypoint.endpoint import Current
+
+from .once import OnceStore
+from .targets import Targets
+
+_HOP_REASONS = (
+    ((DeadlineExceededError, TryTimeoutError), Reason.OUT_OF_TIME),
+    ((SaturatedError, CircuitOpenError), Reason.OVERLOADED),
+)
+
+
+class MessageExchange:
+    """Takes messages one by one, many at once. `clock` tells Unix time."""
+
+    def __init__(
+        self,
+        snapshots: Current,
+        counters: CounterStore,
+        once: OnceStore,
+        targets: Targets,
+        seal: Seal,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._snapshots = snapshots
+        self._counters = counters
+        self._once = once
+        self._targets = targets
+        self._seal = seal
+        self._clock = clock
+
+    async def exchange(self, envelope: envelope_pb2.Envelope, trail: Trail | None = None) -> Answered | Failed:
+        """Returns the reply, or why there is none. The snapshot of the beginning holds to the end."""
+        passage = open_passage(envelope, self._snapshots.current, self._seal, now=self._clock(), trail=trail)
+        for stage in INBOUND:
+            ended = await self._answer(stage.process(passage))
+            if isinstance(ended, Failed):
+                return ended
+            if isinstance(ended, Replied):
+                return await self._send_back(passage, ended.reply)
+        result = await self._handle(passage)
+        return result if isinstance(result, Failed) else await self._send_back(passage, result)
+
+    async def _answer(self, outcome: Outcome) -> Failed | Replied | None:
+        """Answers what a stage asks until it has made up its mind."""
+        while isinstance(outcome, Asks):
+            outcome = outcome.resume(await self._perform(outcome.effect))
+        return outcome
+
+    async def _perform(self, effect: Effect) -> object:
+        match effect:
+            case TakeTokens():
+                taken = self._counters.take(effect)
+                return await taken if isinstance(taken, asyncio.Future) else taken
+            case Begin():
+                return await self._once.begin(effect)
+            case Finish():
+                return await self._once.finish(effect)
+
+    async def _handle(self, passage: Passage) -> envelope_pb2.Envelope | Failed:
+        """The target's reply. What has failed leaves its key free, so that the message may come again."""
+        told = False
+        try:
+            result = await self._call(passage)
+            told = not isinstance(result, Failed)
+        finally:
+            if passage.once_key and not told:
+                await self._once.finish(Finish(passage.once_key, None, 0.0))
+        return result
+
+    async def _call(self, passage: Passage) -> envelope_pb2.Envelope | Failed:
+        envelope = passage.envelope
+        try:
+            response = await self._targets.call(
+                envelope.header.routing.destinations[0], envelope, self._deadline(envelope)
+            )
+        except HopError as error:
+            reason = next((reason for kinds, reason in _HOP_REASONS if isinstance(error, kinds)), Reason.UNREACHABLE)
+            failure = make_error(envelope, reason)
+            if error.retry_after_s:
+                failure.retry_after.FromMilliseconds(int(error.retry_after_s * 1000))
+            return Failed(failure)
+        except (KeyError, grpc.aio.AioRpcError):
+            return Failed(make_error(envelope, Reason.UNREACHABLE))
+        return _unpacked(envelope, response)
+
+    def _deadline(self, envelope: envelope_pb2.Envelope) -> float:
+        """Returns the message's deadline as the event loop's time; infinite for none."""
+        if not envelope.header.HasField("deadline"):
+            return float("inf")
+        left_s = envelope.header.deadline.ToNanoseconds() / 1e9 - self._clock()
+        return asyncio.get_running_loop().time() + left_s
+
+    async def _send_back(self, passage: Passage, reply: envelope_pb2.Envelope) -> Answered | Failed:
+        for stage in OUTBOUND:
+            ended = await self._answer(stage.process(passage, reply))
+            if isinstance(ended, Failed):
+                return ended
+        return Answered(reply, answer_headers(passage))
+
+
+def _unpacked(envelope: envelope_pb2.Envelope, response: dispatch_pb2.HandleResponse) -> envelope_pb2.Envelope | Failed:
+    """Returns the reply, or the target's own error under the message's id."""
+    match response.WhichOneof("outcome"):
+        case "reply":
+            return response.reply
+        case "error":
+            response.error.message_id = envelope.header.id
+            return Failed(response.error)
+        case _:
+            return Failed(make_error(envelope, Reason.REPLY_MALFORMED))

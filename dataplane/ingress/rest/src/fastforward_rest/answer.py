@@ -1,0 +1,140 @@
+"""Replies and errors as HTTP answers: negotiated, conditional, and problems by RFC 9457.
+
+In: what came of a message, and the message. Out: an Answer. Called by app.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from http import HTTPStatus
+
+from fastforward_pipeline.message import Answered, Failed
+from fastforward_pipeline.reason import FACTS, Reason
+
+from fastforward.message.v1 import envelope_pb2, error_pb2
+
+PROBLEM = "application/problem+json"
+_STATUSES = {
+    error_pb2.CODE_INVALID_ARGUMENT: 400,
+    error_pb2.CODE_DEADLINE_EXCEEDED: 504,
+    error_pb2.CODE_NOT_FOUND: 404,
+    error_pb2.CODE_ALREADY_EXISTS: 409,
+    error_pb2.CODE_PERMISSION_DENIED: 403,
+    error_pb2.CODE_RESOURCE_EXHAUSTED: 429,
+    error_pb2.CODE_FAILED_PRECONDITION: 400,
+    error_pb2.CODE_ABORTED: 409,
+    error_pb2.CODE_UNIMPLEMENTED: 501,
+    error_pb2.CODE_INTERNAL: 500,
+    error_pb2.CODE_UNAVAILABLE: 503,
+    error_pb2.CODE_UNAUTHENTICATED: 401,
+}
+"""Of errors that a target makes (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
+_REASONS = {reason.value: reason for reason in Reason}
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back; `content-length` is the writer's."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+
+
+def make_answer(answered: Answered, asked: envelope_pb2.Envelope) -> Answer:
+    """Returns the answer of a reply: 406 when the client accepts nothing of its type, 304 when it has it already."""
+    reply, source = answered.reply, asked.header.source
+    payload, completion = reply.payload, reply.header.completion
+    own = [(each.name, each.value) for each in completion.fields]
+    if reply.header.transaction.repeated:
+        own.append(("idempotency-replayed", "true"))
+    headers = (*own, *answered.headers)
+    if not payload.body:
+        return Answer(completion.status or HTTPStatus.NO_CONTENT, headers)
+    if not accepts(_field(source, "accept"), payload.media_type):
+        title = f"The answer is {payload.media_type}, which the request does not accept"
+        return Answer(*_problem(HTTPStatus.NOT_ACCEPTABLE, {"title": title}, asked))
+    status = completion.status or HTTPStatus.OK
+    if source.method in _SAFE and status == HTTPStatus.OK:
+        tag = next((value for name, value in own if name == "etag"), "") or _tag(payload.body)
+        headers = (*(pair for pair in headers if pair[0] != "etag"), ("etag", tag))
+        if _holds(_field(source, "if-none-match"), tag):
+            return Answer(HTTPStatus.NOT_MODIFIED, headers)
+    return Answer(status, (("content-type", payload.media_type), *headers), payload.body)
+
+
+def make_problem(failed: Failed, asked: envelope_pb2.Envelope) -> Answer:
+    """Returns the problem document of an error (RFC 9457)."""
+    error = failed.error
+    reason = _REASONS.get(error.reason)
+    status = FACTS[reason].status if reason is not None else _STATUSES.get(error.code, 500)
+    stage, _, short = error.reason.partition("/")
+    members: dict[str, object] = {"title": error.title, "stage": stage, "reason": short}
+    if error.violations:
+        members["errors"] = [
+            {"pointer": each.pointer, "detail": each.description, "rule": each.rule} for each in error.violations
+        ]
+    own = [*failed.headers, ("x-ff-reason", error.reason)]
+    if error.HasField("retry_after") and not any(name == "retry-after" for name, _ in own):
+        own.append(("retry-after", str(max(1, -(-error.retry_after.ToMilliseconds() // 1000)))))
+    return Answer(*_problem(status, members, asked, own))
+
+
+def too_large() -> Answer:
+    """Returns the answer to a body that is larger than any message may be."""
+    facts = FACTS[Reason.BODY_TOO_LARGE]
+    members = {"title": facts.title, "stage": "admission", "reason": Reason.BODY_TOO_LARGE.short}
+    own = [("x-ff-reason", Reason.BODY_TOO_LARGE.value), ("connection", "close")]
+    return Answer(*_problem(facts.status, members, envelope_pb2.Envelope(), own))
+
+
+def accepts(accept: str, media_type: str) -> bool:
+    """Whether a client that sends this Accept (RFC 9110, section 12.5.1) takes this type; the most exact counts."""
+    if not accept.strip():
+        return True
+    kind = media_type.partition(";")[0].strip().lower()
+    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+    qualities = dict(map(_range, accept.lower().split(",")))
+    return next((qualities[each] > 0 for each in ranges if each in qualities), False)
+
+
+def _range(text: str) -> tuple[str, float]:
+    name, *parameters = (part.strip() for part in text.split(";"))
+    quality = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    try:
+        return name, float(quality)
+    except ValueError:
+        return name, 0.0
+
+
+def _holds(condition: str, tag: str) -> bool:
+    """If-None-Match (RFC 9110, section 13.1.2), compared weakly."""
+    listed = [each.strip().removeprefix("W/") for each in condition.split(",")]
+    return condition.strip() == "*" or tag.removeprefix("W/") in listed
+
+
+def _tag(body: bytes) -> str:
+    return f'"{blake2b(body, digest_size=16).hexdigest()}"'
+
+
+def _field(source: envelope_pb2.Source, name: str) -> str:
+    return ",".join(each.value for each in source.fields if each.name == name)
+
+
+def _problem(
+    status: int,
+    members: dict[str, object],
+    asked: envelope_pb2.Envelope,
+    own: Iterable[tuple[str, str]] = (),
+) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+    header = asked.header
+    document = {
+        "type": "about:blank",
+        **members,
+        "status": int(status),
+        "requestId": header.source.request_id,
+        "messageId": header.id,
+    }
+    return status, (("content-type", PROBLEM), *own), json.dumps(document, separators=(",", ":")).encode()

@@ -1,0 +1,19 @@
+"""Messages: the eight stages in and the five out, over the envelope, with no input or output of their own."""
+
+from .failure import make_error
+from .passage import (
+    Answered,
+    Asks,
+    Begin,
+    Beginning,
+    Effect,
+    Failed,
+    Finish,
+    Outcome,
+    Passage,
+    Replied,
+    answer_headers,
+    open_passage,
+)
+from .seal import Seal
+from .stages import DISPATCH, INBOUND, OUTBOUND

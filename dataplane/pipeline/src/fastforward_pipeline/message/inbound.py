@@ -1,0 +1,178 @@
+"""Stages 1 to 7 of a message on its way in; what a proxied request meets is judged by the same functions.
+
+In: a Passage. Out: None for yes, or why the message ends here. Each stage writes its own part of the header, and no
+other. Called by EntryPoint in the order of `stages.INBOUND`, or by a workload that runs one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from fastforward.message.v1 import envelope_pb2
+from fastforward_pipeline import exchange as exchanges
+from fastforward_pipeline.decision import Refusal, Reply
+from fastforward_pipeline.effects import Answer, TakeTokens
+from fastforward_pipeline.exchange import Exchange
+from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.stages import (
+    admission as admissions,
+)
+from fastforward_pipeline.stages import (
+    authentication as authentications,
+)
+from fastforward_pipeline.stages import (
+    authorization as authorizations,
+)
+from fastforward_pipeline.stages import (
+    ingress as ingresses,
+)
+from fastforward_pipeline.stages import (
+    normalization as normalizations,
+)
+from fastforward_pipeline.stages import (
+    ratelimit,
+    tenant,
+)
+from fastforward_pipeline.stages import (
+    routing as routings,
+)
+
+from .content import canonical
+from .failure import make_error, refuse
+from .passage import Asks, Begin, Beginning, Failed, Outcome, Passage, Replied
+
+Judge = Callable[[Exchange], exchanges.Outcome]
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+_ONCE_S = 86_400.0
+"""For how long results are told again."""
+
+
+def ingress(passage: Passage) -> Outcome:
+    """Which host of which Edge the message is for."""
+    return _judge(passage, normalizations.judge, ingresses.judge)
+
+
+def admission(passage: Passage) -> Outcome:
+    """Which rule the message enters by, and whether its address, size and type are let in."""
+    return _judge(passage, routings.match, admissions.judge)
+
+
+def authentication(passage: Passage) -> Outcome:
+    """Who sends it, for which tenant. Credentials go no further than this."""
+    ended = _judge(passage, authentications.judge, tenant.judge, routings.rematch)
+    if ended is not None:
+        return ended
+    identity, header = passage.exchange.identity, passage.envelope.header
+    header.tenant = passage.exchange.tenant
+    header.identity.CopyFrom(
+        envelope_pb2.Identity(
+            subject=identity.subject,
+            provider="" if identity.provider is None else identity.provider.name,
+            roles=sorted(identity.roles),
+            permissions=sorted(identity.permissions),
+            api_key_id=identity.key_id,
+        )
+    )
+    kept = [field for field in header.source.fields if field.name not in _CREDENTIALS]
+    del header.source.fields[:]
+    header.source.fields.extend(kept)
+    return None
+
+
+def normalization(passage: Passage) -> Outcome:
+    """The content in its canonical form; nothing that can't be brought into it goes on."""
+    payload = passage.envelope.payload
+    made = canonical(payload.media_type, payload.body)
+    if isinstance(made, Refusal):
+        return refuse(passage.envelope, made)
+    passage.body_parsed, payload.body, payload.media_type = made.value, made.body, made.media_type
+    return None
+
+
+def authorization(passage: Passage) -> Outcome:
+    """Whether the caller may do it, and as often as it does: then it is signed."""
+    ended = _judge(passage, authorizations.recheck, authorizations.judge)
+    return ended if ended is not None else _count(passage, ratelimit.judge, _count_native)
+
+
+def _count_native(passage: Passage) -> Outcome:
+    return _count(passage, ratelimit.judge_native, _sign)
+
+
+def _count(passage: Passage, judge: Judge, then: Callable[[Passage], Outcome]) -> Outcome:
+    """Takes the tokens that `judge` asks for, and goes on with `then`."""
+    exchange = passage.exchange
+    asked = judge(exchange)
+    if isinstance(asked, Refusal):
+        return refuse(passage.envelope, asked, headers=ratelimit.describe(exchange.limits))
+    if not isinstance(asked, TakeTokens):
+        return then(passage)
+
+    def resume(answer: Answer) -> Outcome:
+        refusal = ratelimit.settle(exchange, answer)
+        return then(passage) if refusal is None else refuse(passage.envelope, refusal)
+
+    return Asks(asked, resume)
+
+
+def _sign(passage: Passage) -> None:
+    plan = passage.exchange.final
+    passage.envelope.header.type = plan.wire.message.type
+    passage.envelope.header.authorization = passage.seal.sign(passage.envelope, plan.name)
+
+
+def routing(passage: Passage) -> Outcome:
+    """Where it goes, and how."""
+    ended = _judge(passage, routings.place)
+    if ended is not None:
+        return ended
+    exchange, plan = passage.exchange, passage.exchange.final
+    passage.envelope.header.routing.CopyFrom(
+        envelope_pb2.Routing(
+            route=plan.route,
+            rule=plan.rule,
+            plan=plan.name,
+            delivery=envelope_pb2.DELIVERY_CALL,
+            destinations=[plan.wire.message.upstream],
+            shard=exchange.shard,
+            region=exchange.facts.region,
+        )
+    )
+    return None
+
+
+def tracking(passage: Passage) -> Outcome:
+    """Whether the same message has been here before (draft-ietf-httpapi-idempotency-key-header)."""
+    envelope = passage.envelope
+    key = envelope.header.idempotency_key
+    if not key:
+        return None
+    owner = f"{envelope.header.tenant}\0{envelope.header.identity.subject}\0{envelope.header.routing.route}\0{key}"
+    print_ = sha256(envelope.header.type.encode() + b"\0" + envelope.payload.body).hexdigest()
+    once = sha256(owner.encode()).hexdigest()
+
+    envelope.header.transaction.id = once[:32]
+
+    def resume(known: Beginning) -> Outcome:
+        if known.first:
+            passage.once_key = once
+            return None
+        if known.print != print_:
+            return Failed(make_error(envelope, Reason.KEY_REUSED))
+        if known.result is None:
+            return Failed(make_error(envelope, Reason.IN_PROGRESS))
+        envelope.header.transaction.repeated = True
+        return Replied(envelope_pb2.Envelope.FromString(known.result))
+
+    return Asks(Begin(once, print_, _ONCE_S), resume)
+
+
+def _judge(passage: Passage, *judges: Judge) -> Failed | None:
+    for judge in judges:
+        outcome = judge(passage.exchange)
+        if isinstance(outcome, Refusal):
+            return refuse(passage.envelope, outcome)
+        # Of these only preflights are answered, and adapters have answered them.
+        assert not isinstance(outcome, (Reply, TakeTokens))  # noqa: S101
+    return None

@@ -1,0 +1,63 @@
+"""The five stages of a reply on its way out.
+
+In: the Passage of the message that it answers, and the reply. Out: None for yes, or why the caller gets an error
+instead. Called by EntryPoint in the order of `stages.OUTBOUND`.
+"""
+
+from __future__ import annotations
+
+from fastforward.message.v1 import envelope_pb2
+from fastforward_pipeline.decision import Refusal
+from fastforward_pipeline.reason import Reason
+
+from .content import canonical
+from .failure import make_error
+from .passage import Asks, Failed, Finish, Outcome, Passage
+
+_ONCE_S = 86_400.0
+
+
+def tracking(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+    """Links the reply to its message, and remembers it where the same message may come again."""
+    asked, header = passage.envelope.header, reply.header
+    header.kind = envelope_pb2.KIND_REPLY
+    header.causation_id, header.conversation_id = asked.id, asked.conversation_id or asked.id
+    header.transaction.CopyFrom(asked.transaction)
+    header.trace.CopyFrom(asked.trace)
+    if not passage.once_key:
+        return None
+    return Asks(Finish(passage.once_key, reply.SerializeToString(), _ONCE_S), lambda _: None)
+
+
+def authorization(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+    """A reply belongs to the tenant that asked: one that says otherwise goes nowhere."""
+    asked = passage.envelope.header
+    if reply.header.tenant not in {"", asked.tenant}:
+        return Failed(make_error(passage.envelope, Reason.REPLY_OF_ANOTHER))
+    reply.header.tenant = asked.tenant
+    return None
+
+
+def normalization(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+    """The content in its canonical form; what a target wrote wrongly no caller sees."""
+    made = canonical(reply.payload.media_type, reply.payload.body)
+    if isinstance(made, Refusal):
+        return Failed(make_error(passage.envelope, Reason.REPLY_MALFORMED), made)
+    reply.payload.body, reply.payload.media_type = made.body, made.media_type
+    return None
+
+
+def resolution(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+    """By which way it goes back: the connection that its message came by."""
+    source = passage.envelope.header.source
+    reply.header.source.protocol = source.protocol
+    reply.header.source.connection_id = source.connection_id
+    return None
+
+
+def egress(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+    """What the caller must not see goes: who handled it, and the authorization."""
+    del passage
+    reply.header.ClearField("authorization")
+    reply.header.ClearField("routing")
+    return None

@@ -1,0 +1,133 @@
+"""One message on its way through the stages, what a stage may say of it, and what it may ask of the world.
+
+Made by EntryPoint when a message comes in, or by a workload that runs a stage of its own; read and filled by the
+stages in their order. Pure: the caller answers what is asked, gives the time and holds the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastforward.message.v1 import envelope_pb2, error_pb2
+from fastforward_pipeline.decision import Pairs, Refusal
+from fastforward_pipeline.effects import TakeTokens
+from fastforward_pipeline.exchange import Exchange
+from fastforward_pipeline.request import Request, make_headers
+from fastforward_pipeline.snapshot import Snapshot
+from fastforward_pipeline.stages import ingress, ratelimit
+from fastforward_pipeline.trail import Trail
+
+from .seal import Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Remember that a message with this key is being handled; the answer is a Beginning.
+
+    `print` tells messages apart that must not share a key.
+    """
+
+    key: str
+    print: str
+    keep_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Remember the result of a key, or with none forget that it was begun."""
+
+    key: str
+    result: bytes | None
+    keep_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is known of a key: nothing (`first`), its print, and its result once there is one."""
+
+    first: bool
+    print: str = ""
+    result: bytes | None = None
+
+
+Effect = TakeTokens | Begin | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The message ends here; `headers` are for clients of HTTP."""
+
+    error: error_pb2.Error
+    refusal: Refusal | None = None
+    headers: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply that has passed all stages; `headers` are for clients of HTTP."""
+
+    reply: envelope_pb2.Envelope
+    headers: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """The message is answered here: by a result that is told again."""
+
+    reply: envelope_pb2.Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """An effect, and what goes on with its answer."""
+
+    effect: Effect
+    resume: Callable[[Any], Outcome]
+
+
+Outcome = Failed | Replied | Asks | None
+"""What a stage says: no; an answer; a question; None for yes."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """A message, and what the stages know about it beside what is written into it."""
+
+    envelope: envelope_pb2.Envelope
+    exchange: Exchange
+    seal: Seal
+    body_parsed: Any = field(default=None)
+    """The content in canonical form, once normalization has parsed it."""
+    once_key: str = ""
+    """Under which its result is remembered; empty for not at all."""
+
+
+def open_passage(
+    envelope: envelope_pb2.Envelope, snapshot: Snapshot, seal: Seal, *, now: float, trail: Trail | None = None
+) -> Passage:
+    """Returns the passage of a message that an adapter has just taken in; `now` is Unix time."""
+    source = envelope.header.source
+    request = Request(
+        method=source.method,
+        host=source.host,
+        path=source.target,
+        now=now,
+        scheme=source.scheme or "http",
+        headers=make_headers((each.name, each.value) for each in source.fields),
+        address=source.address,
+        peer=source.peer,
+        listener=source.listener,
+        edge=source.edge,
+        body_bytes=len(envelope.payload.body),
+        request_id=source.request_id,
+    )
+    exchange = Exchange(snapshot, request, trail, counting_native=True)
+    return Passage(envelope=envelope, exchange=exchange, seal=seal)
+
+
+def answer_headers(passage: Passage) -> Pairs:
+    """Returns what the gateway adds to an answer over HTTP: the tightest limit, and who may read it."""
+    exchange = passage.exchange
+    return ingress.mark_answer(exchange) + ratelimit.describe(exchange.limits)

@@ -1,0 +1,1 @@
+"""Generated wire types of messages and of what handles them."""

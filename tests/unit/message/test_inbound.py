@@ -1,0 +1,199 @@
+"""What each stage says of a message, what it writes into its header, and that it signs what it allowed."""
+
+from __future__ import annotations
+
+import pytest
+from fastforward_pipeline import Reason, Snapshot, TokenBuckets
+from fastforward_pipeline.effects import TakeTokens
+from fastforward_pipeline.message import INBOUND, Asks, Begin, Beginning, Failed, Outcome, Passage, Seal, open_passage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastforward.message.v1 import envelope_pb2, error_pb2
+from support.decision_snapshots import NOW, budget, limit
+from support.messages import KEY, SECRET, TARGET, TYPE, envelope, new_seal, orders
+
+SEAL = new_seal()
+WORLD = orders()
+
+
+def send(
+    message: envelope_pb2.Envelope,
+    world: Snapshot = WORLD,
+    *,
+    seal: Seal = SEAL,
+    known: Beginning | None = None,
+    buckets: TokenBuckets | None = None,
+) -> tuple[Passage, Outcome]:
+    """The message through all stages in, with counters in memory; `known` is what the store of keys says."""
+    counters = buckets or TokenBuckets()
+    passage = open_passage(message, world, seal, now=NOW)
+    for stage in INBOUND:
+        outcome = stage.process(passage)
+        while isinstance(outcome, Asks):
+            if isinstance(outcome.effect, TakeTokens):
+                outcome = outcome.resume(counters.take(outcome.effect, NOW))
+            else:
+                assert isinstance(outcome.effect, Begin)
+                outcome = outcome.resume(known or Beginning(first=True))
+        if outcome is not None:
+            return passage, outcome
+    return passage, None
+
+
+def refused(message: envelope_pb2.Envelope, world: Snapshot = WORLD) -> error_pb2.Error:
+    _, outcome = send(message, world)
+    assert isinstance(outcome, Failed)
+    return outcome.error
+
+
+def test_a_message_that_passes_says_who_sends_it_where_it_goes_and_that_it_may() -> None:
+    passage, outcome = send(envelope())
+    header = passage.envelope.header
+    assert outcome is None
+    assert (header.identity.subject, header.tenant, list(header.identity.roles)) == ("ann", "acme", ["buyer"])
+    assert (header.type, list(header.routing.destinations), header.routing.route) == (TYPE, [TARGET], "shop/orders")
+    assert passage.envelope.payload.body == b'{"quantity":2,"sku":"abc"}'
+    assert SEAL.broken(passage.envelope, NOW) == ""
+
+
+def test_credentials_go_no_further_than_authentication() -> None:
+    passage, _ = send(envelope(authorization="Bearer x", cookie="a=b", accept="*/*"))
+    names = {field.name for field in passage.envelope.header.source.fields}
+    assert names & {"x-api-key", "authorization", "cookie"} == set()
+    assert "accept" in names
+    assert SECRET.encode() not in passage.envelope.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "code"),
+    [
+        (envelope(path="/none"), Reason.NO_ROUTE, error_pb2.CODE_NOT_FOUND),
+        (envelope(path="/a b"), Reason.MALFORMED, error_pb2.CODE_INVALID_ARGUMENT),
+        (envelope(key=""), Reason.KEY_MISSING, error_pb2.CODE_UNAUTHENTICATED),
+        (envelope(key=KEY + "x"), Reason.KEY_UNKNOWN, error_pb2.CODE_UNAUTHENTICATED),
+        (envelope(key=f"ffk_BOB_{SECRET}"), Reason.NOT_GRANTED, error_pb2.CODE_PERMISSION_DENIED),
+        (envelope(b"{"), Reason.CONTENT_MALFORMED, error_pb2.CODE_INVALID_ARGUMENT),
+    ],
+    ids=lambda value: value.value if isinstance(value, Reason) else "",
+)
+def test_a_message_that_fails_a_stage_gets_an_error_that_every_protocol_has_words_for(
+    message: envelope_pb2.Envelope, reason: Reason, code: error_pb2.Code.ValueType
+) -> None:
+    error = refused(message)
+    assert (error.reason, error.code, error.message_id) == (reason.value, code, message.header.id)
+    assert error.title
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_limits_count_messages_whoever_counts_requests(exact: bool) -> None:
+    world = orders(limit("shop/limit", "TENANT", exact=exact, budget=budget(requests=2)))
+    buckets = TokenBuckets()
+    outcomes = [send(envelope(), world, buckets=buckets)[1] for _ in range(3)]
+    assert outcomes[:2] == [None, None]
+    assert isinstance(outcomes[2], Failed)
+    assert outcomes[2].error.reason == Reason.EXCEEDED
+    assert any(name == "retry-after" for name, _ in outcomes[2].headers)
+
+
+class TestSeal:
+    def sealed(self) -> envelope_pb2.Envelope:
+        return send(envelope())[0].envelope
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda e: setattr(e.header, "tenant", "other"),
+            lambda e: setattr(e.header.identity, "subject", "root"),
+            lambda e: setattr(e.header, "type", "shop.orders.cancel"),
+            lambda e: setattr(e.payload, "body", b"{}"),
+            lambda e: setattr(e.header, "idempotency_key", "x"),
+            lambda e: e.header.deadline.FromSeconds(NOW + 60),
+            lambda e: e.header.identity.roles.append("admin"),
+        ],
+        ids=["tenant", "subject", "type", "body", "key", "deadline", "roles"],
+    )
+    def test_a_message_that_was_changed_is_refused(self, change: object) -> None:
+        message = self.sealed()
+        assert callable(change)
+        change(message)
+        assert "changed" in SEAL.broken(message, NOW)
+
+    def test_what_later_stages_write_breaks_nothing(self) -> None:
+        message = self.sealed()
+        message.header.routing.shard = "eu-1"
+        message.header.transaction.id = "t"
+        message.header.trace.traceparent = "00-x"
+        assert SEAL.broken(message, NOW) == ""
+
+    @pytest.mark.parametrize("authorization", ["", "x", "a.b.c", "e30.e30.e30"])
+    def test_what_is_no_authorization_is_refused(self, authorization: str) -> None:
+        message = self.sealed()
+        message.header.authorization = authorization
+        assert SEAL.broken(message, NOW)
+
+    def test_the_authorization_of_another_message_is_refused(self) -> None:
+        first, second = self.sealed(), send(envelope(message_id="other"))[0].envelope
+        second.header.authorization = first.header.authorization
+        assert "another" in SEAL.broken(second, NOW)
+
+    def test_a_key_that_nobody_gave_out_signs_nothing(self) -> None:
+        message = send(envelope(), seal=new_seal())[0].envelope
+        assert "not known" in SEAL.broken(message, NOW)
+
+    def test_after_its_deadline_an_authorization_holds_no_more(self) -> None:
+        assert "ended" in SEAL.broken(self.sealed(), NOW + 16)
+
+    @given(place=st.integers(0, 200), byte=st.integers(0, 255))
+    def test_no_byte_of_a_signature_can_be_another(self, place: int, byte: int) -> None:
+        message = self.sealed()
+        text = bytearray(message.header.authorization.encode())
+        place %= len(text) - 1  # the last digit of base64url has bits that nobody reads
+        if text[place] == byte or byte > 127:
+            return
+        text[place] = byte
+        message.header.authorization = text.decode()
+        assert SEAL.broken(message, NOW)
+
+
+class TestTracking:
+    def test_a_message_without_a_key_is_not_tracked(self) -> None:
+        passage, outcome = send(envelope())
+        assert (outcome, passage.once_key) == (None, "")
+
+    def test_a_new_key_is_remembered(self) -> None:
+        passage, outcome = send(envelope(once="k1"))
+        assert outcome is None
+        assert passage.once_key
+
+    def test_keys_are_the_callers_own(self) -> None:
+        def remembered(once: str) -> str:
+            return send(envelope(once=once))[0].once_key
+
+        assert remembered("k1") == remembered("k1") != remembered("k2")
+
+    def test_the_same_message_while_the_first_is_handled_is_in_progress(self) -> None:
+        prints = self._print()
+        _, outcome = send(envelope(once="k1"), known=Beginning(first=False, print=prints))
+        assert isinstance(outcome, Failed)
+        assert (outcome.error.reason, outcome.error.code) == (Reason.IN_PROGRESS, error_pb2.CODE_ABORTED)
+
+    def test_another_message_under_the_same_key_is_refused(self) -> None:
+        _, outcome = send(envelope(b"{}", once="k1"), known=Beginning(first=False, print=self._print()))
+        assert isinstance(outcome, Failed)
+        assert outcome.error.reason == Reason.KEY_REUSED
+
+    def test_the_same_content_written_otherwise_is_the_same_message(self) -> None:
+        again = envelope(b'{ "quantity":2,"sku":"abc" }', once="k1")
+        _, outcome = send(again, known=Beginning(first=False, print=self._print()))
+        assert isinstance(outcome, Failed)
+        assert outcome.error.reason == Reason.IN_PROGRESS
+
+    def _print(self) -> str:
+        passage = open_passage(envelope(once="k1"), WORLD, SEAL, now=NOW)
+        for stage in INBOUND:
+            outcome = stage.process(passage)
+            if isinstance(outcome, Asks):
+                assert isinstance(outcome.effect, Begin)
+                return outcome.effect.print
+        raise AssertionError("nothing was tracked")
