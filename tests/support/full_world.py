@@ -187,6 +187,11 @@ def _answering_rules() -> list[Document]:
             "matches": [{"path": {"value": "/says"}}],
             "respond": {"status": 201, "body": "{}", "contentType": "application/json"},
         },
+        {
+            "name": "sent",
+            "matches": [{"path": {"value": "/sent"}}],
+            "message": {"type": "shop.orders.place", "upstream": {"name": "taker", "namespace": "shop"}},
+        },
     ]
 
 
@@ -241,6 +246,7 @@ def _upstreams() -> list[Document]:
         resource("Upstream", "named", by_name),
         resource("Upstream", "far", hashed[0], namespace="other"),
         resource("Upstream", "near", hashed[1]),
+        resource("Upstream", "taker", {"endpoints": endpoints, "protocol": "GRPC"}),
         resource("Upstream", "pods", {"service": {"name": "pods", "port": 80}}),
         resource("Upstream", "pods-there", {"service": {"name": "pods", "namespace": "other", "portName": "http"}}),
     ]

@@ -6,15 +6,18 @@ In: an answer for each message. Out: its address, and what came. Called by tests
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
+import grpc
 import grpc.aio
 
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 
 from .messages import reply
+from .processes import free_ports
 
 Context = grpc.aio.ServicerContext[dispatch_pb2.HandleRequest, dispatch_pb2.HandleResponse]
 Handler = Callable[[envelope_pb2.Envelope], Awaitable[dispatch_pb2.HandleResponse]]
@@ -57,3 +60,45 @@ async def message_target(handler: Handler = agree, port: int = 0) -> AsyncGenera
     finally:
         await server.stop(None)
         await asyncio.sleep(0)
+
+
+@dataclass
+class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
+    """The same for tests without an event loop; it can be stopped, and started again at its port."""
+
+    port: int = field(default_factory=lambda: free_ports(1)[0])
+    answer: dispatch_pb2.HandleResponse = field(default_factory=lambda: dispatch_pb2.HandleResponse(reply=reply()))
+    received: list[envelope_pb2.Envelope] = field(default_factory=list)
+    _server: grpc.Server | None = None
+
+    def Handle(  # noqa: N802 - gRPC's name
+        self, request: dispatch_pb2.HandleRequest, context: grpc.ServicerContext
+    ) -> dispatch_pb2.HandleResponse:
+        """One message."""
+        del context
+        self.received.append(request.envelope)
+        return self.answer
+
+    def start(self) -> None:
+        """Listens."""
+        self._server = grpc.server(ThreadPoolExecutor(4))
+        dispatch_pb2_grpc.add_MessageServiceServicer_to_server(self, self._server)
+        self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self._server.start()
+
+    def stop(self) -> None:
+        """Ends at once."""
+        if self._server is not None:
+            self._server.stop(None).wait()
+            self._server = None
+
+
+@contextmanager
+def running_target() -> Generator[ThreadedTarget]:
+    """Runs one on the loopback."""
+    target = ThreadedTarget()
+    target.start()
+    try:
+        yield target
+    finally:
+        target.stop()

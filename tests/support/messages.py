@@ -30,7 +30,7 @@ def new_seal() -> Seal:
     return Seal(key, {str(key.kid): key})
 
 
-def orders(*limits: pb.Resource, **fields: Any) -> Snapshot:
+def orders(*limits: pb.Resource, header: str = "x-api-key", **fields: Any) -> Snapshot:
     """POST /orders on HOST becomes a message to TARGET, for callers with the role buyer."""
     rule = plan(
         "orders",
@@ -45,7 +45,7 @@ def orders(*limits: pb.Resource, **fields: Any) -> Snapshot:
         auth(
             "shop/members",
             "REQUIRED",
-            providers=[key_provider(any_tenant=True)],
+            providers=[key_provider(any_tenant=True, header=header)],
             authorizations=[grants(pb.Grant(name="buyers", roles=["buyer"]))],
         ),
         apikeys(

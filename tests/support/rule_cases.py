@@ -10,6 +10,7 @@ from fastforward_crds.meta import Model
 from support.documents import Document
 
 UP = {"upstreams": [{"name": "u"}]}
+MESSAGE = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 JWT = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
 EDGE = {"kind": "Edge", "name": "e"}
 GATEWAY = {"kind": "Gateway", "name": "g"}
@@ -165,10 +166,10 @@ CASES = (
     ),
     case(
         crds.RouteRule,
-        "A rule has exactly one destination: upstreams, shards, redirect or respond.",
+        "A rule has exactly one destination: upstreams, shards, redirect, respond or message.",
         "",
-        kept=[UP, {"respond": {}}, {"redirect": {}, "upstreams": []}, {"shards": {"upstream": "a"}}],
-        broken=[{}, {"upstreams": []}, {**UP, "respond": {}}, {"respond": {}, "redirect": {}}],
+        kept=[UP, {"respond": {}}, {"redirect": {}, "upstreams": []}, {"shards": {"upstream": "a"}}, MESSAGE],
+        broken=[{}, {"upstreams": []}, {**UP, "respond": {}}, {"respond": {}, "redirect": {}}, {**UP, **MESSAGE}],
     ),
     case(
         crds.RouteRule,

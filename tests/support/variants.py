@@ -30,6 +30,7 @@ OTHER_TEXTS = {
     "a media type": "text/csv",
     "an origin": "https://other.example.com",
     "a substitution": "/other",
+    "a message type": "shop.orders.cancel",
     "an amount of cores": "5",
     "an amount of memory": "2Gi",
 }

@@ -45,6 +45,7 @@ from .route import (
     EdgeRef,
     HeaderChanges,
     HeaderValue,
+    MessageDispatch,
     Redirect,
     RegexRewrite,
     Respond,

@@ -112,6 +112,13 @@ CLAIM = Format("a claim", "^[A-Za-z0-9_:/.-]{1,128}$", 128, "letters, digits, _,
 PERMISSION = Format(
     "a permission", "^[A-Za-z0-9_:.*/-]{1,128}$", 128, "letters, digits, _, :, ., *, / and -", "stock:write"
 )
+MESSAGE = Format(
+    "a message type",
+    r"^[a-z][a-z0-9-]{0,62}(\.[a-z][a-z0-9-]{0,62}){1,3}$",
+    253,
+    "two to four words with dots between, each of lower-case letters, digits and -",
+    "shop.orders.place",
+)
 ANNOTATION = Format(
     "a qualified name",
     rf"^({_DNS}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$",
@@ -148,6 +155,7 @@ FORMATS: tuple[Format, ...] = (
     IDENTIFIER,
     CLAIM,
     PERMISSION,
+    MESSAGE,
     ANNOTATION,
     CPU,
     MEMORY,

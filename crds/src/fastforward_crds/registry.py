@@ -58,7 +58,7 @@ KINDS: tuple[Kind, ...] = (
         _FOR_BOTH,
         (("Hosts", ".spec.hosts"), ("Priority", ".spec.priority")),
     ),
-    Kind(Upstream, "upstreams", ("up",), _FOR_ENVOY, (("Protocol", ".spec.protocol"),)),
+    Kind(Upstream, "upstreams", ("up",), _FOR_BOTH, (("Protocol", ".spec.protocol"),)),
     Kind(Tenant, "tenants", ("tn",), _FOR_DECISIONS, (("Plan", ".spec.plan"), ("Shard", ".spec.shard"))),
     Kind(Shard, "shards", ("sh",), _FOR_DECISIONS, (("Region", ".spec.region"), ("State", ".spec.state"))),
     Kind(

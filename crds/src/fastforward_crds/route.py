@@ -14,6 +14,7 @@ from .durations import Duration, Period
 from .edge import Admission
 from .formats import (
     CONTENT_TYPE,
+    MESSAGE,
     ORIGIN,
     SUBSTITUTION,
     ExactHost,
@@ -229,6 +230,15 @@ class ShardDispatch(Model):
     )
 
 
+class MessageDispatch(Model):
+    """As a message through all stages, to a workload that takes messages (gRPC, fastforward.message.v1)."""
+
+    type: Annotated[str, MESSAGE]
+    """What the message is, in words of the domain."""
+    upstream: Ref
+    """Upstream with the protocol GRPC that takes it."""
+
+
 def _is_proxied(rule: RouteRule) -> bool:
     return bool(rule.upstreams) or rule.shards is not None
 
@@ -252,6 +262,8 @@ class RouteRule(Model):
     """Destination: elsewhere, by a redirect."""
     respond: Respond | None = None
     """Destination: an answer given here."""
+    message: MessageDispatch | None = None
+    """Destination: a workload that takes messages."""
     rewrite: Rewrite | None = None
     """What the upstream sees instead."""
     request_headers: HeaderChanges | None = None
@@ -267,10 +279,11 @@ class RouteRule(Model):
 
     rules_cel = (
         Rule(
-            f"[{_HAS_UPSTREAMS}, has(self.shards), has(self.redirect), has(self.respond)].filter(x, x).size() == 1",
-            "A rule has exactly one destination: upstreams, shards, redirect or respond.",
+            f"[{_HAS_UPSTREAMS}, has(self.shards), has(self.redirect), has(self.respond), has(self.message)]"
+            ".filter(x, x).size() == 1",
+            "A rule has exactly one destination: upstreams, shards, redirect, respond or message.",
             "",
-            lambda s: count_set(s.upstreams or None, s.shards, s.redirect, s.respond) == 1,
+            lambda s: count_set(s.upstreams or None, s.shards, s.redirect, s.respond, s.message) == 1,
         ),
         Rule(
             f"!has(self.rewrite) || {_HAS_UPSTREAMS} || has(self.shards)",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from support import worlds
 from support.following import Follower, from_nothing, name_of
+from support.gatewayapi import gateway, gateway_class, listener
 from support.gatewayapi_worlds import GUARDING, ground, objects
 from support.worlds import Batch, Object
 
@@ -105,3 +106,14 @@ def reaches(target: tuple[str, str, str | None], gateway: str, entry: ir.Entry) 
     if kind == "Gateway":
         return name == gateway and section is None and entry.route != ""
     return entry.id.startswith(f"{kind.lower()}/") and name == entry.route and section in (None, entry.rule)
+
+
+def test_a_gateway_whose_class_is_mended_serves_its_hosts() -> None:
+    missing = {"group": "", "kind": "ConfigMap", "name": "none", "namespace": "a"}
+    broken = gateway_class()
+    broken["spec"]["parametersRef"] = missing
+    compiler = Compiler()
+    for step in ([broken, gateway(listener(80))], [gateway_class()]):
+        values = [crds.parse_resource(document) for document in step]
+        compiler.apply({object_ref(value): value for value in values})
+    assert [scope.host for scope in compiler.snapshot().scopes] == ["*"]

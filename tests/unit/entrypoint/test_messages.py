@@ -34,7 +34,7 @@ class Holder:
 
 @asynccontextmanager
 async def entrypoint(address: str, policy: Policy = POLICY) -> AsyncGenerator[MessageExchange]:
-    targets = GrpcTargets({TARGET: address}, policy)
+    targets = GrpcTargets({TARGET: address}.__getitem__, policy)
     yield MessageExchange(
         Holder(orders()), InProcessCounterStore(), InProcessOnceStore(), targets, SEAL, clock=lambda: float(NOW)
     )

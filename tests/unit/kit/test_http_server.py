@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
-from fastforward_kit.http import Address, Handler, HttpServer, Request, Response, parse_address
+from fastforward_kit.http import Address, Handler, HttpServer, Request, Response, connection, parse_address
 from fastforward_kit.http import server as server_module
 
 from support.eventually import eventually
@@ -57,6 +57,28 @@ async def ask(path: Path, request: bytes = GET, *, with_body: bool = True) -> tu
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_body_reaches_the_handler_whole_and_ends_with_its_request(tmp_path: Path) -> None:
+    def size(request: Request) -> Response:
+        return Response(200, (), f"{len(request.body)} {request.body[:2].decode()}".encode())
+
+    async with serving(tmp_path / "s", size):
+        reader, writer = await connect(tmp_path / "s")
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        writer.write(b"4\r\n you\r\n0\r\n\r\n" + GET)
+        assert (await read_answer(reader))[2] == b"6 hi"
+        assert (await read_answer(reader))[2] == b"0 "
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_body_that_is_too_large_is_refused_before_its_end(tmp_path: Path) -> None:
+    async with serving(tmp_path / "s"):
+        large = connection.MAX_BODY_BYTES + 1
+        head = f"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {2 * large}\r\n\r\n".encode()
+        status, headers, _ = await ask(tmp_path / "s", head + b"x" * large)
+        assert (status, headers["connection"]) == (413, "close")
 
 
 async def test_a_request_reaches_the_handler_as_it_was_sent(tmp_path: Path) -> None:

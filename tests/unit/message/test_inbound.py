@@ -65,6 +65,12 @@ def test_credentials_go_no_further_than_authentication() -> None:
     assert SECRET.encode() not in passage.envelope.SerializeToString()
 
 
+def test_a_key_is_a_credential_whatever_its_header_is_called() -> None:
+    passage, outcome = send(envelope(key="", x_shop_key=KEY), orders(header="x-shop-key"))
+    assert outcome is None
+    assert SECRET.encode() not in passage.envelope.SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("message", "reason", "code"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,11 +21,19 @@ from fastforward_kit.snapshot.keeper import keep_on_disk, restore, save
 from fastforward_kit.telemetry import new_registry
 from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Snapshot
+from fastforward_rest import RestAdapter
+from fastforward_shield.metrics import HopCollector
 from prometheus_client import CollectorRegistry
 
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import Measures, RedisMeasures
+from fastforward_entrypoint.messages.door import door
+from fastforward_entrypoint.messages.exchange import MessageExchange
+from fastforward_entrypoint.messages.identifier import make_message_id
+from fastforward_entrypoint.messages.keys import open_seal
+from fastforward_entrypoint.messages.once import InProcessOnceStore
+from fastforward_entrypoint.messages.targets import GrpcTargets
 from fastforward_entrypoint.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +70,12 @@ class EntryPoint:
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
-        self._server = HttpServer(endpoint, tls=self._tls.server if self._tls else None, peers="(edge|gateway)")
+        self._targets = GrpcTargets(self._find_target)
+        registry.register(HopCollector(self._targets))
+        seal = open_seal(settings.seal_key_file)
+        exchange = MessageExchange(self._holder, counters, InProcessOnceStore(), self._targets, seal)
+        handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id))
+        self._server = HttpServer(handler, tls=self._tls.server if self._tls else None, peers="(edge|gateway)")
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""
@@ -89,6 +103,10 @@ class EntryPoint:
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
 
+    def _find_target(self, upstream: str) -> str:
+        known = self._holder.current.upstreams.get(upstream)
+        return "" if known is None else known.target
+
     def _become_usable(self) -> None:
         set_aside_live_objects()
         self._usable.set()
@@ -113,6 +131,7 @@ class EntryPoint:
     async def _close(self) -> None:
         if self._file is not None and self._holder.complete:
             save(self._holder, self._file)
+        await self._targets.close()
         if self._redis is not None:
             await self._redis.close()
         await self._health_server.drain(linger_seconds=0.0, limit_seconds=0.1)

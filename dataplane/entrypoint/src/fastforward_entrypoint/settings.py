@@ -35,6 +35,8 @@ class Settings(WorkloadSettings):
     """The longest that a request waits for its counters."""
     max_local_buckets: int = Field(default=1_000_000, ge=1_000)
     """How many buckets the counters in process keep; the longest unused go first."""
+    seal_key_file: Path | None = None
+    """A file with the private key (JWK, Ed25519) that signs what messages may; by default one key a process."""
     worker: int = Field(default=0, ge=0)
     """Number of this worker, from 1; set by the parent process alone."""
     worker_socket: int | None = None

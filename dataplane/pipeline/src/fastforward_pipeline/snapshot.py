@@ -21,6 +21,7 @@ from .compiled.route import Plan, compile_plan
 from .compiled.shard import ShardSet, compile_shards
 from .compiled.table import Scope, Table, compile_scope, compile_table
 from .compiled.tenant import Tenant, compile_tenant
+from .compiled.upstream import Upstream, compile_upstream
 
 
 class SnapshotError(ValueError):
@@ -38,6 +39,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "limit": ("limits", compile_limit),
     "tenant": ("tenants", lambda _, wire: compile_tenant(wire)),
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
+    "upstream": ("upstreams", compile_upstream),
 }
 
 
@@ -54,6 +56,7 @@ class Snapshot:
     limits: Mapping[str, Limit] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     shards: Mapping[str, ShardSet] = field(default_factory=dict)
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Snapshot:

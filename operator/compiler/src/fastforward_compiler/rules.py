@@ -157,7 +157,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("shards", shard.SHARD, attrgetter("shard"), lambda made: f"{made.namespace}/{made.name}"),
     Noun("workloads", workload.WORKLOAD, lambda made: made, _NAME),
     Noun("edges", gateway.GATEWAY, attrgetter("edge"), _NAME),
-    Noun("scopes", gatewaytable.SCOPE, lambda made: made, _NAME),
+    Noun("scopes", gatewaytable.SCOPE, attrgetter("scope"), _NAME),
     Noun("tables", gatewaytable.TABLE, attrgetter("table"), _NAME),
     Noun("upstreams", backend.BACKEND, lambda made: made, _NAME),
 )

@@ -131,7 +131,7 @@ class Publications:
 
     def _note_hops(self, delta: ir.Delta) -> None:
         judged = {
-            **{("table", each.name): any(e.hop for e in each.entries) for each in delta.tables.upserts},
+            **{("table", each.name): any(e.served_inside for e in each.entries) for each in delta.tables.upserts},
             **{("auth", each.name): not each.native for each in delta.auths.upserts},
             **{("limit", each.name): each.exact for each in delta.limits.upserts},
         }

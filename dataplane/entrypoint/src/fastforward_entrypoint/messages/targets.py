@@ -4,7 +4,11 @@ In: the name of an Upstream and an Envelope. Out: the reply or the target's own 
 Called by exchange. The deadline of the call is what is left of the message's: gRPC tells it to the target.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import grpc
@@ -18,6 +22,13 @@ POLICY = Policy(
     bulkhead=Bulkhead(concurrent=256, queue=256, queue_s=0.5),
     retry=Retry(tries=3),
     breaker=Breaker(),
+)
+_OPTIONS = (
+    # Each endpoint gets its share; the others go on when one is gone.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _ANSWERS = frozenset(
     {
@@ -52,38 +63,65 @@ def judge(error: Exception) -> Meaning:
     return Meaning.ANSWERED if error.code() in _ANSWERS else Meaning.FAILED
 
 
+@dataclass(slots=True)
+class _Line:
+    """The way to one Upstream, as long as its endpoints stay."""
+
+    target: str
+    channel: grpc.aio.Channel
+    stub: dispatch_pb2_grpc.MessageServiceAsyncStub
+    hop: Hop
+
+
 class GrpcTargets:
     """A channel and a Hop for each Upstream, made when it is first called. Used in one event loop."""
 
-    def __init__(self, addresses: Mapping[str, str], policy: Policy = POLICY) -> None:
-        """`addresses` are gRPC targets by NAMESPACE/NAME, asked for at each first call."""
-        self._addresses = addresses
+    def __init__(self, find: Callable[[str], str], policy: Policy = POLICY) -> None:
+        """`find` tells the gRPC target of NAMESPACE/NAME; empty where there is none."""
+        self._find = find
         self._policy = policy
-        self._open: dict[str, tuple[grpc.aio.Channel, dispatch_pb2_grpc.MessageServiceAsyncStub, Hop]] = {}
+        self._lines: dict[str, _Line] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
-    @property
-    def hops(self) -> list[Hop]:
-        """Those in use."""
-        return [hop for _, _, hop in self._open.values()]
+    def __iter__(self) -> Iterator[Hop]:
+        """Yields the hops in use."""
+        return (line.hop for line in list(self._lines.values()))
 
     async def call(
         self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float
     ) -> dispatch_pb2.HandleResponse:
         """See the port. Without an idempotency key nothing is sent twice that may have arrived."""
-        if upstream not in self._open:
-            channel = grpc.aio.insecure_channel(self._addresses[upstream])
-            hop = Hop(upstream, self._policy, judge)
-            self._open[upstream] = channel, dispatch_pb2_grpc.MessageServiceStub(channel), hop
-        _, stub, hop = self._open[upstream]
+        line = self._line(upstream)
         request = dispatch_pb2.HandleRequest(envelope=envelope)
 
         async def once(attempt: Try) -> dispatch_pb2.HandleResponse:
-            return await stub.Handle(request, timeout=attempt.left_s())
+            return await line.stub.Handle(request, timeout=attempt.left_s())
 
-        return await hop.call(once, deadline=deadline, repeatable=bool(envelope.header.idempotency_key))
+        return await line.hop.call(once, deadline=deadline, repeatable=bool(envelope.header.idempotency_key))
+
+    def _line(self, upstream: str) -> _Line:
+        target, line = self._find(upstream), self._lines.get(upstream)
+        if not target:
+            raise KeyError(upstream)
+        if line is None or line.target != target:
+            channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+            hop = Hop(upstream, self._policy, judge) if line is None else line.hop
+            if line is not None:
+                self._retire(line)
+            line = _Line(target, channel, dispatch_pb2_grpc.MessageServiceStub(channel), hop)
+            self._lines[upstream] = line
+        return line
+
+    def _retire(self, line: _Line) -> None:
+        """What is on its way over an old line may still come to its end."""
+        closing = asyncio.ensure_future(line.channel.close(self._policy.timeout_s))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Ends all connections."""
-        for channel, _, _ in self._open.values():
-            await channel.close()
-        self._open.clear()
+        for line in self._lines.values():
+            await line.channel.close()
+        for closing in self._closing:
+            closing.cancel()
+        self._lines.clear()

@@ -1,3 +1,3 @@
 """The REST adapter: HTTP requests to messages, replies and errors to HTTP."""
 
-from .app import Exchange, RestApp
+from .adapter import Exchange, RestAdapter

@@ -1,14 +1,14 @@
 """Replies and errors as HTTP answers: negotiated, conditional, and problems by RFC 9457.
 
-In: what came of a message, and the message. Out: an Answer. Called by app.
+In: what came of a message, and the message. Out: a Response. Called by adapter.
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from http import HTTPStatus
 
+from fastforward_kit.http import Response
 from fastforward_pipeline.message import Answered, Failed
 from fastforward_pipeline.reason import FACTS, Reason
 
@@ -34,16 +34,7 @@ _REASONS = {reason.value: reason for reason in Reason}
 _SAFE = frozenset({"GET", "HEAD"})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes back; `content-length` is the writer's."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = field(default=b"", repr=False)
-
-
-def make_answer(answered: Answered, asked: envelope_pb2.Envelope) -> Answer:
+def make_answer(answered: Answered, asked: envelope_pb2.Envelope) -> Response:
     """Returns the answer of a reply: 406 when the client accepts nothing of its type, 304 when it has it already."""
     reply, source = answered.reply, asked.header.source
     payload, completion = reply.payload, reply.header.completion
@@ -52,20 +43,20 @@ def make_answer(answered: Answered, asked: envelope_pb2.Envelope) -> Answer:
         own.append(("idempotency-replayed", "true"))
     headers = (*own, *answered.headers)
     if not payload.body:
-        return Answer(completion.status or HTTPStatus.NO_CONTENT, headers)
+        return Response(completion.status or HTTPStatus.NO_CONTENT, headers)
     if not accepts(_field(source, "accept"), payload.media_type):
         title = f"The answer is {payload.media_type}, which the request does not accept"
-        return Answer(*_problem(HTTPStatus.NOT_ACCEPTABLE, {"title": title}, asked))
+        return Response(*_problem(HTTPStatus.NOT_ACCEPTABLE, {"title": title}, asked))
     status = completion.status or HTTPStatus.OK
     if source.method in _SAFE and status == HTTPStatus.OK:
         tag = next((value for name, value in own if name == "etag"), "") or _tag(payload.body)
         headers = (*(pair for pair in headers if pair[0] != "etag"), ("etag", tag))
         if _holds(_field(source, "if-none-match"), tag):
-            return Answer(HTTPStatus.NOT_MODIFIED, headers)
-    return Answer(status, (("content-type", payload.media_type), *headers), payload.body)
+            return Response(HTTPStatus.NOT_MODIFIED, headers)
+    return Response(status, (("content-type", payload.media_type), *headers), payload.body)
 
 
-def make_problem(failed: Failed, asked: envelope_pb2.Envelope) -> Answer:
+def make_problem(failed: Failed, asked: envelope_pb2.Envelope) -> Response:
     """Returns the problem document of an error (RFC 9457)."""
     error = failed.error
     reason = _REASONS.get(error.reason)
@@ -79,15 +70,7 @@ def make_problem(failed: Failed, asked: envelope_pb2.Envelope) -> Answer:
     own = [*failed.headers, ("x-ff-reason", error.reason)]
     if error.HasField("retry_after") and not any(name == "retry-after" for name, _ in own):
         own.append(("retry-after", str(max(1, -(-error.retry_after.ToMilliseconds() // 1000)))))
-    return Answer(*_problem(status, members, asked, own))
-
-
-def too_large() -> Answer:
-    """Returns the answer to a body that is larger than any message may be."""
-    facts = FACTS[Reason.BODY_TOO_LARGE]
-    members = {"title": facts.title, "stage": "admission", "reason": Reason.BODY_TOO_LARGE.short}
-    own = [("x-ff-reason", Reason.BODY_TOO_LARGE.value), ("connection", "close")]
-    return Answer(*_problem(facts.status, members, envelope_pb2.Envelope(), own))
+    return Response(*_problem(status, members, asked, own))
 
 
 def accepts(accept: str, media_type: str) -> bool:

@@ -17,6 +17,7 @@ from fastforward_kit.http.message import Request, Response, encode
 MAX_HEAD_BYTES = 128 * 1024  # Envoy's own bound on request headers is 60 KiB unless raised to at most 96
 PARSED_METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE"))
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")  # RFC 9110, section 5.6.2
+MAX_BODY_BYTES = 4 * 1024 * 1024  # of what becomes a message; questions have none
 MAX_WAITING = 16  # pipelined requests kept while one is being answered
 
 
@@ -33,8 +34,12 @@ class Owner(Protocol):
     def unsendable(self, error: ValueError) -> Response: ...
 
 
-class _HeadTooLargeError(Exception):
-    """More header bytes than any honest peer sends."""
+class _TooLargeError(Exception):
+    """More than any honest peer sends; `status` is the answer to it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
 
 
 class Connection(asyncio.Protocol):
@@ -49,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[str, tuple[str, ...]] = {}
         self._head_bytes = 0
+        self._body = bytearray()
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._answering = False
         self.receiving_since: float | None = None
@@ -85,8 +91,8 @@ class Connection(asyncio.Protocol):
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
-            too_large = isinstance(error.__context__, _HeadTooLargeError)
-            self._refuse(431 if too_large else 400)
+            cause = error.__context__
+            self._refuse(cause.status if isinstance(cause, _TooLargeError) else 400)
 
     def _feed(self, data: bytes) -> None:
         if self.receiving_since is None:
@@ -113,6 +119,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers = {}
         self._head_bytes = 0
+        self._body = bytearray()
         self.receiving_since = asyncio.get_running_loop().time()
 
     def on_url(self, url: bytes) -> None:
@@ -127,12 +134,17 @@ class Connection(asyncio.Protocol):
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise _HeadTooLargeError
+            raise _TooLargeError(431)
+
+    def on_body(self, part: bytes) -> None:
+        self._body += part
+        if len(self._body) > MAX_BODY_BYTES:
+            raise _TooLargeError(413)
 
     def on_message_complete(self) -> None:
         self.receiving_since = None
         method, self._method = self._method or self._parser.get_method().decode("ascii"), ""
-        request = Request(method, self._target.decode("latin-1"), self._headers)
+        request = Request(method, self._target.decode("latin-1"), self._headers, bytes(self._body))
         self._waiting.append((request, self._parser.should_keep_alive()))
         if not self._answering:
             self._answer_waiting()

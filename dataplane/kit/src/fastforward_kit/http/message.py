@@ -19,6 +19,7 @@ class Request(NamedTuple):
     method: str
     target: str
     headers: dict[str, tuple[str, ...]]
+    body: bytes = b""
 
     def header(self, name: str) -> str:
         """Returns the value of a header, repeated ones joined with a comma; empty without one."""

@@ -112,9 +112,15 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         # The proxy applies it to no answer of its own.
         cors=compile_cors(wire.cors) if wire.HasField("cors") and destination in _PROXIED else None,
         destination=destination or "",
-        candidates=_compile_split(wire.upstreams) if destination == "upstreams" else (),
+        candidates=_compile_candidates(wire, destination),
         wire=wire,
     )
+
+
+def _compile_candidates(wire: snapshot_pb2.Plan, destination: str | None) -> tuple[Candidate, ...]:
+    if destination == "message":
+        return (Candidate(upstream=wire.message.upstream, share=1.0),)
+    return _compile_split(wire.upstreams) if destination == "upstreams" else ()
 
 
 def _compile_split(wire: snapshot_pb2.Split) -> tuple[Candidate, ...]:

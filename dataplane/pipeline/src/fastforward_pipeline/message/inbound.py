@@ -16,26 +16,14 @@ from fastforward_pipeline.effects import Answer, TakeTokens
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.stages import (
-    admission as admissions,
-)
-from fastforward_pipeline.stages import (
-    authentication as authentications,
-)
-from fastforward_pipeline.stages import (
-    authorization as authorizations,
-)
-from fastforward_pipeline.stages import (
-    ingress as ingresses,
-)
-from fastforward_pipeline.stages import (
-    normalization as normalizations,
-)
-from fastforward_pipeline.stages import (
+    admission,
+    authentication,
+    authorization,
+    ingress,
+    normalization,
     ratelimit,
+    routing,
     tenant,
-)
-from fastforward_pipeline.stages import (
-    routing as routings,
 )
 
 from .content import canonical
@@ -43,24 +31,24 @@ from .failure import make_error, refuse
 from .passage import Asks, Begin, Beginning, Failed, Outcome, Passage, Replied
 
 Judge = Callable[[Exchange], exchanges.Outcome]
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _ONCE_S = 86_400.0
 """For how long results are told again."""
 
 
-def ingress(passage: Passage) -> Outcome:
+def enter(passage: Passage) -> Outcome:
     """Which host of which Edge the message is for."""
-    return _judge(passage, normalizations.judge, ingresses.judge)
+    return _judge(passage, normalization.judge, ingress.judge)
 
 
-def admission(passage: Passage) -> Outcome:
+def admit(passage: Passage) -> Outcome:
     """Which rule the message enters by, and whether its address, size and type are let in."""
-    return _judge(passage, routings.match, admissions.judge)
+    return _judge(passage, routing.match, admission.judge)
 
 
-def authentication(passage: Passage) -> Outcome:
+def authenticate(passage: Passage) -> Outcome:
     """Who sends it, for which tenant. Credentials go no further than this."""
-    ended = _judge(passage, authentications.judge, tenant.judge, routings.rematch)
+    ended = _judge(passage, authentication.judge, tenant.judge, routing.rematch)
     if ended is not None:
         return ended
     identity, header = passage.exchange.identity, passage.envelope.header
@@ -74,13 +62,21 @@ def authentication(passage: Passage) -> Outcome:
             api_key_id=identity.key_id,
         )
     )
-    kept = [field for field in header.source.fields if field.name not in _CREDENTIALS]
+    secret = _CREDENTIALS | _key_headers(passage.exchange)
+    kept = [field for field in header.source.fields if field.name not in secret]
     del header.source.fields[:]
     header.source.fields.extend(kept)
     return None
 
 
-def normalization(passage: Passage) -> Outcome:
+def _key_headers(exchange: Exchange) -> set[str]:
+    """Returns the headers in which the rules' policies look for API keys."""
+    names = (exchange.entry.auth, exchange.final.auth)
+    auths = (auth for name in names if (auth := exchange.snapshot.auths.get(name)) is not None)
+    return {header for auth in auths for header, _ in auth.keys_by_header}
+
+
+def normalize(passage: Passage) -> Outcome:
     """The content in its canonical form; nothing that can't be brought into it goes on."""
     payload = passage.envelope.payload
     made = canonical(payload.media_type, payload.body)
@@ -90,9 +86,9 @@ def normalization(passage: Passage) -> Outcome:
     return None
 
 
-def authorization(passage: Passage) -> Outcome:
+def authorize(passage: Passage) -> Outcome:
     """Whether the caller may do it, and as often as it does: then it is signed."""
-    ended = _judge(passage, authorizations.recheck, authorizations.judge)
+    ended = _judge(passage, authorization.recheck, authorization.judge)
     return ended if ended is not None else _count(passage, ratelimit.judge, _count_native)
 
 
@@ -122,9 +118,9 @@ def _sign(passage: Passage) -> None:
     passage.envelope.header.authorization = passage.seal.sign(passage.envelope, plan.name)
 
 
-def routing(passage: Passage) -> Outcome:
+def route(passage: Passage) -> Outcome:
     """Where it goes, and how."""
-    ended = _judge(passage, routings.place)
+    ended = _judge(passage, routing.place)
     if ended is not None:
         return ended
     exchange, plan = passage.exchange, passage.exchange.final
@@ -142,7 +138,7 @@ def routing(passage: Passage) -> Outcome:
     return None
 
 
-def tracking(passage: Passage) -> Outcome:
+def track(passage: Passage) -> Outcome:
     """Whether the same message has been here before (draft-ietf-httpapi-idempotency-key-header)."""
     envelope = passage.envelope
     key = envelope.header.idempotency_key

@@ -17,7 +17,7 @@ from .passage import Asks, Failed, Finish, Outcome, Passage
 _ONCE_S = 86_400.0
 
 
-def tracking(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+def track(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     """Links the reply to its message, and remembers it where the same message may come again."""
     asked, header = passage.envelope.header, reply.header
     header.kind = envelope_pb2.KIND_REPLY
@@ -29,7 +29,7 @@ def tracking(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     return Asks(Finish(passage.once_key, reply.SerializeToString(), _ONCE_S), lambda _: None)
 
 
-def authorization(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+def authorize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     """A reply belongs to the tenant that asked: one that says otherwise goes nowhere."""
     asked = passage.envelope.header
     if reply.header.tenant not in {"", asked.tenant}:
@@ -38,7 +38,7 @@ def authorization(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     return None
 
 
-def normalization(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+def normalize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     """The content in its canonical form; what a target wrote wrongly no caller sees."""
     made = canonical(reply.payload.media_type, reply.payload.body)
     if isinstance(made, Refusal):
@@ -47,7 +47,7 @@ def normalization(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     return None
 
 
-def resolution(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+def resolve(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     """By which way it goes back: the connection that its message came by."""
     source = passage.envelope.header.source
     reply.header.source.protocol = source.protocol
@@ -55,7 +55,7 @@ def resolution(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     return None
 
 
-def egress(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
+def leave(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     """What the caller must not see goes: who handled it, and the authorization."""
     del passage
     reply.header.ClearField("authorization")

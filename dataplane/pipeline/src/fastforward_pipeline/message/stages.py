@@ -32,18 +32,18 @@ class Outbound:
 
 DISPATCH = "dispatch"
 INBOUND = (
-    Inbound("ingress", inbound.ingress),
-    Inbound("admission", inbound.admission),
-    Inbound("authentication", inbound.authentication),
-    Inbound("normalization", inbound.normalization),
-    Inbound("authorization", inbound.authorization),
-    Inbound("routing", inbound.routing),
-    Inbound("tracking", inbound.tracking),
+    Inbound("ingress", inbound.enter),
+    Inbound("admission", inbound.admit),
+    Inbound("authentication", inbound.authenticate),
+    Inbound("normalization", inbound.normalize),
+    Inbound("authorization", inbound.authorize),
+    Inbound("routing", inbound.route),
+    Inbound("tracking", inbound.track),
 )
 OUTBOUND = (
-    Outbound("tracking", outbound.tracking),
-    Outbound("authorization", outbound.authorization),
-    Outbound("normalization", outbound.normalization),
-    Outbound("resolution", outbound.resolution),
-    Outbound("egress", outbound.egress),
+    Outbound("tracking", outbound.track),
+    Outbound("authorization", outbound.authorize),
+    Outbound("normalization", outbound.normalize),
+    Outbound("resolution", outbound.resolve),
+    Outbound("egress", outbound.leave),
 )

@@ -40,6 +40,10 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
             return Reply(status=respond.status, headers=kind, body=respond.body)
         case "unavailable":
             return _unavailable(exchange, plan)
+        case "message":
+            message = plan.wire.message
+            _tell(exchange, Verdict.PASSED, f"sent as the message {message.type} to {message.upstream}")
+            return None
     if exchange.trail is not None:
         shares = ", ".join(f"{c.upstream or 'nobody (500)'} {c.share:.1%}" for c in exchange.candidates)
         _tell(exchange, Verdict.PASSED, f"sent to {shares}")

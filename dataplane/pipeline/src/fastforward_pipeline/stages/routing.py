@@ -67,7 +67,7 @@ def _find_final(exchange: Exchange) -> Plan | None:
 def place(exchange: Exchange) -> Refusal | None:
     """Finds who gets the request: the Upstreams by weight, or the one of its shard."""
     plan = exchange.final
-    if plan.destination == "upstreams":
+    if plan.destination in {"upstreams", "message"}:
         exchange.candidates = plan.candidates
     elif plan.destination == "shards":
         return _place_shard(exchange, plan)

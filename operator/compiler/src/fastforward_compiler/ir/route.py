@@ -132,13 +132,21 @@ class Respond:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDispatch:
+    """As a message, by way of the decision service, to an Upstream that takes messages."""
+
+    type: str
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
     """Every reference of the destination is broken: status 500, as Gateway API demands."""
 
     reason: str
 
 
-Destination = Split | ShardDispatch | Redirect | Respond | Unavailable
+Destination = Split | ShardDispatch | Redirect | Respond | MessageDispatch | Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,8 +266,13 @@ class Entry:
     mirrors: tuple[Mirror, ...] = ()
 
     @property
+    def served_inside(self) -> bool:
+        """Whether requests reach the decision service: to be decided, or as messages."""
+        return self.hop or isinstance(self.destination, MessageDispatch)
+
+    @property
     def upstreams(self) -> tuple[str, ...]:
-        """Names of the Upstreams that it names; none where the decision does."""
+        """Names of the Upstreams to which the proxy sends requests; none where the decision names them."""
         shares = self.destination.shares if isinstance(self.destination, Split) else ()
         named = (*(share.upstream for share in shares if share.upstream), *(each.upstream for each in self.mirrors))
         return tuple(dict.fromkeys(named))

@@ -35,6 +35,8 @@ class Needs(NamedTuple):
     overtaken: bool = False
     """Whether a rule with such conditions may take its requests."""
     shards: bool = False
+    message: bool = False
+    """Whether the request becomes a message."""
     proxied: bool = True
     """Whether the request goes to an upstream, rather than being answered by the edge."""
     tenant_header: bool = False
@@ -52,6 +54,8 @@ class Placed(NamedTuple):
 @lru_cache(maxsize=8192)
 def place_stages(needs: Needs) -> Placed:
     """The placement of each stage, in order."""
+    if needs.message:
+        return _place_message(needs)
     hop = _hop_reason(needs)
     placed = (
         (NATIVE, "The proxy takes in every request."),
@@ -70,6 +74,33 @@ def place_stages(needs: Needs) -> Placed:
         ),
         hop=bool(hop),
         fail_open=bool(hop) and _fails_open(needs),
+    )
+
+
+def _place_message(needs: Needs) -> Placed:
+    """All but ingress is EntryPoint's: the request goes there anyway, so nothing is judged twice."""
+    guarded = needs.admission or needs.native_limits or needs.exact_limits
+    placed = (
+        (NATIVE, "The proxy takes in every request."),
+        (INLINE, "EntryPoint admits the message and counts its rate limits.")
+        if guarded
+        else (NONE, "No admission settings and no rate limits apply."),
+        (INLINE, f"EntryPoint verifies the caller as {needs.auth} says.")
+        if needs.authenticates
+        else (NONE, "No AuthPolicy asks who the caller is."),
+        (INLINE, "EntryPoint brings the content into its canonical form."),
+        (INLINE, "EntryPoint judges the caller, and signs what it allows."),
+        (INLINE, "EntryPoint finds the rule and its target."),
+        (INLINE, "EntryPoint handles a message with an idempotency key once."),
+        (INLINE, "EntryPoint sends the message to its target and the reply back."),
+    )
+    return Placed(
+        placements=tuple(
+            ir.StagePlacement(stage=stage, placement=placement, why=why)
+            for stage, (placement, why) in zip(ir.STAGES, placed, strict=True)
+        ),
+        hop=False,
+        fail_open=False,
     )
 
 

@@ -76,6 +76,7 @@ class Protection(NamedTuple):
             exact_limits=tuple(limit.name for limit in exact),
             limits_open=all(limit.fail_open for limit in exact),
             shards=isinstance(destination, ir.ShardDispatch),
+            message=isinstance(destination, ir.MessageDispatch),
             proxied=isinstance(destination, ir.Split | ir.ShardDispatch),
         )
 

@@ -148,6 +148,8 @@ def _translate_destination(
         return ir.Redirect(
             status=to.status, scheme=to.scheme or "", host=to.host or "", port=to.port or 0, path=to.path or ""
         ), ()
+    if rule.message is not None:
+        return _translate_message(cells, on, f"{field}.message", rule.message, problems)
     answer = rule.respond or crds.Respond()
     return ir.Respond(status=answer.status, body=answer.body, content_type=answer.content_type), ()
 
@@ -192,6 +194,20 @@ def _resolve_upstream(cells: Cells, on: ObjectRef, field: str, name: str, proble
     if traits is None:
         problems.append(problem(on, Reason.UPSTREAM_NOT_FOUND, field, f"Upstream {name} was not found."))
     return traits
+
+
+def _translate_message(
+    cells: Cells, on: ObjectRef, field: str, message: crds.MessageDispatch, problems: list[Problem]
+) -> tuple[ir.Destination, tuple[str, ...]]:
+    name = target(message.upstream, on.namespace)
+    traits = _resolve_upstream(cells, on, f"{field}.upstream", name, problems)
+    if traits is None:
+        return ir.Unavailable(reason=f"Upstream {name} is not there."), ()
+    if not traits.grpc:
+        told = f"Upstream {name} does not take messages: that needs the protocol GRPC."
+        problems.append(problem(on, Reason.INVALID, f"{field}.upstream", told))
+        return ir.Unavailable(reason=told), ()
+    return ir.MessageDispatch(type=message.type, upstream=name), (name,)
 
 
 def _translate_shards(

@@ -238,7 +238,7 @@ Global___SnapshotDelta: _TypeAlias = SnapshotDelta  # noqa: Y015
 @_typing.final
 class Resource(_message.Message):
     """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, limit/NAME, tenant/NAMESPACE/NAME,
-    shards/NAMESPACE. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
+    shards/NAMESPACE, upstream/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -254,6 +254,7 @@ class Resource(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     SHARDS_FIELD_NUMBER: _builtins.int
+    UPSTREAM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -274,6 +275,8 @@ class Resource(_message.Message):
     def tenant(self) -> Global___Tenant: ...
     @_builtins.property
     def shards(self) -> Global___ShardSet: ...
+    @_builtins.property
+    def upstream(self) -> Global___Upstream: ...
     def __init__(
         self,
         *,
@@ -288,12 +291,13 @@ class Resource(_message.Message):
         limit: Global___Limit | None = ...,
         tenant: Global___Tenant | None = ...,
         shards: Global___ShardSet | None = ...,
+        upstream: Global___Upstream | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1451,6 +1455,57 @@ class Shard(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Shard: _TypeAlias = Shard  # noqa: Y015
+
+@_typing.final
+class Upstream(_message.Message):
+    """Where messages go: an Upstream with the protocol GRPC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    DNS_HOST_FIELD_NUMBER: _builtins.int
+    DNS_PORT_FIELD_NUMBER: _builtins.int
+    dns_host: _builtins.str
+    """A name to look up instead."""
+    dns_port: _builtins.int
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
+    def __init__(
+        self,
+        *,
+        endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
+        dns_host: _builtins.str = ...,
+        dns_port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Upstream: _TypeAlias = Upstream  # noqa: Y015
+
+@_typing.final
+class Endpoint(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    port: _builtins.int
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Endpoint: _TypeAlias = Endpoint  # noqa: Y015
 
 @_typing.final
 class ShardSet(_message.Message):

@@ -19,6 +19,7 @@ from .route import content_hash, emit_plan, is_named, plan_name
 from .shard import emit_shards
 from .table import emit_scope, emit_table
 from .tenant import emit_tenant
+from .upstream import emit_upstream, takes_messages
 
 # Nouns of which each value is one resource, named after it.
 SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "limit", "tenant"})
@@ -60,6 +61,7 @@ class DecisionEmitter:
         self._edge_of_scope: dict[str, str] = {}
         self._plans: dict[str, frozenset[str]] = {}
         self._shards: dict[str, dict[str, ir.Shard]] = {}
+        self._upstreams: set[str] = set()
 
     def apply(self, delta: ir.Delta) -> DecisionDelta:
         """Returns what `delta` changes in the decision snapshot."""
@@ -77,6 +79,7 @@ class DecisionEmitter:
         for tenant in delta.tenants.upserts:
             step.put(f"tenant/{tenant.namespace}/{tenant.name}", tenant=emit_tenant(tenant))
         self._emit_shards(delta.shards, step)
+        self._emit_upstreams(delta.upstreams, step)
         step.removed.update(_removed(delta))
         _name_outputs(delta, step)
         return DecisionDelta(
@@ -139,6 +142,16 @@ class DecisionEmitter:
             else:
                 self._shards.pop(namespace, None)
                 step.removed.add(f"shards/{namespace}")
+
+    def _emit_upstreams(self, upstreams: ir.Changes[ir.Upstream], step: _Step) -> None:
+        """Of most nobody here wants to know anything."""
+        taking = {each.name: each for each in upstreams.upserts if takes_messages(each)}
+        gone = {*upstreams.removed, *(each.name for each in upstreams.upserts)} - taking.keys()
+        step.removed.update(f"upstream/{name}" for name in self._upstreams & gone)
+        self._upstreams = (self._upstreams - gone) | taking.keys()
+        for name, upstream in taking.items():
+            step.put(f"upstream/{name}", upstream=emit_upstream(upstream))
+            step.outputs["upstream", name] = (f"upstream/{name}",)
 
 
 def _removed(delta: ir.Delta) -> Iterator[str]:

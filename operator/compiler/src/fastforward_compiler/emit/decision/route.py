@@ -144,6 +144,8 @@ def emit_destination(destination: ir.Destination, plan: snapshot_pb2.Plan) -> No
             )
         case ir.Respond(status=status, body=body, content_type=content_type):
             plan.respond.CopyFrom(snapshot_pb2.Respond(status=status, body=body, content_type=content_type))
+        case ir.MessageDispatch(type=type_, upstream=upstream):
+            plan.message.CopyFrom(snapshot_pb2.MessageDispatch(type=type_, upstream=upstream))
         case ir.Unavailable(reason=reason):
             plan.unavailable.CopyFrom(snapshot_pb2.Unavailable(reason=reason))
         case _:

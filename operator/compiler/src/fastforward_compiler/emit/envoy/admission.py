@@ -22,6 +22,8 @@ from .rbac import client_in, every, has_header, header_at_least, header_matches,
 from .refusal import ADDRESS_DENIED, BODY_TOO_LARGE, CONTENT_TYPE_REFUSED
 from .wire import literal_pattern, pack, uint32
 
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""What EntryPoint takes in."""
 _NOTHING = ir.Admission()
 _HAS_UNANNOUNCED_BODY = every(
     none(has_header("content-length")),
@@ -68,8 +70,9 @@ def admissions_of(entry: ir.Entry) -> list[ir.Admission]:
 
 
 def body_bounds(entry: ir.Entry) -> list[int]:
-    """Returns the largest sizes of bodies, in bytes."""
-    return [each.max_body_bytes for each in admissions_of(entry) if each.max_body_bytes is not None]
+    """Returns the largest sizes of bodies, in bytes; a message is held whole, so it has one in any case."""
+    whole = [_MAX_MESSAGE_BYTES] if isinstance(entry.destination, ir.MessageDispatch) else []
+    return whole + [each.max_body_bytes for each in admissions_of(entry) if each.max_body_bytes is not None]
 
 
 def hold(max_bytes: int) -> any_pb2.Any:

@@ -53,6 +53,9 @@ PATH_END = "/"
 """Ends the path in PATH_HEADER, so that one prefix of it stands for a path and for all paths below."""
 PORT_MARK = ":"
 """Parts a port from the host before it; no name of a scope holds it."""
+EDGE_HEADER, VIA_HEADER = "x-ff-edge", "x-ff-via"
+"""Of requests that become messages: the Edge and its listener. What has these is no decision."""
+ADDRESS_HEADER, PEER_HEADER = "x-ff-address", "x-ff-peer"
 TENANT_HEADER = "x-ff-tenant"
 SUBJECT_HEADER = "x-ff-subject"
 KEY_HEADER = "x-ff-key"
@@ -73,12 +76,15 @@ NO_TABLE = "-"
 NO_SCOPE = "-"
 """What `resolve` writes for a host that nobody has."""
 
+CLIENT_ADDRESS = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+PEER_ADDRESS = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
+
 _FETCH_TIMEOUT_MS = 5000
 _RETRY_MS = 5
 _ASKED = (
     ("x-ff-plan", f"%METADATA(ROUTE:{METADATA}:plan)%"),
-    ("x-ff-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
-    ("x-ff-peer", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
+    (ADDRESS_HEADER, CLIENT_ADDRESS),
+    (PEER_HEADER, PEER_ADDRESS),
     ("x-ff-body-bytes", "%REQ(CONTENT-LENGTH)%"),
     ("x-request-id", "%REQ(X-REQUEST-ID)%"),
 )

@@ -15,7 +15,22 @@ from fastforward_compiler.emit.decision import plan_name
 
 from .admission import emit_admission, emit_body_bound, not_admitted
 from .authpolicy import emit_jwt_requirement, verified_by_proxy
-from .chain import AUTHORIZATION, CLOSED, CORS, HEADERS, JWT, METADATA, OPEN
+from .chain import (
+    ADDRESS_HEADER,
+    AUTHORIZATION,
+    CLIENT_ADDRESS,
+    CLOSED,
+    CORS,
+    EDGE_HEADER,
+    HEADERS,
+    JWT,
+    LISTENER_HEADER,
+    METADATA,
+    OPEN,
+    PEER_ADDRESS,
+    PEER_HEADER,
+    VIA_HEADER,
+)
 from .cors import emit_cors
 from .grant import emit_grants
 from .headers import LIMIT_HEADERS
@@ -23,7 +38,7 @@ from .protos import EnvoyMessage, ext_authz_pb2
 from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
 from .route import emit_route
-from .wire import pack
+from .wire import header_option, header_value, pack
 
 _ASK = pack(ext_authz_pb2.ExtAuthzPerRoute(check_settings=ext_authz_pb2.CheckSettings()))
 
@@ -48,7 +63,9 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     if entry.auth and auth is None:
         route.ClearField("action")
         emit_refusal(route, UNAVAILABLE)
-    limits = [setting.limits[name] for name in entry.limits if name in setting.limits]
+    becomes_message = isinstance(entry.destination, ir.MessageDispatch)
+    # What is judged when the message passes EntryPoint, the proxy does not judge as well.
+    limits = [setting.limits[name] for name in entry.limits if name in setting.limits and not becomes_message]
     slots = slots_of(limits)
     # A tenant's entry is found after the filter `admission` has passed: `authorization` judges it there.
     configs = emit_body_bound(entry) | ({} if setting.table.tenant else emit_admission(entry))
@@ -59,8 +76,20 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
+    if becomes_message:
+        route.request_headers_to_add.extend(header_option(*each) for each in message_headers(setting.edge))
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
     return route
+
+
+def message_headers(edge: ir.Edge) -> tuple[tuple[str, str], ...]:
+    """Returns what EntryPoint is told of a request that becomes a message."""
+    return (
+        (EDGE_HEADER, header_value(edge.name)),
+        (VIA_HEADER, f"%REQ({LISTENER_HEADER})%"),
+        (ADDRESS_HEADER, CLIENT_ADDRESS),
+        (PEER_HEADER, PEER_ADDRESS),
+    )
 
 
 def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> dict[str, any_pb2.Any]:
@@ -71,12 +100,12 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
     configs: dict[str, any_pb2.Any] = {}
     if entry.hop:
         configs[OPEN if entry.fail_open else CLOSED] = _ASK
-    elif auth is not None and not setting.table.tenant and verified_by_proxy(auth):
+    elif auth is not None and not (setting.table.tenant or entry.served_inside) and verified_by_proxy(auth):
         configs[JWT] = emit_jwt_requirement(auth, setting.scope)
     refused = not_admitted(entry) if setting.table.tenant else {}
-    key = entry.auth, entry.hop
+    key = entry.auth, entry.served_inside
     if refused or key not in setting.grants:
-        grants = grants_of(auth, setting, refused, hop=entry.hop)
+        grants = grants_of(auth, setting, refused, hop=entry.served_inside)
         if not refused:
             setting.grants[key] = grants
     else:

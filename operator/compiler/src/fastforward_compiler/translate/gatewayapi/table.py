@@ -29,10 +29,16 @@ _MISDIRECTED = 421
 _FIRST = 1
 
 
-class TableTranslation(NamedTuple):
-    """The table of a host."""
+class ScopeTranslation(NamedTuple):
+    """A host that somebody asks for; its scope, once a listener that is in use has it."""
 
-    table: ir.Table
+    scope: ir.Scope | None = None
+
+
+class TableTranslation(NamedTuple):
+    """The table of a host; None without a scope."""
+
+    table: ir.Table | None
     closed_by: frozenset[str]
     """Broken AuthPolicies that close some of its entries."""
 
@@ -42,11 +48,14 @@ def scope_name(place: str, host: str) -> str:
     return f"{place}|{host}"
 
 
-def _make_scope(cells: Cells, place: str, host: str) -> ir.Scope | None:
-    found = cells.read(PLACE, place)
-    if found is None or not cells.read(HOSTS_AT, place, host) or _owner(found, host) is None:
+def _make_scope(cells: Cells, place: str, host: str) -> ScopeTranslation | None:
+    """None when nobody asks for the host: until then it waits for a listener that may be in use later."""
+    if not cells.read(HOSTS_AT, place, host):
         return None
-    return ir.Scope(name=scope_name(place, host), edge=found.edge, host=host)
+    found = cells.read(PLACE, place)
+    if found is None or _owner(found, host) is None:
+        return ScopeTranslation()
+    return ScopeTranslation(ir.Scope(name=scope_name(place, host), edge=found.edge, host=host))
 
 
 def _owner(place: Place, host: str) -> Host | None:
@@ -56,10 +65,13 @@ def _owner(place: Place, host: str) -> Host | None:
 
 
 def _make_table(cells: Cells, place: str, host: str) -> TableTranslation | None:
-    scope, found = cells.read(SCOPE, place, host), cells.read(PLACE, place)
+    translation, found = cells.read(SCOPE, place, host), cells.read(PLACE, place)
+    if translation is None:
+        return None
+    scope = translation.scope
     owner = _owner(found, host) if scope is not None and found is not None else None
     if scope is None or found is None or owner is None:
-        return None
+        return TableTranslation(None, frozenset())
     closed_by: set[str] = set()
     entries = (*_misdirected(found, owner), *_entries(cells, place, owner, host, closed_by))
     touch(cells, entries)
@@ -67,7 +79,7 @@ def _make_table(cells: Cells, place: str, host: str) -> TableTranslation | None:
 
 
 def _table_gifts(translation: TableTranslation | None, place: str, host: str) -> Iterator[Gift]:
-    if translation is not None:
+    if translation is not None and translation.table is not None:
         yield from naming_gifts(translation.table, translation.closed_by, f"{scope_name(place, host)}#")
 
 
@@ -127,7 +139,7 @@ def _pieces(cells: Cells, place: str, section: tuple[str, str, str], host: str) 
                 yield from spread.pieces
 
 
-SCOPE: Rule[ir.Scope | None] = Rule("gateway scope", _make_scope, root=True)
+SCOPE: Rule[ScopeTranslation | None] = Rule("gateway scope", _make_scope, root=True)
 """(place, host)."""
 TABLE: Rule[TableTranslation | None] = Rule("gateway table", _make_table, gives=_table_gifts, root=True)
 """(place, host)."""
