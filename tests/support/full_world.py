@@ -187,11 +187,7 @@ def _answering_rules() -> list[Document]:
             "matches": [{"path": {"value": "/says"}}],
             "respond": {"status": 201, "body": "{}", "contentType": "application/json"},
         },
-        {
-            "name": "sent",
-            "matches": [{"path": {"value": "/sent"}}],
-            "message": {"type": "shop.orders.place", "upstream": {"name": "taker", "namespace": "shop"}},
-        },
+        {"name": "sent", "message": {"type": "shop.orders.place", "upstream": {"name": "taker", "namespace": "shop"}}},
     ]
 
 
