@@ -201,11 +201,7 @@ def _conditional_rules() -> list[Document]:
             "matches": [{"path": {"value": "/who"}, "roles": ["admin"], "region": "eu", "flag": "beta"}],
             "respond": {"body": "caller"},
         },
-        {
-            "name": "tenant",
-            "matches": [{"path": {"value": "/own"}, "tenants": ["acme"]}],
-            "respond": {"body": "tenant"},
-        },
+        {"name": "tenant", "matches": [{"path": {"value": "/own"}, "tenants": ["acme"]}], "respond": {"body": "own"}},
     ]
 
 
