@@ -163,7 +163,7 @@ def _figures(found: Mapping[str, Found]) -> dict[str, float]:
 
 
 _WHY = (
-    "All of it is Python on one core: of 10,000 files reading, parsing and validating take 1.9 s, compiling 1.6, making "
+    "All of it is Python on one core: of 10,000 files reading, parsing, validating take 1.9 s, compiling 1.6, making "
     "Envoy's resources 0.8 and those of decision services 0.6, alone on the machine; then Envoy takes two seconds to "
     "take them in. Tried: events of the C parser instead of its constructors, the collector off while a large step is "
     "compiled, one serialisation for what many tables share (all done). Not tried: a second process that parses; "
