@@ -126,6 +126,21 @@ async def test_a_target_that_is_not_there_is_told_quickly_and_reached_when_it_is
                     await asyncio.sleep(0.1)
 
 
+async def test_an_upstream_that_is_gone_is_let_go() -> None:
+    async with message_target() as target:
+        known = {TARGET: target.address}
+        targets = GrpcTargets(lambda name: known.get(name, ""))
+        await targets.call(TARGET, envelope(), asyncio.get_running_loop().time() + 5)
+        targets.let_go()
+        assert [hop.name for hop in targets] == [TARGET]
+        known.clear()
+        targets.let_go()
+        assert list(targets) == []
+        with pytest.raises(KeyError):
+            await targets.call(TARGET, envelope(), asyncio.get_running_loop().time() + 5)
+        await targets.close()
+
+
 class TestOnce:
     async def test_the_same_message_is_handled_once_and_its_result_told_again(self) -> None:
         async with running() as (exchange, target):

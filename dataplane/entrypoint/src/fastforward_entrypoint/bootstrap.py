@@ -96,6 +96,7 @@ class EntryPoint:
         """What goes on beside the requests."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._client.run())
+            tasks.create_task(self._targets.follow())
             if self._file is not None:
                 tasks.create_task(keep_on_disk(self._holder, self._file))
             if self._tls is not None:

@@ -30,6 +30,7 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
+_LOOK_S = 1.0
 _ANSWERS = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -111,6 +112,18 @@ class GrpcTargets:
             line = _Line(target, channel, dispatch_pb2_grpc.MessageServiceStub(channel), hop)
             self._lines[upstream] = line
         return line
+
+    async def follow(self) -> None:
+        """Until cancelled: lets go of Upstreams that are gone, or gRPC would try to reach them for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Ends the connections to Upstreams that are gone or elsewhere."""
+        for name, line in list(self._lines.items()):
+            if self._find(name) != line.target:
+                self._retire(self._lines.pop(name))
 
     def _retire(self, line: _Line) -> None:
         """What is on its way over an old line may still come to its end."""
