@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
-from support.decision_snapshots import NOW, budget, limit
+from support.decision_snapshots import NOW, budget, host, limit, plan, snapshot
 from support.messages import KEY, SECRET, TARGET, TYPE, envelope, new_seal, orders
 
 SEAL = new_seal()
@@ -89,6 +89,11 @@ def test_a_message_that_fails_a_stage_gets_an_error_that_every_protocol_has_word
     error = refused(message)
     assert (error.reason, error.code, error.message_id) == (reason.value, code, message.header.id)
     assert error.title
+
+
+def test_a_rule_that_sends_no_messages_any_more_refuses_them() -> None:
+    world = snapshot(host(plan("orders", "/orders")))
+    assert refused(envelope(key=""), world).reason == Reason.UNAVAILABLE
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -124,6 +124,10 @@ def route(passage: Passage) -> Outcome:
     if ended is not None:
         return ended
     exchange, plan = passage.exchange, passage.exchange.final
+    if plan.destination != "message":
+        detail = "the rule sends no messages: it changed while the request was on its way"
+        refusal = Refusal(reason=Reason.UNAVAILABLE, detail=detail, object=f"Route {plan.route}")
+        return refuse(passage.envelope, refusal)
     passage.envelope.header.routing.CopyFrom(
         envelope_pb2.Routing(
             route=plan.route,
