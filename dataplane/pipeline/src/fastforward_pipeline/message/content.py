@@ -21,9 +21,8 @@ _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is in a message: parsed, and as bytes."""
+    """What is in a message."""
 
-    value: Any
     body: bytes
     media_type: str
 
@@ -33,9 +32,9 @@ def canonical(media_type: str, body: bytes) -> Content | Refusal:
     name, _, parameters = media_type.partition(";")
     kind = name.strip().lower()
     if not body:
-        return Content(None, b"", "")
+        return Content(b"", "")
     if kind != JSON and not kind.endswith("+json"):
-        return Content(None, body, kind)
+        return Content(body, kind)
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if charset not in _UTF8:
         return _refuse(f"the charset is {charset[:40]}, and JSON is UTF-8")
@@ -44,7 +43,7 @@ def canonical(media_type: str, body: bytes) -> Content | Refusal:
         _check_depth(value)
         # Numbers that no double holds have become infinite: those are refused here.
         made = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-        return Content(value, made.encode(), kind)
+        return Content(made.encode(), kind)
     except (ValueError, RecursionError) as error:
         return _refuse(_fault(error))
 

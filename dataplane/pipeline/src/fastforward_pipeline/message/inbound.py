@@ -28,12 +28,10 @@ from fastforward_pipeline.stages import (
 
 from .content import canonical
 from .failure import make_error, refuse
-from .passage import Asks, Begin, Beginning, Failed, Outcome, Passage, Replied
+from .passage import ONCE_S, Asks, Begin, Beginning, Failed, Outcome, Passage, Replied
 
 Judge = Callable[[Exchange], exchanges.Outcome]
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
-_ONCE_S = 86_400.0
-"""For how long results are told again."""
 
 
 def enter(passage: Passage) -> Outcome:
@@ -82,7 +80,7 @@ def normalize(passage: Passage) -> Outcome:
     made = canonical(payload.media_type, payload.body)
     if isinstance(made, Refusal):
         return refuse(passage.envelope, made)
-    passage.body_parsed, payload.body, payload.media_type = made.value, made.body, made.media_type
+    payload.body, payload.media_type = made.body, made.media_type
     return None
 
 
@@ -165,7 +163,7 @@ def track(passage: Passage) -> Outcome:
         envelope.header.transaction.repeated = True
         return Replied(envelope_pb2.Envelope.FromString(known.result))
 
-    return Asks(Begin(once, print_, _ONCE_S), resume)
+    return Asks(Begin(once, print_, ONCE_S), resume)
 
 
 def _judge(passage: Passage, *judges: Judge) -> Failed | None:

@@ -12,9 +12,7 @@ from fastforward_pipeline.reason import Reason
 
 from .content import canonical
 from .failure import make_error
-from .passage import Asks, Failed, Finish, Outcome, Passage
-
-_ONCE_S = 86_400.0
+from .passage import ONCE_S, Asks, Failed, Finish, Outcome, Passage
 
 
 def track(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
@@ -26,7 +24,7 @@ def track(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     header.trace.CopyFrom(asked.trace)
     if not passage.once_key:
         return None
-    return Asks(Finish(passage.once_key, reply.SerializeToString(), _ONCE_S), lambda _: None)
+    return Asks(Finish(passage.once_key, reply.SerializeToString(), ONCE_S), lambda _: None)
 
 
 def authorize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:

@@ -7,7 +7,7 @@ stages in their order. Pure: the caller answers what is asked, gives the time an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
@@ -20,6 +20,9 @@ from fastforward_pipeline.stages import ingress, ratelimit
 from fastforward_pipeline.trail import Trail
 
 from .seal import Seal
+
+ONCE_S = 86_400.0
+"""For how long results are told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,6 @@ class Passage:
     envelope: envelope_pb2.Envelope
     exchange: Exchange
     seal: Seal
-    body_parsed: Any = field(default=None)
-    """The content in canonical form, once normalization has parsed it."""
     once_key: str = ""
     """Under which its result is remembered; empty for not at all."""
 

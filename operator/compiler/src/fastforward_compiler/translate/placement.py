@@ -6,6 +6,7 @@ table. The sentences are what `explain` shows, so they name the objects that mad
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -68,12 +69,17 @@ def place_stages(needs: Needs) -> Placed:
         (NATIVE, "The proxy sends the request to the upstream." if needs.proxied else "The proxy answers by itself."),
     )
     return Placed(
-        placements=tuple(
-            ir.StagePlacement(stage=stage, placement=placement, why=why)
-            for stage, (placement, why) in zip(ir.STAGES, placed, strict=True)
-        ),
+        placements=_staged(placed),
         hop=bool(hop),
         fail_open=bool(hop) and _fails_open(needs),
+    )
+
+
+def _staged(placed: Iterable[tuple[ir.Placement, str]]) -> tuple[ir.StagePlacement, ...]:
+    """The places and reasons, in the order of the stages."""
+    return tuple(
+        ir.StagePlacement(stage=stage, placement=placement, why=why)
+        for stage, (placement, why) in zip(ir.STAGES, placed, strict=True)
     )
 
 
@@ -95,10 +101,7 @@ def _place_message(needs: Needs) -> Placed:
         (INLINE, "EntryPoint sends the message to its target and the reply back."),
     )
     return Placed(
-        placements=tuple(
-            ir.StagePlacement(stage=stage, placement=placement, why=why)
-            for stage, (placement, why) in zip(ir.STAGES, placed, strict=True)
-        ),
+        placements=_staged(placed),
         hop=False,
         fail_open=False,
     )
