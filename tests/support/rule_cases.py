@@ -10,6 +10,9 @@ from fastforward_crds.meta import Model
 from support.documents import Document
 
 UP = {"upstreams": [{"name": "u"}]}
+NAMED = {"name": "s"}
+TAKEN: Document = {"type": "a.b", "upstream": {"name": "u"}}
+ADAPTER = {"adapter": {"protocol": "WebSocket"}}
 MESSAGE = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 JWT = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
 EDGE = {"kind": "Edge", "name": "e"}
@@ -166,10 +169,47 @@ CASES = (
     ),
     case(
         crds.RouteRule,
-        "A rule has exactly one destination: upstreams, shards, redirect, respond or message.",
+        "A rule has exactly one destination: upstreams, shards, redirect, respond, message or adapter.",
         "",
-        kept=[UP, {"respond": {}}, {"redirect": {}, "upstreams": []}, {"shards": {"upstream": "a"}}, MESSAGE],
-        broken=[{}, {"upstreams": []}, {**UP, "respond": {}}, {"respond": {}, "redirect": {}}, {**UP, **MESSAGE}],
+        kept=[UP, {"respond": {}}, {"redirect": {}, "upstreams": []}, {"shards": {"upstream": "a"}}, MESSAGE, ADAPTER],
+        broken=[{}, {"upstreams": []}, {**UP, "respond": {}}, {"respond": {}, "redirect": {}}, {**ADAPTER, **MESSAGE}],
+    ),
+    case(
+        crds.MessageDispatch,
+        "What nobody takes has no event, request or reply.",
+        "upstream",
+        kept=[{"type": "a.b"}, {"type": "a.b", "upstream": {"name": "u"}, "event": "a.c", "reply": {"name": "s"}}],
+        broken=[
+            {"type": "a.b", part: value} for part, value in (("event", "a.c"), ("request", NAMED), ("reply", NAMED))
+        ],
+    ),
+    case(
+        crds.MessageDispatch,
+        "Only a request with a schema has unknown fields.",
+        "unknownFields",
+        kept=[{**TAKEN, "request": NAMED, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Keep"}],
+        broken=[{**TAKEN, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Refuse"}],
+    ),
+    case(
+        crds.AdapterDispatch,
+        "GraphQL and GRPC need a schema, and WebSocket has none.",
+        "schema",
+        kept=[
+            {"protocol": "WebSocket"},
+            {"protocol": "GRPC", "schema": NAMED},
+            {"protocol": "GraphQL", "schema": NAMED},
+        ],
+        broken=[{"protocol": "GRPC"}, {"protocol": "GraphQL"}, {"protocol": "WebSocket", "schema": NAMED}],
+    ),
+    case(
+        crds.AdapterDispatch,
+        "Only GraphQL has bounds of queries.",
+        "graphql",
+        kept=[{"protocol": "GraphQL", "schema": NAMED, "graphql": {}}, {"protocol": "WebSocket"}],
+        broken=[
+            {"protocol": "WebSocket", "graphql": {}},
+            {"protocol": "GRPC", "schema": NAMED, "graphql": {"depth": 2}},
+        ],
     ),
     case(
         crds.RouteRule,

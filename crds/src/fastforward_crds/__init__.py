@@ -15,6 +15,7 @@ from .authpolicy import (
     Jwt,
     Provider,
 )
+from .dispatch import AdapterDispatch, GraphqlLimits, MessageDispatch, SchemaRef, ShardDispatch
 from .durations import milliseconds
 from .edge import (
     Admission,
@@ -45,7 +46,6 @@ from .route import (
     EdgeRef,
     HeaderChanges,
     HeaderValue,
-    MessageDispatch,
     Redirect,
     RegexRewrite,
     Respond,
@@ -55,9 +55,9 @@ from .route import (
     RouteRule,
     RouteSpec,
     RuleTimeout,
-    ShardDispatch,
     UpstreamShare,
 )
+from .schema import Schema, SchemaSpec, SchemaVersion
 from .service import (
     SERVICE_LABEL,
     EndpointConditions,

@@ -15,6 +15,7 @@ from .meta import API_VERSION, ClusterMeta, Resource
 from .native import ConfigMap, Namespace, ReferenceGrant, Secret
 from .ratelimit import RateLimit
 from .route import Route
+from .schema import Schema
 from .service import EndpointSlice, Service
 from .shard import Shard
 from .tenant import Tenant
@@ -75,6 +76,7 @@ KINDS: tuple[Kind, ...] = (
         _FOR_KUBERNETES,
         (("Component", ".spec.component"), ("Replicas", ".spec.replicas")),
     ),
+    Kind(Schema, "schemas", ("sc",), _FOR_DECISIONS, (("Format", ".spec.format"),)),
     Kind(AuthPolicy, "authpolicies", ("ap",), _FOR_BOTH, (("Mode", ".spec.authentication.mode"),)),
 )
 

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from .dispatch import AdapterDispatch, MessageDispatch, ShardDispatch
 from .durations import Duration, Period
 from .edge import Admission
 from .formats import (
     CONTENT_TYPE,
-    MESSAGE,
     ORIGIN,
     SUBSTITUTION,
     ExactHost,
@@ -210,35 +210,6 @@ class UpstreamShare(Ref):
     """Share in proportion to the sum of the weights; 0 takes none."""
 
 
-class ShardDispatch(Model):
-    """To the Shard that the request belongs to: its tenant's home shard, or else by consistent hashing over the key."""
-
-    upstream: Label
-    """Name under which each Shard lists the Upstream for this purpose."""
-    key: Literal["Tenant", "Subject", "Header"] = "Tenant"
-    """What is hashed for a request whose tenant has no home shard."""
-    header: HeaderName | None = None
-    """Header to hash, with `key: Header`."""
-
-    rules_cel = (
-        Rule(
-            "has(self.header) == (self.key == 'Header')",
-            "A header goes with key: Header, and only with it.",
-            "header",
-            lambda s: (s.header is not None) == (s.key == "Header"),
-        ),
-    )
-
-
-class MessageDispatch(Model):
-    """As a message through all stages, to a workload that takes messages (gRPC, fastforward.message.v1)."""
-
-    type: Annotated[str, MESSAGE]
-    """What the message is, in words of the domain."""
-    upstream: Ref
-    """Upstream with the protocol GRPC that takes it."""
-
-
 def _is_proxied(rule: RouteRule) -> bool:
     return bool(rule.upstreams) or rule.shards is not None
 
@@ -264,6 +235,8 @@ class RouteRule(Model):
     """Destination: an answer given here."""
     message: MessageDispatch | None = None
     """Destination: a workload that takes messages."""
+    adapter: AdapterDispatch | None = None
+    """Destination: the rules of the operations that an adapter finds in the request."""
     rewrite: Rewrite | None = None
     """What the upstream sees instead."""
     request_headers: HeaderChanges | None = None
@@ -279,11 +252,11 @@ class RouteRule(Model):
 
     rules_cel = (
         Rule(
-            f"[{_HAS_UPSTREAMS}, has(self.shards), has(self.redirect), has(self.respond), has(self.message)]"
-            ".filter(x, x).size() == 1",
-            "A rule has exactly one destination: upstreams, shards, redirect, respond or message.",
+            f"[{_HAS_UPSTREAMS}, has(self.shards), has(self.redirect), has(self.respond), has(self.message), "
+            "has(self.adapter)].filter(x, x).size() == 1",
+            "A rule has exactly one destination: upstreams, shards, redirect, respond, message or adapter.",
             "",
-            lambda s: count_set(s.upstreams or None, s.shards, s.redirect, s.respond, s.message) == 1,
+            lambda s: count_set(s.upstreams or None, s.shards, s.redirect, s.respond, s.message, s.adapter) == 1,
         ),
         Rule(
             f"!has(self.rewrite) || {_HAS_UPSTREAMS} || has(self.shards)",

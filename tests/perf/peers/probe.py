@@ -35,6 +35,8 @@ _ROUTE_S = 0.1
 """More time for each route, until all serve."""
 _SETTLED_S = 45.0
 """The longest that statuses are waited for: some controllers write a few a second."""
+_BACKLOG_S = 0.3
+"""More time for a change, for each route: some controllers first write the statuses of all of them, a few a second."""
 _LONGEST_PAUSE_S = 0.5
 _WRITERS = 32
 
@@ -118,9 +120,11 @@ class _Probe:
         self._watching = Watching(peer.controller)
         self._chance = random.Random(0)
         self._run = Run()
+        self._patience_s = _CHANGE_S
 
     async def measure(self, routes: int, changes: int) -> Run:
         probed = range(min(changes, routes // 2))
+        self._patience_s = _CHANGE_S + routes * _BACKLOG_S
         await self._fill(routes, len(probed))
         untouched = [world.host(number) for number in range(len(probed), routes)]
         control, envoy = self._processor()
@@ -185,7 +189,7 @@ class _Probe:
         began = time.perf_counter()
         await write()
         early = False
-        async with asyncio.timeout(_CHANGE_S):
+        async with asyncio.timeout(self._patience_s):
             while True:
                 sent = time.perf_counter()
                 answer = await self._asker.get(world.host(number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -25,6 +26,9 @@ class Stages:
     async def exchange(self, envelope: envelope_pb2.Envelope) -> Answered | Failed:
         self.messages.append(envelope)
         return self.outcome
+
+    async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
+        raise NotImplementedError
 
 
 async def ask(

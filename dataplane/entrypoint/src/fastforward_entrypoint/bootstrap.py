@@ -74,7 +74,7 @@ class EntryPoint:
         registry.register(HopCollector(self._targets))
         seal = open_seal(settings.seal_key_file)
         exchange = MessageExchange(self._holder, counters, InProcessOnceStore(), self._targets, seal)
-        handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id))
+        handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), {}, self._holder)
         self._server = HttpServer(handler, tls=self._tls.server if self._tls else None, peers="(edge|gateway)")
 
     async def run(self) -> None:

@@ -18,6 +18,7 @@ from .compiled.authpolicy import Auth, compile_auth
 from .compiled.keyset import KeySet, compile_keyset
 from .compiled.ratelimit import Limit, compile_limit
 from .compiled.route import Plan, compile_plan
+from .compiled.schema import Schema, compile_schema
 from .compiled.shard import ShardSet, compile_shards
 from .compiled.table import Scope, Table, compile_scope, compile_table
 from .compiled.tenant import Tenant, compile_tenant
@@ -40,6 +41,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "tenant": ("tenants", lambda _, wire: compile_tenant(wire)),
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
     "upstream": ("upstreams", compile_upstream),
+    "schema": ("schemas", compile_schema),
 }
 
 
@@ -57,6 +59,7 @@ class Snapshot:
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     shards: Mapping[str, ShardSet] = field(default_factory=dict)
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    schemas: Mapping[str, Schema] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Snapshot:

@@ -65,6 +65,8 @@ class Reason(StrEnum):
     """No endpoint of the Service serves; requests are answered 503. See what its pods lack to be ready."""
     SHARD_NOT_FOUND = "ShardNotFound"
     """The Shard, or any with an upstream for this purpose, is not there. Create it, or mend the name."""
+    SCHEMA_NOT_FOUND = "SchemaNotFound"
+    """The Schema, or this version of it, is not there; the rule answers 500. Create it, or mend the name."""
     TENANT_NOT_FOUND = "TenantNotFound"
     """The Tenant is not there. Create it, or mend the name."""
     SECRET_NOT_FOUND = "SecretNotFound"
@@ -111,6 +113,8 @@ class Reason(StrEnum):
     """The Service, or its port, is not there; its share of the requests is answered 500. Create it, or mend the
     name.
     """
+    SCHEMA_INVALID = "SchemaInvalid"
+    """A version of the Schema is no schema of its format; it is left out. The message says what to mend."""
     EXPRESSION_INVALID = "ExpressionInvalid"
     """The CEL expression is refused; the grant is left out. Mend it."""
     REGEX_INVALID = "RegexInvalid"

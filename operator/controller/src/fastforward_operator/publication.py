@@ -131,7 +131,7 @@ class Publications:
 
     def _note_hops(self, delta: ir.Delta) -> None:
         judged = {
-            **{("table", each.name): any(e.served_inside for e in each.entries) for each in delta.tables.upserts},
+            **{("table", each.name): any(e.reaches_inside for e in each.entries) for each in delta.tables.upserts},
             **{("auth", each.name): not each.native for each in delta.auths.upserts},
             **{("limit", each.name): each.exact for each in delta.limits.upserts},
         }
@@ -179,6 +179,7 @@ def _removed(delta: ir.Delta) -> Iterator[ir.Output]:
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("shard", delta.shards),
+        ("schema", delta.schemas),
         ("workload", delta.workloads),
     ):
         yield from ((noun, name) for name in changes.removed)

@@ -6,9 +6,10 @@ over gRPC. The order of the stages is `fastforward_pipeline.message.INBOUND` and
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import grpc.aio
+from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
     INBOUND,
@@ -19,13 +20,16 @@ from fastforward_pipeline.message import (
     Effect,
     Failed,
     Finish,
+    Inbound,
     Outcome,
     Passage,
     Replied,
     Seal,
     answer_headers,
     make_error,
+    make_event,
     open_passage,
+    refuse,
 )
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import Trail
@@ -35,9 +39,14 @@ from fastforward.message.v1 import dispatch_pb2, envelope_pb2
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.endpoint import Current
 
+from .events import Events
+from .identifier import make_message_id
 from .once import OnceStore
 from .targets import Targets
 
+_JUDGING = tuple(stage for stage in INBOUND if stage.name != "tracking")
+"""Of what is asked for no answer: there is nothing to remember."""
+_LISTENED_TO = Refusal(reason=Reason.NO_ROUTE, detail="messages of this type are only listened to")
 _HOP_REASONS = (
     ((DeadlineExceededError, TryTimeoutError), Reason.OUT_OF_TIME),
     ((SaturatedError, CircuitOpenError), Reason.OVERLOADED),
@@ -62,19 +71,48 @@ class MessageExchange:
         self._once = once
         self._targets = targets
         self._seal = seal
+        self._events = Events()
         self._clock = clock
 
     async def exchange(self, envelope: envelope_pb2.Envelope, trail: Trail | None = None) -> Answered | Failed:
         """Returns the reply, or why there is none. The snapshot of the beginning holds to the end."""
-        passage = open_passage(envelope, self._snapshots.current, self._seal, now=self._clock(), trail=trail)
-        for stage in INBOUND:
-            ended = await self._answer(stage.process(passage))
-            if isinstance(ended, Failed):
-                return ended
-            if isinstance(ended, Replied):
-                return await self._send_back(passage, ended.reply)
+        passage = self._open(envelope, trail)
+        ended = await self._bring_in(passage, INBOUND)
+        if isinstance(ended, Failed):
+            return ended
+        if isinstance(ended, Replied):
+            return await self._send_back(passage, ended.reply)
         result = await self._handle(passage)
-        return result if isinstance(result, Failed) else await self._send_back(passage, result)
+        if isinstance(result, Failed):
+            return result
+        answered = await self._send_back(passage, result)
+        if isinstance(answered, Answered):
+            self._tell(passage, answered.reply)
+        return answered
+
+    async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
+        """Returns the events of the message's type and tenant, to whom may send such a message."""
+        passage = self._open(envelope, None)
+        ended = await self._bring_in(passage, _JUDGING)
+        if isinstance(ended, Failed):
+            return ended
+        return self._events.listen(envelope.header.type, envelope.header.tenant)
+
+    def _open(self, envelope: envelope_pb2.Envelope, trail: Trail | None) -> Passage:
+        return open_passage(envelope, self._snapshots.current, self._seal, now=self._clock(), trail=trail)
+
+    async def _bring_in(self, passage: Passage, stages: Iterable[Inbound]) -> Failed | Replied | None:
+        for stage in stages:
+            ended = await self._answer(stage.process(passage))
+            if ended is not None:
+                return ended
+        return None
+
+    def _tell(self, passage: Passage, reply: envelope_pb2.Envelope) -> None:
+        """The event that the rule tells of, if any."""
+        type_ = passage.exchange.final.wire.message.event
+        if type_ and not reply.header.transaction.repeated:
+            self._events.publish(make_event(passage.envelope, reply, type_, make_message_id()))
 
     async def _answer(self, outcome: Outcome) -> Failed | Replied | None:
         """Answers what a stage asks until it has made up its mind."""
@@ -105,6 +143,8 @@ class MessageExchange:
 
     async def _call(self, passage: Passage) -> envelope_pb2.Envelope | Failed:
         envelope = passage.envelope
+        if not envelope.header.routing.destinations:
+            return refuse(envelope, _LISTENED_TO)
         try:
             response = await self._targets.call(
                 envelope.header.routing.destinations[0], envelope, self._deadline(envelope)

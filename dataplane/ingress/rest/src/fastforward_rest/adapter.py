@@ -6,23 +6,13 @@ EntryPoint, in whose process the adapter runs.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from fastforward_kit.http import Request, Response
-from fastforward_pipeline.message import Answered, Failed
+from fastforward_pipeline.message import Exchange, Failed, Intake, Operation
 
 from fastforward.message.v1 import envelope_pb2
 
 from .answer import make_answer, make_problem
-from .ask import make_envelope
-
-
-class Exchange(Protocol):
-    """Whatever takes messages through the stages."""
-
-    async def exchange(self, envelope: envelope_pb2.Envelope) -> Answered | Failed:
-        """Returns the reply, or why there is none."""
-        ...
 
 
 class RestAdapter:
@@ -35,7 +25,15 @@ class RestAdapter:
 
     def __call__(self, asked: Request) -> asyncio.Future[Response]:
         """Answers one request, in time of its own."""
-        envelope = make_envelope(asked, message_id=self._make_id(), now=self._clock())
+        intake = Intake(protocol=envelope_pb2.PROTOCOL_REST, headers=asked.headers, host=asked.header("host"))
+        operation = Operation(
+            method=asked.method,
+            target=asked.target,
+            body=asked.body,
+            media_type=asked.header("content-type"),
+            idempotency_key=asked.header("idempotency-key"),
+        )
+        envelope = intake.whole(operation, message_id=self._make_id(), now=self._clock())
         return asyncio.ensure_future(self._answer(envelope))
 
     async def _answer(self, envelope: envelope_pb2.Envelope) -> Response:

@@ -118,7 +118,7 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
 
 
 def _compile_candidates(wire: snapshot_pb2.Plan, destination: str | None) -> tuple[Candidate, ...]:
-    if destination == "message":
+    if destination == "message" and wire.message.upstream:
         return (Candidate(upstream=wire.message.upstream, share=1.0),)
     return _compile_split(wire.upstreams) if destination == "upstreams" else ()
 

@@ -1,6 +1,8 @@
 """Messages: the eight stages in and the five out, over the envelope, with no input or output of their own."""
 
-from .failure import make_error
+from .failure import make_error, refuse
+from .intake import ENTRY, Intake, Operation
+from .outbound import make_event
 from .passage import (
     Answered,
     Asks,
@@ -15,5 +17,6 @@ from .passage import (
     answer_headers,
     open_passage,
 )
+from .port import Exchange
 from .seal import Seal
-from .stages import DISPATCH, INBOUND, OUTBOUND
+from .stages import DISPATCH, INBOUND, OUTBOUND, Inbound, Outbound

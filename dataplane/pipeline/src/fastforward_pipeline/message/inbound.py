@@ -132,7 +132,7 @@ def route(passage: Passage) -> Outcome:
             rule=plan.rule,
             plan=plan.name,
             delivery=envelope_pb2.DELIVERY_CALL,
-            destinations=[plan.wire.message.upstream],
+            destinations=[candidate.upstream for candidate in exchange.candidates],
             shard=exchange.shard,
             region=exchange.facts.region,
         )

@@ -59,3 +59,24 @@ def leave(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     reply.header.ClearField("authorization")
     reply.header.ClearField("routing")
     return None
+
+
+def make_event(
+    asked: envelope_pb2.Envelope, reply: envelope_pb2.Envelope, type_: str, message_id: str
+) -> envelope_pb2.Envelope:
+    """Returns what is told of a message that has been handled: the reply's content, and who caused it."""
+    header = asked.header
+    return envelope_pb2.Envelope(
+        header=envelope_pb2.Header(
+            id=message_id,
+            kind=envelope_pb2.KIND_EVENT,
+            type=type_,
+            causation_id=header.id,
+            conversation_id=header.conversation_id or header.id,
+            trace=header.trace,
+            identity=header.identity,
+            tenant=header.tenant,
+            transaction=header.transaction,
+        ),
+        payload=reply.payload,
+    )

@@ -121,6 +121,7 @@ def open_passage(
         peer=source.peer,
         listener=source.listener,
         edge=source.edge,
+        plan=source.plan,
         body_bytes=len(envelope.payload.body),
         request_id=source.request_id,
     )

@@ -42,7 +42,11 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
             return _unavailable(exchange, plan)
         case "message":
             message = plan.wire.message
-            _tell(exchange, Verdict.PASSED, f"sent as the message {message.type} to {message.upstream}")
+            _tell(exchange, Verdict.PASSED, f"sent as the message {message.type} to {message.upstream or 'nobody'}")
+            return None
+        case "adapter":
+            protocol = snapshot_pb2.AdapterProtocol.Name(plan.wire.adapter.protocol).rpartition("_")[2]
+            _tell(exchange, Verdict.PASSED, f"handed to the adapter of {protocol}")
             return None
     if exchange.trail is not None:
         shares = ", ".join(f"{c.upstream or 'nobody (500)'} {c.share:.1%}" for c in exchange.candidates)

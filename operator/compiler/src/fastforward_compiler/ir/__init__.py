@@ -21,10 +21,12 @@ from .edge import DEFAULT_PROXIES, GATEWAY, Certificate, Chain, Edge, Listener, 
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
     STAGES,
+    AdapterDispatch,
     Admission,
     Cors,
     Destination,
     Entry,
+    GraphqlLimits,
     HeaderChanges,
     Match,
     MessageDispatch,
@@ -35,6 +37,7 @@ from .route import (
     Respond,
     Retry,
     Rewrite,
+    SchemaRef,
     ShardDispatch,
     Share,
     Split,
@@ -43,6 +46,7 @@ from .route import (
     TextType,
     Unavailable,
 )
+from .schema import Schema, SchemaVersion
 from .shard import Shard
 from .snapshot import Snapshot
 from .table import Scope, Table
@@ -55,6 +59,7 @@ __all__ = [
     "DEFAULT_PROXIES",
     "GATEWAY",
     "STAGES",
+    "AdapterDispatch",
     "Admission",
     "ApiKey",
     "ApiKeyHeader",
@@ -73,6 +78,7 @@ __all__ = [
     "Endpoint",
     "Entry",
     "Grant",
+    "GraphqlLimits",
     "HeaderChanges",
     "HealthCheck",
     "Jwt",
@@ -98,6 +104,9 @@ __all__ = [
     "Respond",
     "Retry",
     "Rewrite",
+    "Schema",
+    "SchemaRef",
+    "SchemaVersion",
     "Scope",
     "Shard",
     "ShardDispatch",

@@ -14,6 +14,7 @@ from fastforward_compiler.problem import ObjectRef, Problem
 from .authpolicy import ApiKeys, Auth, KeySet
 from .edge import Edge
 from .ratelimit import Limit
+from .schema import Schema
 from .shard import Shard
 from .table import Scope, Table
 from .tenant import Tenant
@@ -74,6 +75,7 @@ class Delta:
     limits: Changes[Limit] = Changes()
     tenants: Changes[Tenant] = Changes()
     shards: Changes[Shard] = Changes()
+    schemas: Changes[Schema] = Changes()
     workloads: Changes[Workload] = Changes()
     reports: Mapping[ObjectRef, Report | None] = field(default_factory=dict)
     """Changed reports; None for an object that is gone."""

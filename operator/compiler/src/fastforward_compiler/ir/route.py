@@ -132,11 +132,48 @@ class Respond:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaRef:
+    """One version of a Schema."""
+
+    schema: str
+    """NAMESPACE/NAME."""
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDispatch:
-    """As a message, by way of the decision service, to an Upstream that takes messages."""
+    """As a message, by way of the decision service, to an Upstream that takes messages; to nobody without one."""
 
     type: str
-    upstream: str
+    upstream: str = ""
+    event: str = ""
+    request: SchemaRef | None = None
+    reply: SchemaRef | None = None
+    unknown_fields: str = "Keep"
+    """Keep, Drop or Refuse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphqlLimits:
+    """Bounds of queries."""
+
+    depth: int
+    complexity: int
+    aliases: int
+    batch: int
+    page_size: int
+    introspection: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterDispatch:
+    """To an adapter of the decision service, whose operations take rules of `host`, or of the request's own."""
+
+    protocol: str
+    """GraphQL, GRPC or WebSocket."""
+    schema: SchemaRef | None = None
+    host: str = ""
+    graphql: GraphqlLimits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +183,7 @@ class Unavailable:
     reason: str
 
 
-Destination = Split | ShardDispatch | Redirect | Respond | MessageDispatch | Unavailable
+Destination = Split | ShardDispatch | Redirect | Respond | MessageDispatch | AdapterDispatch | Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,8 +304,13 @@ class Entry:
 
     @property
     def served_inside(self) -> bool:
-        """Whether requests reach the decision service: to be decided, or as messages."""
+        """Whether the decision service judges the caller: in a decision, or because a message passes it."""
         return self.hop or isinstance(self.destination, MessageDispatch)
+
+    @property
+    def reaches_inside(self) -> bool:
+        """Whether the decision service must know the entry."""
+        return self.served_inside or isinstance(self.destination, AdapterDispatch)
 
     @property
     def upstreams(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .authpolicy import ApiKeys, Auth, KeySet
 from .edge import Edge
 from .ratelimit import Limit
+from .schema import Schema
 from .shard import Shard
 from .table import Scope, Table
 from .tenant import Tenant
@@ -28,4 +29,5 @@ class Snapshot:
     limits: tuple[Limit, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     shards: tuple[Shard, ...] = ()
+    schemas: tuple[Schema, ...] = ()
     workloads: tuple[Workload, ...] = ()

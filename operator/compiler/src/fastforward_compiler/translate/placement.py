@@ -40,6 +40,8 @@ class Needs(NamedTuple):
     """Whether the request becomes a message."""
     proxied: bool = True
     """Whether the request goes to an upstream, rather than being answered by the edge."""
+    adapter: str = ""
+    """Protocol of the adapter that takes the request; empty for none."""
     tenant_header: bool = False
     """Whether a trusted peer may name the tenant in a header."""
 
@@ -66,13 +68,19 @@ def place_stages(needs: Needs) -> Placed:
         _place_authorization(needs, hop),
         _place_routing(needs),
         (NONE, "A proxied request leaves nothing to track."),
-        (NATIVE, "The proxy sends the request to the upstream." if needs.proxied else "The proxy answers by itself."),
+        (NATIVE, _destination(needs)),
     )
     return Placed(
         placements=_staged(placed),
         hop=bool(hop),
         fail_open=bool(hop) and _fails_open(needs),
     )
+
+
+def _destination(needs: Needs) -> str:
+    if needs.adapter:
+        return f"The proxy hands the request to the {needs.adapter} adapter."
+    return "The proxy sends the request to the upstream." if needs.proxied else "The proxy answers by itself."
 
 
 def _staged(placed: Iterable[tuple[ir.Placement, str]]) -> tuple[ir.StagePlacement, ...]:

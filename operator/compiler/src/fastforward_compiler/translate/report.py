@@ -19,6 +19,7 @@ from .combination import AUTHS_OF, WEAKENED
 from .edge import EDGE
 from .gatewayapi import report as gatewayapi
 from .route import LATE, ROUTE, Spread
+from .schema import SCHEMA
 from .shard import SHARD
 from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, TABLES_NAMING, scope_name
 from .target import target_problems
@@ -158,6 +159,13 @@ def _tell_shard(cells: Cells, _: ObjectRef, name: str) -> Told:
     return (list(translation.problems), {("shard", name)}, ()) if translation is not None else ([], set(), ())
 
 
+def _tell_schema(cells: Cells, _: ObjectRef, name: str) -> Told:
+    translation = cells.read(SCHEMA, name)
+    if translation is None:
+        return [], set(), ()
+    return list(translation.problems), {("schema", name)} if translation.schema is not None else set(), ()
+
+
 def _tell_workload(cells: Cells, _: ObjectRef, name: str) -> Told:
     return [], {("workload", name)} if cells.read(WORKLOAD, name) is not None else set(), ()
 
@@ -199,6 +207,7 @@ _TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {
     "Upstream": _tell_upstream,
     "Tenant": _tell_tenant,
     "Shard": _tell_shard,
+    "Schema": _tell_schema,
     "Workload": _tell_workload,
     "RateLimit": _tell_limit,
     "AuthPolicy": _tell_policy,

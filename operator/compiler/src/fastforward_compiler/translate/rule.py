@@ -16,10 +16,11 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
+from .dispatch import translate_adapter, translate_message
 from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
-from .reference import is_permitted, target
+from .reference import target
 from .shard import PURPOSES
-from .upstream import TRAITS, Traits
+from .upstream import Traits, resolve_upstream
 
 UNAVAILABLE = ""
 """The Upstream of a share that always answers 500."""
@@ -149,7 +150,9 @@ def _translate_destination(
             status=to.status, scheme=to.scheme or "", host=to.host or "", port=to.port or 0, path=to.path or ""
         ), ()
     if rule.message is not None:
-        return _translate_message(cells, on, f"{field}.message", rule.message, problems)
+        return translate_message(cells, on, f"{field}.message", rule.message, problems)
+    if rule.adapter is not None:
+        return translate_adapter(cells, on, f"{field}.adapter", rule.adapter, problems), ()
     answer = rule.respond or crds.Respond()
     return ir.Respond(status=answer.status, body=answer.body, content_type=answer.content_type), ()
 
@@ -161,7 +164,7 @@ def _translate_split(
     traits: list[Traits] = []
     for place, share in enumerate(shares):
         name = target(share, on.namespace)
-        found = _resolve_upstream(cells, on, f"{field}.upstreams[{place}]", name, problems)
+        found = resolve_upstream(cells, on, f"{field}.upstreams[{place}]", name, problems)
         if not share.weight:
             continue
         weights_key = UNAVAILABLE if found is None else name
@@ -183,31 +186,6 @@ def _split(weights: tuple[tuple[str, int], ...], traits: tuple[Traits, ...]) -> 
         grpc=any(found.grpc for found in traits),
         hash_on=tuple(dict.fromkeys(found.hash_on for found in traits if found.hash_on)),
     )
-
-
-def _resolve_upstream(cells: Cells, on: ObjectRef, field: str, name: str, problems: list[Problem]) -> Traits | None:
-    if not is_permitted(cells, kind=on.kind, namespace=on.namespace, to_kind="Upstream", to=name):
-        message = f"Upstream {name} is in another namespace, and no ReferenceGrant there permits it."
-        problems.append(problem(on, Reason.REF_NOT_PERMITTED, field, message))
-        return None
-    traits = cells.read(TRAITS, name)
-    if traits is None:
-        problems.append(problem(on, Reason.UPSTREAM_NOT_FOUND, field, f"Upstream {name} was not found."))
-    return traits
-
-
-def _translate_message(
-    cells: Cells, on: ObjectRef, field: str, message: crds.MessageDispatch, problems: list[Problem]
-) -> tuple[ir.Destination, tuple[str, ...]]:
-    name = target(message.upstream, on.namespace)
-    traits = _resolve_upstream(cells, on, f"{field}.upstream", name, problems)
-    if traits is None:
-        return ir.Unavailable(reason=f"Upstream {name} is not there."), ()
-    if not traits.grpc:
-        told = f"Upstream {name} does not take messages: that needs the protocol GRPC."
-        problems.append(problem(on, Reason.INVALID, f"{field}.upstream", told))
-        return ir.Unavailable(reason=told), ()
-    return ir.MessageDispatch(type=message.type, upstream=name), (name,)
 
 
 def _translate_shards(

@@ -159,5 +159,17 @@ def _hash_on(hash_on: crds.HashOn | None) -> str:
     return "address" if hash_on.cookie is None else f"cookie:{hash_on.cookie}"
 
 
+def resolve_upstream(cells: Cells, on: ObjectRef, field: str, name: str, problems: list[Problem]) -> Traits | None:
+    """What a rule must know of an Upstream that it names; None, with a Problem, when it has none."""
+    if not is_permitted(cells, kind=on.kind, namespace=on.namespace, to_kind="Upstream", to=name):
+        message = f"Upstream {name} is in another namespace, and no ReferenceGrant there permits it."
+        problems.append(problem(on, Reason.REF_NOT_PERMITTED, field, message))
+        return None
+    traits = cells.read(TRAITS, name)
+    if traits is None:
+        problems.append(problem(on, Reason.UPSTREAM_NOT_FOUND, field, f"Upstream {name} was not found."))
+    return traits
+
+
 UPSTREAM: Rule[UpstreamTranslation | None] = Rule("upstream", _translate_upstream, root=True, counted=True)
 TRAITS: Rule[Traits | None] = Rule("upstream traits", _read_traits)

@@ -20,6 +20,7 @@ EDGES: Source[crds.Edge | None] = Source("edges", None)
 ROUTES: Source[crds.Route | None] = PackedSource("routes")
 UPSTREAMS: Source[crds.Upstream | None] = PackedSource("upstreams")
 TENANTS: Source[crds.Tenant | None] = PackedSource("tenants")
+SCHEMAS: Source[crds.Schema | None] = Source("schemas", None)
 SHARDS: Source[crds.Shard | None] = Source("shards", None)
 RATE_LIMITS: Source[crds.RateLimit | None] = Source("rate limits", None)
 WORKLOADS: Source[crds.Workload | None] = Source("workloads", None)
@@ -50,6 +51,7 @@ INPUTS: Mapping[str, Source[Any]] = {
     "Upstream": UPSTREAMS,
     "Tenant": TENANTS,
     "Shard": SHARDS,
+    "Schema": SCHEMAS,
     "RateLimit": RATE_LIMITS,
     "Workload": WORKLOADS,
     "AuthPolicy": AUTH_POLICIES,

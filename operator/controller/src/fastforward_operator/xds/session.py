@@ -26,7 +26,19 @@ from .channel import NEW_PATIENCE_S, PATIENCE_S, Barrier, Channel, Sent
 from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SECRET, SHARED, SNAPSHOT, Entry, Key, Store
 
 BEFORE_ALL = (SECRET, EXTENSION, CLUSTER, ENDPOINT)
-_SNAPSHOT_ORDER = ("keyset", "apikeys", "tenant", "auth", "limit", "shards", "scope", "plan", "table")
+_SNAPSHOT_ORDER = (
+    "keyset",
+    "apikeys",
+    "tenant",
+    "auth",
+    "limit",
+    "shards",
+    "upstream",
+    "schema",
+    "scope",
+    "plan",
+    "table",
+)
 
 Gate = Callable[[int], float]
 """Revision -> time until which a route of that revision waits for the decision services; 0 for not at all."""

@@ -277,6 +277,7 @@ class Source(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONNECTION_ID_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     protocol: Global___Protocol.ValueType
     address: _builtins.str
     """The client's address, after trusted proxies."""
@@ -297,6 +298,8 @@ class Source(_message.Message):
     """The id under which proxies have logged the request."""
     connection_id: _builtins.str
     """Of a WebSocket, by which the connection registry finds it; empty for none."""
+    plan: _builtins.str
+    """Hash of the Plan by which the proxy handed the request on; empty for operations that an adapter found in it."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___Field]:
         """In order, names in lower case, credentials included: stage 3 reads and removes those."""
@@ -317,10 +320,11 @@ class Source(_message.Message):
         fields: _abc.Iterable[Global___Field] | None = ...,
         request_id: _builtins.str = ...,
         connection_id: _builtins.str = ...,
+        plan: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connection_id", b"connection_id", "edge", b"edge", "fields", b"fields", "fingerprint", b"fingerprint", "host", b"host", "listener", b"listener", "method", b"method", "peer", b"peer", "protocol", b"protocol", "request_id", b"request_id", "scheme", b"scheme", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "connection_id", b"connection_id", "edge", b"edge", "fields", b"fields", "fingerprint", b"fingerprint", "host", b"host", "listener", b"listener", "method", b"method", "peer", b"peer", "plan", b"plan", "protocol", b"protocol", "request_id", b"request_id", "scheme", b"scheme", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -86,6 +86,64 @@ PLACEMENT_INLINE: Placement.ValueType  # 3
 """in the decision hop"""
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
 
+class _UnknownFields:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnknownFieldsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnknownFields.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNKNOWN_FIELDS_UNSPECIFIED: _UnknownFields.ValueType  # 0
+    UNKNOWN_FIELDS_KEEP: _UnknownFields.ValueType  # 1
+    UNKNOWN_FIELDS_DROP: _UnknownFields.ValueType  # 2
+    UNKNOWN_FIELDS_REFUSE: _UnknownFields.ValueType  # 3
+
+class UnknownFields(_UnknownFields, metaclass=_UnknownFieldsEnumTypeWrapper):
+    """What becomes of fields that a schema does not name, where it does not say that itself."""
+
+UNKNOWN_FIELDS_UNSPECIFIED: UnknownFields.ValueType  # 0
+UNKNOWN_FIELDS_KEEP: UnknownFields.ValueType  # 1
+UNKNOWN_FIELDS_DROP: UnknownFields.ValueType  # 2
+UNKNOWN_FIELDS_REFUSE: UnknownFields.ValueType  # 3
+Global___UnknownFields: _TypeAlias = UnknownFields  # noqa: Y015
+
+class _AdapterProtocol:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdapterProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdapterProtocol.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADAPTER_PROTOCOL_UNSPECIFIED: _AdapterProtocol.ValueType  # 0
+    ADAPTER_PROTOCOL_GRAPHQL: _AdapterProtocol.ValueType  # 1
+    ADAPTER_PROTOCOL_GRPC: _AdapterProtocol.ValueType  # 2
+    ADAPTER_PROTOCOL_WEBSOCKET: _AdapterProtocol.ValueType  # 3
+
+class AdapterProtocol(_AdapterProtocol, metaclass=_AdapterProtocolEnumTypeWrapper): ...
+
+ADAPTER_PROTOCOL_UNSPECIFIED: AdapterProtocol.ValueType  # 0
+ADAPTER_PROTOCOL_GRAPHQL: AdapterProtocol.ValueType  # 1
+ADAPTER_PROTOCOL_GRPC: AdapterProtocol.ValueType  # 2
+ADAPTER_PROTOCOL_WEBSOCKET: AdapterProtocol.ValueType  # 3
+Global___AdapterProtocol: _TypeAlias = AdapterProtocol  # noqa: Y015
+
+class _SchemaFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SchemaFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SchemaFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCHEMA_FORMAT_UNSPECIFIED: _SchemaFormat.ValueType  # 0
+    SCHEMA_FORMAT_JSON_SCHEMA: _SchemaFormat.ValueType  # 1
+    SCHEMA_FORMAT_PROTOBUF: _SchemaFormat.ValueType  # 2
+    SCHEMA_FORMAT_GRAPHQL: _SchemaFormat.ValueType  # 3
+
+class SchemaFormat(_SchemaFormat, metaclass=_SchemaFormatEnumTypeWrapper): ...
+
+SCHEMA_FORMAT_UNSPECIFIED: SchemaFormat.ValueType  # 0
+SCHEMA_FORMAT_JSON_SCHEMA: SchemaFormat.ValueType  # 1
+SCHEMA_FORMAT_PROTOBUF: SchemaFormat.ValueType  # 2
+SCHEMA_FORMAT_GRAPHQL: SchemaFormat.ValueType  # 3
+Global___SchemaFormat: _TypeAlias = SchemaFormat  # noqa: Y015
+
 class _AuthMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -238,7 +296,7 @@ Global___SnapshotDelta: _TypeAlias = SnapshotDelta  # noqa: Y015
 @_typing.final
 class Resource(_message.Message):
     """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, limit/NAME, tenant/NAMESPACE/NAME,
-    shards/NAMESPACE, upstream/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
+    shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -255,6 +313,7 @@ class Resource(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     SHARDS_FIELD_NUMBER: _builtins.int
     UPSTREAM_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -277,6 +336,8 @@ class Resource(_message.Message):
     def shards(self) -> Global___ShardSet: ...
     @_builtins.property
     def upstream(self) -> Global___Upstream: ...
+    @_builtins.property
+    def schema(self) -> Global___Schema: ...
     def __init__(
         self,
         *,
@@ -292,12 +353,13 @@ class Resource(_message.Message):
         tenant: Global___Tenant | None = ...,
         shards: Global___ShardSet | None = ...,
         upstream: Global___Upstream | None = ...,
+        schema: Global___Schema | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -792,6 +854,7 @@ class Plan(_message.Message):
     RESPOND_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     REWRITE_FIELD_NUMBER: _builtins.int
     REQUEST_HEADERS_FIELD_NUMBER: _builtins.int
     RESPONSE_HEADERS_FIELD_NUMBER: _builtins.int
@@ -837,6 +900,8 @@ class Plan(_message.Message):
     @_builtins.property
     def message(self) -> Global___MessageDispatch: ...
     @_builtins.property
+    def adapter(self) -> Global___AdapterDispatch: ...
+    @_builtins.property
     def rewrite(self) -> Global___Rewrite: ...
     @_builtins.property
     def request_headers(self) -> Global___HeaderChanges: ...
@@ -865,17 +930,18 @@ class Plan(_message.Message):
         respond: Global___Respond | None = ...,
         unavailable: Global___Unavailable | None = ...,
         message: Global___MessageDispatch | None = ...,
+        adapter: Global___AdapterDispatch | None = ...,
         rewrite: Global___Rewrite | None = ...,
         request_headers: Global___HeaderChanges | None = ...,
         response_headers: Global___HeaderChanges | None = ...,
         cors: Global___Cors | None = ...,
         select: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "auth", b"auth", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable", "message"]  # noqa: Y015
+    _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable", "message", "adapter"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_destination) -> _WhichOneofReturnType_destination | None: ...
 
@@ -909,23 +975,188 @@ class MessageDispatch(_message.Message):
 
     TYPE_FIELD_NUMBER: _builtins.int
     UPSTREAM_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    REPLY_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELDS_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """in words of the domain: shop.orders.place"""
     upstream: _builtins.str
-    """NAMESPACE/NAME of one that serves fastforward.message.v1.MessageService"""
+    """NAMESPACE/NAME of one that serves fastforward.message.v1.MessageService; empty for a type that can only be listened to."""
+    event: _builtins.str
+    """Type of the event that is told when the message has been handled; empty for none."""
+    unknown_fields: Global___UnknownFields.ValueType
+    @_builtins.property
+    def request(self) -> Global___SchemaVersionRef:
+        """What the content must be; absent for anything."""
+
+    @_builtins.property
+    def reply(self) -> Global___SchemaVersionRef:
+        """What the reply's content must be."""
+
     def __init__(
         self,
         *,
         type: _builtins.str = ...,
         upstream: _builtins.str = ...,
+        event: _builtins.str = ...,
+        request: Global___SchemaVersionRef | None = ...,
+        reply: Global___SchemaVersionRef | None = ...,
+        unknown_fields: Global___UnknownFields.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reply", b"reply", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "reply", b"reply", "request", b"request", "type", b"type", "unknown_fields", b"unknown_fields", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MessageDispatch: _TypeAlias = MessageDispatch  # noqa: Y015
+
+@_typing.final
+class SchemaVersionRef(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    schema: _builtins.str
+    """NAMESPACE/NAME"""
+    version: _builtins.str
+    """name of one of its versions"""
+    def __init__(
+        self,
+        *,
+        schema: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SchemaVersionRef: _TypeAlias = SchemaVersionRef  # noqa: Y015
+
+@_typing.final
+class AdapterDispatch(_message.Message):
+    """To an adapter: each operation that it finds in the request is what it would be in HTTP, and takes the rule of that."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    GRAPHQL_FIELD_NUMBER: _builtins.int
+    protocol: Global___AdapterProtocol.ValueType
+    host: _builtins.str
+    """Host whose rules the operations take; empty for the request's own."""
+    @_builtins.property
+    def schema(self) -> Global___SchemaVersionRef:
+        """Of GraphQL and gRPC: which operations there are."""
+
+    @_builtins.property
+    def graphql(self) -> Global___GraphqlLimits: ...
+    def __init__(
+        self,
+        *,
+        protocol: Global___AdapterProtocol.ValueType = ...,
+        schema: Global___SchemaVersionRef | None = ...,
+        host: _builtins.str = ...,
+        graphql: Global___GraphqlLimits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["graphql", b"graphql", "schema", b"schema"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["graphql", b"graphql", "host", b"host", "protocol", b"protocol", "schema", b"schema"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdapterDispatch: _TypeAlias = AdapterDispatch  # noqa: Y015
+
+@_typing.final
+class GraphqlLimits(_message.Message):
+    """Judged before anything of a query is executed; above any of these it is refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPTH_FIELD_NUMBER: _builtins.int
+    COMPLEXITY_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    INTROSPECTION_FIELD_NUMBER: _builtins.int
+    depth: _builtins.int
+    complexity: _builtins.int
+    """One for each field, times the page sizes around it."""
+    aliases: _builtins.int
+    batch: _builtins.int
+    """Operations in one request."""
+    page_size: _builtins.int
+    """Largest `first`, `last` or `limit`."""
+    introspection: _builtins.bool
+    def __init__(
+        self,
+        *,
+        depth: _builtins.int = ...,
+        complexity: _builtins.int = ...,
+        aliases: _builtins.int = ...,
+        batch: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        introspection: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "batch", b"batch", "complexity", b"complexity", "depth", b"depth", "introspection", b"introspection", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GraphqlLimits: _TypeAlias = GraphqlLimits  # noqa: Y015
+
+@_typing.final
+class Schema(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    format: Global___SchemaFormat.ValueType
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SchemaVersion]:
+        """In the order of their making: the last one is the newest."""
+
+    def __init__(
+        self,
+        *,
+        format: Global___SchemaFormat.ValueType = ...,
+        versions: _abc.Iterable[Global___SchemaVersion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Schema: _TypeAlias = Schema  # noqa: Y015
+
+@_typing.final
+class SchemaVersion(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    document: _builtins.bytes
+    """JSON Schema as JSON text; protobuf as a serialised FileDescriptorSet; GraphQL as SDL text."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        document: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SchemaVersion: _TypeAlias = SchemaVersion  # noqa: Y015
 
 @_typing.final
 class Unavailable(_message.Message):

@@ -16,13 +16,14 @@ from fastforward_compiler import ir
 from .authpolicy import emit_apikeys, emit_auth, emit_keyset
 from .ratelimit import emit_limit
 from .route import content_hash, emit_plan, is_named, plan_name
+from .schema import emit_schema
 from .shard import emit_shards
 from .table import emit_scope, emit_table
 from .tenant import emit_tenant
 from .upstream import emit_upstream, takes_messages
 
 # Nouns of which each value is one resource, named after it.
-SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "limit", "tenant"})
+SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "limit", "tenant", "schema"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,8 @@ class DecisionEmitter:
             step.put(f"limit/{limit.name}", limit=emit_limit(limit))
         for tenant in delta.tenants.upserts:
             step.put(f"tenant/{tenant.namespace}/{tenant.name}", tenant=emit_tenant(tenant))
+        for schema in delta.schemas.upserts:
+            step.put(f"schema/{schema.name}", schema=emit_schema(schema))
         self._emit_shards(delta.shards, step)
         self._emit_upstreams(delta.upstreams, step)
         step.removed.update(_removed(delta))
@@ -164,6 +167,7 @@ def _removed(delta: ir.Delta) -> Iterator[str]:
         ("apikeys", delta.apikeys),
         ("limit", delta.limits),
         ("tenant", delta.tenants),
+        ("schema", delta.schemas),
     ):
         yield from (f"{noun}/{name}" for name in changes.removed)
 

@@ -14,6 +14,8 @@ from weakref import ReferenceType, ref
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
+from .dispatch import emit_adapter, emit_message
+
 PATH_TYPES = {
     ir.PathType.EXACT: snapshot_pb2.PATH_MATCH_TYPE_EXACT,
     ir.PathType.PREFIX: snapshot_pb2.PATH_MATCH_TYPE_PREFIX,
@@ -144,8 +146,10 @@ def emit_destination(destination: ir.Destination, plan: snapshot_pb2.Plan) -> No
             )
         case ir.Respond(status=status, body=body, content_type=content_type):
             plan.respond.CopyFrom(snapshot_pb2.Respond(status=status, body=body, content_type=content_type))
-        case ir.MessageDispatch(type=type_, upstream=upstream):
-            plan.message.CopyFrom(snapshot_pb2.MessageDispatch(type=type_, upstream=upstream))
+        case ir.MessageDispatch() as message:
+            plan.message.CopyFrom(emit_message(message))
+        case ir.AdapterDispatch() as adapter:
+            plan.adapter.CopyFrom(emit_adapter(adapter))
         case ir.Unavailable(reason=reason):
             plan.unavailable.CopyFrom(snapshot_pb2.Unavailable(reason=reason))
         case _:

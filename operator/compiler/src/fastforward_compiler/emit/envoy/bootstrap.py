@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from google.protobuf import json_format, struct_pb2
 
-from .chain import DECISION_CLUSTER
+from .chain import CALL_CLUSTER, DECISION_CLUSTER
 from .mutualtls import Peer, transport_socket
 from .protos import (
     EnvoyMessage,
@@ -80,7 +80,7 @@ def bootstrap(
         node=base_pb2.Node(id=node_id, cluster=node_cluster),
         admin=bootstrap_pb2.Admin(address=address(admin)),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(
-            clusters=[operator_cluster(xds, trust), decision_cluster(decisions, trust)]
+            clusters=[operator_cluster(xds, trust), decision_cluster(decisions, trust), call_cluster(decisions, trust)]
         ),
         dynamic_resources=dynamic_resources(),
         typed_dns_resolver_config=dns_resolver(),
@@ -177,18 +177,33 @@ def decision_cluster(decisions: tuple[Place, ...], trust: Trust | None) -> Envoy
     detection: where one of two has died, a slow answer of the other one would put out of turn the only one that lives.
     Each try after the first goes to another service instead (chain.retries).
     """
+    return services_cluster(DECISION_CLUSTER, decisions, trust, None)
+
+
+def call_cluster(decisions: tuple[Place, ...], trust: Trust | None) -> EnvoyMessage:
+    """Returns the same services as those that take calls of gRPC."""
+    options = http_protocol_options_pb2.HttpProtocolOptions
+    http2 = options.ExplicitHttpConfig(http2_protocol_options=protocol_pb2.Http2ProtocolOptions())
+    return services_cluster(CALL_CLUSTER, decisions, trust, options(explicit_http_config=http2))
+
+
+def services_cluster(
+    name: str, decisions: tuple[Place, ...], trust: Trust | None, options: EnvoyMessage | None
+) -> EnvoyMessage:
+    """Returns a cluster of the decision services; HTTP/1.1 without `options`."""
     unbounded = uint32(1_000_000)
     thresholds = circuit_breaker_pb2.CircuitBreakers.Thresholds(
         max_connections=unbounded, max_pending_requests=unbounded, max_requests=unbounded, max_retries=unbounded
     )
     return cluster_pb2.Cluster(
-        name=DECISION_CLUSTER,
+        name=name,
         cluster_type=lookups(decisions),
         connect_timeout=milliseconds(250),
-        transport_socket=transport_socket(trust.folder, trust.decisions, http2=False) if trust else None,
+        transport_socket=transport_socket(trust.folder, trust.decisions, http2=options is not None) if trust else None,
+        typed_extension_protocol_options={HTTP_OPTIONS: pack(options)} if options is not None else None,
         lb_policy=cluster_pb2.Cluster.LEAST_REQUEST,
         circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[thresholds]),
-        load_assignment=assignment(DECISION_CLUSTER, [lb_endpoint(place) for place in decisions]),
+        load_assignment=assignment(name, [lb_endpoint(place) for place in decisions]),
     )
 
 

@@ -22,6 +22,7 @@ from .chain import (
     CLOSED,
     CORS,
     EDGE_HEADER,
+    ENTRY_HEADER,
     HEADERS,
     JWT,
     LISTENER_HEADER,
@@ -76,15 +77,16 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
-    if becomes_message:
-        route.request_headers_to_add.extend(header_option(*each) for each in message_headers(setting.edge))
+    if isinstance(entry.destination, ir.MessageDispatch | ir.AdapterDispatch):
+        route.request_headers_to_add.extend(header_option(*each) for each in inside_headers(setting.edge))
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
     return route
 
 
-def message_headers(edge: ir.Edge) -> tuple[tuple[str, str], ...]:
-    """Returns what EntryPoint is told of a request that becomes a message."""
+def inside_headers(edge: ir.Edge) -> tuple[tuple[str, str], ...]:
+    """Returns what EntryPoint is told of a request that becomes a message, or goes to an adapter."""
     return (
+        (ENTRY_HEADER, f"%METADATA(ROUTE:{METADATA}:plan)%"),
         (EDGE_HEADER, header_value(edge.name)),
         (VIA_HEADER, f"%REQ({LISTENER_HEADER})%"),
         (ADDRESS_HEADER, CLIENT_ADDRESS),
@@ -145,7 +147,7 @@ def emit_metadata(
 ) -> struct_pb2.Struct:
     """Returns what logs, limits and the decision service are told of the entry."""
     texts = {"route": entry.route, "rule": entry.rule, **slots}
-    if entry.hop:
+    if entry.reaches_inside:
         texts["plan"] = plan_name(entry, setting.table)
     if any(part.type == "Endpoint" for limit in limits for part in limit.key):
         texts[ENDPOINT] = f"{entry.route}#{entry.rule}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastforward_compiler import ir
 
-from .chain import CLUSTER_HEADER, DECISION_CLUSTER
+from .chain import CALL_CLUSTER, CLUSTER_HEADER, DECISION_CLUSTER
 from .protos import EnvoyMessage, base_pb2, percent_pb2, previous_hosts_pb2, regex_pb2, route_components_pb2
 from .refusal import NO_ROUTE, UNAVAILABLE, emit_refusal
 from .wire import (
@@ -77,6 +77,10 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
             # Whoever decides takes messages as well: the same services, sockets and certificates.
             route.route.cluster = DECISION_CLUSTER
             emit_forwarding(entry, route, grpc=False, hash_on=())
+        case ir.AdapterDispatch(protocol=protocol):
+            route.route.cluster = CALL_CLUSTER if protocol == "GRPC" else DECISION_CLUSTER
+            # Subscriptions and connections last; each operation has a deadline of its own.
+            emit_forwarding(entry, route, grpc=True, hash_on=())
         case ir.Redirect() as redirect:
             emit_redirect(redirect, entry.match, route)
         case ir.Respond() as respond:

@@ -1,0 +1,119 @@
+"""Destinations of a rule beside Upstreams and answers: shards, messages, adapters.
+
+Parts of a Route document. Called by route and by the compiler's translate/rule.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .formats import MESSAGE, ExactHost, HeaderName, Label
+from .meta import Model, Ref, Rule
+
+
+class ShardDispatch(Model):
+    """To the Shard that the request belongs to: its tenant's home shard, or else by consistent hashing over the key."""
+
+    upstream: Label
+    """Name under which each Shard lists the Upstream for this purpose."""
+    key: Literal["Tenant", "Subject", "Header"] = "Tenant"
+    """What is hashed for a request whose tenant has no home shard."""
+    header: HeaderName | None = None
+    """Header to hash, with `key: Header`."""
+
+    rules_cel = (
+        Rule(
+            "has(self.header) == (self.key == 'Header')",
+            "A header goes with key: Header, and only with it.",
+            "header",
+            lambda s: (s.header is not None) == (s.key == "Header"),
+        ),
+    )
+
+
+class SchemaRef(Ref):
+    """A Schema, or one version of it."""
+
+    version: Label | None = None
+    """Name of the version; the newest when absent."""
+
+
+class MessageDispatch(Model):
+    """As a message through all stages, to a workload that takes messages (gRPC, fastforward.message.v1)."""
+
+    type: Annotated[str, MESSAGE]
+    """What the message is, in words of the domain."""
+    upstream: Ref | None = None
+    """Upstream with the protocol GRPC that takes it; without one, adapters can only listen for events of this type."""
+    event: Annotated[str, MESSAGE] | None = None
+    """Type of the event that is told when the message has been handled; its content is the reply's."""
+    request: SchemaRef | None = None
+    """JSONSchema that the content must keep."""
+    reply: SchemaRef | None = None
+    """JSONSchema that the reply's content must keep."""
+    unknown_fields: Literal["Keep", "Drop", "Refuse"] = "Keep"
+    """What becomes of fields that `request` does not name."""
+
+    rules_cel = (
+        Rule(
+            "has(self.upstream) || (!has(self.event) && !has(self.request) && !has(self.reply))",
+            "What nobody takes has no event, request or reply.",
+            "upstream",
+            lambda s: s.upstream is not None or (s.event is None and s.request is None and s.reply is None),
+        ),
+        Rule(
+            "has(self.request) || self.unknownFields == 'Keep'",
+            "Only a request with a schema has unknown fields.",
+            "unknownFields",
+            lambda s: s.request is not None or s.unknown_fields == "Keep",
+        ),
+    )
+
+
+class GraphqlLimits(Model):
+    """What a query may cost: judged before anything of it is executed."""
+
+    depth: Annotated[int, Field(ge=1, le=100)] = 12
+    """Fields within fields."""
+    complexity: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """One for each field, times the page sizes around it."""
+    aliases: Annotated[int, Field(ge=0, le=1000)] = 30
+    """Fields under another name."""
+    batch: Annotated[int, Field(ge=1, le=100)] = 10
+    """Operations in one request."""
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Largest `first`, `last` or `limit`."""
+    introspection: bool = False
+    """Whether clients may ask for the schema."""
+
+
+class AdapterDispatch(Model):
+    """To an adapter. Each operation that it finds in the request is what it would be in HTTP, and takes the rule of
+    that: its policies, its message, its Upstream.
+    """
+
+    protocol: Literal["GraphQL", "GRPC", "WebSocket"]
+    """Whose requests these are."""
+    schema_: Annotated[SchemaRef | None, Field(alias="schema")] = None
+    """Which operations there are: SDL with `@http(method:, path:)` on fields, or descriptors with google.api.http."""
+    host: ExactHost | None = None
+    """Host whose rules the operations take; the request's own when absent."""
+    graphql: GraphqlLimits | None = None
+    """Bounds of queries; the defaults when absent."""
+
+    rules_cel = (
+        Rule(
+            "has(self.schema) == (self.protocol != 'WebSocket')",
+            "GraphQL and GRPC need a schema, and WebSocket has none.",
+            "schema",
+            lambda s: (s.schema_ is not None) == (s.protocol != "WebSocket"),
+        ),
+        Rule(
+            "!has(self.graphql) || self.protocol == 'GraphQL'",
+            "Only GraphQL has bounds of queries.",
+            "graphql",
+            lambda s: s.graphql is None or s.protocol == "GraphQL",
+        ),
+    )

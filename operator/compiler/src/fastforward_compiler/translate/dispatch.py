@@ -1,0 +1,84 @@
+"""Destinations inside the data plane: messages, and adapters that find operations in requests.
+
+In: the destination of a RouteRule. Out: its IR value and Problems. Called by rule. What names something broken answers
+500.
+"""
+
+from __future__ import annotations
+
+import fastforward_crds as crds
+
+from fastforward_compiler import ir
+from fastforward_compiler.cells import Cells
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+
+from .reference import target
+from .schema import resolve_schema
+from .upstream import resolve_upstream
+
+_CONTENT = "JSONSchema"
+_FORMATS = {"GraphQL": "GraphQL", "GRPC": "Protobuf"}
+"""By protocol, in which operations are written."""
+
+
+def translate_message(
+    cells: Cells, on: ObjectRef, field: str, message: crds.MessageDispatch, problems: list[Problem]
+) -> tuple[ir.Destination, tuple[str, ...]]:
+    """The destination, and the Upstream that it names."""
+    name = ""
+    if message.upstream is not None:
+        name = target(message.upstream, on.namespace)
+        traits = resolve_upstream(cells, on, f"{field}.upstream", name, problems)
+        if traits is None:
+            return ir.Unavailable(reason=f"Upstream {name} is not there."), ()
+        if not traits.grpc:
+            told = f"Upstream {name} does not take messages: that needs the protocol GRPC."
+            problems.append(problem(on, Reason.INVALID, f"{field}.upstream", told))
+            return ir.Unavailable(reason=told), ()
+    schemas: dict[str, ir.SchemaRef] = {}
+    for part, ref in (("request", message.request), ("reply", message.reply)):
+        if ref is not None:
+            found = resolve_schema(cells, on, f"{field}.{part}", ref, _CONTENT, problems)
+            if found is None:
+                # Nothing unchecked goes where something was to be checked.
+                return ir.Unavailable(reason=f"The schema of the {part} is not there."), ()
+            schemas[part] = found
+    made = ir.MessageDispatch(
+        type=message.type,
+        upstream=name,
+        event=message.event or "",
+        request=schemas.get("request"),
+        reply=schemas.get("reply"),
+        unknown_fields=message.unknown_fields,
+    )
+    return made, (name,) if name else ()
+
+
+def translate_adapter(
+    cells: Cells, on: ObjectRef, field: str, adapter: crds.AdapterDispatch, problems: list[Problem]
+) -> ir.Destination:
+    """The destination."""
+    schema = None
+    if adapter.schema_ is not None:
+        format_ = _FORMATS[adapter.protocol]
+        schema = resolve_schema(cells, on, f"{field}.schema", adapter.schema_, format_, problems)
+        if schema is None:
+            return ir.Unavailable(reason="The schema of the operations is not there.")
+    return ir.AdapterDispatch(
+        protocol=adapter.protocol,
+        schema=schema,
+        host=adapter.host or "",
+        graphql=_translate_limits(adapter.graphql) if adapter.protocol == "GraphQL" else None,
+    )
+
+
+def _translate_limits(limits: crds.GraphqlLimits | None) -> ir.GraphqlLimits:
+    said = limits or crds.GraphqlLimits()
+    return ir.GraphqlLimits(
+        depth=said.depth,
+        complexity=said.complexity,
+        aliases=said.aliases,
+        batch=said.batch,
+        page_size=said.page_size,
+        introspection=said.introspection,
+    )
