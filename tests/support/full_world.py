@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastforward_crds import CLUSTER_SCOPED
 
+from support import full_messages as messages
 from support import gatewayapi
 from support.credentials import apikeys_data, jwks, tls_data
 from support.resources import (
@@ -24,7 +25,7 @@ from support.resources import (
 def full_world() -> list[Document]:
     """The documents; in the namespace `shop`, with a few to refer to in `other`."""
     documents = [*_edges(), *_routes(), *_upstreams(), *_tenants(), *_shards(), *_policies(), *_limits(), *_natives()]
-    documents += [*_workloads(), *_gateways()]
+    documents += [*_workloads(), *_gateways(), *messages.schemas()]
     for document in (each for each in documents if each["kind"] not in CLUSTER_SCOPED):
         document["metadata"].setdefault("namespace", "shop")
     return documents
@@ -187,7 +188,7 @@ def _answering_rules() -> list[Document]:
             "matches": [{"path": {"value": "/says"}}],
             "respond": {"status": 201, "body": "{}", "contentType": "application/json"},
         },
-        {"name": "sent", "message": {"type": "shop.orders.place", "upstream": {"name": "taker", "namespace": "shop"}}},
+        *messages.rules(),
     ]
 
 

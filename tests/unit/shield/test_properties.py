@@ -101,7 +101,8 @@ class World:
         except BaseException as error:  # noqa: BLE001 - whatever else there is, is what we look for
             self.strange.append(error)
         latest = min(deadline, begun + (self.policy.timeout_s or float("inf")))
-        if now() > latest + 1e-6:
+        # looptime counts in millionths of a second, and rounds each of several waits.
+        if now() > latest + 1e-5:
             self.late.append(caller)
 
 

@@ -7,7 +7,6 @@ document leaves as they are.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import NamedTuple
 
 import fastforward_crds as crds
@@ -58,7 +57,7 @@ def _read_document(format_: str, text: str) -> bytes | str:
         return text.encode()
     try:
         return base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         return f"The descriptors are not in base64: {error}."
 
 

@@ -1,0 +1,69 @@
+"""Rules that send messages or name adapters, and the Schemas that they name, with every field. Called by full_world."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from google.protobuf import descriptor_pb2
+
+from .documents import Document
+from .resources import resource
+
+ORDER = {"type": "object", "properties": {"book": {"type": "string"}}}
+STRICT = {**ORDER, "required": ["book"]}
+SDL = """
+directive @http(method: String!, path: String!) on FIELD_DEFINITION
+type Query { orders: [String!] @http(method: "GET", path: "/orders") }
+"""
+
+
+def at(name: str) -> list[Document]:
+    return [{"path": {"value": f"/{name}"}}]
+
+
+def rules() -> list[Document]:
+    schema: Document = {"name": "order", "namespace": "shop", "version": "1"}
+    taker = {"name": "taker", "namespace": "shop"}
+    limits = {"depth": 5, "complexity": 50, "aliases": 3, "batch": 2, "pageSize": 20, "introspection": True}
+    return [
+        {
+            "name": "sent",
+            "message": {
+                "type": "shop.orders.place",
+                "upstream": taker,
+                "event": "shop.orders.placed",
+                "request": schema,
+                "reply": schema,
+                "unknownFields": "Drop",
+            },
+        },
+        {"name": "heard", "matches": at("heard"), "message": {"type": "shop.orders.placed"}},
+        {
+            "name": "graph",
+            "matches": at("graph"),
+            "adapter": {
+                "protocol": "GraphQL",
+                "schema": {"name": "graph", "namespace": "shop", "version": "1"},
+                "host": "api.example.com",
+                "graphql": limits,
+            },
+        },
+        {"name": "calls", "matches": at("calls"), "adapter": {"protocol": "GRPC", "schema": {"name": "calls"}}},
+        {"name": "frames", "matches": at("frames"), "adapter": {"protocol": "WebSocket"}},
+    ]
+
+
+def schemas() -> list[Document]:
+    descriptors = descriptor_pb2.FileDescriptorSet(file=[descriptor_pb2.FileDescriptorProto(name="shop.proto")])
+    calls = base64.b64encode(descriptors.SerializeToString()).decode()
+    return [
+        _schema("order", "JSONSchema", json.dumps(STRICT), json.dumps(ORDER), compatibility="Backward"),
+        _schema("graph", "GraphQL", SDL, SDL.replace("Query {", "Query { me: String")),
+        _schema("calls", "Protobuf", calls),
+    ]
+
+
+def _schema(name: str, format_: str, *documents: str, **spec: object) -> Document:
+    versions = [{"name": str(number), "document": text} for number, text in enumerate(documents, 1)]
+    return resource("Schema", name, {"format": format_, "versions": versions, **spec})
