@@ -23,7 +23,7 @@ def case(request: str, expect: str) -> str:
 def test_the_bookshop_keeps_its_promises() -> None:
     said = ff("test", ROOT / "examples" / "bookshop")
     assert said.code == 0
-    assert said.out.endswith("15 tests, none failed.\n")
+    assert said.out.endswith("17 tests, none failed.\n")
 
 
 @pytest.mark.parametrize(

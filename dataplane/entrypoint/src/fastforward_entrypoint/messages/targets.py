@@ -13,6 +13,7 @@ from typing import Protocol
 
 import grpc
 import grpc.aio
+from fastforward_pipeline.message import SAFE
 from fastforward_shield import Breaker, Bulkhead, Hop, Meaning, Policy, Retry, Try
 
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
@@ -74,6 +75,10 @@ class _Line:
     hop: Hop
 
 
+def _is_repeatable(header: envelope_pb2.Header) -> bool:
+    return bool(header.idempotency_key) or header.source.method in SAFE
+
+
 class GrpcTargets:
     """A channel and a Hop for each Upstream, made when it is first called. Used in one event loop."""
 
@@ -91,14 +96,14 @@ class GrpcTargets:
     async def call(
         self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float
     ) -> dispatch_pb2.HandleResponse:
-        """See the port. Without an idempotency key nothing is sent twice that may have arrived."""
+        """See the port. What changes something and has no idempotency key is not sent twice if it may have arrived."""
         line = self._line(upstream)
         request = dispatch_pb2.HandleRequest(envelope=envelope)
 
         async def once(attempt: Try) -> dispatch_pb2.HandleResponse:
             return await line.stub.Handle(request, timeout=attempt.left_s())
 
-        return await line.hop.call(once, deadline=deadline, repeatable=bool(envelope.header.idempotency_key))
+        return await line.hop.call(once, deadline=deadline, repeatable=_is_repeatable(envelope.header))
 
     def _line(self, upstream: str) -> _Line:
         target, line = self._find(upstream), self._lines.get(upstream)

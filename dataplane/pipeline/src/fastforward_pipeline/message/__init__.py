@@ -1,7 +1,7 @@
 """Messages: the eight stages in and the five out, over the envelope, with no input or output of their own."""
 
 from .failure import make_error, refuse
-from .intake import ENTRY, Intake, Operation
+from .intake import ENTRY, SAFE, Intake, Operation
 from .outbound import make_event
 from .passage import (
     Answered,

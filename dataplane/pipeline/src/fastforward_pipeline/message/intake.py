@@ -16,6 +16,8 @@ from fastforward.message.v1 import envelope_pb2
 EDGE, VIA, ENTRY, ADDRESS, PEER = "x-ff-edge", "x-ff-via", "x-ff-entry", "x-ff-address", "x-ff-peer"
 TIMEOUT_S = 15.0
 """Of one operation: Envoy waits no longer for the answer of a request."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
+"""Methods that ask for nothing to be changed (RFC 9110, section 9.2.1)."""
 _OWN = "x-ff-"
 _FINGERPRINTED = ("user-agent", "accept-language", "accept-encoding")
 _OF_CONTENT = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding", "accept"})
@@ -95,7 +97,8 @@ class Intake:
             kind=envelope_pb2.KIND_REQUEST,
             conversation_id=message_id,
             trace=envelope_pb2.TraceContext(traceparent=self.told("traceparent"), tracestate=self.told("tracestate")),
-            idempotency_key=operation.idempotency_key,
+            # What changes nothing may be done again; a key there says nothing.
+            idempotency_key="" if operation.method in SAFE else operation.idempotency_key,
             source=source,
         )
         header.deadline.FromNanoseconds(int((now + TIMEOUT_S) * 1e9))

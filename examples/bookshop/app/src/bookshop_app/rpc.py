@@ -1,4 +1,4 @@
-"""The bookshop over gRPC: bookshop.v1.Catalog, with the standard health and reflection services.
+"""The bookshop over gRPC: bookshop.v1.Catalog and the order desk, with the standard health and reflection services.
 
 In: gRPC calls, whose metadata `x-ff-tenant` chooses the shop. Out: messages, or NOT_FOUND and INVALID_ARGUMENT.
 __main__.py starts and stops the server that `build_server` returns.
@@ -16,6 +16,8 @@ from grpc_reflection.v1alpha import reflection
 
 from bookshop_app import catalog
 from bookshop_app.catalog import Reason, ShopError
+from bookshop_app.desk import OrderDesk
+from fastforward.message.v1 import dispatch_pb2_grpc
 
 SERVICE = catalog_pb2.DESCRIPTOR.services_by_name["Catalog"].full_name
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -70,6 +72,7 @@ async def build_server(bookshop: catalog.Bookshop) -> grpc.aio.Server:
     # Without this option a second server would silently share the port with the first.
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     catalog_pb2_grpc.add_CatalogServicer_to_server(CatalogService(bookshop), server)
+    dispatch_pb2_grpc.add_MessageServiceServicer_to_server(OrderDesk(bookshop), server)
     serving = health.aio.HealthServicer()
     for service in ("", SERVICE):
         await serving.set(service, health_pb2.HealthCheckResponse.SERVING)
