@@ -38,6 +38,8 @@ class Ask:
     host: str
     path: str = "/"
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: str = ""
 
 
 def wrk(port: int, asks: Sequence[Ask], seconds: float, connections: int = 32) -> Throughput:
@@ -56,9 +58,9 @@ def wrk(port: int, asks: Sequence[Ask], seconds: float, connections: int = 32) -
 def _script(asks: Sequence[Ask]) -> str:
     # JSON strings of ASCII are Lua strings as well.
     made = (
-        f'wrk.format("GET", {json.dumps(ask.path)}, {{["Host"]={json.dumps(ask.host)}'
+        f'wrk.format("{ask.method}", {json.dumps(ask.path)}, {{["Host"]={json.dumps(ask.host)}'
         + "".join(f", [{json.dumps(name)}]={json.dumps(value)}" for name, value in ask.headers.items())
-        + "})"
+        + (f"}}, {json.dumps(ask.body)})" if ask.body else "})")
         for ask in asks
     )
     return f"""

@@ -174,7 +174,7 @@ def _serving(name: str, folder: Path, operator: str, world: SizedWorld) -> Gener
             settings |= {"REDIS_URL": redis.url, "REDIS_DEADLINE_SECONDS": "0.4"}
         with running_entrypoint(folder, operator, **settings) as entrypoint:
             for number in range(workers):
-                _wait_until_ready(entrypoint.health_port + number)
+                wait_until_ready(entrypoint.health_port + number)
             _prove(port, world)
             if entrypoint.process is None or (redis is not None and redis.process is None):
                 raise RuntimeError(f"{name} is not running")
@@ -191,7 +191,8 @@ def _redis(folder: Path, *, wanted: bool) -> Generator[RedisServer | None]:
         yield server
 
 
-def _wait_until_ready(port: int) -> None:
+def wait_until_ready(port: int) -> None:
+    """Returns when the service has its snapshot. Raises TimeoutError."""
     until = time.monotonic() + _START_S
     while True:
         try:
