@@ -30,14 +30,19 @@ def new_seal() -> Seal:
     return Seal(key, {str(key.kid): key})
 
 
-def orders(*limits: pb.Resource, header: str = "x-api-key", **fields: Any) -> Snapshot:
+def orders(
+    *limits: pb.Resource,
+    header: str = "x-api-key",
+    message: pb.MessageDispatch = pb.MessageDispatch(type=TYPE, upstream=TARGET),  # noqa: B008 - never changed
+    **fields: Any,
+) -> Snapshot:
     """POST /orders on HOST becomes a message to TARGET, for callers with the role buyer."""
     rule = plan(
         "orders",
         "/orders",
         auth="shop/members",
         limits=[each.name.removeprefix("limit/") for each in limits],
-        message=pb.MessageDispatch(type=TYPE, upstream=TARGET),
+        message=message,
         **fields,
     )
     return snapshot(

@@ -5,40 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
-from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.messages.exchange import MessageExchange
-from fastforward_entrypoint.messages.once import InProcessOnceStore
-from fastforward_entrypoint.messages.targets import POLICY, GrpcTargets
-from fastforward_pipeline import Reason, Snapshot
+from fastforward_entrypoint.messages.targets import GrpcTargets
+from fastforward_pipeline import Reason
 from fastforward_pipeline.message import Answered, Failed
-from fastforward_shield import Policy
 
 from fastforward.message.v1 import dispatch_pb2, envelope_pb2, error_pb2
 from support.decision_snapshots import NOW
+from support.message_exchange import SEAL, entrypoint
 from support.message_target import Handler, MessageTarget, agree, message_target
-from support.messages import TARGET, TYPE, envelope, new_seal, orders, reply
+from support.messages import TARGET, TYPE, envelope, reply
 from support.processes import free_ports
-
-SEAL = new_seal()
-
-
-@dataclass
-class Holder:
-    """Where the snapshot is."""
-
-    current: Snapshot
-
-
-@asynccontextmanager
-async def entrypoint(address: str, policy: Policy = POLICY) -> AsyncGenerator[MessageExchange]:
-    targets = GrpcTargets({TARGET: address}.__getitem__, policy)
-    yield MessageExchange(
-        Holder(orders()), InProcessCounterStore(), InProcessOnceStore(), targets, SEAL, clock=lambda: float(NOW)
-    )
-    await targets.close()
 
 
 @asynccontextmanager

@@ -153,6 +153,7 @@ _REFERENCES = frozenset(
         Reason.SERVICE_NOT_FOUND,
         Reason.NO_ENDPOINTS,
         Reason.SHARD_NOT_FOUND,
+        Reason.SCHEMA_NOT_FOUND,
         Reason.TENANT_NOT_FOUND,
         Reason.SECRET_NOT_FOUND,
         Reason.SECRET_INVALID,

@@ -1,0 +1,102 @@
+"""What happens is told to those who listen for it: of its type and tenant, in order, and nobody waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fastforward_entrypoint.messages.events import QUEUED, Events
+from fastforward_pipeline import Reason
+from fastforward_pipeline.message import Answered, Failed
+
+from fastforward.message.v1 import envelope_pb2
+from fastforward.snapshot.v1 import snapshot_pb2
+from support.message_exchange import entrypoint
+from support.message_target import message_target
+from support.messages import TARGET, envelope
+
+PLACED = "shop.orders.placed"
+
+
+def event(number: int, type_: str = PLACED, tenant: str = "acme") -> envelope_pb2.Envelope:
+    return envelope_pb2.Envelope(header=envelope_pb2.Header(id=str(number), type=type_, tenant=tenant))
+
+
+async def ids(events: AsyncIterator[envelope_pb2.Envelope]) -> list[str]:
+    return [each.header.id async for each in events]
+
+
+async def test_a_listener_hears_its_type_and_tenant_in_order() -> None:
+    events = Events()
+    acme, globex = events.listen(PLACED, "acme"), events.listen(PLACED, "globex")
+    for each in (event(1), event(2, tenant="globex"), event(3, type_="shop.orders.paid"), event(4)):
+        events.publish(each)
+    acme.close()
+    events.publish(event(5))
+    globex.close()
+    assert (await ids(acme), await ids(globex)) == (["1", "4"], ["2"])
+
+
+async def test_a_listener_that_does_not_keep_up_loses_its_place_and_no_other_does() -> None:
+    events = Events()
+    slow, other = events.listen(PLACED, "acme"), events.listen(PLACED, "acme")
+    for number in range(QUEUED + 2):
+        events.publish(event(number))
+        assert (await anext(other)).header.id == str(number)
+    other.close()
+    assert await ids(slow) == [str(number) for number in range(QUEUED)]
+
+
+async def test_closing_twice_is_closing_once() -> None:
+    listener = Events().listen(PLACED, "acme")
+    listener.close()
+    await listener.aclose()
+    assert await ids(listener) == []
+
+
+def sent(**message: str) -> snapshot_pb2.MessageDispatch:
+    return snapshot_pb2.MessageDispatch(type=PLACED, **message)
+
+
+async def test_what_has_been_handled_is_told_once_and_to_its_tenant() -> None:
+    rule = sent(upstream=TARGET, event=PLACED)
+    async with message_target() as target, entrypoint(target.address, message=rule) as exchange:
+        heard = await exchange.listen(envelope(message_id="listening"))
+        assert not isinstance(heard, Failed)
+        for _ in range(2):
+            assert isinstance(await exchange.exchange(envelope(once="k", message_id="asked")), Answered)
+        told = await anext(heard)
+        header = told.header
+        assert (header.kind, header.type, header.tenant) == (envelope_pb2.KIND_EVENT, PLACED, "acme")
+        assert (header.causation_id, header.identity.subject) == ("asked", "ann")
+        assert told.payload.body == b'{"order":7}'
+        assert not header.authorization
+
+
+async def test_who_may_not_ask_may_not_listen() -> None:
+    async with entrypoint("127.0.0.1:1", message=sent()) as exchange:
+        refused = await exchange.listen(envelope(key=""))
+    assert isinstance(refused, Failed)
+    assert refused.error.reason == Reason.KEY_MISSING.value
+
+
+async def test_what_is_only_listened_to_takes_no_messages() -> None:
+    async with entrypoint("127.0.0.1:1", message=sent()) as exchange:
+        refused = await exchange.exchange(envelope())
+    assert isinstance(refused, Failed)
+    assert refused.error.reason == Reason.NO_ROUTE.value
+
+
+async def test_the_plan_that_the_proxy_knew_governs() -> None:
+    async with message_target() as target, entrypoint(target.address) as exchange:
+        message = envelope(path="/elsewhere")
+        message.header.source.plan = "orders"
+        assert isinstance(await exchange.exchange(message), Answered)
+
+
+async def test_a_plan_that_nobody_knows_any_more_is_refused_for_now() -> None:
+    async with entrypoint("127.0.0.1:1") as exchange:
+        message = envelope()
+        message.header.source.plan = "gone"
+        refused = await exchange.exchange(message)
+    assert isinstance(refused, Failed)
+    assert refused.error.reason == Reason.PLAN_UNKNOWN.value
