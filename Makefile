@@ -33,7 +33,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate golden diagrams docs bench bench-peers bench-list clean
+.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate release-proto golden diagrams docs bench bench-peers bench-list clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-17s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -111,6 +111,8 @@ mutation: setup ## Plant a random sample of mutants into the pure packages; test
 lint: setup ## Check the format and the lint rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against proto/released.binpb
 
 format: setup ## Rewrite files into the format, mend what lint can mend
 	$(BIN)/ruff format
@@ -130,6 +132,9 @@ generate: setup ## Regenerate wire types, CRDs, roles, reference pages and what 
 	$(BIN)/python -m fastforward_pipeline.generate
 	$(BIN)/python -m fastforward_operator.generate
 	PYTHONPATH=tests $(BIN)/python -m support.charts
+
+release-proto: setup ## Remember the wire types of this release: what comes later must not break them
+	$(BIN)/buf build proto --exclude-source-info --output proto/released.binpb
 
 golden: setup ## Rewrite the golden outputs of tests/corpus and tests/charts (never in CI)
 	@test -z "$${CI:-}" || { echo "make golden rewrites expectations: it does not run in CI."; exit 1; }

@@ -53,8 +53,8 @@ async def test_closing_twice_is_closing_once() -> None:
     assert await ids(listener) == []
 
 
-def sent(**message: str) -> snapshot_pb2.MessageDispatch:
-    return snapshot_pb2.MessageDispatch(type=PLACED, **message)
+def sent(upstream: str = "", event: str = "") -> snapshot_pb2.MessageDispatch:
+    return snapshot_pb2.MessageDispatch(type=PLACED, upstream=upstream, event=event)
 
 
 async def test_what_has_been_handled_is_told_once_and_to_its_tenant() -> None:
