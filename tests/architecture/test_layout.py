@@ -9,7 +9,7 @@ from support.repository import PACKAGES, ROOT, is_generated, tracked_files
 
 MAX_LINES = 400
 VAGUE_NAMES = re.compile(r"(utils?|helpers?|common|managers?)", re.IGNORECASE)
-BINARY_SUFFIXES = {".png", ".jpg", ".gif", ".ico", ".woff2", ".pb", ".gz"}
+BINARY_SUFFIXES = {".binpb", ".png", ".jpg", ".gif", ".ico", ".woff2", ".pb", ".gz"}
 
 
 def join(*parts: str) -> str:

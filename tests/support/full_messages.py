@@ -67,3 +67,15 @@ def schemas() -> list[Document]:
 def _schema(name: str, format_: str, *documents: str, **spec: object) -> Document:
     versions = [{"name": str(number), "document": text} for number, text in enumerate(documents, 1)]
     return resource("Schema", name, {"format": format_, "versions": versions, **spec})
+
+
+def stages() -> Document:
+    how = {"timeout": "1s", "tries": 3, "concurrent": 10, "queue": 20}
+    taken = ["normalization", "routing"]
+    spec = {
+        "component": "Stages",
+        "stages": taken,
+        "upstream": {"name": "taker", "namespace": "shop"},
+        "resilience": how,
+    }
+    return resource("Workload", "stages", spec)

@@ -374,7 +374,7 @@ def _workloads() -> list[Document]:
         "password": {"name": "redis", "key": "password"},
     }
     spec = {"component": "Decision", "replicas": 3, "resources": _resources(), "redis": redis}
-    return [resource("Workload", "decision", spec)]
+    return [resource("Workload", "decision", spec), messages.stages()]
 
 
 def _services() -> list[Document]:

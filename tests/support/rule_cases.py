@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import fastforward_crds as crds
-from fastforward_crds.meta import Model
 
+from support import inside_rule_cases
 from support.documents import Document
+from support.rule_case import case
 
 UP = {"upstreams": [{"name": "u"}]}
-NAMED = {"name": "s"}
-TAKEN: Document = {"type": "a.b", "upstream": {"name": "u"}}
 ADAPTER = {"adapter": {"protocol": "WebSocket"}}
 MESSAGE = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 JWT = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
@@ -27,25 +24,8 @@ ENDING: Document = {"traefik": {"addresses": ["10.0.0.0/8"], "tls": "Terminate"}
 NAMING: Document = {"tenantHeader": "t", "addresses": ["10.0.0.0/8"]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One rule, by its model and message, with documents of that model."""
-
-    model: type[Model]
-    message: str
-    field: str
-    kept: tuple[Document, ...]
-    broken: tuple[Document, ...]
-
-    def __str__(self) -> str:
-        return f"{self.model.__name__}: {self.message}"
-
-
-def case(model: type[Model], message: str, field: str, *, kept: list[Document], broken: list[Document]) -> Case:
-    return Case(model=model, message=message, field=field, kept=tuple(kept), broken=tuple(broken))
-
-
 CASES = (
+    *inside_rule_cases.CASES,
     case(
         crds.PolicyTarget,
         "This kind belongs to the other group.",
@@ -173,43 +153,6 @@ CASES = (
         "",
         kept=[UP, {"respond": {}}, {"redirect": {}, "upstreams": []}, {"shards": {"upstream": "a"}}, MESSAGE, ADAPTER],
         broken=[{}, {"upstreams": []}, {**UP, "respond": {}}, {"respond": {}, "redirect": {}}, {**ADAPTER, **MESSAGE}],
-    ),
-    case(
-        crds.MessageDispatch,
-        "What nobody takes has no event, request or reply.",
-        "upstream",
-        kept=[{"type": "a.b"}, {"type": "a.b", "upstream": {"name": "u"}, "event": "a.c", "reply": {"name": "s"}}],
-        broken=[
-            {"type": "a.b", part: value} for part, value in (("event", "a.c"), ("request", NAMED), ("reply", NAMED))
-        ],
-    ),
-    case(
-        crds.MessageDispatch,
-        "Only a request with a schema has unknown fields.",
-        "unknownFields",
-        kept=[{**TAKEN, "request": NAMED, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Keep"}],
-        broken=[{**TAKEN, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Refuse"}],
-    ),
-    case(
-        crds.AdapterDispatch,
-        "GraphQL and GRPC need a schema, and WebSocket has none.",
-        "schema",
-        kept=[
-            {"protocol": "WebSocket"},
-            {"protocol": "GRPC", "schema": NAMED},
-            {"protocol": "GraphQL", "schema": NAMED},
-        ],
-        broken=[{"protocol": "GRPC"}, {"protocol": "GraphQL"}, {"protocol": "WebSocket", "schema": NAMED}],
-    ),
-    case(
-        crds.AdapterDispatch,
-        "Only GraphQL has bounds of queries.",
-        "graphql",
-        kept=[{"protocol": "GraphQL", "schema": NAMED, "graphql": {}}, {"protocol": "WebSocket"}],
-        broken=[
-            {"protocol": "WebSocket", "graphql": {}},
-            {"protocol": "GRPC", "schema": NAMED, "graphql": {"depth": 2}},
-        ],
     ),
     case(
         crds.RouteRule,

@@ -46,6 +46,7 @@ TIED: dict[str, Document] = {
     "spec.routeNamespaces.from": {"from": "Same"},
     "spec.rules[].shards.key": {"upstream": "orders", "key": "Subject"},
     "spec.rules[].adapter.protocol": {"protocol": "WebSocket"},
+    "spec.component": {"component": "Decision"},
     "spec.loadBalancing.policy": {"policy": "Random"},
     "spec.loadBalancing.hashOn.address": {"cookie": "other"},
     "spec.key[].type": {"type": "Address"},

@@ -25,7 +25,6 @@ from .workload import Workload
 _MADE = ("crds", "translate", "ir")
 _FOR_ENVOY = (*_MADE, "emit/envoy")
 _FOR_DECISIONS = (*_MADE, "emit/decision", "pipeline/compiled")
-_FOR_KUBERNETES = (*_MADE, "emit/kubernetes")
 _FOR_BOTH = (*_FOR_ENVOY, "emit/decision", "pipeline/compiled")
 
 
@@ -73,7 +72,7 @@ KINDS: tuple[Kind, ...] = (
         Workload,
         "workloads",
         ("wl",),
-        _FOR_KUBERNETES,
+        (*_FOR_DECISIONS, "emit/kubernetes"),
         (("Component", ".spec.component"), ("Replicas", ".spec.replicas")),
     ),
     Kind(Schema, "schemas", ("sc",), _FOR_DECISIONS, (("Format", ".spec.format"),)),

@@ -1,4 +1,4 @@
-"""Workload: a part of the data plane that the operator runs as pods: how many, how large, what it leans on.
+"""Workload: a part of the data plane: how many pods, how large, what it leans on; or which stages run elsewhere.
 
 In: a Workload document. Out: `Workload`. Called by parse and by the compiler's translate/workload.
 """
@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
+from .durations import Period
 from .formats import KEY, Address, Label, Name
-from .meta import Model, Port, Resource
+from .lists import Items
+from .meta import Model, Port, Ref, Resource, Rule
 from .pods import Replicas, Resources
 
 
@@ -36,17 +40,59 @@ class Redis(Model):
     """Where the password is."""
 
 
+class Resilience(Model):
+    """How calls to a stage go (Shield): a bound on their time, tries, and how many there are at once."""
+
+    timeout: Period = "2s"
+    """Bound on one call with all its tries; less where the message's own deadline is nearer."""
+    tries: Annotated[int, Field(ge=1, le=10)] = 2
+    """Tries in all; a stage changes nothing, so it may be asked again."""
+    concurrent: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Calls on their way, from each decision service."""
+    queue: Annotated[int, Field(ge=0, le=10_000)] = 256
+    """Calls that wait for one of those to end; more are refused with 503."""
+
+
 class WorkloadSpec(Model):
     """What a Workload says."""
 
-    component: Literal["Decision"] = "Decision"
-    """Decision: the service that proxies ask about requests that they can't judge by themselves."""
+    component: Literal["Decision", "Stages"] = "Decision"
+    """Decision: the service that proxies ask about requests that they can't judge by themselves, and that takes
+    messages through all stages. Stages: some of these run elsewhere, for the messages of this namespace's Edges.
+    """
+    stages: Annotated[tuple[Literal["normalization", "routing"], ...], Items(most=2, distinct=True)] = ()
+    """With Stages: which ones. Of two Workloads that take the same one, the first by name has it."""
+    upstream: Ref | None = None
+    """With Stages: Upstream with the protocol GRPC that serves fastforward.message.v1.StageService."""
+    resilience: Resilience = Resilience()
+    """With Stages: how calls to it go."""
     replicas: Replicas = 2
     """Pods."""
     resources: Resources = Resources()
     """What each pod is given."""
     redis: Redis | None = None
     """Counters of exact limits; without it each pod counts what it sees, so that several let through more."""
+
+    rules_cel = (
+        Rule(
+            "(self.component == 'Stages') == has(self.upstream)",
+            "Stages need an upstream, and Decision has none.",
+            "upstream",
+            lambda s: (s.component == "Stages") == (s.upstream is not None),
+        ),
+        Rule(
+            "(self.component == 'Stages') == (has(self.stages) && size(self.stages) > 0)",
+            "Stages names them, and Decision has none.",
+            "stages",
+            lambda s: (s.component == "Stages") == bool(s.stages),
+        ),
+        Rule(
+            "self.component == 'Decision' || !has(self.redis)",
+            "Only Decision counts in Redis.",
+            "redis",
+            lambda s: s.component == "Decision" or s.redis is None,
+        ),
+    )
 
 
 class Workload(Resource):

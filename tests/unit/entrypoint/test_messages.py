@@ -110,14 +110,14 @@ async def test_an_upstream_that_is_gone_is_let_go() -> None:
         known = {TARGET: target.address}
         targets = GrpcTargets(lambda name: known.get(name, ""))
         await targets.call(TARGET, envelope(), asyncio.get_running_loop().time() + 5)
-        targets.let_go()
-        assert [hop.name for hop in targets] == [TARGET]
+        targets.lines.let_go()
+        assert [hop.name for hop in targets.lines] == [TARGET]
         known.clear()
-        targets.let_go()
-        assert list(targets) == []
+        targets.lines.let_go()
+        assert list(targets.lines) == []
         with pytest.raises(KeyError):
             await targets.call(TARGET, envelope(), asyncio.get_running_loop().time() + 5)
-        await targets.close()
+        await targets.lines.close()
 
 
 class TestOnce:

@@ -29,10 +29,12 @@ from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import Measures, RedisMeasures
 from fastforward_entrypoint.messages.door import door
-from fastforward_entrypoint.messages.exchange import MessageExchange
+from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.identifier import make_message_id
 from fastforward_entrypoint.messages.keys import open_seal
+from fastforward_entrypoint.messages.lines import Hops
 from fastforward_entrypoint.messages.once import InProcessOnceStore
+from fastforward_entrypoint.messages.stages import GrpcStages, serve_stages
 from fastforward_entrypoint.messages.targets import GrpcTargets
 from fastforward_entrypoint.settings import Settings
 
@@ -71,9 +73,11 @@ class EntryPoint:
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
         self._targets = GrpcTargets(self._find_target)
-        registry.register(HopCollector(self._targets))
+        self._stages = GrpcStages(self._find_target)
+        registry.register(HopCollector(Hops(self._targets.lines, self._stages.lines)))
         seal = open_seal(settings.seal_key_file)
-        exchange = MessageExchange(self._holder, counters, InProcessOnceStore(), self._targets, seal)
+        callees = Callees(self._targets, self._stages)
+        exchange = MessageExchange(self._holder, counters, InProcessOnceStore(), callees, seal)
         handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), {}, self._holder)
         self._server = HttpServer(handler, tls=self._tls.server if self._tls else None, peers="(edge|gateway)")
 
@@ -96,7 +100,10 @@ class EntryPoint:
         """What goes on beside the requests."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._client.run())
-            tasks.create_task(self._targets.follow())
+            tasks.create_task(self._targets.lines.follow())
+            tasks.create_task(self._stages.lines.follow())
+            if self._settings.stages_listen is not None:
+                tasks.create_task(serve_stages(self._settings.stages_listen, self._holder))
             if self._file is not None:
                 tasks.create_task(keep_on_disk(self._holder, self._file))
             if self._tls is not None:
@@ -132,7 +139,8 @@ class EntryPoint:
     async def _close(self) -> None:
         if self._file is not None and self._holder.complete:
             save(self._holder, self._file)
-        await self._targets.close()
+        await self._targets.lines.close()
+        await self._stages.lines.close()
         if self._redis is not None:
             await self._redis.close()
         await self._health_server.drain(linger_seconds=0.0, limit_seconds=0.1)

@@ -37,6 +37,9 @@ class Settings(WorkloadSettings):
     """How many buckets the counters in process keep; the longest unused go first."""
     seal_key_file: Path | None = None
     """A file with the private key (JWK, Ed25519) that signs what messages may; by default one key a process."""
+    stages_listen: str | None = None
+    """Where this process runs stages for others (fastforward.message.v1.StageService): `unix:PATH` or `HOST:PORT`.
+    Whoever can connect is believed."""
     worker: int = Field(default=0, ge=0)
     """Number of this worker, from 1; set by the parent process alone."""
     worker_socket: int | None = None

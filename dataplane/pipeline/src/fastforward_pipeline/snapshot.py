@@ -23,6 +23,7 @@ from .compiled.shard import ShardSet, compile_shards
 from .compiled.table import Scope, Table, compile_scope, compile_table
 from .compiled.tenant import Tenant, compile_tenant
 from .compiled.upstream import Upstream, compile_upstream
+from .compiled.workload import Workload, compile_workload
 
 
 class SnapshotError(ValueError):
@@ -42,6 +43,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
     "upstream": ("upstreams", compile_upstream),
     "schema": ("schemas", compile_schema),
+    "workload": ("workloads", compile_workload),
 }
 
 
@@ -60,6 +62,7 @@ class Snapshot:
     shards: Mapping[str, ShardSet] = field(default_factory=dict)
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     schemas: Mapping[str, Schema] = field(default_factory=dict)
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Snapshot:

@@ -167,6 +167,7 @@ _REFERENCES = frozenset(
     }
 )
 _MAY_BE_MENDED_BY_OTHERS = _REFERENCES | {
+    Reason.SCHEMA_NOT_FOUND,
     Reason.EDGE_NOT_FOUND,
     Reason.TARGET_NOT_FOUND,
     Reason.TARGET_NOT_SERVED,

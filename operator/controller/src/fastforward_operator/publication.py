@@ -181,5 +181,6 @@ def _removed(delta: ir.Delta) -> Iterator[ir.Output]:
         ("shard", delta.shards),
         ("schema", delta.schemas),
         ("workload", delta.workloads),
+        ("stages", delta.stages),
     ):
         yield from ((noun, name) for name in changes.removed)

@@ -7,8 +7,10 @@ over gRPC. The order of the stages is `fastforward_pipeline.message.INBOUND` and
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import NamedTuple
 
 import grpc.aio
+from fastforward_pipeline.compiled.workload import Workload
 from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
@@ -42,6 +44,7 @@ from fastforward_entrypoint.endpoint import Current
 from .events import Events
 from .identifier import make_message_id
 from .once import OnceStore
+from .stages import Stages
 from .targets import Targets
 
 _JUDGING = tuple(stage for stage in INBOUND if stage.name != "tracking")
@@ -53,6 +56,13 @@ _HOP_REASONS = (
 )
 
 
+class Callees(NamedTuple):
+    """Whom messages are sent to on their way."""
+
+    targets: Targets
+    stages: Stages
+
+
 class MessageExchange:
     """Takes messages one by one, many at once. `clock` tells Unix time."""
 
@@ -61,7 +71,7 @@ class MessageExchange:
         snapshots: Current,
         counters: CounterStore,
         once: OnceStore,
-        targets: Targets,
+        callees: Callees,
         seal: Seal,
         *,
         clock: Callable[[], float] = time.time,
@@ -69,7 +79,7 @@ class MessageExchange:
         self._snapshots = snapshots
         self._counters = counters
         self._once = once
-        self._targets = targets
+        self._targets, self._stages = callees
         self._seal = seal
         self._events = Events()
         self._clock = clock
@@ -103,10 +113,24 @@ class MessageExchange:
 
     async def _bring_in(self, passage: Passage, stages: Iterable[Inbound]) -> Failed | Replied | None:
         for stage in stages:
-            ended = await self._answer(stage.process(passage))
+            elsewhere = self._stages.find(passage, stage.name)
+            if elsewhere is not None:
+                ended = await self._ask(elsewhere, stage.name, passage)
+            else:
+                ended = await self._answer(stage.process(passage))
             if ended is not None:
                 return ended
         return None
+
+    async def _ask(self, workload: Workload, stage: str, passage: Passage) -> Failed | None:
+        """Nobody goes on without a stage: where it can't be had, the message ends."""
+        envelope = passage.envelope
+        try:
+            return await self._stages.process(workload, stage, passage, self._deadline(envelope))
+        except HopError as error:
+            return _out_of_reach(envelope, error)
+        except (KeyError, grpc.aio.AioRpcError):
+            return Failed(make_error(envelope, Reason.UNREACHABLE))
 
     def _tell(self, passage: Passage, reply: envelope_pb2.Envelope) -> None:
         """The event that the rule tells of, if any."""
@@ -150,11 +174,7 @@ class MessageExchange:
                 envelope.header.routing.destinations[0], envelope, self._deadline(envelope)
             )
         except HopError as error:
-            reason = next((reason for kinds, reason in _HOP_REASONS if isinstance(error, kinds)), Reason.UNREACHABLE)
-            failure = make_error(envelope, reason)
-            if error.retry_after_s:
-                failure.retry_after.FromMilliseconds(int(error.retry_after_s * 1000))
-            return Failed(failure)
+            return _out_of_reach(envelope, error)
         except (KeyError, grpc.aio.AioRpcError):
             return Failed(make_error(envelope, Reason.UNREACHABLE))
         return _unpacked(envelope, response)
@@ -172,6 +192,15 @@ class MessageExchange:
             if isinstance(ended, Failed):
                 return ended
         return Answered(reply, answer_headers(passage))
+
+
+def _out_of_reach(envelope: envelope_pb2.Envelope, error: HopError) -> Failed:
+    """Returns why there was no answer, and when it makes sense to ask again."""
+    reason = next((reason for kinds, reason in _HOP_REASONS if isinstance(error, kinds)), Reason.UNREACHABLE)
+    failure = make_error(envelope, reason)
+    if error.retry_after_s:
+        failure.retry_after.FromMilliseconds(int(error.retry_after_s * 1000))
+    return Failed(failure)
 
 
 def _unpacked(envelope: envelope_pb2.Envelope, response: dispatch_pb2.HandleResponse) -> envelope_pb2.Envelope | Failed:

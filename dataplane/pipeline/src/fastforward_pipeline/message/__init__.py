@@ -18,5 +18,6 @@ from .passage import (
     open_passage,
 )
 from .port import Exchange
+from .remote import TAKES, process_here, take_over
 from .seal import Seal
 from .stages import DISPATCH, INBOUND, OUTBOUND, Inbound, Outbound

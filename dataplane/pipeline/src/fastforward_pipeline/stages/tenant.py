@@ -23,7 +23,7 @@ def judge(exchange: Exchange) -> Refusal | None:
     if asked is not None and asked.tenant != tenant:
         detail = f"the rule is the tenant {asked.tenant}'s, the request is {tenant or 'nobody'}'s"
         return Refusal(reason=Reason.TENANT_GUARD, detail=detail, object=f"Route {asked.route}")
-    _settle(exchange, tenant)
+    settle(exchange, tenant)
     if exchange.trail is not None and tenant:
         sources = " and ".join(source for source, _ in said)
         exchange.trail.note(
@@ -50,7 +50,8 @@ def _claims(exchange: Exchange) -> list[tuple[str, str]]:
     return said
 
 
-def _settle(exchange: Exchange, tenant: str) -> None:
+def settle(exchange: Exchange, tenant: str) -> None:
+    """Writes down whose request it is, and what follows from that."""
     exchange.tenant = tenant
     facts = exchange.facts
     facts.roles = exchange.identity.roles

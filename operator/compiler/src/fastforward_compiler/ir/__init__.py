@@ -53,7 +53,7 @@ from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream, UpstreamTls
 from .verdict import Part, Verdict
-from .workload import Pods, Redis, Workload
+from .workload import Pods, Redis, RemoteStages, Workload
 
 __all__ = [
     "DEFAULT_PROXIES",
@@ -100,6 +100,7 @@ __all__ = [
     "Proxies",
     "Redirect",
     "Redis",
+    "RemoteStages",
     "Report",
     "Respond",
     "Retry",

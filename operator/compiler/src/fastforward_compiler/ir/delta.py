@@ -20,7 +20,7 @@ from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Upstream
 from .verdict import Part, Verdict
-from .workload import Workload
+from .workload import RemoteStages, Workload
 
 T = TypeVar("T")
 
@@ -77,6 +77,7 @@ class Delta:
     shards: Changes[Shard] = Changes()
     schemas: Changes[Schema] = Changes()
     workloads: Changes[Workload] = Changes()
+    stages: Changes[RemoteStages] = Changes()
     reports: Mapping[ObjectRef, Report | None] = field(default_factory=dict)
     """Changed reports; None for an object that is gone."""
     translated: int = 0

@@ -12,7 +12,7 @@ from .shard import Shard
 from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Upstream
-from .workload import Workload
+from .workload import RemoteStages, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +31,4 @@ class Snapshot:
     shards: tuple[Shard, ...] = ()
     schemas: tuple[Schema, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    stages: tuple[RemoteStages, ...] = ()

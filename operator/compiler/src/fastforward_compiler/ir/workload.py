@@ -1,4 +1,5 @@
-"""What runs as pods: how many, how large, what they lean on. Made by translate/workload; read by emit/kubernetes.
+"""What runs as pods, and which stages run elsewhere. Made by translate/workload; read by emit/kubernetes and
+emit/decision.
 
 Amounts are written as Kubernetes writes them.
 """
@@ -39,3 +40,17 @@ class Workload:
     """NAMESPACE/NAME."""
     pods: Pods
     redis: Redis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteStages:
+    """Stages that an Upstream runs, for the messages of the Edges of its namespace."""
+
+    name: str
+    """NAMESPACE/NAME of the Workload."""
+    stages: tuple[str, ...]
+    upstream: str
+    timeout_ms: int
+    tries: int
+    concurrent: int
+    queue: int

@@ -25,7 +25,7 @@ from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, TABLES_NAMING, scope_
 from .target import target_problems
 from .tenant import TENANT, host_tenant
 from .upstream import UPSTREAM
-from .workload import WORKLOAD
+from .workload import STAGES, WORKLOAD
 from .world import INPUTS, INVALID
 
 MAX_PROBLEMS = 100
@@ -167,7 +167,14 @@ def _tell_schema(cells: Cells, _: ObjectRef, name: str) -> Told:
 
 
 def _tell_workload(cells: Cells, _: ObjectRef, name: str) -> Told:
-    return [], {("workload", name)} if cells.read(WORKLOAD, name) is not None else set(), ()
+    if cells.read(WORKLOAD, name) is not None:
+        return [], {("workload", name)}, ()
+    translation = cells.read(STAGES, name)
+    if translation is None:
+        return [], set(), ()
+    stages = translation.stages
+    outputs: Outputs = {("stages", name), ("upstream", stages.upstream)} if stages is not None else set()
+    return list(translation.problems), outputs, ()
 
 
 def _tell_limit(cells: Cells, ref: ObjectRef, name: str) -> Told:

@@ -5,12 +5,24 @@ In: a Workload. Out: its IR value. Called by compile through WORKLOAD, and by tr
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import fastforward_crds as crds
 
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.problem import Problem, Reason, problem
 
-from .world import WORKLOADS
+from .reference import target
+from .upstream import resolve_upstream
+from .world import WORKLOADS, ref_of
+
+
+class StagesTranslation(NamedTuple):
+    """Stages that run elsewhere, and what is wrong with it; None where they stay in EntryPoint."""
+
+    stages: ir.RemoteStages | None
+    problems: tuple[Problem, ...]
 
 
 def translate_pods(replicas: int, resources: crds.Resources) -> ir.Pods:
@@ -25,7 +37,7 @@ def _amounts(amounts: crds.Amounts) -> tuple[tuple[str, str], ...]:
 
 def _translate_workload(cells: Cells, name: str) -> ir.Workload | None:
     workload = cells.read(WORKLOADS, name)
-    if workload is None:
+    if workload is None or workload.spec.upstream is not None:
         return None
     spec = workload.spec
     return ir.Workload(
@@ -33,6 +45,31 @@ def _translate_workload(cells: Cells, name: str) -> ir.Workload | None:
         pods=translate_pods(spec.replicas, spec.resources),
         redis=_translate_redis(spec.redis) if spec.redis is not None else None,
     )
+
+
+def _translate_stages(cells: Cells, name: str) -> StagesTranslation | None:
+    workload = cells.read(WORKLOADS, name)
+    if workload is None or workload.spec.upstream is None:
+        return None
+    spec, on, problems = workload.spec, ref_of("Workload", name), []
+    to = target(workload.spec.upstream, on.namespace)
+    traits = resolve_upstream(cells, on, "spec.upstream", to, problems)
+    if traits is not None and not traits.grpc:
+        told = f"Upstream {to} runs no stages: that needs the protocol GRPC."
+        problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
+    if problems:
+        return StagesTranslation(None, tuple(problems))
+    how = spec.resilience
+    stages = ir.RemoteStages(
+        name=name,
+        stages=tuple(sorted(spec.stages)),
+        upstream=to,
+        timeout_ms=crds.milliseconds(how.timeout),
+        tries=how.tries,
+        concurrent=how.concurrent,
+        queue=how.queue,
+    )
+    return StagesTranslation(stages, ())
 
 
 def _translate_redis(redis: crds.Redis) -> ir.Redis:
@@ -46,4 +83,5 @@ def _translate_redis(redis: crds.Redis) -> ir.Redis:
     )
 
 
+STAGES: Rule[StagesTranslation | None] = Rule("stages elsewhere", _translate_stages, root=True)
 WORKLOAD: Rule[ir.Workload | None] = Rule("workload", _translate_workload, root=True, counted=True)

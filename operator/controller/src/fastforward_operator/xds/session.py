@@ -35,6 +35,7 @@ _SNAPSHOT_ORDER = (
     "shards",
     "upstream",
     "schema",
+    "workload",
     "scope",
     "plan",
     "table",

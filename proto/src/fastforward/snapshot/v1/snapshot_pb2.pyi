@@ -296,7 +296,7 @@ Global___SnapshotDelta: _TypeAlias = SnapshotDelta  # noqa: Y015
 @_typing.final
 class Resource(_message.Message):
     """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, limit/NAME, tenant/NAMESPACE/NAME,
-    shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
+    shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -314,6 +314,7 @@ class Resource(_message.Message):
     SHARDS_FIELD_NUMBER: _builtins.int
     UPSTREAM_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
+    WORKLOAD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -338,6 +339,8 @@ class Resource(_message.Message):
     def upstream(self) -> Global___Upstream: ...
     @_builtins.property
     def schema(self) -> Global___Schema: ...
+    @_builtins.property
+    def workload(self) -> Global___Workload: ...
     def __init__(
         self,
         *,
@@ -354,12 +357,13 @@ class Resource(_message.Message):
         shards: Global___ShardSet | None = ...,
         upstream: Global___Upstream | None = ...,
         schema: Global___Schema | None = ...,
+        workload: Global___Workload | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "workload", b"workload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "version", b"version", "workload", b"workload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1757,3 +1761,45 @@ class ShardSet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShardSet: _TypeAlias = ShardSet  # noqa: Y015
+
+@_typing.final
+class Workload(_message.Message):
+    """Takes stages of the messages of its namespace's Edges out of EntryPoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGES_FIELD_NUMBER: _builtins.int
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    CONCURRENT_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    upstream: _builtins.str
+    """NAMESPACE/NAME of one that serves fastforward.message.v1.StageService"""
+    timeout_ms: _builtins.int
+    tries: _builtins.int
+    """Of one call, in all."""
+    concurrent: _builtins.int
+    """Calls on their way, and calls that wait for one of those to end."""
+    queue: _builtins.int
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of `normalization`, `routing`."""
+
+    def __init__(
+        self,
+        *,
+        stages: _abc.Iterable[_builtins.str] | None = ...,
+        upstream: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        tries: _builtins.int = ...,
+        concurrent: _builtins.int = ...,
+        queue: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrent", b"concurrent", "queue", b"queue", "stages", b"stages", "timeout_ms", b"timeout_ms", "tries", b"tries", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Workload: _TypeAlias = Workload  # noqa: Y015

@@ -21,6 +21,7 @@ from .shard import emit_shards
 from .table import emit_scope, emit_table
 from .tenant import emit_tenant
 from .upstream import emit_upstream, takes_messages
+from .workload import emit_workload
 
 # Nouns of which each value is one resource, named after it.
 SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "limit", "tenant", "schema"})
@@ -81,6 +82,9 @@ class DecisionEmitter:
             step.put(f"tenant/{tenant.namespace}/{tenant.name}", tenant=emit_tenant(tenant))
         for schema in delta.schemas.upserts:
             step.put(f"schema/{schema.name}", schema=emit_schema(schema))
+        for stages in delta.stages.upserts:
+            step.put(f"workload/{stages.name}", workload=emit_workload(stages))
+            step.outputs["stages", stages.name] = (f"workload/{stages.name}",)
         self._emit_shards(delta.shards, step)
         self._emit_upstreams(delta.upstreams, step)
         step.removed.update(_removed(delta))
@@ -168,6 +172,7 @@ def _removed(delta: ir.Delta) -> Iterator[str]:
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("schema", delta.schemas),
+        ("workload", delta.stages),
     ):
         yield from (f"{noun}/{name}" for name in changes.removed)
 

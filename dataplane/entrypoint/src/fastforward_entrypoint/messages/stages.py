@@ -1,0 +1,134 @@
+"""Stages that run in workloads of their own: asked over gRPC, behind Shield; and served to others.
+
+In: a message before such a stage. Out: the same with what the stage has written, or why it ends. Called by exchange.
+Which stages these are is in the snapshot of the message's beginning: a stage that moves loses no message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import grpc.aio
+from fastforward_pipeline import Snapshot
+from fastforward_pipeline.compiled.workload import Workload
+from fastforward_pipeline.message import Asks, Failed, Passage, Replied, Seal, open_passage, process_here, take_over
+from fastforward_shield import Bulkhead, Policy, Retry, Try
+
+from fastforward.message.v1 import stage_pb2, stage_pb2_grpc
+from fastforward_entrypoint.endpoint import Current
+
+from .lines import Lines
+from .targets import judge
+
+Context = grpc.aio.ServicerContext[stage_pb2.ProcessRequest, stage_pb2.ProcessResponse]
+_VERIFIES_ONLY = Seal(None, {})
+_GRACE_S = 5.0
+
+
+class Stages(Protocol):
+    """Whoever runs stages elsewhere."""
+
+    def find(self, passage: Passage, stage: str) -> Workload | None:
+        """Who runs the stage for this message; None for EntryPoint itself."""
+        ...
+
+    async def process(self, workload: Workload, stage: str, passage: Passage, deadline: float) -> Failed | None:
+        """Raises KeyError and HopError as targets do, and AioRpcError."""
+        ...
+
+
+class GrpcStages:
+    """A channel and a Hop for each Upstream that runs stages."""
+
+    def __init__(self, find: Callable[[str], str]) -> None:
+        """`find` tells the gRPC target of NAMESPACE/NAME; empty where there is none."""
+        self.lines = Lines(find, stage_pb2_grpc.StageServiceStub, judge, mark="stages of ")
+        self._known: tuple[Snapshot | None, Mapping[tuple[str, str], Workload]] = (None, {})
+        self._policies: dict[Workload, Policy] = {}
+
+    def find(self, passage: Passage, stage: str) -> Workload | None:
+        """See the port. Of several the first by name; a message without such Workloads costs one look."""
+        snapshot = passage.exchange.snapshot
+        if not snapshot.workloads:
+            return None
+        if self._known[0] is not snapshot:
+            self._known = snapshot, _by_stage(snapshot)
+        namespace = passage.envelope.header.source.edge.partition("/")[0]
+        return self._known[1].get((namespace, stage))
+
+    async def process(self, workload: Workload, stage: str, passage: Passage, deadline: float) -> Failed | None:
+        """See the port. A stage changes nothing, so it may be asked again."""
+        line = self.lines.to(workload.upstream, self._policy(workload))
+        request = stage_pb2.ProcessRequest(
+            stage=stage, direction=stage_pb2.DIRECTION_INBOUND, envelope=passage.envelope
+        )
+
+        async def once(attempt: Try) -> stage_pb2.ProcessResponse:
+            return await line.stub.Process(request, timeout=attempt.left_s())
+
+        response = await line.hop.call(once, deadline=deadline)
+        if response.HasField("error"):
+            return Failed(response.error)
+        take_over(passage, stage, response.envelope)
+        return None
+
+    def _policy(self, workload: Workload) -> Policy:
+        known = self._policies.get(workload)
+        if known is None:
+            if len(self._policies) > len(self._known[1]):
+                self._policies.clear()
+            known = self._policies[workload] = _policy_of(workload)
+        return known
+
+
+def _by_stage(snapshot: Snapshot) -> Mapping[tuple[str, str], Workload]:
+    found: dict[tuple[str, str], Workload] = {}
+    for _, workload in sorted(snapshot.workloads.items()):
+        for stage in workload.stages:
+            found.setdefault((workload.namespace, stage), workload)
+    return found
+
+
+def _policy_of(workload: Workload) -> Policy:
+    return Policy(
+        timeout_s=workload.timeout_s,
+        bulkhead=Bulkhead(concurrent=workload.concurrent, queue=workload.queue, queue_s=workload.timeout_s),
+        retry=Retry(tries=workload.tries),
+    )
+
+
+class StageServer(stage_pb2_grpc.StageServiceServicer):
+    """Runs stages for others, by the snapshot of this process."""
+
+    def __init__(self, snapshots: Current, clock: Callable[[], float] = time.time) -> None:
+        self._snapshots = snapshots
+        self._clock = clock
+
+    async def Process(  # noqa: N802 - the .proto names it
+        self, request: stage_pb2.ProcessRequest, context: Context
+    ) -> stage_pb2.ProcessResponse:
+        """One stage's work on one message."""
+        passage = open_passage(request.envelope, self._snapshots.current, _VERIFIES_ONLY, now=self._clock())
+        try:
+            outcome = process_here(passage, request.stage)
+        except KeyError:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the stage {request.stage!r} does not run here")
+        if isinstance(outcome, (Asks, Replied)):
+            await context.abort(grpc.StatusCode.INTERNAL, f"the stage {request.stage!r} asks for something")
+        if isinstance(outcome, Failed):
+            return stage_pb2.ProcessResponse(error=outcome.error)
+        return stage_pb2.ProcessResponse(envelope=passage.envelope)
+
+
+async def serve_stages(address: str, snapshots: Current) -> None:
+    """Serves them until cancelled; calls under way may end. Raises RuntimeError when the address is taken."""
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    stage_pb2_grpc.add_StageServiceServicer_to_server(StageServer(snapshots), server)
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        await server.wait_for_termination()
+    finally:
+        await server.stop(_GRACE_S)

@@ -1,0 +1,73 @@
+"""Cases of the rules of messages, adapters and workloads. Called by rule_cases."""
+
+from __future__ import annotations
+
+import fastforward_crds as crds
+
+from support.documents import Document
+from support.rule_case import case
+
+NAMED = {"name": "s"}
+TAKEN: Document = {"type": "a.b", "upstream": {"name": "u"}}
+AWAY: Document = {"component": "Stages", "stages": ["routing"], "upstream": {"name": "u"}}
+
+CASES = (
+    case(
+        crds.WorkloadSpec,
+        "Stages need an upstream, and Decision has none.",
+        "upstream",
+        kept=[AWAY, {}, {"component": "Decision", "replicas": 1}],
+        broken=[{"component": "Stages", "stages": ["routing"]}, {"upstream": NAMED}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Stages names them, and Decision has none.",
+        "stages",
+        kept=[AWAY, {}, {"stages": []}],
+        broken=[{**AWAY, "stages": []}, {"stages": ["routing"]}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Only Decision counts in Redis.",
+        "redis",
+        kept=[AWAY, {"redis": {"host": "r"}}],
+        broken=[{**AWAY, "redis": {"host": "r"}}],
+    ),
+    case(
+        crds.MessageDispatch,
+        "What nobody takes has no event, request or reply.",
+        "upstream",
+        kept=[{"type": "a.b"}, {"type": "a.b", "upstream": {"name": "u"}, "event": "a.c", "reply": {"name": "s"}}],
+        broken=[
+            {"type": "a.b", part: value} for part, value in (("event", "a.c"), ("request", NAMED), ("reply", NAMED))
+        ],
+    ),
+    case(
+        crds.MessageDispatch,
+        "Only a request with a schema has unknown fields.",
+        "unknownFields",
+        kept=[{**TAKEN, "request": NAMED, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Keep"}],
+        broken=[{**TAKEN, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Refuse"}],
+    ),
+    case(
+        crds.AdapterDispatch,
+        "GraphQL and GRPC need a schema, and WebSocket has none.",
+        "schema",
+        kept=[
+            {"protocol": "WebSocket"},
+            {"protocol": "GRPC", "schema": NAMED},
+            {"protocol": "GraphQL", "schema": NAMED},
+        ],
+        broken=[{"protocol": "GRPC"}, {"protocol": "GraphQL"}, {"protocol": "WebSocket", "schema": NAMED}],
+    ),
+    case(
+        crds.AdapterDispatch,
+        "Only GraphQL has bounds of queries.",
+        "graphql",
+        kept=[{"protocol": "GraphQL", "schema": NAMED, "graphql": {}}, {"protocol": "WebSocket"}],
+        broken=[
+            {"protocol": "WebSocket", "graphql": {}},
+            {"protocol": "GRPC", "schema": NAMED, "graphql": {"depth": 2}},
+        ],
+    ),
+)

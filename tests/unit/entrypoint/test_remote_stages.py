@@ -1,0 +1,158 @@
+"""Stages in workloads of their own: over real gRPC, by the same functions, and moved while messages are under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import grpc.aio
+import pytest
+from fastforward_entrypoint.messages.stages import Context, StageServer
+from fastforward_pipeline import Reason, Snapshot
+from fastforward_pipeline.message import TAKES, Answered, Failed
+
+from fastforward.message.v1 import error_pb2, stage_pb2, stage_pb2_grpc
+from fastforward.snapshot.v1 import snapshot_pb2
+from support.decision_snapshots import NOW
+from support.message_exchange import SEAL, Holder, entrypoint
+from support.message_target import message_target
+from support.messages import TARGET, envelope, orders
+from support.processes import free_ports
+
+NORMALIZER = "shop/normalizer"
+
+
+def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000) -> Snapshot:
+    """The same, with these stages in a workload of their own."""
+    workload = snapshot_pb2.Workload(
+        stages=stages, upstream=NORMALIZER, timeout_ms=timeout_ms, tries=1, concurrent=8, queue=8
+    )
+    return snapshot.apply([snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload)])
+
+
+class Watched(StageServer):
+    """Counts what it is asked, and may be slow, or change what is none of its business."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(holder, lambda: float(NOW))
+        self.asked: list[str] = []
+        self.takes_s = 0.0
+        self.meddles = False
+
+    async def Process(  # noqa: N802 - the .proto names it
+        self, request: stage_pb2.ProcessRequest, context: Context
+    ) -> stage_pb2.ProcessResponse:
+        self.asked.append(request.stage)
+        await asyncio.sleep(self.takes_s)
+        response = await super().Process(request, context)
+        if self.meddles:
+            response.envelope.header.tenant = "globex"
+            response.envelope.header.identity.roles[:] = ["admin"]
+        return response
+
+
+@asynccontextmanager
+async def workload(holder: Holder) -> AsyncGenerator[tuple[Watched, str]]:
+    served, server = Watched(holder), grpc.aio.server()
+    stage_pb2_grpc.add_StageServiceServicer_to_server(served, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield served, f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+def reason_of(outcome: Answered | Failed) -> str:
+    assert isinstance(outcome, Failed)
+    return outcome.error.reason
+
+
+@pytest.mark.parametrize("stage", sorted(TAKES))
+async def test_a_stage_does_the_same_elsewhere(stage: str) -> None:
+    here = Holder(orders())
+    there = Holder(elsewhere(here.current, stage))
+    async with message_target() as target, workload(there) as (served, address):
+        for holder in (here, there):
+            async with entrypoint(target.address, holder=holder, stages={NORMALIZER: address}) as exchange:
+                assert isinstance(await exchange.exchange(envelope(b'{ "b":1, "a":2.0}')), Answered)
+        assert served.asked == [stage]
+        [inline, remote] = target.received
+        for each in (inline, remote):
+            assert SEAL.broken(each, NOW) == ""
+            each.header.ClearField("authorization")
+        assert remote == inline
+
+
+async def test_a_stage_elsewhere_refuses_as_here() -> None:
+    holder = Holder(elsewhere(orders(), "normalization"))
+    async with (
+        workload(holder) as (_, address),
+        entrypoint("127.0.0.1:1", holder=holder, stages={NORMALIZER: address}) as exchange,
+    ):
+        refused = await exchange.exchange(envelope(b'{"a":1,"a":2}'))
+    assert reason_of(refused) == Reason.CONTENT_MALFORMED.value
+
+
+async def test_a_stage_writes_its_own_part_and_no_other() -> None:
+    holder = Holder(elsewhere(orders(), "normalization"))
+    async with message_target() as target, workload(holder) as (served, address):
+        served.meddles = True
+        async with entrypoint(target.address, holder=holder, stages={NORMALIZER: address}) as exchange:
+            assert isinstance(await exchange.exchange(envelope()), Answered)
+        [message] = target.received
+        assert (message.header.tenant, list(message.header.identity.roles)) == ("acme", ["buyer"])
+
+
+async def test_a_stage_that_is_not_to_be_had_ends_the_message_and_says_so_in_time() -> None:
+    holder = Holder(elsewhere(orders(), "normalization", timeout_ms=200))
+    [port] = free_ports(1)
+    async with entrypoint("127.0.0.1:1", holder=holder, stages={NORMALIZER: f"127.0.0.1:{port}"}) as exchange:
+        dead = await exchange.exchange(envelope())
+    async with entrypoint("127.0.0.1:1", holder=holder) as exchange:
+        gone = await exchange.exchange(envelope())
+    async with workload(holder) as (served, address):
+        served.takes_s = 5.0
+        async with entrypoint("127.0.0.1:1", holder=holder, stages={NORMALIZER: address}) as exchange:
+            began = asyncio.get_running_loop().time()
+            slow = await exchange.exchange(envelope())
+            assert asyncio.get_running_loop().time() - began < 2.0
+    assert [reason_of(each) for each in (dead, gone)] == [Reason.UNREACHABLE.value] * 2
+    assert isinstance(slow, Failed)
+    assert (slow.error.reason, slow.error.code) == (Reason.OUT_OF_TIME.value, error_pb2.CODE_DEADLINE_EXCEEDED)
+
+
+async def test_a_stage_that_stays_in_entrypoint_runs_nowhere_else() -> None:
+    async with workload(Holder(orders())) as (_, address), grpc.aio.insecure_channel(address) as channel:
+        stub = stage_pb2_grpc.StageServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            await stub.Process(stage_pb2.ProcessRequest(stage="authorization", envelope=envelope()))
+    assert told.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_stage_moves_there_and_back_under_load_and_no_message_is_lost() -> None:
+    here = orders()
+    there = elsewhere(here, *TAKES)
+    holder = Holder(here)
+    async with message_target() as target, workload(Holder(there)) as (served, address):
+        async with entrypoint(target.address, holder=holder, stages={NORMALIZER: address}) as exchange:
+
+            async def send(number: int) -> Answered | Failed:
+                return await exchange.exchange(envelope(message_id=f"m-{number}"))
+
+            async def move() -> None:
+                for snapshot in (there, here) * 10:
+                    holder.current = snapshot
+                    await asyncio.sleep(0.02)
+
+            moving = asyncio.create_task(move())
+            sent = 0
+            while not moving.done():
+                outcomes = await asyncio.gather(*map(send, range(sent, sent + 8)))
+                assert all(isinstance(each, Answered) for each in outcomes)
+                sent += 8
+            await moving
+        assert len({message.header.id for message in target.received}) == len(target.received) == sent
+        assert 0 < len(served.asked) < 2 * sent
+        assert {tuple(each.header.routing.destinations) for each in target.received} == {(TARGET,)}
