@@ -62,10 +62,13 @@ PLANTS = (
     Plant(contract="data-plane", into="fastforward_kit.planted", code="import fastforward_shield"),
     Plant(contract="data-plane", into="fastforward_rest.planted", code="import fastforward_entrypoint"),
     Plant(contract="data-plane", into="fastforward_shield.planted", code="import fastforward_rest"),
+    Plant(contract="data-plane", into="fastforward_graphql.planted", code="import fastforward_rest"),
+    Plant(contract="data-plane", into="fastforward_rest.planted", code="import fastforward_graphql"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_pipeline"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_kit"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_shield"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_rest"),
+    Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_graphql"),
     Plant(
         contract="control-plane-apart", into="fastforward_operator.cli.planted", code="import fastforward_entrypoint"
     ),
@@ -75,6 +78,7 @@ PLANTS = (
     Plant(contract="data-plane-apart", into="fastforward_kit.planted", code="import fastforward_crds"),
     Plant(contract="data-plane-apart", into="fastforward_shield.planted", code="import fastforward_crds"),
     Plant(contract="data-plane-apart", into="fastforward_rest.planted", code="import fastforward_compiler"),
+    Plant(contract="data-plane-apart", into="fastforward_graphql.planted", code="import fastforward_compiler"),
     Plant(contract="data-plane-apart", into="fastforward_pipeline.planted", code="import fastforward_compiler"),
     *(
         Plant(

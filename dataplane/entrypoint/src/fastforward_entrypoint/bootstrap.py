@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
+from fastforward_graphql import GraphqlAdapter
 from fastforward_kit.health import Health, health_handler
 from fastforward_kit.http import Address, HttpServer
 from fastforward_kit.lifecycle import either, set_aside_live_objects, stop_signals
@@ -21,10 +22,12 @@ from fastforward_kit.snapshot.keeper import keep_on_disk, restore, save
 from fastforward_kit.telemetry import new_registry
 from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Snapshot
+from fastforward_pipeline.compiled.schema import Schema
 from fastforward_rest import RestAdapter
 from fastforward_shield.metrics import HopCollector
 from prometheus_client import CollectorRegistry
 
+from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import Measures, RedisMeasures
@@ -78,7 +81,9 @@ class EntryPoint:
         seal = open_seal(settings.seal_key_file)
         callees = Callees(self._targets, self._stages)
         exchange = MessageExchange(self._holder, counters, InProcessOnceStore(), callees, seal)
-        handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), {}, self._holder)
+        graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
+        adapters = {snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql}
+        handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), adapters, self._holder)
         self._server = HttpServer(handler, tls=self._tls.server if self._tls else None, peers="(edge|gateway)")
 
     async def run(self) -> None:
@@ -114,6 +119,9 @@ class EntryPoint:
     def _find_target(self, upstream: str) -> str:
         known = self._holder.current.upstreams.get(upstream)
         return "" if known is None else known.target
+
+    def _find_schema(self, name: str) -> Schema | None:
+        return self._holder.current.schemas.get(name)
 
     def _become_usable(self) -> None:
         set_aside_live_objects()

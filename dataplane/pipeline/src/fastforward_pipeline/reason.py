@@ -43,6 +43,15 @@ class Reason(StrEnum):
     UNREACHABLE = "dispatch/unreachable"
     REPLY_OF_ANOTHER = "authorization/reply-of-another"
     REPLY_MALFORMED = "normalization/reply-malformed"
+    QUERY_MALFORMED = "normalization/query-malformed"
+    QUERY_INVALID = "normalization/query-invalid"
+    DOCUMENT_TOO_LARGE = "admission/document-too-large"
+    QUERY_TOO_DEEP = "admission/query-too-deep"
+    QUERY_TOO_COMPLEX = "admission/query-too-complex"
+    TOO_MANY_ALIASES = "admission/too-many-aliases"
+    PAGE_TOO_LARGE = "admission/page-too-large"
+    BATCH_TOO_LARGE = "admission/batch-too-large"
+    INTROSPECTION_OFF = "admission/introspection-off"
 
     @property
     def stage(self) -> str:
@@ -151,6 +160,33 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.REPLY_MALFORMED: Facts(
         500, "The answer is malformed", "The target's content is not of the media type that it names: mend the target."
+    ),
+    Reason.QUERY_MALFORMED: Facts(
+        400, "The query is malformed", "Send a request that GraphQL over HTTP allows, with a document that parses."
+    ),
+    Reason.QUERY_INVALID: Facts(
+        400, "The query does not fit the schema", "Compare the document and its variables with the Schema."
+    ),
+    Reason.DOCUMENT_TOO_LARGE: Facts(
+        400, "The document is too large", "Ask for less in one document, or split it into several requests."
+    ),
+    Reason.QUERY_TOO_DEEP: Facts(
+        400, "The query is too deep", "Nest fewer fields, or raise graphql.depth of the rule."
+    ),
+    Reason.QUERY_TOO_COMPLEX: Facts(
+        400, "The query asks for too much", "Ask for smaller pages, or raise graphql.complexity of the rule."
+    ),
+    Reason.TOO_MANY_ALIASES: Facts(
+        400, "The query has too many aliases", "Use fewer aliases, or raise graphql.aliases of the rule."
+    ),
+    Reason.PAGE_TOO_LARGE: Facts(
+        400, "A page is too large", "Ask for fewer elements, or raise graphql.pageSize of the rule."
+    ),
+    Reason.BATCH_TOO_LARGE: Facts(
+        400, "There are too many operations in one request", "Send fewer at once, or raise graphql.batch of the rule."
+    ),
+    Reason.INTROSPECTION_OFF: Facts(
+        400, "The schema is not told", "Set graphql.introspection of the rule where clients may ask for it."
     ),
     Reason.UNAVAILABLE: Facts(
         500, "The route has no usable destination", "Look at the Route's status: a reference or a policy is broken."

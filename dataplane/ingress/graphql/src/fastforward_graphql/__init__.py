@@ -1,0 +1,4 @@
+"""The GraphQL adapter: operations to messages, replies and errors to results."""
+
+from .adapter import GraphqlAdapter
+from .binding import SchemaError, bind

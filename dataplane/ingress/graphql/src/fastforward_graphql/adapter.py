@@ -1,0 +1,89 @@
+"""The adapter: one request, its operations, a message for each field that is bound, one answer.
+
+In: requests that Envoy hands on, whose `x-ff-...` headers are Envoy's own. Out: answers. Called by the HTTP server of
+EntryPoint, in whose process the adapter runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from fastforward_kit.http import Request, Response
+from fastforward_pipeline.message import Exchange, Intake
+from fastforward_pipeline.reason import Reason
+from graphql import OperationType
+
+from fastforward.message.v1 import envelope_pb2
+from fastforward.snapshot.v1 import snapshot_pb2
+
+from .answer import make_answer, make_batch, make_failure, make_refusal
+from .errors import describe, refusal
+from .execution import Asked, Ready, RefusedError, Result, prepare, run
+from .limits import judge_batch
+from .loading import Loader, Way
+from .request import BadRequestError, Call, read_request
+from .schema import Compiled, FindSchema, Schemas
+
+
+class GraphqlAdapter:
+    """`clock` tells Unix time, `make_id` makes the id of a message, `find` knows the Schemas."""
+
+    def __init__(
+        self, exchange: Exchange, find: FindSchema, clock: Callable[[], float], make_id: Callable[[], str]
+    ) -> None:
+        self._way = Way(exchange, clock, make_id)
+        self._schemas = Schemas(find)
+
+    def __call__(self, asked: Request, dispatch: snapshot_pb2.AdapterDispatch) -> Response | asyncio.Future[Response]:
+        """Answers one request, in time of its own."""
+        try:
+            call = read_request(asked)
+        except BadRequestError as error:
+            return make_refusal(error)
+        return asyncio.ensure_future(self._answer(asked, call, dispatch))
+
+    async def _answer(self, asked: Request, call: Call, dispatch: snapshot_pb2.AdapterDispatch) -> Response:
+        compiled = await self._schemas.get(dispatch.schema.schema, dispatch.schema.version)
+        if compiled is None:
+            return make_failure(Reason.UNAVAILABLE)
+        host = dispatch.host or asked.header("host")
+        intake = Intake(protocol=envelope_pb2.PROTOCOL_GRAPHQL, headers=asked.headers, host=host)
+        once = asked.header("idempotency-key")
+        if call.batched:
+            return await self._answer_batch(intake, call, compiled, dispatch, once)
+        try:
+            ready = await prepare(call.asked[0], compiled, dispatch.graphql)
+        except RefusedError as error:
+            return make_answer(error.result, call.media_type)
+        if call.safe and ready.kind is not OperationType.QUERY:
+            return make_refusal(BadRequestError(405, "By GET only queries are executed", ("allow", "POST")))
+        return make_answer(await self._run(ready, compiled, Loader(self._way, intake, once)), call.media_type)
+
+    async def _answer_batch(
+        self, intake: Intake, call: Call, compiled: Compiled, dispatch: snapshot_pb2.AdapterDispatch, once: str
+    ) -> Response:
+        """One after the other: a later operation sees what an earlier one has done."""
+        above = judge_batch(len(call.asked), dispatch.graphql)
+        if above is not None:
+            return make_answer(Result({"errors": [describe(above)]}, 400, began=False), call.media_type)
+        results: list[Result] = []
+        for place, each in enumerate(call.asked):
+            key = f"{once}/{place}" if once else ""
+            results.append(await self._run_asked(each, compiled, dispatch, Loader(self._way, intake, key)))
+        return make_batch(results, call.media_type)
+
+    async def _run_asked(
+        self, asked: Asked, compiled: Compiled, dispatch: snapshot_pb2.AdapterDispatch, loader: Loader
+    ) -> Result:
+        try:
+            ready = await prepare(asked, compiled, dispatch.graphql)
+        except RefusedError as error:
+            return error.result
+        return await self._run(ready, compiled, loader)
+
+    async def _run(self, ready: Ready, compiled: Compiled, loader: Loader) -> Result:
+        if ready.kind is OperationType.SUBSCRIPTION:
+            detail = "A subscription is asked for as text/event-stream or over a WebSocket"
+            return Result({"errors": [describe(refusal(Reason.QUERY_INVALID, detail))]}, 400, began=False)
+        return await run(ready, compiled, loader)

@@ -1,0 +1,201 @@
+"""What a document would cost, told by its syntax: nothing is executed for it.
+
+In: a document that fits the schema. Out: for each operation its depth, aliases and a count that page sizes multiply.
+Called by document, once for each text. A fragment is measured once, however often it is spread: the work is that of
+reading the document.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    is_interface_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+
+PAGE_SIZES = ("first", "last", "limit")
+_INTROSPECTION = frozenset({"__schema", "__type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A list that a client asks a part of: so many (a number, or a variable's name; None is not said), times inside."""
+
+    size: int | str | None
+    inside: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a selection set, with all fragments in it."""
+
+    fields: int = 0
+    depth: int = 0
+    aliases: int = 0
+    introspects: bool = False
+    pages: tuple[Page, ...] = ()
+
+    def beside(self, other: Cost) -> Cost:
+        """Returns the cost of both in one selection set."""
+        return Cost(
+            self.fields + other.fields,
+            max(self.depth, other.depth),
+            self.aliases + other.aliases,
+            self.introspects or other.introspects,
+            self.pages + other.pages,
+        )
+
+
+class Measure:
+    """Costs of a document's operations, by name."""
+
+    def __init__(self, schema: GraphQLSchema, node: DocumentNode) -> None:
+        self._schema = schema
+        self._fragments = {
+            each.name.value: each for each in node.definitions if isinstance(each, FragmentDefinitionNode)
+        }
+        self._known: dict[str, Cost] = {}
+        self.costs = {
+            each.name.value if each.name else "": self._operation(each)
+            for each in node.definitions
+            if isinstance(each, OperationDefinitionNode)
+        }
+
+    def _operation(self, operation: OperationDefinitionNode) -> Cost:
+        return self._selections(operation.selection_set, self._schema.get_root_type(operation.operation))
+
+    def _selections(self, selections: SelectionSetNode | None, on: GraphQLNamedType | None) -> Cost:
+        if selections is None:
+            return Cost()
+        return reduce(Cost.beside, (self._selection(each, on) for each in selections.selections), Cost())
+
+    def _selection(self, node: object, on: GraphQLNamedType | None) -> Cost:
+        match node:
+            case FieldNode():
+                return self._field(node, on)
+            case InlineFragmentNode(type_condition=condition):
+                inner = on if condition is None else self._schema.get_type(condition.name.value)
+                return self._selections(node.selection_set, inner)
+            case FragmentSpreadNode():
+                return self._fragment(node.name.value)
+            case _:
+                return Cost()
+
+    def _fragment(self, name: str) -> Cost:
+        known = self._known.get(name)
+        if known is None:
+            fragment = self._fragments[name]
+            condition = self._schema.get_type(fragment.type_condition.name.value)
+            known = self._known[name] = self._selections(fragment.selection_set, condition)
+        return known
+
+    def _field(self, node: FieldNode, on: GraphQLNamedType | None) -> Cost:
+        name = node.name.value
+        alias = 0 if node.alias is None or node.alias.value == name else 1
+        if name in _INTROSPECTION:
+            # Validation bounds lists within lists of it; its answer is never longer than the schema.
+            return Cost(fields=1, depth=1, aliases=alias, introspects=True)
+        definition = _definition(on, name)
+        inner = self._selections(node.selection_set, None if definition is None else get_named_type(definition.type))
+        paged, size = _page(node, definition)
+        return Cost(
+            fields=1 + (0 if paged else inner.fields),
+            depth=1 + inner.depth,
+            aliases=alias + inner.aliases,
+            introspects=inner.introspects,
+            pages=(Page(size, inner),) if paged else inner.pages,
+        )
+
+
+@dataclass(slots=True)
+class Pricing:
+    """Counts with the variables of one request; a page whose size is not said is the largest there may be."""
+
+    variables: Mapping[str, object]
+    largest: int
+    biggest_page: int = 0
+    _known: dict[int, int] = field(default_factory=dict)
+
+    def count(self, cost: Cost) -> int:
+        """Returns one for each field, times the page sizes around it."""
+        known = self._known.get(id(cost))
+        if known is None:
+            known = cost.fields + sum(self._size(page) * self.count(page.inside) for page in cost.pages)
+            self._known[id(cost)] = known
+        return known
+
+    def _size(self, page: Page) -> int:
+        said = self.variables.get(page.size) if isinstance(page.size, str) else page.size
+        if not isinstance(said, int) or isinstance(said, bool):
+            return self.largest
+        self.biggest_page = max(self.biggest_page, said)
+        return max(said, 1)
+
+
+def _definition(on: GraphQLNamedType | None, name: str) -> GraphQLField | None:
+    return on.fields.get(name) if is_object_type(on) or is_interface_type(on) else None
+
+
+def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[bool, int | str | None]:
+    """Whether the field is a part of a list whose size clients choose, and how large it is to be."""
+    if definition is None:
+        return False, None
+    names = [name for name in PAGE_SIZES if name in definition.args]
+    if not names:
+        return False, None
+    said = {each.name.value: each.value for each in node.arguments or () if each.name.value in names}
+    for value in said.values():
+        if isinstance(value, IntValueNode):
+            return True, int(value.value)
+        if isinstance(value, VariableNode):
+            return True, value.name.value
+    defaults = (definition.args[name].default_value for name in names)
+    default = next((each for each in defaults if isinstance(each, int)), None)
+    if default is not None:
+        return True, default
+    inner = definition.type.of_type if is_non_null_type(definition.type) else definition.type
+    return is_list_type(inner), None
+
+
+def count_same(node: DocumentNode) -> int:
+    """Returns how often the most frequent name is selected in one selection set: validation compares these."""
+    most = 0
+    waiting: list[SelectionSetNode] = [
+        each.selection_set
+        for each in node.definitions
+        if isinstance(each, OperationDefinitionNode | FragmentDefinitionNode)
+    ]
+    while waiting:
+        names: Counter[str] = Counter()
+        flat = list(waiting.pop().selections)
+        while flat:
+            each = flat.pop()
+            if isinstance(each, InlineFragmentNode):
+                flat.extend(each.selection_set.selections)
+            elif isinstance(each, FieldNode):
+                names[(each.alias or each.name).value] += 1
+                if each.selection_set is not None:
+                    waiting.append(each.selection_set)
+            else:
+                names["..."] += 1
+        most = max(most, *names.values()) if names else most
+    return most
