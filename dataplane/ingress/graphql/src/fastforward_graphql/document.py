@@ -37,7 +37,8 @@ _KEPT_CHARACTERS = 4_000_000
 _KEPT = 1000
 _LARGE = 2_000
 """Characters from which on a document is read in a thread."""
-_LEXEMES = re.compile(r'"""(?:\\"""|[^"]|"(?!""))*+(?:"""|\Z)|"(?:\\.|[^"\\\n])*+"?|#[^\n\r]*+|[{}\[\]()@]')
+_LEXEMES = re.compile(r'"""(?:\\"""|[^"]|"(?!""))*+(?:"""|\Z)|"(?:\\.|[^"\\\n])*+"?|#[^\n\r]*+|[{}\[\]()@]|[0-9]{300,}')
+_STEPS = {"{": 1, "[": 1, "(": 1, "}": -1, "]": -1, ")": -1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,14 +145,12 @@ def _bound(text: str) -> None:
     depth = directives = 0
     for found in _LEXEMES.finditer(text):
         lexeme = found[0]
-        if lexeme in "{[(":
-            depth += 1
-            if depth > 2 * MAX_NESTING:
-                raise _too_large("The document is nested too deeply")
-        elif lexeme in "}])":
-            depth -= 1
-        elif lexeme == "@":
-            directives += 1
+        depth += _STEPS.get(lexeme, 0)
+        directives += lexeme == "@"
+        if depth > 2 * MAX_NESTING:
+            raise _too_large("The document is nested too deeply")
+        if lexeme[0].isdigit():
+            raise _too_large("A number has too many digits")
     if directives > MAX_DIRECTIVES:
         raise _too_large(f"The document has more than {MAX_DIRECTIVES} directives")
 

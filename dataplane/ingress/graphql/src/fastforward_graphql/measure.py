@@ -38,9 +38,10 @@ _INTROSPECTION = frozenset({"__schema", "__type"})
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A list that a client asks a part of: so many (a number, or a variable's name; None is not said), times inside."""
+    """A list that a client asks a part of: as many as the largest of `sizes` says, times inside."""
 
-    size: int | str | None
+    sizes: tuple[int | str, ...]
+    """Numbers, and names of variables; none where it is not said."""
     inside: Cost
 
 
@@ -116,13 +117,13 @@ class Measure:
             return Cost(fields=1, depth=1, aliases=alias, introspects=True)
         definition = _definition(on, name)
         inner = self._selections(node.selection_set, None if definition is None else get_named_type(definition.type))
-        paged, size = _page(node, definition)
+        sizes = _page(node, definition)
         return Cost(
-            fields=1 + (0 if paged else inner.fields),
+            fields=1 + (inner.fields if sizes is None else 0),
             depth=1 + inner.depth,
             aliases=alias + inner.aliases,
             introspects=inner.introspects,
-            pages=(Page(size, inner),) if paged else inner.pages,
+            pages=inner.pages if sizes is None else (Page(sizes, inner),),
         )
 
 
@@ -144,36 +145,35 @@ class Pricing:
         return known
 
     def _size(self, page: Page) -> int:
-        said = self.variables.get(page.size) if isinstance(page.size, str) else page.size
-        if not isinstance(said, int) or isinstance(said, bool):
+        said = [self.variables.get(each) if isinstance(each, str) else each for each in page.sizes]
+        numbers = [each for each in said if isinstance(each, int) and not isinstance(each, bool)]
+        if not numbers:
             return self.largest
-        self.biggest_page = max(self.biggest_page, said)
-        return max(said, 1)
+        self.biggest_page = max(self.biggest_page, *numbers)
+        return max(1, *numbers)
 
 
 def _definition(on: GraphQLNamedType | None, name: str) -> GraphQLField | None:
     return on.fields.get(name) if is_object_type(on) or is_interface_type(on) else None
 
 
-def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[bool, int | str | None]:
-    """Whether the field is a part of a list whose size clients choose, and how large it is to be."""
-    if definition is None:
-        return False, None
-    names = [name for name in PAGE_SIZES if name in definition.args]
-    if not names:
-        return False, None
-    said = {each.name.value: each.value for each in node.arguments or () if each.name.value in names}
-    for value in said.values():
+def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[int | str, ...] | None:
+    """What is said of the size of a list of which clients may ask a part; None for a field that is no such list."""
+    names = [] if definition is None else [name for name in PAGE_SIZES if name in definition.args]
+    if definition is None or not names:
+        return None
+    said = {each.name.value: each.value for each in node.arguments or ()}
+    sizes: list[int | str] = []
+    for name in names:
+        value, default = said.get(name), definition.args[name].default_value
         if isinstance(value, IntValueNode):
-            return True, int(value.value)
-        if isinstance(value, VariableNode):
-            return True, value.name.value
-    defaults = (definition.args[name].default_value for name in names)
-    default = next((each for each in defaults if isinstance(each, int)), None)
-    if default is not None:
-        return True, default
+            sizes.append(int(value.value))
+        elif isinstance(value, VariableNode):
+            sizes.append(value.name.value)
+        elif value is None and isinstance(default, int):
+            sizes.append(default)
     inner = definition.type.of_type if is_non_null_type(definition.type) else definition.type
-    return is_list_type(inner), None
+    return tuple(sizes) if sizes or is_list_type(inner) else None
 
 
 def count_same(node: DocumentNode) -> int:
