@@ -7,7 +7,8 @@ EntryPoint, in whose process the adapter runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 
 from fastforward_kit.http import Request, Response
 from fastforward_pipeline.message import Exchange, Intake
@@ -19,7 +20,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from .answer import make_answer, make_batch, make_failure, make_refusal
 from .errors import describe, refusal
-from .execution import Asked, Ready, RefusedError, Result, prepare, run
+from .execution import Asked, Ready, RefusedError, Result, listen, prepare, run
 from .limits import judge_batch
 from .loading import Loader, Way
 from .request import BadRequestError, Call, read_request
@@ -81,6 +82,26 @@ class GraphqlAdapter:
         except RefusedError as error:
             return error.result
         return await self._run(ready, compiled, loader)
+
+    async def stream(
+        self, asked: Asked, compiled: Compiled, dispatch: snapshot_pb2.AdapterDispatch, loader: Loader
+    ) -> AsyncGenerator[Result]:
+        """Yields the results of any operation: one, or for a subscription one for each event."""
+        try:
+            ready = await prepare(asked, compiled, dispatch.graphql)
+        except RefusedError as error:
+            yield error.result
+            return
+        if ready.kind is not OperationType.SUBSCRIPTION:
+            yield await run(ready, compiled, loader)
+            return
+        begun = await listen(ready, compiled, loader)
+        if isinstance(begun, Result):
+            yield begun
+            return
+        async with contextlib.aclosing(begun):
+            async for result in begun:
+                yield result
 
     async def _run(self, ready: Ready, compiled: Compiled, loader: Loader) -> Result:
         if ready.kind is OperationType.SUBSCRIPTION:

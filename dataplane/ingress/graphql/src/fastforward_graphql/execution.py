@@ -7,7 +7,7 @@ by the adapter over each of its transports.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,18 +143,21 @@ async def run(ready: Ready, compiled: Compiled, loader: Loader) -> Result:
     return _result(result)
 
 
-async def listen(ready: Ready, compiled: Compiled, loader: Loader) -> AsyncIterator[Result] | Result:
+async def listen(ready: Ready, compiled: Compiled, loader: Loader) -> AsyncGenerator[Result] | Result:
     """Begins a subscription: the results as events come, or why there are none. Whoever stops closes it."""
-    async with asyncio.timeout(TIMEOUT_S):
-        made = subscribe(**_arguments(ready, compiled, loader))
-        begun = made if isinstance(made, (ExecutionResult, AsyncIterator)) else await made
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            made = subscribe(**_arguments(ready, compiled, loader))
+            begun = made if isinstance(made, (ExecutionResult, AsyncIterator)) else await made
+    except TimeoutError:
+        return Result({"errors": [describe(refusal(Reason.OUT_OF_TIME))]}, 504)
     if isinstance(begun, ExecutionResult):
         loader.close()
         return _result(begun)
     return _results(begun, loader)
 
 
-async def _results(begun: AsyncIterator[ExecutionResult], loader: Loader) -> AsyncIterator[Result]:
+async def _results(begun: AsyncIterator[ExecutionResult], loader: Loader) -> AsyncGenerator[Result]:
     try:
         async for each in begun:
             yield _result(each)
