@@ -191,6 +191,10 @@ async def test_an_error_tells_all_that_a_problem_does() -> None:
     }
 
 
+async def test_an_answer_that_no_client_accepts_is_406() -> None:
+    assert (await Server().post({"query": "{ __typename }"}, accept="text/html")).status == 406
+
+
 @pytest.mark.parametrize("body", [b"7", b'[{"title": "no id"}]', b'{"title": "no id"}'])
 async def test_a_reply_that_does_not_fit_the_schema_is_an_error_in_its_place(body: bytes) -> None:
     server = Server(Stages(Answered(reply(body))))
@@ -360,7 +364,7 @@ def test_sdl_that_nobody_can_answer_is_said_to_be(sdl: str, said: str) -> None:
         ("*/*", "application/json"),
         ("application/graphql-response+json, application/json;q=0.9", "application/graphql-response+json"),
         ("application/graphql-response+json;q=0.1, application/json", "application/json"),
-        ("text/html, application/*;q=x, text/event-stream", "text/event-stream"),
+        ("text/html, application/*;q=x, application/json;q=0.1", "application/json"),
     ],
 )
 def test_the_media_type_is_the_one_that_the_client_likes_best(accept: str, chosen: str) -> None:

@@ -105,6 +105,6 @@ class GraphqlAdapter:
 
     async def _run(self, ready: Ready, compiled: Compiled, loader: Loader) -> Result:
         if ready.kind is OperationType.SUBSCRIPTION:
-            detail = "A subscription is asked for as text/event-stream or over a WebSocket"
+            detail = "A subscription has no answer over this connection"
             return Result({"errors": [describe(refusal(Reason.QUERY_INVALID, detail))]}, 400, began=False)
         return await run(ready, compiled, loader)

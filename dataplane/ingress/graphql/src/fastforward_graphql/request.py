@@ -15,7 +15,7 @@ from fastforward_kit.http import Request
 
 from .execution import Asked
 
-GRAPHQL, JSON, EVENTS = "application/graphql-response+json", "application/json", "text/event-stream"
+GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 MAX_BODY_BYTES = 1 << 20
 _UTF8 = frozenset({"", "utf-8", "utf8"})
 _DIGEST_LENGTH = 64
@@ -51,8 +51,8 @@ def read_request(asked: Request) -> Call:
         return Call((_read_query(asked.target.partition("?")[2]),), media_type, batched=False, safe=True)
     parsed = _read_body(asked)
     if isinstance(parsed, list):
-        if not parsed or media_type == EVENTS:
-            raise BadRequestError(400, "A batch has operations, none of them a subscription")
+        if not parsed:
+            raise BadRequestError(400, "A batch has operations")
         return Call(tuple(map(read_parameters, parsed)), media_type, batched=True, safe=False)
     return Call((read_parameters(parsed),), media_type, batched=False, safe=False)
 
@@ -63,11 +63,11 @@ def choose_media_type(accept: str) -> str:
     for part in (accept or JSON).lower().split(","):
         name, *parameters = (each.strip() for each in part.split(";"))
         quality = _quality(parameters)
-        wanted = {"*/*": JSON, "application/*": JSON, "text/*": EVENTS}.get(name, name)
-        if wanted in {GRAPHQL, JSON, EVENTS} and quality > best:
+        wanted = {"*/*": JSON, "application/*": JSON}.get(name, name)
+        if wanted in {GRAPHQL, JSON} and quality > best:
             best, chosen = quality, wanted
     if not chosen:
-        raise BadRequestError(406, f"Answers are {GRAPHQL}, {JSON} or {EVENTS}")
+        raise BadRequestError(406, f"Answers are {GRAPHQL} or {JSON}")
     return chosen
 
 
