@@ -35,6 +35,7 @@ PACKAGES = (
     Package(folder="dataplane/kit", distribution="fastforward-kit", module="fastforward_kit"),
     Package(folder="dataplane/shield", distribution="fastforward-shield", module="fastforward_shield"),
     Package(folder="dataplane/ingress/graphql", distribution="fastforward-graphql", module="fastforward_graphql"),
+    Package(folder="dataplane/ingress/grpc", distribution="fastforward-grpc", module="fastforward_grpc"),
     Package(folder="dataplane/ingress/rest", distribution="fastforward-rest", module="fastforward_rest"),
     Package(folder="dataplane/entrypoint", distribution="fastforward-entrypoint", module="fastforward_entrypoint"),
 )

@@ -1,4 +1,4 @@
-"""One rule of a kind, with documents that keep it and documents that break it. Made by rule_cases and its neighbours."""
+"""One rule of a kind, with documents that keep it and documents that break it. Made by rule_cases and others."""
 
 from __future__ import annotations
 

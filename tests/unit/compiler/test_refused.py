@@ -13,6 +13,7 @@ WARNED = {
     Reason.SERVICE_NOT_FOUND,
     Reason.NO_ENDPOINTS,
     Reason.SHARD_NOT_FOUND,
+    Reason.SCHEMA_NOT_FOUND,
     Reason.TENANT_NOT_FOUND,
     Reason.SECRET_NOT_FOUND,
     Reason.SECRET_INVALID,

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from support.documents import Document, broken, values
-from support.rule_cases import CASES, Case
+from support.rule_case import Case
+from support.rule_cases import CASES
 
 
 def models(base: type[Model] = Model) -> Iterator[type[Model]]:

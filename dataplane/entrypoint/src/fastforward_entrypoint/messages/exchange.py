@@ -15,6 +15,7 @@ from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
     INBOUND,
+    LISTENED_TO,
     OUTBOUND,
     Answered,
     Asks,
@@ -49,7 +50,6 @@ from .targets import Targets
 
 _JUDGING = tuple(stage for stage in INBOUND if stage.name != "tracking")
 """Of what is asked for no answer: there is nothing to remember."""
-_LISTENED_TO = Refusal(reason=Reason.NO_ROUTE, detail="messages of this type are only listened to")
 _HOP_REASONS = (
     ((DeadlineExceededError, TryTimeoutError), Reason.OUT_OF_TIME),
     ((SaturatedError, CircuitOpenError), Reason.OVERLOADED),
@@ -168,7 +168,7 @@ class MessageExchange:
     async def _call(self, passage: Passage) -> envelope_pb2.Envelope | Failed:
         envelope = passage.envelope
         if not envelope.header.routing.destinations:
-            return refuse(envelope, _LISTENED_TO)
+            return refuse(envelope, LISTENED_TO)
         try:
             response = await self._targets.call(
                 envelope.header.routing.destinations[0], envelope, self._deadline(envelope)

@@ -13,6 +13,8 @@ from fastforward_pipeline.reason import FACTS, Reason
 
 from .passage import Failed
 
+LISTENED_TO = Refusal(reason=Reason.NO_ROUTE, detail="messages of this type are only listened to")
+"""Of what nobody takes: adapters that can tell of events do so instead."""
 _CODES = {
     400: error_pb2.CODE_INVALID_ARGUMENT,
     401: error_pb2.CODE_UNAUTHENTICATED,

@@ -24,6 +24,7 @@ from .chain import (
     EDGE_HEADER,
     ENTRY_HEADER,
     HEADERS,
+    HOST_HEADER,
     JWT,
     LISTENER_HEADER,
     METADATA,
@@ -78,19 +79,21 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
     if isinstance(entry.destination, ir.MessageDispatch | ir.AdapterDispatch):
-        route.request_headers_to_add.extend(header_option(*each) for each in inside_headers(setting.edge))
+        route.request_headers_to_add.extend(header_option(*each) for each in inside_headers(entry, setting.edge))
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
     return route
 
 
-def inside_headers(edge: ir.Edge) -> tuple[tuple[str, str], ...]:
+def inside_headers(entry: ir.Entry, edge: ir.Edge) -> tuple[tuple[str, str], ...]:
     """Returns what EntryPoint is told of a request that becomes a message, or goes to an adapter."""
+    is_call = isinstance(entry.destination, ir.AdapterDispatch) and entry.destination.protocol == "GRPC"
     return (
         (ENTRY_HEADER, f"%METADATA(ROUTE:{METADATA}:plan)%"),
         (EDGE_HEADER, header_value(edge.name)),
         (VIA_HEADER, f"%REQ({LISTENER_HEADER})%"),
         (ADDRESS_HEADER, CLIENT_ADDRESS),
         (PEER_HEADER, PEER_ADDRESS),
+        *(((HOST_HEADER, "%REQ(:AUTHORITY)%"),) if is_call else ()),
     )
 
 
