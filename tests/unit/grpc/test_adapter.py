@@ -380,16 +380,17 @@ async def test_reflection_tells_of_the_rules_own_schema_alone() -> None:
             reflection_pb2.ServerReflectionRequest(list_services=""),
             reflection_pb2.ServerReflectionRequest(file_containing_symbol="shop.v1.Orders"),
             reflection_pb2.ServerReflectionRequest(file_containing_symbol="fastforward.message.v1.Envelope"),
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol="grpc.health.v1.Health"),
         ]
         answers = [each async for each in stub.ServerReflectionInfo(iter(asked), metadata=ENTRY)]
     names = {each.name for each in answers[0].list_services_response.service}
     assert names == {
         "shop.v1.Orders",
         "grpc.health.v1.Health",
-        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     }
     assert answers[1].file_descriptor_response.file_descriptor_proto
+    assert answers[3].file_descriptor_response.file_descriptor_proto
     assert answers[2].WhichOneof("message_response") == "error_response"
 
 

@@ -6,8 +6,9 @@ one name never meet. Called by adapter: once a version, which is then kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
 from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from .binding import Binding, bind_method
 from .template import Document
@@ -124,7 +127,18 @@ def compile_services(document: bytes) -> Services:
             for method in service.method:
                 found = pool.FindMethodByName(f"{full_name}.{method.name}")
                 methods.update(_served(f"/{full_name}/{method.name}", found, method, pool))
+    names.extend(_standard(names, pool))
     return Services(names=tuple(sorted(names)), methods=methods, pool=pool)
+
+
+def _standard(names: Sequence[str], pool: descriptor_pool.DescriptorPool) -> Iterator[str]:
+    """Adds the services that every server has, unless the Schema has its own; yields their names."""
+    for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
+        [name] = (service.full_name for service in file.services_by_name.values())
+        if name not in names:
+            with contextlib.suppress(TypeError):  # the Schema has types of these names, and tells of those
+                pool.AddSerializedFile(file.serialized_pb)
+                yield name
 
 
 def content_of(media_type: str, body: bytes) -> Any:  # noqa: ANN401 - JSON

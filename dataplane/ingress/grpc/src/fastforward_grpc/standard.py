@@ -18,8 +18,10 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from .schema import Services
 
 HEALTH = "grpc.health.v1.Health"
-REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
-_REFLECT = tuple(f"/{name}/ServerReflectionInfo" for name in REFLECTION)
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+_REFLECT = frozenset(
+    {f"/{REFLECTION}/ServerReflectionInfo", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"}
+)
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
 
@@ -77,8 +79,8 @@ class Standard:
 
 
 def _reflection(services: Services) -> Handler:
-    """Tells of the rule's Schema alone: its pool holds nothing else."""
-    servicer = reflection.aio.ReflectionServicer(sorted({*services.names, HEALTH, *REFLECTION}), pool=services.pool)
+    """Tells of the rule's Schema alone, and of these services: its pool holds nothing else."""
+    servicer = reflection.aio.ReflectionServicer(services.names, pool=services.pool)
 
     async def reflect(requests: AsyncIterator[reflection_pb2.ServerReflectionRequest], context: _Reflecting) -> None:
         async for answer in servicer.ServerReflectionInfo(requests, context):
