@@ -14,6 +14,9 @@ class Reason(StrEnum):
 
     MALFORMED = "normalization/malformed"
     CONTENT_MALFORMED = "normalization/content-malformed"
+    CONTENT_INVALID = "normalization/content-invalid"
+    CONTENT_UNTYPED = "normalization/content-untyped"
+    SCHEMA_MISSING = "normalization/schema-missing"
     NO_ROUTE = "routing/no-route"
     PLAN_UNKNOWN = "routing/plan-unknown"
     ADDRESS_DENIED = "admission/address-denied"
@@ -140,6 +143,17 @@ FACTS: dict[Reason, Facts] = {
     Reason.CONTENT_MALFORMED: Facts(
         400, "The content is malformed", "Send content of the media type that the request names, in UTF-8."
     ),
+    Reason.CONTENT_INVALID: Facts(
+        422, "The content breaks the schema", "Send content that keeps the Schema of the rule; `errors` says where."
+    ),
+    Reason.CONTENT_UNTYPED: Facts(
+        415, "The content must be JSON", "Send `Content-Type: application/json`: only JSON can keep a schema."
+    ),
+    Reason.SCHEMA_MISSING: Facts(
+        503,
+        "The schema of the content is not here",
+        "Nothing to do when it passes within seconds; otherwise look at the status of the Schema.",
+    ),
     Reason.IN_PROGRESS: Facts(
         409, "The same request is being handled", "Ask again with the same key: its result is told once it is there."
     ),
@@ -159,7 +173,9 @@ FACTS: dict[Reason, Facts] = {
         500, "The answer belongs to somebody else", "The target answers in another tenant's name: mend the target."
     ),
     Reason.REPLY_MALFORMED: Facts(
-        500, "The answer is malformed", "The target's content is not of the media type that it names: mend the target."
+        500,
+        "The answer is malformed",
+        "The target's content is not what its media type and the rule's Schema say: mend the target.",
     ),
     Reason.QUERY_MALFORMED: Facts(
         400, "The query is malformed", "Send a request that GraphQL over HTTP allows, with a document that parses."

@@ -1,22 +1,31 @@
 """The content of a message in its canonical form: the same content is the same bytes, however it was written.
 
-In: a media type and bytes. Out: Content, or a Refusal that says what is wrong. Called by stage 4. JSON is parsed
-strictly (RFC 8259): UTF-8 without a mark, no key twice, no NaN, no number that a double can't hold, 64 levels at most;
-it goes on with its keys in order and without spaces (RFC 8785 but for numbers, which stay as Python writes them).
+In: a media type and bytes, and a Form where a schema says what they must be. Out: Content, or a Refusal that says what
+is wrong. Called by stage 4. JSON is parsed strictly (RFC 8259): UTF-8 without a mark, no key twice, no NaN, no number
+that a double can't hold, 64 levels at most; it goes on as RFC 8785 writes it, but that integers keep all their digits.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_pipeline.compiled.jsonschema import JsonSchema, Violation, is_deeper
 from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.reason import Reason
+
+from .number import Numbers, write
 
 JSON = "application/json"
 MAX_DEPTH = 64
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
+_AWKWARD = re.compile(rb"[\xf0-\xf4]|\\u[dD]|[0-9]{309}")
+"""Content that has any of it may have keys that the standard library orders otherwise, or integers beyond doubles."""
+
+_NOTHING = Violation(pointer="", rule="content", detail="There is no content, and the schema asks for some.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +36,54 @@ class Content:
     media_type: str
 
 
-def canonical(media_type: str, body: bytes) -> Content | Refusal:
-    """Returns the content in canonical form. An empty one has none; content that is not JSON stays as it is."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What content must be."""
+
+    schema: JsonSchema
+    unknown: snapshot_pb2.UnknownFields.ValueType = snapshot_pb2.UNKNOWN_FIELDS_KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Content that is none of its schema's."""
+
+    violations: tuple[Violation, ...]
+
+
+def canonical(media_type: str, body: bytes, form: Form | None = None) -> Content | Refusal | Broken:
+    """Returns the content in canonical form. Without a Form, an empty one has none, and what is not JSON stays."""
     name, _, parameters = media_type.partition(";")
     kind = name.strip().lower()
     if not body:
-        return Content(b"", "")
+        return Content(b"", "") if form is None else Broken((_NOTHING,))
     if kind != JSON and not kind.endswith("+json"):
-        return Content(body, kind)
+        return Content(body, kind) if form is None else _refuse_type(kind)
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if charset not in _UTF8:
         return _refuse(f"the charset is {charset[:40]}, and JSON is UTF-8")
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_constant)
-        _check_depth(value)
-        # Numbers that no double holds have become infinite: those are refused here.
-        made = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-        return Content(made.encode(), kind)
+        return _rewrite(kind, body, form)
     except (ValueError, RecursionError) as error:
         return _refuse(_fault(error))
+
+
+def _rewrite(kind: str, body: bytes, form: Form | None) -> Content | Broken:
+    """Raises ValueError and RecursionError for what is no JSON."""
+    numbers = Numbers()
+    value = json.loads(
+        body.decode(), object_pairs_hook=_unique, parse_constant=_constant, parse_float=numbers.parse_float
+    )
+    if is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
+    if form is not None:
+        value, violations = form.schema.fit(value, form.unknown)
+        if violations:
+            return Broken(violations)
+    if numbers.awkward or _AWKWARD.search(body):
+        return Content(write(value).encode(), kind)
+    made = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    return Content(made.encode(), kind)
 
 
 def _fault(error: Exception) -> str:
@@ -71,19 +109,10 @@ def _constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON value")
 
 
-def _check_depth(value: object) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, (dict, list))
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return
-    raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
-
-
 def _refuse(detail: str) -> Refusal:
     return Refusal(reason=Reason.CONTENT_MALFORMED, detail=detail, object="request", field="body")
+
+
+def _refuse_type(kind: str) -> Refusal:
+    detail = f"the media type is {kind[:40] or 'not named'}, and the schema is one of JSON"
+    return Refusal(reason=Reason.CONTENT_UNTYPED, detail=detail, object="request", field="content-type")

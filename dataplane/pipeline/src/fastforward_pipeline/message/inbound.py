@@ -26,7 +26,7 @@ from fastforward_pipeline.stages import (
     tenant,
 )
 
-from .content import canonical
+from . import normalization as content
 from .failure import make_error, refuse
 from .passage import ONCE_S, Asks, Begin, Beginning, Failed, Outcome, Passage, Replied
 
@@ -75,13 +75,10 @@ def _key_headers(exchange: Exchange) -> set[str]:
 
 
 def normalize(passage: Passage) -> Outcome:
-    """The content in its canonical form; nothing that can't be brought into it goes on."""
-    payload = passage.envelope.payload
-    made = canonical(payload.media_type, payload.body)
-    if isinstance(made, Refusal):
-        return refuse(passage.envelope, made)
-    payload.body, payload.media_type = made.body, made.media_type
-    return None
+    """The content in its canonical form; nothing that can't be brought into it goes on, or breaks the rule's schema."""
+    message = passage.exchange.final.wire.message
+    asked = message.request if message.HasField("request") else None
+    return content.judge(passage, passage.envelope.payload, asked, message.unknown_fields)
 
 
 def authorize(passage: Passage) -> Outcome:

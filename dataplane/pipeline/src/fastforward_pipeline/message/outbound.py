@@ -7,10 +7,10 @@ instead. Called by EntryPoint in the order of `stages.OUTBOUND`.
 from __future__ import annotations
 
 from fastforward.message.v1 import envelope_pb2
-from fastforward_pipeline.decision import Refusal
+from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.reason import Reason
 
-from .content import canonical
+from . import normalization as content
 from .failure import make_error
 from .passage import ONCE_S, Asks, Failed, Finish, Outcome, Passage
 
@@ -37,12 +37,11 @@ def authorize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
 
 
 def normalize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
-    """The content in its canonical form; what a target wrote wrongly no caller sees."""
-    made = canonical(reply.payload.media_type, reply.payload.body)
-    if isinstance(made, Refusal):
-        return Failed(make_error(passage.envelope, Reason.REPLY_MALFORMED), made)
-    reply.payload.body, reply.payload.media_type = made.body, made.media_type
-    return None
+    """The content in its canonical form; what a target wrote wrongly, or against the schema, no caller sees."""
+    message = passage.exchange.final.wire.message
+    asked = message.reply if message.HasField("reply") else None
+    broken = content.judge(passage, reply.payload, asked, snapshot_pb2.UNKNOWN_FIELDS_KEEP)
+    return broken and Failed(make_error(passage.envelope, Reason.REPLY_MALFORMED), broken.refusal)
 
 
 def resolve(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:

@@ -11,6 +11,8 @@ class SchemaVersion:
 
     name: str
     document: bytes
+    max_depth: int = 0
+    """Of JSON Schema: how deep content may be nested to be judged with bounded work; 0 for no bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1145,18 +1145,22 @@ class SchemaVersion(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    MAX_DEPTH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     document: _builtins.bytes
     """JSON Schema as JSON text; protobuf as a serialised FileDescriptorSet; GraphQL as SDL text."""
+    max_depth: _builtins.int
+    """Of JSON Schema: how deep content may be nested for the schema to judge it with bounded work; 0 for no bound."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         document: _builtins.bytes = ...,
+        max_depth: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "max_depth", b"max_depth", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,5 +16,8 @@ def emit_schema(schema: ir.Schema) -> snapshot_pb2.Schema:
     """Returns the wire form."""
     return snapshot_pb2.Schema(
         format=_FORMATS[schema.format],
-        versions=[snapshot_pb2.SchemaVersion(name=each.name, document=each.document) for each in schema.versions],
+        versions=[
+            snapshot_pb2.SchemaVersion(name=each.name, document=each.document, max_depth=each.max_depth)
+            for each in schema.versions
+        ],
     )
