@@ -15,7 +15,7 @@ import jsonschema_rs
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
-from .place import Place, Places, Unknown
+from .place import Path, Place, Places, Unknown
 
 MAX_VIOLATIONS = 20
 MAX_DETAIL = 200
@@ -52,12 +52,12 @@ class JsonSchema:
         if self.max_depth and is_deeper(value, self.max_depth):
             return value, (_too_deep(self.max_depth),)
         doing = _UNKNOWN.get(unknown, Unknown.KEEP)
-        unknown_at: list[str] = []
+        unknown_at: list[Path] = []
         if self.converts or doing is not Unknown.KEEP:
-            value = self.root.tidy(value, doing, "", unknown_at)
+            value = self.root.tidy(value, doing, None, unknown_at)
         if not unknown_at and self.validator.is_valid(value):
             return value, ()
-        found = [_unknown(pointer) for pointer in unknown_at[:MAX_VIOLATIONS]]
+        found = [_unknown(path) for path in unknown_at[:MAX_VIOLATIONS]]
         errors = islice(self.validator.iter_errors(value), MAX_VIOLATIONS - len(found))
         return value, (*found, *map(_violation, errors))
 
@@ -107,8 +107,12 @@ def _bounded(text: str) -> str:
     return text if len(text) <= MAX_DETAIL else f"{text[: MAX_DETAIL // 2]} ... {text[-MAX_DETAIL // 2 :]}"
 
 
-def _unknown(place: str) -> Violation:
-    return Violation(pointer=place, rule="unknownFields", detail="The schema names no such field.")
+def _unknown(path: Path) -> Violation:
+    parts: list[str | int] = []
+    while path is not None:
+        path, part = path
+        parts.append(part)
+    return Violation(pointer=pointer(parts[::-1]), rule="unknownFields", detail="The schema names no such field.")
 
 
 def _too_deep(most: int) -> Violation:

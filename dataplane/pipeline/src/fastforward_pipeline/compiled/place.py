@@ -36,6 +36,8 @@ _OPTIONS.log_errors = False
 Schema = dict[str, Any]
 Applied = tuple[Schema, bool]
 """A schema, and whether it applies in any case."""
+Path = tuple["Path", str | int] | None
+"""Where in the content: the place around it, and the name or number in that; None for the content itself."""
 
 
 class Unknown(Enum):
@@ -113,19 +115,22 @@ class Places:
 class Place:
     """What schemas say of one place."""
 
-    __slots__ = ("_applied", "_fields", "_form", "_places", "_said", "_strict")
+    __slots__ = ("_applied", "_fields", "_form", "_items", "_places", "_prefix", "_strict")
 
     def __init__(self, places: Places, applied: tuple[Applied, ...]) -> None:
         self._places = places
         self._applied = applied
         self._fields: dict[str, Place | None] = {}
         """By name, of fields in `properties`; None for those that nothing names."""
-        self._said = any(word in schema for schema, _ in applied for word in _SAYS)
+        self._items: dict[int, Place] = {}
+        self._prefix = max((len(schema.get("prefixItems", ())) for schema, _ in applied), default=0)
+        """All items behind have the same place."""
+        said = any(word in schema for schema, _ in applied for word in _SAYS)
         named = any(word in schema for schema, _ in applied for word in ("properties", "patternProperties"))
-        self._strict = named and not self._said
+        self._strict = named and not said
         self._form = _form(applied)
 
-    def tidy(self, value: Any, unknown: Unknown, at: str, unknown_at: list[str]) -> Any:  # noqa: ANN401 - JSON
+    def tidy(self, value: Any, unknown: Unknown, at: Path, unknown_at: list[Path]) -> Any:  # noqa: ANN401 - JSON
         """Returns the value in its canonical form; where fields are refused that nothing names is added to
         `unknown_at`. Objects and lists are changed in place.
         """
@@ -137,20 +142,19 @@ class Place:
             self._tidy_fields(value, unknown, at, unknown_at)
         elif isinstance(value, list):
             for index, each in enumerate(value):
-                value[index] = self._item(index).tidy(each, unknown, f"{at}/{index}", unknown_at)
+                value[index] = self._item(index).tidy(each, unknown, (at, index), unknown_at)
         return value
 
-    def _tidy_fields(self, value: Schema, unknown: Unknown, at: str, unknown_at: list[str]) -> None:
+    def _tidy_fields(self, value: Schema, unknown: Unknown, at: Path, unknown_at: list[Path]) -> None:
         strict = self._strict and unknown is not Unknown.KEEP
         for name in list(value):
             place = self._field(name)
-            here = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
             if place is not None:
-                value[name] = place.tidy(value[name], unknown, here, unknown_at)
+                value[name] = place.tidy(value[name], unknown, (at, name), unknown_at)
             elif strict and unknown is Unknown.DROP:
                 del value[name]
             elif strict:
-                unknown_at.append(here)
+                unknown_at.append((at, name))
 
     def _field(self, name: str) -> Place | None:
         if name in self._fields:
@@ -171,6 +175,13 @@ class Place:
         return place
 
     def _item(self, index: int) -> Place:
+        index = min(index, self._prefix)
+        place = self._items.get(index)
+        if place is None:
+            place = self._items[index] = self._places.at(self._item_schemas(index))
+        return place
+
+    def _item_schemas(self, index: int) -> list[tuple[Schema | bool, bool]]:
         found: list[tuple[Schema | bool, bool]] = []
         for schema, always in self._applied:
             prefix = schema.get("prefixItems", ())
@@ -182,7 +193,7 @@ class Place:
                 found.append((schema["unevaluatedItems"], False))
             if "contains" in schema:
                 found.append((schema["contains"], False))
-        return self._places.at(found)
+        return found
 
 
 def utc(text: str) -> str:
