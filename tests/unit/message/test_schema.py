@@ -116,6 +116,7 @@ def test_unknown_fields_are_kept_dropped_or_refused_wherever_they_are() -> None:
         ({"properties": {"a": True}, "unevaluatedProperties": True}, {"a": 1, "b": 1, "c": 1}),
         ({"type": "object"}, {"a": 1, "b": 1, "c": 1}),
         (True, {"a": 1, "b": 1, "c": 1}),
+        ({"properties": {"a": {"const": 1}, "patternProperties": True, "$anchor": {"type": "string"}}}, {"a": 1}),
     ],
     ids=lambda each: json.dumps(each)[:50],
 )

@@ -115,6 +115,10 @@ class Reason(StrEnum):
     """
     SCHEMA_INVALID = "SchemaInvalid"
     """A version of the Schema is no schema of its format; it is left out. The message says what to mend."""
+    SCHEMA_INCOMPATIBLE = "SchemaIncompatible"
+    """A version of the Schema does not fit the one before, as `compatibility` asks; it is left out, and earlier ones
+    serve. Mend it, or ask for less.
+    """
     EXPRESSION_INVALID = "ExpressionInvalid"
     """The CEL expression is refused; the grant is left out. Mend it."""
     REGEX_INVALID = "RegexInvalid"

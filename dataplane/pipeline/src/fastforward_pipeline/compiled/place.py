@@ -24,6 +24,22 @@ import re2
 NFC = "x-ff-nfc"
 """Keyword of ours: `true` asks for texts in Unicode's form NFC."""
 _WRITTEN = frozenset({"enum", "const", "pattern", "minLength", "maxLength", "not"})
+_ONE = (
+    "additionalProperties",
+    "contains",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
+_LISTS, _MAPS = (
+    ("allOf", "anyOf", "oneOf", "prefixItems"),
+    ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties"),
+)
 _ALWAYS, _SOMETIMES = ("allOf",), ("anyOf", "oneOf")
 _SAYS = ("additionalProperties", "unevaluatedProperties")
 _MOST_PLACES = 10_000
@@ -58,7 +74,8 @@ class Places:
         self._anchors: dict[str, Schema] = {}
         self.converts = False
         for schema in _walk(document):
-            self._anchors.update({f"#{schema[name]}": schema for name in ("$anchor",) if name in schema})
+            if "$anchor" in schema:
+                self._anchors[f"#{schema['$anchor']}"] = schema
             self._patterns.update({text: re2.compile(text, _OPTIONS) for text in schema.get("patternProperties", ())})
             self.converts = self.converts or schema.get("format") == "date-time" or schema.get(NFC) is True
         self.root = self.at([(document, True)])
@@ -237,11 +254,13 @@ def _parts(ref: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in unquote(ref[2:]).split("/")]
 
 
-def _walk(value: object) -> Iterator[Schema]:
-    """Yields every object of a document, schemas among them."""
-    waiting = [value]
+def _walk(document: Schema | bool) -> Iterator[Schema]:
+    """Yields every schema of a document."""
+    waiting: list[Any] = [document]
     while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            yield each
-        waiting.extend(each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        schema = waiting.pop()
+        if isinstance(schema, dict):
+            yield schema
+            waiting.extend(schema[word] for word in _ONE if word in schema)
+            waiting.extend(each for word in _LISTS for each in schema.get(word, ()))
+            waiting.extend(each for word in _MAPS for each in schema.get(word, {}).values())

@@ -6,7 +6,6 @@ document leaves as they are.
 
 from __future__ import annotations
 
-import base64
 from typing import NamedTuple
 
 import fastforward_crds as crds
@@ -15,6 +14,8 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
+from .compatibility import find_breaks, tell
+from .document import Document, read_document
 from .reference import is_permitted, target
 from .world import SCHEMAS, ref_of
 
@@ -40,25 +41,23 @@ def _translate_schema(cells: Cells, name: str) -> SchemaTranslation | None:
     spec, on = schema.spec, ref_of("Schema", name)
     versions: list[ir.SchemaVersion] = []
     problems: list[Problem] = []
+    newest: tuple[str, Document] | None = None
     for place, version in enumerate(spec.versions):
         field = f"spec.versions[{place}].document"
-        document = _read_document(spec.format, version.document)
+        document = read_document(spec.format, version.document)
         if isinstance(document, str):
             problems.append(problem(on, Reason.SCHEMA_INVALID, field, document))
-        else:
-            versions.append(ir.SchemaVersion(name=version.name, document=document))
-    made = ir.Schema(name=name, format=spec.format, versions=tuple(versions)) if versions else None
-    return SchemaTranslation(made, tuple(problems))
-
-
-def _read_document(format_: str, text: str) -> bytes | str:
-    """The document as it travels, or what is wrong with it."""
-    if format_ != "Protobuf":
-        return text.encode()
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except ValueError as error:
-        return f"The descriptors are not in base64: {error}."
+            continue
+        breaks = find_breaks(spec.format, spec.compatibility, newest[1].parsed, document.parsed) if newest else []
+        if newest and breaks:
+            message = f"Version {version.name} does not fit version {newest[0]}. {tell(breaks)}"
+            problems.append(problem(on, Reason.SCHEMA_INCOMPATIBLE, field, message))
+            continue
+        newest = version.name, document
+        made = ir.SchemaVersion(name=version.name, document=document.wire, max_depth=document.max_depth)
+        versions.append(made)
+    whole = ir.Schema(name=name, format=spec.format, versions=tuple(versions)) if versions else None
+    return SchemaTranslation(whole, tuple(problems))
 
 
 def _read_traits(cells: Cells, name: str) -> SchemaTraits | None:

@@ -1,0 +1,231 @@
+"""Whether content written by one JSON Schema is read by another.
+
+In: two Trees. Out: sentences with JSON pointers into the content (`*` for any item or field). Called by
+translate/compatibility. Decided from what the schemas say, word by word: what can't be decided so counts as a break. As
+in the lenient policy of Confluent's registry, a writer writes no fields that its schema does not name, so a field may
+be added to an object that is open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from fastforward_compiler.translate.document.schematree import FALSE, Schema, Tree, as_schema, pointer_of
+
+_TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
+_NAMES: dict[type, str] = {
+    type(None): "null", bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"
+}  # fmt: skip
+_LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
+_UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
+_SAME = (
+    "pattern", "format", "not", "if", "then", "else", "contains", "propertyNames", "dependentRequired",
+    "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "contentEncoding", "contentMediaType",
+)  # fmt: skip
+_IMPLICIT = {"minLength": 0, "minItems": 0, "minProperties": 0, "minContains": 1}
+_MOST_PAIRS = 20_000
+
+
+def compare_schemas(reader: Tree, writer: Tree) -> list[str]:
+    """Returns what of the writer's the reader may refuse."""
+    return list(_Comparison(reader, writer).schemas(reader.root, writer.root, ""))
+
+
+class _Comparison:
+    def __init__(self, reader: Tree, writer: Tree) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._seen: set[tuple[str, str]] = set()
+        """Pairs that are being compared, or were: schemas may lead back to themselves."""
+
+    def schemas(self, read: Schema, written: Schema, at: str) -> Iterator[str]:
+        """Yields what the one refuses and the other allows."""
+        new, old = merged(self._reader, read), merged(self._writer, written)
+        pair = _key(new), _key(old)
+        if not new or old == FALSE or (pair[0] == pair[1] and not _refers(new)) or pair in self._seen:
+            return
+        if len(self._seen) >= _MOST_PAIRS:
+            yield f"{at or '/'}: there is too much to compare."
+            return
+        self._seen.add(pair)
+        if new == FALSE:
+            yield f"{at or '/'}: nothing is allowed any more."
+            return
+        yield from _values(new, old, at or "/")
+        yield from self._fields(new, old, at)
+        yield from self._items(new, old, at)
+        yield from self._choices(new, old, at)
+
+    def _fits(self, read: Schema, written: Schema, at: str) -> bool:
+        """Whether one schema reads the other; pairs seen in vain are forgotten."""
+        before = set(self._seen)
+        fits = next(self.schemas(read, written, at), None) is None
+        if not fits:
+            self._seen = before
+        return fits
+
+    def _fields(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
+        for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
+            yield f"{at}{pointer_of([name])}: is required, and was not."
+        for name in sorted(new.get("properties", {}).keys() | old.get("properties", {}).keys()):
+            yield from self._field(name, new, old, f"{at}{pointer_of([name])}")
+        known = old.get("patternProperties", {})
+        for text, each in sorted(new.get("patternProperties", {}).items()):
+            if text in known:
+                yield from self.schemas(as_schema(each), as_schema(known[text]), f"{at}/*")
+        if _rest(new) == FALSE and _rest(old) != FALSE:
+            yield f"{at or '/'}: other fields are refused, and were not."
+        else:
+            yield from self.schemas(_rest(new), _rest(old), f"{at}/*")
+
+    def _field(self, name: str, new: Schema, old: Schema, at: str) -> Iterator[str]:
+        fields, before = new.get("properties", {}), old.get("properties", {})
+        if name not in fields and _rest(new) == FALSE:
+            yield f"{at}: is gone, and other fields are refused."
+        elif name in before:
+            yield from self.schemas(as_schema(fields.get(name, _rest(new))), as_schema(before[name]), at)
+        elif "additionalProperties" in old:
+            yield from self.schemas(as_schema(fields[name]), _rest(old), at)
+
+    def _items(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
+        heads, before = new.get("prefixItems", ()), old.get("prefixItems", ())
+        for index in range(max(len(heads), len(before))):
+            read, written = (
+                as_schema(
+                    each["prefixItems"][index] if index < len(each.get("prefixItems", ())) else each.get("items", True)
+                )
+                for each in (new, old)
+            )
+            yield from self.schemas(read, written, f"{at}/{index}")
+        yield from self.schemas(as_schema(new.get("items", True)), as_schema(old.get("items", True)), f"{at}/*")
+
+    def _choices(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
+        for word in ("anyOf", "oneOf"):
+            if word not in new:
+                continue
+            mine = [as_schema(each) for each in new[word]]
+            words = [each for each in (word, "oneOf", "anyOf") if each in old]
+            theirs = [as_schema(each) for each in old[words[0]]] if words else [old]
+            for index, written in enumerate(theirs):
+                if not any(self._fits(read, written, at) for read in mine):
+                    which = f"alternative {index + 1}" if words else "what was allowed"
+                    yield f"{at or '/'}: {which} fits no {word} any more."
+        for read in new.get("allOf", ()):
+            if not any(self._fits(as_schema(read), as_schema(each), at) for each in (*old.get("allOf", ()), old)):
+                yield f"{at or '/'}: more is asked for (allOf)."
+
+
+def _values(new: Schema, old: Schema, at: str) -> Iterator[str]:
+    lost = _types(old) - _types(new)
+    if lost:
+        yield f"{at}: the type {', '.join(sorted(lost))} is refused, and was not."
+    allowed = _enumerated(new)
+    if allowed is not None:
+        before = _enumerated(old)
+        if before is None or before - allowed:
+            gone = "" if before is None else f": {', '.join(sorted(before - allowed))[:100]}"
+            yield f"{at}: fewer values are allowed{gone}."
+    yield from _bounds(new, old, at)
+    for word in _SAME:
+        if word in new and new[word] != old.get(word):
+            yield f"{at}: {word} has changed."
+
+
+def _bounds(new: Schema, old: Schema, at: str) -> Iterator[str]:
+    for words, sign in ((_LOWER, 1), (_UPPER, -1)):
+        for word in words:
+            least = _IMPLICIT.get(word)
+            if word in new and not (least is not None and new[word] <= least):
+                before = old.get(word, least)
+                if before is None or new[word] * sign > before * sign:
+                    yield f"{at}: {word} is {new[word]}, and was {'not there' if word not in old else before}."
+    if "multipleOf" in new and ("multipleOf" not in old or old["multipleOf"] % new["multipleOf"]):
+        yield f"{at}: multipleOf is {new['multipleOf']}, and was {old.get('multipleOf', 'not there')}."
+    if new.get("uniqueItems") and not old.get("uniqueItems"):
+        yield f"{at}: items must differ, and did not have to."
+
+
+def _types(schema: Schema) -> frozenset[str]:
+    said = schema.get("type")
+    if said is None:
+        values = _enumerated_values(schema)
+        return _TYPES if values is None else frozenset(map(_type_of, values))
+    types = frozenset([said] if isinstance(said, str) else said)
+    return types | {"integer"} if "number" in types else types
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, float):
+        return "integer" if value.is_integer() else "number"
+    return _NAMES[type(value)]
+
+
+def _enumerated_values(schema: Schema) -> list[Any] | None:
+    if "const" in schema:
+        return [schema["const"]]
+    return schema.get("enum")
+
+
+def _enumerated(schema: Schema) -> frozenset[str] | None:
+    values = _enumerated_values(schema)
+    return None if values is None else frozenset(map(_key, values))
+
+
+def _rest(schema: Schema) -> Schema:
+    """What is said of fields that are not named."""
+    return as_schema(schema.get("additionalProperties", True))
+
+
+def _key(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _refers(schema: Schema) -> bool:
+    """Whether anything in it leads elsewhere, so that the same words may mean something else."""
+    return '"$ref"' in _key(schema)
+
+
+def merged(tree: Tree, schema: Schema) -> Schema:
+    """Returns what a schema says together with its `$ref` and `allOf`, as one; words that clash stay in `allOf`."""
+    if "$ref" not in schema and "allOf" not in schema:
+        return {word: value for word, value in schema.items() if word not in _NOTES}
+    made: Schema = {}
+    clashes: list[Schema] = []
+    own = {word: value for word, value in schema.items() if word not in {"$ref", "allOf", *_NOTES}}
+    parts = [own, *map(as_schema, schema.get("allOf", ())), *([tree.refers(schema)] if "$ref" in schema else ())]
+    for part in parts:
+        rest: Schema = {}
+        for word, value in (part if part is own else merged(tree, part)).items():
+            if word == "allOf":
+                clashes.extend(map(as_schema, value))
+            elif not _add(made, word, value):
+                rest[word] = value
+        if rest:
+            clashes.append(rest)
+    return {**made, "allOf": clashes} if clashes else made
+
+
+_NOTES = frozenset({
+    "$schema", "$id", "$anchor", "$comment", "$defs", "definitions", "title", "description", "default", "examples",
+    "deprecated", "readOnly", "writeOnly",
+})  # fmt: skip
+
+
+def _add(made: Schema, word: str, value: Any) -> bool:  # noqa: ANN401 - of the word
+    """Adds what is said; whether that can be done."""
+    if word not in made:
+        made[word] = value
+    elif word == "required":
+        made[word] = sorted({*made[word], *value})
+    elif word == "properties":
+        both = made[word].keys() & value.keys()
+        made[word] = {**made[word], **value, **{name: {"allOf": [made[word][name], value[name]]} for name in both}}
+    elif word in _LOWER:
+        made[word] = max(made[word], value)
+    elif word in _UPPER:
+        made[word] = min(made[word], value)
+    else:
+        return made[word] == value
+    return True
