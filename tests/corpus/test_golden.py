@@ -21,6 +21,7 @@ NOUNS = (
     "ratelimit",
     "reference",
     "route",
+    "schema",
     "service",
     "shard",
     "table",

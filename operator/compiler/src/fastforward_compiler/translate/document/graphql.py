@@ -10,11 +10,11 @@ from graphql import (
     DirectiveDefinitionNode,
     DocumentNode,
     GraphQLError,
-    GraphQLSchema,
     build_ast_schema,
     parse,
     validate_schema,
 )
+from graphql.validation.validate import validate_sdl
 
 from . import Document
 
@@ -25,27 +25,28 @@ MOST_TOKENS = 100_000
 def read_sdl(text: str) -> Document | str:
     """Returns the document, or what is wrong with it."""
     try:
-        schema = _build(text)
-    except (GraphQLError, TypeError) as error:
-        return _told(error)
+        document = _parse(text)
+        wrong = validate_sdl(document)
+        if not wrong:
+            schema = build_ast_schema(document, assume_valid_sdl=True)
+            wrong = validate_schema(schema)
+            if not wrong:
+                return Document(text.encode(), schema)
+    except GraphQLError as error:
+        wrong = [error]
     except RecursionError:
         return "The document is nested too deep."
-    wrong = validate_schema(schema)
-    return _told(wrong[0]) if wrong else Document(text.encode(), schema)
+    return _told(wrong[0])
 
 
-def _build(text: str) -> GraphQLSchema:
+def _parse(text: str) -> DocumentNode:
     document = parse(text, max_tokens=MOST_TOKENS)
-    defined = any(
-        isinstance(each, DirectiveDefinitionNode) and each.name.value == "http" for each in document.definitions
-    )
-    if not defined:
-        document = DocumentNode(definitions=(*document.definitions, *parse(HTTP, no_location=True).definitions))
-    return build_ast_schema(document)
+    if any(isinstance(each, DirectiveDefinitionNode) and each.name.value == "http" for each in document.definitions):
+        return document
+    return DocumentNode(definitions=(*document.definitions, *parse(HTTP, no_location=True).definitions))
 
 
-def _told(error: Exception) -> str:
-    places = error.locations if isinstance(error, GraphQLError) else None
-    said = error.message if isinstance(error, GraphQLError) else str(error)
-    where = f"At line {places[0].line}, column {places[0].column}: " if places is not None and len(places) else ""
-    return f"{where}{said[:300]}"
+def _told(error: GraphQLError) -> str:
+    places = error.locations or []
+    where = f"At line {places[0].line}, column {places[0].column}: " if len(places) else ""
+    return f"{where}{error.message[:300]}"

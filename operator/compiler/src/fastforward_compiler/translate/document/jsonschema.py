@@ -45,6 +45,8 @@ def _check(schema: Any, text: str) -> Document | str:  # noqa: ANN401 - JSON
     if _is_deeper(schema):
         return f"The document is nested deeper than {MAX_DEPTH}."
     try:
+        jsonschema_rs.meta.validate(schema)
+        tree = Tree(schema)
         jsonschema_rs.Draft202012Validator(
             schema,
             validate_formats=True,
@@ -53,7 +55,6 @@ def _check(schema: Any, text: str) -> Document | str:  # noqa: ANN401 - JSON
         )
     except jsonschema_rs.ValidationError as error:
         return f"At {pointer_of(error.instance_path) or 'the top'}: {error.message[:300]}."
-    tree = Tree(schema)
     for at, each in tree.schemas():
         _check_patterns(at, each)
     max_depth = _bounded_depth(tree)
