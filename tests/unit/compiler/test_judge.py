@@ -88,9 +88,9 @@ def test_each_object_of_the_corpus_is_judged_as_it_is_when_all_are_there(case: C
             continue
         found = set(problems(expected, ref))
         judged = set(compiler.judge(ref, candidate).problems)
-        # Of a document that is no resource only that is judged, not the last good version behind it.
-        whole = isinstance(candidate, crds.Resource)
-        assert judged == (found if whole else {each for each in found if each.reason == "Invalid"})
+        assert judged == (
+            found if isinstance(candidate, crds.Resource) else {x for x in found if x.reason == "Invalid"}
+        )
 
 
 def many(count: int) -> list[Document]:
