@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import grpc.aio
 from fastforward_pipeline.compiled.workload import Workload
-from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
     INBOUND,

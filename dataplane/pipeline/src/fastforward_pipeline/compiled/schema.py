@@ -7,7 +7,7 @@ no `contents`: stage 4 refuses what it can't check, and everything else goes on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
@@ -21,7 +21,7 @@ class Schema:
     name: str
     format: snapshot_pb2.SchemaFormat.ValueType
     versions: Mapping[str, bytes]
-    contents: Mapping[str, JsonSchema]
+    contents: Mapping[str, JsonSchema] = field(default_factory=dict)
     """Of JSON Schema: versions that content can be checked by."""
 
 
