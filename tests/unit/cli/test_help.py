@@ -13,6 +13,7 @@ COMMANDS = (
     ("up",),
     ("validate",),
     ("render",),
+    ("openapi",),
     ("get",),
     ("status",),
     ("explain",),

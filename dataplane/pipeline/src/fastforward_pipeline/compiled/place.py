@@ -254,13 +254,21 @@ def _parts(ref: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in unquote(ref[2:]).split("/")]
 
 
+def subschemas(schema: Schema) -> Iterator[tuple[str, Schema | bool]]:
+    """Yields the schemas right within one, with the JSON pointer from it, without its first slash."""
+    yield from ((word, schema[word]) for word in _ONE if word in schema)
+    for word in _LISTS:
+        yield from ((f"{word}/{index}", each) for index, each in enumerate(schema.get(word, ())))
+    for word in _MAPS:
+        for name, each in schema.get(word, {}).items():
+            yield f"{word}/{name.replace('~', '~0').replace('/', '~1')}", each
+
+
 def _walk(document: Schema | bool) -> Iterator[Schema]:
     """Yields every schema of a document."""
-    waiting: list[Any] = [document]
+    waiting = [document]
     while waiting:
         schema = waiting.pop()
         if isinstance(schema, dict):
             yield schema
-            waiting.extend(schema[word] for word in _ONE if word in schema)
-            waiting.extend(each for word in _LISTS for each in schema.get(word, ()))
-            waiting.extend(each for word in _MAPS for each in schema.get(word, {}).values())
+            waiting.extend(inner for _, inner in subschemas(schema))

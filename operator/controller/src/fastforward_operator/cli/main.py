@@ -138,6 +138,21 @@ def render(
 
 
 @app.command()
+def openapi(
+    host: Annotated[str, typer.Argument(help="Host whose rules are described, as an Edge or Route names it.")],
+    directories: Directories,
+    output: OutputOption = Output.YAML,
+) -> None:
+    """Print OpenAPI 3.1 of the rules of a host that send messages, with their Schemas.
+
+    Example: ff openapi bookshop.localhost examples/bookshop -o json
+    """
+    from . import openapi as command
+
+    raise typer.Exit(command.run(host, directories, output))
+
+
+@app.command()
 def get(
     kind: Annotated[str, typer.Argument(help="Kind, plural or short name; everything when absent.")] = "",
     name: Annotated[str, typer.Argument(help="NAME or NAMESPACE/NAME.")] = "",
