@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fastforward_pipeline import Reason, Snapshot, TokenBuckets
-from fastforward_pipeline.effects import TakeTokens
+from fastforward_pipeline.effects import TakeTokens, Unavailable
 from fastforward_pipeline.message import INBOUND, Asks, Begin, Beginning, Failed, Outcome, Passage, Seal, open_passage
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def send(
     world: Snapshot = WORLD,
     *,
     seal: Seal = SEAL,
-    known: Beginning | None = None,
+    known: Beginning | Unavailable | None = None,
     buckets: TokenBuckets | None = None,
 ) -> tuple[Passage, Outcome]:
     """The message through all stages in, with counters in memory; `known` is what the store of keys says."""
@@ -170,16 +172,18 @@ class TestSeal:
 class TestTracking:
     def test_a_message_without_a_key_is_not_tracked(self) -> None:
         passage, outcome = send(envelope())
-        assert (outcome, passage.once_key) == (None, "")
+        assert (outcome, passage.claim) == (None, None)
 
     def test_a_new_key_is_remembered(self) -> None:
         passage, outcome = send(envelope(once="k1"))
         assert outcome is None
-        assert passage.once_key
+        assert passage.claim is not None
 
     def test_keys_are_the_callers_own(self) -> None:
         def remembered(once: str) -> str:
-            return send(envelope(once=once))[0].once_key
+            claim = send(envelope(once=once))[0].claim
+            assert claim is not None
+            return claim.key
 
         assert remembered("k1") == remembered("k1") != remembered("k2")
 
@@ -200,11 +204,31 @@ class TestTracking:
         assert isinstance(outcome, Failed)
         assert outcome.error.reason == Reason.IN_PROGRESS
 
+    @pytest.mark.parametrize(
+        ("known", "reason"),
+        [
+            (Unavailable(), Reason.STORE_UNAVAILABLE),
+            (Beginning(first=False, result=b""), Reason.RESULT_NOT_KEPT),
+        ],
+    )
+    def test_what_the_store_can_not_tell_goes_no_further(self, known: Beginning | Unavailable, reason: Reason) -> None:
+        if isinstance(known, Beginning):
+            known = replace(known, print=self._print())
+        passage, outcome = send(envelope(once="k1"), known=known)
+        assert isinstance(outcome, Failed)
+        assert (outcome.error.reason, passage.claim) == (reason, None)
+
+    def test_a_key_is_held_no_longer_than_the_message_lasts(self) -> None:
+        assert self._begin().lease_s == pytest.approx(16)
+
     def _print(self) -> str:
+        return self._begin().claim.print
+
+    def _begin(self) -> Begin:
         passage = open_passage(envelope(once="k1"), WORLD, SEAL, now=NOW)
         for stage in INBOUND:
             outcome = stage.process(passage)
             if isinstance(outcome, Asks):
                 assert isinstance(outcome.effect, Begin)
-                return outcome.effect.print
+                return outcome.effect
         raise AssertionError("nothing was tracked")

@@ -36,7 +36,7 @@ from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.identifier import make_message_id
 from fastforward_entrypoint.messages.keys import open_seal
 from fastforward_entrypoint.messages.lines import Hops
-from fastforward_entrypoint.messages.once import InProcessOnceStore
+from fastforward_entrypoint.messages.remembering import open_once_store
 from fastforward_entrypoint.messages.stages import GrpcStages, serve_stages
 from fastforward_entrypoint.messages.targets import GrpcTargets
 from fastforward_entrypoint.settings import Settings
@@ -79,8 +79,9 @@ class EntryPoint:
         self._stages = GrpcStages(self._find_target)
         registry.register(HopCollector(Hops(self._targets.lines, self._stages.lines)))
         seal = open_seal(settings.seal_key_file)
+        self._once = open_once_store(settings)
         callees = Callees(self._targets, self._stages)
-        exchange = MessageExchange(self._holder, counters, InProcessOnceStore(), callees, seal)
+        exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, seal)
         graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
         adapters = {snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql}
         handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), adapters, self._holder)
@@ -113,6 +114,7 @@ class EntryPoint:
                 tasks.create_task(keep_on_disk(self._holder, self._file))
             if self._tls is not None:
                 tasks.create_task(self._tls.follow())
+            tasks.create_task(self._once.run())
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
 
@@ -147,6 +149,8 @@ class EntryPoint:
     async def _close(self) -> None:
         if self._file is not None and self._holder.complete:
             save(self._holder, self._file)
+        await self._exchange.close()
+        await self._once.close()
         await self._targets.lines.close()
         await self._stages.lines.close()
         if self._redis is not None:

@@ -10,10 +10,15 @@ from urllib.parse import urlsplit
 
 from fastforward_kit.http import Address, parse_address
 from fastforward_kit.settings import WorkloadSettings
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 PREFIX = "FF_ENTRYPOINT_"
+_URLS = {
+    "redis_url": ("Redis", ("redis", "rediss", "unix")),
+    "postgresql_url": ("PostgreSQL", ("postgres", "postgresql")),
+}
+"""What a setting's URL is called, and how it may begin."""
 
 
 class Settings(WorkloadSettings):
@@ -33,6 +38,14 @@ class Settings(WorkloadSettings):
     """A file that holds the password: the environment is no place for it."""
     redis_deadline_seconds: float = Field(default=0.05, gt=0.0, le=5.0)
     """The longest that a request waits for its counters."""
+    postgresql_url: str | None = None
+    """PostgreSQL that remembers what messages with an idempotency key came to, rather than Redis or this process:
+    `postgresql://HOST:PORT/DATABASE?...`."""
+    postgresql_username: str | None = None
+    postgresql_password_file: Path | None = None
+    """A file that holds the password."""
+    postgresql_deadline_seconds: float = Field(default=0.5, gt=0.0, le=5.0)
+    """The longest that a message waits for it."""
     max_local_buckets: int = Field(default=1_000_000, ge=1_000)
     """How many buckets the counters in process keep; the longest unused go first."""
     seal_key_file: Path | None = None
@@ -53,16 +66,19 @@ class Settings(WorkloadSettings):
         parse_address(text)
         return text
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "postgresql_url")
     @classmethod
-    def _has_no_password(cls, url: str | None) -> str | None:
+    def _has_no_password(cls, url: str | None, info: ValidationInfo) -> str | None:
         if url is None:
             return None
         parts = urlsplit(url)
-        if parts.scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("a Redis URL starts with redis://, rediss:// or unix://")
-        if parts.password is not None:
-            raise ValueError(f"put the password into a file and name that file with {PREFIX}REDIS_PASSWORD_FILE")
+        name, schemes = _URLS[info.field_name or ""]
+        if parts.scheme not in schemes:
+            told = " or ".join((", ".join(f"{each}://" for each in schemes[:-1]), f"{schemes[-1]}://"))
+            raise ValueError(f"a {name} URL starts with {told}")
+        if parts.password is not None or "password=" in parts.query:
+            variable = f"{PREFIX}{name.upper()}_PASSWORD_FILE"
+            raise ValueError(f"put the password into a file and name that file with {variable}")
         return url
 
     @model_validator(mode="after")
@@ -81,9 +97,11 @@ class Settings(WorkloadSettings):
 
     def redis_password(self) -> str | None:
         """Reads the password. Raises OSError."""
-        if self.redis_password_file is None:
-            return None
-        return self.redis_password_file.read_text(encoding="utf-8").strip()
+        return _read(self.redis_password_file)
+
+    def postgresql_password(self) -> str | None:
+        """Reads the password. Raises OSError."""
+        return _read(self.postgresql_password_file)
 
     def for_worker(self) -> Self:
         """Returns the settings of worker number `worker`: names, folder and port of its own."""
@@ -96,6 +114,10 @@ class Settings(WorkloadSettings):
                 "health_port": self.health_port and self.health_port + self.worker - 1,
             }
         )
+
+
+def _read(secret: Path | None) -> str | None:
+    return None if secret is None else secret.read_text(encoding="utf-8").strip()
 
 
 def worker_environment(number: int, *, socket: int, lifeline: int) -> dict[str, str]:

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     UNAVAILABLE = "routing/unavailable"
     IN_PROGRESS = "tracking/in-progress"
     KEY_REUSED = "tracking/key-reused"
+    RESULT_NOT_KEPT = "tracking/result-not-kept"
+    STORE_UNAVAILABLE = "tracking/store-unavailable"
     OUT_OF_TIME = "dispatch/out-of-time"
     OVERLOADED = "dispatch/overloaded"
     UNREACHABLE = "dispatch/unreachable"
@@ -159,6 +161,16 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.KEY_REUSED: Facts(
         422, "The idempotency key belongs to another request", "Use a new key for each new request."
+    ),
+    Reason.RESULT_NOT_KEPT: Facts(
+        409,
+        "The request has been handled, and its result was too large to be told again",
+        "Nothing to do: it was handled once. Ask for what it made by another request.",
+    ),
+    Reason.STORE_UNAVAILABLE: Facts(
+        503,
+        "Whether the request has been handled can't be told now",
+        "Look after the store of idempotency keys (PostgreSQL or Redis), and send the request again with its key.",
     ),
     Reason.OUT_OF_TIME: Facts(
         504, "The upstream did not answer in time", "Look at the target's times, or give the rule a longer timeout."

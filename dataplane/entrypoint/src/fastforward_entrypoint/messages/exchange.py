@@ -43,7 +43,7 @@ from fastforward_entrypoint.endpoint import Current
 
 from .events import Events
 from .identifier import make_message_id
-from .once import OnceStore
+from .once import OnceStore, Settling
 from .stages import Stages
 from .targets import Targets
 
@@ -78,6 +78,7 @@ class MessageExchange:
         self._snapshots = snapshots
         self._counters = counters
         self._once = once
+        self._settling = Settling(once)
         self._targets, self._stages = callees
         self._seal = seal
         self._events = Events()
@@ -107,8 +108,13 @@ class MessageExchange:
             return ended
         return self._events.listen(envelope.header.type, envelope.header.tenant)
 
+    async def close(self) -> None:
+        """Ends what goes on beside."""
+        await self._settling.close()
+
     def _open(self, envelope: envelope_pb2.Envelope, trail: Trail | None) -> Passage:
-        return open_passage(envelope, self._snapshots.current, self._seal, now=self._clock(), trail=trail)
+        token = make_message_id() if envelope.header.idempotency_key else ""
+        return open_passage(envelope, self._snapshots.current, self._seal, now=self._clock(), token=token, trail=trail)
 
     async def _bring_in(self, passage: Passage, stages: Iterable[Inbound]) -> Failed | Replied | None:
         for stage in stages:
@@ -151,7 +157,7 @@ class MessageExchange:
             case Begin():
                 return await self._once.begin(effect)
             case Finish():
-                return await self._once.finish(effect)
+                return await self._settling.finish(effect)
 
     async def _handle(self, passage: Passage) -> envelope_pb2.Envelope | Failed:
         """The target's reply. What has failed leaves its key free, so that the message may come again."""
@@ -160,8 +166,8 @@ class MessageExchange:
             result = await self._call(passage)
             told = not isinstance(result, Failed)
         finally:
-            if passage.once_key and not told:
-                await self._once.finish(Finish(passage.once_key, None, 0.0))
+            if passage.claim is not None and not told:
+                await self._settling.finish(Finish(passage.claim, None, 0.0))
         return result
 
     async def _call(self, passage: Passage) -> envelope_pb2.Envelope | Failed:

@@ -8,6 +8,7 @@ from .passage import (
     Asks,
     Begin,
     Beginning,
+    Claim,
     Effect,
     Failed,
     Finish,

@@ -12,7 +12,7 @@ from hashlib import sha256
 from fastforward.message.v1 import envelope_pb2
 from fastforward_pipeline import exchange as exchanges
 from fastforward_pipeline.decision import Refusal, Reply
-from fastforward_pipeline.effects import Answer, TakeTokens
+from fastforward_pipeline.effects import Answer, TakeTokens, Unavailable
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.stages import (
@@ -28,7 +28,7 @@ from fastforward_pipeline.stages import (
 
 from . import normalization as content
 from .failure import make_error, refuse
-from .passage import ONCE_S, Asks, Begin, Beginning, Failed, Outcome, Passage, Replied
+from .passage import Asks, Begin, Beginning, Claim, Failed, Outcome, Passage, Replied, lease_s
 
 Judge = Callable[[Exchange], exchanges.Outcome]
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -146,21 +146,25 @@ def track(passage: Passage) -> Outcome:
     owner = f"{envelope.header.tenant}\0{envelope.header.identity.subject}\0{envelope.header.routing.route}\0{key}"
     print_ = sha256(envelope.header.type.encode() + b"\0" + envelope.payload.body).hexdigest()
     once = sha256(owner.encode()).hexdigest()
-
+    claim = Claim(once, print_, passage.token)
     envelope.header.transaction.id = once[:32]
 
-    def resume(known: Beginning) -> Outcome:
+    def resume(known: Beginning | Unavailable) -> Outcome:
+        if isinstance(known, Unavailable):
+            return Failed(make_error(envelope, Reason.STORE_UNAVAILABLE))
         if known.first:
-            passage.once_key = once
+            passage.claim = claim
             return None
         if known.print != print_:
             return Failed(make_error(envelope, Reason.KEY_REUSED))
         if known.result is None:
             return Failed(make_error(envelope, Reason.IN_PROGRESS))
+        if not known.result:
+            return Failed(make_error(envelope, Reason.RESULT_NOT_KEPT))
         envelope.header.transaction.repeated = True
         return Replied(envelope_pb2.Envelope.FromString(known.result))
 
-    return Asks(Begin(once, print_, ONCE_S), resume)
+    return Asks(Begin(claim, lease_s(passage)), resume)
 
 
 def _judge(passage: Passage, *judges: Judge) -> Failed | None:

@@ -12,7 +12,7 @@ from fastforward_pipeline.reason import Reason
 
 from . import normalization as content
 from .failure import make_error
-from .passage import ONCE_S, Asks, Failed, Finish, Outcome, Passage
+from .passage import ONCE_BYTES, ONCE_S, Asks, Failed, Finish, Outcome, Passage
 
 
 def track(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
@@ -22,9 +22,12 @@ def track(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     header.causation_id, header.conversation_id = asked.id, asked.conversation_id or asked.id
     header.transaction.CopyFrom(asked.transaction)
     header.trace.CopyFrom(asked.trace)
-    if not passage.once_key:
+    if passage.claim is None:
         return None
-    return Asks(Finish(passage.once_key, reply.SerializeToString(), ONCE_S), lambda _: None)
+    result = reply.SerializeToString()
+    # One that is too large to keep is not told again; that there was one is known.
+    kept = result if len(result) <= ONCE_BYTES else b""
+    return Asks(Finish(passage.claim, kept, ONCE_S), lambda _: None)
 
 
 def authorize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:

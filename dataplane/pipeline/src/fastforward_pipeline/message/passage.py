@@ -23,32 +23,48 @@ from .seal import Seal
 
 ONCE_S = 86_400.0
 """For how long results are told again."""
+ONCE_BYTES = 1 << 20
+"""The largest result that is told again."""
+GRACE_S = 1.0
+"""After the deadline, in which a result that came in time is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One message's right to be handled under a key."""
+
+    key: str
+    print: str
+    """Tells messages apart that must not share a key."""
+    token: str
+    """Tells claims apart: of one that comes late, nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Remember that a message with this key is being handled; the answer is a Beginning.
+    """Remember that a message with this key is being handled; the answer is a Beginning, or Unavailable.
 
-    `print` tells messages apart that must not share a key.
+    After `lease_s` whoever handles it is taken for dead.
     """
 
-    key: str
-    print: str
-    keep_s: float
+    claim: Claim
+    lease_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Remember the result of a key, or with none forget that it was begun."""
+    """Remember the result of a claim, or with none forget that it was begun."""
 
-    key: str
+    claim: Claim
     result: bytes | None
     keep_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What is known of a key: nothing (`first`), its print, and its result once there is one."""
+    """What is known of a key: nothing (`first`), its print, and its result once there is one; empty when that was too
+    large to keep.
+    """
 
     first: bool
     print: str = ""
@@ -101,12 +117,20 @@ class Passage:
     envelope: envelope_pb2.Envelope
     exchange: Exchange
     seal: Seal
-    once_key: str = ""
-    """Under which its result is remembered; empty for not at all."""
+    token: str = ""
+    """Of its claim, if it makes one: no other passage has it."""
+    claim: Claim | None = None
+    """By which its result is remembered; None for not at all."""
 
 
 def open_passage(
-    envelope: envelope_pb2.Envelope, snapshot: Snapshot, seal: Seal, *, now: float, trail: Trail | None = None
+    envelope: envelope_pb2.Envelope,
+    snapshot: Snapshot,
+    seal: Seal,
+    *,
+    now: float,
+    token: str = "",
+    trail: Trail | None = None,
 ) -> Passage:
     """Returns the passage of a message that an adapter has just taken in; `now` is Unix time."""
     source = envelope.header.source
@@ -126,7 +150,16 @@ def open_passage(
         request_id=source.request_id,
     )
     exchange = Exchange(snapshot, request, trail, counting_native=True)
-    return Passage(envelope=envelope, exchange=exchange, seal=seal)
+    return Passage(envelope=envelope, exchange=exchange, seal=seal, token=token)
+
+
+def lease_s(passage: Passage) -> float:
+    """Returns for how long the message may be on its way, in seconds."""
+    header = passage.envelope.header
+    if not header.HasField("deadline"):
+        return ONCE_S
+    left_s = header.deadline.ToNanoseconds() / 1e9 - passage.exchange.request.now
+    return max(left_s, 0.0) + GRACE_S
 
 
 def answer_headers(passage: Passage) -> Pairs:
