@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.repository import ROOT
 
-READERS = ("dataplane/pipeline/src", "operator/controller/src/fastforward_operator/cli")
+READERS = (
+    "dataplane/pipeline/src",
+    "dataplane/ingress",
+    "dataplane/entrypoint/src",
+    "operator/controller/src/fastforward_operator/cli",
+)
 ENVELOPES = {"SnapshotRequest", "SnapshotDelta", "Resource"}
 
 

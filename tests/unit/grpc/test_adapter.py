@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
 import grpc.aio
 import pytest
 from fastforward_grpc import GrpcAdapter, GrpcServer
