@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -23,11 +24,13 @@ def run_protoc(src: Path, out: Path) -> None:
     if not protos:
         return
     outputs = [f"--{name}_out={out}" for name in ("python", "grpc_python")]
+    # Annotations of HTTP (google/api) come with googleapis-common-protos.
+    includes = [f"-I{src}", f"-I{sysconfig.get_path('purelib')}"]
     typed_outputs = [f"--{name}_out=quiet:{out}" for name in ("mypy", "mypy_grpc")]
     # protoc finds its plugins on PATH: those of this interpreter's environment come first.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", f"-I{src}", *outputs, *typed_outputs, *protos],
+        [sys.executable, "-m", "grpc_tools.protoc", *includes, *outputs, *typed_outputs, *protos],
         check=True,
         env={**os.environ, "PATH": path},
     )
