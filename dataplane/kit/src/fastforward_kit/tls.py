@@ -26,6 +26,7 @@ class NodeTls:
         self._server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._server.minimum_version = ssl.TLSVersion.TLSv1_3
         self._server.verify_mode = ssl.CERT_REQUIRED
+        self._server.set_alpn_protocols(["h2", "http/1.1"])
         self.refresh()
 
     @property

@@ -4,7 +4,7 @@ Called by the server for each request, by handlers to say what to answer.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
@@ -38,6 +38,35 @@ class Response:
     body: bytes = field(default=b"", repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamedResponse(Response):
+    """An answer whose body comes in parts, each sent as it comes: events, say.
+
+    `parts` is closed when its client is gone, and ended when the server drains: what lasts longer must begin anew
+    elsewhere.
+    """
+
+    parts: AsyncIterator[bytes] = field(repr=False)
+
+
+class Occupant(asyncio.Protocol):
+    """A protocol that takes a connection over from HTTP. Bytes that came early are the first that it receives."""
+
+    def leave(self) -> None:
+        """Asks it to end in its own words, because the server drains; it has some seconds."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover(Response):
+    """The answer to a request with `Upgrade`, usually 101: the connection goes on in another protocol.
+
+    Whose it is becomes known once `protocol` is called, for a connection that is still there.
+    """
+
+    protocol: Callable[[], Occupant] = field(repr=False)
+
+
 Handler = Callable[[Request], Response | asyncio.Future[Response]]
 """Answers at once where it can: a future costs a trip through the event loop."""
 
@@ -49,14 +78,20 @@ class UnsafeHeaderError(ValueError):
 _STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
 
 
-def encode(response: Response, *, with_body: bool, close: bool) -> bytes:
+CHUNKED = "transfer-encoding: chunked"
+UNFRAMED = "connection: Upgrade"
+
+
+def encode(response: Response, *, with_body: bool, close: bool, framing: str = "") -> bytes:
     """Returns the bytes on the wire. A HEAD's answer has the length of the body, but not the body.
+
+    `framing` is the header that says how far the answer goes, in the place of its length.
 
     Raises UnsafeHeaderError rather than let a value end its line: values come from tokens and resources.
     """
     status = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} "
     lines = [status, *(f"{name}: {value}" for name, value in response.headers)]
-    lines.append(f"content-length: {len(response.body)}")
+    lines.append(framing or f"content-length: {len(response.body)}")
     if close:
         lines.append("connection: close")
     text = "\r\n".join(lines)

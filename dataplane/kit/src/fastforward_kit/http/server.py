@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable, Coroutine
 
 import structlog
 
 from fastforward_kit.http.address import Address
 from fastforward_kit.http.connection import Connection
 from fastforward_kit.http.listener import Listener
-from fastforward_kit.http.message import Handler, Request, Response
+from fastforward_kit.http.message import Handler, Occupant, Request, Response
 from fastforward_kit.http.peer import is_of_kind
 
 log = structlog.get_logger(__name__)
@@ -27,13 +28,23 @@ class HttpServer:
     """`handler` may raise: the peer then gets 500, and the log what was raised.
 
     With `tls` it takes only peers whose certificate is of the authorities and names a node of the kind `peers`.
+    `http2` makes what takes over connections that begin in HTTP/2; without it they are refused.
     """
 
-    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None, peers: str = "") -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        tls: ssl.SSLContext | None = None,
+        peers: str = "",
+        http2: Callable[[], Occupant] | None = None,
+    ) -> None:
         self._handler = handler
+        self.http2 = http2
         self._tls = tls
         self._peers = peers
         self._connections: set[Connection] = set()
+        self._aside: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._listener: Listener | None = None
@@ -62,15 +73,16 @@ class HttpServer:
         """Ends without losing a request, as far as `limit_seconds` allow.
 
         For `linger_seconds`, unless a successor has taken the address, new connections are still accepted and every
-        answer asks its peer to go elsewhere. Then idle connections are closed and the busy ones waited for.
+        answer asks its peer to go elsewhere. Then idle connections are closed and the busy ones waited for; streams are
+        ended, and other protocols asked to leave.
         """
         self.draining = True
         if not self._connections or (self._listener is not None and self._listener.taken_over):
             linger_seconds = min(linger_seconds, 0.05)
         await asyncio.sleep(linger_seconds)
         self.close_listener()
-        for connection in [one for one in self._connections if one.idle]:
-            connection.close()
+        for connection in tuple(self._connections):
+            connection.leave()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_seconds):
                 await self._emptied.wait()
@@ -124,6 +136,12 @@ class HttpServer:
         """Returns what is sent instead of an answer with a forged header: a refusal, so that nothing passes by it."""
         log.error("answer withheld", why=str(error))
         return Response(400)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Has something done that nobody waits for."""
+        task = asyncio.ensure_future(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     def _sweep_slow(self) -> None:
         """Aborts connections whose request has been arriving for too long: they hold memory for nothing."""
