@@ -83,7 +83,7 @@ up: setup ## Run the example on this machine: Envoy, operator, decision service,
 
 test: setup ## Run every test but those that need a cluster
 	@.ci/install-programs tests
-	@PYTHONPATH=tests $(BIN)/python -m support.tools helm
+	@PYTHONPATH=tests $(BIN)/python -m support.tools helm grpcurl grpc-interop-client
 	$(BIN)/python -m pytest -n 2 -m "not bench" --ignore tests/cluster $(ARGS) tests
 
 test-cluster: setup tools ## Run the tests on a real Kubernetes, as root on Debian or Ubuntu
@@ -97,7 +97,7 @@ test-cluster-long: setup tools ## Run the failure tests that take long, as root;
 		cd tests && ../$(BIN)/python -m perf.reliability ../reports/reliability --out $(if $(BUSY),--busy); exit $${failed:-0}
 
 test-fast: setup ## Run the tests that need no minutes
-	@PYTHONPATH=tests $(BIN)/python -m support.tools helm
+	@PYTHONPATH=tests $(BIN)/python -m support.tools helm grpcurl grpc-interop-client
 	$(BIN)/python -m pytest -n 2 -m "not bench and not slow" --ignore tests/cluster $(ARGS) tests
 
 # Properties are left out: what they happen to draw is no claim, and half of the time.

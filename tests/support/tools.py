@@ -149,6 +149,22 @@ PROGRAMS = (
         minutes=7,
         apart=True,
     ),
+    Program(
+        name="grpcurl",
+        module="grpcurl",
+        package="github.com/fullstorydev/grpcurl/cmd/grpcurl",
+        pin="github.com/fullstorydev/grpcurl",
+        minutes=1,
+        apart=True,
+    ),
+    Program(
+        name="grpc-interop-client",
+        module="grpc-interop",
+        package="google.golang.org/grpc/interop/client",
+        pin="google.golang.org/grpc",
+        minutes=1,
+        apart=True,
+    ),
 )
 
 
