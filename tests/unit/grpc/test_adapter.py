@@ -15,9 +15,9 @@ import grpc.aio
 import pytest
 from fastforward_grpc import GrpcAdapter, GrpcServer
 from fastforward_pipeline import Reason
-from fastforward_pipeline.compiled.schema import Schema
+from fastforward_pipeline.compiled.schema import compile_schema
 from fastforward_pipeline.decision import Refusal
-from fastforward_pipeline.message import LISTENED_TO, Answered, Failed, make_error, refuse
+from fastforward_pipeline.message import LISTENED_TO, Answered, Failed, refuse
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -83,7 +83,9 @@ class Client:
 
 @asynccontextmanager
 async def serving(stages: Stages, schema: bytes = DOCUMENT) -> AsyncGenerator[Client]:
-    found = Schema(name="shop/orders", format=snapshot_pb2.SCHEMA_FORMAT_PROTOBUF, versions={"v1": schema})
+    version = snapshot_pb2.SchemaVersion(name="v1", document=schema)
+    wire = snapshot_pb2.Schema(format=snapshot_pb2.SCHEMA_FORMAT_PROTOBUF, versions=[version])
+    found = compile_schema("shop/orders", wire)
     ref = snapshot_pb2.SchemaVersionRef(schema="shop/orders", version="v1")
     dispatch = snapshot_pb2.AdapterDispatch(schema=ref)
     adapter = GrpcAdapter(
@@ -391,10 +393,3 @@ async def test_reflection_tells_of_the_rules_own_schema_alone() -> None:
     assert answers[1].file_descriptor_response.file_descriptor_proto
     assert answers[3].file_descriptor_response.file_descriptor_proto
     assert answers[2].WhichOneof("message_response") == "error_response"
-
-
-async def test_make_error_is_what_is_told() -> None:
-    envelope = envelope_pb2.Envelope(header=envelope_pb2.Header(id="m-9"))
-    async with serving(Stages(lambda _: Failed(make_error(envelope, Reason.KEY_MISSING)))) as client:
-        error, details = await error_of(client.call("Place")(made("Order")))
-    assert (error.code(), details["ErrorInfo"].metadata["messageId"]) == (Code.UNAUTHENTICATED, "m-9")
