@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 from fastforward_graphql import GraphqlAdapter
+from fastforward_grpc import GrpcAdapter, GrpcServer
 from fastforward_kit.health import Health, health_handler
-from fastforward_kit.http import Address, HttpServer
+from fastforward_kit.http import Address, HttpServer, Splice
 from fastforward_kit.lifecycle import either, set_aside_live_objects, stop_signals
 from fastforward_kit.snapshot import SnapshotClient, SnapshotFile, SnapshotHolder
 from fastforward_kit.snapshot.client import SnapshotMetrics, Target
@@ -85,7 +86,15 @@ class EntryPoint:
         graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
         adapters = {snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql}
         handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), adapters, self._holder)
-        self._server = HttpServer(handler, tls=self._tls.server if self._tls else None, peers="(edge|gateway)")
+        self._calls = GrpcServer(
+            GrpcAdapter(exchange, self._find_dispatch, self._find_schema, clock=time.time, make_id=make_message_id)
+        )
+        self._server = HttpServer(
+            handler,
+            tls=self._tls.server if self._tls else None,
+            peers="(edge|gateway)",
+            http2=lambda: Splice(self._calls.path),
+        )
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""
@@ -98,7 +107,9 @@ class EntryPoint:
             await self._listen(stop)
             await stop.wait()
             self._health.stopping = True
+            calls = tasks.create_task(self._end_calls())
             await self._server.drain(linger_seconds=LINGER_SECONDS, limit_seconds=self._settings.drain_seconds)
+            await calls
             background.cancel()
         await self._close()
 
@@ -118,12 +129,20 @@ class EntryPoint:
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
 
+    async def _end_calls(self) -> None:
+        await asyncio.sleep(LINGER_SECONDS)
+        await self._calls.stop(self._settings.drain_seconds)
+
     def _find_target(self, upstream: str) -> str:
         known = self._holder.current.upstreams.get(upstream)
         return "" if known is None else known.target
 
     def _find_schema(self, name: str) -> Schema | None:
         return self._holder.current.schemas.get(name)
+
+    def _find_dispatch(self, plan: str) -> snapshot_pb2.AdapterDispatch | None:
+        known = self._holder.current.plans.get(plan)
+        return known.wire.adapter if known is not None and known.destination == "adapter" else None
 
     def _become_usable(self) -> None:
         set_aside_live_objects()
@@ -137,6 +156,7 @@ class EntryPoint:
 
     async def _listen(self, stop: asyncio.Event) -> None:
         settings = self._settings
+        await self._calls.start()
         # Not before there is something to decide by: until then a predecessor, or another service, decides.
         await either(self._usable.wait(), stop.wait())
         if settings.worker_socket is not None:
