@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import grpc
 import pytest
-from bookshop.v1 import catalog_pb2, catalog_pb2_grpc
+from bookshop.v1 import catalog_pb2, catalog_pb2_grpc, orders_pb2, orders_pb2_grpc
 from fastforward_operator.cli.testfile import Case, read_cases
 from fastforward_operator.supervisor.development import Development
 from fastforward_operator.supervisor.envoy import is_idle
@@ -154,6 +154,31 @@ def test_an_order_is_a_message_that_is_handled_once(shop: RunningUp) -> None:
     assert json.loads(listed.body) == [order]
 
 
+def test_the_same_orders_come_over_graphql_and_grpc(shop: RunningUp) -> None:
+    token = ff("token", "globex", "--state", shop.state).out.strip()
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    port = shop.ports["8080"]
+    query = 'mutation { placeOrder(input: {book: "styles", quantity: 2}) { id total_cents } }'
+    with Connection(port) as connection:
+        body = json.dumps({"query": query})
+        answer = connection.request(
+            "POST", "/graphql", host="graphql.api.bookshop.localhost", headers=headers, body=body
+        )
+    first = json.loads(answer.body)["data"]["placeOrder"]
+    assert first["total_cents"] == 2 * 799
+    options = [("grpc.default_authority", "grpc.api.bookshop.localhost")]
+    metadata = (("authorization", f"Bearer {token}"),)
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        orders = orders_pb2_grpc.OrdersStub(channel)
+        wanted = orders_pb2.PlaceOrderRequest(book="orient", quantity=1)
+        second = orders.PlaceOrder(wanted, metadata=metadata, timeout=10)
+        listed = list(orders.ListOrders(orders_pb2.ListOrdersRequest(), metadata=metadata, timeout=10))
+        with pytest.raises(grpc.RpcError) as refused:
+            orders.PlaceOrder(orders_pb2.PlaceOrderRequest(book="orient"), metadata=metadata, timeout=10)
+    assert (second.total_cents, [each.id for each in listed]) == (999, [second.id, first["id"]])
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_it_listens_on_loopback_only(shop: RunningUp) -> None:
     loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
     rows = [line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]]
@@ -169,12 +194,12 @@ def test_it_says_what_runs_and_what_to_try(shop: RunningUp) -> None:
     assert f"traffic: http://{SHOP}:{shop.ports['8080']}" in shop.output
     assert f"operator: {shop.api}/metrics" in shop.output
     assert f"  curl http://{SHOP}:{shop.ports['8080']}/books" in shop.output
-    assert "21 of 21 resources are programmed without any problem" in shop.output
+    assert "25 of 25 resources are programmed without any problem" in shop.output
 
 
 def test_the_running_operator_answers_get_status_and_explain(shop: RunningUp) -> None:
     objects = ff("get", "-o", "json", "--api", shop.api).json["objects"]
-    assert len(objects) == 21
+    assert len(objects) == 25
     assert ff("get", "rt", "bookshop/books", "--api", shop.api).out.startswith("Route bookshop/books\n")
     nodes = ff("status", "-o", "json", "--api", shop.api).json["proxies"]
     assert {(node["node"], node["state"]) for node in nodes} == {("envoy", "live"), ("decision", "live")}
