@@ -26,7 +26,8 @@ LIGHT ?=
 # BUSY=1: figures of failures are taken while other work runs on the machine, and say so.
 BUSY ?=
 
-PURE_TESTS := tests/corpus $(addprefix tests/unit/,crds compiler compiler_decision compiler_envoy pipeline)
+PURE_TESTS := tests/corpus $(addprefix tests/unit/,crds compiler compiler_decision compiler_envoy pipeline message \
+	cli/test_openapi.py entrypoint/test_messages.py entrypoint/test_events.py entrypoint/test_remote_stages.py)
 UV := .tools/bin/uv
 BIN := .venv/bin
 UV_STAMP := .tools/uv-$(UV_VERSION).stamp

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
+import threading
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from fastforward.message.v1 import dispatch_pb2, envelope_pb2, error_pb2
 from support.client import Response
@@ -38,6 +43,9 @@ SDL = """
 type Query {
   book(id: ID!): Book @http(method: "GET", path: "/books/{id}")
   books(first: Int = 10): [Book!] @http(method: "GET", path: "/books")
+}
+type Subscription {
+  placed: Order @http(method: "GET", path: "/placed")
 }
 type Mutation {
   placeOrder(input: OrderInput!): Order @http(method: "POST", path: "/orders")
@@ -99,7 +107,14 @@ def shop(deciding_gateway: Gateway, target: Shop) -> None:
         schema(SDL),
         route("graphql", graphql_rule()),
         route("books", rule(prefix("/books"), message=message("shop.books.read"))),
-        route("orders", rule(prefix("/orders", methods=["POST"]), message=message("shop.orders.place"))),
+        route(
+            "orders",
+            rule(
+                prefix("/orders", methods=["POST"]),
+                message={**message("shop.orders.place"), "event": "shop.orders.placed"},
+            ),
+            rule(exact("/placed"), message={"type": "shop.orders.placed"}),
+        ),
         policy("buyers", on("Route", "orders"), authentication=proven_by(keys_of())),
     )
 
@@ -243,3 +258,77 @@ def test_operations_may_belong_to_another_host(gateway: Gateway) -> None:
         )
         until(lambda: ask(gateway, '{ book(id: "a") { title } }'), lambda _: other.received)
         assert other.received[-1].header.type == "inner.books"
+
+
+SUBSCRIBE = "subscription { placed { order sku } }"
+PLACED = {"placed": {"order": 7, "sku": "abc"}}
+
+
+def test_events_come_as_server_sent_events(gateway: Gateway, target: Shop) -> None:
+    del target
+    body = json.dumps({"query": SUBSCRIBE})
+    headers = {"content-type": "application/json", "accept": "text/event-stream", **KEY}
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    try:
+        connection.request("POST", "/graphql", body=body, headers={"host": "example.com", **headers})
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("content-type")) == (200, "text/event-stream")
+        assert answer.readline() == b":\n"
+        assert answer.readline() == b"\n"
+        stop = threading.Event()
+        placing = threading.Thread(target=until_heard, args=(gateway, stop))
+        placing.start()
+        assert answer.readline() == b"event: next\n"
+        assert json.loads(answer.readline().removeprefix(b"data: ")) == {"data": PLACED}
+        stop.set()
+        placing.join()
+    finally:
+        connection.close()
+
+
+def test_events_come_over_a_websocket(gateway: Gateway) -> None:
+    plain = socket.create_connection(("127.0.0.1", gateway.port))
+    with connect(
+        f"ws://example.com:{gateway.port}/graphql",
+        sock=plain,
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        additional_headers=KEY,
+    ) as websocket:
+        assert websocket.subprotocol == "graphql-transport-ws"
+        websocket.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(websocket.recv(timeout=10)) == {"type": "connection_ack"}
+        websocket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": SUBSCRIBE}}))
+        stop = threading.Event()
+        placing = threading.Thread(target=until_heard, args=(gateway, stop))
+        placing.start()
+        told_ = json.loads(websocket.recv(timeout=10))
+        stop.set()
+        placing.join()
+        assert told_ == {"id": "1", "type": "next", "payload": {"data": PLACED}}
+        websocket.send(
+            json.dumps({"type": "subscribe", "id": "2", "payload": {"query": '{ book(id: "a") { title } }'}})
+        )
+        while (said := json.loads(websocket.recv(timeout=10)))["id"] == "1":
+            assert said["payload"] == {"data": PLACED}
+        assert said == {"id": "2", "type": "next", "payload": {"data": {"book": {"title": "The a"}}}}
+
+
+def test_who_may_not_listen_hears_nothing(gateway: Gateway) -> None:
+    plain = socket.create_connection(("127.0.0.1", gateway.port))
+    with connect(
+        f"ws://example.com:{gateway.port}/graphql", sock=plain, subprotocols=[Subprotocol("graphql-transport-ws")]
+    ) as websocket:
+        websocket.send(json.dumps({"type": "connection_init"}))
+        websocket.recv(timeout=10)
+        websocket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": SUBSCRIBE}}))
+        refused = json.loads(websocket.recv(timeout=10))
+    [error] = refused["payload"]["errors"]
+    assert (refused["id"], error["extensions"]["reason"]) == ("1", "authentication/key-missing")
+
+
+def until_heard(gateway: Gateway, stop: threading.Event) -> None:
+    """Orders again and again: when a listener is there, only it knows."""
+    for _ in range(200):
+        ask(gateway, PLACE, ORDER, **KEY)
+        if stop.wait(0.05):
+            return

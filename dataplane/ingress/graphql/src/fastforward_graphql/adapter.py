@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 
-from fastforward_kit.http import Request, Response
+from fastforward_kit.http import Request, Response, StreamedResponse
+from fastforward_kit.websocket import ClosedError, WebSocket, accept
 from fastforward_pipeline.message import Exchange, Intake
-from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.reason import FACTS, Reason
 from graphql import OperationType
 
 from fastforward.message.v1 import envelope_pb2
@@ -20,11 +22,16 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from .answer import make_answer, make_batch, make_failure, make_refusal
 from .errors import describe, refusal
+from .events import write_events
 from .execution import Asked, Ready, RefusedError, Result, listen, prepare, run
 from .limits import judge_batch
 from .loading import Loader, Way
-from .request import BadRequestError, Call, read_request
+from .request import EVENTS, BadRequestError, Call, read_request
 from .schema import Compiled, FindSchema, Schemas
+from .socket import SUBPROTOCOL, Session
+
+_EVENT_HEADERS = (("content-type", EVENTS), ("cache-control", "no-store"))
+_UNAVAILABLE = 1011
 
 
 class GraphqlAdapter:
@@ -37,7 +44,9 @@ class GraphqlAdapter:
         self._schemas = Schemas(find)
 
     def __call__(self, asked: Request, dispatch: snapshot_pb2.AdapterDispatch) -> Response | asyncio.Future[Response]:
-        """Answers one request, in time of its own."""
+        """Answers one request, in time of its own; a connection is served until it ends."""
+        if asked.header("upgrade").lower() == "websocket":
+            return accept(asked, [SUBPROTOCOL], partial(self._converse, asked, dispatch))
         try:
             call = read_request(asked)
         except BadRequestError as error:
@@ -48,9 +57,11 @@ class GraphqlAdapter:
         compiled = await self._schemas.get(dispatch.schema.schema, dispatch.schema.version)
         if compiled is None:
             return make_failure(Reason.UNAVAILABLE)
-        host = dispatch.host or asked.header("host")
-        intake = Intake(protocol=envelope_pb2.PROTOCOL_GRAPHQL, headers=asked.headers, host=host)
+        intake = _intake(asked, dispatch)
         once = asked.header("idempotency-key")
+        if call.media_type == EVENTS:
+            results = self.stream(call.asked[0], compiled, dispatch, Loader(self._way, intake, once), safe=call.safe)
+            return StreamedResponse(200, _EVENT_HEADERS, parts=write_events(results))
         if call.batched:
             return await self._answer_batch(intake, call, compiled, dispatch, once)
         try:
@@ -83,14 +94,38 @@ class GraphqlAdapter:
             return error.result
         return await self._run(ready, compiled, loader)
 
+    async def _converse(self, asked: Request, dispatch: snapshot_pb2.AdapterDispatch, frames: WebSocket) -> None:
+        """Serves one connection; its operations are executed by the Schema of its beginning."""
+        compiled = await self._schemas.get(dispatch.schema.schema, dispatch.schema.version)
+        if compiled is None:
+            await frames.close(_UNAVAILABLE, FACTS[Reason.UNAVAILABLE].title)
+            return
+        intake = _intake(asked, dispatch)
+
+        def execute(operation: Asked) -> AsyncGenerator[Result]:
+            return self.stream(operation, compiled, dispatch, Loader(self._way, intake))
+
+        with contextlib.suppress(ClosedError):
+            await Session(frames, execute).serve()
+
     async def stream(
-        self, asked: Asked, compiled: Compiled, dispatch: snapshot_pb2.AdapterDispatch, loader: Loader
+        self,
+        asked: Asked,
+        compiled: Compiled,
+        dispatch: snapshot_pb2.AdapterDispatch,
+        loader: Loader,
+        *,
+        safe: bool = False,
     ) -> AsyncGenerator[Result]:
-        """Yields the results of any operation: one, or for a subscription one for each event."""
+        """Yields the results of any operation: one, or for a subscription one for each event. `safe`: only reads."""
         try:
             ready = await prepare(asked, compiled, dispatch.graphql)
         except RefusedError as error:
             yield error.result
+            return
+        if safe and ready.kind is OperationType.MUTATION:
+            detail = "By GET nothing is changed"
+            yield Result({"errors": [describe(refusal(Reason.QUERY_INVALID, detail))]}, 405, began=False)
             return
         if ready.kind is not OperationType.SUBSCRIPTION:
             yield await run(ready, compiled, loader)
@@ -108,3 +143,8 @@ class GraphqlAdapter:
             detail = "A subscription has no answer over this connection"
             return Result({"errors": [describe(refusal(Reason.QUERY_INVALID, detail))]}, 400, began=False)
         return await run(ready, compiled, loader)
+
+
+def _intake(asked: Request, dispatch: snapshot_pb2.AdapterDispatch) -> Intake:
+    host = dispatch.host or asked.header("host")
+    return Intake(protocol=envelope_pb2.PROTOCOL_GRAPHQL, headers=asked.headers, host=host)

@@ -16,6 +16,7 @@ from fastforward_kit.http import Request
 from .execution import Asked
 
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
+EVENTS = "text/event-stream"
 MAX_BODY_BYTES = 1 << 20
 _UTF8 = frozenset({"", "utf-8", "utf8"})
 _DIGEST_LENGTH = 64
@@ -53,6 +54,8 @@ def read_request(asked: Request) -> Call:
     if isinstance(parsed, list):
         if not parsed:
             raise BadRequestError(400, "A batch has operations")
+        if media_type == EVENTS:
+            raise BadRequestError(406, f"Events are of one operation: a batch is answered as {JSON}")
         return Call(tuple(map(read_parameters, parsed)), media_type, batched=True, safe=False)
     return Call((read_parameters(parsed),), media_type, batched=False, safe=False)
 
@@ -64,10 +67,10 @@ def choose_media_type(accept: str) -> str:
         name, *parameters = (each.strip() for each in part.split(";"))
         quality = _quality(parameters)
         wanted = {"*/*": JSON, "application/*": JSON}.get(name, name)
-        if wanted in {GRAPHQL, JSON} and quality > best:
+        if wanted in {GRAPHQL, JSON, EVENTS} and quality > best:
             best, chosen = quality, wanted
     if not chosen:
-        raise BadRequestError(406, f"Answers are {GRAPHQL} or {JSON}")
+        raise BadRequestError(406, f"Answers are {GRAPHQL}, {JSON} or {EVENTS}")
     return chosen
 
 

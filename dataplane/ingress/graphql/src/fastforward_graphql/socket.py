@@ -31,11 +31,11 @@ class Frames(Protocol):
         """Returns what comes next. Raises an exception once it is closed."""
         ...
 
-    async def send(self, frame: str | bytes) -> None:
+    async def send(self, frame: str | bytes, /) -> None:
         """Returns when there is room for more."""
         ...
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str, /) -> None:
         """Ends it."""
         ...
 
