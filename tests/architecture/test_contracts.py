@@ -66,12 +66,15 @@ PLANTS = (
     Plant(contract="data-plane", into="fastforward_shield.planted", code="import fastforward_rest"),
     Plant(contract="data-plane", into="fastforward_graphql.planted", code="import fastforward_rest"),
     Plant(contract="data-plane", into="fastforward_rest.planted", code="import fastforward_graphql"),
+    Plant(contract="data-plane", into="fastforward_websocket.planted", code="import fastforward_entrypoint"),
+    Plant(contract="data-plane", into="fastforward_websocket.planted", code="import fastforward_rest"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_pipeline"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_kit"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_shield"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_grpc"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_rest"),
     Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_graphql"),
+    Plant(contract="control-plane-apart", into="fastforward_operator.planted", code="import fastforward_websocket"),
     Plant(
         contract="control-plane-apart", into="fastforward_operator.cli.planted", code="import fastforward_entrypoint"
     ),
@@ -83,6 +86,7 @@ PLANTS = (
     Plant(contract="data-plane-apart", into="fastforward_grpc.planted", code="import fastforward_compiler"),
     Plant(contract="data-plane-apart", into="fastforward_rest.planted", code="import fastforward_compiler"),
     Plant(contract="data-plane-apart", into="fastforward_graphql.planted", code="import fastforward_compiler"),
+    Plant(contract="data-plane-apart", into="fastforward_websocket.planted", code="import fastforward_compiler"),
     Plant(contract="data-plane-apart", into="fastforward_pipeline.planted", code="import fastforward_compiler"),
     *(
         Plant(

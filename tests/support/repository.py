@@ -37,6 +37,7 @@ PACKAGES = (
     Package(folder="dataplane/ingress/graphql", distribution="fastforward-graphql", module="fastforward_graphql"),
     Package(folder="dataplane/ingress/grpc", distribution="fastforward-grpc", module="fastforward_grpc"),
     Package(folder="dataplane/ingress/rest", distribution="fastforward-rest", module="fastforward_rest"),
+    Package(folder="dataplane/ingress/websocket", distribution="fastforward-websocket", module="fastforward_websocket"),
     Package(folder="dataplane/entrypoint", distribution="fastforward-entrypoint", module="fastforward_entrypoint"),
 )
 

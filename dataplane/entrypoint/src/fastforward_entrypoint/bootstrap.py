@@ -26,12 +26,14 @@ from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.schema import Schema
 from fastforward_rest import RestAdapter
 from fastforward_shield.metrics import HopCollector
+from fastforward_websocket import WebSocketAdapter
 from prometheus_client import CollectorRegistry
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import Measures, RedisMeasures
+from fastforward_entrypoint.messages.connections import LocalConnections
 from fastforward_entrypoint.messages.door import door
 from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.identifier import make_message_id
@@ -84,7 +86,12 @@ class EntryPoint:
         callees = Callees(self._targets, self._stages)
         exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, seal)
         graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
-        adapters = {snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql}
+        self._connections = LocalConnections()
+        websocket = WebSocketAdapter(exchange, self._connections, time.time, make_message_id)
+        adapters = {
+            snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql,
+            snapshot_pb2.ADAPTER_PROTOCOL_WEBSOCKET: websocket,
+        }
         handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), adapters, self._holder)
         self._calls = GrpcServer(
             GrpcAdapter(exchange, self._find_dispatch, self._find_schema, clock=time.time, make_id=make_message_id)

@@ -9,28 +9,11 @@ from hashlib import blake2b
 from http import HTTPStatus
 
 from fastforward_kit.http import Response
-from fastforward_pipeline.message import Answered, Failed
-from fastforward_pipeline.reason import FACTS, Reason
+from fastforward_pipeline.message import Answered, Failed, error_status
 
-from fastforward.message.v1 import envelope_pb2, error_pb2
+from fastforward.message.v1 import envelope_pb2
 
 PROBLEM = "application/problem+json"
-_STATUSES = {
-    error_pb2.CODE_INVALID_ARGUMENT: 400,
-    error_pb2.CODE_DEADLINE_EXCEEDED: 504,
-    error_pb2.CODE_NOT_FOUND: 404,
-    error_pb2.CODE_ALREADY_EXISTS: 409,
-    error_pb2.CODE_PERMISSION_DENIED: 403,
-    error_pb2.CODE_RESOURCE_EXHAUSTED: 429,
-    error_pb2.CODE_FAILED_PRECONDITION: 400,
-    error_pb2.CODE_ABORTED: 409,
-    error_pb2.CODE_UNIMPLEMENTED: 501,
-    error_pb2.CODE_INTERNAL: 500,
-    error_pb2.CODE_UNAVAILABLE: 503,
-    error_pb2.CODE_UNAUTHENTICATED: 401,
-}
-"""Of errors that a target makes (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
-_REASONS = {reason.value: reason for reason in Reason}
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -59,8 +42,7 @@ def make_answer(answered: Answered, asked: envelope_pb2.Envelope) -> Response:
 def make_problem(failed: Failed, asked: envelope_pb2.Envelope) -> Response:
     """Returns the problem document of an error (RFC 9457)."""
     error = failed.error
-    reason = _REASONS.get(error.reason)
-    status = FACTS[reason].status if reason is not None else _STATUSES.get(error.code, 500)
+    status = error_status(error)
     stage, _, short = error.reason.partition("/")
     members: dict[str, object] = {"title": error.title, "stage": stage, "reason": short}
     if error.violations:

@@ -126,8 +126,13 @@ class WebSocket(Occupant):
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Ends it, and waits for the client to agree; may be called again."""
-        self._close(code, reason)
+        self.end(code, reason)
         await self._lost.wait()
+
+    def end(self, code: int, reason: str) -> None:
+        """The same, without waiting."""
+        self._close(code, reason)
+        self._changed.set()
 
     def leave(self) -> None:
         """The server drains: nothing more is received."""
@@ -227,7 +232,7 @@ class WebSocket(Occupant):
                 break
             if data:
                 self._transport.write(data)
-            elif self._transport.can_write_eof():
+            elif self._transport.can_write_eof() and self._wire.close_rcvd is None:
                 # Not closed yet: with bytes of the client unread, the system would take back what it has not sent.
                 self._transport.write_eof()
             else:

@@ -1,6 +1,6 @@
 """Messages: the eight stages in and the five out, over the envelope, with no input or output of their own."""
 
-from .failure import LISTENED_TO, make_error, refuse
+from .failure import LISTENED_TO, error_status, make_error, refuse
 from .intake import ENTRY, SAFE, Intake, Operation
 from .outbound import make_event
 from .passage import (

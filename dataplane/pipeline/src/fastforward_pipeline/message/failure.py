@@ -30,6 +30,29 @@ _CODES = {
     504: error_pb2.CODE_DEADLINE_EXCEEDED,
 }
 
+_STATUSES = {
+    error_pb2.CODE_INVALID_ARGUMENT: 400,
+    error_pb2.CODE_DEADLINE_EXCEEDED: 504,
+    error_pb2.CODE_NOT_FOUND: 404,
+    error_pb2.CODE_ALREADY_EXISTS: 409,
+    error_pb2.CODE_PERMISSION_DENIED: 403,
+    error_pb2.CODE_RESOURCE_EXHAUSTED: 429,
+    error_pb2.CODE_FAILED_PRECONDITION: 400,
+    error_pb2.CODE_ABORTED: 409,
+    error_pb2.CODE_UNIMPLEMENTED: 501,
+    error_pb2.CODE_INTERNAL: 500,
+    error_pb2.CODE_UNAVAILABLE: 503,
+    error_pb2.CODE_UNAUTHENTICATED: 401,
+}
+"""Of errors that a target makes (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto)."""
+_REASONS = {reason.value: reason for reason in Reason}
+
+
+def error_status(error: error_pb2.Error) -> int:
+    """Returns what an error is in HTTP: our own reasons say it, other errors by their code."""
+    reason = _REASONS.get(error.reason)
+    return FACTS[reason].status if reason is not None else _STATUSES.get(error.code, 500)
+
 
 def refuse(
     envelope: envelope_pb2.Envelope,
