@@ -13,6 +13,7 @@ import sys
 from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import grpc
@@ -22,6 +23,7 @@ from fastforward_operator.cli.testfile import Case, read_cases
 from fastforward_operator.supervisor.development import Development
 from fastforward_operator.supervisor.envoy import is_idle
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from support.client import Connection, Response
 from support.ff import ff
@@ -154,7 +156,7 @@ def test_an_order_is_a_message_that_is_handled_once(shop: RunningUp) -> None:
     assert json.loads(listed.body) == [order]
 
 
-def test_the_same_orders_come_over_graphql_and_grpc(shop: RunningUp) -> None:
+def test_the_same_orders_come_over_every_protocol(shop: RunningUp) -> None:
     token = ff("token", "globex", "--state", shop.state).out.strip()
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     port = shop.ports["8080"]
@@ -173,10 +175,22 @@ def test_the_same_orders_come_over_graphql_and_grpc(shop: RunningUp) -> None:
         wanted = orders_pb2.PlaceOrderRequest(book="orient", quantity=1)
         second = orders.PlaceOrder(wanted, metadata=metadata, timeout=10)
         listed = list(orders.ListOrders(orders_pb2.ListOrdersRequest(), metadata=metadata, timeout=10))
+        third = frame(port, token, {"method": "POST", "path": "/orders", "body": {"book": "styles", "quantity": 1}})
+        assert (third["status"], third["body"]["total_cents"]) == (201, 799)
         with pytest.raises(grpc.RpcError) as refused:
             orders.PlaceOrder(orders_pb2.PlaceOrderRequest(book="orient"), metadata=metadata, timeout=10)
     assert (second.total_cents, [each.id for each in listed]) == (999, [second.id, first["id"]])
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def frame(port: int, token: str, operation: dict[str, object]) -> dict[str, Any]:
+    """What is answered to one operation over a WebSocket."""
+    plain = socket.create_connection(("127.0.0.1", port))
+    address, headers = f"ws://ws.api.bookshop.localhost:{port}/", {"authorization": f"Bearer {token}"}
+    protocols = [Subprotocol("fastforward.v1.json")]
+    with connect(address, sock=plain, subprotocols=protocols, additional_headers=headers) as websocket:
+        websocket.send(json.dumps({"id": "1", **operation}))
+        return json.loads(websocket.recv(timeout=10))
 
 
 def test_it_listens_on_loopback_only(shop: RunningUp) -> None:
@@ -194,12 +208,12 @@ def test_it_says_what_runs_and_what_to_try(shop: RunningUp) -> None:
     assert f"traffic: http://{SHOP}:{shop.ports['8080']}" in shop.output
     assert f"operator: {shop.api}/metrics" in shop.output
     assert f"  curl http://{SHOP}:{shop.ports['8080']}/books" in shop.output
-    assert "25 of 25 resources are programmed without any problem" in shop.output
+    assert "26 of 26 resources are programmed without any problem" in shop.output
 
 
 def test_the_running_operator_answers_get_status_and_explain(shop: RunningUp) -> None:
     objects = ff("get", "-o", "json", "--api", shop.api).json["objects"]
-    assert len(objects) == 25
+    assert len(objects) == 26
     assert ff("get", "rt", "bookshop/books", "--api", shop.api).out.startswith("Route bookshop/books\n")
     nodes = ff("status", "-o", "json", "--api", shop.api).json["proxies"]
     assert {(node["node"], node["state"]) for node in nodes} == {("envoy", "live"), ("decision", "live")}

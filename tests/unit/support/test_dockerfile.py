@@ -84,7 +84,13 @@ def test_what_takes_an_engine_is_refused() -> None:
 
 def test_an_image_depends_on_what_its_package_needs() -> None:
     assert needed_members("fastforward-entrypoint") == {
-        *("fastforward-entrypoint", "fastforward-graphql", "fastforward-grpc", "fastforward-rest"),
+        *(
+            "fastforward-entrypoint",
+            "fastforward-graphql",
+            "fastforward-grpc",
+            "fastforward-rest",
+            "fastforward-websocket",
+        ),
         *("fastforward-kit", "fastforward-pipeline"),
         *("fastforward-shield", "fastforward-proto"),
     }
