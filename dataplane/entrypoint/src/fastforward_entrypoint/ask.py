@@ -5,13 +5,12 @@ In: the HTTP request of ext_authz: the client's method, target, host and headers
 """
 
 from fastforward_kit import http
+from fastforward_pipeline.message.intake import ADDRESS, PEER
 from fastforward_pipeline.request import Request
 
 PLAN = "x-ff-plan"
 SCOPE = "x-ff-scope"
 LISTENER = "x-ff-listener"
-ADDRESS = "x-ff-address"
-PEER = "x-ff-peer"
 BODY_BYTES = "x-ff-body-bytes"
 REQUEST_ID = "x-request-id"
 SCHEME = "x-forwarded-proto"

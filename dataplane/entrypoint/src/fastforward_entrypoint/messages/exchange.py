@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import NamedTuple
 
 import grpc.aio
-from fastforward_pipeline.compiled.workload import Workload
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
     INBOUND,
@@ -44,7 +43,7 @@ from fastforward_entrypoint.endpoint import Current
 from .events import Events
 from .identifier import make_message_id
 from .once import OnceStore, Settling
-from .stages import Stages
+from .stages import Remote, Stages
 from .targets import Targets
 
 _JUDGING = tuple(stage for stage in INBOUND if stage.name != "tracking")
@@ -127,11 +126,11 @@ class MessageExchange:
                 return ended
         return None
 
-    async def _ask(self, workload: Workload, stage: str, passage: Passage) -> Failed | None:
+    async def _ask(self, remote: Remote, stage: str, passage: Passage) -> Failed | None:
         """Nobody goes on without a stage: where it can't be had, the message ends."""
         envelope = passage.envelope
         try:
-            return await self._stages.process(workload, stage, passage, self._deadline(envelope))
+            return await self._stages.process(remote, stage, passage, self._deadline(envelope))
         except HopError as error:
             return _out_of_reach(envelope, error)
         except (KeyError, grpc.aio.AioRpcError):

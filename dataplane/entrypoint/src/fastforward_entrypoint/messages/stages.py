@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import grpc.aio
 from fastforward_pipeline import Snapshot
@@ -27,14 +27,21 @@ _VERIFIES_ONLY = Seal(None, {})
 _GRACE_S = 5.0
 
 
+class Remote(NamedTuple):
+    """Whom to ask for a stage, and how the calls go."""
+
+    upstream: str
+    policy: Policy
+
+
 class Stages(Protocol):
     """Whoever runs stages elsewhere."""
 
-    def find(self, passage: Passage, stage: str) -> Workload | None:
+    def find(self, passage: Passage, stage: str) -> Remote | None:
         """Who runs the stage for this message; None for EntryPoint itself."""
         ...
 
-    async def process(self, workload: Workload, stage: str, passage: Passage, deadline: float) -> Failed | None:
+    async def process(self, remote: Remote, stage: str, passage: Passage, deadline: float) -> Failed | None:
         """Raises KeyError and HopError as targets do, and AioRpcError."""
         ...
 
@@ -45,10 +52,9 @@ class GrpcStages:
     def __init__(self, find: Callable[[str], str]) -> None:
         """`find` tells the gRPC target of NAMESPACE/NAME; empty where there is none."""
         self.lines = Lines(find, stage_pb2_grpc.StageServiceStub, judge, mark="stages of ")
-        self._known: tuple[Snapshot | None, Mapping[tuple[str, str], Workload]] = (None, {})
-        self._policies: dict[Workload, Policy] = {}
+        self._known: tuple[Snapshot | None, Mapping[tuple[str, str], Remote]] = (None, {})
 
-    def find(self, passage: Passage, stage: str) -> Workload | None:
+    def find(self, passage: Passage, stage: str) -> Remote | None:
         """See the port. Of several the first by name; a message without such Workloads costs one look."""
         snapshot = passage.exchange.snapshot
         if not snapshot.workloads:
@@ -58,9 +64,9 @@ class GrpcStages:
         namespace = passage.envelope.header.source.edge.partition("/")[0]
         return self._known[1].get((namespace, stage))
 
-    async def process(self, workload: Workload, stage: str, passage: Passage, deadline: float) -> Failed | None:
+    async def process(self, remote: Remote, stage: str, passage: Passage, deadline: float) -> Failed | None:
         """See the port. A stage changes nothing, so it may be asked again."""
-        line = self.lines.to(workload.upstream, self._policy(workload))
+        line = self.lines.to(remote.upstream, remote.policy)
         request = stage_pb2.ProcessRequest(
             stage=stage, direction=stage_pb2.DIRECTION_INBOUND, envelope=passage.envelope
         )
@@ -74,20 +80,13 @@ class GrpcStages:
         take_over(passage, stage, response.envelope)
         return None
 
-    def _policy(self, workload: Workload) -> Policy:
-        known = self._policies.get(workload)
-        if known is None:
-            if len(self._policies) > len(self._known[1]):
-                self._policies.clear()
-            known = self._policies[workload] = _policy_of(workload)
-        return known
 
-
-def _by_stage(snapshot: Snapshot) -> Mapping[tuple[str, str], Workload]:
-    found: dict[tuple[str, str], Workload] = {}
+def _by_stage(snapshot: Snapshot) -> Mapping[tuple[str, str], Remote]:
+    found: dict[tuple[str, str], Remote] = {}
     for _, workload in sorted(snapshot.workloads.items()):
+        remote = Remote(workload.upstream, _policy_of(workload))
         for stage in workload.stages:
-            found.setdefault((workload.namespace, stage), workload)
+            found.setdefault((workload.namespace, stage), remote)
     return found
 
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
-from fastforward_compiler.problem import Problem, Reason, problem
+from fastforward_compiler.problem import Problem
 
-from .reference import is_permitted, target
-from .upstream import TRAITS
+from .reference import target
+from .upstream import TRAITS, resolve_upstream
 from .world import SHARDS, SHARDS_IN, ref_of
 
 
@@ -41,12 +41,7 @@ def _translate_shard(cells: Cells, name: str) -> ShardTranslation | None:
     problems: list[Problem] = []
     for place, ref in enumerate(spec.upstreams):
         to, field = target(ref, namespace), f"spec.upstreams[{place}]"
-        if not is_permitted(cells, kind="Shard", namespace=namespace, to_kind="Upstream", to=to):
-            message = f"Upstream {to} is in another namespace, and no ReferenceGrant there permits it."
-            problems.append(problem(on, Reason.REF_NOT_PERMITTED, field, message))
-        elif cells.read(TRAITS, to) is None:
-            problems.append(problem(on, Reason.UPSTREAM_NOT_FOUND, field, f"Upstream {to} was not found."))
-        else:
+        if resolve_upstream(cells, on, field, to, problems) is not None:
             upstreams.setdefault(ref.purpose, to)
     value = ir.Shard(
         namespace=namespace,
