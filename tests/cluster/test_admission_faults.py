@@ -16,8 +16,8 @@ from fastforward_operator.kubernetes import authority, webhookconfig
 
 from support.admission import SPECS, Admitting, admitting, closed, resource_of
 from support.cluster.kubectl import Kubectl
-from support.envoy import free_port
 from support.operator import until
+from support.processes import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

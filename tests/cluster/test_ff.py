@@ -14,9 +14,10 @@ from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.settings import Settings
 
 from support.cluster.kubectl import Kubectl
-from support.envoy import Envoy, free_port, start_envoy
+from support.envoy import Envoy, start_envoy
 from support.ff import Said, ff_of, ff_process
 from support.operator import respond
+from support.processes import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -23,9 +23,10 @@ from fastforward_operator.xds.store import LISTENER
 
 from fastforward.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
 from support.cluster.kubectl import Kubectl
-from support.envoy import Envoy, free_port
+from support.envoy import Envoy
 from support.nodes import OPERATOR, decision_service, envoy_of, fill
 from support.operator import edge, proxy, respond, serves, until, upstream
+from support.processes import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

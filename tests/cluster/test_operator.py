@@ -18,8 +18,9 @@ from fastforward_operator.kubernetes.statuswriter import StatusWriter
 from fastforward_operator.settings import Settings
 
 from support.cluster.kubectl import Kubectl
-from support.envoy import Envoy, free_port, start_envoy
+from support.envoy import Envoy, start_envoy
 from support.operator import EDGE_PORT, edge, respond, serves, until
+from support.processes import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -12,9 +12,10 @@ from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.settings import Settings
 
 from support.cluster.kubectl import Kubectl
-from support.envoy import Envoy, free_port
+from support.envoy import Envoy
 from support.nodes import OPERATOR, envoy_of
 from support.operator import edge, respond, serves, until
+from support.processes import free_port
 
 from .test_mutual_tls import PORTS, Scene
 

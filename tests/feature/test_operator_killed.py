@@ -12,9 +12,10 @@ from pathlib import Path
 
 import aiohttp
 
-from support.envoy import free_port, start_envoy
+from support.envoy import start_envoy
 from support.load import load
 from support.operator import EDGE_PORT, edge, respond, serves, until
+from support.processes import free_port
 
 
 class Process:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from fastforward_compiler.emit.envoy import EmitSettings
 
-from support.envoy import free_port
 from support.operator import EDGE_PORT, edge, gateway, respond, serves, until
+from support.processes import free_port
 from support.refusing import breaking_pipeline
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from support.envoy import Envoy, free_port
+from support.envoy import Envoy
 from support.load import load
 from support.operator import edge, gateway, proxy, respond, serves, until, upstream
+from support.processes import free_port
 
 HEALTH_CHECK = "  healthCheck: {type: HTTP, path: /health, interval: 1s, timeout: 2s, unhealthyThreshold: 1}\n"
 

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,13 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.eventually import eventually
+from support.processes import free_ports
 
 STOP_SECONDS = 15.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+MOST_WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,7 @@ class EntryPoint:
     operator: str
     settings: Mapping[str, str] = field(default_factory=dict)
     socket: Path = Path()
-    health_port: int = field(default_factory=free_port)
+    health_port: int = field(default_factory=lambda: free_ports(MOST_WORKERS)[0])  # workers have those after it
     process: subprocess.Popen[bytes] | None = None
 
     def environment(self) -> dict[str, str]:

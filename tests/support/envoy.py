@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sysconfig
 from collections.abc import AsyncGenerator, Mapping
@@ -22,13 +21,6 @@ import aiohttp
 from fastforward_compiler.emit.envoy import Place, Trust, bootstrap
 
 ENVOY = Path(sysconfig.get_path("purelib"), "envoy", "_bin", "envoy")
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

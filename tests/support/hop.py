@@ -21,7 +21,8 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from support.decision_world import PLAN, SCOPE
-from support.envoy import ENVOY, free_port
+from support.envoy import ENVOY
+from support.processes import free_port
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"

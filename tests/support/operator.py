@@ -23,7 +23,8 @@ from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.pipeline import NewPipeline
 from fastforward_operator.settings import Settings
 
-from support.envoy import Answer, Connection, Envoy, free_port, start_envoy
+from support.envoy import Answer, Connection, Envoy, start_envoy
+from support.processes import free_port
 
 T = TypeVar("T")
 DEADLINE_S = 30.0

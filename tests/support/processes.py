@@ -1,8 +1,16 @@
 """Processes as tests see them: whether they run, and what listens where. Called by tests that start real programs."""
 
+import itertools
 import os
+import random
 import socket
 from pathlib import Path
+
+# Below the ports that the kernel gives to outgoing connections and to those who ask for any: none of these is taken
+# between being chosen and being listened on. Processes begin at different places, so that they don't meet.
+_FIRST, _LAST = 12_000, 29_999
+_next = itertools.count(random.SystemRandom().randrange(_LAST - _FIRST))
+_given: set[int] = set()
 
 
 def is_running(pid: int) -> bool:
@@ -19,9 +27,24 @@ def is_running(pid: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at the moment, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports in a row that nobody listens on, and that this process has not been given before."""
+    while True:
+        first = _FIRST + next(_next) * count % (_LAST - _FIRST - count)
+        ports = list(range(first, first + count))
+        if not _given.intersection(ports) and all(map(_is_free, ports)):
+            _given.update(ports)
+            return ports
+
+
+def free_port() -> int:
+    """One such port."""
+    return free_ports(1)[0]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True

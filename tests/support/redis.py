@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Generator
@@ -17,12 +16,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from support.processes import free_port
+
 START_SECONDS = 10.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass

@@ -17,7 +17,7 @@ from fastforward_operator.kubernetes.access import find_access
 
 from support.admission import Api
 from support.cluster.kubectl import Kubectl
-from support.envoy import Envoy, free_port, start_envoy
+from support.envoy import Envoy, start_envoy
 from support.faults.figures import Figures, smaller
 from support.faults.generated import PORTS, drawn, fingerprint, hostile
 from support.faults.outcome import listed
@@ -25,6 +25,7 @@ from support.faults.process import OperatorProcess
 from support.faults.scene import STEADY, Scene, scene
 from support.load import load
 from support.operator import edge, respond, serves, until
+from support.processes import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(7200)]
 

@@ -19,10 +19,11 @@ from fastforward_operator.kubernetes import authority, webhookconfig
 
 from support.admission import Admitting, admitting, closed, resource_of
 from support.cluster.kubectl import Kubectl
-from support.envoy import Envoy, free_port, start_envoy
+from support.envoy import Envoy, start_envoy
 from support.faults.figures import Figures, requests
 from support.load import load
 from support.operator import serves, until
+from support.processes import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 

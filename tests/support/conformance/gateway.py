@@ -22,8 +22,9 @@ from support.cluster.definition import Cluster
 from support.cluster.images import load_archive
 from support.cluster.kubectl import Kubectl
 from support.cluster.outside import as_service
-from support.envoy import free_port, start_envoy
+from support.envoy import start_envoy
 from support.images.build import RECIPES, build
+from support.processes import free_port
 
 START_S = 60.0
 STOP_S = 10.0

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 
-from support.envoy import free_port
+from support.processes import free_port
 
 
 @dataclass(slots=True)

@@ -18,9 +18,10 @@ from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import ApiError, Client
 
 from support.cluster.kubectl import Kubectl
-from support.envoy import Envoy, free_port
+from support.envoy import Envoy
 from support.nodes import OPERATOR, certified, envoy_of, fill
 from support.operator import EDGE_PORT, edge, respond, serves
+from support.processes import free_port
 
 from .apiproxy import ApiProxy, api_proxy
 from .outcome import Outcome, outcome
