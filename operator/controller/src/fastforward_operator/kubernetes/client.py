@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 import fastforward_crds as crds
+from aiohttp.abc import AbstractStreamWriter
 from fastforward_compiler.problem import ObjectRef
 from fastforward_crds import gatewayapi
 
@@ -144,7 +145,7 @@ class Client:
         """
         asked = {"fieldManager": _MANAGER, "force": "true"}
         headers = {"content-type": "application/apply-patch+yaml"}
-        data = _while(may, json.dumps(body).encode())
+        data = _Fenced(json.dumps(body).encode(), may)
         async with self._request("PATCH", path, params=asked, data=data, headers=headers) as response:
             found = _decode(await _read(response))
         return str(found.get("metadata", {}).get("resourceVersion", ""))
@@ -171,7 +172,7 @@ class Client:
     async def create(self, collection: str, body: Mapping[str, Any], may: May = always) -> None:
         """A new object; 409 when it is there. Raises as `apply`."""
         headers = {"content-type": "application/json"}
-        data = _while(may, json.dumps(body).encode())
+        data = _Fenced(json.dumps(body).encode(), may)
         async with self._request("POST", collection, data=data, headers=headers) as response:
             await _read(response)
 
@@ -187,11 +188,18 @@ class Client:
         return self._session.request(method, f"{self._access.server}{path}", headers=headers, **options)
 
 
-async def _while(may: May, body: bytes) -> AsyncGenerator[bytes]:
-    """The body, unless the writer lost his office on the way: then the request breaks off, and nothing is written."""
-    if not may():
-        raise FencedError("not the leader any more")
-    yield body
+class _Fenced(aiohttp.BytesPayload):
+    """A body that stays here when the writer lost his office on the way: the request breaks off, nothing is written."""
+
+    def __init__(self, body: bytes, may: May) -> None:
+        super().__init__(body)
+        self._may = may
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        # Asked once the connection is there. With its length known, the body goes out in one packet with the head.
+        if not self._may():
+            raise FencedError("not the leader any more")
+        await super().write_with_length(writer, content_length)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
