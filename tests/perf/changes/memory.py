@@ -215,6 +215,12 @@ def _figures(found: Mapping[str, Found], churn: Churn | None) -> dict[str, float
 
 
 _SLOPES = {"slope": "between 100 and 10,000 routes", "slope-many": "between 10,000 and 100,000 routes"}
+_GROWTH = (
+    "Over half an hour and 61,781 changes, 34 a second, the operator went from 294 to 313 MiB, half of that in "
+    "the first three minutes. Compiler and emitters by themselves keep the same size to the kilobyte over 60,000 "
+    "changes; what the rest of the process gathers is small pieces between what was packed tightly at the start. "
+    "Not tried: to give freed memory back now and then, as is done once after the first step."
+)
 _WHERE = {"files": "in files", "api": "in an API server"}
 _WHY = {
     standalone.OPERATOR: "Objects kept as text saved 5 KiB a route (ADR 21). The rest is many small values: cells of "
@@ -256,7 +262,9 @@ takes five minutes; thirty were promised: `python -m perf memory --seconds 1800`
             )
             for source, where in _WHERE.items()
         },
-        f"{standalone.OPERATOR}-growth": Goal(what="growth of the operator while routes change", bound=5, unit="%"),
+        f"{standalone.OPERATOR}-growth": Goal(
+            what="growth of the operator while routes change", bound=5, unit="%", why=_GROWTH
+        ),
         f"{standalone.ENVOY}-growth": Goal(what="growth of Envoy while routes change", bound=5, unit="%"),
         "idle": Goal(what="the operator with nothing to do, 10,000 routes", bound=2, unit="% of a core"),
     },
