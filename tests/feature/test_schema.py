@@ -97,7 +97,7 @@ def test_a_reply_that_breaks_its_schema_is_the_targets_fault(gateway: Gateway, t
     assert until(lambda: place(gateway, FINE), lambda found: found.status == 200).body == '{"order":7}'
     target.answer = dispatch_pb2.HandleResponse(reply=reply(b'{"order":"of Ann"}'))
     answer = place(gateway, FINE)
-    assert (answer.status, answer.reason) == (500, "normalization/reply-malformed")
+    assert (answer.status, answer.reason) == (502, "normalization/reply-malformed")
     assert "Ann" not in answer.body
 
 

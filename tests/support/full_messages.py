@@ -36,6 +36,7 @@ def rules() -> list[Document]:
                 "request": schema,
                 "reply": schema,
                 "unknownFields": "Drop",
+                "idempotency": "Required",
             },
         },
         {"name": "heard", "matches": at("heard"), "message": {"type": "shop.orders.placed"}},

@@ -44,6 +44,13 @@ CASES = (
     ),
     case(
         crds.MessageDispatch,
+        "What nobody takes needs no key.",
+        "idempotency",
+        kept=[{**TAKEN, "idempotency": "Required"}, {"type": "a.b", "idempotency": "Optional"}],
+        broken=[{"type": "a.b", "idempotency": "Required"}],
+    ),
+    case(
+        crds.MessageDispatch,
         "Only a request with a schema has unknown fields.",
         "unknownFields",
         kept=[{**TAKEN, "request": NAMED, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Keep"}],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
@@ -12,6 +13,7 @@ from fastforward_entrypoint.messages.once import InProcessOnceStore
 from fastforward_entrypoint.messages.stages import GrpcStages
 from fastforward_entrypoint.messages.targets import POLICY, GrpcTargets
 from fastforward_pipeline import Snapshot
+from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_shield import Policy
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -29,6 +31,11 @@ class Holder:
     current: Snapshot
 
 
+def upstream_at(*addresses: str, name: str = TARGET, **said: Any) -> Upstream:  # noqa: ANN401 - handed on
+    """An Upstream with these endpoints."""
+    return Upstream(name=name, endpoints=tuple((each, 1) for each in addresses), **said)
+
+
 @asynccontextmanager
 async def entrypoint(
     address: str,
@@ -37,11 +44,15 @@ async def entrypoint(
     message: snapshot_pb2.MessageDispatch | None = None,
     holder: Holder | None = None,
     stages: Mapping[str, str] | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[MessageExchange]:
-    """The exchange; `message` is the rule's destination, `stages` are addresses of Upstreams that run stages."""
+    """The exchange; `message` is the rule's destination, `stages` and `others` are addresses of more Upstreams: such as
+    run stages, or take messages.
+    """
+    addresses = {TARGET: address, **(stages or {}), **(others or {})}
     snapshot = orders() if message is None else orders(message=message)
-    find = {TARGET: address, **(stages or {})}.get
-    targets, elsewhere = GrpcTargets(lambda name: find(name, ""), policy), GrpcStages(lambda name: find(name, ""))
+    known = {name: upstream_at(each, name=name) for name, each in addresses.items() if each}.get
+    targets, elsewhere = GrpcTargets(known, policy), GrpcStages(known)
     yield MessageExchange(
         holder or Holder(snapshot),
         InProcessCounterStore(),

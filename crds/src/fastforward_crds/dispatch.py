@@ -55,6 +55,8 @@ class MessageDispatch(Model):
     """JSONSchema that the reply's content must keep."""
     unknown_fields: Literal["Keep", "Drop", "Refuse"] = "Keep"
     """What becomes of fields that `request` does not name."""
+    idempotency: Literal["Optional", "Required"] = "Optional"
+    """Whether a message that changes something needs an `Idempotency-Key`: 400 without one."""
 
     rules_cel = (
         Rule(
@@ -62,6 +64,12 @@ class MessageDispatch(Model):
             "What nobody takes has no event, request or reply.",
             "upstream",
             lambda s: s.upstream is not None or (s.event is None and s.request is None and s.reply is None),
+        ),
+        Rule(
+            "has(self.upstream) || self.idempotency == 'Optional'",
+            "What nobody takes needs no key.",
+            "idempotency",
+            lambda s: s.upstream is not None or s.idempotency == "Optional",
         ),
         Rule(
             "has(self.request) || self.unknownFields == 'Keep'",

@@ -71,3 +71,17 @@ def test_a_host_without_such_rules_is_told(tmp_path: Path) -> None:
     done = ff("openapi", "other.example.com", write(tmp_path, rule(prefix("/a"), message=SENT)))
     assert done.code == 1
     assert "No rule of other.example.com sends messages" in done.err
+
+
+def test_a_rule_that_asks_for_a_key_says_so(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        rule(prefix("/orders", methods=["GET", "POST"]), message={**SENT, "idempotency": "Required"}),
+        rule(prefix("/carts", methods=["POST"]), message=SENT),
+    )
+    document = ff("openapi", HOST, folder, "-o", "json").json
+    validate(document)
+    orders = document["paths"]["/orders"]
+    assert "parameters" not in orders["get"]
+    assert orders["post"]["parameters"][0]["required"]
+    assert "required" not in document["paths"]["/carts"]["post"]["parameters"][0]

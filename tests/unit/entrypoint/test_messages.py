@@ -14,7 +14,7 @@ from fastforward_pipeline.message import Answered, Failed
 
 from fastforward.message.v1 import dispatch_pb2, envelope_pb2, error_pb2
 from support.decision_snapshots import NOW
-from support.message_exchange import SEAL, entrypoint
+from support.message_exchange import SEAL, entrypoint, upstream_at
 from support.message_target import Handler, MessageTarget, agree, message_target
 from support.messages import TARGET, TYPE, envelope, reply
 from support.processes import free_ports
@@ -107,8 +107,8 @@ async def test_a_target_that_is_not_there_is_told_quickly_and_reached_when_it_is
 
 async def test_an_upstream_that_is_gone_is_let_go() -> None:
     async with message_target() as target:
-        known = {TARGET: target.address}
-        targets = GrpcTargets(lambda name: known.get(name, ""))
+        known = {TARGET: upstream_at(target.address)}
+        targets = GrpcTargets(known.get)
         await targets.call(TARGET, envelope(), asyncio.get_running_loop().time() + 5)
         targets.lines.let_go()
         assert [hop.name for hop in targets.lines] == [TARGET]
@@ -159,14 +159,66 @@ class TestOnce:
             assert isinstance(await exchange.exchange(envelope(once="k")), Failed)
             assert isinstance(await exchange.exchange(envelope(once="k")), Answered)
 
-    async def test_a_caller_that_goes_away_leaves_its_key_free(self) -> None:
+    async def test_a_caller_that_was_cut_off_is_told_the_result_when_it_comes_again(self) -> None:
         async def slow(_: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
             await asyncio.sleep(0.3)
             return dispatch_pb2.HandleResponse(reply=reply())
 
-        async with running(slow) as (exchange, _):
+        async with running(slow) as (exchange, target):
             call = asyncio.ensure_future(exchange.exchange(envelope(once="k")))
             await asyncio.sleep(0.1)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
-            assert isinstance(await exchange.exchange(envelope(once="k")), Answered)
+            async with asyncio.timeout(10):
+                while isinstance(again := await exchange.exchange(envelope(once="k")), Failed):
+                    assert again.error.reason == Reason.IN_PROGRESS
+                    await asyncio.sleep(0.05)
+        assert again.reply.header.transaction.repeated
+        assert len(target.received) == 1
+
+    async def test_what_may_have_been_handled_when_its_time_was_over_is_not_handled_again(self) -> None:
+        async def slow(_: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
+            await asyncio.sleep(0.5)
+            return dispatch_pb2.HandleResponse(reply=reply())
+
+        async with running(slow) as (exchange, target):
+            message = envelope(once="k")
+            message.header.deadline.FromMilliseconds(NOW * 1000 + 200)
+            assert error_of(await exchange.exchange(message)).reason == Reason.OUT_OF_TIME
+            again = error_of(await exchange.exchange(envelope(once="k")))
+        assert (again.reason, again.code) == (Reason.OUTCOME_UNKNOWN, error_pb2.CODE_ABORTED)
+        assert len(target.received) == 1
+
+    @pytest.mark.parametrize("once", ["", "k"])
+    async def test_a_target_that_dies_over_a_message_leaves_nobody_in_doubt_that_there_is_doubt(
+        self, once: str
+    ) -> None:
+        begun = asyncio.Event()
+
+        async def hang(_: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
+            begun.set()
+            await asyncio.sleep(60)
+            return dispatch_pb2.HandleResponse()
+
+        [port] = free_ports(1)
+        async with entrypoint(f"127.0.0.1:{port}") as exchange:
+            async with message_target(hang, port) as target:
+                call = asyncio.ensure_future(exchange.exchange(envelope(once=once)))
+                await begun.wait()
+            error = error_of(await call)
+            async with message_target(port=port) as back:
+                again = await exchange.exchange(envelope(once=once)) if once else None
+        assert error.reason == Reason.UNREACHABLE
+        assert len(target.received) == 1
+        assert back.received == []
+        assert again is None or error_of(again).reason == Reason.OUTCOME_UNKNOWN
+
+    async def test_what_was_never_sent_leaves_its_key_free(self) -> None:
+        [port] = free_ports(1)
+        async with entrypoint(f"127.0.0.1:{port}") as exchange:
+            assert error_of(await exchange.exchange(envelope(once="k"))).reason == Reason.UNREACHABLE
+            async with message_target(port=port) as target, asyncio.timeout(20):
+                while isinstance(again := await exchange.exchange(envelope(once="k")), Failed):
+                    assert again.error.reason == Reason.UNREACHABLE
+                    await asyncio.sleep(0.1)
+        assert len(target.received) == 1

@@ -7,11 +7,23 @@ from dataclasses import replace
 import pytest
 from fastforward_pipeline import Reason, Snapshot, TokenBuckets
 from fastforward_pipeline.effects import TakeTokens, Unavailable
-from fastforward_pipeline.message import INBOUND, Asks, Begin, Beginning, Failed, Outcome, Passage, Seal, open_passage
+from fastforward_pipeline.message import (
+    INBOUND,
+    UNKNOWN,
+    Asks,
+    Begin,
+    Beginning,
+    Failed,
+    Outcome,
+    Passage,
+    Seal,
+    open_passage,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
+from fastforward.snapshot.v1 import snapshot_pb2
 from support.decision_snapshots import NOW, budget, host, limit, plan, snapshot
 from support.messages import KEY, SECRET, TARGET, TYPE, envelope, new_seal, orders
 
@@ -174,6 +186,28 @@ class TestTracking:
         passage, outcome = send(envelope())
         assert (outcome, passage.claim) == (None, None)
 
+    @pytest.mark.parametrize(
+        ("once", "method", "reason"),
+        [
+            ("", "POST", Reason.IDEMPOTENCY_KEY_REQUIRED),
+            ("k,l", "POST", Reason.IDEMPOTENCY_KEY_MALFORMED),
+            ("k1", "POST", None),
+            ("", "GET", None),
+        ],
+    )
+    def test_a_rule_may_ask_for_a_key_of_what_changes_something(
+        self, once: str, method: str, reason: Reason | None
+    ) -> None:
+        world = orders(message=snapshot_pb2.MessageDispatch(type=TYPE, upstream=TARGET, key_required=True))
+        message = envelope(once=once)
+        message.header.source.method = method
+        passage, outcome = send(message, world)
+        assert (outcome.error.reason if isinstance(outcome, Failed) else None) == reason
+        assert (passage.claim is not None) == (once == "k1")
+
+    def test_a_key_is_the_same_in_quotes(self) -> None:
+        assert self._begin().claim.key == self._begin('"k1"').claim.key
+
     def test_a_new_key_is_remembered(self) -> None:
         passage, outcome = send(envelope(once="k1"))
         assert outcome is None
@@ -209,6 +243,7 @@ class TestTracking:
         [
             (Unavailable(), Reason.STORE_UNAVAILABLE),
             (Beginning(first=False, result=b""), Reason.RESULT_NOT_KEPT),
+            (Beginning(first=False, result=UNKNOWN), Reason.OUTCOME_UNKNOWN),
         ],
     )
     def test_what_the_store_can_not_tell_goes_no_further(self, known: Beginning | Unavailable, reason: Reason) -> None:
@@ -224,8 +259,8 @@ class TestTracking:
     def _print(self) -> str:
         return self._begin().claim.print
 
-    def _begin(self) -> Begin:
-        passage = open_passage(envelope(once="k1"), WORLD, SEAL, now=NOW)
+    def _begin(self, once: str = "k1") -> Begin:
+        passage = open_passage(envelope(once=once), WORLD, SEAL, now=NOW)
         for stage in INBOUND:
             outcome = stage.process(passage)
             if isinstance(outcome, Asks):

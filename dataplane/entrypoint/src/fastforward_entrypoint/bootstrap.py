@@ -24,6 +24,7 @@ from fastforward_kit.telemetry import new_registry
 from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.schema import Schema
+from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_rest import RestAdapter
 from fastforward_shield.metrics import HopCollector
 from fastforward_websocket import WebSocketAdapter
@@ -78,8 +79,8 @@ class EntryPoint:
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
-        self._targets = GrpcTargets(self._find_target)
-        self._stages = GrpcStages(self._find_target)
+        self._targets = GrpcTargets(self._find_upstream)
+        self._stages = GrpcStages(self._find_upstream)
         registry.register(HopCollector(Hops(self._targets.lines, self._stages.lines)))
         seal = open_seal(settings.seal_key_file)
         self._once = open_once_store(settings)
@@ -140,9 +141,8 @@ class EntryPoint:
         await asyncio.sleep(LINGER_SECONDS)
         await self._calls.stop(self._settings.drain_seconds)
 
-    def _find_target(self, upstream: str) -> str:
-        known = self._holder.current.upstreams.get(upstream)
-        return "" if known is None else known.target
+    def _find_upstream(self, name: str) -> Upstream | None:
+        return self._holder.current.upstreams.get(name)
 
     def _find_schema(self, name: str) -> Schema | None:
         return self._holder.current.schemas.get(name)

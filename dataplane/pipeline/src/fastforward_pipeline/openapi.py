@@ -16,6 +16,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from .compiled.place import subschemas
 from .compiled.route import Plan
+from .idempotency import PATTERN, SAFE
 from .snapshot import Snapshot
 
 Document = dict[str, Any]
@@ -50,7 +51,7 @@ _KEY: Document = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "The same request with the same key is handled once.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": PATTERN},
 }
 
 
@@ -64,6 +65,8 @@ def describe(snapshot: Snapshot, host: str) -> Document:
             operation = _operation(snapshot, plan, schemas, security)
             for method in _methods(plan):
                 made = {**operation, "operationId": f"{operation['operationId']}.{method}"}
+                if method.upper() not in SAFE:
+                    made["parameters"] = [{**_KEY, "required": True} if plan.wire.message.key_required else _KEY]
                 paths.setdefault(plan.wire.match.path or "/", {}).setdefault(method, made)
     components = {"schemas": schemas, **({"securitySchemes": security} if security else {})}
     info = {"title": host, "version": "1", "description": "Made from Routes and Schemas."}
@@ -89,7 +92,6 @@ def _operation(snapshot: Snapshot, plan: Plan, schemas: Document, security: Docu
     operation: Document = {
         "operationId": f"{plan.endpoint}".replace("/", ".").replace("#", "."),
         "summary": message.type,
-        "parameters": [_KEY],
         "responses": {
             "200": {"description": "The reply.", "content": {_JSON: {"schema": _use(snapshot, answered, schemas)}}},
             **({"422": _problem("The content breaks its schema.")} if asked is not None else {}),

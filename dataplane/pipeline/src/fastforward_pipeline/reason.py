@@ -39,9 +39,12 @@ class Reason(StrEnum):
     SHARD_KEY_MISSING = "routing/shard-key-missing"
     SHARD_UNAVAILABLE = "routing/shard-unavailable"
     UNAVAILABLE = "routing/unavailable"
+    IDEMPOTENCY_KEY_REQUIRED = "tracking/key-required"
+    IDEMPOTENCY_KEY_MALFORMED = "tracking/key-malformed"
     IN_PROGRESS = "tracking/in-progress"
     KEY_REUSED = "tracking/key-reused"
     RESULT_NOT_KEPT = "tracking/result-not-kept"
+    OUTCOME_UNKNOWN = "tracking/outcome-unknown"
     STORE_UNAVAILABLE = "tracking/store-unavailable"
     OUT_OF_TIME = "dispatch/out-of-time"
     OVERLOADED = "dispatch/overloaded"
@@ -156,6 +159,16 @@ FACTS: dict[Reason, Facts] = {
         "The schema of the content is not here",
         "Nothing to do when it passes within seconds; otherwise look at the status of the Schema.",
     ),
+    Reason.IDEMPOTENCY_KEY_REQUIRED: Facts(
+        400,
+        "An idempotency key is needed",
+        "Send `Idempotency-Key`, a new one for each new request: the rule asks for it.",
+    ),
+    Reason.IDEMPOTENCY_KEY_MALFORMED: Facts(
+        400,
+        "The idempotency key is malformed",
+        "Send one key of at most 255 printable ASCII characters, as it is or between double quotes.",
+    ),
     Reason.IN_PROGRESS: Facts(
         409, "The same request is being handled", "Ask again with the same key: its result is told once it is there."
     ),
@@ -166,6 +179,11 @@ FACTS: dict[Reason, Facts] = {
         409,
         "The request has been handled, and its result was too large to be told again",
         "Nothing to do: it was handled once. Ask for what it made by another request.",
+    ),
+    Reason.OUTCOME_UNKNOWN: Facts(
+        409,
+        "Whether the request with this key was handled is not known",
+        "Find out by another request whether it was; if not, send it with a new key.",
     ),
     Reason.STORE_UNAVAILABLE: Facts(
         503,
@@ -182,10 +200,10 @@ FACTS: dict[Reason, Facts] = {
         503, "The upstream can't be reached", "Look at the Upstream's endpoints, and at the hop in `ff status`."
     ),
     Reason.REPLY_OF_ANOTHER: Facts(
-        500, "The answer belongs to somebody else", "The target answers in another tenant's name: mend the target."
+        502, "The answer belongs to somebody else", "The target answers in another tenant's name: mend the target."
     ),
     Reason.REPLY_MALFORMED: Facts(
-        500,
+        502,
         "The answer is malformed",
         "The target's content is not what its media type and the rule's Schema say: mend the target.",
     ),

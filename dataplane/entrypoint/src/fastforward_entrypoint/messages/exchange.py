@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import NamedTuple
 
-import grpc.aio
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
     INBOUND,
@@ -27,31 +26,26 @@ from fastforward_pipeline.message import (
     Replied,
     Seal,
     answer_headers,
-    make_error,
     make_event,
     open_passage,
     refuse,
 )
-from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import Trail
-from fastforward_shield import CircuitOpenError, DeadlineExceededError, HopError, SaturatedError, TryTimeoutError
 
-from fastforward.message.v1 import dispatch_pb2, envelope_pb2
+from fastforward.message.v1 import envelope_pb2
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.endpoint import Current
 
+from .answer import UNANSWERED, call_target, unanswered
 from .events import Events
 from .identifier import make_message_id
-from .once import OnceStore, Settling
+from .once import Fate, OnceStore, Settling
 from .stages import Remote, Stages
 from .targets import Targets
 
 _JUDGING = tuple(stage for stage in INBOUND if stage.name != "tracking")
 """Of what is asked for no answer: there is nothing to remember."""
-_HOP_REASONS = (
-    ((DeadlineExceededError, TryTimeoutError), Reason.OUT_OF_TIME),
-    ((SaturatedError, CircuitOpenError), Reason.OVERLOADED),
-)
+_CLOSING_S = 2.0
 
 
 class Callees(NamedTuple):
@@ -81,17 +75,27 @@ class MessageExchange:
         self._targets, self._stages = callees
         self._seal = seal
         self._events = Events()
+        self._going: set[asyncio.Future[Answered | Failed]] = set()
         self._clock = clock
 
     async def exchange(self, envelope: envelope_pb2.Envelope, trail: Trail | None = None) -> Answered | Failed:
         """Returns the reply, or why there is none. The snapshot of the beginning holds to the end."""
+        if not envelope.header.idempotency_key:
+            return await self._take(envelope, trail)
+        # Whoever has a key may be cut off and come again for the result: it is waited for in any case.
+        taking = asyncio.ensure_future(self._take(envelope, trail))
+        self._going.add(taking)
+        taking.add_done_callback(self._going.discard)
+        return await asyncio.shield(taking)
+
+    async def _take(self, envelope: envelope_pb2.Envelope, trail: Trail | None) -> Answered | Failed:
         passage = self._open(envelope, trail)
         ended = await self._bring_in(passage, INBOUND)
         if isinstance(ended, Failed):
             return ended
         if isinstance(ended, Replied):
             return await self._send_back(passage, ended.reply)
-        result = await self._handle(passage)
+        result = await self._settling.handle(passage.claim, lambda fate: self._call(passage, fate))
         if isinstance(result, Failed):
             return result
         answered = await self._send_back(passage, result)
@@ -109,6 +113,11 @@ class MessageExchange:
 
     async def close(self) -> None:
         """Ends what goes on beside."""
+        if self._going:
+            _, late = await asyncio.wait(self._going, timeout=_CLOSING_S)
+            for taking in late:
+                taking.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._settling.close()
 
     def _open(self, envelope: envelope_pb2.Envelope, trail: Trail | None) -> Passage:
@@ -131,10 +140,8 @@ class MessageExchange:
         envelope = passage.envelope
         try:
             return await self._stages.process(remote, stage, passage, self._deadline(envelope))
-        except HopError as error:
-            return _out_of_reach(envelope, error)
-        except (KeyError, grpc.aio.AioRpcError):
-            return Failed(make_error(envelope, Reason.UNREACHABLE))
+        except UNANSWERED as error:
+            return unanswered(envelope, error)
 
     def _tell(self, passage: Passage, reply: envelope_pb2.Envelope) -> None:
         """The event that the rule tells of, if any."""
@@ -158,30 +165,12 @@ class MessageExchange:
             case Finish():
                 return await self._settling.finish(effect)
 
-    async def _handle(self, passage: Passage) -> envelope_pb2.Envelope | Failed:
-        """The target's reply. What has failed leaves its key free, so that the message may come again."""
-        told = False
-        try:
-            result = await self._call(passage)
-            told = not isinstance(result, Failed)
-        finally:
-            if passage.claim is not None and not told:
-                await self._settling.finish(Finish(passage.claim, None, 0.0))
-        return result
-
-    async def _call(self, passage: Passage) -> envelope_pb2.Envelope | Failed:
+    async def _call(self, passage: Passage, fate: Fate) -> envelope_pb2.Envelope | Failed:
         envelope = passage.envelope
-        if not envelope.header.routing.destinations:
+        destinations = envelope.header.routing.destinations
+        if not destinations:
             return refuse(envelope, LISTENED_TO)
-        try:
-            response = await self._targets.call(
-                envelope.header.routing.destinations[0], envelope, self._deadline(envelope)
-            )
-        except HopError as error:
-            return _out_of_reach(envelope, error)
-        except (KeyError, grpc.aio.AioRpcError):
-            return Failed(make_error(envelope, Reason.UNREACHABLE))
-        return _unpacked(envelope, response)
+        return await call_target(self._targets, destinations[0], envelope, self._deadline(envelope), fate)
 
     def _deadline(self, envelope: envelope_pb2.Envelope) -> float:
         """Returns the message's deadline as the event loop's time; infinite for none."""
@@ -196,24 +185,3 @@ class MessageExchange:
             if isinstance(ended, Failed):
                 return ended
         return Answered(reply, answer_headers(passage))
-
-
-def _out_of_reach(envelope: envelope_pb2.Envelope, error: HopError) -> Failed:
-    """Returns why there was no answer, and when it makes sense to ask again."""
-    reason = next((reason for kinds, reason in _HOP_REASONS if isinstance(error, kinds)), Reason.UNREACHABLE)
-    failure = make_error(envelope, reason)
-    if error.retry_after_s:
-        failure.retry_after.FromMilliseconds(int(error.retry_after_s * 1000))
-    return Failed(failure)
-
-
-def _unpacked(envelope: envelope_pb2.Envelope, response: dispatch_pb2.HandleResponse) -> envelope_pb2.Envelope | Failed:
-    """Returns the reply, or the target's own error under the message's id."""
-    match response.WhichOneof("outcome"):
-        case "reply":
-            return response.reply
-        case "error":
-            response.error.message_id = envelope.header.id
-            return Failed(response.error)
-        case _:
-            return Failed(make_error(envelope, Reason.REPLY_MALFORMED))

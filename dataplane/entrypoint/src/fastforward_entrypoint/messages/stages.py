@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import grpc.aio
 from fastforward_pipeline import Snapshot
+from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_pipeline.compiled.workload import Workload
 from fastforward_pipeline.message import Asks, Failed, Passage, Replied, Seal, open_passage, process_here, take_over
 from fastforward_shield import Bulkhead, Policy, Retry, Try
@@ -42,15 +43,15 @@ class Stages(Protocol):
         ...
 
     async def process(self, remote: Remote, stage: str, passage: Passage, deadline: float) -> Failed | None:
-        """Raises KeyError and HopError as targets do, and AioRpcError."""
+        """Raises what targets raise."""
         ...
 
 
 class GrpcStages:
-    """A channel and a Hop for each Upstream that runs stages."""
+    """A line for each Upstream that runs stages."""
 
-    def __init__(self, find: Callable[[str], str]) -> None:
-        """`find` tells the gRPC target of NAMESPACE/NAME; empty where there is none."""
+    def __init__(self, find: Callable[[str], Upstream | None]) -> None:
+        """`find` tells the Upstream NAMESPACE/NAME."""
         self.lines = Lines(find, stage_pb2_grpc.StageServiceStub, judge, mark="stages of ")
         self._known: tuple[Snapshot | None, Mapping[tuple[str, str], Remote]] = (None, {})
 
@@ -72,13 +73,20 @@ class GrpcStages:
         )
 
         async def once(attempt: Try) -> stage_pb2.ProcessResponse:
-            return await line.stub.Process(request, timeout=attempt.left_s())
+            async def ask(stub: stage_pb2_grpc.StageServiceAsyncStub) -> stage_pb2.ProcessResponse:
+                return await stub.Process(request, timeout=attempt.left_s())
+
+            return await line.call(passage.envelope.header.source, ask, _sent)
 
         response = await line.hop.call(once, deadline=deadline)
         if response.HasField("error"):
             return Failed(response.error)
         take_over(passage, stage, response.envelope)
         return None
+
+
+def _sent() -> None:
+    """A stage changes nothing: whether it was asked is nobody's concern."""
 
 
 def _by_stage(snapshot: Snapshot) -> Mapping[tuple[str, str], Remote]:

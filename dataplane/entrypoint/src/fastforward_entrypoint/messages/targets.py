@@ -11,12 +11,14 @@ from typing import Protocol
 
 import grpc
 import grpc.aio
+from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_pipeline.message import SAFE
 from fastforward_shield import Breaker, Bulkhead, Meaning, Policy, Retry, Try
 
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 
-from .lines import Lines
+from .lines import Lines, UnconnectedError
+from .once import Fate
 
 POLICY = Policy(
     timeout_s=15.0,
@@ -42,18 +44,23 @@ class Targets(Protocol):
     """Whoever takes messages."""
 
     async def call(
-        self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float
+        self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float, fate: Fate | None = None
     ) -> dispatch_pb2.HandleResponse:
-        """Raises KeyError when nobody has that name, HopError when there is no answer. `deadline`: the loop's time."""
+        """Returns what the target answers; `fate` tells whether it may have handled a message that it did not answer.
+
+        Raises KeyError when nobody has that name, UnconnectedError when it can't be reached, AioRpcError and HopError
+        when there is no answer. `deadline` is the loop's time.
+        """
         ...
 
 
 def judge(error: Exception) -> Meaning:
     """Returns what a failed call means (https://grpc.github.io/grpc/core/md_doc_statuscodes.html)."""
+    if isinstance(error, UnconnectedError):
+        return Meaning.AGAIN
     if not isinstance(error, grpc.aio.AioRpcError):
         return Meaning.FAILED
-    if error.code() is grpc.StatusCode.UNAVAILABLE:
-        return Meaning.AGAIN
+    # UNAVAILABLE as well: it is what gRPC says when a connection ends under a call.
     return Meaning.ANSWERED if error.code() in _ANSWERS else Meaning.FAILED
 
 
@@ -62,21 +69,34 @@ def _is_repeatable(header: envelope_pb2.Header) -> bool:
 
 
 class GrpcTargets:
-    """A channel and a Hop for each Upstream, made when it is first called. Used in one event loop."""
+    """A line for each Upstream, made when it is first called. Used in one event loop."""
 
-    def __init__(self, find: Callable[[str], str], policy: Policy = POLICY) -> None:
-        """`find` tells the gRPC target of NAMESPACE/NAME; empty where there is none."""
+    def __init__(self, find: Callable[[str], Upstream | None], policy: Policy = POLICY) -> None:
+        """`find` tells the Upstream NAMESPACE/NAME."""
         self.lines = Lines(find, dispatch_pb2_grpc.MessageServiceStub, judge)
         self._policy = policy
 
     async def call(
-        self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float
+        self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float, fate: Fate | None = None
     ) -> dispatch_pb2.HandleResponse:
         """See the port. What changes something and has no idempotency key is not sent twice if it may have arrived."""
         line = self.lines.to(upstream, self._policy)
         request = dispatch_pb2.HandleRequest(envelope=envelope)
+        known = fate or Fate()
+
+        def sent() -> None:
+            known.doubtful = True
 
         async def once(attempt: Try) -> dispatch_pb2.HandleResponse:
-            return await line.stub.Handle(request, timeout=attempt.left_s())
+            async def handle(stub: dispatch_pb2_grpc.MessageServiceAsyncStub) -> dispatch_pb2.HandleResponse:
+                return await stub.Handle(request, timeout=attempt.left_s())
+
+            try:
+                response = await line.call(envelope.header.source, handle, sent)
+            except grpc.aio.AioRpcError as error:
+                known.doubtful = error.code() not in _ANSWERS
+                raise
+            known.doubtful = response.WhichOneof("outcome") is None
+            return response
 
         return await line.hop.call(once, deadline=deadline, repeatable=_is_repeatable(envelope.header))

@@ -19,6 +19,7 @@ _CODES = {
     400: error_pb2.CODE_INVALID_ARGUMENT,
     404: error_pb2.CODE_NOT_FOUND,
     500: error_pb2.CODE_INTERNAL,
+    502: error_pb2.CODE_INTERNAL,
     503: error_pb2.CODE_UNAVAILABLE,
     504: error_pb2.CODE_DEADLINE_EXCEEDED,
 }

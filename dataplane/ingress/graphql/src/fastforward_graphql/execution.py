@@ -137,7 +137,7 @@ async def run(ready: Ready, compiled: Compiled, loader: Loader) -> Result:
     except TimeoutError:
         return Result({"errors": [describe(refusal(Reason.OUT_OF_TIME))]}, 504)
     except RecursionError:
-        return Result({"errors": [describe(refusal(Reason.REPLY_MALFORMED))]}, 500)
+        return Result({"errors": [describe(refusal(Reason.REPLY_MALFORMED))]}, 502)
     finally:
         loader.close()
     return _result(result)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from fastforward_pipeline.message import Answered, Exchange, Failed, Intake, Operation
+from fastforward_pipeline.message import Answered, Exchange, Failed, Intake, Operation, derive_key
 from fastforward_pipeline.reason import Reason
 from graphql import GraphQLError, GraphQLResolveInfo
 
@@ -119,7 +119,7 @@ class Loader:
             return ""
         path = info.path.as_list()
         alone = len(path) == 1 and len(info.operation.selection_set.selections) == 1
-        return self._once if alone else f"{self._once}/{'/'.join(map(str, path))}"
+        return self._once if alone else derive_key(self._once, "/".join(map(str, path)))
 
     def _load_once(self, target: str) -> asyncio.Future[Any]:
         found = self._read.get(target)

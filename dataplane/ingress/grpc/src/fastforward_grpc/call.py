@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import grpc.aio
-from fastforward_pipeline.message import Answered, Failed, Intake, Operation, make_error
+from fastforward_pipeline.message import Answered, Failed, Intake, Operation, derive_key, make_error
 from fastforward_pipeline.reason import Reason
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
@@ -131,4 +131,4 @@ class Call:
         """Each message of a call has a key of its own: the call's, and from the second on a number."""
         key = self.intake.told("idempotency-key")
         self._number += 1
-        return f"{key}/{self._number}" if key and self._number > 1 else key
+        return derive_key(key, str(self._number)) if key and self._number > 1 else key

@@ -1,9 +1,13 @@
 """Messages: the eight stages in and the five out, over the envelope, with no input or output of their own."""
 
+from fastforward_pipeline.idempotency import SAFE, derive_key
+
 from .failure import LISTENED_TO, error_status, make_error, refuse
-from .intake import ENTRY, SAFE, Intake, Operation
+from .intake import ENTRY, Intake, Operation
 from .outbound import make_event
 from .passage import (
+    ONCE_S,
+    UNKNOWN,
     Answered,
     Asks,
     Begin,

@@ -26,6 +26,8 @@ _CODES = {
     422: error_pb2.CODE_INVALID_ARGUMENT,
     429: error_pb2.CODE_RESOURCE_EXHAUSTED,
     500: error_pb2.CODE_INTERNAL,
+    # Not UNAVAILABLE: clients would send again what was handled.
+    502: error_pb2.CODE_INTERNAL,
     503: error_pb2.CODE_UNAVAILABLE,
     504: error_pb2.CODE_DEADLINE_EXCEEDED,
 }

@@ -14,6 +14,7 @@ from fastforward_pipeline import exchange as exchanges
 from fastforward_pipeline.decision import Refusal, Reply
 from fastforward_pipeline.effects import Answer, TakeTokens, Unavailable
 from fastforward_pipeline.exchange import Exchange
+from fastforward_pipeline.idempotency import read_key
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.stages import (
     admission,
@@ -24,13 +25,15 @@ from fastforward_pipeline.stages import (
     ratelimit,
     routing,
     tenant,
+    tracking,
 )
 
 from . import normalization as content
 from .failure import make_error, refuse
-from .passage import Asks, Begin, Beginning, Claim, Failed, Outcome, Passage, Replied, lease_s
+from .passage import TOO_LARGE, UNKNOWN, Asks, Begin, Beginning, Claim, Failed, Outcome, Passage, Replied, lease_s
 
 Judge = Callable[[Exchange], exchanges.Outcome]
+_INSTEAD = {TOO_LARGE: Reason.RESULT_NOT_KEPT, UNKNOWN: Reason.OUTCOME_UNKNOWN}
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -140,7 +143,10 @@ def route(passage: Passage) -> Outcome:
 def track(passage: Passage) -> Outcome:
     """Whether the same message has been here before (draft-ietf-httpapi-idempotency-key-header)."""
     envelope = passage.envelope
-    key = envelope.header.idempotency_key
+    refused = tracking.judge_key(passage.exchange, envelope.header.idempotency_key)
+    if refused is not None:
+        return refuse(envelope, refused)
+    key = read_key(envelope.header.idempotency_key)
     if not key:
         return None
     owner = f"{envelope.header.tenant}\0{envelope.header.identity.subject}\0{envelope.header.routing.route}\0{key}"
@@ -150,21 +156,32 @@ def track(passage: Passage) -> Outcome:
     envelope.header.transaction.id = once[:32]
 
     def resume(known: Beginning | Unavailable) -> Outcome:
-        if isinstance(known, Unavailable):
-            return Failed(make_error(envelope, Reason.STORE_UNAVAILABLE))
-        if known.first:
+        ended = tell_again(envelope, claim, known)
+        if ended is None:
             passage.claim = claim
-            return None
-        if known.print != print_:
-            return Failed(make_error(envelope, Reason.KEY_REUSED))
-        if known.result is None:
-            return Failed(make_error(envelope, Reason.IN_PROGRESS))
-        if not known.result:
-            return Failed(make_error(envelope, Reason.RESULT_NOT_KEPT))
-        envelope.header.transaction.repeated = True
-        return Replied(envelope_pb2.Envelope.FromString(known.result))
+        elif isinstance(ended, Replied):
+            envelope.header.transaction.repeated = True
+        return ended
 
     return Asks(Begin(claim, lease_s(passage)), resume)
+
+
+def tell_again(
+    envelope: envelope_pb2.Envelope, claim: Claim, known: Beginning | Unavailable
+) -> Failed | Replied | None:
+    """Returns what the message of a claim came to before; None for one that is the first."""
+    if isinstance(known, Unavailable):
+        return Failed(make_error(envelope, Reason.STORE_UNAVAILABLE))
+    if known.first:
+        return None
+    if known.print != claim.print:
+        return Failed(make_error(envelope, Reason.KEY_REUSED))
+    if known.result is None:
+        return Failed(make_error(envelope, Reason.IN_PROGRESS))
+    instead = _INSTEAD.get(known.result)
+    if instead is not None:
+        return Failed(make_error(envelope, instead))
+    return Replied(envelope_pb2.Envelope.FromString(known.result))
 
 
 def _judge(passage: Passage, *judges: Judge) -> Failed | None:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from fastforward.message.v1 import envelope_pb2
+from fastforward_pipeline.idempotency import SAFE
 
 EDGE, VIA, ENTRY, ADDRESS, PEER = "x-ff-edge", "x-ff-via", "x-ff-entry", "x-ff-address", "x-ff-peer"
 TIMEOUT_S = 15.0
 """Of one operation: Envoy waits no longer for the answer of a request."""
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
-"""Methods that ask for nothing to be changed (RFC 9110, section 9.2.1)."""
 _OWN = "x-ff-"
 _FINGERPRINTED = ("user-agent", "accept-language", "accept-encoding")
 _OF_CONTENT = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding", "accept"})

@@ -12,7 +12,7 @@ from fastforward_pipeline.reason import Reason
 
 from . import normalization as content
 from .failure import make_error
-from .passage import ONCE_BYTES, ONCE_S, Asks, Failed, Finish, Outcome, Passage
+from .passage import ONCE_BYTES, ONCE_S, TOO_LARGE, Asks, Claim, Failed, Finish, Outcome, Passage
 
 
 def track(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
@@ -24,10 +24,13 @@ def track(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     header.trace.CopyFrom(asked.trace)
     if passage.claim is None:
         return None
+    return Asks(keep(passage.claim, reply), lambda _: None)
+
+
+def keep(claim: Claim, reply: envelope_pb2.Envelope) -> Finish:
+    """Returns how the result of a claim is remembered: of one that is too large, only that there was one."""
     result = reply.SerializeToString()
-    # One that is too large to keep is not told again; that there was one is known.
-    kept = result if len(result) <= ONCE_BYTES else b""
-    return Asks(Finish(passage.claim, kept, ONCE_S), lambda _: None)
+    return Finish(claim, result if len(result) <= ONCE_BYTES else TOO_LARGE, ONCE_S)
 
 
 def authorize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:

@@ -25,6 +25,10 @@ ONCE_S = 86_400.0
 """For how long results are told again."""
 ONCE_BYTES = 1 << 20
 """The largest result that is told again."""
+TOO_LARGE, UNKNOWN = b"", b"\0"
+"""What is kept instead of a result: of one that is too large, and where nobody knows whether there is one. Neither is a
+serialised envelope.
+"""
 GRACE_S = 1.0
 """After the deadline, in which a result that came in time is remembered."""
 
@@ -62,9 +66,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What is known of a key: nothing (`first`), its print, and its result once there is one; empty when that was too
-    large to keep.
-    """
+    """What is known of a key: nothing (`first`), its print, and its result once there is one, or what stands for it."""
 
     first: bool
     print: str = ""

@@ -151,6 +151,7 @@ class MessageDispatch:
     reply: SchemaRef | None = None
     unknown_fields: str = "Keep"
     """Keep, Drop or Refuse."""
+    key_required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

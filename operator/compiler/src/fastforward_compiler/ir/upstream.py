@@ -75,6 +75,8 @@ class Upstream:
     connect_timeout_ms: int = 2000
     policy: str = "RoundRobin"
     """RoundRobin, LeastRequest, Random or RingHash."""
+    hash_on: str = ""
+    """With RingHash: `header:NAME`, `cookie:NAME` or `address`. Rules tell the proxy."""
     health_check: HealthCheck | None = None
     outlier_detection: OutlierDetection | None = None
     max_connections: int = 1024

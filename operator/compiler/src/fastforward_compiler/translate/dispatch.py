@@ -14,7 +14,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .reference import target
 from .schema import resolve_schema
-from .upstream import resolve_upstream
+from .upstream import fault_of_messages, resolve_upstream
 
 _CONTENT = "JSONSchema"
 _FORMATS = {"GraphQL": "GraphQL", "GRPC": "Protobuf"}
@@ -31,10 +31,10 @@ def translate_message(
         traits = resolve_upstream(cells, on, f"{field}.upstream", name, problems)
         if traits is None:
             return ir.Unavailable(reason=f"Upstream {name} is not there."), ()
-        if not traits.grpc:
-            told = f"Upstream {name} does not take messages: that needs the protocol GRPC."
-            problems.append(problem(on, Reason.INVALID, f"{field}.upstream", told))
-            return ir.Unavailable(reason=told), ()
+        fault = fault_of_messages(name, traits)
+        if fault:
+            problems.append(problem(on, Reason.INVALID, f"{field}.upstream", fault))
+            return ir.Unavailable(reason=fault), ()
     schemas: dict[str, ir.SchemaRef] = {}
     for part, ref in (("request", message.request), ("reply", message.reply)):
         if ref is not None:
@@ -50,6 +50,7 @@ def translate_message(
         request=schemas.get("request"),
         reply=schemas.get("reply"),
         unknown_fields=message.unknown_fields,
+        key_required=message.idempotency == "Required",
     )
     return made, (name,) if name else ()
 

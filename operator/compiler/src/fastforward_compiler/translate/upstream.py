@@ -59,6 +59,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         protocol=protocol,
         connect_timeout_ms=crds.milliseconds(spec.connect_timeout),
         policy=spec.load_balancing.policy,
+        hash_on=_hash_on(spec.load_balancing.hash_on),
         health_check=None if checks or spec.health_check is None else _translate_health_check(spec.health_check),
         outlier_detection=None if spec.outlier_detection is None else _translate_outliers(spec.outlier_detection),
         max_connections=spec.circuit_breaker.max_connections,
@@ -157,6 +158,15 @@ def _hash_on(hash_on: crds.HashOn | None) -> str:
     if hash_on.header is not None:
         return f"header:{hash_on.header.lower()}"
     return "address" if hash_on.cookie is None else f"cookie:{hash_on.cookie}"
+
+
+def fault_of_messages(name: str, traits: Traits) -> str:
+    """Why EntryPoint can't call an Upstream as it says; empty when it can."""
+    if not traits.grpc:
+        return f"Upstream {name} does not take messages: that needs the protocol GRPC."
+    if traits.hash_on.startswith("cookie:"):
+        return f"Upstream {name} chooses endpoints by a cookie, and messages have none: hash a header or the address."
+    return ""
 
 
 def resolve_upstream(cells: Cells, on: ObjectRef, field: str, name: str, problems: list[Problem]) -> Traits | None:

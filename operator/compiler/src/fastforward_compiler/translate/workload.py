@@ -14,7 +14,7 @@ from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 
 from .reference import target
-from .upstream import resolve_upstream
+from .upstream import fault_of_messages, resolve_upstream
 from .world import WORKLOADS, ref_of
 
 
@@ -57,6 +57,8 @@ def _translate_stages(cells: Cells, name: str) -> StagesTranslation | None:
     if traits is not None and not traits.grpc:
         told = f"Upstream {to} runs no stages: that needs the protocol GRPC."
         problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
+    elif traits is not None and (fault := fault_of_messages(to, traits)):
+        problems.append(problem(on, Reason.INVALID, "spec.upstream", fault))
     if problems:
         return StagesTranslation(None, tuple(problems))
     how = spec.resilience

@@ -207,6 +207,28 @@ SHARD_STATE_CANARY: ShardState.ValueType  # 2
 SHARD_STATE_DRAINING: ShardState.ValueType  # 3
 Global___ShardState: _TypeAlias = ShardState  # noqa: Y015
 
+class _LoadBalancing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LoadBalancingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadBalancing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOAD_BALANCING_UNSPECIFIED: _LoadBalancing.ValueType  # 0
+    LOAD_BALANCING_ROUND_ROBIN: _LoadBalancing.ValueType  # 1
+    LOAD_BALANCING_LEAST_REQUEST: _LoadBalancing.ValueType  # 2
+    LOAD_BALANCING_RANDOM: _LoadBalancing.ValueType  # 3
+    LOAD_BALANCING_RING_HASH: _LoadBalancing.ValueType  # 4
+
+class LoadBalancing(_LoadBalancing, metaclass=_LoadBalancingEnumTypeWrapper):
+    """How an endpoint is chosen."""
+
+LOAD_BALANCING_UNSPECIFIED: LoadBalancing.ValueType  # 0
+LOAD_BALANCING_ROUND_ROBIN: LoadBalancing.ValueType  # 1
+LOAD_BALANCING_LEAST_REQUEST: LoadBalancing.ValueType  # 2
+LOAD_BALANCING_RANDOM: LoadBalancing.ValueType  # 3
+LOAD_BALANCING_RING_HASH: LoadBalancing.ValueType  # 4
+Global___LoadBalancing: _TypeAlias = LoadBalancing  # noqa: Y015
+
 @_typing.final
 class SnapshotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -983,6 +1005,7 @@ class MessageDispatch(_message.Message):
     REQUEST_FIELD_NUMBER: _builtins.int
     REPLY_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELDS_FIELD_NUMBER: _builtins.int
+    KEY_REQUIRED_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """in words of the domain: shop.orders.place"""
     upstream: _builtins.str
@@ -990,6 +1013,8 @@ class MessageDispatch(_message.Message):
     event: _builtins.str
     """Type of the event that is told when the message has been handled; empty for none."""
     unknown_fields: Global___UnknownFields.ValueType
+    key_required: _builtins.bool
+    """Whether a message that changes something needs an idempotency key."""
     @_builtins.property
     def request(self) -> Global___SchemaVersionRef:
         """What the content must be; absent for anything."""
@@ -1007,10 +1032,11 @@ class MessageDispatch(_message.Message):
         request: Global___SchemaVersionRef | None = ...,
         reply: Global___SchemaVersionRef | None = ...,
         unknown_fields: Global___UnknownFields.ValueType = ...,
+        key_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reply", b"reply", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "reply", b"reply", "request", b"request", "type", b"type", "unknown_fields", b"unknown_fields", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "key_required", b"key_required", "reply", b"reply", "request", b"request", "type", b"type", "unknown_fields", b"unknown_fields", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1704,21 +1730,37 @@ class Upstream(_message.Message):
     ENDPOINTS_FIELD_NUMBER: _builtins.int
     DNS_HOST_FIELD_NUMBER: _builtins.int
     DNS_PORT_FIELD_NUMBER: _builtins.int
+    DNS_REFRESH_MS_FIELD_NUMBER: _builtins.int
+    LOAD_BALANCING_FIELD_NUMBER: _builtins.int
+    HASH_ON_FIELD_NUMBER: _builtins.int
+    OUTLIER_DETECTION_FIELD_NUMBER: _builtins.int
     dns_host: _builtins.str
-    """A name to look up instead."""
+    """A name to look up instead: each of its addresses is an endpoint."""
     dns_port: _builtins.int
+    dns_refresh_ms: _builtins.int
+    load_balancing: Global___LoadBalancing.ValueType
+    hash_on: _builtins.str
+    """With a ring hash: "header:NAME" or "address"."""
     @_builtins.property
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
+    @_builtins.property
+    def outlier_detection(self) -> Global___OutlierDetection:
+        """Absent where no endpoint is taken out for bad answers."""
+
     def __init__(
         self,
         *,
         endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
         dns_host: _builtins.str = ...,
         dns_port: _builtins.int = ...,
+        dns_refresh_ms: _builtins.int = ...,
+        load_balancing: Global___LoadBalancing.ValueType = ...,
+        hash_on: _builtins.str = ...,
+        outlier_detection: Global___OutlierDetection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outlier_detection", b"outlier_detection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_host", b"dns_host", "dns_port", b"dns_port", "dns_refresh_ms", b"dns_refresh_ms", "endpoints", b"endpoints", "hash_on", b"hash_on", "load_balancing", b"load_balancing", "outlier_detection", b"outlier_detection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1730,21 +1772,51 @@ class Endpoint(_message.Message):
 
     ADDRESS_FIELD_NUMBER: _builtins.int
     PORT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     port: _builtins.int
+    weight: _builtins.int
+    """Share among the endpoints; 0 for 1."""
     def __init__(
         self,
         *,
         address: _builtins.str = ...,
         port: _builtins.int = ...,
+        weight: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "port", b"port"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "port", b"port", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Endpoint: _TypeAlias = Endpoint  # noqa: Y015
+
+@_typing.final
+class OutlierDetection(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSECUTIVE_ERRORS_FIELD_NUMBER: _builtins.int
+    EJECTION_TIME_MS_FIELD_NUMBER: _builtins.int
+    MAX_EJECTED_PERCENT_FIELD_NUMBER: _builtins.int
+    consecutive_errors: _builtins.int
+    ejection_time_ms: _builtins.int
+    """Multiplied by how often it has been out."""
+    max_ejected_percent: _builtins.int
+    def __init__(
+        self,
+        *,
+        consecutive_errors: _builtins.int = ...,
+        ejection_time_ms: _builtins.int = ...,
+        max_ejected_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_errors", b"consecutive_errors", "ejection_time_ms", b"ejection_time_ms", "max_ejected_percent", b"max_ejected_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutlierDetection: _TypeAlias = OutlierDetection  # noqa: Y015
 
 @_typing.final
 class ShardSet(_message.Message):

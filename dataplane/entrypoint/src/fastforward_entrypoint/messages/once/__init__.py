@@ -5,6 +5,6 @@
 
 from .in_process import InProcessOnceStore
 from .port import OnceStore
-from .settling import Settling
+from .settling import Fate, Settling
 
-__all__ = ["InProcessOnceStore", "OnceStore", "Settling"]
+__all__ = ["Fate", "InProcessOnceStore", "OnceStore", "Settling"]

@@ -1,16 +1,19 @@
-"""Results that a store could not take when they were there: told to it again, until it takes them.
+"""What becomes of claims: results that a store can't take are told to it again, until it takes them.
 
-In: claims that are over. Out: nothing; nobody waits for it. Called by exchange. A caller has its answer whatever
-becomes of the store, and until the lease ends nobody else can begin: most outages leave no trace.
+In: claims, and the calls that are made under them. Out: what the calls came to. Called by exchange. A caller
+has its answer whatever becomes of the store, and until the lease ends nobody else can begin: most outages leave no
+trace.
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 from fastforward_kit.backoff import Backoff
 from fastforward_pipeline.effects import Unavailable
-from fastforward_pipeline.message import Finish
+from fastforward_pipeline.message import ONCE_S, UNKNOWN, Claim, Failed, Finish
 
 from .port import OnceStore
 
@@ -18,6 +21,15 @@ log = structlog.get_logger(__name__)
 
 WAITING = 1000
 """Results that may wait, of a megabyte at most each."""
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Fate:
+    """What is known of a message that was sent."""
+
+    doubtful: bool = False
+    """It may have been handled, or be handled yet, though no answer came."""
 
 
 class Settling:
@@ -37,6 +49,19 @@ class Settling:
                 self._keep(asyncio.ensure_future(self._again(asked)))
             else:
                 log.error("a result is not remembered", transaction=asked.claim.key[:32])
+
+    async def handle(self, claim: Claim | None, call: Callable[[Fate], Awaitable[Result | Failed]]) -> Result | Failed:
+        """Returns what the call comes to. If it fails, the claim is over: the same message may come again, unless it
+        may have been handled.
+        """
+        fate, answered = Fate(), False
+        try:
+            result = await call(fate)
+            answered = not isinstance(result, Failed)
+        finally:
+            if claim is not None and not answered:
+                await self.finish(Finish(claim, UNKNOWN if fate.doubtful else None, ONCE_S))
+        return result
 
     def _keep(self, task: asyncio.Future[Any]) -> None:
         self._waiting.add(task)

@@ -27,6 +27,7 @@ def emit_message(message: ir.MessageDispatch) -> snapshot_pb2.MessageDispatch:
         request=_emit_ref(message.request),
         reply=_emit_ref(message.reply),
         unknown_fields=_UNKNOWN[message.unknown_fields if message.request is not None else ""],
+        key_required=message.key_required,
     )
 
 

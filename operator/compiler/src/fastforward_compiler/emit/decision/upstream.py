@@ -9,6 +9,12 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
 _PROTOCOL = "GRPC"
+_POLICIES = {
+    "RoundRobin": snapshot_pb2.LOAD_BALANCING_ROUND_ROBIN,
+    "LeastRequest": snapshot_pb2.LOAD_BALANCING_LEAST_REQUEST,
+    "Random": snapshot_pb2.LOAD_BALANCING_RANDOM,
+    "RingHash": snapshot_pb2.LOAD_BALANCING_RING_HASH,
+}
 
 
 def takes_messages(upstream: ir.Upstream) -> bool:
@@ -20,9 +26,24 @@ def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:
     """Returns the wire form; endpoints of weight 0 get nothing."""
     wire = snapshot_pb2.Upstream(
         endpoints=[
-            snapshot_pb2.Endpoint(address=each.address, port=each.port) for each in upstream.endpoints if each.weight
-        ]
+            snapshot_pb2.Endpoint(address=each.address, port=each.port, weight=each.weight)
+            for each in upstream.endpoints
+            if each.weight
+        ],
+        load_balancing=_POLICIES[upstream.policy],
+        hash_on=upstream.hash_on,
     )
     if upstream.dns is not None:
         wire.dns_host, wire.dns_port = upstream.dns.host, upstream.dns.port
+        wire.dns_refresh_ms = upstream.dns.refresh_ms
+    if upstream.outlier_detection is not None:
+        wire.outlier_detection.CopyFrom(_emit_outliers(upstream.outlier_detection))
     return wire
+
+
+def _emit_outliers(outliers: ir.OutlierDetection) -> snapshot_pb2.OutlierDetection:
+    return snapshot_pb2.OutlierDetection(
+        consecutive_errors=outliers.consecutive_errors,
+        ejection_time_ms=outliers.ejection_time_ms,
+        max_ejected_percent=outliers.max_ejected_percent,
+    )

@@ -1,0 +1,57 @@
+"""What a target answers, or why it does not, in the words of messages.
+
+In: the name of an Upstream and an Envelope. Out: the reply, or an error of the target's or ours. Called by exchange.
+"""
+
+from __future__ import annotations
+
+import grpc
+import grpc.aio
+from fastforward_pipeline.message import Failed, make_error
+from fastforward_pipeline.reason import Reason
+from fastforward_shield import CircuitOpenError, DeadlineExceededError, HopError, SaturatedError, TryTimeoutError
+
+from fastforward.message.v1 import envelope_pb2
+
+from .lines import UnconnectedError
+from .once import Fate
+from .targets import Targets
+
+UNANSWERED = (HopError, KeyError, UnconnectedError, grpc.aio.AioRpcError)
+"""What calls of targets and stages raise."""
+_HOP_REASONS = (
+    ((DeadlineExceededError, TryTimeoutError), Reason.OUT_OF_TIME),
+    ((SaturatedError, CircuitOpenError), Reason.OVERLOADED),
+)
+
+
+async def call_target(
+    targets: Targets, upstream: str, envelope: envelope_pb2.Envelope, deadline: float, fate: Fate
+) -> envelope_pb2.Envelope | Failed:
+    """Returns the reply, or the target's own error under the message's id. `deadline` is the loop's time."""
+    try:
+        response = await targets.call(upstream, envelope, deadline, fate)
+    except UNANSWERED as error:
+        return unanswered(envelope, error)
+    match response.WhichOneof("outcome"):
+        case "reply":
+            return response.reply
+        case "error":
+            response.error.message_id = envelope.header.id
+            return Failed(response.error)
+        case _:
+            return Failed(make_error(envelope, Reason.REPLY_MALFORMED))
+
+
+def unanswered(envelope: envelope_pb2.Envelope, error: Exception) -> Failed:
+    """Returns why there was no answer, and when it makes sense to ask again."""
+    failure = make_error(envelope, _reason_of(error))
+    if isinstance(error, HopError) and error.retry_after_s:
+        failure.retry_after.FromMilliseconds(int(error.retry_after_s * 1000))
+    return Failed(failure)
+
+
+def _reason_of(error: Exception) -> Reason:
+    if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return Reason.OUT_OF_TIME
+    return next((reason for kinds, reason in _HOP_REASONS if isinstance(error, kinds)), Reason.UNREACHABLE)
