@@ -39,6 +39,19 @@ def rules() -> list[Document]:
                 "idempotency": "Required",
             },
         },
+        {
+            "name": "gathered",
+            "matches": at("gathered"),
+            "message": {
+                "type": "shop.books.ask",
+                "gather": {
+                    "upstreams": [{**taker, "as": "stock"}, {**taker, "as": "price"}],
+                    "deadline": "2s",
+                    "require": "Some",
+                    "least": 1,
+                },
+            },
+        },
         {"name": "heard", "matches": at("heard"), "message": {"type": "shop.orders.placed"}},
         {
             "name": "graph",

@@ -9,6 +9,7 @@ from support.rule_case import case
 
 NAMED = {"name": "s"}
 TAKEN: Document = {"type": "a.b", "upstream": {"name": "u"}}
+PARTS = [{"name": "u", "as": "a"}, {"name": "u", "as": "b"}]
 AWAY: Document = {"component": "Stages", "stages": ["routing"], "upstream": {"name": "u"}}
 
 CASES = (
@@ -34,10 +35,35 @@ CASES = (
         broken=[{**AWAY, "redis": {"host": "r"}}],
     ),
     case(
+        crds.Gather,
+        "least goes with require: Some, and only with it.",
+        "least",
+        kept=[{"upstreams": PARTS, "require": "Some", "least": 1}, {"upstreams": PARTS, "require": "Any"}],
+        broken=[{"upstreams": PARTS, "require": "Some"}, {"upstreams": PARTS, "least": 1}],
+    ),
+    case(
+        crds.Gather,
+        "No more can be required than there are.",
+        "least",
+        kept=[{"upstreams": PARTS, "require": "Some", "least": 2}],
+        broken=[{"upstreams": PARTS, "require": "Some", "least": 3}],
+    ),
+    case(
+        crds.MessageDispatch,
+        "A message goes to one upstream, or to several.",
+        "gather",
+        kept=[TAKEN, {"type": "a.b", "gather": {"upstreams": PARTS}}],
+        broken=[{**TAKEN, "gather": {"upstreams": PARTS}}],
+    ),
+    case(
         crds.MessageDispatch,
         "What nobody takes has no event, request or reply.",
         "upstream",
-        kept=[{"type": "a.b"}, {"type": "a.b", "upstream": {"name": "u"}, "event": "a.c", "reply": {"name": "s"}}],
+        kept=[
+            {"type": "a.b"},
+            {"type": "a.b", "upstream": {"name": "u"}, "event": "a.c", "reply": {"name": "s"}},
+            {"type": "a.b", "gather": {"upstreams": PARTS}, "event": "a.c", "request": {"name": "s"}},
+        ],
         broken=[
             {"type": "a.b", part: value} for part, value in (("event", "a.c"), ("request", NAMED), ("reply", NAMED))
         ],
@@ -46,7 +72,11 @@ CASES = (
         crds.MessageDispatch,
         "What nobody takes needs no key.",
         "idempotency",
-        kept=[{**TAKEN, "idempotency": "Required"}, {"type": "a.b", "idempotency": "Optional"}],
+        kept=[
+            {**TAKEN, "idempotency": "Required"},
+            {"type": "a.b", "gather": {"upstreams": PARTS}, "idempotency": "Required"},
+            {"type": "a.b", "idempotency": "Optional"},
+        ],
         broken=[{"type": "a.b", "idempotency": "Required"}],
     ),
     case(

@@ -46,6 +46,10 @@ TIED: dict[str, Document] = {
     "spec.routeNamespaces.from": {"from": "Same"},
     "spec.rules[].shards.key": {"upstream": "orders", "key": "Subject"},
     "spec.rules[].adapter.protocol": {"protocol": "WebSocket"},
+    "spec.rules[].message.gather.require": {
+        "upstreams": [{"name": "taker", "namespace": "shop", "as": "stock"}],
+        "require": "Any",
+    },
     "spec.component": {"component": "Decision"},
     "spec.loadBalancing.policy": {"policy": "Random"},
     "spec.loadBalancing.hashOn.address": {"cookie": "other"},

@@ -15,7 +15,15 @@ from .authpolicy import (
     Jwt,
     Provider,
 )
-from .dispatch import AdapterDispatch, GraphqlLimits, MessageDispatch, SchemaRef, ShardDispatch
+from .dispatch import (
+    AdapterDispatch,
+    Gather,
+    GatherPart,
+    GraphqlLimits,
+    MessageDispatch,
+    SchemaRef,
+    ShardDispatch,
+)
 from .durations import milliseconds
 from .edge import (
     Admission,

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .formats import MESSAGE, ExactHost, HeaderName, Label
+from .durations import Period
+from .formats import KEY, MESSAGE, ExactHost, HeaderName, Label
+from .lists import Items
 from .meta import Model, Ref, Rule
 
 
@@ -40,6 +42,43 @@ class SchemaRef(Ref):
     """Name of the version; the newest when absent."""
 
 
+class GatherPart(Ref):
+    """One of several Upstreams."""
+
+    as_: Annotated[str, KEY, Field(alias="as")]
+    """Name of the member of the reply that holds its answer."""
+
+
+class Gather(Model):
+    """To several Upstreams at once. The reply is an object with the answer of each one as a member."""
+
+    upstreams: Annotated[tuple[GatherPart, ...], Items(least=1, most=16, key="as")]
+    """Upstreams with the protocol GRPC that take the message."""
+    deadline: Period | None = None
+    """For how long they are waited for; as long as the message lasts when absent, and never longer."""
+    require: Literal["All", "Any", "Some"] = "All"
+    """How many must answer: all, one, or `least`. With fewer there is no reply, but 503; with enough, members of those
+    that did not answer are absent.
+    """
+    least: Annotated[int, Field(ge=1, le=16)] | None = None
+    """With Some: so many."""
+
+    rules_cel = (
+        Rule(
+            "has(self.least) == (self.require == 'Some')",
+            "least goes with require: Some, and only with it.",
+            "least",
+            lambda s: (s.least is not None) == (s.require == "Some"),
+        ),
+        Rule(
+            "!has(self.least) || self.least <= size(self.upstreams)",
+            "No more can be required than there are.",
+            "least",
+            lambda s: s.least is None or s.least <= len(s.upstreams),
+        ),
+    )
+
+
 class MessageDispatch(Model):
     """As a message through all stages, to a workload that takes messages (gRPC, fastforward.message.v1)."""
 
@@ -47,6 +86,8 @@ class MessageDispatch(Model):
     """What the message is, in words of the domain."""
     upstream: Ref | None = None
     """Upstream with the protocol GRPC that takes it; without one, adapters can only listen for events of this type."""
+    gather: Gather | None = None
+    """Several Upstreams instead, whose answers are one reply."""
     event: Annotated[str, MESSAGE] | None = None
     """Type of the event that is told when the message has been handled; its content is the reply's."""
     request: SchemaRef | None = None
@@ -60,16 +101,22 @@ class MessageDispatch(Model):
 
     rules_cel = (
         Rule(
-            "has(self.upstream) || (!has(self.event) && !has(self.request) && !has(self.reply))",
-            "What nobody takes has no event, request or reply.",
-            "upstream",
-            lambda s: s.upstream is not None or (s.event is None and s.request is None and s.reply is None),
+            "!has(self.upstream) || !has(self.gather)",
+            "A message goes to one upstream, or to several.",
+            "gather",
+            lambda s: s.upstream is None or s.gather is None,
         ),
         Rule(
-            "has(self.upstream) || self.idempotency == 'Optional'",
+            "has(self.upstream) || has(self.gather) || (!has(self.event) && !has(self.request) && !has(self.reply))",
+            "What nobody takes has no event, request or reply.",
+            "upstream",
+            lambda s: s.is_taken or (s.event is None and s.request is None and s.reply is None),
+        ),
+        Rule(
+            "has(self.upstream) || has(self.gather) || self.idempotency == 'Optional'",
             "What nobody takes needs no key.",
             "idempotency",
-            lambda s: s.upstream is not None or s.idempotency == "Optional",
+            lambda s: s.is_taken or s.idempotency == "Optional",
         ),
         Rule(
             "has(self.request) || self.unknownFields == 'Keep'",
@@ -78,6 +125,11 @@ class MessageDispatch(Model):
             lambda s: s.request is not None or s.unknown_fields == "Keep",
         ),
     )
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody takes it."""
+        return self.upstream is not None or self.gather is not None
 
 
 class GraphqlLimits(Model):

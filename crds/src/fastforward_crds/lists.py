@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from operator import attrgetter
 from typing import Any
 
@@ -38,13 +39,19 @@ class Items:
             bounded["min_length"] = self.least
         if not (self.distinct or self.key):
             return bounded
-        identity = attrgetter(to_snake(self.key)) if self.key else None
+        identity = attrgetter(_attribute(self.key)) if self.key else None
         return core_schema.no_info_after_validator_function(_refuse_duplicates(identity, self.key), bounded)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         if self.key:
             return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
         return handler(schema) | {"x-kubernetes-list-type": "set" if self.distinct else "atomic"}
+
+
+def _attribute(field: str) -> str:
+    """What a model calls the field; a word of the language has an underscore there."""
+    name = to_snake(field)
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _refuse_duplicates(

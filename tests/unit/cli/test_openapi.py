@@ -85,3 +85,19 @@ def test_a_rule_that_asks_for_a_key_says_so(tmp_path: Path) -> None:
     assert "parameters" not in orders["get"]
     assert orders["post"]["parameters"][0]["required"]
     assert "required" not in document["paths"]["/carts"]["post"]["parameters"][0]
+
+
+def test_a_reply_of_several_is_an_object_of_their_answers(tmp_path: Path) -> None:
+    parts = [{"name": "orders", "as": "stock"}, {"name": "orders", "as": "price"}]
+    folder = write(
+        tmp_path,
+        rule(prefix("/all"), message={"type": "shop.books.ask", "gather": {"upstreams": parts}}),
+        rule(prefix("/any"), message={"type": "shop.books.ask", "gather": {"upstreams": parts, "require": "Any"}}),
+    )
+    document = ff("openapi", HOST, folder, "-o", "json").json
+    validate(document)
+    replies = [document["paths"][path]["get"]["responses"]["200"] for path in ("/all", "/any")]
+    assert all(set(reply["headers"]) == {"x-ff-completed", "x-ff-failed"} for reply in replies)
+    schemas = [reply["content"]["application/json"]["schema"] for reply in replies]
+    assert [schema["required"] for schema in schemas] == [["stock", "price"], []]
+    assert set(schemas[1]["properties"]) == {"stock", "price"}

@@ -184,8 +184,9 @@ def test_keys_of_list_maps_are_required_texts(kind: Kind) -> None:
 def test_lists_whose_items_have_a_required_name_of_their_own_are_maps(kind: Kind) -> None:
     for path, schema in in_spec(kind):
         if schema["type"] == "array" and schema["items"]["type"] == "object":
-            keys = {"name", "plan", "rateLimit", "purpose"} & set(schema["items"].get("required", ()))
-            is_reference = {"name", "namespace"} <= schema["items"]["properties"].keys() and "purpose" not in keys
+            keys = {"name", "plan", "rateLimit", "purpose", "as"} & set(schema["items"].get("required", ()))
+            named = {"purpose", "as"} & keys
+            is_reference = {"name", "namespace"} <= schema["items"]["properties"].keys() and not named
             expected = bool(keys) and not is_reference and not path.endswith((".add", ".targets"))
             assert (schema["x-kubernetes-list-type"] == "map") is expected, path
 

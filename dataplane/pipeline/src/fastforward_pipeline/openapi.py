@@ -17,6 +17,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from .compiled.place import subschemas
 from .compiled.route import Plan
 from .idempotency import PATTERN, SAFE
+from .message.gather import COMPLETED, FAILED
 from .snapshot import Snapshot
 
 Document = dict[str, Any]
@@ -54,6 +55,11 @@ _KEY: Document = {
     "schema": {"type": "string", "pattern": PATTERN},
 }
 
+_GATHERED = {
+    COMPLETED: "Whether all have answered: `true` or `false`.",
+    FAILED: "Who did not, and why: a list of strings with the parameter `reason` (RFC 9651).",
+}
+
 
 def describe(snapshot: Snapshot, host: str) -> Document:
     """Returns the document; without paths for a host that has no such rules."""
@@ -75,7 +81,7 @@ def describe(snapshot: Snapshot, host: str) -> Document:
 
 def _is_described(plan: Plan) -> bool:
     readable = plan.wire.match.path_type != snapshot_pb2.PATH_MATCH_TYPE_REGEX
-    return plan.destination == "message" and bool(plan.wire.message.upstream) and readable
+    return plan.destination == "message" and bool(plan.candidates) and readable
 
 
 def _methods(plan: Plan) -> list[str]:
@@ -93,7 +99,7 @@ def _operation(snapshot: Snapshot, plan: Plan, schemas: Document, security: Docu
         "operationId": f"{plan.endpoint}".replace("/", ".").replace("#", "."),
         "summary": message.type,
         "responses": {
-            "200": {"description": "The reply.", "content": {_JSON: {"schema": _use(snapshot, answered, schemas)}}},
+            "200": _reply(plan, _use(snapshot, answered, schemas)),
             **({"422": _problem("The content breaks its schema.")} if asked is not None else {}),
             "default": _problem("Any other error."),
         },
@@ -107,6 +113,24 @@ def _operation(snapshot: Snapshot, plan: Plan, schemas: Document, security: Docu
         # Any of them will do.
         operation["security"] = [{name: []} for name in needs]
     return operation
+
+
+def _reply(plan: Plan, schema: Document) -> Document:
+    """A reply of several without a schema is an object with a member for each."""
+    if not plan.gathers:
+        return {"description": "The reply.", "content": {_JSON: {"schema": schema}}}
+    gather = plan.wire.message.gather
+    members = [part.member for part in gather.parts]
+    made = schema or {
+        "type": "object",
+        "properties": {member: {} for member in members},
+        "required": members if gather.require == len(members) else [],
+        "minProperties": gather.require,
+    }
+    headers = {
+        name: {"description": description, "schema": {"type": "string"}} for name, description in _GATHERED.items()
+    }
+    return {"description": "What they answered.", "headers": headers, "content": {_JSON: {"schema": made}}}
 
 
 def _problem(description: str) -> Document:

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     OUT_OF_TIME = "dispatch/out-of-time"
     OVERLOADED = "dispatch/overloaded"
     UNREACHABLE = "dispatch/unreachable"
+    INCOMPLETE = "dispatch/incomplete"
     REPLY_OF_ANOTHER = "authorization/reply-of-another"
     REPLY_MALFORMED = "normalization/reply-malformed"
     QUERY_MALFORMED = "normalization/query-malformed"
@@ -198,6 +199,11 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.UNREACHABLE: Facts(
         503, "The upstream can't be reached", "Look at the Upstream's endpoints, and at the hop in `ff status`."
+    ),
+    Reason.INCOMPLETE: Facts(
+        503,
+        "Too few of the upstreams answered",
+        "`errors` says why each one did not; look at the Upstreams, or ask for fewer by `gather.require`.",
     ),
     Reason.REPLY_OF_ANOTHER: Facts(
         502, "The answer belongs to somebody else", "The target answers in another tenant's name: mend the target."

@@ -1,6 +1,7 @@
 """What a target answers, or why it does not, in the words of messages.
 
-In: the name of an Upstream and an Envelope. Out: the reply, or an error of the target's or ours. Called by exchange.
+In: the name of an Upstream and an Envelope. Out: the reply, or an error of the target's or ours. Called by exchange and
+gather.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from fastforward_entrypoint.endpoint import Current
 
 from .answer import UNANSWERED, call_target, unanswered
 from .events import Events
+from .gather import Gatherer
 from .identifier import make_message_id
 from .once import Fate, OnceStore, Settling
 from .stages import Remote, Stages
@@ -73,6 +74,7 @@ class MessageExchange:
         self._once = once
         self._settling = Settling(once)
         self._targets, self._stages = callees
+        self._gatherer = Gatherer(self._targets, once, self._settling)
         self._seal = seal
         self._events = Events()
         self._going: set[asyncio.Future[Answered | Failed]] = set()
@@ -170,7 +172,10 @@ class MessageExchange:
         destinations = envelope.header.routing.destinations
         if not destinations:
             return refuse(envelope, LISTENED_TO)
-        return await call_target(self._targets, destinations[0], envelope, self._deadline(envelope), fate)
+        deadline = self._deadline(envelope)
+        if passage.exchange.final.gathers:
+            return await self._gatherer.gather(passage, deadline)
+        return await call_target(self._targets, destinations[0], envelope, deadline, fate)
 
     def _deadline(self, envelope: envelope_pb2.Envelope) -> float:
         """Returns the message's deadline as the event loop's time; infinite for none."""

@@ -67,6 +67,11 @@ class Plan:
         return self.destination in _PROXIED
 
     @property
+    def gathers(self) -> bool:
+        """Whether a message goes to several at once."""
+        return self.destination == "message" and self.wire.message.HasField("gather")
+
+    @property
     def endpoint(self) -> str:
         """ROUTE#RULE: what requests are counted by as Endpoint."""
         return f"{self.route}#{self.rule}"
@@ -118,8 +123,11 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
 
 
 def _compile_candidates(wire: snapshot_pb2.Plan, destination: str | None) -> tuple[Candidate, ...]:
-    if destination == "message" and wire.message.upstream:
-        return (Candidate(upstream=wire.message.upstream, share=1.0),)
+    if destination == "message":
+        message = wire.message
+        takers = [part.upstream for part in message.gather.parts] or [message.upstream]
+        # Each of them gets every message.
+        return tuple(Candidate(upstream=taker, share=1.0) for taker in takers if taker)
     return _compile_split(wire.upstreams) if destination == "upstreams" else ()
 
 

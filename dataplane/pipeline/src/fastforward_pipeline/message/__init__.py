@@ -3,8 +3,10 @@
 from fastforward_pipeline.idempotency import SAFE, derive_key
 
 from .failure import LISTENED_TO, error_status, make_error, refuse
+from .gather import claim_of, join, part_of
+from .inbound import tell_again
 from .intake import ENTRY, Intake, Operation
-from .outbound import make_event
+from .outbound import keep, make_event
 from .passage import (
     ONCE_S,
     UNKNOWN,
@@ -20,6 +22,7 @@ from .passage import (
     Passage,
     Replied,
     answer_headers,
+    lease_s,
     open_passage,
 )
 from .port import Exchange

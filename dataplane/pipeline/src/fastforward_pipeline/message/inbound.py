@@ -131,7 +131,7 @@ def route(passage: Passage) -> Outcome:
             route=plan.route,
             rule=plan.rule,
             plan=plan.name,
-            delivery=envelope_pb2.DELIVERY_CALL,
+            delivery=envelope_pb2.DELIVERY_SCATTER if plan.gathers else envelope_pb2.DELIVERY_CALL,
             destinations=[candidate.upstream for candidate in exchange.candidates],
             shard=exchange.shard,
             region=exchange.facts.region,

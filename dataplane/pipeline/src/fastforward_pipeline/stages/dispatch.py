@@ -42,7 +42,7 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
             return _unavailable(exchange, plan)
         case "message":
             message = plan.wire.message
-            _tell(exchange, Verdict.PASSED, f"sent as the message {message.type} to {message.upstream or 'nobody'}")
+            _tell(exchange, Verdict.PASSED, f"sent as the message {message.type} to {_takers(message)}")
             return None
         case "adapter":
             protocol = snapshot_pb2.AdapterProtocol.Name(plan.wire.adapter.protocol).rpartition("_")[2]
@@ -52,6 +52,14 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
         shares = ", ".join(f"{c.upstream or 'nobody (500)'} {c.share:.1%}" for c in exchange.candidates)
         _tell(exchange, Verdict.PASSED, f"sent to {shares}")
     return None
+
+
+def _takers(message: snapshot_pb2.MessageDispatch) -> str:
+    parts = message.gather.parts
+    if not parts:
+        return message.upstream or "nobody"
+    named = ", ".join(f"{part.upstream or 'nobody'} as {part.member}" for part in parts)
+    return f"{named} at once, of which {message.gather.require} must answer"
 
 
 def _unavailable(exchange: Exchange, plan: Plan) -> Refusal | Reply:

@@ -141,8 +141,19 @@ class SchemaRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gather:
+    """To several Upstreams at once; `require` of them must answer."""
+
+    parts: tuple[tuple[str, str], ...]
+    """(Upstream, member of the reply); the Upstream is empty where it takes no messages."""
+    deadline_ms: int
+    """0 for the message's own."""
+    require: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDispatch:
-    """As a message, by way of the decision service, to an Upstream that takes messages; to nobody without one."""
+    """As a message, by way of the decision service, to who takes it; to nobody without `upstream` and `gather`."""
 
     type: str
     upstream: str = ""
@@ -152,6 +163,8 @@ class MessageDispatch:
     unknown_fields: str = "Keep"
     """Keep, Drop or Refuse."""
     key_required: bool = False
+    gather: Gather | None = None
+    """In place of `upstream`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,17 +24,21 @@ _FORMATS = {"GraphQL": "GraphQL", "GRPC": "Protobuf"}
 def translate_message(
     cells: Cells, on: ObjectRef, field: str, message: crds.MessageDispatch, problems: list[Problem]
 ) -> tuple[ir.Destination, tuple[str, ...]]:
-    """The destination, and the Upstream that it names."""
-    name = ""
+    """The destination, and the Upstreams that it names."""
+    name, gather = "", None
+    names: tuple[str, ...] = ()
     if message.upstream is not None:
         name = target(message.upstream, on.namespace)
-        traits = resolve_upstream(cells, on, f"{field}.upstream", name, problems)
-        if traits is None:
-            return ir.Unavailable(reason=f"Upstream {name} is not there."), ()
-        fault = fault_of_messages(name, traits)
+        fault = _fault_of_taker(cells, on, f"{field}.upstream", name, problems)
         if fault:
-            problems.append(problem(on, Reason.INVALID, f"{field}.upstream", fault))
             return ir.Unavailable(reason=fault), ()
+        names = (name,)
+    if message.gather is not None:
+        gather = _translate_gather(cells, on, f"{field}.gather", message.gather, problems)
+        sound = [upstream for upstream, _ in gather.parts if upstream]
+        if len(sound) < gather.require:
+            return ir.Unavailable(reason="Too few of the upstreams take messages."), ()
+        names = tuple(dict.fromkeys(sound))
     schemas: dict[str, ir.SchemaRef] = {}
     for part, ref in (("request", message.request), ("reply", message.reply)):
         if ref is not None:
@@ -51,8 +55,36 @@ def translate_message(
         reply=schemas.get("reply"),
         unknown_fields=message.unknown_fields,
         key_required=message.idempotency == "Required",
+        gather=gather,
     )
-    return made, (name,) if name else ()
+    return made, names
+
+
+def _fault_of_taker(cells: Cells, on: ObjectRef, field: str, name: str, problems: list[Problem]) -> str:
+    """Why no message can go there; empty when one can."""
+    traits = resolve_upstream(cells, on, field, name, problems)
+    if traits is None:
+        return f"Upstream {name} is not there."
+    fault = fault_of_messages(name, traits)
+    if fault:
+        problems.append(problem(on, Reason.INVALID, field, fault))
+    return fault
+
+
+def _translate_gather(
+    cells: Cells, on: ObjectRef, field: str, gather: crds.Gather, problems: list[Problem]
+) -> ir.Gather:
+    """The group. A part whose Upstream takes no messages names none: it never answers, and counts as such."""
+    parts: list[tuple[str, str]] = []
+    for place, each in enumerate(gather.upstreams):
+        name = target(each, on.namespace)
+        fault = _fault_of_taker(cells, on, f"{field}.upstreams[{place}]", name, problems)
+        parts.append(("" if fault else name, each.as_))
+    return ir.Gather(
+        parts=tuple(parts),
+        deadline_ms=0 if gather.deadline is None else crds.milliseconds(gather.deadline),
+        require={"All": len(parts), "Any": 1}.get(gather.require) or gather.least or 1,
+    )
 
 
 def translate_adapter(

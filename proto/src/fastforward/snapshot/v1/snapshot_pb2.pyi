@@ -1006,6 +1006,7 @@ class MessageDispatch(_message.Message):
     REPLY_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELDS_FIELD_NUMBER: _builtins.int
     KEY_REQUIRED_FIELD_NUMBER: _builtins.int
+    GATHER_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """in words of the domain: shop.orders.place"""
     upstream: _builtins.str
@@ -1023,6 +1024,10 @@ class MessageDispatch(_message.Message):
     def reply(self) -> Global___SchemaVersionRef:
         """What the reply's content must be."""
 
+    @_builtins.property
+    def gather(self) -> Global___Gather:
+        """To several at once, in place of `upstream`."""
+
     def __init__(
         self,
         *,
@@ -1033,14 +1038,69 @@ class MessageDispatch(_message.Message):
         reply: Global___SchemaVersionRef | None = ...,
         unknown_fields: Global___UnknownFields.ValueType = ...,
         key_required: _builtins.bool = ...,
+        gather: Global___Gather | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reply", b"reply", "request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gather", b"gather", "reply", b"reply", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "key_required", b"key_required", "reply", b"reply", "request", b"request", "type", b"type", "unknown_fields", b"unknown_fields", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "gather", b"gather", "key_required", b"key_required", "reply", b"reply", "request", b"request", "type", b"type", "unknown_fields", b"unknown_fields", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MessageDispatch: _TypeAlias = MessageDispatch  # noqa: Y015
+
+@_typing.final
+class Gather(_message.Message):
+    """Their answers are one reply: an object with a member for each that has answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    DEADLINE_MS_FIELD_NUMBER: _builtins.int
+    REQUIRE_FIELD_NUMBER: _builtins.int
+    deadline_ms: _builtins.int
+    """For how long they are waited for; 0 for as long as the message lasts."""
+    require: _builtins.int
+    """So many must answer."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GatherPart]: ...
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[Global___GatherPart] | None = ...,
+        deadline_ms: _builtins.int = ...,
+        require: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline_ms", b"deadline_ms", "parts", b"parts", "require", b"require"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Gather: _TypeAlias = Gather  # noqa: Y015
+
+@_typing.final
+class GatherPart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    MEMBER_FIELD_NUMBER: _builtins.int
+    upstream: _builtins.str
+    """NAMESPACE/NAME; empty for one that takes no messages"""
+    member: _builtins.str
+    """of the reply"""
+    def __init__(
+        self,
+        *,
+        upstream: _builtins.str = ...,
+        member: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GatherPart: _TypeAlias = GatherPart  # noqa: Y015
 
 @_typing.final
 class SchemaVersionRef(_message.Message):

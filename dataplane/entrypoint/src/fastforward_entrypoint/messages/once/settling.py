@@ -1,6 +1,6 @@
 """What becomes of claims: results that a store can't take are told to it again, until it takes them.
 
-In: claims, and the calls that are made under them. Out: what the calls came to. Called by exchange. A caller
+In: claims, and the calls that are made under them. Out: what the calls came to. Called by exchange and gather. A caller
 has its answer whatever becomes of the store, and until the lease ends nobody else can begin: most outages leave no
 trace.
 """

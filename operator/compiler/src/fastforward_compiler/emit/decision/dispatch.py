@@ -28,7 +28,13 @@ def emit_message(message: ir.MessageDispatch) -> snapshot_pb2.MessageDispatch:
         reply=_emit_ref(message.reply),
         unknown_fields=_UNKNOWN[message.unknown_fields if message.request is not None else ""],
         key_required=message.key_required,
+        gather=None if message.gather is None else _emit_gather(message.gather),
     )
+
+
+def _emit_gather(gather: ir.Gather) -> snapshot_pb2.Gather:
+    parts = [snapshot_pb2.GatherPart(upstream=upstream, member=member) for upstream, member in gather.parts]
+    return snapshot_pb2.Gather(parts=parts, deadline_ms=gather.deadline_ms, require=gather.require)
 
 
 def emit_adapter(adapter: ir.AdapterDispatch) -> snapshot_pb2.AdapterDispatch:
