@@ -27,6 +27,7 @@ NOUNS = (
     "table",
     "tenant",
     "upstream",
+    "workload",
 )
 TOLD_BY_PROVIDERS = frozenset({Reason.DUPLICATE})
 

@@ -61,7 +61,7 @@ class WorkloadSpec(Model):
     messages through all stages. Stages: some of these run elsewhere, for the messages of this namespace's Edges.
     """
     stages: Annotated[tuple[Literal["normalization", "routing"], ...], Items(most=2, distinct=True)] = ()
-    """With Stages: which ones. Of two Workloads that take the same one, the first by name has it."""
+    """With Stages: which ones. Of two Workloads that take the same one, the older has it."""
     upstream: Ref | None = None
     """With Stages: Upstream with the protocol GRPC that serves fastforward.message.v1.StageService."""
     resilience: Resilience = Resilience()

@@ -6,6 +6,7 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Reason, is_re
 WARNED = {
     Reason.EDGE_NOT_FOUND,
     Reason.RULE_CONFLICT,
+    Reason.CONFLICTED,
     Reason.TARGET_NOT_FOUND,
     Reason.TARGET_NOT_SERVED,
     Reason.REF_NOT_PERMITTED,

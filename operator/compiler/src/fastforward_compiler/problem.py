@@ -100,7 +100,7 @@ class Reason(StrEnum):
     INCOMPATIBLE_FILTERS = "IncompatibleFilters"
     """Filters of the rule contradict each other; it answers 500. Remove one of them."""
     CONFLICTED = "Conflicted"
-    """An older policy has the same target. Remove one of the two."""
+    """An older policy has the same target, or an older Workload the same stage. Remove one of the two."""
     NO_VALID_CA_CERTIFICATE = "NoValidCACertificate"
     """The policy names no authority that can be believed; its targets are answered 503. Mend `caCertificateRefs`."""
     INVALID_CLIENT_CERTIFICATE_REF = "InvalidClientCertificateRef"
@@ -176,6 +176,7 @@ _MAY_BE_MENDED_BY_OTHERS = _REFERENCES | {
     Reason.TARGET_NOT_FOUND,
     Reason.TARGET_NOT_SERVED,
     Reason.RULE_CONFLICT,
+    Reason.CONFLICTED,
 }
 _SEVERITY = {reason: place for place, reason in enumerate(Reason)}
 
@@ -189,7 +190,8 @@ def problem(on: ObjectRef, reason: Reason, field: str, message: str) -> Problem:
 def is_refused(found: Problem) -> bool:
     """Whether an object with this Problem is not to be taken into a cluster at all.
 
-    What it refers to may come after it, and an older Route that has its match may go after it: those are warnings.
+    What it refers to may come after it, and an older object that has its match or stage may go after it: those are
+    warnings.
     """
     if found.reason is Reason.HOST_NOT_OWNED and found.on.kind == "Tenant":
         # The Edge that owns the host may come, too: nobody else has it.

@@ -50,6 +50,7 @@ ORDER: tuple[Rule[Any], ...] = (
     upstream.UPSTREAM,
     upstream.TRAITS,
     workload.WORKLOAD,
+    workload.OWNER,
     workload.STAGES,
     schema.SCHEMA,
     schema.TRAITS,

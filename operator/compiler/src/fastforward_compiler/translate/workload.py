@@ -11,11 +11,11 @@ import fastforward_crds as crds
 
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
-from fastforward_compiler.problem import Problem, Reason, problem
+from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .reference import target
 from .upstream import fault_of_messages, resolve_upstream
-from .world import WORKLOADS, ref_of
+from .world import STAGES_IN, WORKLOADS, age, ref_of, why_first
 
 
 class StagesTranslation(NamedTuple):
@@ -61,17 +61,41 @@ def _translate_stages(cells: Cells, name: str) -> StagesTranslation | None:
         problems.append(problem(on, Reason.INVALID, "spec.upstream", fault))
     if problems:
         return StagesTranslation(None, tuple(problems))
+    taken = _find_taken(cells, on, name, workload, problems)
+    if not taken:
+        return StagesTranslation(None, tuple(problems))
     how = spec.resilience
     stages = ir.RemoteStages(
         name=name,
-        stages=tuple(sorted(spec.stages)),
+        stages=taken,
         upstream=to,
         timeout_ms=crds.milliseconds(how.timeout),
         tries=how.tries,
         concurrent=how.concurrent,
         queue=how.queue,
     )
-    return StagesTranslation(stages, ())
+    return StagesTranslation(stages, tuple(problems))
+
+
+def _find_taken(
+    cells: Cells, on: ObjectRef, name: str, workload: crds.Workload, problems: list[Problem]
+) -> tuple[str, ...]:
+    """The stages that no older Workload of the namespace takes."""
+    taken: list[str] = []
+    for place, stage in enumerate(workload.spec.stages):
+        owner = cells.read(OWNER, on.namespace, stage)
+        if owner == name or owner is None:
+            taken.append(stage)
+            continue
+        why = why_first(cells.read(WORKLOADS, owner), workload)
+        message = f"Workload {owner}, {why}, takes the stage {stage}."
+        problems.append(problem(on, Reason.CONFLICTED, f"spec.stages[{place}]", message))
+    return tuple(sorted(taken))
+
+
+def _find_owner(cells: Cells, namespace: str, stage: str) -> str | None:
+    """The oldest Workload that takes the stage."""
+    return min(cells.read(STAGES_IN, namespace, stage), key=lambda name: age(cells.read(WORKLOADS, name)), default=None)
 
 
 def _translate_redis(redis: crds.Redis) -> ir.Redis:
@@ -85,5 +109,6 @@ def _translate_redis(redis: crds.Redis) -> ir.Redis:
     )
 
 
+OWNER: Rule[str | None] = Rule("owner of a stage", _find_owner)
 STAGES: Rule[StagesTranslation | None] = Rule("stages elsewhere", _translate_stages, root=True)
 WORKLOAD: Rule[ir.Workload | None] = Rule("workload", _translate_workload, root=True, counted=True)

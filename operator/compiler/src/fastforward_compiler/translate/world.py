@@ -91,6 +91,8 @@ TENANTS_AT: Index[str] = Index("tenants by host")
 """(namespace, host) -> Tenants there that list it."""
 SHARDS_IN: Index[str] = Index("shards by namespace")
 """(namespace) -> Shards."""
+STAGES_IN: Index[str] = Index("workloads by stage")
+"""(namespace, stage) -> Workloads that take it out of EntryPoint."""
 GRANTS_IN: Index[str] = Index("reference grants by namespace")
 """(namespace) -> ReferenceGrants."""
 SLICES_OF: Index[str] = Index("endpoint slices by service")
@@ -169,6 +171,11 @@ def _shard_gifts(shard: crds.Shard, name: str) -> Iterable[Gift]:
     yield (SHARDS_IN, shard.metadata.namespace), name
 
 
+def _workload_gifts(workload: crds.Workload, name: str) -> Iterable[Gift]:
+    for stage in workload.spec.stages:
+        yield (STAGES_IN, workload.metadata.namespace, stage), name
+
+
 def _grant_gifts(grant: crds.ReferenceGrant, name: str) -> Iterable[Gift]:
     yield (GRANTS_IN, grant.metadata.namespace), name
 
@@ -203,6 +210,7 @@ _GIFTS: Mapping[type[crds.Resource], Callable[[Any, str], Iterable[Gift]]] = {
     crds.AuthPolicy: _policy_gifts,
     crds.RateLimit: _policy_gifts,
     crds.Shard: _shard_gifts,
+    crds.Workload: _workload_gifts,
     crds.EndpointSlice: _slice_gifts,
     gatewayapi.Gateway: _gateway_gifts,
     gatewayapi.ListenerSet: _set_gifts,
