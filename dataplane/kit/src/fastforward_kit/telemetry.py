@@ -34,12 +34,12 @@ class Tally(Collector):
         yield family
 
 
-class Latency(Collector):
-    """A histogram of seconds: `latency.observe(seconds)`."""
+class Series:
+    """Durations in buckets: `series.observe(seconds)`."""
 
-    def __init__(self, name: str, documentation: str, bounds: tuple[float, ...] = LATENCY_BOUNDS) -> None:
-        self._name = name
-        self._documentation = documentation
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
@@ -49,14 +49,44 @@ class Latency(Collector):
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum += seconds
 
-    def collect(self) -> Iterable[Metric]:
+    def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
+        """Writes it down as Prometheus wants it: each bucket with all below it."""
         buckets: list[tuple[str, float]] = []
         total = 0
         for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
             total += count
             buckets.append(("+Inf" if bound == float("inf") else repr(bound), float(total)))
+        family.add_metric(labels, buckets, sum_value=self._sum)
+
+
+class Latency(Collector):
+    """A histogram of seconds: `latency.observe(seconds)`."""
+
+    def __init__(self, name: str, documentation: str, bounds: tuple[float, ...] = LATENCY_BOUNDS) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._series = Series(bounds)
+        self.observe = self._series.observe
+
+    def collect(self) -> Iterable[Metric]:
         family = HistogramMetricFamily(self._name, self._documentation)
-        family.add_metric((), buckets, sum_value=self._sum)
+        self._series.add_to(family, ())
+        yield family
+
+
+class Latencies(Collector):
+    """A histogram of seconds by labels: `latencies.series[label values].observe(seconds)`."""
+
+    def __init__(self, name: str, documentation: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labels = labels
+        self.series: defaultdict[tuple[str, ...], Series] = defaultdict(lambda: Series(bounds))
+
+    def collect(self) -> Iterable[Metric]:
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        for values, series in tuple(self.series.items()):
+            series.add_to(family, values)
         yield family
 
 

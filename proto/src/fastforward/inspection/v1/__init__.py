@@ -1,0 +1,1 @@
+"""Generated wire types by which nodes are asked what they have seen."""

@@ -1,0 +1,1 @@
+"""Generated wire types by which spans are told to collectors."""
