@@ -12,6 +12,7 @@ from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.once import InProcessOnceStore
 from fastforward_entrypoint.messages.stages import GrpcStages
 from fastforward_entrypoint.messages.targets import POLICY, GrpcTargets
+from fastforward_entrypoint.messages.watch import Watch
 from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_shield import Policy
@@ -45,6 +46,7 @@ async def entrypoint(
     holder: Holder | None = None,
     stages: Mapping[str, str] | None = None,
     others: Mapping[str, str] | None = None,
+    watch: Watch | None = None,
 ) -> AsyncGenerator[MessageExchange]:
     """The exchange; `message` is the rule's destination, `stages` and `others` are addresses of more Upstreams: such as
     run stages, or take messages.
@@ -57,7 +59,7 @@ async def entrypoint(
         holder or Holder(snapshot),
         InProcessCounterStore(),
         InProcessOnceStore(),
-        Callees(targets, elsewhere),
+        Callees(targets, elsewhere, watch),
         SEAL,
         clock=lambda: float(NOW),
     )

@@ -35,6 +35,7 @@ class MessageTarget(dispatch_pb2_grpc.MessageServiceServicer):
     handler: Handler = agree
     received: list[envelope_pb2.Envelope] = field(default_factory=list)
     left_s: list[float] = field(default_factory=list)
+    metadata: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
 
     async def Handle(  # noqa: N802 - gRPC's name
@@ -43,6 +44,7 @@ class MessageTarget(dispatch_pb2_grpc.MessageServiceServicer):
         """One message."""
         self.received.append(request.envelope)
         self.left_s.append(context.time_remaining() or float("inf"))
+        self.metadata.append({name: str(value) for name, value in context.invocation_metadata() or ()})
         return await self.handler(request.envelope)
 
 
@@ -69,14 +71,15 @@ class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
     port: int = field(default_factory=lambda: free_ports(1)[0])
     answer: dispatch_pb2.HandleResponse = field(default_factory=lambda: dispatch_pb2.HandleResponse(reply=reply()))
     received: list[envelope_pb2.Envelope] = field(default_factory=list)
+    metadata: list[dict[str, str]] = field(default_factory=list)
     _server: grpc.Server | None = None
 
     def Handle(  # noqa: N802 - gRPC's name
         self, request: dispatch_pb2.HandleRequest, context: grpc.ServicerContext
     ) -> dispatch_pb2.HandleResponse:
         """One message."""
-        del context
         self.received.append(request.envelope)
+        self.metadata.append({name: str(value) for name, value in context.invocation_metadata()})
         return self.answer
 
     def start(self) -> None:

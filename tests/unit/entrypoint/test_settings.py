@@ -63,12 +63,27 @@ def test_the_redis_password_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, t
         ("REDIS_URL", "http://redis", "redis://, rediss:// or unix://"),
         ("WORKERS", "0", "greater than or equal to 1"),
         ("HEALTH_PORT", "http", "valid integer"),
+        ("OTLP_ENDPOINT", "collector:4318", "http:// or https://"),
+        ("OTLP_ENDPOINT", "http://user:hunter2@collector:4318", "no password"),
+        ("OTLP_SHARE", "1.5", "less than or equal to 1"),
     ],
 )
 def test_a_mistake_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
     monkeypatch.setenv(PREFIX + name, value)
     assert mistake().startswith(f"{PREFIX}{name}: ")
     assert said in mistake()
+
+
+def test_a_collector_is_found_by_the_variable_that_everybody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    assert load().otlp_endpoint is None
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://far:4318")
+    assert load().otlp_endpoint == "http://far:4318"
+    monkeypatch.setenv("FF_ENTRYPOINT_OTLP_ENDPOINT", "http://near:4318")
+    assert load().otlp_endpoint == "http://near:4318"
+    monkeypatch.setenv("FF_ENTRYPOINT_OTLP_ENDPOINT", "")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "far:4318")
+    assert mistake().startswith("FF_ENTRYPOINT_OTLP_ENDPOINT: ")
 
 
 def test_each_worker_has_a_name_a_folder_and_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

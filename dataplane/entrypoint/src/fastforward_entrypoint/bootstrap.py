@@ -40,6 +40,7 @@ from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.identifier import make_message_id
 from fastforward_entrypoint.messages.keys import open_seal
 from fastforward_entrypoint.messages.lines import Hops
+from fastforward_entrypoint.messages.observation import Observation
 from fastforward_entrypoint.messages.remembering import open_once_store
 from fastforward_entrypoint.messages.stages import GrpcStages, serve_stages
 from fastforward_entrypoint.messages.targets import GrpcTargets
@@ -81,10 +82,12 @@ class EntryPoint:
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
         self._targets = GrpcTargets(self._find_upstream)
         self._stages = GrpcStages(self._find_upstream)
-        registry.register(HopCollector(Hops(self._targets.lines, self._stages.lines)))
+        hops = Hops(self._targets.lines, self._stages.lines)
+        registry.register(HopCollector(hops))
+        self._observation = Observation(settings, registry, Target(settings.operator, self._tls), hops)
         seal = open_seal(settings.seal_key_file)
         self._once = open_once_store(settings)
-        callees = Callees(self._targets, self._stages)
+        callees = Callees(self._targets, self._stages, self._observation.watch)
         exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, seal)
         graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
         self._connections = LocalConnections()
@@ -125,10 +128,11 @@ class EntryPoint:
         """What goes on beside the requests."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._client.run())
+            tasks.create_task(self._observation.run())
             tasks.create_task(self._targets.lines.follow())
             tasks.create_task(self._stages.lines.follow())
             if self._settings.stages_listen is not None:
-                tasks.create_task(serve_stages(self._settings.stages_listen, self._holder))
+                tasks.create_task(serve_stages(self._settings.stages_listen, self._holder, self._observation.watch))
             if self._file is not None:
                 tasks.create_task(keep_on_disk(self._holder, self._file))
             if self._tls is not None:
@@ -182,6 +186,7 @@ class EntryPoint:
         await self._stages.lines.close()
         if self._redis is not None:
             await self._redis.close()
+        await self._observation.close()
         await self._health_server.drain(linger_seconds=0.0, limit_seconds=0.1)
         self._holder.close()
 

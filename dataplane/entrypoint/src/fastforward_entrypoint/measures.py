@@ -1,6 +1,6 @@
 """What EntryPoint counts, for Prometheus.
 
-Called by the endpoint for each decision, so each call costs well under a microsecond.
+Called by the endpoint for each decision, so each call costs well under a microsecond, and by watch for each message.
 """
 
 from __future__ import annotations
@@ -8,14 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from fastforward_kit.telemetry import Latency, Tally
+from fastforward_kit.telemetry import Latencies, Latency, Tally
 from fastforward_pipeline import Decision, Reason
+from fastforward_pipeline.message import IN
 
 if TYPE_CHECKING:
     from fastforward_entrypoint.counters.redis import RedisCounterStore
+    from fastforward_entrypoint.messages.way import Record
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+MESSAGE_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+"""Seconds. A message takes some two milliseconds, and its target as long as it likes until the deadline."""
+STAGE_BOUNDS = (0.00005, 0.00025, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5)
+"""Seconds; few, because there is a histogram for each stage."""
+MOST_TYPES = 200
+"""Types of messages that are told apart; all later ones are `other`."""
 
 
 class Measures:
@@ -41,6 +50,47 @@ class Measures:
     def undecided(self) -> None:
         """Counts a request that named no Plan."""
         self._decisions.counts["refused", Reason.PLAN_UNKNOWN.stage, Reason.PLAN_UNKNOWN.short] += 1
+
+
+class MessageMeasures:
+    """Messages by what came of them, and how long they and their stages took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._messages = Tally("fastforward_messages", "Messages.", ("type", "verdict", "reason"))
+        self._ends = Tally("fastforward_message_ends", "Where messages ended.", ("direction", "stage", "verdict"))
+        self._seconds = Latency("fastforward_message_seconds", "Time for a message, in all.", MESSAGE_BOUNDS)
+        self._stages = Latencies(
+            "fastforward_message_stage_seconds",
+            "Time for a stage of a message.",
+            ("direction", "stage", "elsewhere"),
+            STAGE_BOUNDS,
+        )
+        self._types: set[str] = set()
+        for collector in (self._messages, self._ends, self._seconds, self._stages):
+            registry.register(collector)
+
+    def ended(self, record: Record, reason: str) -> None:
+        """Counts a message. `reason` is one of ours, or stands for all others."""
+        series, times, ended = self._stages.series, record.times, record.took_s
+        for place, at in zip(reversed(record.places), reversed(times), strict=True):
+            series[place].observe(ended - at)
+            ended = at
+        self._seconds.observe(record.took_s)
+        self._messages.counts[self._type(record.type), record.verdict, reason] += 1
+        if record.places:
+            direction, stage, _ = record.places[-1]
+            self._ends.counts[direction, stage, record.verdict] += 1
+
+    def served(self, stage: str, seconds: float) -> None:
+        """Counts a stage that ran here for others."""
+        self._stages.series[IN, stage, ""].observe(seconds)
+
+    def _type(self, type_: str) -> str:
+        if type_ not in self._types:
+            if len(self._types) >= MOST_TYPES:
+                return "other"
+            self._types.add(type_)
+        return type_
 
 
 class RedisMeasures(Collector):

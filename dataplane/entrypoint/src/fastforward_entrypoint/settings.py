@@ -53,6 +53,15 @@ class Settings(WorkloadSettings):
     stages_listen: str | None = None
     """Where this process runs stages for others (fastforward.message.v1.StageService): `unix:PATH` or `HOST:PORT`.
     Whoever can connect is believed."""
+    remembered_messages: int = Field(default=2_000, ge=0, le=100_000)
+    """How many messages that have ended this process can tell of; some 2 KiB each."""
+    otlp_endpoint: str | None = Field(
+        default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None, validate_default=True
+    )
+    """Base URL of an OpenTelemetry collector that takes OTLP over HTTP: then messages and their stages are told to it
+    as spans. `OTEL_EXPORTER_OTLP_ENDPOINT`, as everybody knows it, where this one is not set."""
+    otlp_share: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Of the traces that the proxy has begun, which share is told of; of others their callers decide."""
     worker: int = Field(default=0, ge=0)
     """Number of this worker, from 1; set by the parent process alone."""
     worker_socket: int | None = None
@@ -79,6 +88,18 @@ class Settings(WorkloadSettings):
         if parts.password is not None or "password=" in parts.query:
             variable = f"{PREFIX}{name.upper()}_PASSWORD_FILE"
             raise ValueError(f"put the password into a file and name that file with {variable}")
+        return url
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_collector(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            raise ValueError("the URL of a collector starts with http:// or https://, and names a host")
+        if parts.password is not None or parts.query:
+            raise ValueError("the URL of a collector has no password and no query")
         return url
 
     @model_validator(mode="after")

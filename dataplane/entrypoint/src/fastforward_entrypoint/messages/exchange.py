@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
+    DISPATCH,
+    IN,
     INBOUND,
     LISTENED_TO,
+    OUT,
     OUTBOUND,
     Answered,
     Asks,
@@ -43,6 +46,7 @@ from .identifier import make_message_id
 from .once import Fate, OnceStore, Settling
 from .stages import Remote, Stages
 from .targets import Targets
+from .watch import Watch, unwatched
 
 _JUDGING = tuple(stage for stage in INBOUND if stage.name != "tracking")
 """Of what is asked for no answer: there is nothing to remember."""
@@ -50,10 +54,11 @@ _CLOSING_S = 2.0
 
 
 class Callees(NamedTuple):
-    """Whom messages are sent to on their way."""
+    """Whom messages are sent to on their way, and who sees them pass."""
 
     targets: Targets
     stages: Stages
+    watch: Watch | None = None
 
 
 class MessageExchange:
@@ -73,8 +78,9 @@ class MessageExchange:
         self._counters = counters
         self._once = once
         self._settling = Settling(once)
-        self._targets, self._stages = callees
+        self._targets, self._stages = callees.targets, callees.stages
         self._gatherer = Gatherer(self._targets, once, self._settling)
+        self._watch = callees.watch or unwatched()
         self._seal = seal
         self._events = Events()
         self._going: set[asyncio.Future[Answered | Failed]] = set()
@@ -92,6 +98,15 @@ class MessageExchange:
 
     async def _take(self, envelope: envelope_pb2.Envelope, trail: Trail | None) -> Answered | Failed:
         passage = self._open(envelope, trail)
+        try:
+            outcome = await self._pass_through(passage)
+        except BaseException:
+            self._watch.end(passage, None)
+            raise
+        self._watch.end(passage, outcome)
+        return outcome
+
+    async def _pass_through(self, passage: Passage) -> Answered | Failed:
         ended = await self._bring_in(passage, INBOUND)
         if isinstance(ended, Failed):
             return ended
@@ -108,10 +123,15 @@ class MessageExchange:
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         """Returns the events of the message's type and tenant, to whom may send such a message."""
         passage = self._open(envelope, None)
-        ended = await self._bring_in(passage, _JUDGING)
-        if isinstance(ended, Failed):
-            return ended
-        return self._events.listen(envelope.header.type, envelope.header.tenant)
+        try:
+            ended = await self._bring_in(passage, _JUDGING)
+        except BaseException:
+            self._watch.end(passage, None)
+            raise
+        header = envelope.header
+        outcome = ended if isinstance(ended, Failed) else self._events.listen(header.type, header.tenant)
+        self._watch.end(passage, outcome)
+        return outcome
 
     async def close(self) -> None:
         """Ends what goes on beside."""
@@ -124,11 +144,15 @@ class MessageExchange:
 
     def _open(self, envelope: envelope_pb2.Envelope, trail: Trail | None) -> Passage:
         token = make_message_id() if envelope.header.idempotency_key else ""
-        return open_passage(envelope, self._snapshots.current, self._seal, now=self._clock(), token=token, trail=trail)
+        now, snapshot = self._clock(), self._snapshots.current
+        passage = open_passage(envelope, snapshot, self._seal, now=now, token=token, trail=trail)
+        passage.recorder = self._watch.begin(envelope)
+        return passage
 
     async def _bring_in(self, passage: Passage, stages: Iterable[Inbound]) -> Failed | Replied | None:
         for stage in stages:
             elsewhere = self._stages.find(passage, stage.name)
+            passage.recorder.enter(IN, stage.name, "" if elsewhere is None else elsewhere.upstream)
             if elsewhere is not None:
                 ended = await self._ask(elsewhere, stage.name, passage)
             else:
@@ -168,6 +192,7 @@ class MessageExchange:
                 return await self._settling.finish(effect)
 
     async def _call(self, passage: Passage, fate: Fate) -> envelope_pb2.Envelope | Failed:
+        passage.recorder.enter(IN, DISPATCH)
         envelope = passage.envelope
         destinations = envelope.header.routing.destinations
         if not destinations:
@@ -186,6 +211,7 @@ class MessageExchange:
 
     async def _send_back(self, passage: Passage, reply: envelope_pb2.Envelope) -> Answered | Failed:
         for stage in OUTBOUND:
+            passage.recorder.enter(OUT, stage.name)
             ended = await self._answer(stage.process(passage, reply))
             if isinstance(ended, Failed):
                 return ended

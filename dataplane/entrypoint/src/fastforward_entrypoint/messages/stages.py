@@ -22,6 +22,8 @@ from fastforward_entrypoint.endpoint import Current
 
 from .lines import Lines
 from .targets import judge
+from .tracing import call_metadata
+from .watch import Watch, unwatched
 
 Context = grpc.aio.ServicerContext[stage_pb2.ProcessRequest, stage_pb2.ProcessResponse]
 _VERIFIES_ONLY = Seal(None, {})
@@ -71,10 +73,11 @@ class GrpcStages:
         request = stage_pb2.ProcessRequest(
             stage=stage, direction=stage_pb2.DIRECTION_INBOUND, envelope=passage.envelope
         )
+        metadata = call_metadata(passage.envelope.header.trace)
 
         async def once(attempt: Try) -> stage_pb2.ProcessResponse:
             async def ask(stub: stage_pb2_grpc.StageServiceAsyncStub) -> stage_pb2.ProcessResponse:
-                return await stub.Process(request, timeout=attempt.left_s())
+                return await stub.Process(request, timeout=attempt.left_s(), metadata=metadata)
 
             return await line.call(passage.envelope.header.source, ask, _sent)
 
@@ -109,19 +112,22 @@ def _policy_of(workload: Workload) -> Policy:
 class StageServer(stage_pb2_grpc.StageServiceServicer):
     """Runs stages for others, by the snapshot of this process."""
 
-    def __init__(self, snapshots: Current, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, snapshots: Current, clock: Callable[[], float] = time.time, watch: Watch | None = None) -> None:
         self._snapshots = snapshots
         self._clock = clock
+        self._watch = watch or unwatched()
 
     async def Process(  # noqa: N802 - the .proto names it
         self, request: stage_pb2.ProcessRequest, context: Context
     ) -> stage_pb2.ProcessResponse:
         """One stage's work on one message."""
+        began_ns = time.time_ns()
         passage = open_passage(request.envelope, self._snapshots.current, _VERIFIES_ONLY, now=self._clock())
         try:
             outcome = process_here(passage, request.stage)
         except KeyError:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the stage {request.stage!r} does not run here")
+        self._watch.served(request, began_ns, outcome)
         if isinstance(outcome, (Asks, Replied)):
             await context.abort(grpc.StatusCode.INTERNAL, f"the stage {request.stage!r} asks for something")
         if isinstance(outcome, Failed):
@@ -129,10 +135,10 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         return stage_pb2.ProcessResponse(envelope=passage.envelope)
 
 
-async def serve_stages(address: str, snapshots: Current) -> None:
+async def serve_stages(address: str, snapshots: Current, watch: Watch | None = None) -> None:
     """Serves them until cancelled; calls under way may end. Raises RuntimeError when the address is taken."""
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    stage_pb2_grpc.add_StageServiceServicer_to_server(StageServer(snapshots), server)
+    stage_pb2_grpc.add_StageServiceServicer_to_server(StageServer(snapshots, watch=watch), server)
     server.add_insecure_port(address)
     await server.start()
     try:

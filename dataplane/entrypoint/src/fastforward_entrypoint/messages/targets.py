@@ -19,6 +19,7 @@ from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 
 from .lines import Lines, UnconnectedError
 from .once import Fate
+from .tracing import call_metadata
 
 POLICY = Policy(
     timeout_s=15.0,
@@ -82,6 +83,7 @@ class GrpcTargets:
         """See the port. What changes something and has no idempotency key is not sent twice if it may have arrived."""
         line = self.lines.to(upstream, self._policy)
         request = dispatch_pb2.HandleRequest(envelope=envelope)
+        metadata = call_metadata(envelope.header.trace)
         known = fate or Fate()
 
         def sent() -> None:
@@ -89,7 +91,7 @@ class GrpcTargets:
 
         async def once(attempt: Try) -> dispatch_pb2.HandleResponse:
             async def handle(stub: dispatch_pb2_grpc.MessageServiceAsyncStub) -> dispatch_pb2.HandleResponse:
-                return await stub.Handle(request, timeout=attempt.left_s())
+                return await stub.Handle(request, timeout=attempt.left_s(), metadata=metadata)
 
             try:
                 response = await line.call(envelope.header.source, handle, sent)

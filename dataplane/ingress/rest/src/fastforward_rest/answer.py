@@ -9,7 +9,7 @@ from hashlib import blake2b
 from http import HTTPStatus
 
 from fastforward_kit.http import Response
-from fastforward_pipeline.message import Answered, Failed, error_status
+from fastforward_pipeline.message import MESSAGE_ID, Answered, Failed, error_status
 
 from fastforward.message.v1 import envelope_pb2
 
@@ -49,7 +49,7 @@ def make_problem(failed: Failed, asked: envelope_pb2.Envelope) -> Response:
         members["errors"] = [
             {"pointer": each.pointer, "detail": each.description, "rule": each.rule} for each in error.violations
         ]
-    own = [*failed.headers, ("x-ff-reason", error.reason)]
+    own = [*failed.headers, ("x-ff-reason", error.reason), (MESSAGE_ID, asked.header.id)]
     if error.HasField("retry_after") and not any(name == "retry-after" for name, _ in own):
         own.append(("retry-after", str(max(1, -(-error.retry_after.ToMilliseconds() // 1000)))))
     return Response(*_problem(status, members, asked, own))

@@ -2,12 +2,13 @@
 
 from fastforward_pipeline.idempotency import SAFE, derive_key
 
-from .failure import LISTENED_TO, error_status, make_error, refuse
+from .failure import LISTENED_TO, error_status, known_reason, make_error, refuse
 from .gather import claim_of, join, part_of
 from .inbound import tell_again
 from .intake import ENTRY, Intake, Operation
 from .outbound import keep, make_event
 from .passage import (
+    MESSAGE_ID,
     ONCE_S,
     UNKNOWN,
     Answered,
@@ -20,6 +21,7 @@ from .passage import (
     Finish,
     Outcome,
     Passage,
+    Recorder,
     Replied,
     answer_headers,
     lease_s,
@@ -28,4 +30,4 @@ from .passage import (
 from .port import Exchange
 from .remote import TAKES, process_here, take_over
 from .seal import Seal
-from .stages import DISPATCH, INBOUND, OUTBOUND, Inbound, Outbound
+from .stages import DISPATCH, IN, INBOUND, OUT, OUTBOUND, Inbound, Outbound

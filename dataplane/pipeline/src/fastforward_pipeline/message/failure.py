@@ -52,8 +52,13 @@ _REASONS = {reason.value: reason for reason in Reason}
 
 def error_status(error: error_pb2.Error) -> int:
     """Returns what an error is in HTTP: our own reasons say it, other errors by their code."""
-    reason = _REASONS.get(error.reason)
+    reason = known_reason(error)
     return FACTS[reason].status if reason is not None else _STATUSES.get(error.code, 500)
+
+
+def known_reason(error: error_pb2.Error) -> Reason | None:
+    """Returns which of our own it is; None for what a target says in words of its own."""
+    return _REASONS.get(error.reason)
 
 
 def refuse(

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_pipeline.compiled.jsonschema import Violation
 from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.reason import Reason
 
 from .content import Broken, Content, Form, canonical
 from .failure import refuse
 from .passage import Failed, Passage
+
+_QUOTES_NOTHING = frozenset({"required", "unknownFields", "maxDepth", "content"})
 
 
 def judge(
@@ -50,15 +53,20 @@ def _find(
 
 
 def _broken(passage: Passage, broken: Broken, schema: str) -> Failed:
-    first = broken.violations[0]
     refusal = Refusal(
         reason=Reason.CONTENT_INVALID,
-        detail=f"{first.pointer or 'the content'}: {first.detail}",
+        detail="; ".join(map(_without_values, broken.violations)),
         object=schema,
-        field=first.pointer,
+        field=broken.violations[0].pointer,
     )
     violations = [
         error_pb2.FieldViolation(pointer=each.pointer, description=each.detail, rule=each.rule)
         for each in broken.violations
     ]
     return refuse(passage.envelope, refusal, violations=violations)
+
+
+def _without_values(violation: Violation) -> str:
+    """What is wrong, for logs: most sentences of violations quote the content, and are the caller's alone."""
+    what = violation.detail if violation.rule in _QUOTES_NOTHING else f"it breaks `{violation.rule}`"
+    return f"{violation.pointer or 'the content'}: {what}"

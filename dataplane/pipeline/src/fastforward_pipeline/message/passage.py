@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward_pipeline.decision import Pairs, Refusal
@@ -21,6 +21,8 @@ from fastforward_pipeline.trail import Trail
 
 from .seal import Seal
 
+MESSAGE_ID = "x-ff-message-id"
+"""Header of answers, by which people ask what became of a message."""
 ONCE_S = 86_400.0
 """For how long results are told again."""
 ONCE_BYTES = 1 << 20
@@ -112,6 +114,24 @@ Outcome = Failed | Replied | Asks | None
 """What a stage says: no; an answer; a question; None for yes."""
 
 
+class Recorder(Protocol):
+    """Whoever keeps account of a message's way."""
+
+    def enter(self, direction: str, stage: str, elsewhere: str = "") -> None:
+        """A stage begins, and the one before it has ended; `elsewhere` is the Upstream that runs it, if one does."""
+        ...
+
+
+class _Nobody:
+    """Keeps account of nothing."""
+
+    def enter(self, direction: str, stage: str, elsewhere: str = "") -> None:
+        """See Recorder."""
+
+
+NOBODY = _Nobody()
+
+
 @dataclass(slots=True)
 class Passage:
     """A message, and what the stages know about it beside what is written into it."""
@@ -123,6 +143,8 @@ class Passage:
     """Of its claim, if it makes one: no other passage has it."""
     claim: Claim | None = None
     """By which its result is remembered; None for not at all."""
+    recorder: Recorder = NOBODY
+    """Told of each stage by whoever runs them."""
 
 
 def open_passage(
@@ -165,6 +187,7 @@ def lease_s(passage: Passage) -> float:
 
 
 def answer_headers(passage: Passage) -> Pairs:
-    """Returns what the gateway adds to an answer over HTTP: the tightest limit, and who may read it."""
+    """Returns what the gateway adds to an answer over HTTP: its message, the tightest limit, and who may read it."""
     exchange = passage.exchange
-    return ingress.mark_answer(exchange) + ratelimit.describe(exchange.limits)
+    own = ((MESSAGE_ID, passage.envelope.header.id),)
+    return own + ingress.mark_answer(exchange) + ratelimit.describe(exchange.limits)

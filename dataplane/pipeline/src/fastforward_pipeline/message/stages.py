@@ -30,6 +30,7 @@ class Outbound:
     process: Callable[[Passage, envelope_pb2.Envelope], Outcome]
 
 
+IN, OUT = "in", "out"
 DISPATCH = "dispatch"
 INBOUND = (
     Inbound("ingress", inbound.enter),
