@@ -154,6 +154,8 @@ def test_an_order_is_a_message_that_is_handled_once(shop: RunningUp) -> None:
     assert (first.status, first.header("location")) == (201, f"/orders/{order['id']}")
     assert (again.body, again.header("idempotency-replayed")) == (first.body, "true")
     assert json.loads(listed.body) == [order]
+    told = ff("trace", again.header("x-ff-message-id") or "", "-o", "json", "--api", shop.api).json["messages"]
+    assert [(way["node"], way["verdict"], way["tenant"]) for way in told] == [("decision", "repeated", "acme")]
 
 
 def test_the_same_orders_come_over_every_protocol(shop: RunningUp) -> None:

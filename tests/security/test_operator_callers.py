@@ -11,7 +11,18 @@ from fastforward_operator.callers import Asked, refusal
 
 from support.operator import Gateway, gateway
 
-PATHS = ("/v1/objects", "/v1/proxies", "/v1/snapshot", "/v1/render", "/v1/events", "/metrics", "/healthz", "/nothing")
+PATHS = (
+    "/v1/objects",
+    "/v1/proxies",
+    "/v1/hops",
+    "/v1/messages/x",
+    "/v1/snapshot",
+    "/v1/render",
+    "/v1/events",
+    "/metrics",
+    "/healthz",
+    "/nothing",
+)
 REBOUND = ("evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "127.0.0.1.evil.example", "localhos")
 FOREIGN = (
     {"origin": "https://evil.example"},

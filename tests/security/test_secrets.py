@@ -28,6 +28,7 @@ PAGES = (
     "/metrics",
     "/v1/objects",
     "/v1/proxies",
+    "/v1/hops",
     "/v1/snapshot",
     "/v1/render",
     "/v1/render?target=decision",

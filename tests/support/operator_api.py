@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 Json = dict[str, Any]
 
@@ -50,9 +50,23 @@ def node(name: str, kind: str, *, refused: str = "") -> Json:
     return {"node": name, "kind": kind, "version": "", "state": "live", "types": {"Scope": channel}}
 
 
+def hop(name: str, **more: object) -> Json:
+    """A hop of an EntryPoint as the API tells it."""
+    counts = {"inFlight": 1, "waiting": 0, "calls": 7, "failures": 2, "refused": 3, "retries": 0}
+    return {"node": "decision", "name": name, "breaker": "open", "limit": 256, **counts, **more}
+
+
 @contextmanager
-def operator_api(objects: list[Json], nodes: list[Json], snapshot: bytes = b"") -> Generator[str]:
-    """Serves; yields the base URL."""
+def operator_api(
+    objects: list[Json],
+    nodes: list[Json],
+    snapshot: bytes = b"",
+    *,
+    hops: Sequence[Json] = (),
+    messages: Sequence[Json] = (),
+    silent: Sequence[str] = (),
+) -> Generator[str]:
+    """Serves; yields the base URL. `silent` are the names of EntryPoints that do not answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -62,8 +76,13 @@ def operator_api(objects: list[Json], nodes: list[Json], snapshot: bytes = b"") 
             answers = {
                 "/v1/objects": json.dumps({"objects": found}).encode(),
                 "/v1/proxies": json.dumps({"proxies": nodes}).encode(),
+                "/v1/hops": json.dumps({"hops": hops, "silent": silent}).encode(),
                 "/v1/snapshot": snapshot,
             }
+            if parts.path.startswith("/v1/messages/"):
+                id_ = unquote(parts.path.removeprefix("/v1/messages/"))
+                known = [each for each in messages if id_ in (each["id"], each["requestId"], each["traceId"])]
+                answers[parts.path] = json.dumps({"messages": known, "silent": silent}).encode()
             body = answers.get(parts.path)
             self.send_response(404 if body is None else 200)
             self.end_headers()

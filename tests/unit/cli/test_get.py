@@ -7,13 +7,19 @@ import pytest
 import yaml
 
 from support.ff import ff
-from support.operator_api import answering, described, node, operator_api
+from support.operator_api import answering, described, hop, node, operator_api
 from support.processes import free_ports
 
 GOOD = described("Route", "books", effective=("AuthPolicy shop/members",))
 BAD = described("Route", "orders", refused="Upstream shop/nowhere was not found.")
 TENANT = described("Tenant", "books")
-COMMANDS = (("get",), ("status",), ("explain", "request", "GET", "http://a/"), ("explain", "route", "a/b"))
+COMMANDS = (
+    ("get",),
+    ("status",),
+    ("trace", "x"),
+    ("explain", "request", "GET", "http://a/"),
+    ("explain", "route", "a/b"),
+)
 
 
 @pytest.fixture
@@ -74,6 +80,22 @@ def test_status_shows_nodes_and_what_is_wrong(api: str) -> None:
     assert "3 of 3 objects are programmed; 1 with problems." in said.out
     assert "Route shop/orders: ResolvedRefs False UpstreamNotFound: Upstream shop/nowhere was not found." in said.out
     assert "    a.yaml:9: spec.rules[0].upstreams[0]\n" in said.out
+
+
+def test_status_shows_the_hops_of_entrypoints() -> None:
+    hops = [hop("shop/orders"), hop("stages of shop/normalizer", breaker="", limit=None)]
+    with operator_api([GOOD], [node("decision", "decision")], hops=hops, silent=["decision/2"]) as api:
+        said = ff("status", "--api", api)
+        assert ff("status", "-o", "json", "--api", api).json["hops"] == hops
+    rows = [line.split("   ") for line in said.out.splitlines()]
+    assert ["decision", "shop/orders", "open", "1 of 256", "0", "7", "2", "3"] in [_cells(row) for row in rows]
+    assert ["decision", "stages of shop/normalizer", "-", "1", "0", "7", "2", "3"] in [_cells(row) for row in rows]
+    assert said.err == "What decision/2 knows is not shown: it does not answer.\n"
+    assert said.code == 0
+
+
+def _cells(row: list[str]) -> list[str]:
+    return [cell.strip() for cell in row if cell.strip()]
 
 
 def test_status_is_exit_code_zero_when_nothing_is_wrong() -> None:

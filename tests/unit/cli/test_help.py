@@ -16,6 +16,7 @@ COMMANDS = (
     ("openapi",),
     ("get",),
     ("status",),
+    ("trace",),
     ("explain",),
     ("explain", "request"),
     ("explain", "route"),

@@ -1,7 +1,7 @@
 """The operator's HTTP API, on loopback by default: what is there, what is said of it, who has it; health and metrics.
 
 In: GET requests, of callers that callers.py lets through. Out: JSON, Prometheus text, a stream of events. Called by the
-CLI, the live screen and monitoring. Nothing can be changed here.
+CLI, the live screen and monitoring. Nothing can be changed here. What only EntryPoints know, they are asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aiohttp import web
 from fastforward_compiler.problem import ObjectRef
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from fastforward.inspection.v1 import inspection_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from .callers import only_own
@@ -27,6 +28,7 @@ from .presentation import (
     present_envoy,
     present_nodes,
     present_snapshot,
+    present_told,
     snapshot_without_secrets,
 )
 from .reconcile import Reconciler
@@ -64,6 +66,8 @@ class Api:
                 web.get("/metrics", self.metrics_text),
                 web.get("/v1/objects", self.objects),
                 web.get("/v1/proxies", self.proxies),
+                web.get("/v1/hops", self.hops),
+                web.get("/v1/messages/{id}", self.messages),
                 web.get("/v1/snapshot", self.snapshot),
                 web.get("/v1/render", self.render),
                 web.get("/v1/events", self.events),
@@ -116,6 +120,17 @@ class Api:
     async def proxies(self, _: web.Request) -> web.Response:
         """Connected nodes and what they acknowledged."""
         return web.json_response({"proxies": await self.server.inspect(present_nodes)})
+
+    async def hops(self, _: web.Request) -> web.Response:
+        """Hops of EntryPoints, as they are now."""
+        inquiry = inspection_pb2.Inquiry(hops=inspection_pb2.AllHops())
+        return web.json_response(present_told(await self.server.ask(inquiry), "hops"))
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """What EntryPoints remember of a message, or of those of a request or a trace, by its id."""
+        inquiry = inspection_pb2.Inquiry(id=request.match_info["id"])
+        told = present_told(await self.server.ask(inquiry), "ways")
+        return web.json_response({"messages": told.pop("ways"), **told})
 
     async def snapshot(self, request: web.Request) -> web.Response:
         """The decision snapshot without secrets; with `Accept: application/x-protobuf` as one SnapshotDelta."""

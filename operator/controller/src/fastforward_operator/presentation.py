@@ -6,17 +6,19 @@ In: values of status, ledger and store. Out: dicts and lists. Called by api and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from .objectstatus import ObjectStatus, with_count
 from .providers import Source
 from .xds import wire
+from .xds.inspection import Told
 from .xds.publisher import Publisher
 from .xds.session import EnvoySession, Session
 from .xds.store import SHARED, SNAPSHOT, Entry
@@ -27,6 +29,7 @@ Resources = Mapping[str, Mapping[str, Mapping[str, Entry]]]
 """A copy of the Store: by fleet, type and name."""
 LAGGING_AFTER_S = 5.0
 _ZEROS = bytes(32)
+_COUNTS = frozenset({"calls", "failures", "refused", "retries"})
 
 
 def present(status: ObjectStatus, proxies: tuple[int, int], locate: Locate | None) -> dict[str, Any]:
@@ -106,6 +109,25 @@ def _present_node(session: Session, publisher: Publisher, now: float) -> dict[st
             for type_url, channel in session.channels.items()
         },
     }
+
+
+def present_told(told: Iterable[Told], what: str) -> dict[str, Any]:
+    """What EntryPoints say: a list of `ways` or `hops`, each with its node; who was asked, and who did not answer."""
+    told = list(told)
+    found = [
+        {"node": each.node, **_plain(item)}
+        for each in told
+        if each.answer is not None
+        for item in getattr(each.answer, what)
+    ]
+    nodes, silent = [each.node for each in told], [each.node for each in told if each.answer is None]
+    return {what: found, "asked": nodes, "silent": silent}
+
+
+def _plain(item: Message) -> dict[str, Any]:
+    """Counts are numbers, not texts as protobuf's JSON has them."""
+    made = json_format.MessageToDict(item, always_print_fields_with_no_presence=True)
+    return {name: int(value) if name in _COUNTS else value for name, value in made.items()}
 
 
 def present_envoy(resources: Resources) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The running operator as commands see it: its HTTP API, read only.
 
-In: the base URL of the API, or a cluster. Out: objects, proxies, the decision snapshot; one sentence and exit code 1
-when nobody answers. Called by get, status and explain.
+In: the base URL of the API, or a cluster. Out: objects, proxies, hops, messages, the decision snapshot; one sentence
+and exit code 1 when nobody answers. Called by get, status, trace and explain.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from .where import Where
 
@@ -32,6 +32,14 @@ class Source(Protocol):
 
     def proxies(self) -> list[dict[str, Any]]:
         """Connected nodes and what they acknowledged."""
+        ...
+
+    def hops(self) -> list[dict[str, Any]]:
+        """Hops of EntryPoints, as they are now."""
+        ...
+
+    def messages(self, id_: str) -> list[dict[str, Any]]:
+        """What EntryPoints remember of a message, or of those of a request or a trace."""
         ...
 
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
@@ -68,6 +76,14 @@ class OperatorClient:
         """Connected nodes and what they acknowledged."""
         return self._list("/v1/proxies", "proxies")
 
+    def hops(self) -> list[dict[str, Any]]:
+        """Hops of EntryPoints, as they are now."""
+        return self._list("/v1/hops", "hops")
+
+    def messages(self, id_: str) -> list[dict[str, Any]]:
+        """What EntryPoints remember of a message, or of those of a request or a trace."""
+        return self._list(f"/v1/messages/{quote(id_, safe='')}", "messages")
+
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot."""
         from google.protobuf.message import DecodeError  # noqa: PLC0415 - get and status need none of it
@@ -81,12 +97,17 @@ class OperatorClient:
             self._fail_as_stranger("no snapshot")
 
     def _list(self, target: str, name: str) -> list[dict[str, Any]]:
+        silent: object = ()
         try:
-            found: object = json.loads(self._get(target, {}))[name]
-        except (ValueError, LookupError, TypeError):
+            answer = json.loads(self._get(target, {}))
+            found: object = answer[name]
+            silent = answer.get("silent", ())
+        except (ValueError, LookupError, TypeError, AttributeError):
             found = None
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
             self._fail_as_stranger(f"no list of {name}")
+        for node in silent if isinstance(silent, list) else ():
+            print(f"What {node} knows is not shown: it does not answer.", file=sys.stderr)
         return found
 
     def _fail_as_stranger(self, answer: str) -> NoReturn:

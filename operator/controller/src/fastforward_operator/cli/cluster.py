@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -29,6 +29,8 @@ from .where import Where
 
 if TYPE_CHECKING:
     from fastforward.snapshot.v1 import snapshot_pb2
+
+    from .client import OperatorClient
 
 _SECONDS = 30.0
 _AT_ONCE = 6
@@ -53,14 +55,15 @@ class Cluster:
 
     def proxies(self) -> list[Document]:
         """Nodes of every operator; none, and a line that says why, where no operator can be asked."""
-        nodes: list[Document] = []
-        pods = self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_OPERATORS) or []
-        for pod in pods:
-            nodes += self._nodes_of(pod["metadata"]["name"])
-        if not pods:
-            told = f"no pod of an operator is in namespace {rbac.NAMESPACE}"
-            print(f"Proxies and what they acknowledged are not shown: {told}.", file=sys.stderr)
-        return sorted(nodes, key=lambda node: node["node"])
+        return self._of_operators("Proxies and what they acknowledged", lambda operator: operator.proxies())
+
+    def hops(self) -> list[Document]:
+        """Hops of the EntryPoints of every operator."""
+        return self._of_operators("Hops", lambda operator: operator.hops())
+
+    def messages(self, id_: str) -> list[Document]:
+        """What the EntryPoints of every operator remember."""
+        return self._of_operators("Messages", lambda operator: operator.messages(id_))
 
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot, compiled here from what is in the cluster."""
@@ -101,13 +104,24 @@ class Cluster:
             _fail(f"The cluster does not answer ({said or 'no word'}): name another with --context or --kubeconfig.")
         return None
 
-    def _nodes_of(self, pod: str) -> list[Document]:
+    def _of_operators(self, what: str, ask: Callable[[OperatorClient], list[Document]]) -> list[Document]:
+        """What all operators say, sorted by node: each knows of those that are connected to it."""
+        found: list[Document] = []
+        pods = self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_OPERATORS) or []
+        for pod in pods:
+            found += self._of_operator(pod["metadata"]["name"], what, ask)
+        if not pods:
+            told = f"no pod of an operator is in namespace {rbac.NAMESPACE}"
+            print(f"{what} are not shown: {told}.", file=sys.stderr)
+        return sorted(found, key=lambda each: each["node"])
+
+    def _of_operator(self, pod: str, what: str, ask: Callable[[OperatorClient], list[Document]]) -> list[Document]:
         from .client import OperatorClient  # noqa: PLC0415 - which imports this module
 
         with self._forwarded(pod) as address:
             if address:
-                return OperatorClient(f"http://{address}").proxies()
-        print(f"Proxies of operator {pod} are not shown: its port can't be forwarded.", file=sys.stderr)
+                return ask(OperatorClient(f"http://{address}"))
+        print(f"{what} of operator {pod} are not shown: its port can't be forwarded.", file=sys.stderr)
         return []
 
     @contextmanager

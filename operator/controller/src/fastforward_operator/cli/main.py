@@ -178,13 +178,32 @@ def status(
     context: ContextOption = "",
     kubeconfig: KubeconfigOption = "",
 ) -> None:
-    """Show the proxies and decision services, what they acknowledged, and what is wrong.
+    """Show the proxies and decision services, what they acknowledged, their hops, and what is wrong.
 
     Example: ff status
     """
     from . import status as command
 
     raise typer.Exit(command.run(output, Where(api, context, kubeconfig)))
+
+
+@app.command()
+def trace(
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of a message (x-ff-message-id), of its request or of its trace.")
+    ],
+    output: OutputOption = Output.TEXT,
+    api: ApiOption = DEFAULT_API,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
+    """Show the way of a message through all stages, with times. The last ones that ended are remembered.
+
+    Example: ff trace 01890a5d-ac96-774b-bcce-b302099a8057
+    """
+    from . import trace as command
+
+    raise typer.Exit(command.run(id_, output, Where(api, context, kubeconfig)))
 
 
 @explain_app.command("request")

@@ -1,7 +1,7 @@
-"""`ff status`: the proxies and decision services, what they acknowledged, and what is wrong.
+"""`ff status`: the proxies and decision services, what they acknowledged, their hops, and what is wrong.
 
-In: the address of the operator's API. Out: two tables, or JSON and YAML; exit code 1 when anything is wrong. Called by
-cli/main.
+In: the address of the operator's API. Out: tables, or JSON and YAML; exit code 1 when anything is wrong with an object.
+Called by cli/main.
 """
 
 from __future__ import annotations
@@ -17,23 +17,30 @@ from .where import Where
 def run(output: Output, where: Where) -> int:
     """Print who is connected and what is wrong."""
     client = connect(where)
-    nodes, objects = client.proxies(), client.objects()
+    nodes, hops, objects = client.proxies(), client.hops(), client.objects()
     wrong = [one for one in objects if any(c["status"] == "False" for c in one["conditions"])]
     if output is Output.TEXT:
-        _print(nodes, objects, wrong)
+        _print_nodes(nodes, hops)
+        _print_objects(objects, wrong)
     else:
         count = Counter(_programmed(one)["status"] for one in objects)
-        data = {"proxies": nodes, "objects": len(objects), "programmed": dict(count), "wrong": wrong}
+        data = {"proxies": nodes, "hops": hops, "objects": len(objects), "programmed": dict(count), "wrong": wrong}
         print_data(data, output)
     return 1 if wrong else 0
 
 
-def _print(nodes: list[dict[str, Any]], objects: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> None:
+def _print_nodes(nodes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> None:
     if nodes:
         print_table(("NODE", "KIND", "STATE", "HAS", "UNACKNOWLEDGED", "REFUSED"), map(_node, nodes))
     else:
         print("No proxy and no decision service is connected.")
     print()
+    if hops:
+        print_table(("NODE", "HOP", "BREAKER", "IN FLIGHT", "WAITING", "CALLS", "FAILED", "REFUSED"), map(_hop, hops))
+        print()
+
+
+def _print_objects(objects: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> None:
     good = sum(_programmed(one)["status"] == "True" for one in objects)
     print(f"{good} of {len(objects)} objects are programmed; {len(wrong) or 'none'} with problems.")
     for one in wrong:
@@ -59,6 +66,17 @@ def _node(node: dict[str, Any]) -> tuple[str, ...]:
         str(sum(one["holds"] for one in types)),
         str(sum(one["unacknowledged"] + one["waiting"] for one in types)),
         "; ".join(refused) or "-",
+    )
+
+
+def _hop(hop: dict[str, Any]) -> tuple[str, ...]:
+    limit = hop.get("limit")
+    return (
+        hop["node"],
+        hop["name"],
+        hop["breaker"] or "-",
+        f"{hop['inFlight']}{'' if limit is None else f' of {limit}'}",
+        *(str(hop[count]) for count in ("waiting", "calls", "failures", "refused")),
     )
 
 

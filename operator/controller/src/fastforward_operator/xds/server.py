@@ -1,4 +1,4 @@
-"""The socket of the control plane: delta ADS for Envoy and the snapshot service for decision services.
+"""The socket of the control plane: delta ADS for Envoy, the snapshot service and inquiries for decision services.
 
 In: streams of nodes. Out: what their sessions want sent. Called by bootstrap, which starts it before the first
 compile; nobody is told anything before that is published. It runs in a thread of its own.
@@ -19,10 +19,12 @@ import grpc
 import structlog
 from envoy.service.discovery.v3 import discovery_pb2
 
+from fastforward.inspection.v1 import inspection_pb2
 from fastforward.replica.v1 import replica_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from .identity import TlsMaterial, credentials, identity_of
+from .inspection import Inspections, Told
 from .publisher import Publisher
 from .session import DecisionSession, EnvoySession
 from .store import SHARED
@@ -36,6 +38,7 @@ _Method = Callable[[AsyncIterator[Any], _Context], Awaitable[None]]
 _ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _SNAPSHOTS = "fastforward.snapshot.v1.SnapshotService"
 _LEDGERS = "fastforward.replica.v1.ReplicaService"
+_INSPECTIONS = "fastforward.inspection.v1.InspectionService"
 _NEVER_LIMIT = -1
 _OPTIONS = (
     ("grpc.max_send_message_length", _NEVER_LIMIT),
@@ -78,6 +81,7 @@ class XdsServer:
         self.port = 0
         """The port that was given, when the address asked for any (`:0`)."""
         self._publisher = publisher
+        self._inspections = Inspections()
         self._sids = itertools.count(1)
         self._loop = asyncio.new_event_loop()
         # What is published before it serves is not lost: it waits in the loop. An authority may be long in coming.
@@ -107,6 +111,13 @@ class XdsServer:
 
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._loop))
 
+    async def ask(self, inquiry: inspection_pb2.Inquiry) -> list[Told]:
+        """Ask all EntryPoints that are connected."""
+        if not self.serving:
+            return []
+        asked = asyncio.run_coroutine_threadsafe(self._inspections.ask(inquiry), self._loop)
+        return await asyncio.wrap_future(asked)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -116,7 +127,7 @@ class XdsServer:
 
     async def _serve(self) -> None:
         server = grpc.aio.server(options=_OPTIONS)
-        handlers = [_ads_handler(self._ads), _snapshot_handler(self._snapshots)]
+        handlers = [_ads_handler(self._ads), _snapshot_handler(self._snapshots), _inspection_handler(self._inquiries)]
         if self._tls is not None:
             handlers.append(_ledger_handler(self._ledgers))
         server.add_generic_rpc_handlers(tuple(handlers))
@@ -178,6 +189,11 @@ class XdsServer:
                     await context.write(replica_pb2.LedgerHeard().SerializeToString())
         finally:
             self._hear(stream, name, None)
+
+    async def _inquiries(self, answers: AsyncIterator[inspection_pb2.Answer], context: _Context) -> None:
+        """An EntryPoint may be asked."""
+        await self._identify(context, "workload")
+        await self._inspections.converse(answers, context.write)
 
     async def _identify(self, context: _Context, *kinds: str) -> str:
         """Returns the fleet of a node; ends the stream of one of another kind."""
@@ -249,6 +265,11 @@ def _ads_handler(method: _Method) -> grpc.GenericRpcHandler:
 def _ledger_handler(method: _Method) -> grpc.GenericRpcHandler:
     rpc = grpc.stream_stream_rpc_method_handler(method, request_deserializer=replica_pb2.LedgerDelta.FromString)
     return grpc.method_handlers_generic_handler(_LEDGERS, {"StreamLedger": rpc})
+
+
+def _inspection_handler(method: _Method) -> grpc.GenericRpcHandler:
+    rpc = grpc.stream_stream_rpc_method_handler(method, request_deserializer=inspection_pb2.Answer.FromString)
+    return grpc.method_handlers_generic_handler(_INSPECTIONS, {"StreamInquiries": rpc})
 
 
 def _snapshot_handler(method: _Method) -> grpc.GenericRpcHandler:
