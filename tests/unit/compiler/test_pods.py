@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastforward_compiler import ir
-from fastforward_compiler.emit.kubernetes import PodSettings, emit_edge
+from fastforward_compiler.emit.kubernetes import PodSettings, emit_edge, emit_workload
 
 PODS = PodSettings(namespace="fastforward-system", envoy_image="envoy:1", decision_image="decision:1")
 STREAM = ir.Stream(shares=())
@@ -31,6 +32,19 @@ def test_a_number_is_one_port_of_tcp_and_one_of_udp() -> None:
         ("p53", 53, "TCP"),
         ("udp-53", 53, "UDP"),
     ]
+
+
+def test_decision_services_are_told_of_a_collector_where_there_is_one() -> None:
+    workload = ir.Workload(name="shop/decision", pods=ir.Pods())
+
+    def told(settings: PodSettings) -> dict[str, str]:
+        made = {each["kind"]: each for each in emit_workload(workload, settings)}
+        [container] = made["Deployment"]["spec"]["template"]["spec"]["containers"]
+        return {each["name"]: each.get("value", "") for each in container["env"]}
+
+    assert "FF_ENTRYPOINT_OTLP_ENDPOINT" not in told(PODS)
+    collector = "http://otel.data.svc:4318"
+    assert told(replace(PODS, otlp_endpoint=collector))["FF_ENTRYPOINT_OTLP_ENDPOINT"] == collector
 
 
 MARKED = ir.Proxies(

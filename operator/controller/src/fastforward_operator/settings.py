@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """Service by which pods reach the operator."""
     decision: str = ""
     """NAMESPACE/NAME of the Workload that decides for Edges that name none."""
+    decision_otlp_endpoint: str = ""
+    """Base URL of the OpenTelemetry collector that decision services tell of traces, as pods; none when empty."""
     webhook_address: str = ""
     """`HOST:PORT` where the API server asks for admission; nowhere when empty. With the provider `kubernetes`."""
     webhook_configuration: str = "fastforward"

@@ -140,6 +140,7 @@ def pod_settings(settings: Settings) -> PodSettings:
         operator_host=settings.operator_service,
         operator_port=int(port),
         decision=settings.decision,
+        otlp_endpoint=settings.decision_otlp_endpoint,
     )
 
 

@@ -26,6 +26,8 @@ class PodSettings:
     operator_port: int = 18000
     decision: str = ""
     """Name of the Workload that decides for Gateways and for Edges that name none; empty for that of their own name."""
+    otlp_endpoint: str = ""
+    """Base URL of the collector that decision services tell of traces; none when empty."""
     drain_s: int = 30
     """How long requests under way may take when a pod ends."""
 

@@ -64,6 +64,8 @@ def _container(workload: ir.Workload, settings: PodSettings) -> Document:
         "FF_ENTRYPOINT_HEALTH_PORT": str(PROBE_PORT),
         **_redis(workload.redis),
     }
+    if settings.otlp_endpoint:
+        variables["FF_ENTRYPOINT_OTLP_ENDPOINT"] = settings.otlp_endpoint
     mounts = [tls_mount(), {"name": "state", "mountPath": _STATE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
     if "FF_ENTRYPOINT_REDIS_PASSWORD_FILE" in variables:
         mounts.append({"name": "redis", "mountPath": "/etc/fastforward/redis", "readOnly": True})
