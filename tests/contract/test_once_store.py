@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fastforward_entrypoint.messages.database import make_pool
 from fastforward_entrypoint.messages.once import InProcessOnceStore, Settling
-from fastforward_entrypoint.messages.once.postgresql import PostgresqlOnceStore, make_pool
+from fastforward_entrypoint.messages.once.postgresql import PostgresqlOnceStore
 from fastforward_entrypoint.messages.once.redis import RedisOnceStore, connect
 from fastforward_entrypoint.messages.remembering import RunningOnceStore
 from fastforward_pipeline.effects import Unavailable

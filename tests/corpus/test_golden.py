@@ -15,6 +15,7 @@ NOUNS = (
     "authpolicy",
     "backendtlspolicy",
     "edge",
+    "eventhook",
     "gateway",
     "grpcroute",
     "httproute",

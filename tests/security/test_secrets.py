@@ -16,7 +16,7 @@ from fastforward_compiler.emit.envoy import accesslog as emit_accesslog
 from security.deployment import HOST, compiled, deploying
 from security.policies import api_keys, by_key, by_token, key_text, keys, policy
 from support import tokens
-from support.credentials import private_key_pem, tls_data
+from support.credentials import private_key_pem, tls_data, webhook_key
 from support.gateway import Gateway, Stack, running_stack, until
 from support.processes import free_ports
 from support.resources import Document, edge, prefix, resource, route, rule, secret
@@ -43,6 +43,7 @@ def hidden() -> Mapping[str, str]:
         "pepper": stored["pepper"],
         "hash of a key": json.loads(stored[KEY_ID])["hash"],
         "API key": key_text(KEY_ID),
+        "webhook key": webhook_key("hidden"),
         "token": TOKEN,
         "signature of a token": TOKEN.rpartition(".")[2],
         "private key": private_key_pem(HOST),
@@ -51,8 +52,9 @@ def hidden() -> Mapping[str, str]:
 
 
 def forms(name: str, value: str) -> Iterator[str]:
-    """How a secret may be written: as it is, in base64, and a hash as bytes too."""
+    """How a secret may be written: as it is, in base64, and hashes and keys of webhooks as bytes too."""
     octets = [value.encode()] + ([bytes.fromhex(value)] if name == "hash of a key" else [])
+    octets += [base64.b64decode(value.removeprefix("whsec_"))] if name == "webhook key" else []
     yield value
     for each in octets:
         yield each.decode("latin-1")
@@ -78,6 +80,8 @@ def documents(tls_port: int) -> list[Document]:
         api_keys(**{KEY_ID: "acme"}),
         keys("main"),
         resource("Tenant", "acme", {}),
+        secret("hook", {"current": webhook_key("hidden")}, "gateway.fastforward.dev/webhook-keys"),
+        resource("EventHook", "shop", {"events": ["a.b"], "upstream": {"name": "shop"}, "secret": {"name": "hook"}}),
         edge(tls_port, name="secure", hosts=["secure.example.com"], listeners=[listener]),
         policy("callers", ("Route", "shop"), "Required", by_key("acme"), by_token("main", "acme")),
         route("shop", rule(prefix("/"), to="shop"), hosts=HOST),
@@ -161,7 +165,7 @@ def test_sockets_are_their_owners_alone(stack: Stack, name: str) -> None:
 def test_the_check_sees_a_snapshot_with_its_secrets() -> None:
     delta, _ = compiled([edge(free_ports(1)[0]), *documents(free_ports(1)[0])])
     whole = b"".join(one.SerializeToString() for one in DecisionEmitter().apply(delta).upserts).decode("latin-1")
-    assert {"pepper in snapshot", "hash of a key in snapshot"} <= leaks({"snapshot": whole})
+    assert {"pepper in snapshot", "hash of a key in snapshot", "webhook key in snapshot"} <= leaks({"snapshot": whole})
 
 
 def test_the_check_sees_a_build_that_logs_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

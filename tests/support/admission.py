@@ -47,6 +47,7 @@ SPECS: dict[str, Document] = {
         "targets": [{"kind": "Edge", "name": "public"}],
         "authorization": {"grants": [{"name": "all", "roles": ["a"]}]},
     },
+    "EventHook": {"events": ["a.b"], "upstream": {"name": "u"}, "secret": {"name": "s"}},
     "Schema": {"format": "JSONSchema", "versions": [{"name": "1", "document": "{}"}]},
 }
 """Of each kind something that nobody refuses."""

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import hmac
 import json
+import secrets
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_SEED = secrets.token_bytes(32)
 
 
 @functools.cache
@@ -69,6 +71,11 @@ def public_jwk(label: str = "") -> dict[str, str]:
 def jwks(*labels: str) -> str:
     """A JSON Web Key Set."""
     return json.dumps({"keys": [public_jwk(label) for label in labels or ("",)]})
+
+
+def webhook_key(label: str) -> str:
+    """A key as Standard Webhooks writes it; the same for the same label, as long as the process lives."""
+    return "whsec_" + base64.b64encode(hmac.digest(_SEED, label.encode(), "sha256")).decode()
 
 
 def apikeys_data(**tenants: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Rules that send messages or name adapters, and the Schemas that they name, with every field. Called by full_world."""
+"""Rules that send messages or name adapters, their Schemas and EventHooks, with every field. Called by full_world."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 
 from google.protobuf import descriptor_pb2
 
+from .credentials import webhook_key
 from .documents import Document
-from .resources import resource
+from .resources import resource, secret, upstream
 
 ORDER = {"type": "object", "properties": {"book": {"type": "string"}}}
 STRICT = {**ORDER, "required": ["book"]}
@@ -81,6 +82,21 @@ def schemas() -> list[Document]:
 def _schema(name: str, format_: str, *documents: str, **spec: object) -> Document:
     versions = [{"name": str(number), "document": text} for number, text in enumerate(documents, 1)]
     return resource("Schema", name, {"format": format_, "versions": versions, **spec})
+
+
+def hooks() -> list[Document]:
+    spec = {
+        "events": ["shop.orders.placed"],
+        "upstream": {"name": "receiver", "namespace": "shop"},
+        "path": "/hooks",
+        "secret": {"name": "hook", "namespace": "shop"},
+        "tls": {"serverName": "hooks.example.com"},
+        "timeout": "1s",
+        "retry": {"tries": 3, "firstWait": "1s", "longestWait": "10s"},
+        "deadLetters": {"kept": 5},
+    }
+    keys = secret("hook", {"current": webhook_key("full")}, "gateway.fastforward.dev/webhook-keys")
+    return [resource("EventHook", "warehouse", spec), upstream("receiver", 8080), keys]
 
 
 def stages() -> Document:

@@ -25,7 +25,7 @@ from support.resources import (
 def full_world() -> list[Document]:
     """The documents; in the namespace `shop`, with a few to refer to in `other`."""
     documents = [*_edges(), *_routes(), *_upstreams(), *_tenants(), *_shards(), *_policies(), *_limits(), *_natives()]
-    documents += [*_workloads(), *_gateways(), *messages.schemas()]
+    documents += [*_workloads(), *_gateways(), *messages.schemas(), *messages.hooks()]
     for document in (each for each in documents if each["kind"] not in CLUSTER_SCOPED):
         document["metadata"].setdefault("namespace", "shop")
     return documents

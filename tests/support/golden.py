@@ -24,13 +24,13 @@ import yaml
 from fastforward_compiler import Compiler, ir, object_ref
 from fastforward_compiler.problem import ObjectRef
 
-from .credentials import apikeys_data, certificate_pem, jwks, private_key_pem
+from .credentials import apikeys_data, certificate_pem, jwks, private_key_pem, webhook_key
 from .repository import ROOT
 
 CORPUS = ROOT / "tests" / "corpus"
 INPUTS = frozenset({"case.yaml", "input.yaml", "before.yaml", "fetched.yaml"})
 NOUNS = tuple(part.name for part in dataclasses.fields(ir.Snapshot))
-PLACEHOLDER = re.compile(r"\$\{(certificate|private-key|jwks|apikeys) ([^}]*)\}")
+PLACEHOLDER = re.compile(r"\$\{(certificate|private-key|jwks|apikeys|webhook-key) ([^}]*)\}")
 
 Object = crds.Resource | crds.Invalid
 
@@ -227,6 +227,8 @@ def _made(kind: str, words: list[str]) -> Any:  # noqa: ANN401
             return private_key_pem(words[0])
         case "jwks":
             return jwks(*words)
+        case "webhook-key":
+            return webhook_key(words[0])
     return apikeys_data(**dict(word.split("=", 1) for word in words))
 
 

@@ -1,4 +1,4 @@
-"""Cases of the rules of messages, adapters and workloads. Called by rule_cases."""
+"""Cases of the rules of messages, adapters, event hooks and workloads. Called by rule_cases."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ PARTS = [{"name": "u", "as": "a"}, {"name": "u", "as": "b"}]
 AWAY: Document = {"component": "Stages", "stages": ["routing"], "upstream": {"name": "u"}}
 
 CASES = (
+    case(
+        crds.HookRetry,
+        "The first pause is not longer than the longest.",
+        "firstWait",
+        kept=[{}, {"firstWait": "1m", "longestWait": "60s"}, {"firstWait": "1h"}],
+        broken=[{"firstWait": "1m1ms", "longestWait": "60s"}, {"longestWait": "999ms"}],
+    ),
     case(
         crds.WorkloadSpec,
         "Stages need an upstream, and Decision has none.",

@@ -59,7 +59,7 @@ async def entrypoint(
         holder or Holder(snapshot),
         InProcessCounterStore(),
         InProcessOnceStore(),
-        Callees(targets, elsewhere, watch),
+        Callees(targets, elsewhere, watch=watch),
         SEAL,
         clock=lambda: float(NOW),
     )

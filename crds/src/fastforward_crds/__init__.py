@@ -40,6 +40,7 @@ from .edge import (
     RouteNamespaces,
     TrustedHops,
 )
+from .eventhook import DeadLetters, EventHook, EventHookSpec, HookRetry, HookTls
 from .fielderror import FieldError
 from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from . import gatewayapi
 from .authpolicy import AuthPolicy
 from .edge import Edge
+from .eventhook import EventHook
 from .meta import API_VERSION, ClusterMeta, Resource
 from .native import ConfigMap, Namespace, ReferenceGrant, Secret
 from .ratelimit import RateLimit
@@ -76,6 +77,7 @@ KINDS: tuple[Kind, ...] = (
         (("Component", ".spec.component"), ("Replicas", ".spec.replicas")),
     ),
     Kind(Schema, "schemas", ("sc",), _FOR_DECISIONS, (("Format", ".spec.format"),)),
+    Kind(EventHook, "eventhooks", ("eh",), _FOR_DECISIONS, (("Upstream", ".spec.upstream.name"),)),
     Kind(AuthPolicy, "authpolicies", ("ap",), _FOR_BOTH, (("Mode", ".spec.authentication.mode"),)),
 )
 

@@ -1,11 +1,14 @@
 """`ff render` prints everything that a proxy or a decision service gets, and no secret unless asked."""
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from support.credentials import webhook_key
 from support.ff import ff
 from support.repository import ROOT
+from support.resources import resource, secret, upstream
 
 BOOKSHOP = ROOT / "examples" / "bookshop"
 SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"
@@ -47,3 +50,19 @@ def test_what_proves_an_api_key_is_redacted_unless_asked_for() -> None:
     assert keys()["pepper"] == "[redacted: --show-secrets]"
     assert {key["hash"] for key in keys()["keys"]} == {"[redacted: --show-secrets]"}
     assert "redacted" not in str(keys("--show-secrets"))
+
+
+def test_what_signs_webhooks_is_redacted_unless_asked_for(tmp_path: Path) -> None:
+    spec = {"events": ["a.b"], "upstream": {"name": "to"}, "secret": {"name": "keys"}}
+    keys = secret(
+        "keys", {"one": webhook_key("one"), "two": webhook_key("two")}, "gateway.fastforward.dev/webhook-keys"
+    )
+    hook = [resource("EventHook", "to", spec), upstream("to", 80), keys]
+    (tmp_path / "hook.yaml").write_text(yaml.safe_dump_all(hook))
+
+    def secrets(*options: str) -> list[str]:
+        rendered = ff("render", tmp_path, "--target", "decision", "-o", "json", *options).json
+        return rendered["eventhook"]["default/to"]["secrets"]
+
+    assert secrets() == ["[redacted: --show-secrets]"] * 2
+    assert secrets("--show-secrets") == [webhook_key(name).removeprefix("whsec_") for name in ("one", "two")]

@@ -14,8 +14,8 @@ from support.documents import Document, broken_documents, document, documents
 
 ROUTE: Document = {"edges": [{"name": "public"}], "rules": [{"upstreams": [{"name": "catalog"}]}]}
 KNOWN = (
-    "AuthPolicy, BackendTLSPolicy, ConfigMap, Edge, EndpointSlice, GRPCRoute, Gateway, GatewayClass, HTTPRoute,"
-    " ListenerSet, Namespace, RateLimit, ReferenceGrant, Route, Schema, Secret, Service, Shard, TCPRoute,"
+    "AuthPolicy, BackendTLSPolicy, ConfigMap, Edge, EndpointSlice, EventHook, GRPCRoute, Gateway, GatewayClass,"
+    " HTTPRoute, ListenerSet, Namespace, RateLimit, ReferenceGrant, Route, Schema, Secret, Service, Shard, TCPRoute,"
     " TLSRoute, Tenant,"
     " UDPRoute, Upstream, Workload"
 )

@@ -37,6 +37,7 @@ from fastforward_entrypoint.measures import Measures, RedisMeasures
 from fastforward_entrypoint.messages.connections import LocalConnections
 from fastforward_entrypoint.messages.door import door
 from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
+from fastforward_entrypoint.messages.hooks.opening import open_hooks
 from fastforward_entrypoint.messages.identifier import make_message_id
 from fastforward_entrypoint.messages.keys import open_seal
 from fastforward_entrypoint.messages.lines import Hops
@@ -82,12 +83,13 @@ class EntryPoint:
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
         self._targets = GrpcTargets(self._find_upstream)
         self._stages = GrpcStages(self._find_upstream)
-        hops = Hops(self._targets.lines, self._stages.lines)
+        self._hooks = open_hooks(settings, self._holder, registry)
+        hops = Hops(self._targets.lines, self._stages.lines, self._hooks)
         registry.register(HopCollector(hops))
         self._observation = Observation(settings, registry, Target(settings.operator, self._tls), hops)
         seal = open_seal(settings.seal_key_file)
         self._once = open_once_store(settings)
-        callees = Callees(self._targets, self._stages, self._observation.watch)
+        callees = Callees(self._targets, self._stages, hooks=self._hooks, watch=self._observation.watch)
         exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, seal)
         graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
         self._connections = LocalConnections()
@@ -138,6 +140,7 @@ class EntryPoint:
             if self._tls is not None:
                 tasks.create_task(self._tls.follow())
             tasks.create_task(self._once.run())
+            tasks.create_task(self._hooks.run())
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
 
@@ -182,6 +185,7 @@ class EntryPoint:
             save(self._holder, self._file)
         await self._exchange.close()
         await self._once.close()
+        await self._hooks.close()
         await self._targets.lines.close()
         await self._stages.lines.close()
         if self._redis is not None:

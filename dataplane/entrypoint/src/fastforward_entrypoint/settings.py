@@ -39,8 +39,8 @@ class Settings(WorkloadSettings):
     redis_deadline_seconds: float = Field(default=0.05, gt=0.0, le=5.0)
     """The longest that a request waits for its counters."""
     postgresql_url: str | None = None
-    """PostgreSQL that remembers what messages with an idempotency key came to, rather than Redis or this process:
-    `postgresql://HOST:PORT/DATABASE?...`."""
+    """PostgreSQL that remembers what messages with an idempotency key came to, rather than Redis or this process, and
+    keeps events for webhooks: `postgresql://HOST:PORT/DATABASE?...`."""
     postgresql_username: str | None = None
     postgresql_password_file: Path | None = None
     """A file that holds the password."""

@@ -15,6 +15,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from .compiled.apikeys import ApiKeys, compile_apikeys
 from .compiled.authpolicy import Auth, compile_auth
+from .compiled.eventhook import EventHook, compile_eventhook
 from .compiled.keyset import KeySet, compile_keyset
 from .compiled.ratelimit import Limit, compile_limit
 from .compiled.route import Plan, compile_plan
@@ -43,6 +44,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
     "upstream": ("upstreams", compile_upstream),
     "schema": ("schemas", compile_schema),
+    "eventhook": ("eventhooks", compile_eventhook),
     "workload": ("workloads", compile_workload),
 }
 
@@ -62,6 +64,7 @@ class Snapshot:
     shards: Mapping[str, ShardSet] = field(default_factory=dict)
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     schemas: Mapping[str, Schema] = field(default_factory=dict)
+    eventhooks: Mapping[str, EventHook] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
 
     @classmethod

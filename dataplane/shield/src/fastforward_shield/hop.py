@@ -164,7 +164,7 @@ class Hop:
             meaning is Meaning.FAILED and not repeatable
         ):
             return None
-        pause_s = self._jitter() * min(retry.max_s, retry.base_s * 2.0 ** (number - 1))
+        pause_s = retry.pause_s(number, self._jitter())
         now = asyncio.get_running_loop().time()
         return pause_s if now + pause_s < deadline and budget.withdraw(now) else None
 

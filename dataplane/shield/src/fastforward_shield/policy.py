@@ -39,6 +39,10 @@ class Retry:
         require(self.budget_share >= 0 and self.budget_per_s >= 0, "retry.budget_share, budget_per_s: not negative")
         require(self.budget_most >= 1, "retry.budget_most: at least 1")
 
+    def pause_s(self, failed: int, jitter: float) -> float:
+        """Returns the pause after so many failed tries; `jitter` was drawn from [0, 1)."""
+        return jitter * min(self.max_s, self.base_s * 2.0 ** (failed - 1))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:

@@ -144,16 +144,18 @@ def present_envoy(resources: Resources) -> Iterator[dict[str, Any]]:
 
 
 def present_snapshot(resources: Resources) -> Iterator[dict[str, Any]]:
-    """What the decision services get, without what proves an API key."""
+    """What the decision services get, without what proves an API key or signs a webhook."""
     return map(json_format.MessageToDict, snapshot_without_secrets(resources))
 
 
 def snapshot_without_secrets(resources: Resources) -> Iterator[snapshot_pb2.Resource]:
-    """What the decision services get, with zeros for peppers and hashes: whoever reads it can look for no key."""
+    """What the decision services get, with zeros for peppers, hashes and keys of webhooks: nobody is to read them."""
     for _, entry in sorted(resources.get(SHARED, {}).get(SNAPSHOT, {}).items()):
         resource = snapshot_pb2.Resource.FromString(wire.entry_content(entry.wire))
         if resource.WhichOneof("body") == "apikeys":
             resource.apikeys.pepper = _ZEROS
             for key in resource.apikeys.keys:
                 key.hash = _ZEROS
+        for place in range(len(resource.eventhook.secrets)):
+            resource.eventhook.secrets[place] = _ZEROS
         yield resource

@@ -180,6 +180,7 @@ def _removed(delta: ir.Delta) -> Iterator[ir.Output]:
         ("tenant", delta.tenants),
         ("shard", delta.shards),
         ("schema", delta.schemas),
+        ("eventhook", delta.eventhooks),
         ("workload", delta.workloads),
         ("stages", delta.stages),
     ):

@@ -1,4 +1,4 @@
-"""What has happened, told to whoever listens in this process.
+"""What has happened, told to whoever is to know it; here, to those who listen in this process.
 
 In: events, of the exchange. Out: those of one type and tenant, to each listener, in order. Called by exchange, for
 adapters. Nobody waits for a listener: one that does not keep up loses its place, and is told so by the end.
@@ -8,12 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Self
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 from fastforward.message.v1 import envelope_pb2
 
 QUEUED = 1000
 """Events that a listener may be behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event, and the Route (NAMESPACE/NAME) whose rule tells it."""
+
+    event: envelope_pb2.Envelope
+    route: str
+    again: bool = False
+    """Whether it was told before, unless whoever was to tell it died: its message was repeated."""
+
+
+class EventSink(Protocol):
+    """Whoever is told of events."""
+
+    async def tell(self, happened: Happened) -> None:
+        """Takes one. The caller of the message waits for this, and for nothing that comes of it."""
+        ...
 
 
 class Listener(AsyncIterator[envelope_pb2.Envelope]):
@@ -55,6 +74,11 @@ class Events:
 
     def __init__(self) -> None:
         self._listeners: dict[tuple[str, str], dict[Listener, None]] = {}
+
+    async def tell(self, happened: Happened) -> None:
+        """See the port."""
+        if not happened.again:
+            self.publish(happened.event)
 
     def publish(self, event: envelope_pb2.Envelope) -> None:
         """Tells everybody who listens for its type, of its own tenant alone."""

@@ -40,9 +40,9 @@ from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.endpoint import Current
 
 from .answer import UNANSWERED, call_target, unanswered
-from .events import Events
+from .events import Events, EventSink, Happened
 from .gather import Gatherer
-from .identifier import make_message_id
+from .identifier import make_event_id, make_message_id
 from .once import Fate, OnceStore, Settling
 from .stages import Remote, Stages
 from .targets import Targets
@@ -58,6 +58,7 @@ class Callees(NamedTuple):
 
     targets: Targets
     stages: Stages
+    hooks: EventSink | None = None
     watch: Watch | None = None
 
 
@@ -78,11 +79,12 @@ class MessageExchange:
         self._counters = counters
         self._once = once
         self._settling = Settling(once)
-        self._targets, self._stages = callees.targets, callees.stages
+        self._targets, self._stages, hooks = callees.targets, callees.stages, callees.hooks
         self._gatherer = Gatherer(self._targets, once, self._settling)
         self._watch = callees.watch or unwatched()
         self._seal = seal
         self._events = Events()
+        self._sinks: tuple[EventSink, ...] = (self._events,) if hooks is None else (self._events, hooks)
         self._going: set[asyncio.Future[Answered | Failed]] = set()
         self._clock = clock
 
@@ -111,13 +113,15 @@ class MessageExchange:
         if isinstance(ended, Failed):
             return ended
         if isinstance(ended, Replied):
-            return await self._send_back(passage, ended.reply)
-        result = await self._settling.handle(passage.claim, lambda fate: self._call(passage, fate))
+            result, handled = ended.reply, ended.reply.header.causation_id
+        else:
+            result = await self._settling.handle(passage.claim, lambda fate: self._call(passage, fate))
+            handled = envelope.header.id
         if isinstance(result, Failed):
             return result
         answered = await self._send_back(passage, result)
         if isinstance(answered, Answered):
-            self._tell(passage, answered.reply)
+            await self._tell(passage, answered.reply, handled)
         return answered
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
@@ -169,11 +173,16 @@ class MessageExchange:
         except UNANSWERED as error:
             return unanswered(envelope, error)
 
-    def _tell(self, passage: Passage, reply: envelope_pb2.Envelope) -> None:
-        """The event that the rule tells of, if any."""
-        type_ = passage.exchange.final.wire.message.event
-        if type_ and not reply.header.transaction.repeated:
-            self._events.publish(make_event(passage.envelope, reply, type_, make_message_id()))
+    async def _tell(self, passage: Passage, reply: envelope_pb2.Envelope, handled: str) -> None:
+        """The event that the rule tells of, if any; `handled` is the id of the message that was."""
+        plan = passage.exchange.final
+        type_ = plan.wire.message.event
+        if type_:
+            event = make_event(passage.envelope, reply, type_, make_event_id(handled))
+            event.header.causation_id = handled
+            happened = Happened(event, plan.route, again=reply.header.transaction.repeated)
+            for sink in self._sinks:
+                await sink.tell(happened)
 
     async def _answer(self, outcome: Outcome) -> Failed | Replied | None:
         """Answers what a stage asks until it has made up its mind."""

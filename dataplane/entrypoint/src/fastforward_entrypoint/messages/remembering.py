@@ -30,15 +30,11 @@ class RunningOnceStore(OnceStore, Protocol):
 def open_once_store(settings: Settings) -> RunningOnceStore:
     """Returns the store; nothing is opened before it runs. PostgreSQL forgets least, then Redis. Raises OSError."""
     if settings.postgresql_url is not None:
-        from .once.postgresql import PostgresqlOnceStore, make_pool
+        from .database import open_pool
+        from .once.postgresql import PostgresqlOnceStore
 
-        pool = make_pool(
-            settings.postgresql_url,
-            username=settings.postgresql_username,
-            password=settings.postgresql_password(),
-            deadline=settings.postgresql_deadline_seconds,
-        )
-        return PostgresqlOnceStore(pool, deadline=settings.postgresql_deadline_seconds)
+        pool, deadline = open_pool(settings), settings.postgresql_deadline_seconds
+        return PostgresqlOnceStore(pool, deadline=deadline)
     if settings.redis_url is not None:
         from .once.redis import RedisOnceStore, connect
 

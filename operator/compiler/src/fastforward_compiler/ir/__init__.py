@@ -18,6 +18,7 @@ from .authpolicy import (
 )
 from .delta import Changes, Delta, Output, Report
 from .edge import DEFAULT_PROXIES, GATEWAY, Certificate, Chain, Edge, Listener, Proxies, Stream, Traefik
+from .eventhook import EventHook
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
     STAGES,
@@ -78,6 +79,7 @@ __all__ = [
     "Edge",
     "Endpoint",
     "Entry",
+    "EventHook",
     "Gather",
     "Grant",
     "GraphqlLimits",

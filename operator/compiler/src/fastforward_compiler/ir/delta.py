@@ -13,6 +13,7 @@ from fastforward_compiler.problem import ObjectRef, Problem
 
 from .authpolicy import ApiKeys, Auth, KeySet
 from .edge import Edge
+from .eventhook import EventHook
 from .ratelimit import Limit
 from .schema import Schema
 from .shard import Shard
@@ -76,6 +77,7 @@ class Delta:
     tenants: Changes[Tenant] = Changes()
     shards: Changes[Shard] = Changes()
     schemas: Changes[Schema] = Changes()
+    eventhooks: Changes[EventHook] = Changes()
     workloads: Changes[Workload] = Changes()
     stages: Changes[RemoteStages] = Changes()
     reports: Mapping[ObjectRef, Report | None] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .authpolicy import ApiKeys, Auth, KeySet
 from .edge import Edge
+from .eventhook import EventHook
 from .ratelimit import Limit
 from .schema import Schema
 from .shard import Shard
@@ -30,5 +31,6 @@ class Snapshot:
     tenants: tuple[Tenant, ...] = ()
     shards: tuple[Shard, ...] = ()
     schemas: tuple[Schema, ...] = ()
+    eventhooks: tuple[EventHook, ...] = ()
     workloads: tuple[Workload, ...] = ()
     stages: tuple[RemoteStages, ...] = ()

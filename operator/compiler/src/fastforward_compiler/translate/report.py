@@ -17,6 +17,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem, wo
 from .authpolicy import POLICY
 from .combination import AUTHS_OF, WEAKENED
 from .edge import EDGE
+from .eventhook import EVENTHOOK
 from .gatewayapi import report as gatewayapi
 from .route import LATE, ROUTE, Spread
 from .schema import SCHEMA
@@ -166,6 +167,11 @@ def _tell_schema(cells: Cells, _: ObjectRef, name: str) -> Told:
     return list(translation.problems), {("schema", name)} if translation.schema is not None else set(), ()
 
 
+def _tell_eventhook(cells: Cells, _: ObjectRef, name: str) -> Told:
+    translation = cells.read(EVENTHOOK, name)
+    return (list(translation.problems), {("eventhook", name)}, ()) if translation is not None else ([], set(), ())
+
+
 def _tell_workload(cells: Cells, _: ObjectRef, name: str) -> Told:
     if cells.read(WORKLOAD, name) is not None:
         return [], {("workload", name)}, ()
@@ -215,6 +221,7 @@ _TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {
     "Tenant": _tell_tenant,
     "Shard": _tell_shard,
     "Schema": _tell_schema,
+    "EventHook": _tell_eventhook,
     "Workload": _tell_workload,
     "RateLimit": _tell_limit,
     "AuthPolicy": _tell_policy,

@@ -21,6 +21,7 @@ ROUTES: Source[crds.Route | None] = PackedSource("routes")
 UPSTREAMS: Source[crds.Upstream | None] = PackedSource("upstreams")
 TENANTS: Source[crds.Tenant | None] = PackedSource("tenants")
 SCHEMAS: Source[crds.Schema | None] = Source("schemas", None)
+EVENT_HOOKS: Source[crds.EventHook | None] = Source("event hooks", None)
 SHARDS: Source[crds.Shard | None] = Source("shards", None)
 RATE_LIMITS: Source[crds.RateLimit | None] = Source("rate limits", None)
 WORKLOADS: Source[crds.Workload | None] = Source("workloads", None)
@@ -52,6 +53,7 @@ INPUTS: Mapping[str, Source[Any]] = {
     "Tenant": TENANTS,
     "Shard": SHARDS,
     "Schema": SCHEMAS,
+    "EventHook": EVENT_HOOKS,
     "RateLimit": RATE_LIMITS,
     "Workload": WORKLOADS,
     "AuthPolicy": AUTH_POLICIES,

@@ -82,4 +82,6 @@ def _decision_body(resource: snapshot_pb2.Resource, *, show_secrets: bool) -> di
         content["pepper"] = REDACTED
         for key in content.get("keys", []):
             key["hash"] = REDACTED
+    if "secrets" in content and not show_secrets:
+        content["secrets"] = [REDACTED] * len(content["secrets"])
     return content

@@ -35,6 +35,7 @@ _SNAPSHOT_ORDER = (
     "shards",
     "upstream",
     "schema",
+    "eventhook",
     "workload",
     "scope",
     "plan",

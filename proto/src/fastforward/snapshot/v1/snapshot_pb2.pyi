@@ -318,7 +318,8 @@ Global___SnapshotDelta: _TypeAlias = SnapshotDelta  # noqa: Y015
 @_typing.final
 class Resource(_message.Message):
     """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, limit/NAME, tenant/NAMESPACE/NAME,
-    shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
+    shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME,
+    eventhook/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -337,6 +338,7 @@ class Resource(_message.Message):
     UPSTREAM_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
     WORKLOAD_FIELD_NUMBER: _builtins.int
+    EVENTHOOK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -363,6 +365,8 @@ class Resource(_message.Message):
     def schema(self) -> Global___Schema: ...
     @_builtins.property
     def workload(self) -> Global___Workload: ...
+    @_builtins.property
+    def eventhook(self) -> Global___EventHook: ...
     def __init__(
         self,
         *,
@@ -380,12 +384,13 @@ class Resource(_message.Message):
         upstream: Global___Upstream | None = ...,
         schema: Global___Schema | None = ...,
         workload: Global___Workload | None = ...,
+        eventhook: Global___EventHook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "workload", b"workload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "workload", b"workload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "version", b"version", "workload", b"workload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "version", b"version", "workload", b"workload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1939,3 +1944,72 @@ class Workload(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Workload: _TypeAlias = Workload  # noqa: Y015
+
+@_typing.final
+class EventHook(_message.Message):
+    """Who is told of events, by signed webhooks. Without endpoints or secrets nobody is told yet, and events wait."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    DNS_HOST_FIELD_NUMBER: _builtins.int
+    DNS_PORT_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    SERVER_NAME_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    FIRST_WAIT_MS_FIELD_NUMBER: _builtins.int
+    LONGEST_WAIT_MS_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    dns_host: _builtins.str
+    """A name to look up instead."""
+    dns_port: _builtins.int
+    path: _builtins.str
+    tls: _builtins.bool
+    server_name: _builtins.str
+    """What the receiver's certificate must say, with TLS."""
+    timeout_ms: _builtins.int
+    """Of one try."""
+    tries: _builtins.int
+    """In all."""
+    first_wait_ms: _builtins.int
+    longest_wait_ms: _builtins.int
+    dead_letters: _builtins.int
+    """How many dead letters are kept."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types, as rules of the Routes of its namespace tell them."""
+
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
+    @_builtins.property
+    def secrets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Each signs every webhook (Standard Webhooks, HMAC-SHA-256)."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_builtins.str] | None = ...,
+        endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
+        dns_host: _builtins.str = ...,
+        dns_port: _builtins.int = ...,
+        path: _builtins.str = ...,
+        secrets: _abc.Iterable[_builtins.bytes] | None = ...,
+        tls: _builtins.bool = ...,
+        server_name: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        tries: _builtins.int = ...,
+        first_wait_ms: _builtins.int = ...,
+        longest_wait_ms: _builtins.int = ...,
+        dead_letters: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints", "events", b"events", "first_wait_ms", b"first_wait_ms", "longest_wait_ms", b"longest_wait_ms", "path", b"path", "secrets", b"secrets", "server_name", b"server_name", "timeout_ms", b"timeout_ms", "tls", b"tls", "tries", b"tries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventHook: _TypeAlias = EventHook  # noqa: Y015

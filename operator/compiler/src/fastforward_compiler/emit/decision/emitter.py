@@ -14,6 +14,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
 from .authpolicy import emit_apikeys, emit_auth, emit_keyset
+from .eventhook import emit_eventhook
 from .ratelimit import emit_limit
 from .route import content_hash, emit_plan, is_named, plan_name
 from .schema import emit_schema
@@ -24,7 +25,7 @@ from .upstream import emit_upstream, takes_messages
 from .workload import emit_workload
 
 # Nouns of which each value is one resource, named after it.
-SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "limit", "tenant", "schema"})
+SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "limit", "tenant", "schema", "eventhook"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +81,7 @@ class DecisionEmitter:
             step.put(f"limit/{limit.name}", limit=emit_limit(limit))
         for tenant in delta.tenants.upserts:
             step.put(f"tenant/{tenant.namespace}/{tenant.name}", tenant=emit_tenant(tenant))
-        for schema in delta.schemas.upserts:
-            step.put(f"schema/{schema.name}", schema=emit_schema(schema))
-        for stages in delta.stages.upserts:
-            step.put(f"workload/{stages.name}", workload=emit_workload(stages))
-            step.outputs["stages", stages.name] = (f"workload/{stages.name}",)
+        _emit_for_messages(delta, step)
         self._emit_shards(delta.shards, step)
         self._emit_upstreams(delta.upstreams, step)
         step.removed.update(_removed(delta))
@@ -161,6 +158,17 @@ class DecisionEmitter:
             step.outputs["upstream", name] = (f"upstream/{name}",)
 
 
+def _emit_for_messages(delta: ir.Delta, step: _Step) -> None:
+    """What proxied requests have nothing to do with."""
+    for schema in delta.schemas.upserts:
+        step.put(f"schema/{schema.name}", schema=emit_schema(schema))
+    for hook in delta.eventhooks.upserts:
+        step.put(f"eventhook/{hook.name}", eventhook=emit_eventhook(hook))
+    for stages in delta.stages.upserts:
+        step.put(f"workload/{stages.name}", workload=emit_workload(stages))
+        step.outputs["stages", stages.name] = (f"workload/{stages.name}",)
+
+
 def _removed(delta: ir.Delta) -> Iterator[str]:
     """Yields the resources of removed values that are one resource each."""
     for noun, changes in (
@@ -172,6 +180,7 @@ def _removed(delta: ir.Delta) -> Iterator[str]:
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("schema", delta.schemas),
+        ("eventhook", delta.eventhooks),
         ("workload", delta.stages),
     ):
         yield from (f"{noun}/{name}" for name in changes.removed)
