@@ -65,7 +65,11 @@ def rules() -> list[Document]:
             },
         },
         {"name": "calls", "matches": at("calls"), "adapter": {"protocol": "GRPC", "schema": {"name": "calls"}}},
-        {"name": "frames", "matches": at("frames"), "adapter": {"protocol": "WebSocket"}},
+        {
+            "name": "frames",
+            "matches": at("frames"),
+            "adapter": {"protocol": "WebSocket", "origins": ["https://*.example.org"]},
+        },
     ]
 
 

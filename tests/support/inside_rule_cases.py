@@ -114,4 +114,15 @@ CASES = (
             {"protocol": "GRPC", "schema": NAMED, "graphql": {"depth": 2}},
         ],
     ),
+    case(
+        crds.AdapterDispatch,
+        "Pages open no connections by GRPC.",
+        "origins",
+        kept=[
+            {"protocol": "WebSocket", "origins": ["https://*.example.com"]},
+            {"protocol": "GraphQL", "schema": NAMED, "origins": ["*"]},
+            {"protocol": "GRPC", "schema": NAMED, "origins": []},
+        ],
+        broken=[{"protocol": "GRPC", "schema": NAMED, "origins": ["https://example.com"]}],
+    ),
 )

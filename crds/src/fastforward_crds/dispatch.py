@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .durations import Period
-from .formats import KEY, MESSAGE, ExactHost, HeaderName, Label
+from .formats import KEY, MESSAGE, ORIGIN, ExactHost, HeaderName, Label
 from .lists import Items
 from .meta import Model, Ref, Rule
 
@@ -162,6 +162,9 @@ class AdapterDispatch(Model):
     """Host whose rules the operations take; the request's own when absent."""
     graphql: GraphqlLimits | None = None
     """Bounds of queries; the defaults when absent."""
+    origins: Annotated[tuple[Annotated[str, ORIGIN], ...], Items(most=64, distinct=True)] = ()
+    """Origins whose pages may open connections, besides those of the host itself: `https://shop.example.com`,
+    `https://*.example.com`, or `*`."""
 
     rules_cel = (
         Rule(
@@ -175,5 +178,11 @@ class AdapterDispatch(Model):
             "Only GraphQL has bounds of queries.",
             "graphql",
             lambda s: s.graphql is None or s.protocol == "GraphQL",
+        ),
+        Rule(
+            "!has(self.origins) || size(self.origins) == 0 || self.protocol != 'GRPC'",
+            "Pages open no connections by GRPC.",
+            "origins",
+            lambda s: not s.origins or s.protocol != "GRPC",
         ),
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from fastforward_entrypoint.messages.events import QUEUED, Events
+from fastforward_entrypoint.messages.listening import Standing
 from fastforward_pipeline import Reason
 from fastforward_pipeline.message import Answered, Failed
 
 from fastforward.message.v1 import envelope_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
-from support.message_exchange import entrypoint
+from support.decision_snapshots import apikeys, stored_key, tenant
+from support.message_exchange import Holder, entrypoint
 from support.message_target import message_target
-from support.messages import TARGET, envelope
+from support.messages import SECRET, TARGET, envelope, orders
 
 PLACED = "shop.orders.placed"
 
@@ -77,6 +79,45 @@ async def test_who_may_not_ask_may_not_listen() -> None:
         refused = await exchange.listen(envelope(key=""))
     assert isinstance(refused, Failed)
     assert refused.error.reason == Reason.KEY_MISSING.value
+
+
+async def test_what_is_taken_from_a_caller_is_taken_from_its_listeners() -> None:
+    holder = Holder(orders(message=sent()))
+    async with entrypoint("127.0.0.1:1", holder=holder) as exchange:
+        heard = await exchange.listen(envelope(message_id="listening"))
+        assert isinstance(heard, Standing)
+        exchange.events.publish(event(1))
+        assert (await anext(heard)).header.id == "1"
+        holder.current = holder.current.apply([tenant("other")])
+        exchange.events.publish(event(2))
+        assert (await anext(heard)).header.id == "2"
+        holder.current = holder.current.apply([apikeys()])
+        exchange.events.publish(event(3))
+        assert await ids(heard) == []
+        assert heard.refused is not None
+        assert (heard.refused.error.reason, heard.refused.error.message_id) == (Reason.KEY_UNKNOWN.value, "listening")
+        assert not exchange.events._listeners
+
+
+async def test_a_listener_is_of_the_tenant_that_it_was() -> None:
+    holder = Holder(orders(message=sent()))
+    async with entrypoint("127.0.0.1:1", holder=holder) as exchange:
+        heard = await exchange.listen(envelope())
+        assert isinstance(heard, Standing)
+        moved = stored_key("ANN", SECRET, tenant="globex", subject="ann", roles=["buyer"])
+        holder.current = holder.current.apply([apikeys(moved), tenant("globex")])
+        exchange.events.publish(event(1))
+        assert await ids(heard) == []
+
+
+async def test_events_are_handed_on_and_those_of_others_only_heard() -> None:
+    events, handed_on = Events(), list[str]()
+    events.hand_on = lambda event: handed_on.append(event.header.id)
+    listener = events.listen(PLACED, "acme")
+    events.publish(event(1))
+    events.hear(event(2))
+    listener.close()
+    assert (await ids(listener), handed_on) == (["1", "2"], ["1"])
 
 
 async def test_what_is_only_listened_to_takes_no_messages() -> None:

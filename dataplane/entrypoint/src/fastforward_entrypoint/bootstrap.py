@@ -22,6 +22,7 @@ from fastforward_kit.snapshot.client import SnapshotMetrics, Target
 from fastforward_kit.snapshot.keeper import keep_on_disk, restore, save
 from fastforward_kit.telemetry import new_registry
 from fastforward_kit.tls import NodeTls
+from fastforward_kit.websocket import Guard
 from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.schema import Schema
 from fastforward_pipeline.compiled.upstream import Upstream
@@ -33,10 +34,11 @@ from prometheus_client import CollectorRegistry
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
-from fastforward_entrypoint.measures import Measures, RedisMeasures
+from fastforward_entrypoint.measures import ConnectionMeasures, Measures, RedisMeasures
 from fastforward_entrypoint.messages.connections import LocalConnections
-from fastforward_entrypoint.messages.door import door
+from fastforward_entrypoint.messages.door import Ways, door
 from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
+from fastforward_entrypoint.messages.handshakes import Handshakes
 from fastforward_entrypoint.messages.hooks.opening import open_hooks
 from fastforward_entrypoint.messages.identifier import make_message_id
 from fastforward_entrypoint.messages.keys import open_seal
@@ -98,7 +100,14 @@ class EntryPoint:
             snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql,
             snapshot_pb2.ADAPTER_PROTOCOL_WEBSOCKET: websocket,
         }
-        handler = door(endpoint, RestAdapter(exchange, time.time, make_message_id), adapters, self._holder)
+        self._guard = Guard()
+        registry.register(ConnectionMeasures(self._guard))
+        handler = door(
+            Ways(endpoint, RestAdapter(exchange, time.time, make_message_id), adapters),
+            self._holder,
+            Handshakes(self._holder, time.time),
+            self._guard,
+        )
         self._calls = GrpcServer(
             GrpcAdapter(exchange, self._find_dispatch, self._find_schema, clock=time.time, make_id=make_message_id)
         )
@@ -133,6 +142,7 @@ class EntryPoint:
             tasks.create_task(self._observation.run())
             tasks.create_task(self._targets.lines.follow())
             tasks.create_task(self._stages.lines.follow())
+            tasks.create_task(self._guard.run(lambda: self._holder.changes))
             if self._settings.stages_listen is not None:
                 tasks.create_task(serve_stages(self._settings.stages_listen, self._holder, self._observation.watch))
             if self._file is not None:

@@ -13,6 +13,8 @@ from fastforward_pipeline import Decision, Reason
 from fastforward_pipeline.message import IN
 
 if TYPE_CHECKING:
+    from fastforward_kit.websocket import Guard
+
     from fastforward_entrypoint.counters.redis import RedisCounterStore
     from fastforward_entrypoint.messages.way import Record
 from prometheus_client import CollectorRegistry
@@ -91,6 +93,22 @@ class MessageMeasures:
                 return "other"
             self._types.add(type_)
         return type_
+
+
+class ConnectionMeasures(Collector):
+    """Connections that clients hold open, and those that have lost their standing."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily("fastforward_connections", "WebSockets that are open.", len(self._guard))
+        closed = CounterMetricFamily(
+            "fastforward_connections_closed", "Connections whose callers may not have them any more.", labels=("why",)
+        )
+        for why, count in dict(self._guard.closed).items():
+            closed.add_metric((why,), count)
+        yield closed
 
 
 class RedisMeasures(Collector):

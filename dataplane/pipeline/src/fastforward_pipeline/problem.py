@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from .decision import Decision
+from .reason import FACTS, Reason
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -16,12 +17,17 @@ def problem_json(decision: Decision) -> bytes:
     """Returns the document of a refused request; it tells a client what happened, never why in detail."""
     if decision.reason is None:
         raise ValueError("only a refused request is a problem")
+    return refusal_json(decision.reason, decision.request_id)
+
+
+def refusal_json(reason: Reason, request_id: str) -> bytes:
+    """Returns the document of a refusal for this reason."""
     document = {
         "type": "about:blank",
-        "title": decision.title,
-        "status": decision.status,
-        "stage": decision.reason.stage,
-        "reason": decision.reason.short,
-        "requestId": decision.request_id,
+        "title": FACTS[reason].title,
+        "status": FACTS[reason].status,
+        "stage": reason.stage,
+        "reason": reason.short,
+        "requestId": request_id,
     }
     return json.dumps(document, separators=(",", ":")).encode()

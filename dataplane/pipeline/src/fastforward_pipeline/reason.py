@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NO_ROUTE = "routing/no-route"
     PLAN_UNKNOWN = "routing/plan-unknown"
     ADDRESS_DENIED = "admission/address-denied"
+    ORIGIN_DENIED = "admission/origin-denied"
     BODY_TOO_LARGE = "admission/body-too-large"
     CONTENT_TYPE = "admission/content-type"
     TOKEN_MISSING = "authentication/token-missing"
@@ -95,6 +96,9 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.ADDRESS_DENIED: Facts(
         403, "The client address is not admitted", "Change allowAddresses or denyAddresses in the admission settings."
+    ),
+    Reason.ORIGIN_DENIED: Facts(
+        403, "Pages of this origin may not open connections", "Add the origin to adapter.origins of the rule."
     ),
     Reason.BODY_TOO_LARGE: Facts(
         413, "The request body is too large", "Send less, or raise maxBodyBytes in the admission settings."

@@ -1,35 +1,43 @@
 """Decisions and messages come to the same address: Envoy marks each.
 
-In: requests of Envoy. Out: what the decision endpoint says, or the adapter that the rule names. Called by the HTTP
-server.
+In: requests of Envoy. Out: what the decision endpoint says, or the adapter that the rule names; connections are
+guarded. Called by the HTTP server.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from fastforward_kit.http import Handler, Request, Response
+from fastforward_kit.websocket import Guard, Refused
 from fastforward_pipeline.message import ENTRY
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.ask import PLAN
 from fastforward_entrypoint.endpoint import Current
 
+from .handshakes import Handshakes, is_handshake
+
 Adapter = Callable[[Request, snapshot_pb2.AdapterDispatch], Response | asyncio.Future[Response]]
 """Takes a request by what its rule says of the adapter."""
 
 
-def door(
-    decisions: Handler,
-    messages: Handler,
-    adapters: Mapping[snapshot_pb2.AdapterProtocol.ValueType, Adapter],
-    snapshots: Current,
-) -> Handler:
+class Ways(NamedTuple):
+    """Who takes what."""
+
+    decisions: Handler
+    messages: Handler
+    adapters: Mapping[snapshot_pb2.AdapterProtocol.ValueType, Adapter]
+
+
+def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -> Handler:
     """Returns the handler of all. What Envoy asks a decision about is none, whatever its client says it is.
 
     A rule that is not known any more is the stages' business: they say so in the words of messages.
     """
+    decisions, messages, adapters = ways
 
     def handle(asked: Request) -> Response | asyncio.Future[Response]:
         if ENTRY not in asked.headers or PLAN in asked.headers:
@@ -38,6 +46,11 @@ def door(
         if plan is None or plan.destination != "adapter":
             return messages(asked)
         adapter = plan.wire.adapter
-        return adapters[adapter.protocol](asked, adapter)
+        if not is_handshake(asked):
+            return adapters[adapter.protocol](asked, adapter)
+        judged = handshakes.judge(asked, adapter.protocol)
+        if isinstance(judged, Refused):
+            return judged.answer
+        return guard.over(judged, adapters[adapter.protocol](judged.asked, adapter))
 
     return handle

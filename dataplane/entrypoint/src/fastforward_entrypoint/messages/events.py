@@ -1,13 +1,14 @@
-"""What has happened, told to whoever is to know it; here, to those who listen in this process.
+"""What has happened, told to whoever is to know it: here, to those who listen in this process, and handed on to others.
 
-In: events, of the exchange. Out: those of one type and tenant, to each listener, in order. Called by exchange, for
-adapters. Nobody waits for a listener: one that does not keep up loses its place, and is told so by the end.
+In: events, of the exchange and of other processes. Out: those of one type and tenant, to each listener, in order.
+Called by exchange, for adapters. Nobody waits for a listener: one that does not keep up loses its place, and is told so
+by the end.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -74,6 +75,8 @@ class Events:
 
     def __init__(self) -> None:
         self._listeners: dict[tuple[str, str], dict[Listener, None]] = {}
+        self.hand_on: Callable[[envelope_pb2.Envelope], None] | None = None
+        """Tells other processes, if there can be any."""
 
     async def tell(self, happened: Happened) -> None:
         """See the port."""
@@ -81,7 +84,13 @@ class Events:
             self.publish(happened.event)
 
     def publish(self, event: envelope_pb2.Envelope) -> None:
-        """Tells everybody who listens for its type, of its own tenant alone."""
+        """Tells everybody, everywhere."""
+        self.hear(event)
+        if self.hand_on is not None:
+            self.hand_on(event)
+
+    def hear(self, event: envelope_pb2.Envelope) -> None:
+        """Tells everybody who listens here for its type, of its own tenant alone."""
         for listener in list(self._listeners.get((event.header.type, event.header.tenant), ())):
             listener.hear(event)
 

@@ -43,6 +43,7 @@ from .answer import UNANSWERED, call_target, unanswered
 from .events import Events, EventSink, Happened
 from .gather import Gatherer
 from .identifier import make_event_id, make_message_id
+from .listening import Standing
 from .once import Fate, OnceStore, Settling
 from .stages import Remote, Stages
 from .targets import Targets
@@ -83,8 +84,9 @@ class MessageExchange:
         self._gatherer = Gatherer(self._targets, once, self._settling)
         self._watch = callees.watch or unwatched()
         self._seal = seal
-        self._events = Events()
-        self._sinks: tuple[EventSink, ...] = (self._events,) if hooks is None else (self._events, hooks)
+        self.events = Events()
+        """Whoever listens in this process."""
+        self._sinks: tuple[EventSink, ...] = (self.events,) if hooks is None else (self.events, hooks)
         self._going: set[asyncio.Future[Answered | Failed]] = set()
         self._clock = clock
 
@@ -127,13 +129,19 @@ class MessageExchange:
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         """Returns the events of the message's type and tenant, to whom may send such a message."""
         passage = self._open(envelope, None)
+        begun = passage.exchange.request  # the stages take the credentials away
         try:
             ended = await self._bring_in(passage, _JUDGING)
         except BaseException:
             self._watch.end(passage, None)
             raise
         header = envelope.header
-        outcome = ended if isinstance(ended, Failed) else self._events.listen(header.type, header.tenant)
+        outcome: Failed | Standing
+        if isinstance(ended, Failed):
+            outcome = ended
+        else:
+            listener = self.events.listen(header.type, header.tenant)
+            outcome = Standing(listener, envelope, begun, self._snapshots, self._clock)
         self._watch.end(passage, outcome)
         return outcome
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 import grpc.aio
 import structlog
-from fastforward_pipeline.message import ENTRY, LISTENED_TO, Exchange, Failed, Intake, make_error
+from fastforward_pipeline.message import ENTRY, LISTENED_TO, Exchange, Failed, Intake, make_error, why_ended
 from fastforward_pipeline.reason import Reason
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
@@ -132,7 +132,7 @@ class GrpcAdapter(grpc.GenericRpcHandler):
         finally:
             if (close := getattr(events, "aclose", None)) is not None:
                 await close()
-        await call.fail(Failed(_TOO_SLOW))
+        await call.fail(why_ended(events) or Failed(_TOO_SLOW))
 
     async def _conversed(self, call: Call, requests: AsyncIterator[bytes]) -> None:
         """Each request is a message; the next one is read when it has been answered."""

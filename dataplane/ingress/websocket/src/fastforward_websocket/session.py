@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 
 from fastforward_kit.websocket import ClosedError, WebSocket
-from fastforward_pipeline.message import Exchange, Failed, Intake, Operation
+from fastforward_pipeline.message import Exchange, Failed, Intake, Operation, why_ended
 from fastforward_pipeline.reason import Reason
 
 from fastforward.message.v1 import envelope_pb2
@@ -140,7 +140,9 @@ class Session:
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
-        await self._send(write_refusal(id_, Reason.OVERLOADED, "Too slow for these events"))
+        refused = why_ended(events)
+        slow = write_refusal(id_, Reason.OVERLOADED, "Too slow for these events")
+        await self._send(slow if refused is None else write_error(id_, refused))
 
     async def _stop(self, id_: str) -> None:
         task = self._listening.get(id_)

@@ -88,6 +88,7 @@ class WebSocket(Occupant):
         self._room = asyncio.Event()
         self._room.set()
         self._lost = asyncio.Event()
+        self._told: Callable[[], object] | None = None
         self._leaving = False
         self._heard = 0.0
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -133,6 +134,10 @@ class WebSocket(Occupant):
         """The same, without waiting."""
         self._close(code, reason)
         self._changed.set()
+
+    def when_lost(self, told: Callable[[], object]) -> None:
+        """Has `told` called once the connection is gone."""
+        self._told = told
 
     def leave(self) -> None:
         """The server drains: nothing more is received."""
@@ -182,6 +187,8 @@ class WebSocket(Occupant):
         self._room.set()
         self._changed.set()
         self._lost.set()
+        if self._told is not None:
+            self._told()
 
     async def _run(self) -> None:
         try:

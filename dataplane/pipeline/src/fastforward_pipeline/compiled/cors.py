@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.request import Request
 
-from .pattern import Pattern
+from .origin import Origins, compile_origins
 
-_LABELS = "[a-zA-Z0-9.-]+"
 _METHODS, _HEADERS = "access-control-allow-methods", "access-control-allow-headers"
 _EXPOSED = "access-control-expose-headers"
 _ASKED = {_METHODS: "access-control-request-method", _HEADERS: "access-control-request-headers"}
@@ -21,9 +19,7 @@ _ASKED = {_METHODS: "access-control-request-method", _HEADERS: "access-control-r
 class Cors:
     """Which origins may, and what they are told."""
 
-    every: bool
-    exact: frozenset[str]
-    patterns: tuple[Pattern, ...]
+    origins: Origins
     preflight: tuple[tuple[str, str], ...]
     """Headers of the answer to a preflight, besides the origin."""
     answer: tuple[tuple[str, str], ...]
@@ -33,7 +29,7 @@ class Cors:
 
     def allows(self, origin: str) -> bool:
         """Whether scripts of `origin` may ask."""
-        return self.every or origin in self.exact or any(pattern.matches(origin) for pattern in self.patterns)
+        return self.origins.holds(origin)
 
     def granted(self, request: Request, *, allowed: bool) -> Iterable[tuple[str, str]]:
         """Headers of the answer to a preflight, besides the origin; a `*` grants what is asked for, word by word."""
@@ -45,13 +41,10 @@ class Cors:
 
 
 def compile_cors(wire: snapshot_pb2.Cors) -> Cors:
-    """Returns the compiled settings; a `*` within a host stands for one or more labels."""
-    wild = [origin for origin in wire.allow_origins if "*" in origin and origin != "*"]
+    """Returns the compiled settings."""
     credentials = [("access-control-allow-credentials", "true")] if wire.allow_credentials else []
     return Cors(
-        every="*" in wire.allow_origins,
-        exact=frozenset(wire.allow_origins),
-        patterns=tuple(Pattern(_LABELS.join(map(re.escape, origin.split("*")))) for origin in wild),
+        origins=compile_origins(wire.allow_origins),
         preflight=(
             *credentials,
             *_listed(_METHODS, wire.allow_methods),

@@ -27,7 +27,7 @@ from .passage import (
     lease_s,
     open_passage,
 )
-from .port import Exchange
+from .port import Exchange, why_ended
 from .remote import TAKES, process_here, take_over
 from .seal import Seal
 from .stages import DISPATCH, IN, INBOUND, OUT, OUTBOUND, Inbound, Outbound

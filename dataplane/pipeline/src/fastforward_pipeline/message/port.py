@@ -22,6 +22,13 @@ class Exchange(Protocol):
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         """Judges the message like any other, but sends it to nobody: returns the events of its type, as they come.
 
-        Only those of the message's tenant. The iterator ends when the caller stops it, or when it is too slow for them.
+        Only those of the message's tenant. The iterator ends when the caller stops it, when it is too slow for them, or
+        when the caller may not listen any more: `why_ended` says so.
         """
         ...
+
+
+def why_ended(events: AsyncIterator[envelope_pb2.Envelope]) -> Failed | None:
+    """Returns why events have ended, if because their listener may not hear them any more."""
+    refused = getattr(events, "refused", None)
+    return refused if isinstance(refused, Failed) else None

@@ -188,6 +188,8 @@ class AdapterDispatch:
     schema: SchemaRef | None = None
     host: str = ""
     graphql: GraphqlLimits | None = None
+    origins: tuple[str, ...] = ()
+    """Of pages that may open connections, besides the host's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

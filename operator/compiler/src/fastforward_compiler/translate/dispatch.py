@@ -102,6 +102,7 @@ def translate_adapter(
         schema=schema,
         host=adapter.host or "",
         graphql=_translate_limits(adapter.graphql) if adapter.protocol == "GraphQL" else None,
+        origins=adapter.origins,
     )
 
 

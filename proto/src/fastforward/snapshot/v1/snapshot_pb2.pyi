@@ -1141,6 +1141,7 @@ class AdapterDispatch(_message.Message):
     SCHEMA_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     GRAPHQL_FIELD_NUMBER: _builtins.int
+    ORIGINS_FIELD_NUMBER: _builtins.int
     protocol: Global___AdapterProtocol.ValueType
     host: _builtins.str
     """Host whose rules the operations take; empty for the request's own."""
@@ -1150,6 +1151,10 @@ class AdapterDispatch(_message.Message):
 
     @_builtins.property
     def graphql(self) -> Global___GraphqlLimits: ...
+    @_builtins.property
+    def origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of WebSockets: whose pages may open them, besides those of the host itself."""
+
     def __init__(
         self,
         *,
@@ -1157,10 +1162,11 @@ class AdapterDispatch(_message.Message):
         schema: Global___SchemaVersionRef | None = ...,
         host: _builtins.str = ...,
         graphql: Global___GraphqlLimits | None = ...,
+        origins: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["graphql", b"graphql", "schema", b"schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["graphql", b"graphql", "host", b"host", "protocol", b"protocol", "schema", b"schema"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["graphql", b"graphql", "host", b"host", "origins", b"origins", "protocol", b"protocol", "schema", b"schema"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

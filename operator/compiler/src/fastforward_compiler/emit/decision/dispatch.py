@@ -54,6 +54,7 @@ def emit_adapter(adapter: ir.AdapterDispatch) -> snapshot_pb2.AdapterDispatch:
             page_size=limits.page_size,
             introspection=limits.introspection,
         ),
+        origins=adapter.origins,
     )
 
 

@@ -1,0 +1,169 @@
+"""Whether whoever was let in once would be let in again: connections and listeners outlast the request that began them.
+
+In: the request of that beginning, and any snapshot. Out: a Standing, or a Refusal. Judged by the functions that judge
+requests, but nothing is counted: to stay costs no token. Called by EntryPoint when a connection begins, and again when
+the snapshot changes or credentials end. Most changes are none of a connection's business: `rests` says so for a tenth
+of what judging costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
+from operator import is_
+
+from fastforward.snapshot.v1 import snapshot_pb2
+
+from .compiled.authpolicy import Identity, JwtProvider, KeyProvider
+from .compiled.route import Plan
+from .decision import Refusal
+from .exchange import Exchange, Outcome
+from .reason import Reason
+from .request import Request
+from .snapshot import Snapshot
+from .stages import admission, authentication, authorization, ingress, normalization, routing, tenant
+from .stages.normalization import strip_port
+
+_STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
+    normalization.judge,
+    ingress.judge,
+    routing.match,
+    admission.judge,
+    authentication.judge,
+    tenant.judge,
+    routing.rematch,
+    authorization.recheck,
+    authorization.judge,
+)
+"""Those of `evaluate` that say yes or no to who it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Somebody who may stay."""
+
+    plan: Plan
+    """The rule that says so."""
+    entry: Plan
+    """The rule by which it was authenticated."""
+    edge: str
+    host: str
+    tenant: str
+    subject: str
+    until: float
+    """Unix time at which the credentials end; infinite for never."""
+    grounds: tuple[object, ...] = ()
+    """The parts of the snapshot that it was judged by."""
+
+
+def judge_standing(snapshot: Snapshot, request: Request) -> Standing | Refusal:
+    """Judges the request as if it came now."""
+    exchange = Exchange(snapshot, request, None, counting_native=False)
+    for step in _STEPS:
+        outcome = step(exchange)
+        if isinstance(outcome, Refusal):
+            return outcome
+    identity = exchange.identity
+    standing = Standing(
+        plan=exchange.final,
+        entry=exchange.entry,
+        edge=request.edge,
+        host=exchange.request.host.lower(),
+        tenant=exchange.tenant,
+        subject=identity.subject,
+        until=_end_of(snapshot, identity),
+    )
+    return replace(standing, grounds=_gather(snapshot, request, standing))
+
+
+def rests(snapshot: Snapshot, request: Request, standing: Standing) -> bool:
+    """Whether the standing of this request is what judging it by this snapshot would yield, until it ends."""
+    found = _gather(snapshot, request, standing)
+    return len(found) == len(standing.grounds) and all(map(is_, found, standing.grounds))
+
+
+def judge_handshake(
+    snapshot: Snapshot, request: Request, protocol: snapshot_pb2.AdapterProtocol.ValueType
+) -> Standing | Refusal:
+    """Judges the request that begins a connection to this adapter, its Origin included (RFC 6455, section 10.2).
+
+    Pages of other origins have no business with a connection, unless the rule names them: a browser would lend them
+    what it knows of its user. Clients that are no browsers send no Origin.
+    """
+    standing = judge_standing(snapshot, request)
+    if isinstance(standing, Refusal):
+        return standing
+    plan = standing.plan
+    if plan.destination != "adapter" or plan.wire.adapter.protocol != protocol:
+        detail = "the rule hands such requests to no adapter of this protocol any more"
+        return Refusal(reason=Reason.NO_ROUTE, detail=detail, object=f"Route {plan.route}")
+    origin = request.text("origin")
+    if origin and not _is_own(origin, request) and not (plan.origins is not None and plan.origins.holds(origin)):
+        detail = f"the origin is {origin[:100]}"
+        field = f"rules[{plan.rule}].adapter.origins"
+        return Refusal(reason=Reason.ORIGIN_DENIED, detail=detail, object=f"Route {plan.route}", field=field)
+    return standing
+
+
+def find_handshake(snapshot: Snapshot, request: Request) -> Request:
+    """Returns the request as it is to be judged from now on, given one whose `plan` the proxy has found.
+
+    By its path, so that it takes whatever rule takes that path later. Where the proxy has rewritten the path, that
+    leads elsewhere: then by the Plan, for as long as that is there.
+    """
+    plan = snapshot.plans.get(request.plan)
+    by_path = replace(request, plan="")
+    if plan is not None:
+        for asked in (by_path, request):
+            found = judge_standing(snapshot, asked)
+            if isinstance(found, Standing) and found.plan.endpoint == plan.endpoint:
+                return asked
+    return by_path
+
+
+def _gather(snapshot: Snapshot, request: Request, standing: Standing) -> tuple[object, ...]:
+    """Returns all that the steps look at, in the snapshot, for such a request of such a caller. What is the same there
+    is one and the same object.
+    """
+    entry, tables = standing.entry, snapshot.tables
+    if request.plan:
+        scope = snapshot.scopes.get(entry.scope)
+    else:
+        scope = ingress.find_scope(snapshot, standing.edge, standing.host)
+    name, namespace = ("", "") if scope is None else (scope.name, scope.namespace)
+    found: list[object] = [
+        scope,
+        snapshot.plans.get(request.plan),
+        tables.get(f"{name}#"),
+        tables.get(f"{name}#{standing.tenant}"),
+        snapshot.tenants.get(f"{namespace}/{standing.tenant}"),
+    ]
+    for auth in map(snapshot.auths.get, dict.fromkeys((entry.auth, standing.plan.auth))):
+        found.append(auth)
+        if auth is not None:
+            found.extend(snapshot.keysets.get(provider.keyset) for provider in auth.jwt)
+            found.extend(snapshot.apikeys.get(keys) for provider in auth.keys for keys in provider.apikeys)
+    return tuple(found)
+
+
+def _is_own(origin: str, request: Request) -> bool:
+    """Whether the page is of the host itself. Ports are not looked at: the proxy strips the host's. A page that came
+    without TLS is nobody's where connections have it.
+    """
+    scheme, _, host = origin.partition("://")
+    return strip_port(host).lower() == strip_port(request.host).lower() and scheme in {"https", request.scheme}
+
+
+def _end_of(snapshot: Snapshot, identity: Identity) -> float:
+    match identity.provider:
+        case JwtProvider(skew_s=skew_s):
+            expires = identity.claims.get("exp")
+            # Its last second is one in which it is valid still.
+            return int(expires) + skew_s + 1.0 if isinstance(expires, int | float) and expires else inf
+        case KeyProvider(apikeys=names):
+            sets = (snapshot.apikeys[name] for name in names if name in snapshot.apikeys)
+            ends = (known.keys[identity.key_id].not_after for known in sets if identity.key_id in known.keys)
+            return min((float(end) for end in ends if end), default=inf)
+        case _:
+            return inf
