@@ -34,7 +34,7 @@ UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
 MANIFESTS := pyproject.toml uv.lock $(wildcard */pyproject.toml */*/pyproject.toml */*/*/pyproject.toml)
 
-.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate release-proto golden diagrams docs bench bench-peers bench-list clean
+.PHONY: help setup tools up cluster-up cluster-load cluster-down images conformance kind-up kind-down test test-cluster test-cluster-long test-fast coverage mutation lint format types contracts generate release-proto golden diagrams pictures docs bench bench-peers bench-list clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-17s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -145,6 +145,10 @@ golden: setup ## Rewrite the golden outputs of tests/corpus and tests/charts (ne
 
 diagrams: setup ## Draw the pictures of the documentation again, where their sources changed
 	D2_VERSION=$(D2_VERSION) .ci/draw-diagrams
+
+pictures: setup ## Take the pictures of the operator's page again, with Chromium
+	@.ci/install-programs tests
+	@PYTHONPATH=tests $(BIN)/python -m support.pictures
 
 docs: setup ## Build the documentation site into site/, warnings are errors
 	$(BIN)/zensical build --clean --strict

@@ -209,6 +209,7 @@ def test_it_says_what_runs_and_what_to_try(shop: RunningUp) -> None:
     assert set(shop.pids()) == {"operator", "decision", "envoy", "catalog-v1", "catalog-v2", "orders-eu", "orders-us"}
     assert f"traffic: http://{SHOP}:{shop.ports['8080']}" in shop.output
     assert f"operator: {shop.api}/metrics" in shop.output
+    assert f"page: {shop.api}/" in shop.output
     assert f"  curl http://{SHOP}:{shop.ports['8080']}/books" in shop.output
     assert "26 of 26 resources are programmed without any problem" in shop.output
 

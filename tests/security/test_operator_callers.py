@@ -12,6 +12,8 @@ from fastforward_operator.callers import Asked, refusal
 from support.operator import Gateway, gateway
 
 PATHS = (
+    "/",
+    "/page/main.js",
     "/v1/objects",
     "/v1/proxies",
     "/v1/hops",
@@ -19,6 +21,9 @@ PATHS = (
     "/v1/snapshot",
     "/v1/render",
     "/v1/events",
+    "/v1/reasons",
+    "/v1/map",
+    "/v1/explain?url=http://a.example.com/",
     "/metrics",
     "/healthz",
     "/nothing",

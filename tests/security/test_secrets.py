@@ -32,6 +32,8 @@ PAGES = (
     "/v1/snapshot",
     "/v1/render",
     "/v1/render?target=decision",
+    "/v1/map",
+    "/v1/explain?url=http://a.example.com/",
 )
 TOKEN = tokens.bearer("main", tenant="acme")["authorization"].removeprefix("Bearer ")
 

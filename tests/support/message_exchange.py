@@ -44,14 +44,13 @@ async def entrypoint(
     *,
     message: snapshot_pb2.MessageDispatch | None = None,
     holder: Holder | None = None,
-    stages: Mapping[str, str] | None = None,
     others: Mapping[str, str] | None = None,
     watch: Watch | None = None,
 ) -> AsyncGenerator[MessageExchange]:
-    """The exchange; `message` is the rule's destination, `stages` and `others` are addresses of more Upstreams: such as
-    run stages, or take messages.
+    """The exchange; `message` is the rule's destination, `others` are addresses of more Upstreams: such as run stages, or
+    take messages.
     """
-    addresses = {TARGET: address, **(stages or {}), **(others or {})}
+    addresses = {TARGET: address, **(others or {})}
     snapshot = orders() if message is None else orders(message=message)
     known = {name: upstream_at(each, name=name) for name, each in addresses.items() if each}.get
     targets, elsewhere = GrpcTargets(known, policy), GrpcStages(known)

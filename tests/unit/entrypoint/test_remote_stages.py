@@ -75,7 +75,7 @@ async def test_a_stage_does_the_same_elsewhere(stage: str) -> None:
     there = Holder(elsewhere(here.current, stage))
     async with message_target() as target, workload(there) as (served, address):
         for holder in (here, there):
-            async with entrypoint(target.address, holder=holder, stages={NORMALIZER: address}) as exchange:
+            async with entrypoint(target.address, holder=holder, others={NORMALIZER: address}) as exchange:
                 assert isinstance(await exchange.exchange(envelope(b'{ "b":1, "a":2.0}')), Answered)
         assert served.asked == [stage]
         [inline, remote] = target.received
@@ -89,7 +89,7 @@ async def test_a_stage_elsewhere_refuses_as_here() -> None:
     holder = Holder(elsewhere(orders(), "normalization"))
     async with (
         workload(holder) as (_, address),
-        entrypoint("127.0.0.1:1", holder=holder, stages={NORMALIZER: address}) as exchange,
+        entrypoint("127.0.0.1:1", holder=holder, others={NORMALIZER: address}) as exchange,
     ):
         refused = await exchange.exchange(envelope(b'{"a":1,"a":2}'))
     assert reason_of(refused) == Reason.CONTENT_MALFORMED.value
@@ -99,7 +99,7 @@ async def test_a_stage_writes_its_own_part_and_no_other() -> None:
     holder = Holder(elsewhere(orders(), "normalization"))
     async with message_target() as target, workload(holder) as (served, address):
         served.meddles = True
-        async with entrypoint(target.address, holder=holder, stages={NORMALIZER: address}) as exchange:
+        async with entrypoint(target.address, holder=holder, others={NORMALIZER: address}) as exchange:
             assert isinstance(await exchange.exchange(envelope()), Answered)
         [message] = target.received
         assert (message.header.tenant, list(message.header.identity.roles)) == ("acme", ["buyer"])
@@ -108,13 +108,13 @@ async def test_a_stage_writes_its_own_part_and_no_other() -> None:
 async def test_a_stage_that_is_not_to_be_had_ends_the_message_and_says_so_in_time() -> None:
     holder = Holder(elsewhere(orders(), "normalization", timeout_ms=200))
     [port] = free_ports(1)
-    async with entrypoint("127.0.0.1:1", holder=holder, stages={NORMALIZER: f"127.0.0.1:{port}"}) as exchange:
+    async with entrypoint("127.0.0.1:1", holder=holder, others={NORMALIZER: f"127.0.0.1:{port}"}) as exchange:
         dead = await exchange.exchange(envelope())
     async with entrypoint("127.0.0.1:1", holder=holder) as exchange:
         gone = await exchange.exchange(envelope())
     async with workload(holder) as (served, address):
         served.takes_s = 5.0
-        async with entrypoint("127.0.0.1:1", holder=holder, stages={NORMALIZER: address}) as exchange:
+        async with entrypoint("127.0.0.1:1", holder=holder, others={NORMALIZER: address}) as exchange:
             began = asyncio.get_running_loop().time()
             slow = await exchange.exchange(envelope())
             assert asyncio.get_running_loop().time() - began < 2.0
@@ -136,7 +136,7 @@ async def test_a_stage_moves_there_and_back_under_load_and_no_message_is_lost() 
     there = elsewhere(here, *TAKES)
     holder = Holder(here)
     async with message_target() as target, workload(Holder(there)) as (served, address):
-        async with entrypoint(target.address, holder=holder, stages={NORMALIZER: address}) as exchange:
+        async with entrypoint(target.address, holder=holder, others={NORMALIZER: address}) as exchange:
 
             async def send(number: int) -> Answered | Failed:
                 return await exchange.exchange(envelope(message_id=f"m-{number}"))

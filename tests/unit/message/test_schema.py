@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import timeit
 from typing import Any
 
 import pytest
@@ -277,10 +276,3 @@ def test_a_target_cannot_say_that_its_reply_was_checked() -> None:
     answer.payload.schema = "shop/order"
     assert [stage.process(passage, answer) for stage in OUTBOUND] == [None] * len(OUTBOUND)
     assert answer.payload.schema == ""
-
-
-def test_an_order_is_checked_within_100_microseconds() -> None:
-    body = json.dumps({**FINE, "at": "2026-01-01T01:00:00+01:00", "lines": [{"quantity": 2}] * 3}).encode()
-    known = form(ORDER, DROP)
-    best = min(timeit.repeat(lambda: canonical("application/json", body, known), number=200, repeat=10)) / 200
-    assert best < 100e-6, f"{best * 1e6:.1f} us"

@@ -93,21 +93,10 @@ class EntryPoint:
         self._once = open_once_store(settings)
         callees = Callees(self._targets, self._stages, hooks=self._hooks, watch=self._observation.watch)
         exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, seal)
-        graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
         self._connections = LocalConnections()
-        websocket = WebSocketAdapter(exchange, self._connections, time.time, make_message_id)
-        adapters = {
-            snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql,
-            snapshot_pb2.ADAPTER_PROTOCOL_WEBSOCKET: websocket,
-        }
         self._guard = Guard()
         registry.register(ConnectionMeasures(self._guard))
-        handler = door(
-            Ways(endpoint, RestAdapter(exchange, time.time, make_message_id), adapters),
-            self._holder,
-            Handshakes(self._holder, time.time),
-            self._guard,
-        )
+        handler = door(self._ways(endpoint), self._holder, Handshakes(self._holder, time.time), self._guard)
         self._calls = GrpcServer(
             GrpcAdapter(exchange, self._find_dispatch, self._find_schema, clock=time.time, make_id=make_message_id)
         )
@@ -117,6 +106,16 @@ class EntryPoint:
             peers="(edge|gateway)",
             http2=lambda: Splice(self._calls.path),
         )
+
+    def _ways(self, decisions: DecisionEndpoint) -> Ways:
+        exchange = self._exchange
+        graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
+        websocket = WebSocketAdapter(exchange, self._connections, time.time, make_message_id)
+        adapters = {
+            snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql,
+            snapshot_pb2.ADAPTER_PROTOCOL_WEBSOCKET: websocket,
+        }
+        return Ways(decisions, RestAdapter(exchange, time.time, make_message_id), adapters)
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""

@@ -1,7 +1,8 @@
 """The operator's HTTP API, on loopback by default: what is there, what is said of it, who has it; health and metrics.
 
-In: GET requests, of callers that callers.py lets through. Out: JSON, Prometheus text, a stream of events. Called by the
-CLI, the live screen and monitoring. Nothing can be changed here. What only EntryPoints know, they are asked for.
+In: GET requests, of callers that callers.py lets through. Out: JSON, Prometheus text, a stream of events, and the page
+that shows all this in a browser. Called by the CLI, the live screen, that page and monitoring. Nothing can be changed
+here. What only EntryPoints know, they are asked for.
 """
 
 from __future__ import annotations
@@ -10,26 +11,28 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
-from fastforward_compiler.problem import ObjectRef
+from aiohttp import ETag, web
+from fastforward_compiler.generate import read_meanings
+from fastforward_compiler.problem import ObjectRef, Reason
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from fastforward.inspection.v1 import inspection_pb2
-from fastforward.snapshot.v1 import snapshot_pb2
 
+from . import page
 from .callers import only_own
 from .objectstatus import ObjectStatus
 from .presentation import (
     Locate,
+    hosts_of,
     present,
     present_envoy,
     present_nodes,
     present_snapshot,
     present_told,
-    snapshot_without_secrets,
+    serialise_snapshot,
 )
 from .reconcile import Reconciler
 from .status import StatusBoard
@@ -53,14 +56,19 @@ class Api:
     locate: Locate
     blind: Callable[[], list[str]]
     """Kinds of which nothing has been heard for too long."""
+    recent: page.Recent
+    """What changed lately; it hears of what the board says."""
     hosts: Collection[str] = ()
     """Further hosts that it goes by."""
+    explainer: page.Explainer = field(default_factory=page.Explainer)
 
     def application(self) -> web.Application:
         """The routes, read top to bottom."""
         application = web.Application(middlewares=[only_own(self.hosts)])
+        application.on_response_prepare.append(_forbid)
         application.add_routes(
             [
+                *page.routes(),
                 web.get("/healthz", self.healthz),
                 web.get("/readyz", self.readyz),
                 web.get("/metrics", self.metrics_text),
@@ -71,6 +79,9 @@ class Api:
                 web.get("/v1/snapshot", self.snapshot),
                 web.get("/v1/render", self.render),
                 web.get("/v1/events", self.events),
+                web.get("/v1/reasons", self.reasons),
+                web.get("/v1/map", self.host_map),
+                web.get("/v1/explain", self.explain),
             ]
         )
         return application
@@ -109,13 +120,35 @@ class Api:
         return web.Response(body=text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def objects(self, request: web.Request) -> web.Response:
-        """Objects and their statuses, sorted; `kind`, `namespace` and `name` narrow them down."""
-        wanted = [
-            status
-            for ref, status in sorted(self.board.statuses.items())
+        """Objects and their statuses, sorted; `kind`, `namespace` and `name` narrow them down.
+
+        `since`, the mark of an earlier answer, leaves out what has not changed; `complete` says whether it could.
+        """
+        envoys, board = self.board.envoys, self.board
+        changed = self.recent.since(request.query.get("since", ""), envoys)
+        refs = [
+            ref
+            for ref in sorted(board.statuses if changed is None else changed)
             if all(request.query.get(part, getattr(ref, part)) == getattr(ref, part) for part in _PARTS)
         ]
-        return await _objects([(status, self.board.proxies(status.ref)) for status in wanted], self.locate)
+        known = [(status, board.proxies(ref)) for ref in refs if (status := board.statuses.get(ref)) is not None]
+        rest = {
+            "gone": [_parts(ref) for ref in refs if ref not in board.statuses],
+            "complete": changed is None,
+            "since": self.recent.mark(envoys),
+        }
+        # Each is looked up here: the loop changes what is kept.
+        kept = [self.reconciler.kept(status.ref) for status, _ in known]
+        locate = self.locate
+
+        def make() -> bytes:
+            found = [
+                {**present(status, proxies, locate), "hosts": hosts_of(packed)}
+                for (status, proxies), packed in zip(known, kept, strict=True)
+            ]
+            return json.dumps({"objects": found, **rest}).encode()
+
+        return await _made(make)
 
     async def proxies(self, _: web.Request) -> web.Response:
         """Connected nodes and what they acknowledged."""
@@ -136,7 +169,7 @@ class Api:
         """The decision snapshot without secrets; with `Accept: application/x-protobuf` as one SnapshotDelta."""
         resources = self.store.copy()
         if "application/x-protobuf" in request.headers.get("accept", ""):
-            return await _serialised(resources)
+            return await _made(lambda: serialise_snapshot(resources), "application/x-protobuf")
         return await _rendered("decision", resources)
 
     async def render(self, request: web.Request) -> web.Response:
@@ -145,6 +178,34 @@ class Api:
         if target not in ("envoy", "decision"):
             return web.json_response({"error": "target is envoy or decision"}, status=400)
         return await _rendered(target, self.store.copy())
+
+    async def reasons(self, _: web.Request) -> web.Response:
+        """What each reason means, and what to do."""
+        meanings = read_meanings()
+        return web.json_response({"reasons": {str(reason): meanings[reason.name] for reason in Reason}})
+
+    async def host_map(self, request: web.Request) -> web.Response:
+        """Which host leads by whose rules to which upstreams; 304 when that is as `If-None-Match` says."""
+        resources = self.store.copy()
+        tag = await asyncio.to_thread(page.tag_of, resources)
+        if ETag(value=tag) in (request.if_none_match or ()):
+            response = web.Response(status=304)
+        else:
+            response = await _made(lambda: json.dumps(page.present_map(resources)).encode())
+        response.etag = tag
+        return response
+
+    async def explain(self, request: web.Request) -> web.Response:
+        """What `ff explain request` says of `method` and `url`, by the client's `address`, at `listener`."""
+        try:
+            if not self.reconciler.first_step.is_set():
+                raise page.ExplanationError(503, "Nothing has been compiled yet: ask again in a moment.")
+            question = page.Question.read(request.query, request.headers.get(page.HEADER_LINES, "[]"))
+            body = await self.explainer.explain(question, lambda: serialise_snapshot(self.store.copy()))
+        except page.ExplanationError as error:
+            problem = {"type": "about:blank", "title": "No explanation", "status": error.status, "detail": str(error)}
+            return web.json_response(problem, status=error.status, content_type="application/problem+json")
+        return web.Response(body=body, content_type="application/json")
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Statuses that change, as server-sent events; `event: object` or `event: gone`."""
@@ -171,6 +232,15 @@ class Api:
 _PARTS = ("kind", "namespace", "name")
 
 
+async def _forbid(_: web.Request, response: web.StreamResponse) -> None:
+    """What a browser must not do goes with every answer."""
+    response.headers.update(page.HEADERS)
+
+
+def _parts(ref: ObjectRef) -> dict[str, str]:
+    return {part: getattr(ref, part) for part in _PARTS}
+
+
 def _offer(
     queue: asyncio.Queue[tuple[ObjectRef, ObjectStatus | None]], ref: ObjectRef, status: ObjectStatus | None
 ) -> None:
@@ -181,7 +251,7 @@ def _offer(
 
 def _event(ref: ObjectRef, status: ObjectStatus | None, proxies: tuple[int, int], locate: Locate) -> bytes:
     if status is None:
-        return _line("gone", {part: getattr(ref, part) for part in _PARTS})
+        return _line("gone", _parts(ref))
     return _line("object", present(status, proxies, locate))
 
 
@@ -189,13 +259,9 @@ def _line(event: str, value: Mapping[str, Any]) -> bytes:
     return f"event: {event}\ndata: {json.dumps(value)}\n\n".encode()
 
 
-async def _objects(statuses: list[tuple[ObjectStatus, tuple[int, int]]], locate: Locate) -> web.Response:
+async def _made(make: Callable[[], bytes], content_type: str = "application/json") -> web.Response:
     """Made in a thread: ten thousand statuses, and the files of those with problems, take a while."""
-
-    def make() -> bytes:
-        return json.dumps({"objects": [present(status, proxies, locate) for status, proxies in statuses]}).encode()
-
-    return web.Response(body=await asyncio.to_thread(make), content_type="application/json")
+    return web.Response(body=await asyncio.to_thread(make), content_type=content_type)
 
 
 async def _rendered(target: str, resources: Mapping[str, Any]) -> web.Response:
@@ -203,12 +269,4 @@ async def _rendered(target: str, resources: Mapping[str, Any]) -> web.Response:
         found = present_envoy(resources) if target == "envoy" else present_snapshot(resources)
         return json.dumps({"resources": list(found)}).encode()
 
-    return web.Response(body=await asyncio.to_thread(make), content_type="application/json")
-
-
-async def _serialised(resources: Mapping[str, Any]) -> web.Response:
-    def make() -> bytes:
-        delta = snapshot_pb2.SnapshotDelta(resources=snapshot_without_secrets(resources))
-        return delta.SerializeToString(deterministic=True)
-
-    return web.Response(body=await asyncio.to_thread(make), content_type="application/x-protobuf")
+    return await _made(make)

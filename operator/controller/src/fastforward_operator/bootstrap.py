@@ -23,6 +23,7 @@ from .addresses import AddressPool, read_pool
 from .admission.webhook import Webhook
 from .api import Api
 from .jwks import KeyFetcher
+from .page import Recent
 from .pipeline import NewPipeline, new_pipeline
 from .publication import Publications
 from .reconcile import Reconciler
@@ -113,6 +114,8 @@ class Operator:
                     group.create_task(self.teller.run())
 
     async def _serve_api(self) -> None:
+        recent = Recent()
+        self.board.subscribe(recent.note)
         api = Api(
             reconciler=self.reconciler,
             board=self.board,
@@ -121,6 +124,7 @@ class Operator:
             metrics=self.metrics,
             locate=self.outside.provider.locate,
             blind=self.outside.provider.blind,
+            recent=recent,
             hosts=self.settings.api_hosts,
         )
         runner = await self._listen(api.application(), "API", self.settings.api_host, self.settings.api_port)

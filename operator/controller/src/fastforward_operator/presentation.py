@@ -5,10 +5,12 @@ In: values of status, ledger and store. Out: dicts and lists. Called by api and 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import fastforward_crds as crds
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -69,6 +71,15 @@ def present_uncounted(status: ObjectStatus, locate: Locate | None) -> dict[str, 
         ],
         "effective": list(status.effective),
     }
+
+
+def hosts_of(kept: crds.Packed | None) -> list[str]:
+    """Hosts that an object names by itself."""
+    if kept is None:
+        return []
+    spec = json.loads(kept.text).get("spec", {})
+    of_listeners = [listener.get("hostname") for listener in spec.get("listeners", ())]
+    return [host for host in (*spec.get("hosts", ()), *spec.get("hostnames", ()), *of_listeners) if host]
 
 
 def _at(source: Source | None, field: str, locate: Locate | None) -> str | None:
@@ -159,3 +170,9 @@ def snapshot_without_secrets(resources: Resources) -> Iterator[snapshot_pb2.Reso
         for place in range(len(resource.eventhook.secrets)):
             resource.eventhook.secrets[place] = _ZEROS
         yield resource
+
+
+def serialise_snapshot(resources: Resources) -> bytes:
+    """The same as one SnapshotDelta."""
+    delta = snapshot_pb2.SnapshotDelta(resources=snapshot_without_secrets(resources))
+    return delta.SerializeToString(deterministic=True)

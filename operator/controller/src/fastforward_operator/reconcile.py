@@ -105,6 +105,11 @@ class Reconciler:
         self._inbox.fetched.update(documents)
         self._news.set()
 
+    def kept(self, ref: ObjectRef) -> crds.Packed | None:
+        """An object as it is in force."""
+        found = self._objects.packed.get(ref)
+        return found if isinstance(found, crds.Packed) else None
+
     async def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
         """What would be wrong with an object, were it there; between two steps. Raises on a defect of ours."""
         async with self._stepping:

@@ -118,7 +118,7 @@ class MessageExchange:
             result, handled = ended.reply, ended.reply.header.causation_id
         else:
             result = await self._settling.handle(passage.claim, lambda fate: self._call(passage, fate))
-            handled = envelope.header.id
+            handled = passage.envelope.header.id
         if isinstance(result, Failed):
             return result
         answered = await self._send_back(passage, result)

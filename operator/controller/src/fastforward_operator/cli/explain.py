@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastforward_pipeline import Snapshot, TokenBuckets
+from fastforward_pipeline import Request, Snapshot, TokenBuckets
 
 from .output import Output, print_data
 from .simulation import Judged, RequestError, judge, make_request
-from .snapshots import believe_keys, read_snapshot
+from .snapshots import Resources, believe_keys, read_snapshot
 from .where import Where
 
 _LONGEST_LENGTH = 18
@@ -35,29 +35,43 @@ class Asked(NamedTuple):
 def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, where: Where) -> int:
     """Print the explanation; 1 when what was typed is no request."""
     try:
-        headers = list(_parse_headers(asked.headers))
-        request = make_request(
-            asked.method,
-            asked.url,
-            headers,
-            address=asked.address,
-            listener=asked.listener,
-            body_bytes=_length(headers),
-        )
+        request = request_of(asked)
     except RequestError as error:
         print(error, file=sys.stderr)
         return 1
-    resources = read_snapshot(directories, state, where)
-    for key in believe_keys(resources, (value for _, value in headers)):
-        print(f"API key {key} is taken as valid: the operator hands out no hash to judge it by.", file=sys.stderr)
-    snapshot = Snapshot.empty().apply(resources)
-    told = explain(judge(snapshot, request, TokenBuckets()))
+    told, believed = explain_request(request, read_snapshot(directories, state, where))
+    for key in believed:
+        print(note_of(key), file=sys.stderr)
     if output is not Output.TEXT:
         print_data(told, output)
         return 0
     print(f"{request.method} {asked.url}")
     print("\n".join(_lines(told)))
     return 0
+
+
+def request_of(asked: Asked) -> Request:
+    """The request that was typed; raises RequestError."""
+    headers = list(_parse_headers(asked.headers))
+    return make_request(
+        asked.method,
+        asked.url,
+        headers,
+        address=asked.address,
+        listener=asked.listener,
+        body_bytes=_length(headers),
+    )
+
+
+def explain_request(request: Request, resources: Resources) -> tuple[dict[str, Any], list[str]]:
+    """Everything there is to say, and the IDs of API keys that were taken as valid."""
+    believed = believe_keys(resources, (value for values in request.headers.values() for value in values))
+    return explain(judge(Snapshot.empty().apply(resources), request, TokenBuckets())), believed
+
+
+def note_of(key: str) -> str:
+    """What is to be said of an API key that was taken as valid."""
+    return f"API key {key} is taken as valid: the operator hands out no hash to judge it by."
 
 
 def explain(judged: Judged) -> dict[str, Any]:

@@ -138,6 +138,7 @@ def _say_what_to_try(prepared: Prepared, screen: Screen) -> None:
             hosts = " ".join(f"{scheme}://{host}:{listener.port}" for host in edge.spec.hosts or ("*",))
             screen.line(f"traffic: {hosts}")
     screen.line(f"operator: {prepared.settings.api}/metrics")
+    screen.line(f"page: {prepared.settings.api}/")
     if prepared.project.try_:
         screen.line("try:")
     for line in prepared.project.try_:

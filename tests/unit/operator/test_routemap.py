@@ -1,0 +1,92 @@
+"""The map has every host, every tenant's rules in order of precedence, and says in words where each of them leads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fastforward_crds as crds
+import pytest
+from fastforward_compiler.compile import Compiler
+from fastforward_compiler.emit.decision import DecisionEmitter
+from fastforward_compiler.problem import ObjectRef
+from fastforward_operator.page.routemap import present_map, tag_of
+from fastforward_operator.presentation import Resources, hosts_of
+from fastforward_operator.xds import wire
+from fastforward_operator.xds.store import SHARED, SNAPSHOT, Entry
+
+from support.resources import Document, edge, exact, prefix, regex, resource, route, rule, upstream
+
+HOST = "shop.example.com"
+
+
+def published(*documents: Document) -> Resources:
+    objects = []
+    for document in documents:
+        made = crds.parse_resource({**document, "metadata": {"namespace": "shop", **document["metadata"]}})
+        assert isinstance(made, crds.Resource), made
+        objects.append(made)
+    changes = {ObjectRef(kind=o.kind, namespace=o.metadata.namespace, name=o.metadata.name): o for o in objects}
+    resources = DecisionEmitter().apply(Compiler().apply(changes, {})).upserts
+    entries = {each.name: Entry(each.version, wire.snapshot_entry(each.SerializeToString()), 1) for each in resources}
+    return {SHARED: {SNAPSHOT: entries}}
+
+
+def rules(*made: Document, tenant: str = "") -> list[dict[str, Any]]:
+    hosts = present_map(published(edge(80), upstream("books", 1), upstream("new", 1), route("r", *made, hosts=HOST)))
+    (found,) = [host for host in hosts["hosts"] if host["host"] == HOST]
+    return next(each["rules"] for each in found["tenants"] if each["tenant"] == tenant)
+
+
+def test_hosts_come_by_name_and_those_without_a_rule_too() -> None:
+    told = present_map(published(edge(80), route("r", rule(says="x"), hosts=HOST)))
+    hosts = {host["host"]: [tenant["tenant"] for tenant in host["tenants"]] for host in told["hosts"]}
+    assert list(hosts) == sorted(hosts)
+    assert hosts[HOST] == [""]
+    assert {host["edge"] for host in told["hosts"]} == {"shop/public"}
+
+
+def test_rules_come_in_order_of_precedence_with_their_conditions() -> None:
+    header = {"name": "X-A", "type": "Prefix", "value": "v"}
+    query = {"name": "q", "type": "Present"}
+    found = rules(
+        rule(prefix("/"), to="books"),
+        rule(regex("/x[0-9]+"), to="books"),
+        rule(prefix("/a", methods=["GET", "POST"], headers=[header], query=[query]), to="books"),
+        rule(exact("/a"), to="books"),
+    )
+    matches = [each["match"] for each in found]
+    assert matches[0] == "any method exactly /a"
+    assert "GET POST below /a, header x-a^=v, query q" in matches
+    assert matches[-1] == "any method below /"
+
+
+@pytest.mark.parametrize(
+    ("destination", "words"),
+    [
+        ({"respond": {"status": 418, "body": "x"}}, "answered here with 418"),
+        ({"redirect": {"scheme": "https", "status": 308}}, "redirect 308 to https://the same host"),
+        ({"upstreams": [{"name": "missing"}]}, ""),
+    ],
+)
+def test_where_a_rule_leads_is_said_in_words(destination: Document, words: str) -> None:
+    (found,) = rules(rule(**destination))
+    assert found["leads"].startswith(words)
+
+
+def test_upstreams_have_their_shares() -> None:
+    (found,) = rules(rule(upstreams=[{"name": "books", "weight": 9}, {"name": "new", "weight": 1}]))
+    assert found["upstreams"] == [{"upstream": "shop/books", "share": 0.9}, {"upstream": "shop/new", "share": 0.1}]
+
+
+def test_the_tag_changes_with_the_rules_and_with_nothing_else() -> None:
+    world = (edge(80), resource("Tenant", "acme", {}), route("r", rule(says="x"), hosts=HOST))
+    tag = tag_of(published(*world))
+    assert tag_of(published(*world, resource("Tenant", "other", {}))) == tag
+    assert tag_of(published(*world, route("s", rule(prefix("/s"), says="x"), hosts=HOST))) != tag
+
+
+def test_hosts_are_those_that_an_object_names() -> None:
+    made = crds.parse_resource({**route("r", rule(says="x"), hosts=("a.example.com", "b.example.com"))})
+    assert isinstance(made, crds.Resource)
+    assert hosts_of(crds.pack(made)) == ["a.example.com", "b.example.com"]
+    assert hosts_of(None) == []
