@@ -191,6 +191,9 @@ def is_told_by_ff(life: Life, namespace: str) -> None:
         return bool(nodes) and {each["edge"] for each in nodes} == {f"{namespace}/public"} and not said.err
 
     until(programmed, "ff status shows the proxies")
+    # Every operator was asked, and every decision service that is connected to it has answered: nobody is named.
+    nobody = ff_of(life.cluster.kubeconfig, "trace", "nobody")
+    assert (nobody.code, nobody.out, nobody.err.count("\n")) == (1, "", 1)
     route = ff_of(life.cluster.kubeconfig, "get", "route", f"{namespace}/shop", "-o", "json").json
     assert route["proxies"]["ready"] == route["proxies"]["total"] > 0
 

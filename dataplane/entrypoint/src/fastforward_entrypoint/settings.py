@@ -54,7 +54,7 @@ class Settings(WorkloadSettings):
     """Where this process runs stages for others (fastforward.message.v1.StageService): `unix:PATH` or `HOST:PORT`.
     Whoever can connect is believed."""
     remembered_messages: int = Field(default=2_000, ge=0, le=100_000)
-    """How many messages that have ended this process can tell of; some 2 KiB each."""
+    """How many messages that have ended this process can tell of; about 1 KiB each."""
     otlp_endpoint: str | None = Field(
         default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None, validate_default=True
     )

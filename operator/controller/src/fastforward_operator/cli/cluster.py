@@ -46,6 +46,8 @@ class Cluster:
 
     def __init__(self, where: Where) -> None:
         self._flags = where.flags
+        self._operators: list[str] | None = None
+        """Names of their pods, once they have been asked for."""
 
     def objects(self, *, kind: str = "", namespace: str = "", name: str = "") -> list[Document]:
         """Objects with their conditions; `kind`, `namespace` and `name` narrow them down."""
@@ -107,10 +109,13 @@ class Cluster:
     def _of_operators(self, what: str, ask: Callable[[OperatorClient], list[Document]]) -> list[Document]:
         """What all operators say, sorted by node: each knows of those that are connected to it."""
         found: list[Document] = []
-        pods = self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_OPERATORS) or []
-        for pod in pods:
-            found += self._of_operator(pod["metadata"]["name"], what, ask)
-        if not pods:
+        first = self._operators is None
+        if self._operators is None:
+            listed = self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_OPERATORS) or []
+            self._operators = [pod["metadata"]["name"] for pod in listed]
+        for pod in self._operators:
+            found += self._of_operator(pod, what, ask)
+        if first and not self._operators:
             told = f"no pod of an operator is in namespace {rbac.NAMESPACE}"
             print(f"{what} are not shown: {told}.", file=sys.stderr)
         return sorted(found, key=lambda each: each["node"])
