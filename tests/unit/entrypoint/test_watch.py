@@ -205,6 +205,13 @@ class TestMemory:
         assert ends[:-1] == pytest.approx([step.at_ms for step in way.steps[1:]], abs=0.001)
         assert ends[-1] == pytest.approx(way.ms, abs=0.001)
 
+    async def test_what_is_told_of_events_is_no_part_of_the_last_stage(self) -> None:
+        message = snapshot_pb2.MessageDispatch(type=TYPE, upstream=TARGET, event="shop.orders.placed")
+        async with watched(message=message) as scene:
+            await scene.exchange.exchange(envelope())
+            [way] = scene.asked(envelope().header.id)
+        assert [(step.direction, step.stage) for step in way.steps[-2:]] == [(OUT, "egress"), (OUT, "events")]
+
     async def test_the_oldest_is_forgotten(self) -> None:
         async with watched(remembered=2) as scene:
             for number in range(3):
@@ -311,7 +318,7 @@ class TestTraces:
         await server.start()
         try:
             elsewhere = {NORMALIZER: address}
-            async with watched(tracer=Tracer(exporter), holder=holder, stages=elsewhere) as scene:
+            async with watched(tracer=Tracer(exporter), holder=holder, others=elsewhere) as scene:
                 await scene.exchange.exchange(traced(SAMPLED))
                 [way] = scene.asked(envelope().header.id)
         finally:

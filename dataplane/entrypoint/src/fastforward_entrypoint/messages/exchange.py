@@ -186,6 +186,7 @@ class MessageExchange:
         plan = passage.exchange.final
         type_ = plan.wire.message.event
         if type_:
+            passage.recorder.enter(OUT, "events")
             event = make_event(passage.envelope, reply, type_, make_event_id(handled))
             event.header.causation_id = handled
             happened = Happened(event, plan.route, again=reply.header.transaction.repeated)
