@@ -100,3 +100,19 @@ def test_each_worker_has_a_name_a_folder_and_a_port_of_its_own(monkeypatch: pyte
     worker = load().for_worker()
     assert (worker.node, worker.state_dir, worker.health_port) == ("n/2", Path("/s/worker-2"), 10)
     assert (worker.worker_socket, worker.worker_lifeline) == (5, 6)
+
+
+def test_of_several_workers_the_first_listens_for_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "unix:/run/ff/inside.sock"
+    for name, value in {"WORKERS": "2", "REDIS_URL": "redis://redis:6379/0", "INTERNAL_LISTEN": address}.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    listens = []
+    for worker in ("1", "2"):
+        monkeypatch.setenv(PREFIX + "WORKER", worker)
+        listens.append(load().for_worker().internal_listen)
+    assert listens == [address, None]
+
+
+def test_an_internal_address_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FF_ENTRYPOINT_INTERNAL_LISTEN", "here")
+    assert mistake().startswith("FF_ENTRYPOINT_INTERNAL_LISTEN: an address is")

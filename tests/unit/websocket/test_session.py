@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import websockets
-from fastforward_entrypoint.messages.connections import LocalConnections
+from fastforward_entrypoint.messages.connections import EVERYBODY, Done, LocalConnections, Whose
 from fastforward_entrypoint.messages.events import Events
 from fastforward_kit.http import HttpServer, parse_address
 from fastforward_pipeline.message import Answered, Failed, make_error
@@ -93,7 +93,8 @@ async def test_a_frame_is_a_message_with_what_the_handshake_said(running: Runnin
     [message] = running.stages.messages
     source = message.header.source
     assert (source.protocol, source.method, source.target) == (envelope_pb2.PROTOCOL_WEBSOCKET, "POST", "/orders")
-    assert (source.host, source.connection_id, message.payload.body) == ("api.example.com", "id-0", b'{"sku": "a"}')
+    assert (source.host, message.payload.body) == ("api.example.com", b'{"sku": "a"}')
+    assert source.connection_id.startswith(f"{running.connections.process}.")
     names = {each.name for each in source.fields}
     assert "x-api-key" in names
     assert not [name for name in names if name.startswith(("sec-websocket", "x-ff-"))]
@@ -146,7 +147,7 @@ async def test_events_end_with_their_connection(running: Running) -> None:
     async with running.connected() as client:
         await client.send('{"id": "e", "listen": {"path": "/placed"}}')
         await said(client)
-    await eventually(lambda: not running.stages.events._listeners and not running.connections.list())
+    await eventually(lambda: not running.stages.events._listeners and not len(running.connections))
 
 
 async def test_what_is_no_frame_is_told_and_too_much_of_it_ends_the_connection(running: Running) -> None:
@@ -168,17 +169,32 @@ async def test_bytes_are_no_frames(running: Running) -> None:
 
 async def test_connections_are_known_spoken_to_and_closed(running: Running) -> None:
     async with running.connected() as one, running.connected() as other:
-        await eventually(lambda: len(running.connections.list("acme")) == 2)
-        first, _ = running.connections.list()
+        await eventually(lambda: len(running.connections) == 2)
+        first, _ = (await running.connections.list(EVERYBODY, 9)).connections
         assert (first.tenant, first.subject, first.host) == ("acme", "ann", "api.example.com")
-        assert running.connections.push('{"push": 1}', tenant="acme") == 2
-        assert running.connections.push('{"push": 2}', id_=first.id) == 1
-        assert running.connections.push('{"push": 3}', tenant="nobody") == 0
+        assert await running.connections.push('{"push": 1}', Whose(tenant="acme")) == Done(2)
+        assert await running.connections.push('{"push": 2}', Whose(id=first.id)) == Done(1)
+        assert await running.connections.push('{"push": 3}', Whose(tenant="nobody")) == Done(0)
         assert [await said(one), await said(one), await said(other)] == [{"push": 1}, {"push": 2}, {"push": 1}]
-        assert running.connections.close(4001, "revoked", id_=first.id) == 1
+        assert await running.connections.close(4001, "revoked", Whose(id=first.id)) == Done(1)
         await one.wait_closed()
         assert (one.close_code, one.close_reason) == (4001, "revoked")
-        await eventually(lambda: len(running.connections.list()) == 1)
+        await eventually(lambda: len(running.connections) == 1)
+
+
+async def test_a_client_that_takes_no_pushes_in_is_closed_and_nobody_waits_for_it(running: Running) -> None:
+    async with running.connected() as client:
+        await eventually(lambda: len(running.connections) == 1)
+        client.transport.pause_reading()
+        frame, sent = "x" * 100_000, 0
+        while (await running.connections.push(frame, EVERYBODY)).count:
+            sent += 1
+            assert sent < 200
+        client.transport.resume_reading()
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                await client.recv()
+        assert client.close_code == 1008
 
 
 async def test_draining_answers_what_is_under_way_and_ends_with_1001(running: Running) -> None:

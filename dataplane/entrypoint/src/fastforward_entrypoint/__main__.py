@@ -6,7 +6,7 @@ Exit status 0 after SIGTERM, 2 when the settings are wrong, 1 when something els
 import asyncio
 import sys
 
-from fastforward_kit.lifecycle import tune_interpreter
+from fastforward_kit.lifecycle import raise_file_limit, tune_interpreter
 from fastforward_kit.logs import configure_logs
 from fastforward_kit.settings import explain_invalid
 from pydantic import ValidationError
@@ -25,6 +25,7 @@ def main() -> int:
         return 2
     configure_logs(level=settings.log_level, style=settings.log_format)
     tune_interpreter()
+    raise_file_limit()
     parent = settings.workers > 1 and not settings.worker
     status = 0
     try:

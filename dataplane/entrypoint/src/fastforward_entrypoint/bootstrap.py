@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,16 +32,19 @@ from fastforward_shield.metrics import HopCollector
 from fastforward_websocket import WebSocketAdapter
 from prometheus_client import CollectorRegistry
 
+from fastforward.connection.v1 import connection_pb2_grpc
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import ConnectionMeasures, Measures, RedisMeasures
-from fastforward_entrypoint.messages.connections import LocalConnections
+from fastforward_entrypoint.messages.connections.opening import open_connections
+from fastforward_entrypoint.messages.connections.service import ConnectionServer
 from fastforward_entrypoint.messages.door import Ways, door
 from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.handshakes import Handshakes
 from fastforward_entrypoint.messages.hooks.opening import open_hooks
 from fastforward_entrypoint.messages.identifier import make_message_id
+from fastforward_entrypoint.messages.internal import Internal
 from fastforward_entrypoint.messages.keys import open_seal
 from fastforward_entrypoint.messages.lines import Hops
 from fastforward_entrypoint.messages.observation import Observation
@@ -93,9 +97,9 @@ class EntryPoint:
         self._once = open_once_store(settings)
         callees = Callees(self._targets, self._stages, hooks=self._hooks, watch=self._observation.watch)
         exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, seal)
-        self._connections = LocalConnections()
+        self._connections = open_connections(settings, exchange.events)
         self._guard = Guard()
-        registry.register(ConnectionMeasures(self._guard))
+        registry.register(ConnectionMeasures(self._guard, self._connections.errors))
         handler = door(self._ways(endpoint), self._holder, Handshakes(self._holder, time.time), self._guard)
         self._calls = GrpcServer(
             GrpcAdapter(exchange, self._find_dispatch, self._find_schema, clock=time.time, make_id=make_message_id)
@@ -142,6 +146,9 @@ class EntryPoint:
             tasks.create_task(self._targets.lines.follow())
             tasks.create_task(self._stages.lines.follow())
             tasks.create_task(self._guard.run(lambda: self._holder.changes))
+            tasks.create_task(self._connections.run())
+            if self._settings.internal_listen is not None:
+                tasks.create_task(self._serve_inside(self._settings.internal_listen))
             if self._settings.stages_listen is not None:
                 tasks.create_task(serve_stages(self._settings.stages_listen, self._holder, self._observation.watch))
             if self._file is not None:
@@ -152,6 +159,11 @@ class EntryPoint:
             tasks.create_task(self._hooks.run())
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
+
+    async def _serve_inside(self, address: str) -> None:
+        internal = Internal(address, self._tls)
+        connections = ConnectionServer(self._connections, make_message_id, internal.admit)
+        await internal.serve([partial(connection_pb2_grpc.add_ConnectionServiceServicer_to_server, connections)])
 
     async def _end_calls(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)
@@ -195,6 +207,7 @@ class EntryPoint:
         await self._exchange.close()
         await self._once.close()
         await self._hooks.close()
+        await self._connections.end()
         await self._targets.lines.close()
         await self._stages.lines.close()
         if self._redis is not None:

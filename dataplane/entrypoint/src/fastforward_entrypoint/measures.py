@@ -96,10 +96,11 @@ class MessageMeasures:
 
 
 class ConnectionMeasures(Collector):
-    """Connections that clients hold open, and those that have lost their standing."""
+    """Connections that clients hold open, those that have lost their standing, and failures to reach others."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, errors: Mapping[str, int]) -> None:
         self._guard = guard
+        self._errors = errors
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("fastforward_connections", "WebSockets that are open.", len(self._guard))
@@ -109,6 +110,12 @@ class ConnectionMeasures(Collector):
         for why, count in dict(self._guard.closed).items():
             closed.add_metric((why,), count)
         yield closed
+        errors = CounterMetricFamily(
+            "fastforward_peer_errors", "Failures to reach connections of other processes.", labels=("kind",)
+        )
+        for kind, count in dict(self._errors).items():
+            errors.add_metric((kind,), count)
+        yield errors
 
 
 class RedisMeasures(Collector):

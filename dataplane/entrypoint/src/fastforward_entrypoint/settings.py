@@ -62,6 +62,10 @@ class Settings(WorkloadSettings):
     as spans. `OTEL_EXPORTER_OTLP_ENDPOINT`, as everybody knows it, where this one is not set."""
     otlp_share: float = Field(default=1.0, ge=0.0, le=1.0)
     """Of the traces that the proxy has begun, which share is told of; of others their callers decide."""
+    internal_listen: str | None = None
+    """Where workloads reach clients (fastforward.connection.v1.ConnectionService): `unix:PATH` or `HOST:PORT`. Whoever
+    can connect is believed, or over TCP with TLS_DIR, whoever proves to be a workload. Of several workers, the first
+    listens there."""
     worker: int = Field(default=0, ge=0)
     """Number of this worker, from 1; set by the parent process alone."""
     worker_socket: int | None = None
@@ -69,10 +73,11 @@ class Settings(WorkloadSettings):
     worker_lifeline: int | None = None
     """File descriptor that is closed when the parent process is gone; set by the parent process alone."""
 
-    @field_validator("listen")
+    @field_validator("listen", "internal_listen")
     @classmethod
-    def _is_address(cls, text: str) -> str:
-        parse_address(text)
+    def _is_address(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_address(text)
         return text
 
     @field_validator("redis_url", "postgresql_url")
@@ -133,6 +138,7 @@ class Settings(WorkloadSettings):
                 "node": f"{self.node}/{self.worker}",
                 "state_dir": self.state_dir and self.state_dir / f"worker-{self.worker}",
                 "health_port": self.health_port and self.health_port + self.worker - 1,
+                "internal_listen": self.internal_listen if self.worker == 1 else None,
             }
         )
 

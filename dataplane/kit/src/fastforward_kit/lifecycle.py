@@ -5,6 +5,7 @@ Called by workloads' bootstrap.
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Coroutine
@@ -31,6 +32,14 @@ async def either(one: Coroutine[Any, Any, object], other: Coroutine[Any, Any, ob
     finally:
         for wait in waits:
             wait.cancel()
+
+
+def raise_file_limit() -> None:
+    """Lets the process have as many connections as the system allows it: the usual soft limit, 1,024, is for programs
+    that use select.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def tune_interpreter() -> None:

@@ -39,6 +39,24 @@ class NodeTls:
         chain, key, authorities = (self._read(name) for name in (CHAIN, KEY, AUTHORITIES))
         return grpc.ssl_channel_credentials(authorities, key, chain)
 
+    def grpc_server(self) -> grpc.ServerCredentials:
+        """For a gRPC server that takes nobody without a certificate of the authorities; it follows renewals."""
+        last = self._loaded
+
+        def configuration() -> grpc.ServerCertificateConfiguration:
+            chain, key, authorities = (self._read(name) for name in (CHAIN, KEY, AUTHORITIES))
+            return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
+
+        def fetch() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal last
+            if last == self._loaded:
+                return None
+            last = self._loaded
+            return configuration()
+
+        # None means that nothing changed, which the type stubs do not know.
+        return grpc.dynamic_ssl_server_credentials(configuration(), fetch, require_client_authentication=True)  # ty: ignore[invalid-argument-type]
+
     def refresh(self) -> bool:
         """Takes up a certificate that has been renewed, for connections to come; says whether there was one."""
         newest = b"".join(self._read(name) for name in (CHAIN, KEY, AUTHORITIES))

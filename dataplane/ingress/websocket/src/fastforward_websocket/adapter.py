@@ -22,7 +22,7 @@ SUBPROTOCOL = "fastforward.v1.json"
 
 
 class WebSocketAdapter:
-    """`clock` tells Unix time, `make_id` makes the id of a message, or of a connection."""
+    """`clock` tells Unix time, `make_id` makes the id of a message."""
 
     def __init__(
         self, exchange: Exchange, connections: Connections, clock: Callable[[], float], make_id: Callable[[], str]
@@ -37,7 +37,7 @@ class WebSocketAdapter:
         host = dispatch.host or asked.header("host")
         headers = {name: values for name, values in asked.headers.items() if not name.startswith("sec-websocket-")}
         about = Connected(
-            id=self._make_id(),
+            id=self._connections.make_id(),
             tenant=asked.header("x-ff-tenant"),
             subject=asked.header("x-ff-subject"),
             host=host,

@@ -148,6 +148,11 @@ def write_event(id_: str, event: envelope_pb2.Envelope) -> str:
     return f'{{"id":{json.dumps(id_)},"event":{inner}}}'
 
 
+def write_push(id_: str, type_: str, payload: envelope_pb2.Payload) -> str:
+    """Returns the frame of what nobody has asked for; `payload` in JSON must be JSON."""
+    return f'{{"push":{_joined({"type": type_, "id": id_}, payload)}}}'
+
+
 def write_error(id_: str, failed: Failed) -> str:
     """Returns the frame of an error: the members of a problem document (RFC 9457)."""
     error = failed.error

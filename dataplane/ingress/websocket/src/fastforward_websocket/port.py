@@ -38,6 +38,10 @@ class Live(Protocol):
 class Connections(Protocol):
     """All that there are."""
 
+    def make_id(self) -> str:
+        """Returns an id for a new one."""
+        ...
+
     def add(self, live: Live) -> None:
         """Remembers one."""
         ...

@@ -1,0 +1,1 @@
+"""Generated wire types of connections that clients hold open."""

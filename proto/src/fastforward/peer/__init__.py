@@ -1,0 +1,1 @@
+"""Generated wire types of what processes of EntryPoint tell each other."""
