@@ -80,9 +80,20 @@ class Stack:
     def start(self) -> None:
         """Start operator and Envoy; returns when the operator has compiled."""
         self.resources.mkdir()
+        self.hold_tables()
         self.start_operator()
         self.start_envoy()
         until(lambda: self.alive() and self.is_ready(), seconds=START_S)
+
+    def hold_tables(self) -> None:
+        """An Edge of nobody's, so that the proxy always has a listener.
+
+        When its last listener ends while the next one comes, Envoy may wait for tables that it has asked for already:
+        the new listener stays shut until anything changes.
+        """
+        document = edge(free_ports(1)[0], name="always", hosts=["always.invalid"])
+        document["metadata"]["namespace"] = "always"
+        (self.resources / "always.yaml").write_text(json.dumps(document))
 
     def start_operator(self) -> None:
         settings = {

@@ -47,8 +47,8 @@ async def entrypoint(
     others: Mapping[str, str] | None = None,
     watch: Watch | None = None,
 ) -> AsyncGenerator[MessageExchange]:
-    """The exchange; `message` is the rule's destination, `others` are addresses of more Upstreams: such as run stages, or
-    take messages.
+    """The exchange; `message` is the rule's destination, `others` are addresses of more Upstreams: such as run stages,
+    or take messages.
     """
     addresses = {TARGET: address, **(others or {})}
     snapshot = orders() if message is None else orders(message=message)
