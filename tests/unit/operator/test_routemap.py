@@ -31,10 +31,12 @@ def published(*documents: Document) -> Resources:
     return {SHARED: {SNAPSHOT: entries}}
 
 
-def rules(*made: Document, tenant: str = "") -> list[dict[str, Any]]:
-    hosts = present_map(published(edge(80), upstream("books", 1), upstream("new", 1), route("r", *made, hosts=HOST)))
-    (found,) = [host for host in hosts["hosts"] if host["host"] == HOST]
-    return next(each["rules"] for each in found["tenants"] if each["tenant"] == tenant)
+def rules(*made: Document, protocol: str = "HTTP1") -> list[dict[str, Any]]:
+    """Of everybody, on the host."""
+    upstreams = (upstream(name, 1, protocol=protocol) for name in ("books", "new"))
+    hosts = present_map(published(edge(80), *upstreams, route("r", *made, hosts=HOST)))["hosts"]
+    (found,) = [host for host in hosts if host["host"] == HOST]
+    return next(each["rules"] for each in found["tenants"] if not each["tenant"])
 
 
 def test_hosts_come_by_name_and_those_without_a_rule_too() -> None:
@@ -76,6 +78,13 @@ def test_where_a_rule_leads_is_said_in_words(destination: Document, words: str) 
 def test_upstreams_have_their_shares() -> None:
     (found,) = rules(rule(upstreams=[{"name": "books", "weight": 9}, {"name": "new", "weight": 1}]))
     assert found["upstreams"] == [{"upstream": "shop/books", "share": 0.9}, {"upstream": "shop/new", "share": 0.1}]
+
+
+def test_a_message_to_several_leads_to_each_of_them() -> None:
+    parts = [{"name": "books", "as": "a"}, {"name": "new", "as": "b"}]
+    (found,) = rules(rule(message={"type": "shop.orders.place", "gather": {"upstreams": parts}}), protocol="GRPC")
+    assert found["leads"] == "message shop.orders.place, to each at once,"
+    assert found["upstreams"] == [{"upstream": "shop/books", "share": 1.0}, {"upstream": "shop/new", "share": 1.0}]
 
 
 def test_the_tag_changes_with_the_rules_and_with_nothing_else() -> None:

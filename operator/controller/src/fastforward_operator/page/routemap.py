@@ -150,8 +150,12 @@ def _unavailable(plan: snapshot_pb2.Plan) -> Leads:
 
 
 def _message(plan: snapshot_pb2.Plan) -> Leads:
-    to = plan.message.upstream
-    return f"message {plan.message.type}", [{"upstream": to, "share": 1.0}] if to else []
+    message = plan.message
+    if message.HasField("gather"):
+        # Each of them gets it.
+        every = [{"upstream": part.upstream, "share": 1.0} for part in message.gather.parts]
+        return f"message {message.type}, to each at once,", every
+    return f"message {message.type}", [{"upstream": message.upstream, "share": 1.0}] if message.upstream else []
 
 
 def _adapter(plan: snapshot_pb2.Plan) -> Leads:

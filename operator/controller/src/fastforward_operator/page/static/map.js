@@ -145,7 +145,7 @@ function updateRule(row, rule, host) {
 
 function upstreams(rule) {
   return rule.upstreams.map(({ upstream, share }, place) => {
-    const part = rule.upstreams.length > 1 ? ` ${(share * 100).toLocaleString("en", { maximumFractionDigits: 1 })}%` : "";
+    const part = share < 1 ? ` ${(share * 100).toLocaleString("en", { maximumFractionDigits: 1 })}%` : "";
     return [place ? ", " : "", upstream ? link(["Upstream"], upstream) : "nowhere (500)", part];
   });
 }
