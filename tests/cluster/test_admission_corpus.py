@@ -24,7 +24,7 @@ from support.resources import Document
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-NAMESPACES = ("shop", "vault", "other", "team", "elsewhere", "platform")
+NAMESPACES = ("shop", "vault", "other", "team", "elsewhere", "platform", "partners")
 ORDER = ("Secret", "ConfigMap", "Edge", "Shard", "Upstream", "Tenant", "Route", "RateLimit", "AuthPolicy")
 LABEL = "gateway.fastforward.dev/use"
 SERVERS_OWN = ("creationTimestamp", "generation", "uid", "resourceVersion")
