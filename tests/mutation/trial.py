@@ -166,7 +166,7 @@ class _Functions:
     def __init__(self) -> None:
         self._by_file: dict[str, list[FunctionType]] = {}
         for found in gc.get_objects():
-            if isinstance(found, FunctionType):
+            if type(found) is FunctionType:
                 self._by_file.setdefault(found.__code__.co_filename, []).append(found)
 
     def change(self, mutant: Mutant) -> None:
