@@ -16,6 +16,6 @@ from .credentials import private_key_pem
 
 def bearer(issuer: str, **claims: Any) -> dict[str, str]:  # noqa: ANN401 - a claim is anything
     """The header with a token of `https://ISSUER`, good for ten minutes; `jwks(ISSUER)` verifies it."""
-    payload = {"iss": f"https://{issuer}", "sub": f"user-of-{issuer}", "exp": int(time.time()) + 600, **claims}
+    payload = {"iss": f"https://{issuer}", "sub": f"user-of-{issuer}", "exp": int(time.time()) + 3600, **claims}
     key = ECKey.import_key(private_key_pem(issuer))
     return {"authorization": f"Bearer {jwt.encode({'alg': 'ES256', 'kid': issuer}, payload, key)}"}
