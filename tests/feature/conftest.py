@@ -15,6 +15,7 @@ from support.processes import free_ports
 @pytest.fixture(scope="session")
 def stack() -> Generator[Stack]:
     with running_stack() as running:
+        running.hold_tables()
         yield running
 
 

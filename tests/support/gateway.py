@@ -84,6 +84,16 @@ class Stack:
         self.start_envoy()
         until(lambda: self.alive() and self.is_ready(), seconds=START_S)
 
+    def hold_tables(self) -> None:
+        """An Edge of nobody's, so that the proxy always has a listener.
+
+        When its last listener ends while the next one comes, Envoy may wait for tables that it has asked for already:
+        the new listener stays shut until anything changes.
+        """
+        document = edge(free_ports(1)[0], name="always", hosts=["always.invalid"])
+        document["metadata"]["namespace"] = "always"
+        (self.resources / "always.yaml").write_text(json.dumps(document))
+
     def start_operator(self) -> None:
         settings = {
             "FF_DIRECTORIES": str(self.resources),
@@ -120,7 +130,6 @@ class Stack:
         name = f"decision{number}"
         child = self.children.get(name)
         if child is None or child.poll() is not None:
-            self.wait_for_drains()
             settings = {
                 "FF_ENTRYPOINT_LISTEN": f"unix:{self.decision_sockets()[number]}",
                 "FF_ENTRYPOINT_OPERATOR": f"unix:{self.folder / 'xds.sock'}",
@@ -128,17 +137,6 @@ class Stack:
             }
             self.run(name, [sys.executable, "-m", "fastforward_entrypoint"], settings)
             until(lambda: self.alive() and self.decides(number), seconds=START_S)
-
-    def wait_for_drains(self) -> None:
-        """Until the proxy has ended the listeners that are gone.
-
-        When its last listener ends while the next one comes, and filters change, Envoy may wait for tables that it has
-        asked for already: the new listener stays shut until anything changes.
-        """
-        envoy = self.children.get("envoy")
-        if envoy is not None and envoy.poll() is None:
-            name = "listener_manager.total_listeners_draining"
-            until(lambda: f"{name}: 0" in self.envoy_stats(name))
 
     def stop_decision_service(self, number: int = 0, *, kill: bool = False) -> None:
         """End one, or kill it; returns when the operator has noticed."""

@@ -8,7 +8,14 @@ import pytest
 from playwright.sync_api import Browser
 
 from support.browser import Seen, running_chromium, seeing
-from support.gateway import Gateway
+from support.gateway import Gateway, Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Generator[Stack]:
+    """One of its own: the page shows all there is."""
+    with running_stack() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
