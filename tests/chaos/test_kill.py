@@ -20,7 +20,7 @@ import pytest
 from support.client import Connection
 from support.credentials import apikeys_data
 from support.gateway import Gateway, Stack, until
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import on, prefix, resource, route, rule, secret
 
 ROUNDS = 3
@@ -75,7 +75,7 @@ class Load:
 @pytest.fixture(scope="module")
 def stack() -> Generator[Stack]:
     with TemporaryDirectory(prefix="ff") as name:
-        made = TwoDecisions(Path(name), free_ports(1)[0])
+        made = TwoDecisions(Path(name), free_port())
         try:
             made.start()
             for number in range(2):
@@ -87,7 +87,7 @@ def stack() -> Generator[Stack]:
 
 @pytest.fixture(scope="module")
 def gateway(stack: Stack) -> Generator[Gateway]:
-    made = Gateway(stack, namespace="chaos", port=free_ports(1)[0])
+    made = Gateway(stack, namespace="chaos", port=free_port())
     made.begin()
     provider = {"name": "key", "apiKey": {"secrets": [{"name": "keys"}]}, "tenants": ["acme"]}
     made.upstream("origin")

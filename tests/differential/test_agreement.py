@@ -26,7 +26,7 @@ from support.credentials import apikeys_data, jwks
 from support.gateway import API_VERSION, Stack, running_stack, until
 from support.http2 import Http2Client
 from support.origin import Origin, Reply
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Document, config_map, secret
 
 WORLDS = 20
@@ -42,7 +42,7 @@ def stack() -> Generator[Stack]:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    return free_ports(1)[0]
+    return free_port()
 
 
 @pytest.fixture(scope="module")

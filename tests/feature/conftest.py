@@ -9,7 +9,7 @@ import pytest
 from support import bookshop as bookshops
 from support.bookshop import Bookshop
 from support.gateway import Gateway, Stack, running_stack
-from support.processes import free_ports
+from support.processes import free_port
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def stack() -> Generator[Stack]:
 
 @pytest.fixture
 def gateway(stack: Stack) -> Generator[Gateway]:
-    made = Gateway(stack, namespace=f"t{next(stack.numbers)}", port=free_ports(1)[0])
+    made = Gateway(stack, namespace=f"t{next(stack.numbers)}", port=free_port())
     made.begin()
     yield made
     made.end()

@@ -1,7 +1,7 @@
 """Two objects claim the same: the older one has it, the younger is told who, and gets it when the older is gone."""
 
 from support.gateway import Gateway, until
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Document, edge, exact, prefix, resource, route, rule
 
 OLD, YOUNG = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
@@ -12,7 +12,7 @@ def created(document: Document, when: str) -> Document:
 
 
 def test_the_older_edge_has_a_host(gateway: Gateway) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     old, young = created(edge(gateway.port), OLD), created(edge(port, name="late"), YOUNG)
     hello = route("hello", rule(says="hello"), edges=[{"name": "public"}, {"name": "late"}])
     gateway.apply(old, young, hello, expect={("Edge", "late"): "HostConflict"})

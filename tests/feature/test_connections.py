@@ -22,7 +22,7 @@ from fastforward.connection.v1 import connection_pb2_grpc
 from support.credentials import apikeys_data
 from support.gateway import Gateway, Stack, until
 from support.message_target import ThreadedTarget, running_target
-from support.processes import free_ports
+from support.processes import free_port
 from support.redis import RedisServer, running_redis
 from support.resources import exact, keys_of, on, policy, proven_by, resource, route, rule, secret, upstream
 
@@ -60,7 +60,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisServer]:
 @pytest.fixture(scope="module")
 def two(redis: RedisServer) -> Generator[TwoEntryPoints]:
     with TemporaryDirectory(prefix="ff") as name:
-        made = TwoEntryPoints(Path(name), free_ports(1)[0], redis_url=redis.url)
+        made = TwoEntryPoints(Path(name), free_port(), redis_url=redis.url)
         try:
             made.start()
             for number in range(2):
@@ -78,7 +78,7 @@ def target() -> Generator[ThreadedTarget]:
 
 @pytest.fixture
 def shop(two: TwoEntryPoints, target: ThreadedTarget) -> Generator[Gateway]:
-    made = Gateway(two, namespace=f"t{next(two.numbers)}", port=free_ports(1)[0])
+    made = Gateway(two, namespace=f"t{next(two.numbers)}", port=free_port())
     made.begin()
     made.apply(
         secret("api-keys", apikeys_data(**CALLERS), "gateway.fastforward.dev/api-keys"),

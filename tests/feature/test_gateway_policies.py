@@ -13,7 +13,7 @@ from support.credentials import apikeys_data
 from support.gateway import Gateway, until
 from support.gatewayapi import at, foreign, gateway_class, http_route, listener, parent, path, pods, rule
 from support.gatewayapi import gateway as gateway_of
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import (
     Document,
     Json,
@@ -114,7 +114,7 @@ def test_limits_of_a_gateway_count_all_its_routes_and_those_of_a_rule_itself(sho
 
 
 def test_a_policy_of_one_listener_leaves_the_others_alone(deciding_gateway: Gateway) -> None:
-    gateway, inner = deciding_gateway, free_ports(1)[0]
+    gateway, inner = deciding_gateway, free_port()
     one = gateway.origin("one")
     gateway.apply(
         gateway_class(),

@@ -9,7 +9,7 @@ from bookshop.v1 import catalog_pb2, catalog_pb2_grpc
 
 from support.bookshop import Bookshop
 from support.gateway import Gateway, until
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Json, edge, prefix, route, rule, upstream
 
 TIMEOUT_S = 10
@@ -78,7 +78,7 @@ def test_a_method_that_no_route_has_is_unimplemented(gateway: Gateway, catalog: 
 
 
 def test_an_upstream_that_is_not_there_is_unavailable(gateway: Gateway, catalog: catalog_pb2_grpc.CatalogStub) -> None:
-    gateway.apply(upstream("catalog", free_ports(1)[0], protocol="GRPC"))
+    gateway.apply(upstream("catalog", free_port(), protocol="GRPC"))
     apply(gateway)
     with pytest.raises(grpc.RpcError) as refusal:
         catalog.GetBook(catalog_pb2.GetBookRequest(id="emma"), timeout=TIMEOUT_S)

@@ -1,7 +1,7 @@
 """A Route attaches to an Edge, to one listener of it if it says so, from namespaces that the Edge takes."""
 
 from support.gateway import Gateway, until
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Document, edge, prefix, route, rule
 
 
@@ -11,7 +11,7 @@ def two_listeners(gateway: Gateway, second: int) -> Document:
 
 
 def test_a_route_serves_every_listener_unless_it_names_one(gateway: Gateway) -> None:
-    second = free_ports(1)[0]
+    second = free_port()
     gateway.apply(
         two_listeners(gateway, second),
         route("both", rule(prefix("/both"), says="both")),
@@ -24,7 +24,7 @@ def test_a_route_serves_every_listener_unless_it_names_one(gateway: Gateway) -> 
 
 
 def test_the_rule_of_one_listener_comes_before_the_rule_of_all(gateway: Gateway) -> None:
-    second = free_ports(1)[0]
+    second = free_port()
     gateway.apply(
         two_listeners(gateway, second),
         route("all", rule(says="all")),
@@ -35,7 +35,7 @@ def test_the_rule_of_one_listener_comes_before_the_rule_of_all(gateway: Gateway)
 
 
 def test_no_header_takes_a_client_to_another_listener(gateway: Gateway) -> None:
-    second = free_ports(1)[0]
+    second = free_port()
     gateway.apply(
         two_listeners(gateway, second),
         route("internal", rule(says="internal"), edges=[{"name": "public", "listener": "internal"}]),
@@ -44,7 +44,7 @@ def test_no_header_takes_a_client_to_another_listener(gateway: Gateway) -> None:
 
 
 def test_a_route_may_attach_to_two_edges(gateway: Gateway) -> None:
-    second = free_ports(1)[0]
+    second = free_port()
     gateway.apply(
         edge(gateway.port),
         edge(second, name="partners", hosts=["partners.example.org"]),

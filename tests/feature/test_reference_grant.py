@@ -4,7 +4,7 @@ import pytest
 
 from support.credentials import jwks, tls_data
 from support.gateway import Gateway, until
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import (
     Document,
     config_map,
@@ -63,7 +63,7 @@ def test_a_grant_is_for_the_kind_and_the_namespace_that_it_names(gateway: Gatewa
 
 
 def test_a_certificate_elsewhere_needs_a_grant(gateway: Gateway, other: str) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     tls = {"certificates": [{"name": "shop", "namespace": other}]}
     listeners = [
         {"name": "http", "port": gateway.port},

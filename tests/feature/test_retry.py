@@ -7,7 +7,7 @@ import pytest
 
 from support.gateway import Gateway, until
 from support.origin import Received, Reply
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Document, exact, route, rule, upstream
 
 
@@ -72,7 +72,7 @@ def test_the_body_is_sent_again(gateway: Gateway) -> None:
 
 
 def test_another_endpoint_is_tried_when_one_refuses_the_connection(gateway: Gateway) -> None:
-    origin, dead = gateway.origin("alive"), free_ports(1)[0]
+    origin, dead = gateway.origin("alive"), free_port()
     retry = {"attempts": 2, "retryOn": ["connect-failure"], "backoff": "1ms"}
     gateway.apply(upstream("books", origin.port, dead), route("books", rule(to="books", retry=retry)))
     with gateway.connect() as connection:

@@ -8,13 +8,13 @@ from support.client import Connection, untrusting
 from support.credentials import certificate_pem, tls_data
 from support.gateway import Gateway, until
 from support.http2 import Http2Client
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Document, edge, exact, route, rule, secret
 
 
 @pytest.fixture
 def https() -> int:
-    return free_ports(1)[0]
+    return free_port()
 
 
 def certificate(name: str, *hosts: str) -> Document:

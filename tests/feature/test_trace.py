@@ -14,7 +14,7 @@ from support.credentials import apikeys_data
 from support.ff import Said, ff
 from support.gateway import Gateway, Stack, running_stack, until
 from support.message_target import ThreadedTarget, running_target
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import keys_of, on, policy, prefix, proven_by, resource, route, rule, secret, upstream
 
 ACME = "AAAAAAAAAAAA"
@@ -47,7 +47,7 @@ def telling_stack(collector: Collector) -> Generator[Stack]:
 
 @pytest.fixture
 def telling_gateway(telling_stack: Stack) -> Generator[Gateway]:
-    made = Gateway(telling_stack, namespace=f"t{next(telling_stack.numbers)}", port=free_ports(1)[0])
+    made = Gateway(telling_stack, namespace=f"t{next(telling_stack.numbers)}", port=free_port())
     made.begin()
     yield made
     made.end()

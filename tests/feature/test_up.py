@@ -27,7 +27,7 @@ from websockets.typing import Subprotocol
 
 from support.client import Connection, Response
 from support.ff import ff
-from support.processes import free_ports, is_running
+from support.processes import free_port, is_running
 from support.repository import ROOT
 from support.up import READY, RunningUp, copy_bookshop, running_up
 
@@ -64,7 +64,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningUp]:
 def small(tmp_path: Path) -> Path:
     directory = tmp_path / "small"
     directory.mkdir()
-    (directory / "all.yaml").write_text(SMALL.format(port=free_ports(1)[0]))
+    (directory / "all.yaml").write_text(SMALL.format(port=free_port()))
     return directory
 
 
@@ -282,7 +282,7 @@ def test_a_signal_while_it_starts_ends_it_as_well(tmp_path: Path, small: Path) -
 
 def test_a_terminal_that_is_closed_ends_everything(tmp_path: Path, small: Path) -> None:
     state = tmp_path / "state"
-    options = ["--state", str(state), "--api-port", str(free_ports(1)[0])]
+    options = ["--state", str(state), "--api-port", str(free_port())]
     terminal, its_end = pty.openpty()
     command = [sys.executable, "-m", "fastforward_operator.cli", "up", str(small), *options]
     with subprocess.Popen(command, stdin=its_end, stdout=its_end, stderr=its_end, start_new_session=True) as process:
@@ -371,6 +371,6 @@ def test_two_at_once_need_two_state_folders(tmp_path: Path, small: Path) -> None
         running.until_said("envoy: started")
         other = tmp_path / "other"
         other.mkdir()
-        (other / "all.yaml").write_text(SMALL.format(port=free_ports(1)[0]))
+        (other / "all.yaml").write_text(SMALL.format(port=free_port()))
         said = refused(other, tmp_path / "state")
     assert f"Another ff up (process {running.process.pid}) uses" in said

@@ -26,7 +26,7 @@ from security.decider import Decider, deciding
 from support.client import Connection, Response
 from support.http2 import Http2Client, StreamResetError
 from support.origin import Answer, Loop, Origin, Reply
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Document, edge, upstream
 from support.static_envoy import StaticEnvoy, serving
 
@@ -98,7 +98,7 @@ def deploying(
     decision_timeout_ms: int = PATIENT_MS,
 ) -> Generator[Deployment]:
     """A running deployment of the documents, an Edge and an Upstream for each name of `origins`."""
-    loop, port = Loop(), free_ports(1)[0]
+    loop, port = Loop(), free_port()
     running = {name: Origin(name=name, loop=loop, answer=answer) for name in origins}
     for origin in running.values():
         origin.start()

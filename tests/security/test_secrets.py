@@ -18,7 +18,7 @@ from security.policies import api_keys, by_key, by_token, key_text, keys, policy
 from support import tokens
 from support.credentials import private_key_pem, tls_data, webhook_key
 from support.gateway import Gateway, Stack, running_stack, until
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import Document, edge, prefix, resource, route, rule, secret
 
 KEY_ID = "ACMEKEYACMEK"
@@ -95,10 +95,10 @@ def stack() -> Generator[Stack]:
     """Everything has been used: good and bad keys and tokens, a certificate, a broken Secret."""
     with running_stack() as running:
         running.start_decision_service()
-        made = Gateway(running, namespace="secrets", port=free_ports(1)[0])
+        made = Gateway(running, namespace="secrets", port=free_port())
         made.begin()
         made.upstream("shop")
-        made.apply(*documents(free_ports(1)[0]))
+        made.apply(*documents(free_port()))
         use(made)
         broken = secret(
             "api-keys", {**api_keys(**{KEY_ID: "acme"})["stringData"], "OTHER": "{"}, "gateway.fastforward.dev/api-keys"
@@ -165,7 +165,7 @@ def test_sockets_are_their_owners_alone(stack: Stack, name: str) -> None:
 
 
 def test_the_check_sees_a_snapshot_with_its_secrets() -> None:
-    delta, _ = compiled([edge(free_ports(1)[0]), *documents(free_ports(1)[0])])
+    delta, _ = compiled([edge(free_port()), *documents(free_port())])
     whole = b"".join(one.SerializeToString() for one in DecisionEmitter().apply(delta).upserts).decode("latin-1")
     assert {"pepper in snapshot", "hash of a key in snapshot", "webhook key in snapshot"} <= leaks({"snapshot": whole})
 

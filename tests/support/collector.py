@@ -14,7 +14,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from .processes import free_ports
+from .processes import free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Span:
 class Collector:
     """`status` is what it answers; spans are kept when that is 200."""
 
-    port: int = field(default_factory=lambda: free_ports(1)[0])
+    port: int = field(default_factory=free_port)
     status: int = 200
     spans: list[Span] = field(default_factory=list)
     requests: int = 0

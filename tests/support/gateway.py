@@ -29,7 +29,7 @@ from fastforward_operator.supervisor.envoy import find_envoy
 from support import client
 from support.client import Headers, Response
 from support.origin import Answer, Loop, Origin, Reply
-from support.processes import free_ports
+from support.processes import free_port
 from support.resources import API_VERSION, GATEWAY_API, Document, Json, edge, upstream
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Stack:
         When its last listener ends while the next one comes, Envoy may wait for tables that it has asked for already:
         the new listener stays shut until anything changes.
         """
-        document = edge(free_ports(1)[0], name="always", hosts=["always.invalid"])
+        document = edge(free_port(), name="always", hosts=["always.invalid"])
         document["metadata"]["namespace"] = "always"
         (self.resources / "always.yaml").write_text(json.dumps(document))
 
@@ -222,7 +222,7 @@ class Stack:
 def running_stack() -> Generator[Stack]:
     """A started stack in a folder with a short name, as paths of Unix sockets must be."""
     with tempfile.TemporaryDirectory(prefix="ff") as name:
-        stack = Stack(Path(name), free_ports(1)[0])
+        stack = Stack(Path(name), free_port())
         try:
             stack.start()
             yield stack

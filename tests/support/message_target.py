@@ -17,7 +17,7 @@ import grpc.aio
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 
 from .messages import reply
-from .processes import free_ports
+from .processes import free_port
 
 Context = grpc.aio.ServicerContext[dispatch_pb2.HandleRequest, dispatch_pb2.HandleResponse]
 Handler = Callable[[envelope_pb2.Envelope], Awaitable[dispatch_pb2.HandleResponse]]
@@ -68,7 +68,7 @@ async def message_target(handler: Handler = agree, port: int = 0) -> AsyncGenera
 class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
     """The same for tests without an event loop; it can be stopped, and started again at its port."""
 
-    port: int = field(default_factory=lambda: free_ports(1)[0])
+    port: int = field(default_factory=free_port)
     answer: dispatch_pb2.HandleResponse = field(default_factory=lambda: dispatch_pb2.HandleResponse(reply=reply()))
     received: list[envelope_pb2.Envelope] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)

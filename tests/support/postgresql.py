@@ -22,7 +22,7 @@ import psutil
 import psycopg
 import pytest
 
-from .processes import free_ports
+from .processes import free_port
 
 START_SECONDS = 20.0
 _USER = "postgres" if os.getuid() == 0 else None
@@ -41,7 +41,7 @@ class PostgresqlServer:
     """Stopped by `running_postgresql`, whatever state a test left it in."""
 
     folder: Path
-    port: int = field(default_factory=lambda: free_ports(1)[0])
+    port: int = field(default_factory=free_port)
     password: str = field(default_factory=lambda: secrets.token_hex(12))
     process: subprocess.Popen[bytes] | None = None
 

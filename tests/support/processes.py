@@ -9,8 +9,8 @@ from pathlib import Path
 # Below the ports that the kernel gives to outgoing connections and to those who ask for any: none of these is taken
 # between being chosen and being listened on. Processes begin at different places, so that they don't meet.
 _FIRST, _LAST = 12_000, 29_999
-_next = itertools.count(random.SystemRandom().randrange(_LAST - _FIRST))
-_given: set[int] = set()
+_begin = random.SystemRandom().randrange(_FIRST, _LAST)
+_ports = itertools.cycle([*range(_begin, _LAST), *range(_FIRST, _begin)])
 
 
 def is_running(pid: int) -> bool:
@@ -29,10 +29,8 @@ def is_running(pid: int) -> bool:
 def free_ports(count: int) -> list[int]:
     """Ports in a row that nobody listens on, and that this process has not been given before."""
     while True:
-        first = _FIRST + next(_next) * count % (_LAST - _FIRST - count)
-        ports = list(range(first, first + count))
-        if not _given.intersection(ports) and all(map(_is_free, ports)):
-            _given.update(ports)
+        ports = list(itertools.islice(_ports, count))
+        if ports[-1] - ports[0] == count - 1 and all(map(_is_free, ports)):
             return ports
 
 

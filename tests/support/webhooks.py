@@ -19,7 +19,7 @@ from standardwebhooks.webhooks import Webhook
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
 
 from .credentials import webhook_key
-from .processes import free_ports
+from .processes import free_port
 
 NAME = "shop/warehouse"
 PLACED = "shop.orders.placed"
@@ -64,7 +64,7 @@ class Receiver:
 
     answer: Answer = agree
     tls: ssl.SSLContext | None = None
-    port: int = field(default_factory=lambda: free_ports(1)[0])
+    port: int = field(default_factory=free_port)
     received: list[Posted] = field(default_factory=list)
     _runner: web.AppRunner | None = None
 

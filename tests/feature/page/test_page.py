@@ -13,7 +13,7 @@ from support import tokens
 from support.browser import Seen, seeing
 from support.ff import ff
 from support.gateway import START_S, Gateway, Stack, until
-from support.processes import free_ports
+from support.processes import free_port
 from support.repository import ROOT
 from support.resources import (
     edge,
@@ -222,10 +222,10 @@ class RefusedStack(Stack):
 def own(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
     """A gateway on processes of its own."""
     folder = tmp_path_factory.mktemp("own")
-    stack = RefusedStack(folder, free_ports(1)[0])
+    stack = RefusedStack(folder, free_port())
     try:
         stack.start()
-        yield Gateway(stack, namespace="own", port=free_ports(1)[0])
+        yield Gateway(stack, namespace="own", port=free_port())
     finally:
         stack.stop()
 

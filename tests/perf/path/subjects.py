@@ -44,7 +44,7 @@ from perf.path.worlds import (
 )
 from perf.standalone import DECISIONS, ENVOY, Standalone
 from support.gateway import until
-from support.processes import free_ports, is_running
+from support.processes import free_port, free_ports, is_running
 from support.redis import running_redis
 
 _START_S = 300.0
@@ -88,7 +88,7 @@ class Field:
         self._folder = folder
         self._running = ExitStack()
         self.callers = Callers()
-        self.upstream_port = free_ports(1)[0]
+        self.upstream_port = free_port()
 
     def __enter__(self) -> Self:
         self._static("upstream", configurations.origin(self.upstream_port))

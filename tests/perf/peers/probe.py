@@ -21,7 +21,7 @@ from perf.harness import usage
 from perf.standalone import ENVOY, Standalone
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster
-from support.processes import free_ports
+from support.processes import free_port
 
 from . import world
 from .asking import Asker, steady
@@ -96,7 +96,7 @@ async def run(peer: Peer, routes: int, changes: int) -> Run:
             shared_cluster(folder / "api-server", "--light") as cluster,
             Standalone(folder / "state", {}) as processes,
         ):
-            port = free_ports(1)[0]
+            port = free_port()
             kubectl = Kubectl(cluster.kubeconfig)
             setting = Setting(cluster=cluster, kubectl=kubectl, processes=processes, folder=folder, port=port)
             _define(peer, setting, world.backends(at, ports))

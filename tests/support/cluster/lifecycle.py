@@ -20,7 +20,7 @@ from support.cluster.certificates import make_certificates
 from support.cluster.definition import Cluster, read, write
 from support.cluster.network import FIRST, Network, choosing, free_network, unlink
 from support.cluster.steps import Step, steps
-from support.processes import free_ports
+from support.processes import free_port
 from support.tools import program
 
 END_SECONDS = 60.0
@@ -116,7 +116,7 @@ def check_machine(state: Path) -> None:
 def define(state: Path, *, light: bool, lease: Path | None, fsync: bool) -> Cluster:
     """The cluster as it will be: its folder, its certificates, its control group."""
     # Nobody goes to the addresses of a cluster without a node.
-    network, port = (Network(FIRST), free_ports(1)[0]) if light else (free_network(), 6443)
+    network, port = (Network(FIRST), free_port()) if light else (free_network(), 6443)
     cluster = Cluster(state=state, light=light, network=network, api_port=port, fsync=fsync, lease=lease)
     state.mkdir(mode=0o700)
     (state / "log").mkdir()

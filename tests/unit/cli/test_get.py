@@ -8,7 +8,7 @@ import yaml
 
 from support.ff import ff
 from support.operator_api import answering, described, hop, node, operator_api
-from support.processes import free_ports
+from support.processes import free_port
 
 GOOD = described("Route", "books", effective=("AuthPolicy shop/members",))
 BAD = described("Route", "orders", refused="Upstream shop/nowhere was not found.")
@@ -111,7 +111,7 @@ def test_a_refusal_is_shown_in_the_proxys_own_words() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_without_an_operator_there_is_one_sentence_with_the_remedy(command: tuple[str, ...]) -> None:
-    said = ff(*command, "--api", f"http://127.0.0.1:{free_ports(1)[0]}")
+    said = ff(*command, "--api", f"http://127.0.0.1:{free_port()}")
     assert said.code == 1
     assert "No operator answers at http://127.0.0.1:" in said.err
     assert "start one with `ff up DIR`" in said.err

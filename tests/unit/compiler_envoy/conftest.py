@@ -9,7 +9,7 @@ import pytest
 from fastforward_compiler import ir
 
 from support.origin import Loop, Origin
-from support.processes import free_ports
+from support.processes import free_port
 from support.static_envoy import StaticEnvoy, serving
 
 Serve = Callable[..., StaticEnvoy]
@@ -31,7 +31,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Generator[Serve]:
     with ExitStack() as running:
 
         def start(delta_for: Callable[[int], ir.Delta], decision_socket: str = "/nowhere.sock") -> StaticEnvoy:
-            port = free_ports(1)[0]
+            port = free_port()
             folder = tmp_path_factory.mktemp("envoy")
             return running.enter_context(serving(delta_for(port), port, folder, decision_socket=decision_socket))
 

@@ -13,7 +13,7 @@ from fastforward_compiler import ir
 from support.client import Connection
 from support.ir_values import ORIGIN, delta, edge, entry, scope, table, upstream
 from support.origin import Origin
-from support.processes import free_ports
+from support.processes import free_port
 from support.static_envoy import StaticEnvoy
 
 Serve = Callable[..., StaticEnvoy]
@@ -82,7 +82,7 @@ ENTRIES = (
 
 @pytest.fixture(scope="module")
 def envoy(serve: Serve, origin: Origin) -> StaticEnvoy:
-    upstreams = (upstream(port=origin.port), upstream("shop/dead", free_ports(1)[0]))
+    upstreams = (upstream(port=origin.port), upstream("shop/dead", free_port()))
     return serve(
         lambda port: delta(
             edges=(edge(port),), scopes=(scope("a"),), tables=(table("a", *ENTRIES),), upstreams=upstreams

@@ -30,7 +30,7 @@ from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support.credentials import certificate_pem, private_key_pem, webhook_key
 from support.eventually import eventually, meanwhile
 from support.message_exchange import Holder
-from support.processes import free_ports
+from support.processes import free_port
 from support.webhooks import KEY, NAME, PLACED, Posted, Receiver, hook_to, receiving, secret_of, statuses, wire_hook
 
 ROUTE = "shop/orders"
@@ -158,7 +158,7 @@ class TestSending:
 
     async def test_one_that_is_not_there_or_too_slow_is_tried_again(self) -> None:
         async with sender() as sending:
-            gone = await sending.send(hook_to(free_ports(1)[0]), delivery())
+            gone = await sending.send(hook_to(free_port()), delivery())
             assert isinstance(gone, Later)
             assert gone.tries == 1
             async with silent() as port:
@@ -167,7 +167,7 @@ class TestSending:
         assert (slow.tries, "did not answer" in slow.why) == (1, True)
 
     async def test_a_receiver_that_fails_all_the_time_is_left_alone_and_that_is_no_try(self) -> None:
-        hook = hook_to(free_ports(1)[0], tries=100)
+        hook = hook_to(free_port(), tries=100)
         async with sender() as sending:
             outcomes = [await sending.send(hook, delivery()) for _ in range(30)]
             [hop] = sending
@@ -311,7 +311,7 @@ class TestDelivering:
         await eventually(lambda: telling.count("delivered") == 1)
 
     async def test_what_a_hook_is_by_now_counts(self, telling: Telling, receiver: Receiver) -> None:
-        telling.put(wire=wire_hook(free_ports(1)[0], tries=20))
+        telling.put(wire=wire_hook(free_port(), tries=20))
         await telling.tell(1)
         await eventually(lambda: telling.count("failed"))
         telling.put(wire=wire_hook(receiver.port, tries=20))

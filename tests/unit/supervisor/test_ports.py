@@ -6,11 +6,11 @@ import socket
 import pytest
 from fastforward_operator.supervisor.ports import PortBusyError, check_port, has_ipv6
 
-from support.processes import free_ports
+from support.processes import free_port
 
 
 def test_a_free_port_passes() -> None:
-    check_port("127.0.0.1", free_ports(1)[0], "test")
+    check_port("127.0.0.1", free_port(), "test")
 
 
 def test_a_busy_port_names_its_owner_and_the_remedy() -> None:
@@ -34,7 +34,7 @@ def test_a_port_shared_by_reuseport_is_busy_all_the_same() -> None:
 
 def test_an_address_that_this_machine_lacks_is_told() -> None:
     with pytest.raises(PortBusyError, match=r"on 192\.0\.2\.1 .* can't be used"):
-        check_port("192.0.2.1", free_ports(1)[0], "test")
+        check_port("192.0.2.1", free_port(), "test")
 
 
 def test_a_port_that_is_busy_on_ipv6_only_is_found_there() -> None:

@@ -8,7 +8,7 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 SWITCH_SECONDS = 0.0005
@@ -32,6 +32,15 @@ async def either(one: Coroutine[Any, Any, object], other: Coroutine[Any, Any, ob
     finally:
         for wait in waits:
             wait.cancel()
+
+
+async def let_end(under_way: Collection[asyncio.Future[Any]], patience_s: float) -> None:
+    """Waits for what is under way, and ends what is not over in time."""
+    if under_way:
+        _, late = await asyncio.wait(under_way, timeout=patience_s)
+        for each in late:
+            each.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 def raise_file_limit() -> None:

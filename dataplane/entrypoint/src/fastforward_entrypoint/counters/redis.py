@@ -20,11 +20,11 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostError
-from redis.exceptions import NoScriptError, RedisError
-from redis.exceptions import TimeoutError as LateError
+from redis.exceptions import NoScriptError
 
 from fastforward_entrypoint.counters.breaker import Breaker
 from fastforward_entrypoint.counters.script import SHA, SOURCE, pack, unpack
+from fastforward_entrypoint.redisfailure import FAILURES, kind_of
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class RedisCounterStore:
         keys, arguments = pack([waiting.effect for waiting in batch])
         try:
             verdicts = unpack([waiting.effect for waiting in batch], await self._evaluate(keys, arguments))
-        except (RedisError, OSError, TimeoutError, ValueError) as error:
+        except (*FAILURES, ValueError) as error:
             self._failed(error)
             self._give_up(batch)
             return
@@ -130,10 +130,9 @@ class RedisCounterStore:
         return reply
 
     def _failed(self, error: Exception) -> None:
-        lost = isinstance(error, LostError | OSError) and not isinstance(error, TimeoutError)
-        late = isinstance(error, LateError | TimeoutError)
-        self.errors["lost" if lost else "timeout" if late else "refused"] += 1
-        self.breaker.failed(lost=lost)
+        kind = kind_of(error)
+        self.errors[kind] += 1
+        self.breaker.failed(lost=kind == "lost")
         log.warning("redis failed", why=repr(error), asking=not self.breaker.is_open)
 
     def _give_up(self, batch: Iterable[_Waiting]) -> None:
@@ -150,7 +149,7 @@ class RedisCounterStore:
             await asyncio.sleep(backoff.next_wait())
             try:
                 await self._client.ping()
-            except (RedisError, OSError, TimeoutError):
+            except FAILURES:
                 continue
             self.breaker.succeeded()
             log.info("redis answers again")

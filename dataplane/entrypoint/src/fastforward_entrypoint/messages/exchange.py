@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import NamedTuple
 
+from fastforward_kit.lifecycle import let_end
 from fastforward_pipeline.effects import TakeTokens
 from fastforward_pipeline.message import (
     DISPATCH,
@@ -147,11 +148,7 @@ class MessageExchange:
 
     async def close(self) -> None:
         """Ends what goes on beside."""
-        if self._going:
-            _, late = await asyncio.wait(self._going, timeout=_CLOSING_S)
-            for taking in late:
-                taking.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await let_end(self._going, _CLOSING_S)
         await self._settling.close()
 
     def _open(self, envelope: envelope_pb2.Envelope, trail: Trail | None) -> Passage:

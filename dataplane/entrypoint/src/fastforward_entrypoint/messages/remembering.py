@@ -36,13 +36,8 @@ def open_once_store(settings: Settings) -> RunningOnceStore:
         pool, deadline = open_pool(settings), settings.postgresql_deadline_seconds
         return PostgresqlOnceStore(pool, deadline=deadline)
     if settings.redis_url is not None:
-        from .once.redis import RedisOnceStore, connect
+        from .once.redis import RedisOnceStore, open_client
 
-        client = connect(
-            settings.redis_url,
-            username=settings.redis_username,
-            password=settings.redis_password(),
-            deadline=settings.redis_deadline_seconds,
-        )
-        return RedisOnceStore(client, deadline=settings.redis_deadline_seconds)
+        deadline = settings.redis_deadline_seconds
+        return RedisOnceStore(open_client(settings, deadline=deadline), deadline=deadline)
     return InProcessOnceStore()

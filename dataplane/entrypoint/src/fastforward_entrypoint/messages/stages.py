@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import grpc.aio
@@ -20,6 +21,7 @@ from fastforward_shield import Bulkhead, Policy, Retry, Try
 from fastforward.message.v1 import stage_pb2, stage_pb2_grpc
 from fastforward_entrypoint.endpoint import Current
 
+from .internal import Internal
 from .lines import Lines
 from .targets import judge
 from .tracing import call_metadata
@@ -27,7 +29,6 @@ from .watch import Watch, unwatched
 
 Context = grpc.aio.ServicerContext[stage_pb2.ProcessRequest, stage_pb2.ProcessResponse]
 _VERIFIES_ONLY = Seal(None, {})
-_GRACE_S = 5.0
 
 
 class Remote(NamedTuple):
@@ -136,12 +137,6 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
 
 
 async def serve_stages(address: str, snapshots: Current, watch: Watch | None = None) -> None:
-    """Serves them until cancelled; calls under way may end. Raises RuntimeError when the address is taken."""
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    stage_pb2_grpc.add_StageServiceServicer_to_server(StageServer(snapshots, watch=watch), server)
-    server.add_insecure_port(address)
-    await server.start()
-    try:
-        await server.wait_for_termination()
-    finally:
-        await server.stop(_GRACE_S)
+    """Serves them until cancelled, to whoever can connect. Raises OSError when the address can't be had."""
+    server = StageServer(snapshots, watch=watch)
+    await Internal(address, None).serve([partial(stage_pb2_grpc.add_StageServiceServicer_to_server, server)])

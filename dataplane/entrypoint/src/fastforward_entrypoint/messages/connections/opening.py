@@ -41,14 +41,8 @@ def open_connections(settings: Settings, events: Events) -> RunningRegistry:
     if settings.redis_url is None:
         return local
     # The client costs a good part of a start: only whoever uses it pays for it.
-    from fastforward_entrypoint.messages.once.redis import connect  # noqa: PLC0415
+    from fastforward_entrypoint.messages.once.redis import open_client  # noqa: PLC0415
 
     from .redis import RedisConnections  # noqa: PLC0415
 
-    client = connect(
-        settings.redis_url,
-        username=settings.redis_username,
-        password=settings.redis_password(),
-        deadline=DEADLINE_S,
-    )
-    return RedisConnections(local, events, client)
+    return RedisConnections(local, events, open_client(settings, deadline=DEADLINE_S))

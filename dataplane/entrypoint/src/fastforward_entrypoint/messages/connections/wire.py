@@ -15,9 +15,8 @@ from typing import NamedTuple
 import structlog
 from fastforward_kit.backoff import Backoff
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as LostError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as LateError
+
+from fastforward_entrypoint.redisfailure import FAILURES, kind_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +32,6 @@ _DEAF_S = 3 * BEAT_S
 _SCRIPTS = resources.files("fastforward_entrypoint.messages.connections")
 _ANNOUNCE = _SCRIPTS.joinpath("announce.lua").read_text(encoding="utf-8")
 _ASK = _SCRIPTS.joinpath("ask.lua").read_text(encoding="utf-8")
-_FAILURES = (RedisError, OSError, TimeoutError)
 
 
 class Told(NamedTuple):
@@ -64,7 +62,7 @@ class RedisWire:
         """Tells it to one process, or to all others; None when Redis can't be reached."""
         try:
             processes, silent = await self._ask([PROCESSES], [self._process, CHANNEL, letter, to])
-        except _FAILURES as error:
+        except FAILURES as error:
             self._failed(error)
             return None
         return Told(frozenset(each.decode() for each in processes), silent)
@@ -73,7 +71,7 @@ class RedisWire:
         """Tells it to the process that has asked, if that can be done."""
         try:
             await self._client.publish(CHANNEL + to, letter)
-        except _FAILURES as error:
+        except FAILURES as error:
             self._failed(error)
 
     def hand_on(self, letter: bytes) -> None:
@@ -96,7 +94,7 @@ class RedisWire:
         """Says that the process leaves, and closes the connections."""
         try:
             await self._client.zrem(PROCESSES, self._process)
-        except _FAILURES as error:
+        except FAILURES as error:
             self._failed(error)
         await self._client.aclose()
 
@@ -127,7 +125,7 @@ class RedisWire:
         while True:
             try:
                 await self._announce([PROCESSES], [self._process, int(LEASE_S * 1000), CHANNEL + self._process])
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._failed(error)
             else:
                 self._listen_anew_if_deaf()
@@ -152,14 +150,12 @@ class RedisWire:
                         for letter in batch:
                             pipeline.publish(EVENTS, letter)
                         await pipeline.execute()
-                except _FAILURES as error:
+                except FAILURES as error:
                     self.errors["events"] += len(batch)
                     self._failed(error)
 
     def _failed(self, error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, _FAILURES):
+        if error is not None and not isinstance(error, FAILURES):
             raise error
-        late = isinstance(error, LateError | TimeoutError)
-        lost = isinstance(error, LostError | OSError) and not late
-        self.errors["lost" if lost else "timeout" if late else "refused"] += 1
+        self.errors[kind_of(error)] += 1
         log.warning("redis failed", why=repr(error))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import structlog
+from fastforward_kit.lifecycle import let_end
 from fastforward_pipeline.compiled.eventhook import EventHook
 from fastforward_pipeline.effects import Unavailable
 
@@ -117,7 +118,4 @@ class Courier:
 
     async def close(self, patience_s: float) -> None:
         """Lets what is under way come to its end; what does not in time comes again."""
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=patience_s)
-            for task in late:
-                task.cancel()
+        await let_end(self._tasks, patience_s)

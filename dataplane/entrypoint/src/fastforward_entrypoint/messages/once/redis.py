@@ -18,6 +18,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import RedisError
 
+from fastforward_entrypoint.settings import Settings
+
 log = structlog.get_logger(__name__)
 
 KEY_PREFIX = "ff:once:"
@@ -42,6 +44,16 @@ def connect(url: str, *, username: str | None, password: str | None, deadline: f
         timeout=deadline,
     )
     return Redis.from_pool(pool)
+
+
+def open_client(settings: Settings, *, deadline: float) -> Redis:
+    """Returns a client by the settings, which name Redis. Raises OSError."""
+    return connect(
+        settings.redis_url or "",
+        username=settings.redis_username,
+        password=settings.redis_password(),
+        deadline=deadline,
+    )
 
 
 class RedisOnceStore:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 from fastforward_kit.backoff import Backoff
+from fastforward_kit.lifecycle import let_end
 from fastforward_pipeline.effects import Unavailable
 from fastforward_pipeline.message import ONCE_S, UNKNOWN, Claim, Failed, Finish
 
@@ -80,7 +81,4 @@ class Settling:
 
     async def close(self, *, patience_s: float = 2.0) -> None:
         """Gives what waits a last chance."""
-        if self._waiting:
-            _, late = await asyncio.wait(self._waiting, timeout=patience_s)
-            for task in late:
-                task.cancel()
+        await let_end(self._waiting, patience_s)
