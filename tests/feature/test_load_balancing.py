@@ -1,5 +1,6 @@
 """How an endpoint is chosen among those of an Upstream."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -7,12 +8,12 @@ import pytest
 
 from support.client import Connection, Response
 from support.gateway import Gateway, until
-from support.resources import Document, resource, route, rule, upstream
+from support.resources import Json, resource, route, rule, upstream
 
 NAMES = ("a", "b", "c")
 
 
-def apply(gateway: Gateway, policy: str, *, names: tuple[str, ...] = NAMES, **balancing: Document) -> None:
+def apply(gateway: Gateway, policy: str, *, names: tuple[str, ...] = NAMES, **balancing: Json) -> None:
     ports = [gateway.origins[name].port if name in gateway.origins else gateway.origin(name).port for name in names]
     gateway.apply(
         upstream("books", *ports, loadBalancing={"policy": policy, **balancing}), route("books", rule(to="books"))
@@ -66,6 +67,28 @@ def test_least_request_keeps_away_from_a_busy_endpoint(gateway: Gateway) -> None
         connection.close()
 
 
+def test_an_endpoint_that_has_come_gets_more_and_more(gateway: Gateway) -> None:
+    apply(gateway, "RoundRobin", names=("old",), slowStart="5s")
+    ask(gateway, 1)
+    time.sleep(5.5)  # Until then the first one is spared as well.
+    apply(gateway, "RoundRobin", names=("old", "new"), slowStart="5s")
+    assert 1 <= chosen(ask(gateway, 100))["new"] < 40
+    until(lambda: chosen(ask(gateway, 100))["new"] >= 49)
+
+
+def test_in_panic_those_that_fail_are_asked_too(gateway: Gateway) -> None:
+    gone = gateway.origin("gone")
+    gone.stop()
+    there = gateway.origin("there")
+    check = {"type": "TCP", "interval": "50ms", "unhealthyThreshold": 1}
+    for threshold, statuses in ((0, {200}), (60, {200, 503})):
+        gateway.apply(
+            upstream("books", gone.port, there.port, healthCheck=check, loadBalancing={"panicThreshold": threshold}),
+            route("books", rule(to="books")),
+        )
+        until(lambda: {answer.status for answer in ask(gateway, 10)}, lambda seen, want=statuses: seen == want)
+
+
 def test_random_takes_each_about_as_often(gateway: Gateway) -> None:
     apply(gateway, "Random")
     order = [answer.origin for answer in ask(gateway, 300)]
@@ -74,29 +97,35 @@ def test_random_takes_each_about_as_often(gateway: Gateway) -> None:
     assert any(order[place] == order[place + 1] for place in range(299))
 
 
-def test_a_ring_by_header_keeps_a_value_at_its_endpoint(gateway: Gateway) -> None:
-    apply(gateway, "RingHash", hashOn={"header": "X-User"})
+HASHING = pytest.mark.parametrize("policy", ["RingHash", "Maglev"])
+
+
+@HASHING
+def test_a_hash_of_a_header_keeps_a_value_at_its_endpoint(gateway: Gateway, policy: str) -> None:
+    apply(gateway, policy, hashOn={"header": "X-User"})
     for user in range(20):
         assert len(chosen(ask(gateway, 4, lambda _, user=user: {"x-user": str(user)}))) == 1, user
     spread = chosen(ask(gateway, 90, lambda number: {"x-user": f"user-{number}"}))
     assert set(spread) == set(NAMES)
 
 
-def test_an_endpoint_that_goes_leaves_most_other_values_where_they_are(gateway: Gateway) -> None:
+@HASHING
+def test_an_endpoint_that_goes_leaves_most_other_values_where_they_are(gateway: Gateway, policy: str) -> None:
     def places() -> list[str | None]:
         return [answer.origin for answer in ask(gateway, 60, lambda number: {"x-user": f"user-{number}"})]
 
-    apply(gateway, "RingHash", hashOn={"header": "x-user"})
+    apply(gateway, policy, hashOn={"header": "x-user"})
     before = places()
-    apply(gateway, "RingHash", names=("a", "b"), hashOn={"header": "x-user"})
+    apply(gateway, policy, names=("a", "b"), hashOn={"header": "x-user"})
     after = places()
     assert {"a", "b"} == set(after)
     stayed = [new == old for old, new in zip(before, after, strict=True) if old != "c"]
     assert sum(stayed) > 0.6 * len(stayed)
 
 
-def test_a_ring_by_cookie_gives_the_client_one_that_leads_back(gateway: Gateway) -> None:
-    apply(gateway, "RingHash", hashOn={"cookie": "sticky"})
+@HASHING
+def test_a_hash_of_a_cookie_gives_the_client_one_that_leads_back(gateway: Gateway, policy: str) -> None:
+    apply(gateway, policy, hashOn={"cookie": "sticky"})
     for _ in range(5):
         first = gateway.get()
         given = first.header("set-cookie") or ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastforward_crds import CLUSTER_SCOPED
 
 from support import full_messages as messages
-from support import gatewayapi
+from support import full_upstreams, gatewayapi
 from support.credentials import apikeys_data, jwks, tls_data
 from support.resources import (
     Document,
@@ -24,7 +24,16 @@ from support.resources import (
 
 def full_world() -> list[Document]:
     """The documents; in the namespace `shop`, with a few to refer to in `other`."""
-    documents = [*_edges(), *_routes(), *_upstreams(), *_tenants(), *_shards(), *_policies(), *_limits(), *_natives()]
+    documents = [
+        *_edges(),
+        *_routes(),
+        *full_upstreams.upstreams(),
+        *_tenants(),
+        *_shards(),
+        *_policies(),
+        *_limits(),
+        *_natives(),
+    ]
     documents += [*_workloads(), *_gateways(), *messages.schemas(), *messages.hooks()]
     for document in (each for each in documents if each["kind"] not in CLUSTER_SCOPED):
         document["metadata"].setdefault("namespace", "shop")
@@ -44,9 +53,11 @@ def _edges() -> list[Document]:
                         "name": "https",
                         "port": 8443,
                         "protocol": "HTTPS",
+                        "proxyProtocol": True,
                         "tls": {
                             "certificates": [{"name": "here"}, {"name": "there", "namespace": "other"}],
                             "minVersion": "1.3",
+                            "clients": {"authorities": full_upstreams.named_authorities(), "mode": "Optional"},
                         },
                     },
                 ],
@@ -76,6 +87,8 @@ def _edges() -> list[Document]:
                 },
                 "timeouts": {"requestHeaders": "5s", "streamIdle": "1m", "connectionIdle": "10m"},
                 "accessLog": True,
+                "compression": {"algorithms": ["zstd", "gzip"], "minBytes": 100, "contentTypes": ["text/plain"]},
+                "securityHeaders": {"preset": "Web", "hstsDays": 7, "contentSecurityPolicy": "img-src *"},
             },
         ),
         resource("Edge", "fronted", _fronted()),
@@ -149,6 +162,12 @@ def _proxied_rules() -> list[Document]:
                 "perTryTimeout": "1s",
                 "backoff": "50ms",
             },
+            "mirrors": [{"name": "near", "percent": 10}, {"name": "far", "namespace": "other", "percent": 20}],
+            "fault": {
+                "delay": {"duration": "2s", "percent": 5},
+                "abort": {"status": 500, "percent": 6},
+                "headers": [{"name": "x-a", "type": "Prefix", "value": "1"}],
+            },
         },
         {
             "matches": [{"path": {"type": "Exact", "value": "/whole"}}],
@@ -203,45 +222,6 @@ def _conditional_rules() -> list[Document]:
             "respond": {"body": "caller"},
         },
         {"name": "tenant", "matches": [{"path": {"value": "/own"}, "tenants": ["acme"]}], "respond": {"body": "own"}},
-    ]
-
-
-def _upstreams() -> list[Document]:
-    check: Document = {
-        "type": "HTTP",
-        "path": "/health",
-        "interval": "2s",
-        "timeout": "3s",
-        "unhealthyThreshold": 4,
-        "healthyThreshold": 2,
-    }
-    endpoints = [{"address": "127.0.0.1", "port": 8001, "weight": 3}]
-    tight: Document = {
-        "endpoints": endpoints,
-        "protocol": "HTTP2",
-        "connectTimeout": "1s",
-        "loadBalancing": {"policy": "RingHash", "hashOn": {"header": "x-key"}},
-        "healthCheck": check,
-        "outlierDetection": {
-            "consecutiveErrors": 3,
-            "interval": "4s",
-            "ejectionTime": "5s",
-            "maxEjectedPercent": 40,
-        },
-        "circuitBreaker": {"maxConnections": 10, "maxPendingRequests": 11, "maxRequests": 12},
-        "retryBudget": {"percent": 30, "minConcurrent": 4},
-    }
-    by_name = {"dns": {"host": "origin.example.com", "port": 8002, "refresh": "9s"}}
-    hashing = [{"cookie": "session"}, {"address": True}]
-    hashed = [{"endpoints": endpoints, "loadBalancing": {"policy": "RingHash", "hashOn": on_}} for on_ in hashing]
-    return [
-        resource("Upstream", "origin", tight),
-        resource("Upstream", "named", by_name),
-        resource("Upstream", "far", hashed[0], namespace="other"),
-        resource("Upstream", "near", hashed[1]),
-        resource("Upstream", "taker", {"endpoints": endpoints, "protocol": "GRPC"}),
-        resource("Upstream", "pods", {"service": {"name": "pods", "port": 80}}),
-        resource("Upstream", "pods-there", {"service": {"name": "pods", "namespace": "other", "portName": "http"}}),
     ]
 
 
@@ -337,9 +317,12 @@ def _natives() -> list[Document]:
         reference_grant(f"{kind}-{to}".lower(), "other", from_kind=kind, from_namespace="shop", to_kind=to)
         for kind, to in (
             ("Edge", "Secret"),
+            ("Edge", "ConfigMap"),
             ("Route", "Upstream"),
             ("Shard", "Upstream"),
             ("Upstream", "Service"),
+            ("Upstream", "Secret"),
+            ("Upstream", "ConfigMap"),
             ("AuthPolicy", "Secret"),
             ("AuthPolicy", "ConfigMap"),
         )
@@ -349,6 +332,7 @@ def _natives() -> list[Document]:
     return [
         *grants,
         *_services(),
+        *full_upstreams.authorities(),
         secret("fronted", tls_data("rest.api.example.org"), "kubernetes.io/tls"),
         secret("here", tls_data("x.example.com"), "kubernetes.io/tls"),
         secret("there", tls_data("y.example.com"), "kubernetes.io/tls", **here),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fastforward_crds as crds
 
-from support import inside_rule_cases
+from support import inside_rule_cases, traffic_rule_cases
 from support.documents import Document
 from support.rule_case import case
 
@@ -26,6 +26,7 @@ NAMING: Document = {"tenantHeader": "t", "addresses": ["10.0.0.0/8"]}
 
 CASES = (
     *inside_rule_cases.CASES,
+    *traffic_rule_cases.CASES,
     case(
         crds.PolicyTarget,
         "This kind belongs to the other group.",
@@ -212,10 +213,10 @@ CASES = (
     ),
     case(
         crds.LoadBalancing,
-        "hashOn goes with RingHash, and only with it.",
+        "hashOn goes with RingHash and Maglev, and only with them.",
         "hashOn",
-        kept=[{}, {"policy": "RingHash", "hashOn": {"address": True}}],
-        broken=[{"policy": "RingHash"}, {"hashOn": {"address": True}}],
+        kept=[{}, *({"policy": policy, "hashOn": {"address": True}} for policy in ("RingHash", "Maglev"))],
+        broken=[{"policy": "RingHash"}, {"policy": "Maglev"}, {"hashOn": {"address": True}}],
     ),
     case(
         crds.UpstreamSpec,

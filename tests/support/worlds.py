@@ -70,6 +70,8 @@ def edges() -> Strategy:
         trustedHops=st.sampled_from([{"count": 1}, {"addresses": ["10.0.0.0/8"], "tenantHeader": "x-tenant"}]),
         apiVersions=record(header=HEADERS, default=st.just("v1")),
         admission=admissions(),
+        securityHeaders=st.sampled_from([{}, {"preset": "Web"}]),
+        compression=st.sampled_from([{}, {"algorithms": ["gzip"], "minBytes": 50}]),
     )
 
 
@@ -117,8 +119,10 @@ def rules() -> Strategy:
         "responseHeaders": changes,
         "cors": st.just({"allowOrigins": ["*"]}),
         "timeout": record(request=DURATIONS, idle=DURATIONS),
+        "fault": record({"delay": record({"duration": DURATIONS})}, headers=keyed(texts(), "name")),
     }
     proxied = {**common, "rewrite": rewrite, "retry": record(attempts=st.just(3), backoff=DURATIONS)}
+    proxied["mirrors"] = lists(refs(percent=st.just(7)))
     return st.one_of(
         record({"upstreams": lists(share, 1)}, **proxied),
         record({"shards": record({"upstream": NAMES}, key=st.just("Subject"))}, **proxied),

@@ -4,6 +4,7 @@ Import the package and use its names qualified: `crds.Route`, `crds.parse_resour
 """
 
 from . import gatewayapi
+from .answers import Compression, SecurityHeaders
 from .authpolicy import (
     ApiKey,
     Authentication,
@@ -15,6 +16,7 @@ from .authpolicy import (
     Jwt,
     Provider,
 )
+from .backendtls import AuthoritiesRef, UpstreamTls
 from .dispatch import (
     AdapterDispatch,
     Gather,
@@ -24,6 +26,7 @@ from .dispatch import (
     SchemaRef,
     ShardDispatch,
 )
+from .disturbance import Fault, MirrorTo
 from .durations import milliseconds
 from .edge import (
     Admission,

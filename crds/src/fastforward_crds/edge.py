@@ -9,11 +9,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .answers import Compression, SecurityHeaders
+from .backendtls import AuthoritiesRef
 from .durations import Duration
 from .formats import ANNOTATION, MEDIA_TYPE, Cidr, HeaderName, Host, Label
 from .lists import Items
 from .meta import Model, Port, Ref, Resource, Rule, ShortText
 from .pods import Replicas, Resources
+
+
+class ClientCertificates(Model):
+    """Clients prove by certificate who they are (RFC 8446, section 4.3.2); upstreams are told of it."""
+
+    authorities: Annotated[tuple[AuthoritiesRef, ...], Items(least=1, most=4)]
+    """Who may have signed them."""
+    mode: Literal["Required", "Optional"] = "Required"
+    """Optional lets clients in that show none; one that is shown must be good."""
 
 
 class ListenerTls(Model):
@@ -23,6 +34,8 @@ class ListenerTls(Model):
     """Secrets of type kubernetes.io/tls; the DNS names in each certificate say which hosts it serves."""
     min_version: Literal["1.2", "1.3"] = "1.2"
     """Lowest TLS version accepted."""
+    clients: ClientCertificates | None = None
+    """Certificates of clients; nobody is asked for one when absent."""
 
 
 class Listener(Model):
@@ -36,6 +49,10 @@ class Listener(Model):
     """HTTP/1.1 and HTTP/2 in clear text, or both over TLS."""
     tls: ListenerTls | None = None
     """TLS settings; HTTPS needs them, HTTP must not have them."""
+    proxy_protocol: bool = False
+    """Whether connections begin by saying who the client is (PROXY protocol 1 or 2); only from the Edge's trusted
+    addresses, others are closed.
+    """
 
     rules_cel = (
         Rule(
@@ -232,12 +249,29 @@ class EdgeSpec(Model):
     """Bounds on what a client may send."""
     timeouts: EdgeTimeouts = EdgeTimeouts()
     """How long a client may take."""
+    compression: Compression | None = None
+    """Compressed answers; none when absent."""
+    security_headers: SecurityHeaders | None = None
+    """Headers by which browsers protect the client; none when absent."""
     proxies: Proxies = Proxies()
     """The Envoys that serve it, on Kubernetes."""
     access_log: bool = True
     """Whether each request leaves one JSON line."""
 
     rules_cel = (
+        Rule(
+            "self.listeners.all(l, !l.proxyProtocol) || (has(self.trustedHops) && has(self.trustedHops.addresses)"
+            " && size(self.trustedHops.addresses) > 0)",
+            "The PROXY protocol is believed from trusted addresses only: name them.",
+            "trustedHops.addresses",
+            lambda s: bool(s.trusted_hops.addresses) or not any(each.proxy_protocol for each in s.listeners),
+        ),
+        Rule(
+            "!has(self.front) || !has(self.front.traefik) || self.listeners.all(l, !l.proxyProtocol)",
+            "Behind Traefik the PROXY protocol is set up by itself.",
+            "listeners",
+            lambda s: s.front.traefik is None or not any(each.proxy_protocol for each in s.listeners),
+        ),
         Rule(
             "!has(self.front) || !has(self.front.traefik) || !has(self.trustedHops)"
             " || !has(self.trustedHops.tenantHeader)",

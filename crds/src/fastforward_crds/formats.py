@@ -83,6 +83,13 @@ DURATION = Format(
     "whole numbers with the units h, m, s and ms (GEP-2257)",
     "1m30s",
 )
+PIN = Format(
+    "a digest of a public key",
+    "^[A-Za-z0-9+/]{43}=$",
+    44,
+    "SHA-256 of the SubjectPublicKeyInfo, in base64",
+    "NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=",
+)
 KEY = Format("a key", "^[-._a-zA-Z0-9]{1,253}$", 253, "letters, digits, -, . and _", "jwks.json")
 PATH = Format("a path", "^/[!-~]*$", 1024, "starts with /; printable ASCII without spaces", "/books")
 SUBSTITUTION = Format(
@@ -145,6 +152,7 @@ FORMATS: tuple[Format, ...] = (
     VALUE,
     DURATION,
     KEY,
+    PIN,
     PATH,
     SUBSTITUTION,
     MEDIA_TYPE,

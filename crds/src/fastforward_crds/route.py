@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from .dispatch import AdapterDispatch, MessageDispatch, ShardDispatch
+from .disturbance import Fault, MirrorTo
 from .durations import Duration, Period
 from .edge import Admission
 from .formats import (
@@ -249,6 +250,10 @@ class RouteRule(Model):
     """How long the upstream may take."""
     retry: Retry | None = None
     """When to try again; never when absent."""
+    mirrors: Annotated[tuple[MirrorTo, ...], Items(most=4)] = ()
+    """Upstreams that get copies of the requests."""
+    fault: Fault | None = None
+    """Faults put in on purpose."""
 
     rules_cel = (
         Rule(
@@ -269,6 +274,18 @@ class RouteRule(Model):
             "A retry needs an upstream.",
             "retry",
             lambda s: s.retry is None or _is_proxied(s),
+        ),
+        Rule(
+            f"!has(self.mirrors) || size(self.mirrors) == 0 || {_HAS_UPSTREAMS} || has(self.shards)",
+            "Mirrors need an upstream: the proxy copies only what it forwards.",
+            "mirrors",
+            lambda s: not s.mirrors or _is_proxied(s),
+        ),
+        Rule(
+            "!has(self.fault) || (!has(self.message) && !has(self.adapter))",
+            "Faults are for what the proxy serves by itself, not for messages.",
+            "fault",
+            lambda s: s.fault is None or (s.message is None and s.adapter is None),
         ),
         Rule(
             f"!has(self.timeout) || {_HAS_UPSTREAMS} || has(self.shards)",

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .backendtls import UpstreamTls
 from .durations import Period, Within
 from .formats import COOKIE, DURATION, IP, Address, HeaderName, Label, PathText
 from .lists import Items
@@ -56,7 +57,7 @@ class ServiceRef(Ref):
 
 
 class HashOn(Model):
-    """What a ring hash hashes."""
+    """What is hashed."""
 
     header: HeaderName | None = None
     """A request header."""
@@ -78,17 +79,29 @@ class HashOn(Model):
 class LoadBalancing(Model):
     """How an endpoint is chosen."""
 
-    policy: Literal["RoundRobin", "LeastRequest", "Random", "RingHash"] = "RoundRobin"
-    """Round robin and least request respect the endpoints' weights."""
+    policy: Literal["RoundRobin", "LeastRequest", "Random", "RingHash", "Maglev"] = "RoundRobin"
+    """Round robin and least request respect the endpoints' weights. Maglev chooses faster than a ring, and a ring moves
+    fewer keys when endpoints come and go.
+    """
     hash_on: HashOn | None = None
-    """What to hash, with RingHash."""
+    """What to hash, with RingHash and Maglev."""
+    slow_start: Period | None = None
+    """Time in which an endpoint that has come gets more and more requests, up to its share."""
+    panic_threshold: Annotated[int, Field(ge=0, le=100)] = 0
+    """With a smaller share of healthy endpoints, in percent, all of them get requests; never with 0."""
 
     rules_cel = (
         Rule(
-            "has(self.hashOn) == (self.policy == 'RingHash')",
-            "hashOn goes with RingHash, and only with it.",
+            "has(self.hashOn) == (self.policy in ['RingHash', 'Maglev'])",
+            "hashOn goes with RingHash and Maglev, and only with them.",
             "hashOn",
-            lambda s: (s.hash_on is not None) == (s.policy == "RingHash"),
+            lambda s: (s.hash_on is not None) == (s.policy in ("RingHash", "Maglev")),
+        ),
+        Rule(
+            "!has(self.slowStart) || self.policy in ['RoundRobin', 'LeastRequest']",
+            "slowStart goes with RoundRobin and LeastRequest.",
+            "slowStart",
+            lambda s: s.slow_start is None or s.policy in ("RoundRobin", "LeastRequest"),
         ),
     )
 
@@ -156,6 +169,10 @@ class UpstreamSpec(Model):
     """Protocol towards the endpoints; GRPC is HTTP/2 without a request timeout. When absent, HTTP2 where the Service's
     port has `appProtocol: kubernetes.io/h2c`, HTTP1 otherwise.
     """
+    tls: UpstreamTls | None = None
+    """TLS towards the endpoints; clear text when absent."""
+    proxy_protocol: Literal["V1", "V2"] | None = None
+    """Whether connections begin by saying who the client is, and in which version of the PROXY protocol."""
     connect_timeout: Period = "2s"
     """Time that a connection may take."""
     load_balancing: LoadBalancing = LoadBalancing()

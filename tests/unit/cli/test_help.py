@@ -12,6 +12,7 @@ COMMANDS = (
     (),
     ("up",),
     ("validate",),
+    ("diff",),
     ("render",),
     ("openapi",),
     ("get",),

@@ -50,6 +50,7 @@ FULL = ir.Entry(
         allow_credentials=True,
     ),
     mirrors=(ir.Mirror(upstream="shop/copies", numerator=1, denominator=10),),
+    fault=ir.Fault(delay_ms=5, delay_percent=1),
 )
 
 
@@ -153,7 +154,7 @@ def test_whatever_decides_a_request_changes_the_plans_name(field: str) -> None:
         "cors": None,
     }
     # These only concern the proxy: how it asks, waits and tries again. The id counts through `select`.
-    proxys_own = {"hop", "fail_open", "timeout_ms", "idle_timeout_ms", "retry", "mirrors"}
+    proxys_own = {"hop", "fail_open", "timeout_ms", "idle_timeout_ms", "retry", "mirrors", "fault"}
     if field in others:
         assert plan_name(dataclasses.replace(FULL, **{field: others[field]}), TABLE) != plan_name(FULL, TABLE)
     else:

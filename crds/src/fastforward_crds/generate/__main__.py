@@ -1,6 +1,6 @@
 """`python -m fastforward_crds.generate`: writes what is made of the models below the current folder.
 
-CRDs, the reference pages, and Argo CD's settings, which have the same health check for each kind.
+CRDs, the reference pages, a schema for editors, and Argo CD's settings, which have the same health check for each kind.
 
 Called by `make generate`. Files that are already right are not touched; those of kinds that are gone are removed.
 """
@@ -14,6 +14,7 @@ from fastforward_crds.registry import KINDS
 from . import NOTICE
 from .argocd import write_settings
 from .crd import write_definition
+from .editor import write_editor_schema
 from .reference import write_formats, write_index, write_page
 
 CRDS = Path("crds/generated")
@@ -30,7 +31,12 @@ def main() -> None:
     for folder in (CRDS, CHART):
         replace_files(folder, definitions)
     pages = {f"{kind.noun}.md": write_page(kind, (EXAMPLES / f"{kind.noun}.yaml").read_text()) for kind in KINDS}
-    replace_files(REFERENCE, {**pages, "index.md": write_index(), "formats.md": write_formats()})
+    pages |= {
+        "index.md": write_index(),
+        "formats.md": write_formats(),
+        "fastforward.schema.json": write_editor_schema(),
+    }
+    replace_files(REFERENCE, pages)
     replace_files(ARGOCD, {"argocd-cm.yaml": write_settings((ARGOCD / "health.lua").read_text())})
 
 

@@ -17,7 +17,19 @@ from .authpolicy import (
     claim_path,
 )
 from .delta import Changes, Delta, Output, Report
-from .edge import DEFAULT_PROXIES, GATEWAY, Certificate, Chain, Edge, Listener, Proxies, Stream, Traefik
+from .edge import (
+    DEFAULT_PROXIES,
+    GATEWAY,
+    Certificate,
+    Chain,
+    Compression,
+    Edge,
+    Listener,
+    Proxies,
+    SecurityHeaders,
+    Stream,
+    Traefik,
+)
 from .eventhook import EventHook
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
@@ -27,6 +39,7 @@ from .route import (
     Cors,
     Destination,
     Entry,
+    Fault,
     Gather,
     GraphqlLimits,
     HeaderChanges,
@@ -72,6 +85,7 @@ __all__ = [
     "Certificate",
     "Chain",
     "Changes",
+    "Compression",
     "Cors",
     "Delta",
     "Destination",
@@ -80,6 +94,7 @@ __all__ = [
     "Endpoint",
     "Entry",
     "EventHook",
+    "Fault",
     "Gather",
     "Grant",
     "GraphqlLimits",
@@ -113,6 +128,7 @@ __all__ = [
     "SchemaRef",
     "SchemaVersion",
     "Scope",
+    "SecurityHeaders",
     "Shard",
     "ShardDispatch",
     "Share",

@@ -57,6 +57,10 @@ class Listener:
     certificates: tuple[Certificate, ...] = ()
     """Each answers to the hosts that it names."""
     min_tls: str = "1.2"
+    client_ca: bytes = b""
+    """PEM of who signs clients' certificates; nobody is asked for one when empty."""
+    client_optional: bool = False
+    """Whether clients may show none."""
     chains: tuple[Chain, ...] = ()
     transport: str = "TCP"
     """`UDP` for datagrams: these have a stream, and nothing else."""
@@ -111,6 +115,27 @@ class Traefik:
     """Whether it ends TLS."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """Answers that are compressed; `algorithms` are content codings, the preferred one first."""
+
+    algorithms: tuple[str, ...]
+    min_bytes: int
+    content_types: tuple[str, ...] = ()
+    """The proxy's own list when empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityHeaders:
+    """Headers of all answers that don't have them."""
+
+    preset: str
+    """Api or Web."""
+    hsts_days: int
+    content_security_policy: str = ""
+    """The preset's when empty."""
+
+
 GATEWAY = "~gateway"
 """Ends the name of an Edge that is made of a Gateway: no object of Kubernetes can be named so."""
 
@@ -145,4 +170,6 @@ class Edge:
     stream_idle_timeout_ms: int = 300_000
     connection_idle_timeout_ms: int = 3_600_000
     access_log: bool = True
+    compression: Compression | None = None
+    security_headers: SecurityHeaders | None = None
     proxies: Proxies = DEFAULT_PROXIES

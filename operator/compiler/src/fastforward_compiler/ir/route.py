@@ -87,6 +87,17 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Faults put in on purpose, into requests that meet all of `headers`; no delay or abort where its share is 0."""
+
+    delay_ms: int = 0
+    delay_percent: int = 0
+    abort_status: int = 0
+    abort_percent: int = 0
+    headers: tuple[TextMatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """To Upstreams, by weight. `grpc` and `hash_on` come from the Upstreams: no request timeout; what a ring hashes."""
 
@@ -317,6 +328,7 @@ class Entry:
     idle_timeout_ms: int | None = None
     retry: Retry | None = None
     mirrors: tuple[Mirror, ...] = ()
+    fault: Fault | None = None
 
     @property
     def served_inside(self) -> bool:

@@ -58,6 +58,8 @@ class UpstreamTls:
     dns_names: tuple[str, ...] = ()
     """The certificate has one of these, or one of `uris`."""
     uris: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    """It has one of these public keys (SHA-256 in base64), too; any when empty."""
     client: Certificate | None = None
     """What the proxy shows of itself."""
 
@@ -74,9 +76,12 @@ class Upstream:
     """HTTP1, HTTP2 or GRPC."""
     connect_timeout_ms: int = 2000
     policy: str = "RoundRobin"
-    """RoundRobin, LeastRequest, Random or RingHash."""
+    """RoundRobin, LeastRequest, Random, RingHash or Maglev."""
     hash_on: str = ""
-    """With RingHash: `header:NAME`, `cookie:NAME` or `address`. Rules tell the proxy."""
+    """With RingHash or Maglev: `header:NAME`, `cookie:NAME` or `address`. Rules tell the proxy."""
+    slow_start_ms: int = 0
+    panic_threshold: int = 0
+    """Percent; 0 for never."""
     health_check: HealthCheck | None = None
     outlier_detection: OutlierDetection | None = None
     max_connections: int = 1024
@@ -85,3 +90,5 @@ class Upstream:
     retry_budget_percent: int = 20
     retry_min_concurrent: int = 3
     tls: UpstreamTls | None = None
+    proxy_protocol: str = ""
+    """V1 or V2, when connections begin by saying who the client is."""

@@ -17,6 +17,8 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 
+from .answers import translate_compression, translate_security_headers
+from .authorities import find_authorities
 from .certificate import CERTIFICATE, Unusable
 from .reference import is_permitted, target
 from .workload import translate_pods
@@ -109,6 +111,8 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         stream_idle_timeout_ms=crds.milliseconds(timeouts.stream_idle),
         connection_idle_timeout_ms=crds.milliseconds(timeouts.connection_idle),
         access_log=spec.access_log,
+        compression=translate_compression(spec.compression),
+        security_headers=translate_security_headers(spec.security_headers),
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))
@@ -181,22 +185,38 @@ def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: lis
         if value is not None:
             made[listener.port] = value
     passed_through = edge.spec.front.traefik is not None
-    return tuple(replace(each, proxy_protocol=passed_through and bool(each.certificates)) for each in made.values())
+    if not passed_through:
+        return tuple(made.values())
+    return tuple(replace(each, proxy_protocol=bool(each.certificates)) for each in made.values())
 
 
 def _translate_listener(
     cells: Cells, name: str, place: int, listener: crds.Listener, problems: list[Problem]
 ) -> ir.Listener | None:
-    """None for a TLS listener without any certificate left: it must not fall back to clear text."""
+    """None for a TLS listener without any certificate left: it must not fall back to clear text.
+
+    The same for one that can't tell which clients to let in.
+    """
+    plain = ir.Listener(name=listener.name, port=listener.port, proxy_protocol=listener.proxy_protocol)
     if listener.tls is None:
-        return ir.Listener(name=listener.name, port=listener.port)
+        return plain
+    field = f"spec.listeners[{place}].tls"
+    before = len(problems)
+    clients = listener.tls.clients
+    authorities = b""
+    if clients is not None:
+        named = f"{field}.clients.authorities"
+        authorities = find_authorities(cells, ref_of("Edge", name), named, clients.authorities, problems)
+        if len(problems) > before:
+            return None
     certificates: list[ir.Certificate] = []
     taken: set[str] = set()
     for index, ref in enumerate(listener.tls.certificates):
         found = _resolve_certificate(cells, name, ref)
         if isinstance(found, Unusable):
-            field = f"spec.listeners[{place}].tls.certificates[{index}]"
-            problems.append(problem(ref_of("Edge", name), found.reason, field, found.message))
+            problems.append(
+                problem(ref_of("Edge", name), found.reason, f"{field}.certificates[{index}]", found.message)
+            )
             continue
         # A server name leads to one certificate: the first that has it.
         hosts = tuple(host for host in found.hosts if host not in taken)
@@ -205,11 +225,12 @@ def _translate_listener(
             certificates.append(ir.Certificate(name=found.name, hosts=hosts, chain=found.chain, key=found.key))
     if not certificates:
         return None
-    return ir.Listener(
-        name=listener.name,
-        port=listener.port,
+    return replace(
+        plain,
         certificates=tuple(certificates),
         min_tls=listener.tls.min_version,
+        client_ca=authorities,
+        client_optional=clients is not None and clients.mode == "Optional",
     )
 
 

@@ -17,9 +17,11 @@ from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .dispatch import translate_adapter, translate_message
+from .disturbance import translate_fault, translate_mirrors
 from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
 from .reference import target
 from .shard import PURPOSES
+from .texts import translate_texts
 from .upstream import Traits, resolve_upstream
 
 UNAVAILABLE = ""
@@ -67,6 +69,11 @@ def translate_rule(
         fields["timeout_ms"] = crds.milliseconds(rule.timeout.request)
     if rule.timeout is not None and rule.timeout.idle is not None:
         fields["idle_timeout_ms"] = crds.milliseconds(rule.timeout.idle)
+    if rule.mirrors:
+        fields["mirrors"] = translate_mirrors(cells, on, f"{field}.mirrors", rule.mirrors, problems)
+        upstreams = tuple(dict.fromkeys((*upstreams, *(each.upstream for each in fields["mirrors"]))))
+    if rule.fault is not None:
+        fields["fault"] = translate_fault(on, f"{field}.fault", rule.fault, problems)
     conditions = tuple(_translate_conditions(on, field, rule.matches, problems))
     return Blueprint(name, place, conditions, fields, upstreams), problems
 
@@ -113,27 +120,13 @@ def _translate_match(match: crds.Match) -> ir.Match:
         path_type=_PATH_TYPES[match.path.type],
         path=path,
         methods=tuple(sorted(set(match.methods))) if match.methods else (),
-        headers=_translate_texts(match.headers, lower=True),
-        query=_translate_texts(match.query, lower=False),
+        headers=translate_texts(match.headers, lower=True),
+        query=translate_texts(match.query, lower=False),
         roles=tuple(sorted(set(match.roles))) if match.roles else (),
         region=match.region or "",
         flag=match.flag or "",
         api_version=match.api_version or "",
     )
-
-
-def _translate_texts(texts: Sequence[crds.TextMatch], *, lower: bool) -> tuple[ir.TextMatch, ...]:
-    if not texts:
-        return ()
-    made = {
-        ir.TextMatch(name=text.name.lower() if lower else text.name, type=ir.TextType(text.type), value=_value(text))
-        for text in texts
-    }
-    return tuple(sorted(made, key=lambda text: (text.name, text.type, text.value)))
-
-
-def _value(text: crds.TextMatch) -> str:
-    return "" if text.type == "Present" else text.value
 
 
 def _translate_destination(

@@ -14,7 +14,7 @@ from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem
 
 from .reference import target
-from .upstream import TRAITS, resolve_upstream
+from .upstream import TRAITS, Traits, resolve_upstream
 from .world import SHARDS, SHARDS_IN, ref_of
 
 
@@ -55,7 +55,7 @@ def _translate_shard(cells: Cells, name: str) -> ShardTranslation | None:
 
 
 def _make_purposes(cells: Cells, namespace: str) -> Mapping[str, PurposeTraits]:
-    traits: dict[str, list[tuple[bool, str]]] = {}
+    traits: dict[str, list[Traits]] = {}
     for name in sorted(cells.read(SHARDS_IN, namespace)):
         translation = cells.read(SHARD, name)
         for purpose, upstream in translation.shard.upstreams if translation is not None else ():
@@ -64,8 +64,8 @@ def _make_purposes(cells: Cells, namespace: str) -> Mapping[str, PurposeTraits]:
                 traits.setdefault(purpose, []).append(found)
     return {
         purpose: PurposeTraits(
-            grpc=any(grpc for grpc, _ in found),
-            hash_on=tuple(dict.fromkeys(hash_on for _, hash_on in found if hash_on)),
+            grpc=any(each.grpc for each in found),
+            hash_on=tuple(dict.fromkeys(each.hash_on for each in found if each.hash_on)),
         )
         for purpose, found in traits.items()
     }

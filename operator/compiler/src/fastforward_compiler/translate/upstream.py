@@ -15,6 +15,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
+from .backendtls import BackendTls, translate_backend_tls
 from .reference import is_permitted, target
 from .service import ENDPOINTS, PORT, Fault, ServicePort
 from .world import UPSTREAMS, ref_of
@@ -35,6 +36,7 @@ class Traits(NamedTuple):
 
     grpc: bool
     hash_on: str
+    tls: bool = False
 
 
 class _Places(NamedTuple):
@@ -52,14 +54,20 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
     spec, places = upstream.spec, _find_places(cells, name, upstream.spec)
     protocol = _protocol(cells, name, spec)
     checks = _check_problems(ref_of("Upstream", name), spec, protocol)
+    secured = BackendTls(None) if spec.tls is None else translate_backend_tls(cells, ref_of("Upstream", name), spec.tls)
     value = ir.Upstream(
         name=name,
-        endpoints=places.endpoints,
-        dns=places.dns,
+        # Nothing goes in clear text, or to whoever, what was to go by TLS.
+        endpoints=() if secured.problems else places.endpoints,
+        dns=None if secured.problems else places.dns,
+        tls=secured.tls,
+        proxy_protocol=spec.proxy_protocol or "",
         protocol=protocol,
         connect_timeout_ms=crds.milliseconds(spec.connect_timeout),
         policy=spec.load_balancing.policy,
         hash_on=_hash_on(spec.load_balancing.hash_on),
+        slow_start_ms=_slow_start_ms(spec.load_balancing),
+        panic_threshold=spec.load_balancing.panic_threshold,
         health_check=None if checks or spec.health_check is None else _translate_health_check(spec.health_check),
         outlier_detection=None if spec.outlier_detection is None else _translate_outliers(spec.outlier_detection),
         max_connections=spec.circuit_breaker.max_connections,
@@ -68,7 +76,11 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         retry_budget_percent=spec.retry_budget.percent,
         retry_min_concurrent=spec.retry_budget.min_concurrent,
     )
-    return UpstreamTranslation(value, (*places.problems, *checks))
+    return UpstreamTranslation(value, (*places.problems, *checks, *secured.problems))
+
+
+def _slow_start_ms(balancing: crds.LoadBalancing) -> int:
+    return crds.milliseconds(balancing.slow_start) if balancing.slow_start is not None else 0
 
 
 def _check_problems(on: ObjectRef, spec: crds.UpstreamSpec, protocol: str) -> tuple[Problem, ...]:
@@ -149,7 +161,8 @@ def _read_traits(cells: Cells, name: str) -> Traits | None:
     upstream = cells.read(UPSTREAMS, name)
     if upstream is None:
         return None
-    return Traits(upstream.spec.protocol == "GRPC", _hash_on(upstream.spec.load_balancing.hash_on))
+    spec = upstream.spec
+    return Traits(spec.protocol == "GRPC", _hash_on(spec.load_balancing.hash_on), spec.tls is not None)
 
 
 def _hash_on(hash_on: crds.HashOn | None) -> str:
@@ -164,6 +177,8 @@ def fault_of_messages(name: str, traits: Traits) -> str:
     """Why EntryPoint can't call an Upstream as it says; empty when it can."""
     if not traits.grpc:
         return f"Upstream {name} does not take messages: that needs the protocol GRPC."
+    if traits.tls:
+        return f"Upstream {name} does not take messages: TLS to its endpoints is the proxy's own."
     if traits.hash_on.startswith("cookie:"):
         return f"Upstream {name} chooses endpoints by a cookie, and messages have none: hash a header or the address."
     return ""

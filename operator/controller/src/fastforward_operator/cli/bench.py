@@ -1,7 +1,7 @@
 """Real credentials for route tests: tokens signed by a key of our own, and stored API keys, in a copy of the snapshot.
 
 In: the decision snapshot and the tests. Out: a snapshot that believes our key as well, and headers with tokens and
-keys. Called by route_test. Nothing else of the snapshot changes, so what is tested is what would be published.
+keys. Called by route_test and diff. Nothing else of the snapshot changes, so what is tested is what would be published.
 """
 
 from __future__ import annotations
@@ -28,10 +28,15 @@ _DEFAULT_HEADER = "x-api-key"
 class Bench:
     """A snapshot for tests, and the credentials that it believes."""
 
-    def __init__(self, resources: Sequence[snapshot_pb2.Resource], cases: Sequence[Case]) -> None:
-        self._issuer = Issuer.new()
+    def __init__(
+        self, resources: Sequence[snapshot_pb2.Resource], cases: Sequence[Case], like: Bench | None = None
+    ) -> None:
+        """With `like`, the same credentials are believed as there; `cases` are then the same as well."""
+        self.issuer = like.issuer if like is not None else Issuer.new()
         identities = [case.request.api_key for case in cases if case.request.api_key is not None]
-        self._keys: Mapping[str, ApiKeyText] = {_text(identity): new_api_key() for identity in identities}
+        self.keys: Mapping[str, ApiKeyText] = (
+            like.keys if like is not None else {_text(identity): new_api_key() for identity in identities}
+        )
         self._identities = {_text(identity): identity for identity in identities}
         self._auths = {r.name.removeprefix("auth/"): r.auth for r in resources if r.WhichOneof("body") == "auth"}
         self.snapshot = Snapshot.empty().apply([self._believing(resource) for resource in resources])
@@ -46,7 +51,7 @@ class Bench:
             headers.append(("authorization", f"Bearer {self._token(request.token, providers)}"))
         if request.api_key is not None:
             named = (one.api_key.header for one in providers if one.WhichOneof("kind") == "api_key")
-            headers.append((next(named, _DEFAULT_HEADER), self._keys[_text(request.api_key)].text))
+            headers.append((next(named, _DEFAULT_HEADER), self.keys[_text(request.api_key)].text))
         return headers
 
     def _providers(self, case: Case) -> Sequence[snapshot_pb2.Provider]:
@@ -63,7 +68,7 @@ class Bench:
         issuers = [one.jwt for one in providers if one.WhichOneof("kind") == "jwt"]
         meant = next((one for one in issuers if claims.get("iss", one.issuer) == one.issuer), None)
         issuer, audiences = (meant.issuer, meant.audiences) if meant is not None else (_NOBODY, ())
-        return self._issuer.token(issuer, audiences, claims, _VALID)
+        return self.issuer.token(issuer, audiences, claims, _VALID)
 
     def _believing(self, resource: snapshot_pb2.Resource) -> snapshot_pb2.Resource:
         """The resource, with our key among the issuers' keys and our API keys among the stored ones."""
@@ -74,8 +79,8 @@ class Bench:
         copy.CopyFrom(resource)
         if body == "keyset":
             keys = json.loads(copy.keyset.jwks)["keys"]
-            copy.keyset.jwks = json.dumps({"keys": [*keys, self._issuer.public_key()]}).encode()
-        for text, key in self._keys.items() if body == "apikeys" else ():
+            copy.keyset.jwks = json.dumps({"keys": [*keys, self.issuer.public_key()]}).encode()
+        for text, key in self.keys.items() if body == "apikeys" else ():
             identity = self._identities[text]
             copy.apikeys.keys.add(
                 id=key.id,

@@ -279,6 +279,33 @@ def credentials(directories: Directories, state: StateOption = DEFAULT_STATE) ->
     raise typer.Exit(command.run(directories, state))
 
 
+@app.command()
+def diff(
+    directories: Directories,
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare a cluster with what it would be after these were applied.")
+    ] = False,
+    output: OutputOption = Output.TEXT,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
+    """Show the requests whose outcome changes from one directory to another, with an example of each change.
+
+    Exit code 0 when none changes, 1 when one does.
+
+    Examples: ff diff before/ after/
+
+    ff diff --live resources/ --context production
+    """
+    from . import diff as command
+
+    if live:
+        raise typer.Exit(command.run_live(directories, output, Where("", context, kubeconfig)))
+    if len(directories) != 2:
+        raise typer.BadParameter("Name two directories, the one before and the one after; or one with --live.")
+    raise typer.Exit(command.run_directories(*directories, output))
+
+
 @key_app.command("create")
 def key_create(
     secret: Annotated[Path, typer.Argument(help="File of the Secret to add the key to; made when absent.")],

@@ -14,6 +14,8 @@ _POLICIES = {
     "LeastRequest": snapshot_pb2.LOAD_BALANCING_LEAST_REQUEST,
     "Random": snapshot_pb2.LOAD_BALANCING_RANDOM,
     "RingHash": snapshot_pb2.LOAD_BALANCING_RING_HASH,
+    # Both keep a key with its endpoint; how they spread keys over endpoints is each one's own affair.
+    "Maglev": snapshot_pb2.LOAD_BALANCING_RING_HASH,
 }
 
 

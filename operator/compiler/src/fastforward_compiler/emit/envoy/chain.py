@@ -6,6 +6,8 @@ differs between routes is per-route configuration. Called by edge; the names are
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .matching import ANYTHING, TEXT, header_input, pattern, skip_if, some, test
 from .protos import (
     EnvoyMessage,
@@ -15,6 +17,7 @@ from .protos import (
     config_source_pb2,
     cors_pb2,
     ext_authz_pb2,
+    fault_pb2,
     header_mutation_pb2,
     http_connection_manager_pb2,
     http_rbac_pb2,
@@ -41,6 +44,7 @@ AUTHORIZATION = "authorization"
 LIMITS = "limits"
 SHADOW_LIMITS = "limits.shadow"
 HEADERS = "headers"
+FAULT = "fault"
 BODY = "body"
 
 SCOPE_HEADER = "x-ff-scope"
@@ -96,12 +100,17 @@ _ANSWERED = (TENANT_HEADER, SUBJECT_HEADER, TABLE_HEADER, SELECT_HEADER, CLUSTER
 _TOLD = ("content-type", "www-authenticate", "retry-after", REASON_HEADER)
 
 
-def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
-    """Returns the filters in the order in which requests pass them; the comments say why here."""
+def http_filters(decision_timeout_ms: int, first: Iterable[EnvoyMessage] = ()) -> list[EnvoyMessage]:
+    """Returns the filters in the order in which requests pass them; the comments say why here.
+
+    `first` are those that the Edge wants for all of its answers.
+    """
     fallback = discovered(FALLBACK, lua_pb2.Lua)
     return [
         # Before anything that may answer, so that every line of the access log has its trace.
         configured(TRACE, trace_context()),
+        # Before anything that answers: what they write or compress nobody behind them reads any more.
+        *first,
         # Before anything that reads the route: hosts that no scope names exactly get theirs here.
         discovered(RESOLVE, lua_pb2.Lua),
         # Before anything that refuses, so that scripts may read the refusal.
@@ -121,6 +130,8 @@ def http_filters(decision_timeout_ms: int) -> list[EnvoyMessage]:
         # After authorization: a request refused there costs its caller no token.
         discovered(LIMITS, local_rate_limit_pb2.LocalRateLimit),
         discovered(SHADOW_LIMITS, local_rate_limit_pb2.LocalRateLimit),
+        # After the limits: a request that is made to fail has counted all the same.
+        configured(FAULT, fault_pb2.HTTPFault()),
         # Last, so that only requests that may pass are held.
         configured(BODY, body_of_unknown_length()),
         configured("router", router_pb2.Router()),

@@ -20,7 +20,9 @@ from .chain import (
     TABLE_HEADER,
     http_filters,
 )
+from .compression import compression_filters
 from .datagrams import emit_datagrams
+from .protection import security_filters
 from .protos import (
     EnvoyMessage,
     address_pb2,
@@ -89,6 +91,8 @@ def _emit_connections(edge: ir.Edge, listener: ir.Listener, message: EnvoyMessag
         message.listener_filters.add(name="proxy", typed_config=pack(proxy_protocol_pb2.ProxyProtocol()))
     if edge.traefik is not None:
         admit_only(edge.traefik.addresses, message)
+    elif listener.proxy_protocol:
+        admit_only(edge.trusted_addresses, message)
     if listener.all_certificates or listener.chains:
         message.listener_filters.add(name="tls", typed_config=pack(tls_inspector_pb2.TlsInspector()))
 
@@ -137,7 +141,11 @@ def emit_filter_chains(edge: ir.Edge, listener: ir.Listener, settings: EmitSetti
         taken.update(names)
         if names:
             match = listener_components_pb2.FilterChainMatch(server_names=names)
-            socket = emit_transport_socket([certificate.name], listener.min_tls)
+            context = tls_context([certificate.name], listener.min_tls)
+            if listener.client_ca:
+                context.common_tls_context.validation_context.trusted_ca.inline_bytes = listener.client_ca
+                context.require_client_certificate.CopyFrom(boolean(not listener.client_optional))
+            socket = transport_socket(context)
             chains.append(
                 chain(name=certificate.name, filter_chain_match=match, filters=filters, transport_socket=socket)
             )
@@ -155,28 +163,38 @@ def emit_chain(edge: ir.Edge, listener: ir.Listener, chain: ir.Chain, settings: 
         else stream_filters(edge, stream),
     )
     if names:
-        message.transport_socket.CopyFrom(emit_transport_socket(names, listener.min_tls, chain))
+        message.transport_socket.CopyFrom(transport_socket(chain_context(names, listener.min_tls, chain)))
     if chain.hosts:
         message.filter_chain_match.server_names.extend(chain.hosts)
     return message
 
 
-def emit_transport_socket(secrets: list[str], min_tls: str, chain: ir.Chain | None = None) -> EnvoyMessage:
+def tls_context(secrets: list[str], min_tls: str, *, http: bool = True) -> EnvoyMessage:
     """Returns TLS with the certificates of these names, offering HTTP/2 and HTTP/1.1 (RFC 7301)."""
-    context = tls_pb2.DownstreamTlsContext(
+    return tls_pb2.DownstreamTlsContext(
         common_tls_context=tls_pb2.CommonTlsContext(
             tls_params=tls_common_pb2.TlsParameters(tls_minimum_protocol_version=_TLS_VERSIONS[min_tls]),
             tls_certificate_sds_secret_configs=[secret_config(secret) for secret in secrets],
-            alpn_protocols=["h2", "http/1.1"] if chain is None or chain.stream is None else [],
+            alpn_protocols=["h2", "http/1.1"] if http else [],
         )
     )
-    if chain is not None and chain.client_ca:
+
+
+def chain_context(secrets: list[str], min_tls: str, chain: ir.Chain) -> EnvoyMessage:
+    """Returns the TLS of a chain, with what clients must show."""
+    context = tls_context(secrets, min_tls, http=chain.stream is None)
+    if chain.client_ca:
         validation = context.common_tls_context.validation_context
         validation.trusted_ca.inline_bytes = chain.client_ca
         if chain.client_optional:
             validation.trust_chain_verification = tls_common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
         else:
             context.require_client_certificate.CopyFrom(boolean(True))
+    return context
+
+
+def transport_socket(context: EnvoyMessage) -> EnvoyMessage:
+    """Returns the socket that speaks TLS so."""
     return base_pb2.TransportSocket(name="tls", typed_config=pack(context))
 
 
@@ -215,7 +233,7 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         stat_prefix="http",
         server_name="fastforward",
         scoped_routes=scoped_routes(),
-        http_filters=http_filters(settings.decision_timeout_ms),
+        http_filters=http_filters(settings.decision_timeout_ms, for_answers(edge, listener)),
         early_header_mutation_extensions=[early_mutations(edge, listener, name)],
         use_remote_address=boolean(True),
         xff_num_trusted_hops=hops,
@@ -237,9 +255,20 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         common_http_protocol_options=common_options(edge),
         http2_protocol_options=http2_options(edge),
     )
+    if listener.client_ca:
+        # What clients wrote of themselves goes, what was verified comes (RFC 9440 is not what Envoy speaks).
+        manager.forward_client_cert_details = _HCM.SANITIZE_SET
+        told = _HCM.SetCurrentClientCertDetails(subject=boolean(True), dns=True, uri=True)
+        manager.set_current_client_cert_details.CopyFrom(told)
     if edge.access_log:
         manager.access_log.append(emit_access_log(settings.access_log, edge.name, name))
     return manager
+
+
+def for_answers(edge: ir.Edge, listener: ir.Listener) -> list[EnvoyMessage]:
+    """Returns the filters for all answers: what is written first is compressed last."""
+    tls = bool(listener.all_certificates) or (edge.traefik is not None and edge.traefik.terminates)
+    return [*security_filters(edge.security_headers, tls=tls), *compression_filters(edge.compression)]
 
 
 def trusted_hops(edge: ir.Edge, listener: ir.Listener) -> int:

@@ -23,6 +23,7 @@ from .chain import (
     CORS,
     EDGE_HEADER,
     ENTRY_HEADER,
+    FAULT,
     HEADERS,
     HOST_HEADER,
     JWT,
@@ -34,6 +35,7 @@ from .chain import (
     VIA_HEADER,
 )
 from .cors import emit_cors
+from .fault import emit_fault
 from .grant import emit_grants
 from .headers import LIMIT_HEADERS
 from .protos import EnvoyMessage, ext_authz_pb2
@@ -74,6 +76,8 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     configs |= emit_policies(entry, auth, setting)
     if entry.cors is not None:
         configs[CORS] = pack(emit_cors(entry.cors))
+    if entry.fault is not None:
+        configs[FAULT] = pack(emit_fault(entry.fault))
     if slots:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():

@@ -23,6 +23,7 @@ from envoy.config.core.v3 import grpc_service_pb2 as _grpc_service_pb2
 from envoy.config.core.v3 import health_check_pb2 as _health_check_pb2
 from envoy.config.core.v3 import http_uri_pb2 as _http_uri_pb2
 from envoy.config.core.v3 import protocol_pb2 as _protocol_pb2
+from envoy.config.core.v3 import proxy_protocol_pb2 as _proxy_protocol_config_pb2
 from envoy.config.core.v3 import substitution_format_string_pb2 as _substitution_format_string_pb2
 from envoy.config.core.v3 import udp_socket_config_pb2 as _udp_socket_config_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2 as _endpoint_components_pb2
@@ -40,10 +41,16 @@ from envoy.extensions.clusters.common.dns.v3 import dns_pb2 as _dns_pb2
 from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2 as _dns_cluster_pb2
 from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _extension_matcher_pb2
 from envoy.extensions.common.ratelimit.v3 import ratelimit_pb2 as _ratelimit_pb2
+from envoy.extensions.compression.brotli.compressor.v3 import brotli_pb2 as _brotli_pb2
+from envoy.extensions.compression.gzip.compressor.v3 import gzip_pb2 as _gzip_pb2
+from envoy.extensions.compression.zstd.compressor.v3 import zstd_pb2 as _zstd_pb2
+from envoy.extensions.filters.common.fault.v3 import fault_pb2 as _fault_common_pb2
 from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2 as _skip_action_pb2
 from envoy.extensions.filters.http.buffer.v3 import buffer_pb2 as _buffer_pb2
+from envoy.extensions.filters.http.compressor.v3 import compressor_pb2 as _compressor_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2 as _ext_authz_pb2
+from envoy.extensions.filters.http.fault.v3 import fault_pb2 as _fault_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _header_mutation_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt_authn_pb2
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as _local_rate_limit_pb2
@@ -71,6 +78,10 @@ from envoy.extensions.resource_monitors.downstream_connections.v3 import (
     downstream_connections_pb2 as _downstream_connections_pb2,
 )
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as _previous_hosts_pb2
+from envoy.extensions.transport_sockets.proxy_protocol.v3 import (
+    upstream_proxy_protocol_pb2 as _upstream_proxy_protocol_pb2,
+)
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2 as _raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2 as _tls_common_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as _secret_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as _tls_pb2
@@ -99,11 +110,13 @@ address_pb2: Any = _address_pb2
 backoff_pb2: Any = _backoff_pb2
 base_pb2: Any = _base_pb2
 bootstrap_pb2: Any = _bootstrap_pb2
+brotli_pb2: Any = _brotli_pb2
 buffer_pb2: Any = _buffer_pb2
 cares_dns_resolver_pb2: Any = _cares_dns_resolver_pb2
 cel_pb2: Any = _cel_pb2
 circuit_breaker_pb2: Any = _circuit_breaker_pb2
 cluster_pb2: Any = _cluster_pb2
+compressor_pb2: Any = _compressor_pb2
 config_source_pb2: Any = _config_source_pb2
 connection_limit_pb2: Any = _connection_limit_pb2
 consistent_hashing_pb2: Any = _consistent_hashing_pb2
@@ -118,8 +131,11 @@ endpoint_pb2: Any = _endpoint_pb2
 ext_authz_pb2: Any = _ext_authz_pb2
 extension_matcher_pb2: Any = _extension_matcher_pb2
 extension_pb2: Any = _extension_pb2
+fault_common_pb2: Any = _fault_common_pb2
+fault_pb2: Any = _fault_pb2
 file_pb2: Any = _file_pb2
 grpc_service_pb2: Any = _grpc_service_pb2
+gzip_pb2: Any = _gzip_pb2
 header_mutation_pb2: Any = _header_mutation_pb2
 health_check_pb2: Any = _health_check_pb2
 http_connection_manager_pb2: Any = _http_connection_manager_pb2
@@ -142,8 +158,11 @@ overload_pb2: Any = _overload_pb2
 percent_pb2: Any = _percent_pb2
 previous_hosts_pb2: Any = _previous_hosts_pb2
 protocol_pb2: Any = _protocol_pb2
+proxy_protocol_config_pb2: Any = _proxy_protocol_config_pb2
+proxy_protocol_pb2: Any = _proxy_protocol_pb2
 range_pb2: Any = _range_pb2
 ratelimit_pb2: Any = _ratelimit_pb2
+raw_buffer_pb2: Any = _raw_buffer_pb2
 rbac_pb2: Any = _rbac_pb2
 regex_pb2: Any = _regex_pb2
 route_components_pb2: Any = _route_components_pb2
@@ -156,15 +175,16 @@ string_pb2: Any = _string_pb2
 substitution_format_string_pb2: Any = _substitution_format_string_pb2
 tcp_proxy_pb2: Any = _tcp_proxy_pb2
 tls_common_pb2: Any = _tls_common_pb2
-proxy_protocol_pb2: Any = _proxy_protocol_pb2
 tls_inspector_pb2: Any = _tls_inspector_pb2
 tls_pb2: Any = _tls_pb2
 token_bucket_pb2: Any = _token_bucket_pb2
 udp_proxy_pb2: Any = _udp_proxy_pb2
 udp_route_pb2: Any = _udp_route_pb2
 udp_socket_config_pb2: Any = _udp_socket_config_pb2
+upstream_proxy_protocol_pb2: Any = _upstream_proxy_protocol_pb2
 value_pb2: Any = _value_pb2
 xds_extension_pb2: Any = _xds_extension_pb2
 xds_matcher_pb2: Any = _matcher_pb2
 xds_regex_pb2: Any = _xds_regex_pb2
 xds_string_pb2: Any = _xds_string_pb2
+zstd_pb2: Any = _zstd_pb2

@@ -25,9 +25,12 @@ from .protos import (
     outlier_detection_pb2,
     percent_pb2,
     protocol_pb2,
+    proxy_protocol_config_pb2,
     range_pb2,
+    raw_buffer_pb2,
     tls_common_pb2,
     tls_pb2,
+    upstream_proxy_protocol_pb2,
 )
 from .wire import ADS, exact, milliseconds, pack, serialise, uint32
 
@@ -44,6 +47,7 @@ _POLICIES = {
     "LeastRequest": cluster_pb2.Cluster.LEAST_REQUEST,
     "Random": cluster_pb2.Cluster.RANDOM,
     "RingHash": cluster_pb2.Cluster.RING_HASH,
+    "Maglev": cluster_pb2.Cluster.MAGLEV,
 }
 
 
@@ -59,8 +63,6 @@ def http2_options() -> EnvoyMessage:
 
 _HTTP2 = http2_options()
 _SYSTEM_AUTHORITIES = base_pb2.DataSource(filename="/etc/ssl/certs/ca-certificates.crt")
-# With half of the endpoints out, Envoy would go back to all of them, those that fail included.
-_NEVER = percent_pb2.Percent(value=0)
 # Envoy would take an endpoint out at the first bad status, whatever the threshold.
 _ANY_STATUS = range_pb2.Int64Range(start=100, end=600)
 
@@ -73,8 +75,13 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
         lb_policy=_POLICIES[upstream.policy],
         circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[emit_thresholds(upstream)]),
         ignore_health_on_host_removal=True,
-        common_lb_config=cluster_pb2.Cluster.CommonLbConfig(healthy_panic_threshold=_NEVER),
+        # By default Envoy would go back to all endpoints, those that fail included, with half of them out.
+        common_lb_config=cluster_pb2.Cluster.CommonLbConfig(
+            healthy_panic_threshold=percent_pb2.Percent(value=upstream.panic_threshold)
+        ),
     )
+    if upstream.slow_start_ms:
+        emit_slow_start(upstream, cluster)
     if upstream.protocol != "HTTP1":
         cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(_HTTP2)
     if upstream.health_check is not None:
@@ -83,8 +90,17 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
         cluster.outlier_detection.CopyFrom(emit_outlier_detection(upstream.outlier_detection))
     if upstream.tls is not None:
         cluster.transport_socket.CopyFrom(emit_tls(upstream.tls, http2=upstream.protocol != "HTTP1"))
+    if upstream.proxy_protocol:
+        cluster.transport_socket.CopyFrom(emit_proxy_protocol(upstream, cluster))
     emit_discovery(upstream, cluster)
     return serialise(cluster)
+
+
+def emit_slow_start(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
+    """Writes how long an endpoint that has come is spared."""
+    least = upstream.policy == "LeastRequest"
+    config = cluster.least_request_lb_config if least else cluster.round_robin_lb_config
+    config.slow_start_config.slow_start_window.CopyFrom(milliseconds(upstream.slow_start_ms))
 
 
 def emit_tls(tls: ir.UpstreamTls, *, http2: bool) -> EnvoyMessage:
@@ -98,13 +114,27 @@ def emit_tls(tls: ir.UpstreamTls, *, http2: bool) -> EnvoyMessage:
         common_tls_context=tls_pb2.CommonTlsContext(
             alpn_protocols=["h2"] if http2 else ["http/1.1"],
             validation_context=tls_common_pb2.CertificateValidationContext(
-                trusted_ca=authorities, match_typed_subject_alt_names=names
+                trusted_ca=authorities,
+                match_typed_subject_alt_names=names,
+                verify_certificate_spki=tls.pins,
             ),
         ),
     )
     if tls.client is not None:
         context.common_tls_context.tls_certificates.append(emit_certificate(tls.client))
     return base_pb2.TransportSocket(name="tls", typed_config=pack(context))
+
+
+def emit_proxy_protocol(upstream: ir.Upstream, cluster: EnvoyMessage) -> EnvoyMessage:
+    """Returns the socket that first says who the client is, and then speaks as the cluster would have."""
+    inner = base_pb2.TransportSocket(name="raw", typed_config=pack(raw_buffer_pb2.RawBuffer()))
+    if cluster.HasField("transport_socket"):
+        inner = cluster.transport_socket
+    version = proxy_protocol_config_pb2.ProxyProtocolConfig.Version.Value(upstream.proxy_protocol)
+    config = upstream_proxy_protocol_pb2.ProxyProtocolUpstreamTransport(
+        config=proxy_protocol_config_pb2.ProxyProtocolConfig(version=version), transport_socket=inner
+    )
+    return base_pb2.TransportSocket(name="proxy", typed_config=pack(config))
 
 
 def emit_discovery(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:

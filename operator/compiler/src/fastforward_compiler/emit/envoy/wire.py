@@ -89,6 +89,11 @@ def exact(text: str) -> EnvoyMessage:
     return string_pb2.StringMatcher(exact=text)
 
 
+def prefix(text: str) -> EnvoyMessage:
+    """Returns the matcher of texts that begin so."""
+    return string_pb2.StringMatcher(prefix=text)
+
+
 def string_list(
     *, exact_names: tuple[str, ...] = (), prefixes: tuple[str, ...] = (), patterns: tuple[str, ...] = ()
 ) -> EnvoyMessage:

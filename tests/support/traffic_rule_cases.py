@@ -1,0 +1,62 @@
+"""Cases of the rules of mirrors, faults and load balancing. Called by rule_cases."""
+
+from __future__ import annotations
+
+import fastforward_crds as crds
+
+from support.documents import Document
+from support.rule_case import case
+
+COPY: Document = {"mirrors": [{"name": "m"}]}
+FAULT: Document = {"fault": {"abort": {}}}
+UP: Document = {"upstreams": [{"name": "u"}]}
+PROXIED: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1, "proxyProtocol": True}]}
+DIRECT: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1}]}
+TRUSTED: Document = {"trustedHops": {"addresses": ["10.0.0.0/8"]}}
+FRONT: Document = {"front": {"traefik": {"addresses": ["10.0.0.0/8"]}}}
+MESSAGE: Document = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
+
+CASES = (
+    case(
+        crds.EdgeSpec,
+        "The PROXY protocol is believed from trusted addresses only: name them.",
+        "trustedHops.addresses",
+        kept=[DIRECT, {**PROXIED, **TRUSTED}],
+        broken=[PROXIED, {**PROXIED, "trustedHops": {"count": 1}}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "Behind Traefik the PROXY protocol is set up by itself.",
+        "listeners",
+        kept=[{**DIRECT, **FRONT}, {**PROXIED, **TRUSTED}],
+        broken=[{**PROXIED, **TRUSTED, **FRONT}],
+    ),
+    case(
+        crds.Fault,
+        "A fault is a delay, an abort, or both.",
+        "",
+        kept=[{"abort": {}}, {"delay": {"duration": "1s"}}, {"abort": {}, "delay": {"duration": "1s"}}],
+        broken=[{}, {"headers": [{"name": "a", "value": "b"}]}],
+    ),
+    case(
+        crds.RouteRule,
+        "Mirrors need an upstream: the proxy copies only what it forwards.",
+        "mirrors",
+        kept=[{**UP, **COPY}, {"shards": {"upstream": "u"}, **COPY}, {"respond": {}, "mirrors": []}],
+        broken=[{"respond": {}, **COPY}, {**MESSAGE, **COPY}, {"redirect": {}, **COPY}],
+    ),
+    case(
+        crds.RouteRule,
+        "Faults are for what the proxy serves by itself, not for messages.",
+        "fault",
+        kept=[{**UP, **FAULT}, {"respond": {}, **FAULT}, MESSAGE],
+        broken=[{**MESSAGE, **FAULT}, {"adapter": {"protocol": "WebSocket"}, **FAULT}],
+    ),
+    case(
+        crds.LoadBalancing,
+        "slowStart goes with RoundRobin and LeastRequest.",
+        "slowStart",
+        kept=[{"slowStart": "1s"}, {"policy": "LeastRequest", "slowStart": "1s"}, {"policy": "Random"}],
+        broken=[{"policy": "Random", "slowStart": "1s"}],
+    ),
+)

@@ -1,0 +1,225 @@
+"""`ff diff` shows what a change of resources changes for requests, and nothing else."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.credentials import apikeys_data, jwks
+from support.ff import Said, ff
+from support.repository import ROOT
+from support.resources import (
+    Document,
+    config_map,
+    edge,
+    exact,
+    keys_of,
+    limit,
+    on,
+    policy,
+    prefix,
+    regex,
+    resource,
+    route,
+    rule,
+    secret,
+    upstream,
+)
+
+BOOKSHOP = ROOT / "examples" / "bookshop"
+ACME = "AAAAAAAAAAAA"
+JWT = {
+    "name": "jwt",
+    "jwt": {"issuer": "https://id", "audiences": ["shop"], "jwks": {"configMap": {"name": "keys", "key": "jwks"}}},
+    "tenants": ["*"],
+}
+Edit = Callable[[dict[str, Document]], object]
+
+
+def world() -> dict[str, Document]:
+    documents = [
+        edge(8080),
+        upstream("one", 8001),
+        upstream("two", 8002),
+        resource("Tenant", "acme", {"flags": ["beta"], "region": "eu"}),
+        config_map("keys", {"jwks": jwks("id")}),
+        secret("api", apikeys_data(**{ACME: "acme"}), "gateway.fastforward.dev/api-keys"),
+        route(
+            "books",
+            {"name": "all", **rule(prefix("/books"), to="one")},
+            {"name": "say", **rule(exact("/say"), says="hello")},
+            {"name": "regex", **rule(regex("/r[0-9]+/x"), to="one")},
+            {"name": "new", **rule(prefix("/new", flag="beta"), to="one")},
+            {
+                "name": "by",
+                **rule(
+                    exact("/by", headers=[{"name": "x-a", "value": "1"}], query=[{"name": "q", "value": "2"}]), to="one"
+                ),
+            },
+        ),
+        policy(
+            "members",
+            on("Route", "books", "new"),
+            authentication={"mode": "Required", "providers": [JWT]},
+            authorization={"grants": [{"name": "admins", "roles": ["admin"]}]},
+        ),
+        limit("few", on("Route", "books", "say"), requests=5),
+    ]
+    return {f"{each['kind']}/{each['metadata']['name']}": copy.deepcopy(each) for each in documents}
+
+
+def written(folder: Path, documents: dict[str, Document]) -> Path:
+    folder.mkdir()
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(documents.values()))
+    return folder
+
+
+def rules(documents: dict[str, Document]) -> dict[str, Any]:
+    return {each["name"]: each for each in documents["Route/books"]["spec"]["rules"]}
+
+
+def diff(folder: Path, edit: Edit) -> Said:
+    after = world()
+    edit(after)
+    before = written(folder / "before", world())
+    assert ff("validate", before).code == 0, ff("validate", before).out
+    return ff("diff", before, written(folder / "after", after), "-o", "json")
+
+
+def test_the_same_is_no_difference() -> None:
+    said = ff("diff", BOOKSHOP, BOOKSHOP)
+    assert (said.code, said.out.split(":")[0]) == (0, "No request changes")
+    assert int(said.out.split()[3]) > 50
+
+
+@pytest.mark.parametrize(
+    ("edit", "label", "before", "after"),
+    [
+        (
+            lambda w: rules(w)["all"].update(upstreams=[{"name": "two"}]),
+            "upstreams",
+            "default/one 100%",
+            "default/two 100%",
+        ),
+        (
+            lambda w: rules(w)["all"].update(upstreams=[{"name": "one"}, {"name": "two", "weight": 3}]),
+            "upstreams",
+            "default/one 100%",
+            "default/one 25%, default/two 75%",
+        ),
+        (lambda w: rules(w)["say"]["respond"].update(status=201), "verdict", "answered with 200", "answered with 201"),
+        (lambda w: rules(w)["say"]["respond"].update(body="bye"), "answer", "hello", "bye"),
+        (
+            lambda w: rules(w)["all"].update(rewrite={"replacePrefix": "/b"}),
+            "upstream sees",
+            "GET /books, host example.com",
+            "GET /b, host example.com",
+        ),
+        (
+            lambda w: rules(w)["all"].update(requestHeaders={"set": [{"name": "x-new", "value": "1"}]}),
+            "upstream gets x-new",
+            "",
+            "1",
+        ),
+        (
+            lambda w: rules(w)["all"].update(responseHeaders={"set": [{"name": "x-new", "value": "1"}]}),
+            "answer has x-new",
+            "",
+            "1",
+        ),
+        (lambda w: rules(w)["all"].update(timeout={"request": "3s"}), "timeout", "", "3000"),
+        (lambda w: rules(w)["all"].update(retry={"attempts": 3}), "retry", "", "attempts=3"),
+        (lambda w: rules(w)["all"].update(mirrors=[{"name": "two"}]), "mirrors", "", "upstream=default/two"),
+        (lambda w: rules(w)["all"].update(fault={"abort": {}}), "fault", "", "abort_status=503"),
+        (
+            lambda w: w["Upstream/one"]["spec"].update(connectTimeout="3s"),
+            "upstream default/one connect timeout",
+            "2000",
+            "3000",
+        ),
+        (
+            lambda w: rules(w)["regex"]["matches"][0]["path"].update(value="/s[0-9]+/x"),
+            "rule",
+            "default/books#regex",
+            "",
+        ),
+        (
+            lambda w: rules(w)["by"]["matches"][0]["headers"][0].update(value="2"),
+            "rule",
+            "default/books#by",
+            "",
+        ),
+        (
+            lambda w: w["AuthPolicy/members"]["spec"]["authorization"]["grants"][0].update(roles=["root"]),
+            "verdict",
+            "proxied",
+            "refused with 403",
+        ),
+        (
+            lambda w: w["AuthPolicy/members"]["spec"]["authentication"]["providers"][0]["jwt"].update(audiences=["x"]),
+            "verdict",
+            "proxied",
+            "refused with 403 (authentication/audience-not-allowed)",
+        ),
+        (lambda w: w["Tenant/acme"]["spec"].update(flags=[]), "rule", "default/books#new", ""),
+        (
+            lambda w: w["RateLimit/few"]["spec"]["budget"].update(requests=6),
+            "limits",
+            "default/few of 5",
+            "default/few of 6",
+        ),
+        (
+            lambda w: w.pop("Route/books") and w.pop("AuthPolicy/members") and w.pop("RateLimit/few"),
+            "rule",
+            "default/books#all",
+            "",
+        ),
+        (lambda w: w["Edge/public"]["spec"].update(hosts=["other.org"]), "verdict", "proxied", "refused with 404"),
+    ],
+)
+def test_a_change_is_shown_by_a_request_that_it_changes(
+    tmp_path: Path, edit: Edit, label: str, before: str, after: str
+) -> None:
+    said = diff(tmp_path, edit)
+    assert said.code == 1
+    seen = [(each["before"].get(label, ""), each["after"].get(label, "")) for each in said.json["differences"]]
+    assert any(old.startswith(before) and new.startswith(after) and old != new for old, new in seen), seen
+
+
+def test_a_new_rule_takes_requests_from_an_old_one(tmp_path: Path) -> None:
+    def edit(documents: dict[str, Document]) -> None:
+        documents["Route/more"] = route("more", {"name": "one", **rule(exact("/books/1"), to="two")})
+
+    (found,) = diff(tmp_path, edit).json["differences"]
+    assert found["request"]["url"].endswith("/books/1")
+    assert (found["before"]["rule"], found["after"]["rule"]) == ("default/books#all", "default/more#one")
+
+
+def test_an_api_key_is_tried_where_one_is_asked_for(tmp_path: Path) -> None:
+    def edit(documents: dict[str, Document]) -> None:
+        documents["AuthPolicy/members"]["spec"]["authentication"]["providers"] = [keys_of("api")]
+
+    found = diff(tmp_path, edit).json["differences"]
+    seen = {
+        (each["before"].get("verdict"), each["after"].get("verdict")) for each in found if "apiKey" in each["request"]
+    }
+    assert seen, found
+
+
+def test_people_are_told_what_changes_and_how_often(tmp_path: Path) -> None:
+    after = world()
+    rules(after)["all"]["upstreams"] = [{"name": "two"}]
+    said = ff("diff", written(tmp_path / "a", world()), written(tmp_path / "b", after))
+    assert said.code == 1
+    assert "GET http://any.example.com/books   (3 more like it)" in said.out
+    assert "    upstreams " in said.out
+    assert "default/one 100% -> default/two 100%" in said.out
+
+
+def test_two_directories_are_needed_or_a_cluster() -> None:
+    said = ff("diff", BOOKSHOP)
+    assert said.code == 2
+    assert "Name two directories" in said.err
