@@ -21,7 +21,7 @@ class Compression(Model):
         "br",
         "gzip",
     )
-    """The first one is taken where a client likes several alike, and where it takes that one not, the first of its list."""
+    """The first one is taken where a client likes several alike; where it takes that one not, the first of its own."""
     min_bytes: Annotated[int, Field(ge=30, le=1_048_576)] = 1024
     """Shorter answers go as they are."""
     content_types: Annotated[
