@@ -8,6 +8,7 @@ of `generate`.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -123,6 +124,9 @@ def _rewrite(rng: random.Random, rule: Document) -> Document:
     ]
     if all(match["path"].get("type", "Prefix") == "Prefix" for match in matches):
         ways += [{"replacePrefix": rng.choice(("/", "/new", "/new/", "/n/e"))}] * 2
+    if [match["path"].get("type") for match in matches] == ["Template"]:
+        caught = re.findall("[{][a-z]+", str(matches[0]["path"]["value"]))
+        ways += [{"template": f"/new/{'}/of/'.join(reversed(caught))}}}"}] * 2
     return made | rng.choice((*ways, {"host": "inner.test"}))
 
 

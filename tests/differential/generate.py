@@ -20,6 +20,7 @@ VALUES = ("v", "w", "vw", "", "v,w")
 PARAMETERS = ("q", "r")
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD")
 REGEXES = ("/a.*", "/(a|b)/[a-z]+", "/.*b", "/[0-9]+", "/a/?b?")
+TEMPLATES = ("/{one}", "/a/{two}", "/{one}/b", "/a{one}/{two}", "/a/{rest...}", "/{rest...}")
 TENANTS = ("acme", "globex", "initech")
 ROLES = ("admin", "member")
 
@@ -117,9 +118,11 @@ def _match(rng: random.Random, *, tenants: bool) -> Document:
 
 
 def _path_match(rng: random.Random) -> Document:
-    kind = rng.choices(("Prefix", "Exact", "Regex"), weights=(6, 3, 1))[0]
+    kind = rng.choices(("Prefix", "Exact", "Regex", "Template"), weights=(6, 3, 1, 1))[0]
     if kind == "Regex":
         return {"type": kind, "value": rng.choice(REGEXES)}
+    if kind == "Template":
+        return {"type": kind, "value": rng.choice(TEMPLATES)}
     value = "/" + "/".join(rng.choices(SEGMENTS[:5], k=rng.randint(0, 3)))
     if kind == "Prefix" and value != "/" and rng.random() < 0.2:
         value += "/"

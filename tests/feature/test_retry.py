@@ -1,7 +1,9 @@
 """Failed requests are tried again: when, how often, where, and within a budget."""
 
 import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -50,6 +52,19 @@ def test_what_the_rule_does_not_name_is_not_tried_again(gateway: Gateway, on: st
     origin = gateway.upstream("books", Failing(1, Reply(status=status)))
     gateway.apply(route("books", rule(to="books", retry={"attempts": 2, "retryOn": [on]})))
     assert (gateway.get().status, len(origin.received)) == (status, 1)
+
+
+@pytest.mark.parametrize(("hedge", "status"), [(True, 200), (False, 504)])
+def test_a_hedged_try_goes_on_beside_the_next_one(gateway: Gateway, hedge: bool, status: int) -> None:
+    origin = gateway.upstream("books")
+    retry = {"attempts": 1, "retryOn": ["5xx"], "perTryTimeout": "100ms", "backoff": "1ms", "hedge": hedge}
+    gateway.apply(route("books", rule(to="books", retry=retry)))
+    with ThreadPoolExecutor() as pool:
+        with origin.held():
+            asked = pool.submit(gateway.get)
+            until(lambda: len(origin.received) == 2)
+            time.sleep(0.3)  # Longer than both tries may take: without hedging it is over by now.
+        assert asked.result().status == status
 
 
 def test_without_retries_a_failure_is_the_answer(gateway: Gateway) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from support.gateway import Gateway
 from support.origin import Origin
-from support.resources import Document, exact, prefix, regex, route, rule
+from support.resources import Document, exact, prefix, regex, route, rule, template
 
 
 def rewritten(gateway: Gateway, match: Document, rewrite: Document) -> Origin:
@@ -38,6 +38,46 @@ def test_the_matched_prefix_is_replaced_and_the_rest_stays(
 ) -> None:
     origin = rewritten(gateway, prefix(matched), {"replacePrefix": replacement})
     assert seen(gateway, origin, *expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("matched", "replacement", "expected"),
+    [
+        (
+            "/users/{user}/orders/{order}",
+            "/v2/{order}/of/{user}",
+            {"/users/a/orders/1": "/v2/1/of/a", "/users/a%20b/orders/x.y?q=/users": "/v2/x.y/of/a%20b?q=/users"},
+        ),
+        ("/files/{name}.json", "/{name}", {"/files/a.json": "/a", "/files/a.json.json": "/a.json"}),
+        ("/old/{rest...}", "/new/{rest}", {"/old/": "/new/", "/old/a/b": "/new/a/b"}),
+        (r"/a.b/{c}", r"/\1/{c}\0/{c}", {"/a.b/x": r"/\1/x\0/x"}),
+        ("/{a}/fixed", "/fixed", {"/x/fixed?y": "/fixed?y"}),
+    ],
+)
+def test_a_path_is_made_of_what_the_match_has_caught(
+    gateway: Gateway, matched: str, replacement: str, expected: dict[str, str]
+) -> None:
+    origin = rewritten(gateway, template(matched), {"template": replacement})
+    assert seen(gateway, origin, *expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("matched", "replacement", "field", "told"),
+    [
+        ("/a/{b}", "/{c}", "rewrite.template", "does not catch c; it catches b"),
+        ("/a/{b}/{b}", "/{b}", "matches[0].path.value", "it catches b twice"),
+        ("".join(f"/{{n{number}}}" for number in range(10)), "/{n1}", "rewrite.template", "room for 9"),
+    ],
+)
+def test_a_template_that_can_not_be_is_told(
+    gateway: Gateway, matched: str, replacement: str, field: str, told: str
+) -> None:
+    gateway.upstream("books")
+    gateway.apply(
+        route("books", rule(template(matched), to="books", rewrite={"template": replacement})),
+        expect={("Route", "books"): "RegexInvalid"},
+    )
+    assert told in gateway.problems("Route", "books")[f"spec.rules[0].{field}"]
 
 
 def test_the_whole_path_is_replaced_and_the_query_stays(gateway: Gateway) -> None:

@@ -161,6 +161,7 @@ def _proxied_rules() -> list[Document]:
                 "retryOn": ["5xx", "reset"],
                 "perTryTimeout": "1s",
                 "backoff": "50ms",
+                "hedge": True,
             },
             "mirrors": [{"name": "near", "percent": 10}, {"name": "far", "namespace": "other", "percent": 20}],
             "fault": {
@@ -178,6 +179,11 @@ def _proxied_rules() -> list[Document]:
             "matches": [{"path": {"type": "Regex", "value": "/r.*"}}],
             "upstreams": [{"name": "origin"}],
             "rewrite": {"regex": {"pattern": "r(.*)", "substitution": r"s\1"}},
+        },
+        {
+            "matches": [{"path": {"type": "Template", "value": "/users/{user}/{rest...}"}}],
+            "upstreams": [{"name": "origin"}],
+            "rewrite": {"template": "/{rest}/of/{user}"},
         },
         {
             "name": "sharded",

@@ -58,6 +58,11 @@ def regex(pattern: str, **conditions: Json) -> Document:
     return {"path": {"type": "Regex", "value": pattern}, **conditions}
 
 
+def template(path: str, **conditions: Json) -> Document:
+    """A match of paths by template."""
+    return {"path": {"type": "Template", "value": path}, **conditions}
+
+
 def upstream(name: str, *ports: int, **spec: Json) -> Document:
     """An Upstream with endpoints on this machine."""
     endpoints = [{"address": "127.0.0.1", "port": port} for port in ports]

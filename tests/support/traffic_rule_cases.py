@@ -16,7 +16,39 @@ TRUSTED: Document = {"trustedHops": {"addresses": ["10.0.0.0/8"]}}
 FRONT: Document = {"front": {"traefik": {"addresses": ["10.0.0.0/8"]}}}
 MESSAGE: Document = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 
+TEMPLATE: Document = {"path": {"type": "Template", "value": "/a/{b}"}}
+
 CASES = (
+    case(
+        crds.PathMatch,
+        "A template has at most one {name} in each segment, {name...} at its end alone, and 512 characters.",
+        "value",
+        kept=[
+            {"type": "Template", "value": value}
+            for value in ("/", "/a/{b}/c", "/{b}.json", "/a{b}c/{d}/", "/a/{b...}", f"/{'a' * 511}")
+        ],
+        broken=[
+            {"type": "Template", "value": value}
+            for value in ("/{a}{b}", "/{}", "/{1}", "/{a", "/a}", "/{a...}/b", "/x{a...}", "/{a-b}", f"/{'a' * 512}")
+        ],
+    ),
+    case(
+        crds.RouteRule,
+        "A rewrite by template needs exactly one match, whose path is a Template.",
+        "rewrite.template",
+        kept=[{**UP, "matches": [TEMPLATE], "rewrite": {"template": "/{b}"}}, {**UP, "matches": [TEMPLATE]}],
+        broken=[
+            {**UP, "rewrite": {"template": "/b"}},
+            {**UP, "matches": [TEMPLATE, TEMPLATE], "rewrite": {"template": "/{b}"}},
+        ],
+    ),
+    case(
+        crds.Retry,
+        "Hedging begins after perTryTimeout: say how long that is.",
+        "perTryTimeout",
+        kept=[{}, {"hedge": False}, {"hedge": True, "perTryTimeout": "1s"}],
+        broken=[{"hedge": True}],
+    ),
     case(
         crds.EdgeSpec,
         "The PROXY protocol is believed from trusted addresses only: name them.",

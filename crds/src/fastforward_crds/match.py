@@ -15,6 +15,8 @@ from .lists import Items
 from .meta import Model, Rule
 
 _PATH = re.compile(r"/[!-~]*")
+_CAUGHT = "[{][A-Za-z_][A-Za-z0-9_]*"
+_TEMPLATE = f"(/[^{{}}/]*({_CAUGHT}[}}][^{{}}/]*)?)*(/{_CAUGHT}[.]{{3}}[}}])?"
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
 
@@ -22,10 +24,11 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TR
 class PathMatch(Model):
     """A condition on the path, without the query; the path is normalised before (RFC 3986, section 6)."""
 
-    type: Literal["Exact", "Prefix", "Regex"] = "Prefix"
-    """Exact; Prefix by whole segments (`/a` matches `/a`, `/a/b`, not `/ab`); Regex on the whole path (RE2)."""
+    type: Literal["Exact", "Prefix", "Regex", "Template"] = "Prefix"
+    """Exact; Prefix by whole segments (`/a` matches `/a`, `/a/b`, not `/ab`); Regex on the whole path (RE2); Template
+    with `{name}` for a part of a segment, one in each, and `{name...}` for the rest of the path."""
     value: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = "/"
-    """The path, prefix or regular expression."""
+    """The path, prefix, regular expression or template."""
 
     rules_cel = (
         Rule(
@@ -45,6 +48,12 @@ class PathMatch(Model):
             "A regular expression has at most 512 characters.",
             "value",
             lambda s: s.type != "Regex" or len(s.value) <= 512,
+        ),
+        Rule(
+            f"self.type != 'Template' || (size(self.value) <= 512 && self.value.matches('^({_TEMPLATE})$'))",
+            "A template has at most one {name} in each segment, {name...} at its end alone, and 512 characters.",
+            "value",
+            lambda s: s.type != "Template" or (len(s.value) <= 512 and re.fullmatch(_TEMPLATE, s.value) is not None),
         ),
     )
 

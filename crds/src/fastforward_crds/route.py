@@ -101,13 +101,16 @@ class Rewrite(Model):
     """The whole path; the query stays."""
     regex: RegexRewrite | None = None
     """Replacement in the path by regular expression."""
+    template: PathText | None = None
+    """The whole path, with `{name}` for what the match, a Template, has caught; the query stays."""
 
     rules_cel = (
         Rule(
-            "[has(self.replacePrefix), has(self.replacePath), has(self.regex)].filter(x, x).size() <= 1",
+            "[has(self.replacePrefix), has(self.replacePath), has(self.regex), has(self.template)]"
+            ".filter(x, x).size() <= 1",
             "Only one way to rewrite the path.",
             "",
-            lambda s: count_set(s.replace_prefix, s.replace_path, s.regex) <= 1,
+            lambda s: count_set(s.replace_prefix, s.replace_path, s.regex, s.template) <= 1,
         ),
     )
 
@@ -202,6 +205,17 @@ class Retry(Model):
     """Bound on each try."""
     backoff: Period = "25ms"
     """Base of the jittered exponential backoff; at most ten times as long."""
+    hedge: bool = False
+    """After `perTryTimeout` a try goes on beside the next one, and the first good answer is taken."""
+
+    rules_cel = (
+        Rule(
+            "!has(self.hedge) || !self.hedge || has(self.perTryTimeout)",
+            "Hedging begins after perTryTimeout: say how long that is.",
+            "perTryTimeout",
+            lambda s: not s.hedge or s.per_try_timeout is not None,
+        ),
+    )
 
 
 class UpstreamShare(Ref):
@@ -217,6 +231,10 @@ def _is_proxied(rule: RouteRule) -> bool:
 
 def _only_prefixes(rule: RouteRule) -> bool:
     return all(match.path.type == "Prefix" for match in rule.matches)
+
+
+def _is_one_template(rule: RouteRule) -> bool:
+    return [match.path.type for match in rule.matches] == ["Template"]
 
 
 class RouteRule(Model):
@@ -310,6 +328,13 @@ class RouteRule(Model):
             "replacePrefix needs every match to be a Prefix.",
             "rewrite.replacePrefix",
             lambda s: s.rewrite is None or s.rewrite.replace_prefix is None or _only_prefixes(s),
+        ),
+        Rule(
+            "!has(self.rewrite) || !has(self.rewrite.template) || "
+            "(self.matches.size() == 1 && self.matches[0].path.type == 'Template')",
+            "A rewrite by template needs exactly one match, whose path is a Template.",
+            "rewrite.template",
+            lambda s: s.rewrite is None or s.rewrite.template is None or _is_one_template(s),
         ),
     )
 

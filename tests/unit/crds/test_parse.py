@@ -110,12 +110,12 @@ def test_a_status_and_what_kubernetes_adds_to_metadata_are_ignored() -> None:
         (
             rule(matches=[{"path": {"type": "exact"}}]),
             "spec.rules[0].matches[0].path.type",
-            "'exact' is none of 'Exact', 'Prefix' or 'Regex'.",
+            "'exact' is none of 'Exact', 'Prefix', 'Regex' or 'Template'.",
         ),
         (
             rule(matches=[{"path": {"type": 1}}]),
             "spec.rules[0].matches[0].path.type",
-            "Wanted is 'Exact', 'Prefix' or 'Regex', not a number.",
+            "Wanted is 'Exact', 'Prefix', 'Regex' or 'Template', not a number.",
         ),
         (
             rule(matches=[{"headers": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}]),

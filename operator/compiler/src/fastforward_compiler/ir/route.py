@@ -248,6 +248,8 @@ class Retry:
     """Status codes of answers, besides what `on` says."""
     per_try_timeout_ms: int = 0
     backoff_ms: int = 25
+    hedge: bool = False
+    """Whether a try that has taken too long goes on beside the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

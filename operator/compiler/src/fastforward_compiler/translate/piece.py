@@ -10,6 +10,7 @@ from typing import Any
 from fastforward_compiler import ir
 
 from .placement import Needs, place_stages
+from .template import SEGMENT
 from .world import Age
 
 Order = tuple[Any, ...]
@@ -64,7 +65,7 @@ def precedence(match: ir.Match, priority: int, age: Age, place: tuple[int, int, 
     return (
         -priority,
         _RANK[match.path_type],
-        -len(match.path),
+        -_length(match),
         not match.listener,
         not match.methods,
         -len(match.headers),
@@ -74,6 +75,11 @@ def precedence(match: ir.Match, priority: int, age: Age, place: tuple[int, int, 
         age,
         place,
     )
+
+
+def _length(match: ir.Match) -> int:
+    """Of what a path is compared with; a segment that may be anything is nothing of it."""
+    return len(match.path.replace(SEGMENT, "") if match.path_type is ir.PathType.REGEX else match.path)
 
 
 def hop_conditions(match: ir.Match) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from .disturbance import translate_fault, translate_mirrors
 from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
 from .reference import target
 from .shard import PURPOSES
+from .template import fault_of_path, fault_of_template, parse_template, path_rewrite
 from .texts import translate_texts
 from .upstream import Traits, resolve_upstream
 
@@ -56,15 +57,13 @@ def translate_rule(
     problems: list[Problem] = []
     field = f"spec.rules[{place}]"
     destination, upstreams = _translate_destination(cells, on, field, rule, problems)
-    fault = _rewrite_fault(rule.rewrite)
+    where, fault = _rewrite_fault(rule)
     if fault:
-        problems.append(
-            problem(on, Reason.REGEX_INVALID, f"{field}.rewrite.regex", f"The rewrite is refused: {fault}.")
-        )
+        problems.append(problem(on, Reason.REGEX_INVALID, f"{field}.{where}", f"The rewrite is refused: {fault}."))
         destination = ir.Unavailable(reason="The rule's rewrite is broken.")
     fields = _translate_changes(rule, destination)
     if rule.rewrite is not None and not fault:
-        fields["rewrite"] = _translate_rewrite(rule.rewrite)
+        fields["rewrite"] = _translate_rewrite(rule.rewrite, rule.matches[0].path.value)
     if rule.timeout is not None and rule.timeout.request is not None:
         fields["timeout_ms"] = crds.milliseconds(rule.timeout.request)
     if rule.timeout is not None and rule.timeout.idle is not None:
@@ -99,12 +98,15 @@ def _translate_conditions(
         if not faults:
             yield Condition(place, tuple(dict.fromkeys(match.tenants)), _translate_match(match))
         for where, fault in faults:
-            message = f"The regular expression is refused, so this match is left out: {fault}."
+            what = "template" if match.path.type == "Template" and where == "path.value" else "regular expression"
+            message = f"The {what} is refused, so this match is left out: {fault}."
             problems.append(problem(on, Reason.REGEX_INVALID, f"{field}.matches[{place}].{where}", message))
 
 
 def _regex_faults(match: crds.Match) -> Iterable[tuple[str, str]]:
     if match.path.type == "Regex" and (fault := fault_of_regex(match.path.value)):
+        yield "path.value", fault
+    if match.path.type == "Template" and (fault := fault_of_template(match.path.value)):
         yield "path.value", fault
     for part, texts in (("headers", match.headers), ("query", match.query)):
         for place, text in enumerate(texts):
@@ -113,11 +115,13 @@ def _regex_faults(match: crds.Match) -> Iterable[tuple[str, str]]:
 
 
 def _translate_match(match: crds.Match) -> ir.Match:
-    path = match.path.value
-    if match.path.type == "Prefix":
+    path_type, path = match.path.type, match.path.value
+    if path_type == "Prefix":
         path = path.rstrip("/") or "/"
+    elif path_type == "Template":
+        path_type, path = "Regex", parse_template(path).pattern
     return ir.Match(
-        path_type=_PATH_TYPES[match.path.type],
+        path_type=_PATH_TYPES[path_type],
         path=path,
         methods=tuple(sorted(set(match.methods))) if match.methods else (),
         headers=translate_texts(match.headers, lower=True),
@@ -196,16 +200,25 @@ def _translate_shards(
     )
 
 
-def _rewrite_fault(rewrite: crds.Rewrite | None) -> str:
-    if rewrite is None or rewrite.regex is None:
-        return ""
-    regex = rewrite.regex
-    return fault_of_regex(regex.pattern, MAX_REWRITE_PROGRAM) or fault_of_substitution(
-        regex.pattern, regex.substitution
-    )
+def _rewrite_fault(rule: crds.RouteRule) -> tuple[str, str]:
+    """Where, and what; empty when nothing is wrong."""
+    rewrite = rule.rewrite
+    if rewrite is None:
+        return "", ""
+    if rewrite.template is not None:
+        template = rule.matches[0].path.value
+        return "rewrite.template", fault_of_template(template) or fault_of_path(template, rewrite.template)
+    if rewrite.regex is None:
+        return "", ""
+    pattern = rewrite.regex.pattern
+    fault = fault_of_regex(pattern, MAX_REWRITE_PROGRAM)
+    return "rewrite.regex", fault or fault_of_substitution(pattern, rewrite.regex.substitution)
 
 
-def _translate_rewrite(rewrite: crds.Rewrite) -> ir.Rewrite:
+def _translate_rewrite(rewrite: crds.Rewrite, template: str) -> ir.Rewrite:
+    if rewrite.template is not None:
+        pattern, substitution = path_rewrite(template, rewrite.template)
+        return ir.Rewrite(host=rewrite.host or "", regex_pattern=pattern, regex_substitution=substitution)
     return ir.Rewrite(
         host=rewrite.host or "",
         prefix=rewrite.replace_prefix or "",
@@ -241,4 +254,5 @@ def _translate_retry(retry: crds.Retry) -> ir.Retry:
         on=retry.retry_on,
         per_try_timeout_ms=crds.milliseconds(retry.per_try_timeout) if retry.per_try_timeout is not None else 0,
         backoff_ms=crds.milliseconds(retry.backoff),
+        hedge=retry.hedge,
     )

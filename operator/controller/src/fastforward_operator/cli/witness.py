@@ -15,6 +15,7 @@ from urllib.parse import quote
 import rstr
 from fastforward_compiler import ir
 from fastforward_compiler.ir.authpolicy import claim_path
+from fastforward_compiler.translate.template import SEGMENT
 from pydantic import ValidationError
 
 from .testfile import ApiKeyIdentity, CaseRequest
@@ -87,7 +88,7 @@ class Witnesses:
     def _sample(self, pattern: str) -> str:
         """A text that fits; empty when none can be made, for RE2 has words that Python does not know."""
         try:
-            return str(self._sampler.xeger(pattern))[:_LONGEST]
+            return str(self._sampler.xeger(pattern.replace(SEGMENT, _LABEL)))[:_LONGEST]
         except Exception:  # noqa: BLE001 - whatever the library makes of a pattern that it does not know
             return ""
 

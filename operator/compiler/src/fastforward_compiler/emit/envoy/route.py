@@ -121,6 +121,8 @@ def emit_forwarding(entry: ir.Entry, route: EnvoyMessage, *, grpc: bool, hash_on
         action.idle_timeout.CopyFrom(milliseconds(entry.idle_timeout_ms))
     if entry.retry is not None:
         action.retry_policy.CopyFrom(emit_retry(entry.retry))
+        if entry.retry.hedge:
+            action.hedge_policy.hedge_on_per_try_timeout = True
     if hash_on:
         action.hash_policy.extend(map(emit_hash_policy, hash_on))
     if entry.rewrite is not None:
