@@ -53,6 +53,7 @@ def rules() -> list[Document]:
                 },
             },
         },
+        {"name": "ordered", "matches": at("ordered"), "message": {"type": "shop.orders.ship", "delivery": "Command"}},
         {"name": "heard", "matches": at("heard"), "message": {"type": "shop.orders.placed"}},
         {
             "name": "graph",

@@ -64,6 +64,7 @@ class Stack:
     origins: Loop = field(default_factory=Loop)
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
+    decision_settings: dict[str, str] = field(default_factory=dict)  # further ones, of those started from now on
 
     @property
     def resources(self) -> Path:
@@ -134,6 +135,7 @@ class Stack:
                 "FF_ENTRYPOINT_LISTEN": f"unix:{self.decision_sockets()[number]}",
                 "FF_ENTRYPOINT_OPERATOR": f"unix:{self.folder / 'xds.sock'}",
                 "FF_ENTRYPOINT_NODE": name,
+                **self.decision_settings,
             }
             self.run(name, [sys.executable, "-m", "fastforward_entrypoint"], settings)
             until(lambda: self.alive() and self.decides(number), seconds=START_S)

@@ -10,6 +10,7 @@ from support.rule_case import case
 NAMED = {"name": "s"}
 TAKEN: Document = {"type": "a.b", "upstream": {"name": "u"}}
 PARTS = [{"name": "u", "as": "a"}, {"name": "u", "as": "b"}]
+COMMAND: Document = {"type": "a.b", "delivery": "Command"}
 AWAY: Document = {"component": "Stages", "stages": ["routing"], "upstream": {"name": "u"}}
 
 CASES = (
@@ -85,6 +86,13 @@ CASES = (
             {"type": "a.b", "idempotency": "Optional"},
         ],
         broken=[{"type": "a.b", "idempotency": "Required"}],
+    ),
+    case(
+        crds.MessageDispatch,
+        "A Command goes to a queue: it has no upstream, and who handles it tells of it.",
+        "delivery",
+        kept=[COMMAND, {**COMMAND, "request": NAMED, "reply": NAMED}, {**TAKEN, "event": "a.c", "delivery": "Call"}],
+        broken=[{**COMMAND, "upstream": {"name": "u"}}, {**COMMAND, "event": "a.c"}],
     ),
     case(
         crds.MessageDispatch,

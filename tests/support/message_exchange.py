@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastforward_entrypoint.counters import InProcessCounterStore
+from fastforward_entrypoint.messages.commands import Commands, NoCommands
 from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.once import InProcessOnceStore
 from fastforward_entrypoint.messages.stages import GrpcStages
@@ -38,7 +39,7 @@ def upstream_at(*addresses: str, name: str = TARGET, **said: Any) -> Upstream:  
 
 
 @asynccontextmanager
-async def entrypoint(
+async def entrypoint(  # noqa: PLR0913 - each test varies one of these
     address: str,
     policy: Policy = POLICY,
     *,
@@ -46,6 +47,7 @@ async def entrypoint(
     holder: Holder | None = None,
     others: Mapping[str, str] | None = None,
     watch: Watch | None = None,
+    commands: Commands | None = None,
 ) -> AsyncGenerator[MessageExchange]:
     """The exchange; `message` is the rule's destination, `others` are addresses of more Upstreams: such as run stages,
     or take messages.
@@ -58,7 +60,7 @@ async def entrypoint(
         holder or Holder(snapshot),
         InProcessCounterStore(),
         InProcessOnceStore(),
-        Callees(targets, elsewhere, watch=watch),
+        Callees(targets, elsewhere, watch=watch, commands=commands or NoCommands()),
         SEAL,
         clock=lambda: float(NOW),
     )

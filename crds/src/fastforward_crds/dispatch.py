@@ -80,7 +80,7 @@ class Gather(Model):
 
 
 class MessageDispatch(Model):
-    """As a message through all stages, to a workload that takes messages (gRPC, fastforward.message.v1)."""
+    """As a message through all stages, to a workload that takes messages (fastforward.message.v1)."""
 
     type: Annotated[str, MESSAGE]
     """What the message is, in words of the domain."""
@@ -88,6 +88,8 @@ class MessageDispatch(Model):
     """Upstream with the protocol GRPC that takes it; without one, adapters can only listen for events of this type."""
     gather: Gather | None = None
     """Several Upstreams instead, whose answers are one reply."""
+    delivery: Literal["Call", "Command"] = "Call"
+    """By gRPC to the upstream, which answers; or by RabbitMQ, to whoever consumes commands of this type."""
     event: Annotated[str, MESSAGE] | None = None
     """Type of the event that is told when the message has been handled; its content is the reply's."""
     request: SchemaRef | None = None
@@ -107,13 +109,20 @@ class MessageDispatch(Model):
             lambda s: s.upstream is None or s.gather is None,
         ),
         Rule(
-            "has(self.upstream) || has(self.gather) || (!has(self.event) && !has(self.request) && !has(self.reply))",
+            "self.delivery == 'Call' || (!has(self.upstream) && !has(self.gather) && !has(self.event))",
+            "A Command goes to a queue: it has no upstream, and who handles it tells of it.",
+            "delivery",
+            lambda s: s.delivery == "Call" or (s.upstream is None and s.gather is None and s.event is None),
+        ),
+        Rule(
+            "has(self.upstream) || has(self.gather) || self.delivery == 'Command' || "
+            "(!has(self.event) && !has(self.request) && !has(self.reply))",
             "What nobody takes has no event, request or reply.",
             "upstream",
             lambda s: s.is_taken or (s.event is None and s.request is None and s.reply is None),
         ),
         Rule(
-            "has(self.upstream) || has(self.gather) || self.idempotency == 'Optional'",
+            "has(self.upstream) || has(self.gather) || self.delivery == 'Command' || self.idempotency == 'Optional'",
             "What nobody takes needs no key.",
             "idempotency",
             lambda s: s.is_taken or s.idempotency == "Optional",
@@ -129,7 +138,7 @@ class MessageDispatch(Model):
     @property
     def is_taken(self) -> bool:
         """Whether somebody takes it."""
-        return self.upstream is not None or self.gather is not None
+        return self.upstream is not None or self.gather is not None or self.delivery == "Command"
 
 
 class GraphqlLimits(Model):

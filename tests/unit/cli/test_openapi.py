@@ -101,3 +101,13 @@ def test_a_reply_of_several_is_an_object_of_their_answers(tmp_path: Path) -> Non
     schemas = [reply["content"]["application/json"]["schema"] for reply in replies]
     assert [schema["required"] for schema in schemas] == [["stock", "price"], []]
     assert set(schemas[1]["properties"]) == {"stock", "price"}
+
+
+def test_a_command_is_accepted_or_answered(tmp_path: Path) -> None:
+    order = {"name": "order"}
+    command = {"type": "shop.orders.ship", "delivery": "Command", "request": order, "reply": order}
+    document = ff("openapi", HOST, write(tmp_path, rule(prefix("/ship"), message=command)), "-o", "json").json
+    validate(document)
+    shipped = document["paths"]["/ship"]["post"]
+    assert {"200", "202"} <= set(shipped["responses"])
+    assert [each["name"] for each in shipped["parameters"]] == ["Idempotency-Key", "Prefer"]

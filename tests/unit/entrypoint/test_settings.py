@@ -48,6 +48,13 @@ def test_a_password_in_the_environment_is_refused_and_not_repeated(monkeypatch: 
     assert "hunter2" not in mistake()
 
 
+def test_commands_need_a_key_that_their_consumers_can_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FF_ENTRYPOINT_RABBITMQ_URL", "amqps://rabbit/shop?cafile=/run/ca.crt")
+    assert mistake().endswith("Set FF_ENTRYPOINT_SEAL_KEY_FILE.")
+    monkeypatch.setenv("FF_ENTRYPOINT_SEAL_KEY_FILE", "/run/ff/seal.json")
+    assert load().rabbitmq_deadline_seconds == 5.0
+
+
 def test_the_redis_password_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert load().redis_password() is None
     (tmp_path / "password").write_text("hunter2\n")
@@ -61,6 +68,8 @@ def test_the_redis_password_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, t
         ("LISTEN", "decision.sock", "unix:PATH or HOST:PORT"),
         ("LISTEN", "unix:decision.sock", "absolute path"),
         ("REDIS_URL", "http://redis", "redis://, rediss:// or unix://"),
+        ("RABBITMQ_URL", "http://rabbit", "amqp:// or amqps://"),
+        ("RABBITMQ_URL", "amqp://u:hunter2@rabbit", "FF_ENTRYPOINT_RABBITMQ_PASSWORD_FILE"),
         ("WORKERS", "0", "greater than or equal to 1"),
         ("HEALTH_PORT", "http", "valid integer"),
         ("OTLP_ENDPOINT", "collector:4318", "http:// or https://"),

@@ -17,15 +17,22 @@ from fastforward_pipeline.message import (
     Outcome,
     Passage,
     Seal,
+    make_acceptance,
+    make_verifier,
     open_passage,
+    outbound,
+    preferred_wait_s,
 )
+from fastforward_pipeline.message.passage import GRACE_S, lease_s
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import OKPKey
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support.decision_snapshots import NOW, budget, host, limit, plan, snapshot
-from support.messages import KEY, SECRET, TARGET, TYPE, envelope, new_seal, orders
+from support.messages import KEY, SECRET, TARGET, TYPE, envelope, new_seal, orders, reply
 
 SEAL = new_seal()
 WORLD = orders()
@@ -267,3 +274,60 @@ class TestTracking:
                 assert isinstance(outcome.effect, Begin)
                 return outcome.effect
         raise AssertionError("nothing was tracked")
+
+
+def test_a_command_goes_to_the_queue_of_its_type_and_what_it_may_do_does_not_end() -> None:
+    world = orders(message=pb.MessageDispatch(type=TYPE, delivery=pb.MESSAGE_DELIVERY_COMMAND))
+    passage, outcome = send(envelope(once="k"), world)
+    header = passage.envelope.header
+    assert outcome is None
+    assert (header.kind, list(header.routing.destinations)) == (envelope_pb2.KIND_COMMAND, [f"shop/{TYPE}"])
+    assert header.routing.delivery == envelope_pb2.DELIVERY_COMMAND
+    assert SEAL.broken(passage.envelope, NOW + 86_400) == ""
+    assert passage.until == NOW + 15
+    assert lease_s(passage) == 15 + GRACE_S
+
+
+def test_that_a_command_was_taken_is_no_reply_that_a_schema_could_break() -> None:
+    world = orders(
+        message=pb.MessageDispatch(
+            type=TYPE, delivery=pb.MESSAGE_DELIVERY_COMMAND, reply=pb.SchemaVersionRef(schema="shop/none", version="1")
+        )
+    )
+    passage, _ = send(envelope(), world)
+    assert outbound.normalize(passage, make_acceptance(passage.envelope, "id")) is None
+    assert isinstance(outbound.normalize(passage, reply()), Failed)
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ((), 0),
+        (("wait=7",), 7),
+        (("respond-async, WAIT=7",), 7),
+        (('handling=lenient; wait=3, wait="8"; x=1',), 8),
+        (("respond-async", "wait=2"), 2),
+        (("wait=1, wait=9",), 1),
+        (("wait",), 0),
+        (("wait=-1",), 0),
+        (("wait=soon",), 0),
+        (("wait=1000000000",), 0),
+        (("waiting=5",), 0),
+    ],
+)
+def test_how_long_a_caller_waits_is_what_it_prefers(told: tuple[str, ...], seconds: int) -> None:
+    others = envelope_pb2.Field(name="accept", value="wait=99")
+    assert preferred_wait_s([others, *(envelope_pb2.Field(name="prefer", value=each) for each in told)]) == seconds
+
+
+def test_a_hop_that_only_verifies_needs_no_private_key() -> None:
+    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    passage, _ = send(envelope(), seal=Seal(key, {}))
+    other = OKPKey.generate_key("Ed25519", auto_kid=True)
+    verifier = make_verifier(other.as_dict(private=True), key.as_dict(private=False))
+    assert verifier.broken(passage.envelope, NOW) == ""
+    assert "not known here" in make_verifier(other.as_dict(private=False)).broken(passage.envelope, NOW)
+    with pytest.raises(ValueError, match="can't authorize"):
+        verifier.sign(passage.envelope, "plan")
+    with pytest.raises(ValueError, match="none of Ed25519"):
+        make_verifier({"kty": "oct", "k": "c2VjcmV0"})

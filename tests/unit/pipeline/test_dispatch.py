@@ -220,3 +220,20 @@ def test_the_trail_says_what_the_edge_answers_by_itself() -> None:
         "redirected to https://api.example.com/x"
     ]
     assert told(ask(), respond=pb.Respond(status=204)) == ["answered 204 by the edge"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (pb.MessageDispatch(type="a.b", upstream="shop/orders"), "sent as the message a.b to shop/orders"),
+        (pb.MessageDispatch(type="a.b"), "sent as the message a.b to nobody"),
+        (
+            pb.MessageDispatch(type="a.b", delivery=pb.MESSAGE_DELIVERY_COMMAND),
+            "sent as the message a.b to whoever consumes its commands",
+        ),
+    ],
+)
+def test_the_trail_tells_who_takes_a_message(message: pb.MessageDispatch, told: str) -> None:
+    trail = Trail()
+    assert decided(snapshot(host(plan("a", message=message))), ask("/"), trail=trail).allowed
+    assert [each.detail for each in trail.findings if each.stage == "dispatch"] == [told]

@@ -37,6 +37,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import ConnectionMeasures, Measures, RedisMeasures
+from fastforward_entrypoint.messages.commands.opening import open_commands
 from fastforward_entrypoint.messages.connections.opening import open_connections
 from fastforward_entrypoint.messages.connections.service import ConnectionServer
 from fastforward_entrypoint.messages.door import Ways, door
@@ -90,13 +91,21 @@ class EntryPoint:
         self._targets = GrpcTargets(self._find_upstream)
         self._stages = GrpcStages(self._find_upstream)
         self._hooks = open_hooks(settings, self._holder, registry)
-        hops = Hops(self._targets.lines, self._stages.lines, self._hooks)
+        self._commands = open_commands(settings)
+        hops = Hops(self._targets.lines, self._stages.lines, self._hooks, self._commands)
         registry.register(HopCollector(hops))
         self._observation = Observation(settings, registry, Target(settings.operator, self._tls), hops)
-        seal = open_seal(settings.seal_key_file)
         self._once = open_once_store(settings)
-        callees = Callees(self._targets, self._stages, hooks=self._hooks, watch=self._observation.watch)
-        exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, seal)
+        callees = Callees(
+            self._targets,
+            self._stages,
+            hooks=self._hooks,
+            watch=self._observation.watch,
+            commands=self._commands,
+        )
+        exchange = self._exchange = MessageExchange(
+            self._holder, counters, self._once, callees, open_seal(settings.seal_key_file)
+        )
         self._connections = open_connections(settings, exchange.events)
         self._guard = Guard()
         registry.register(ConnectionMeasures(self._guard, self._connections.errors))
@@ -157,6 +166,7 @@ class EntryPoint:
                 tasks.create_task(self._tls.follow())
             tasks.create_task(self._once.run())
             tasks.create_task(self._hooks.run())
+            tasks.create_task(self._commands.run())
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
 

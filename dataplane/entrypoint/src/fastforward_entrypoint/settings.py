@@ -17,6 +17,7 @@ PREFIX = "FF_ENTRYPOINT_"
 _URLS = {
     "redis_url": ("Redis", ("redis", "rediss", "unix")),
     "postgresql_url": ("PostgreSQL", ("postgres", "postgresql")),
+    "rabbitmq_url": ("RabbitMQ", ("amqp", "amqps")),
 }
 """What a setting's URL is called, and how it may begin."""
 
@@ -46,6 +47,13 @@ class Settings(WorkloadSettings):
     """A file that holds the password."""
     postgresql_deadline_seconds: float = Field(default=0.5, gt=0.0, le=5.0)
     """The longest that a message waits for it."""
+    rabbitmq_url: str | None = None
+    """RabbitMQ that takes commands: `amqp://HOST:PORT/VHOST`, or `amqps://`, whose authorities `?cafile=` names."""
+    rabbitmq_username: str | None = None
+    rabbitmq_password_file: Path | None = None
+    """A file that holds the password; read again for each connection."""
+    rabbitmq_deadline_seconds: float = Field(default=5.0, gt=0.0, le=15.0)
+    """The longest that a message waits for RabbitMQ to have taken it."""
     max_local_buckets: int = Field(default=1_000_000, ge=1_000)
     """How many buckets the counters in process keep; the longest unused go first."""
     seal_key_file: Path | None = None
@@ -80,7 +88,7 @@ class Settings(WorkloadSettings):
             parse_address(text)
         return text
 
-    @field_validator("redis_url", "postgresql_url")
+    @field_validator("redis_url", "postgresql_url", "rabbitmq_url")
     @classmethod
     def _has_no_password(cls, url: str | None, info: ValidationInfo) -> str | None:
         if url is None:
@@ -113,6 +121,15 @@ class Settings(WorkloadSettings):
             raise ValueError(
                 f"{self.workers} workers would each count on their own, and exact limits would let through "
                 f"{self.workers} times too much. Set {PREFIX}REDIS_URL, or {PREFIX}WORKERS=1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _signs_for_consumers(self) -> Self:
+        if self.rabbitmq_url is not None and self.seal_key_file is None:
+            raise ValueError(
+                f"commands are handled later and elsewhere, by whoever knows the key that they are signed with. "
+                f"Set {PREFIX}SEAL_KEY_FILE"
             )
         return self
 

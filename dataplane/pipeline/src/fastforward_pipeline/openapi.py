@@ -59,6 +59,24 @@ _GATHERED = {
     COMPLETED: "Whether all have answered: `true` or `false`.",
     FAILED: "Who did not, and why: a list of strings with the parameter `reason` (RFC 9651).",
 }
+_WAIT: Document = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N`: the answer is the reply when there is one within N seconds (RFC 7240), else 202.",
+    "schema": {"type": "string"},
+}
+_ACCEPTED: Document = {
+    "description": "Taken, and handled later.",
+    "content": {
+        _JSON: {
+            "schema": {
+                "type": "object",
+                "required": ["messageId"],
+                "properties": {"messageId": {"type": "string", "format": "uuid"}},
+            }
+        }
+    },
+}
 
 
 def describe(snapshot: Snapshot, host: str) -> Document:
@@ -71,8 +89,9 @@ def describe(snapshot: Snapshot, host: str) -> Document:
             operation = _operation(snapshot, plan, schemas, security)
             for method in _methods(plan):
                 made = {**operation, "operationId": f"{operation['operationId']}.{method}"}
-                if method.upper() not in SAFE:
-                    made["parameters"] = [{**_KEY, "required": True} if plan.wire.message.key_required else _KEY]
+                parameters = _parameters(plan, method)
+                if parameters:
+                    made["parameters"] = parameters
                 paths.setdefault(plan.wire.match.path or "/", {}).setdefault(method, made)
     components = {"schemas": schemas, **({"securitySchemes": security} if security else {})}
     info = {"title": host, "version": "1", "description": "Made from Routes and Schemas."}
@@ -81,7 +100,12 @@ def describe(snapshot: Snapshot, host: str) -> Document:
 
 def _is_described(plan: Plan) -> bool:
     readable = plan.wire.match.path_type != snapshot_pb2.PATH_MATCH_TYPE_REGEX
-    return plan.destination == "message" and bool(plan.candidates) and readable
+    taken = bool(plan.candidates) or _is_command(plan)
+    return plan.destination == "message" and taken and readable
+
+
+def _is_command(plan: Plan) -> bool:
+    return plan.wire.message.delivery == snapshot_pb2.MESSAGE_DELIVERY_COMMAND
 
 
 def _methods(plan: Plan) -> list[str]:
@@ -89,6 +113,11 @@ def _methods(plan: Plan) -> list[str]:
     if plan.wire.match.methods:
         return named
     return ["post"] if plan.wire.message.HasField("request") else ["get"]
+
+
+def _parameters(plan: Plan, method: str) -> list[Document]:
+    key = {**_KEY, "required": True} if plan.wire.message.key_required else _KEY
+    return [*([] if method.upper() in SAFE else [key]), *([_WAIT] if _is_command(plan) else [])]
 
 
 def _operation(snapshot: Snapshot, plan: Plan, schemas: Document, security: Document) -> Document:
@@ -104,6 +133,8 @@ def _operation(snapshot: Snapshot, plan: Plan, schemas: Document, security: Docu
             "default": _problem("Any other error."),
         },
     }
+    if _is_command(plan):
+        operation["responses"]["202"] = _ACCEPTED
     if asked is not None:
         content = {_JSON: {"schema": _use(snapshot, asked, schemas)}}
         operation["requestBody"] = {"required": True, "content": content}

@@ -51,6 +51,8 @@ class Reason(StrEnum):
     OVERLOADED = "dispatch/overloaded"
     UNREACHABLE = "dispatch/unreachable"
     INCOMPLETE = "dispatch/incomplete"
+    COMMANDS_UNAVAILABLE = "dispatch/unavailable"
+    UNCONFIRMED = "dispatch/unconfirmed"
     REPLY_OF_ANOTHER = "authorization/reply-of-another"
     REPLY_MALFORMED = "normalization/reply-malformed"
     QUERY_MALFORMED = "normalization/query-malformed"
@@ -208,6 +210,16 @@ FACTS: dict[Reason, Facts] = {
         503,
         "Too few of the upstreams answered",
         "`errors` says why each one did not; look at the Upstreams, or ask for fewer by `gather.require`.",
+    ),
+    Reason.COMMANDS_UNAVAILABLE: Facts(
+        503,
+        "Commands can't be taken now",
+        "Look after RabbitMQ; the decision service finds it by FF_ENTRYPOINT_RABBITMQ_URL.",
+    ),
+    Reason.UNCONFIRMED: Facts(
+        503,
+        "Whether the command was taken is not known",
+        "Look after RabbitMQ. Callers send it again with the same idempotency key.",
     ),
     Reason.REPLY_OF_ANOTHER: Facts(
         502, "The answer belongs to somebody else", "The target answers in another tenant's name: mend the target."

@@ -12,7 +12,7 @@ from fastforward_pipeline.message import Failed, make_error
 from fastforward_pipeline.reason import Reason
 from fastforward_shield import CircuitOpenError, DeadlineExceededError, HopError, SaturatedError, TryTimeoutError
 
-from fastforward.message.v1 import envelope_pb2
+from fastforward.message.v1 import dispatch_pb2, envelope_pb2
 
 from .lines import UnconnectedError
 from .once import Fate
@@ -34,8 +34,17 @@ async def call_target(
         response = await targets.call(upstream, envelope, deadline, fate)
     except UNANSWERED as error:
         return unanswered(envelope, error)
+    return response_of(envelope, response)
+
+
+def response_of(
+    envelope: envelope_pb2.Envelope, response: dispatch_pb2.HandleResponse
+) -> envelope_pb2.Envelope | Failed:
+    """Returns the reply, or the handler's own error under the message's id."""
     match response.WhichOneof("outcome"):
         case "reply":
+            if response.reply.header.completion.accepted:
+                response.reply.header.completion.accepted = False
             return response.reply
         case "error":
             response.error.message_id = envelope.header.id

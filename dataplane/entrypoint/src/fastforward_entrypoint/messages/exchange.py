@@ -41,6 +41,8 @@ from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.endpoint import Current
 
 from .answer import UNANSWERED, call_target, unanswered
+from .commands import Commands, NoCommands
+from .commands.answer import send_command
 from .events import Events, EventSink, Happened
 from .gather import Gatherer
 from .identifier import make_event_id, make_message_id
@@ -62,6 +64,7 @@ class Callees(NamedTuple):
     stages: Stages
     hooks: EventSink | None = None
     watch: Watch | None = None
+    commands: Commands = NoCommands()
 
 
 class MessageExchange:
@@ -84,6 +87,7 @@ class MessageExchange:
         self._targets, self._stages, hooks = callees.targets, callees.stages, callees.hooks
         self._gatherer = Gatherer(self._targets, once, self._settling)
         self._watch = callees.watch or unwatched()
+        self._commands = callees.commands
         self._seal = seal
         self.events = Events()
         """Whoever listens in this process."""
@@ -174,7 +178,7 @@ class MessageExchange:
         """Nobody goes on without a stage: where it can't be had, the message ends."""
         envelope = passage.envelope
         try:
-            return await self._stages.process(remote, stage, passage, self._deadline(envelope))
+            return await self._stages.process(remote, stage, passage, self._deadline(passage))
         except UNANSWERED as error:
             return unanswered(envelope, error)
 
@@ -212,17 +216,16 @@ class MessageExchange:
         destinations = envelope.header.routing.destinations
         if not destinations:
             return refuse(envelope, LISTENED_TO)
-        deadline = self._deadline(envelope)
+        deadline = self._deadline(passage)
         if passage.exchange.final.gathers:
             return await self._gatherer.gather(passage, deadline)
+        if envelope.header.routing.delivery == envelope_pb2.DELIVERY_COMMAND:
+            return await send_command(self._commands, envelope, deadline, fate)
         return await call_target(self._targets, destinations[0], envelope, deadline, fate)
 
-    def _deadline(self, envelope: envelope_pb2.Envelope) -> float:
+    def _deadline(self, passage: Passage) -> float:
         """Returns the message's deadline as the event loop's time; infinite for none."""
-        if not envelope.header.HasField("deadline"):
-            return float("inf")
-        left_s = envelope.header.deadline.ToNanoseconds() / 1e9 - self._clock()
-        return asyncio.get_running_loop().time() + left_s
+        return asyncio.get_running_loop().time() + passage.until - self._clock()
 
     async def _send_back(self, passage: Passage, reply: envelope_pb2.Envelope) -> Answered | Failed:
         for stage in OUTBOUND:

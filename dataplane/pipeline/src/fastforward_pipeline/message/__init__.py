@@ -6,7 +6,7 @@ from .failure import LISTENED_TO, error_status, known_reason, make_error, refuse
 from .gather import claim_of, join, part_of
 from .inbound import tell_again
 from .intake import ENTRY, Intake, Operation
-from .outbound import keep, make_event
+from .outbound import keep, make_acceptance, make_event
 from .passage import (
     MESSAGE_ID,
     ONCE_S,
@@ -28,6 +28,7 @@ from .passage import (
     open_passage,
 )
 from .port import Exchange, why_ended
+from .preference import preferred_wait_s
 from .remote import TAKES, process_here, take_over
-from .seal import Seal
+from .seal import Seal, make_verifier
 from .stages import DISPATCH, IN, INBOUND, OUT, OUTBOUND, Inbound, Outbound

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from fastforward.message.v1 import envelope_pb2
+from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline import exchange as exchanges
+from fastforward_pipeline.compiled.route import Plan
 from fastforward_pipeline.decision import Refusal, Reply
 from fastforward_pipeline.effects import Answer, TakeTokens, Unavailable
 from fastforward_pipeline.exchange import Exchange
@@ -111,9 +113,13 @@ def _count(passage: Passage, judge: Judge, then: Callable[[Passage], Outcome]) -
 
 
 def _sign(passage: Passage) -> None:
-    plan = passage.exchange.final
-    passage.envelope.header.type = plan.wire.message.type
-    passage.envelope.header.authorization = passage.seal.sign(passage.envelope, plan.name)
+    plan, header = passage.exchange.final, passage.envelope.header
+    header.type = plan.wire.message.type
+    if _is_command(plan):
+        # It is handled whenever its turn comes: what it may do does not end with its caller's patience.
+        header.kind = envelope_pb2.KIND_COMMAND
+        header.ClearField("deadline")
+    header.authorization = passage.seal.sign(passage.envelope, plan.name)
 
 
 def route(passage: Passage) -> Outcome:
@@ -126,13 +132,14 @@ def route(passage: Passage) -> Outcome:
         detail = "the rule sends no messages: it changed while the request was on its way"
         refusal = Refusal(reason=Reason.UNAVAILABLE, detail=detail, object=f"Route {plan.route}")
         return refuse(passage.envelope, refusal)
+    queue = [f"{plan.route.partition('/')[0]}/{plan.wire.message.type}"] if _is_command(plan) else []
     passage.envelope.header.routing.CopyFrom(
         envelope_pb2.Routing(
             route=plan.route,
             rule=plan.rule,
             plan=plan.name,
-            delivery=envelope_pb2.DELIVERY_SCATTER if plan.gathers else envelope_pb2.DELIVERY_CALL,
-            destinations=[candidate.upstream for candidate in exchange.candidates],
+            delivery=_delivery_of(plan),
+            destinations=queue or [candidate.upstream for candidate in exchange.candidates],
             shard=exchange.shard,
             region=exchange.facts.region,
         )
@@ -182,6 +189,16 @@ def tell_again(
     if instead is not None:
         return Failed(make_error(envelope, instead))
     return Replied(envelope_pb2.Envelope.FromString(known.result))
+
+
+def _delivery_of(plan: Plan) -> envelope_pb2.Delivery.ValueType:
+    if _is_command(plan):
+        return envelope_pb2.DELIVERY_COMMAND
+    return envelope_pb2.DELIVERY_SCATTER if plan.gathers else envelope_pb2.DELIVERY_CALL
+
+
+def _is_command(plan: Plan) -> bool:
+    return plan.wire.message.delivery == snapshot_pb2.MESSAGE_DELIVERY_COMMAND
 
 
 def _judge(passage: Passage, *judges: Judge) -> Failed | None:

@@ -6,6 +6,8 @@ instead. Called by EntryPoint in the order of `stages.OUTBOUND`.
 
 from __future__ import annotations
 
+import json
+
 from fastforward.message.v1 import envelope_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.reason import Reason
@@ -45,7 +47,9 @@ def authorize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
 def normalize(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     """The content in its canonical form; what a target wrote wrongly, or against the schema, no caller sees."""
     message = passage.exchange.final.wire.message
-    asked = message.reply if message.HasField("reply") else None
+    # That a command was taken is no reply of whoever handles it.
+    checked = message.HasField("reply") and not reply.header.completion.accepted
+    asked = message.reply if checked else None
     broken = content.judge(passage, reply.payload, asked, snapshot_pb2.UNKNOWN_FIELDS_KEEP)
     return broken and Failed(make_error(passage.envelope, Reason.REPLY_MALFORMED), broken.refusal)
 
@@ -64,6 +68,17 @@ def leave(passage: Passage, reply: envelope_pb2.Envelope) -> Outcome:
     reply.header.ClearField("authorization")
     reply.header.ClearField("routing")
     return None
+
+
+def make_acceptance(asked: envelope_pb2.Envelope, message_id: str) -> envelope_pb2.Envelope:
+    """Returns what is told of a command that was taken, and whose result nobody waits for: by what it is known."""
+    known = asked.header.id
+    completion = envelope_pb2.Completion(status=202, accepted=True)
+    body = json.dumps({"messageId": known}, separators=(",", ":")).encode()
+    return envelope_pb2.Envelope(
+        header=envelope_pb2.Header(id=message_id, completion=completion),
+        payload=envelope_pb2.Payload(media_type="application/json", body=body),
+    )
 
 
 def make_event(

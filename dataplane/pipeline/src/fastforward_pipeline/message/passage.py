@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
@@ -145,6 +146,8 @@ class Passage:
     """By which its result is remembered; None for not at all."""
     recorder: Recorder = NOBODY
     """Told of each stage by whoever runs them."""
+    until: float = inf
+    """Unix time from which on nobody waits, as the adapter has said it; a command's header says it no more."""
 
 
 def open_passage(
@@ -174,16 +177,15 @@ def open_passage(
         request_id=source.request_id,
     )
     exchange = Exchange(snapshot, request, trail, counting_native=True)
-    return Passage(envelope=envelope, exchange=exchange, seal=seal, token=token)
+    deadline = envelope.header.deadline.ToNanoseconds() / 1e9 if envelope.header.HasField("deadline") else inf
+    return Passage(envelope=envelope, exchange=exchange, seal=seal, token=token, until=deadline)
 
 
 def lease_s(passage: Passage) -> float:
     """Returns for how long the message may be on its way, in seconds."""
-    header = passage.envelope.header
-    if not header.HasField("deadline"):
+    if passage.until == inf:
         return ONCE_S
-    left_s = header.deadline.ToNanoseconds() / 1e9 - passage.exchange.request.now
-    return max(left_s, 0.0) + GRACE_S
+    return max(passage.until - passage.exchange.request.now, 0.0) + GRACE_S
 
 
 def answer_headers(passage: Passage) -> Pairs:

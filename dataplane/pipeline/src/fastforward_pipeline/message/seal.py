@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -42,7 +43,7 @@ class Seal:
             tenant=header.tenant,
             subject=header.identity.subject,
             plan=plan,
-            not_after=header.deadline,
+            not_after=header.deadline if header.HasField("deadline") else None,
         )
         protected = {"alg": _ALGORITHM, "kid": self._own.kid}
         return jws.serialize_compact(protected, allowed.SerializeToString(), self._own, algorithms=[_ALGORITHM])
@@ -62,6 +63,22 @@ class Seal:
         except (JoseError, ValueError) as error:
             return f"the authorization is none: {type(error).__name__}"
         return _difference(allowed, envelope, now)
+
+
+def make_verifier(*keys: Mapping[str, Any]) -> Seal:
+    """Returns the seal of a hop that only verifies what was signed with one of these keys (JWK of Ed25519).
+
+    Of a private one, its public part is taken. Raises ValueError for what is no such key.
+    """
+    known: dict[str, OKPKey] = {}
+    for each in keys:
+        try:
+            key = OKPKey.import_key({name: value for name, value in each.items() if name != "d"})
+        except JoseError as error:
+            raise ValueError(f"a key is none of Ed25519: {error}") from error
+        key.ensure_kid()
+        known[str(key.kid)] = key
+    return Seal(None, known)
 
 
 def _difference(allowed: authorization_pb2.Authorization, envelope: envelope_pb2.Envelope, now: float) -> str:

@@ -55,6 +55,8 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
 
 
 def _takers(message: snapshot_pb2.MessageDispatch) -> str:
+    if message.delivery == snapshot_pb2.MESSAGE_DELIVERY_COMMAND:
+        return "whoever consumes its commands"
     parts = message.gather.parts
     if not parts:
         return message.upstream or "nobody"

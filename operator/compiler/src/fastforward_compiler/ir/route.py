@@ -168,6 +168,8 @@ class MessageDispatch:
 
     type: str
     upstream: str = ""
+    delivery: str = "Call"
+    """Call, or Command, which goes to the queue of its type."""
     event: str = ""
     request: SchemaRef | None = None
     reply: SchemaRef | None = None

@@ -50,6 +50,7 @@ def translate_message(
     made = ir.MessageDispatch(
         type=message.type,
         upstream=name,
+        delivery=message.delivery,
         event=message.event or "",
         request=schemas.get("request"),
         reply=schemas.get("reply"),

@@ -25,37 +25,37 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/envelope.proto\x12\x16\x66\x61stforward.message.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x08\x45nvelope\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1e.fastforward.message.v1.Header\x12\x30\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.fastforward.message.v1.Payload\"\xa8\x04\n\x06Header\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.fastforward.message.v1.Kind\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x14\n\x0c\x63\x61usation_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x05 \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x05trace\x18\x07 \x01(\x0b\x32$.fastforward.message.v1.TraceContext\x12.\n\x06source\x18\x08 \x01(\x0b\x32\x1e.fastforward.message.v1.Source\x12\x32\n\x08identity\x18\t \x01(\x0b\x32 .fastforward.message.v1.Identity\x12\x0e\n\x06tenant\x18\n \x01(\t\x12\x15\n\rauthorization\x18\x0b \x01(\t\x12\x30\n\x07routing\x18\x0c \x01(\x0b\x32\x1f.fastforward.message.v1.Routing\x12\x38\n\x0btransaction\x18\r \x01(\x0b\x32#.fastforward.message.v1.Transaction\x12\x17\n\x0fidempotency_key\x18\x0e \x01(\t\x12\x36\n\ncompletion\x18\x0f \x01(\x0b\x32\".fastforward.message.v1.Completion\"K\n\nCompletion\x12\x0e\n\x06status\x18\x01 \x01(\r\x12-\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\"7\n\x0cTraceContext\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\"\xb6\x02\n\x06Source\x12\x32\n\x08protocol\x18\x01 \x01(\x0e\x32 .fastforward.message.v1.Protocol\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04peer\x18\x03 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x0c\n\x04\x65\x64ge\x18\x05 \x01(\t\x12\x10\n\x08listener\x18\x06 \x01(\t\x12\x0e\n\x06scheme\x18\x07 \x01(\t\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x0e\n\x06method\x18\t \x01(\t\x12\x0e\n\x06target\x18\n \x01(\t\x12-\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12\x15\n\rconnection_id\x18\r \x01(\t\x12\x0c\n\x04plan\x18\x0e \x01(\t\"$\n\x05\x46ield\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"u\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x13\n\x0bpermissions\x18\x05 \x03(\t\x12\x12\n\napi_key_id\x18\x06 \x01(\t\"\xb2\x01\n\x07Routing\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x32\n\x08\x64\x65livery\x18\x04 \x01(\x0e\x32 .fastforward.message.v1.Delivery\x12\x14\n\x0c\x64\x65stinations\x18\x05 \x03(\t\x12\r\n\x05shard\x18\x06 \x01(\t\x12\x0e\n\x06region\x18\x07 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x08 \x01(\t\"=\n\x0bTransaction\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08repeated\x18\x02 \x01(\x08\x12\x10\n\x08\x63\x61llback\x18\x03 \x01(\t\"S\n\x07Payload\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x16\n\x0eschema_version\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c*`\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_REQUEST\x10\x01\x12\x0e\n\nKIND_REPLY\x10\x02\x12\x10\n\x0cKIND_COMMAND\x10\x03\x12\x0e\n\nKIND_EVENT\x10\x04*x\n\x08Protocol\x12\x18\n\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x11\n\rPROTOCOL_REST\x10\x01\x12\x14\n\x10PROTOCOL_GRAPHQL\x10\x02\x12\x16\n\x12PROTOCOL_WEBSOCKET\x10\x03\x12\x11\n\rPROTOCOL_GRPC\x10\x04*c\n\x08\x44\x65livery\x12\x18\n\x14\x44\x45LIVERY_UNSPECIFIED\x10\x00\x12\x11\n\rDELIVERY_CALL\x10\x01\x12\x14\n\x10\x44\x45LIVERY_COMMAND\x10\x02\x12\x14\n\x10\x44\x45LIVERY_SCATTER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/envelope.proto\x12\x16\x66\x61stforward.message.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x08\x45nvelope\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1e.fastforward.message.v1.Header\x12\x30\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.fastforward.message.v1.Payload\"\xa8\x04\n\x06Header\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.fastforward.message.v1.Kind\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x14\n\x0c\x63\x61usation_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x05 \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x05trace\x18\x07 \x01(\x0b\x32$.fastforward.message.v1.TraceContext\x12.\n\x06source\x18\x08 \x01(\x0b\x32\x1e.fastforward.message.v1.Source\x12\x32\n\x08identity\x18\t \x01(\x0b\x32 .fastforward.message.v1.Identity\x12\x0e\n\x06tenant\x18\n \x01(\t\x12\x15\n\rauthorization\x18\x0b \x01(\t\x12\x30\n\x07routing\x18\x0c \x01(\x0b\x32\x1f.fastforward.message.v1.Routing\x12\x38\n\x0btransaction\x18\r \x01(\x0b\x32#.fastforward.message.v1.Transaction\x12\x17\n\x0fidempotency_key\x18\x0e \x01(\t\x12\x36\n\ncompletion\x18\x0f \x01(\x0b\x32\".fastforward.message.v1.Completion\"]\n\nCompletion\x12\x0e\n\x06status\x18\x01 \x01(\r\x12-\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x14 \x01(\x08\"7\n\x0cTraceContext\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\"\xb6\x02\n\x06Source\x12\x32\n\x08protocol\x18\x01 \x01(\x0e\x32 .fastforward.message.v1.Protocol\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04peer\x18\x03 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x0c\n\x04\x65\x64ge\x18\x05 \x01(\t\x12\x10\n\x08listener\x18\x06 \x01(\t\x12\x0e\n\x06scheme\x18\x07 \x01(\t\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x0e\n\x06method\x18\t \x01(\t\x12\x0e\n\x06target\x18\n \x01(\t\x12-\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12\x15\n\rconnection_id\x18\r \x01(\t\x12\x0c\n\x04plan\x18\x0e \x01(\t\"$\n\x05\x46ield\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"u\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x13\n\x0bpermissions\x18\x05 \x03(\t\x12\x12\n\napi_key_id\x18\x06 \x01(\t\"\xb2\x01\n\x07Routing\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x32\n\x08\x64\x65livery\x18\x04 \x01(\x0e\x32 .fastforward.message.v1.Delivery\x12\x14\n\x0c\x64\x65stinations\x18\x05 \x03(\t\x12\r\n\x05shard\x18\x06 \x01(\t\x12\x0e\n\x06region\x18\x07 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x08 \x01(\t\"=\n\x0bTransaction\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08repeated\x18\x02 \x01(\x08\x12\x10\n\x08\x63\x61llback\x18\x03 \x01(\t\"S\n\x07Payload\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x16\n\x0eschema_version\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c*`\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_REQUEST\x10\x01\x12\x0e\n\nKIND_REPLY\x10\x02\x12\x10\n\x0cKIND_COMMAND\x10\x03\x12\x0e\n\nKIND_EVENT\x10\x04*x\n\x08Protocol\x12\x18\n\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x11\n\rPROTOCOL_REST\x10\x01\x12\x14\n\x10PROTOCOL_GRAPHQL\x10\x02\x12\x16\n\x12PROTOCOL_WEBSOCKET\x10\x03\x12\x11\n\rPROTOCOL_GRPC\x10\x04*c\n\x08\x44\x65livery\x12\x18\n\x14\x44\x45LIVERY_UNSPECIFIED\x10\x00\x12\x11\n\rDELIVERY_CALL\x10\x01\x12\x14\n\x10\x44\x45LIVERY_COMMAND\x10\x02\x12\x14\n\x10\x44\x45LIVERY_SCATTER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fastforward.message.v1.envelope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KIND']._serialized_start=1696
-  _globals['_KIND']._serialized_end=1792
-  _globals['_PROTOCOL']._serialized_start=1794
-  _globals['_PROTOCOL']._serialized_end=1914
-  _globals['_DELIVERY']._serialized_start=1916
-  _globals['_DELIVERY']._serialized_end=2015
+  _globals['_KIND']._serialized_start=1714
+  _globals['_KIND']._serialized_end=1810
+  _globals['_PROTOCOL']._serialized_start=1812
+  _globals['_PROTOCOL']._serialized_end=1932
+  _globals['_DELIVERY']._serialized_start=1934
+  _globals['_DELIVERY']._serialized_end=2033
   _globals['_ENVELOPE']._serialized_start=98
   _globals['_ENVELOPE']._serialized_end=206
   _globals['_HEADER']._serialized_start=209
   _globals['_HEADER']._serialized_end=761
   _globals['_COMPLETION']._serialized_start=763
-  _globals['_COMPLETION']._serialized_end=838
-  _globals['_TRACECONTEXT']._serialized_start=840
-  _globals['_TRACECONTEXT']._serialized_end=895
-  _globals['_SOURCE']._serialized_start=898
-  _globals['_SOURCE']._serialized_end=1208
-  _globals['_FIELD']._serialized_start=1210
-  _globals['_FIELD']._serialized_end=1246
-  _globals['_IDENTITY']._serialized_start=1248
-  _globals['_IDENTITY']._serialized_end=1365
-  _globals['_ROUTING']._serialized_start=1368
-  _globals['_ROUTING']._serialized_end=1546
-  _globals['_TRANSACTION']._serialized_start=1548
-  _globals['_TRANSACTION']._serialized_end=1609
-  _globals['_PAYLOAD']._serialized_start=1611
-  _globals['_PAYLOAD']._serialized_end=1694
+  _globals['_COMPLETION']._serialized_end=856
+  _globals['_TRACECONTEXT']._serialized_start=858
+  _globals['_TRACECONTEXT']._serialized_end=913
+  _globals['_SOURCE']._serialized_start=916
+  _globals['_SOURCE']._serialized_end=1226
+  _globals['_FIELD']._serialized_start=1228
+  _globals['_FIELD']._serialized_end=1264
+  _globals['_IDENTITY']._serialized_start=1266
+  _globals['_IDENTITY']._serialized_end=1383
+  _globals['_ROUTING']._serialized_start=1386
+  _globals['_ROUTING']._serialized_end=1564
+  _globals['_TRANSACTION']._serialized_start=1566
+  _globals['_TRANSACTION']._serialized_end=1627
+  _globals['_PAYLOAD']._serialized_start=1629
+  _globals['_PAYLOAD']._serialized_end=1712
 # @@protoc_insertion_point(module_scope)

@@ -214,8 +214,11 @@ class Completion(_message.Message):
 
     STATUS_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """What HTTP calls it: 200, 201, 202, 204; 0 is 200."""
+    accepted: _builtins.bool
+    """Made by the gateway itself, of a command that was taken: there is no result yet. Nobody else's word counts for it."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___Field]:
         """For the caller: `location`, `etag`. Names in lower case."""
@@ -225,10 +228,11 @@ class Completion(_message.Message):
         *,
         status: _builtins.int = ...,
         fields: _abc.Iterable[Global___Field] | None = ...,
+        accepted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "fields", b"fields", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,7 +416,7 @@ class Routing(_message.Message):
     api_version: _builtins.str
     @_builtins.property
     def destinations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Whereto: NAMESPACE/NAME of an Upstream, or of a queue."""
+        """Whereto: NAMESPACE/NAME of an Upstream; of a command NAMESPACE/TYPE, by which its queue is found."""
 
     def __init__(
         self,

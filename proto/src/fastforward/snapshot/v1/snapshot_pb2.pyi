@@ -86,6 +86,25 @@ PLACEMENT_INLINE: Placement.ValueType  # 3
 """in the decision hop"""
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
 
+class _MessageDelivery:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MessageDeliveryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MessageDelivery.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MESSAGE_DELIVERY_UNSPECIFIED: _MessageDelivery.ValueType  # 0
+    MESSAGE_DELIVERY_CALL: _MessageDelivery.ValueType  # 1
+    MESSAGE_DELIVERY_COMMAND: _MessageDelivery.ValueType  # 2
+    """By RabbitMQ, to whoever consumes the type's queue; it has no upstream."""
+
+class MessageDelivery(_MessageDelivery, metaclass=_MessageDeliveryEnumTypeWrapper): ...
+
+MESSAGE_DELIVERY_UNSPECIFIED: MessageDelivery.ValueType  # 0
+MESSAGE_DELIVERY_CALL: MessageDelivery.ValueType  # 1
+MESSAGE_DELIVERY_COMMAND: MessageDelivery.ValueType  # 2
+"""By RabbitMQ, to whoever consumes the type's queue; it has no upstream."""
+Global___MessageDelivery: _TypeAlias = MessageDelivery  # noqa: Y015
+
 class _UnknownFields:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -1010,6 +1029,7 @@ class MessageDispatch(_message.Message):
     REQUEST_FIELD_NUMBER: _builtins.int
     REPLY_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELDS_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
     KEY_REQUIRED_FIELD_NUMBER: _builtins.int
     GATHER_FIELD_NUMBER: _builtins.int
     type: _builtins.str
@@ -1019,6 +1039,8 @@ class MessageDispatch(_message.Message):
     event: _builtins.str
     """Type of the event that is told when the message has been handled; empty for none."""
     unknown_fields: Global___UnknownFields.ValueType
+    delivery: Global___MessageDelivery.ValueType
+    """How it gets there; unspecified is a call."""
     key_required: _builtins.bool
     """Whether a message that changes something needs an idempotency key."""
     @_builtins.property
@@ -1042,12 +1064,13 @@ class MessageDispatch(_message.Message):
         request: Global___SchemaVersionRef | None = ...,
         reply: Global___SchemaVersionRef | None = ...,
         unknown_fields: Global___UnknownFields.ValueType = ...,
+        delivery: Global___MessageDelivery.ValueType = ...,
         key_required: _builtins.bool = ...,
         gather: Global___Gather | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["gather", b"gather", "reply", b"reply", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "gather", b"gather", "key_required", b"key_required", "reply", b"reply", "request", b"request", "type", b"type", "unknown_fields", b"unknown_fields", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "event", b"event", "gather", b"gather", "key_required", b"key_required", "reply", b"reply", "request", b"request", "type", b"type", "unknown_fields", b"unknown_fields", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

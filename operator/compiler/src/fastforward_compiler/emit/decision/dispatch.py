@@ -11,6 +11,11 @@ _UNKNOWN = {
     "Drop": snapshot_pb2.UNKNOWN_FIELDS_DROP,
     "Refuse": snapshot_pb2.UNKNOWN_FIELDS_REFUSE,
 }
+_DELIVERIES = {
+    # What plans have said from the beginning, so that none of them is another one now.
+    "Call": snapshot_pb2.MESSAGE_DELIVERY_UNSPECIFIED,
+    "Command": snapshot_pb2.MESSAGE_DELIVERY_COMMAND,
+}
 _PROTOCOLS = {
     "GraphQL": snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL,
     "GRPC": snapshot_pb2.ADAPTER_PROTOCOL_GRPC,
@@ -29,6 +34,7 @@ def emit_message(message: ir.MessageDispatch) -> snapshot_pb2.MessageDispatch:
         unknown_fields=_UNKNOWN[message.unknown_fields if message.request is not None else ""],
         key_required=message.key_required,
         gather=None if message.gather is None else _emit_gather(message.gather),
+        delivery=_DELIVERIES[message.delivery],
     )
 
 
