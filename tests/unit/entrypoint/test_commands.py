@@ -18,7 +18,7 @@ from aio_pika import DeliveryMode, Message
 from fastforward_entrypoint.messages.commands.rabbitmq import RabbitCommands, make_policy
 from fastforward_entrypoint.messages.exchange import MessageExchange
 from fastforward_kit.commands import consumer as consumers
-from fastforward_kit.commands import dead_letters_of, name_queue, once_key
+from fastforward_kit.commands import dead_letters_of, declare, name_queue, once_key
 from fastforward_kit.commands.consumer import DETAIL, REASON
 from fastforward_kit.commands.queue import DELIVERIES
 from fastforward_pipeline import Reason
@@ -268,18 +268,40 @@ class TestFaults:
             assert status(await gateway.order())[0] == 202
             assert await rabbitmq.count(name_queue(gateway.destination)) == 1
 
-    async def test_a_consumer_whose_queue_is_deleted_consumes_from_the_new_one(
-        self, rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(consumers, "LOOK_S", 0.2)
+    async def test_a_consumer_whose_queue_is_deleted_consumes_from_the_new_one(self, rabbitmq: RabbitServer) -> None:
         async with shop(rabbitmq) as gateway, consuming(rabbitmq, gateway.destination, SEAL) as workload:
             await gateway.order(prefer="wait=10")
             async with rabbitmq.channel() as channel:
                 await channel.queue_delete(name_queue(gateway.destination))
-            # Not while the consumer makes it again: made by both at once, it has been seen to answer no consumer.
-            await asyncio.sleep(2)
+            # Both find it gone at once.
+            outcomes = await asyncio.gather(*(gateway.order() for _ in range(3)))
+            assert {status(each)[0] for each in outcomes} == {202}
+            await eventually(lambda: sorted(workload.done) == sorted(gateway.ids), seconds=consumers.LOOK_S)
+
+    async def test_a_consumer_hears_again_of_a_queue_that_somebody_has_remade_at_once(
+        self, rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumers, "LOOK_S", 0.1)
+        monkeypatch.setattr(consumers, "IDLE_S", 1.0)
+        async with shop(rabbitmq) as gateway, consuming(rabbitmq, gateway.destination, SEAL) as workload:
+            await gateway.order(prefer="wait=10")
+            async with rabbitmq.channel() as channel, rabbitmq.channel() as other:
+                await channel.queue_delete(name_queue(gateway.destination))
+                await declare(other, name_queue(gateway.destination))
             assert status(await gateway.order())[0] == 202
             await eventually(lambda: workload.done == gateway.ids)
+
+    async def test_a_command_that_can_not_be_left_aside_comes_again(self, rabbitmq: RabbitServer) -> None:
+        async with shop(rabbitmq) as gateway, consuming(rabbitmq, gateway.destination, SEAL) as workload:
+            await gateway.order(prefer="wait=10")
+            async with rabbitmq.channel() as channel:
+                await channel.queue_delete(dead_letters_of(name_queue(gateway.destination)))
+            await gateway.order(refuse="No stock")
+            # What comes after it is handled after it, so by then the queue is there again.
+            assert isinstance(await gateway.order(prefer="wait=10"), Answered)
+            letter = await rabbitmq.dead_letter(gateway.destination)
+            assert letter.message_id == gateway.ids[1]
+        assert workload.done == [gateway.ids[0], gateway.ids[2]]
 
     async def test_a_full_queue_takes_no_more_and_says_so(self, rabbitmq: RabbitServer) -> None:
         async with shop(rabbitmq) as gateway:

@@ -5,4 +5,4 @@ A command is an Envelope that is delivered at least once, in order, to one consu
 
 from .broker import Broker
 from .consumer import Consumer, Handler, once_key
-from .queue import dead_letters_of, declare, name_queue
+from .queue import REMAKE_PAUSE_S, dead_letters_of, declare, name_queue

@@ -14,7 +14,7 @@ from typing import Never, TypeVar
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError
 from yarl import URL
 
@@ -54,7 +54,7 @@ class Broker:
                     backoff.reset()
                     await use(connection)
                 finally:
-                    await _close(connection)
+                    await hang_up(connection)
             except (*LOST, ValueError) as error:
                 log.warning("rabbitmq is not there", url=self.url, why=repr(error))
             await asyncio.sleep(backoff.next_wait())
@@ -70,11 +70,11 @@ class Broker:
             return await aio_pika.connect(url)
 
 
-async def _close(connection: AbstractConnection) -> None:
+async def hang_up(line: AbstractConnection | AbstractChannel) -> None:
     """Says goodbye, unless that takes too long: then it is gone anyway."""
     try:
         async with asyncio.timeout(_CLOSE_S):
-            await connection.close()
+            await own(line.close())
     except LOST:
         return
 

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import structlog
 from aio_pika import DeliveryMode, Message
@@ -26,8 +27,8 @@ from google.protobuf.message import DecodeError
 from fastforward.message.v1 import dispatch_pb2, envelope_pb2
 from fastforward_kit.backoff import Backoff
 
-from .broker import LOST, Broker, ask, until_lost
-from .queue import DELIVERIES, dead_letters_of, declare, name_queue
+from .broker import LOST, Broker, ask, hang_up, until_lost
+from .queue import DELIVERIES, REMAKE_PAUSE_S, dead_letters_of, declare, name_queue
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,9 @@ WAITS_UNTIL = "x-ff-waits-until"
 REMEMBERED = 1000
 LOOK_S = 5.0
 """How often a consumer looks whether it still is one."""
+IDLE_S = 30.0
+"""One to which nothing has come as long begins anew: whoever deletes a queue and makes it again at once may leave it a
+consumer to whom RabbitMQ delivers nothing, and nothing shows that."""
 _LONGEST_PAUSE_S = 5.0
 
 
@@ -89,6 +93,7 @@ class Consumer:
         self._concurrent = concurrent
         self._clock = clock
         self._inbox: asyncio.Queue[_Delivery] = asyncio.Queue()
+        self._come = self._busy = 0
         self._handled: OrderedDict[str, asyncio.Task[dispatch_pb2.HandleResponse]] = OrderedDict()
 
     async def run(self) -> None:
@@ -103,30 +108,52 @@ class Consumer:
         # No more than are handled at once: of those delivered when a consumer dies, RabbitMQ counts each as tried.
         await ask(channel.set_qos(prefetch_count=self._concurrent))
         queue = await ask(declare(channel, self._queue))
+        lost = asyncio.ensure_future(until_lost(channel.closed()))
+        cancelled = asyncio.Event()
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda _: cancelled.set())
+        told = asyncio.ensure_future(cancelled.wait())
 
         async def take(message: AbstractIncomingMessage) -> None:
+            self._come += 1
             self._inbox.put_nowait(_Delivery(message, channel))
 
-        await ask(queue.consume(take))
-        lost = asyncio.ensure_future(until_lost(channel.closed()))
         try:
-            while not (await asyncio.wait({lost}, timeout=LOOK_S))[0]:
-                # RabbitMQ tells nobody that a queue was deleted and made again: then others come to it in vain.
-                looked_at = await ask(declare(channel, self._queue))
-                if looked_at.declaration_result.consumer_count == 0:
-                    return
+            await ask(queue.consume(take))
+            await self._stay(channel, {lost, told})
+            if told.done():
+                await asyncio.sleep(REMAKE_PAUSE_S)
         finally:
+            told.cancel()
             lost.cancel()
-        await lost
+        if lost.done():
+            await lost
+
+    async def _stay(self, channel: AbstractChannel, ends: set[asyncio.Future[Any]]) -> None:
+        """Returns when one of the ends has come, when this is no consumer any more, or might have ceased to be one."""
+        loop = asyncio.get_running_loop()
+        come, since = self._come, loop.time()
+        while not (await asyncio.wait(ends, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED))[0]:
+            if come != self._come or self._busy:
+                come, since = self._come, loop.time()
+            elif loop.time() - since >= IDLE_S:
+                return
+            # RabbitMQ does not always tell that a queue was deleted: what is made again has no consumer.
+            looked_at = await ask(declare(channel, self._queue))
+            if looked_at.declaration_result.consumer_count == 0:
+                return
 
     async def _work(self) -> None:
         while True:
             delivery = await self._inbox.get()
+            self._busy += 1
             try:
                 await self._take(delivery)
             except LOST as error:
-                # It was not acknowledged, so it comes again.
                 log.warning("a command is not settled", queue=self._queue, why=repr(error))
+                # It was not acknowledged, so it comes again: but not to the one who has it already.
+                await hang_up(delivery.channel)
+            finally:
+                self._busy -= 1
 
     async def _take(self, delivery: _Delivery) -> None:
         if delivery.channel.is_closed:

@@ -18,7 +18,7 @@ import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError, PublishError
-from fastforward_kit.commands import Broker, declare, name_queue
+from fastforward_kit.commands import REMAKE_PAUSE_S, Broker, declare, name_queue
 from fastforward_kit.commands.broker import LOST, ask, own, until_lost
 from fastforward_kit.commands.consumer import WAITS_UNTIL
 from fastforward_pipeline.reason import Reason
@@ -69,6 +69,8 @@ class _Line:
     connection: AbstractConnection
     channel: AbstractChannel
     declared: set[str] = field(default_factory=set)
+    missing: dict[str, float] = field(default_factory=dict)
+    """Queues that were deleted, and until when they are not made again."""
 
 
 @dataclass(slots=True)
@@ -139,22 +141,24 @@ class RabbitCommands:
     async def _publish(self, sending: _Sending, _: Try) -> None:
         """Returns when RabbitMQ has confirmed it. The hop ends the wait."""
         queue = sending.queue
+        refusal: Exception = _FullError(f"{queue} takes no more")
         for pause_s in _REFUSED_PAUSES_S:
             line = await self._find_line(queue)
             sending.sent = True
             try:
                 await own(line.channel.default_exchange.publish(sending.message, queue, mandatory=True))
-            except PublishError as error:
+            except PublishError:
                 # Somebody has deleted the queue: it came back.
                 sending.sent = False
                 line.declared.discard(queue)
-                raise _AwayError(f"there is no queue {queue}") from error
+                line.missing.setdefault(queue, asyncio.get_running_loop().time() + REMAKE_PAUSE_S)
+                refusal = _AwayError(f"{queue} is deleted again and again")
             except DeliveryError:
                 sending.sent = False
                 await asyncio.sleep(pause_s)
             else:
                 return
-        raise _FullError(f"{queue} takes no more")
+        raise refusal
 
     async def _find_line(self, queue: str) -> _Line:
         """Returns the channel that is there now; its queue is made when nobody has yet."""
@@ -162,10 +166,12 @@ class RabbitCommands:
         if line is None or line.channel.is_closed:
             raise _AwayError("there is no connection to RabbitMQ")
         if queue not in line.declared:
+            await asyncio.sleep(line.missing.get(queue, 0.0) - asyncio.get_running_loop().time())
             async with self._declaring:
                 if queue not in line.declared:
                     await _make_queue(line.connection, queue)
                     line.declared.add(queue)
+                    line.missing.pop(queue, None)
         return line
 
     async def _use(self, connection: AbstractConnection) -> None:
