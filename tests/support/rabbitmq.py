@@ -42,6 +42,14 @@ log.console = true
 log.console.level = warning
 log.file = false
 """
+_TLS = """
+listeners.ssl.1 = 127.0.0.1:{port}
+ssl_options.cacertfile = {pki}/ca.crt
+ssl_options.certfile = {pki}/server.crt
+ssl_options.keyfile = {pki}/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+"""
 
 
 @dataclass
@@ -49,7 +57,9 @@ class RabbitServer:
     """Stopped by `running_rabbitmq`, whatever state a test left it in."""
 
     folder: Path
-    ports: list[int] = field(default_factory=lambda: free_ports(3))
+    pki: Path | None = None
+    """A folder with ca.crt, server.crt and server.key: then it also takes clients that ca.crt knows, over TLS."""
+    ports: list[int] = field(default_factory=lambda: free_ports(4))
     password: str = field(default_factory=lambda: secrets.token_hex(12))
     mapper: subprocess.Popen[bytes] | None = None
     process: subprocess.Popen[bytes] | None = None
@@ -57,6 +67,10 @@ class RabbitServer:
     @property
     def url(self) -> str:
         return f"amqp://127.0.0.1:{self.ports[0]}"
+
+    @property
+    def tls_url(self) -> str:
+        return f"amqps://127.0.0.1:{self.ports[3]}"
 
     @property
     def password_file(self) -> Path:
@@ -68,7 +82,9 @@ class RabbitServer:
 
     def prepare(self) -> None:
         self.password_file.write_text(self.password)
-        (self.folder / "rabbitmq.conf").write_text(_CONFIG.format(port=self.ports[0], password=self.password))
+        tls = "" if self.pki is None else _TLS.format(port=self.ports[3], pki=self.pki)
+        config = _CONFIG.format(port=self.ports[0], password=self.password) + tls
+        (self.folder / "rabbitmq.conf").write_text(config)
         (self.folder / "enabled_plugins").write_text("[].")
         (self.folder / "environment.conf").touch()
         mapper = shutil.which("epmd") or max(map(str, Path("/usr/lib/erlang").glob("erts-*/bin/epmd")), default="")
@@ -192,9 +208,9 @@ def _connects(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def running_rabbitmq() -> Generator[RabbitServer]:
+def running_rabbitmq(pki: Path | None = None) -> Generator[RabbitServer]:
     with tempfile.TemporaryDirectory(prefix="ff-rabbitmq-") as folder:
-        server = RabbitServer(Path(folder))
+        server = RabbitServer(Path(folder), pki)
         try:
             server.prepare()
             server.start()

@@ -55,6 +55,12 @@ def test_commands_need_a_key_that_their_consumers_can_know(monkeypatch: pytest.M
     assert load().rabbitmq_deadline_seconds == 5.0
 
 
+def test_rabbitmq_can_not_be_believed_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FF_ENTRYPOINT_SEAL_KEY_FILE", "/run/ff/seal.json")
+    monkeypatch.setenv("FF_ENTRYPOINT_RABBITMQ_URL", "amqps://rabbit/shop?no_verify_ssl=1")
+    assert "has to prove it" in mistake()
+
+
 def test_the_redis_password_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert load().redis_password() is None
     (tmp_path / "password").write_text("hunter2\n")

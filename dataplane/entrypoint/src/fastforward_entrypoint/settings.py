@@ -48,7 +48,8 @@ class Settings(WorkloadSettings):
     postgresql_deadline_seconds: float = Field(default=0.5, gt=0.0, le=5.0)
     """The longest that a message waits for it."""
     rabbitmq_url: str | None = None
-    """RabbitMQ that takes commands: `amqp://HOST:PORT/VHOST`, or `amqps://`, whose authorities `?cafile=` names."""
+    """RabbitMQ that takes commands: `amqp://HOST:PORT/VHOST`, or `amqps://`, whose authorities `?cafile=` names, and
+    the certificate to show `&certfile=` and `&keyfile=`."""
     rabbitmq_username: str | None = None
     rabbitmq_password_file: Path | None = None
     """A file that holds the password; read again for each connection."""
@@ -101,6 +102,8 @@ class Settings(WorkloadSettings):
         if parts.password is not None or "password=" in parts.query:
             variable = f"{PREFIX}{name.upper()}_PASSWORD_FILE"
             raise ValueError(f"put the password into a file and name that file with {variable}")
+        if "no_verify_ssl" in parts.query:
+            raise ValueError(f"whoever answers in the name of {name} has to prove it: name its authorities by cafile=")
         return url
 
     @field_validator("otlp_endpoint")

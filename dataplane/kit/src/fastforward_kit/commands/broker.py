@@ -37,7 +37,11 @@ Use = Callable[[AbstractConnection], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """Where RabbitMQ is: `amqp://HOST:PORT/VHOST`, or `amqps://` (`?cafile=` names its authorities)."""
+    """Where RabbitMQ is: `amqp://HOST:PORT/VHOST`, or `amqps://`.
+
+    With that, `?cafile=` names its authorities, and `&certfile=` and `&keyfile=` the certificate to show: files that
+    are read again for each connection.
+    """
 
     url: str
     username: str | None = None
