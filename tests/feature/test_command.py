@@ -12,6 +12,7 @@ from joserfc.jwk import OKPKey
 
 from support.client import Response
 from support.command_consumer import DONE, ConsumerProcess, consumer_process
+from support.command_stack import commanding
 from support.gateway import Gateway, Stack, until
 from support.rabbitmq import RabbitServer, running_rabbitmq
 from support.resources import Document, prefix, resource, route, rule
@@ -37,26 +38,8 @@ def key() -> OKPKey:
 def stack(
     stack: Stack, rabbitmq: RabbitServer, key: OKPKey, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Stack]:
-    """The same, whose decision service has RabbitMQ."""
-    seal = tmp_path_factory.mktemp("seal") / "key.json"
-    seal.write_text(json.dumps(key.as_dict(private=True)))
-    stack.decision_settings = {
-        "FF_ENTRYPOINT_RABBITMQ_URL": rabbitmq.url,
-        "FF_ENTRYPOINT_RABBITMQ_USERNAME": "ff",
-        "FF_ENTRYPOINT_RABBITMQ_PASSWORD_FILE": str(rabbitmq.password_file),
-        "FF_ENTRYPOINT_RABBITMQ_DEADLINE_SECONDS": "2",
-        "FF_ENTRYPOINT_SEAL_KEY_FILE": str(seal),
-    }
-    restart(stack)
-    yield stack
-    stack.decision_settings = {}
-    restart(stack)
-
-
-def restart(stack: Stack) -> None:
-    if "decision0" in stack.children:
-        stack.stop_decision_service()
-    stack.start_decision_service()
+    with commanding(stack, rabbitmq, key, tmp_path_factory.mktemp("seal")) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

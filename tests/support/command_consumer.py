@@ -2,7 +2,7 @@
 
 In: where RabbitMQ is, NAMESPACE/TYPE, the key of the gateway's authorizations, a file. Out: a line in that file when it
 begins with a command and one when it has done it. What it does is what the command's content says: `{"takes": 1.5}`,
-`{"refuse": TITLE}`, `{"raise": TEXT}`, else a reply with the content. Called by tests; run as
+`{"refuse": TITLE}`, `{"raise": TEXT}`, `{"reply": CONTENT}`, else a reply with the content. Called by tests; run as
 `python -m support.command_consumer SETTINGS`.
 """
 
@@ -40,12 +40,14 @@ class Workload:
     received: list[envelope_pb2.Envelope] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     journal: Path | None = None
+    always: Mapping[str, Any] = field(default_factory=dict)
+    """What to do whatever a command says."""
 
     async def handle(self, envelope: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
         """One command."""
         self.received.append(envelope)
         self._write(BEGUN, envelope.header.id)
-        asked: dict[str, Any] = json.loads(envelope.payload.body or b"{}")
+        asked: dict[str, Any] = {**json.loads(envelope.payload.body or b"{}"), **self.always}
         await asyncio.sleep(asked.get("takes", 0.0))
         if "raise" in asked:
             raise ValueError(asked["raise"])
@@ -54,7 +56,8 @@ class Workload:
             return dispatch_pb2.HandleResponse(error=error)
         self.done.append(envelope.header.id)
         self._write(DONE, envelope.header.id)
-        return dispatch_pb2.HandleResponse(reply=reply(envelope.payload.body))
+        content = json.dumps(asked["reply"]).encode() if "reply" in asked else envelope.payload.body
+        return dispatch_pb2.HandleResponse(reply=reply(content))
 
     def _write(self, what: str, id_: str) -> None:
         if self.journal is not None:
@@ -82,6 +85,7 @@ class ConsumerProcess:
     key: Mapping[str, Any]
     """A JWK; its public part is enough."""
     folder: Path
+    always: Mapping[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -96,6 +100,7 @@ class ConsumerProcess:
             "destination": self.destination,
             "key": dict(self.key),
             "journal": str(self.journal),
+            "always": dict(self.always),
         }
         command = [sys.executable, "-m", "support.command_consumer", json.dumps(settings)]
         with (self.folder / "consumer.log").open("ab") as log:
@@ -116,10 +121,10 @@ class ConsumerProcess:
 
 @contextlib.contextmanager
 def consumer_process(
-    server: RabbitServer, destination: str, key: Mapping[str, Any], folder: Path
+    server: RabbitServer, destination: str, key: Mapping[str, Any], folder: Path, **always: object
 ) -> Generator[ConsumerProcess]:
     """A started one."""
-    consumer = ConsumerProcess(server, destination, key, folder)
+    consumer = ConsumerProcess(server, destination, key, folder, always)
     consumer.start()
     try:
         yield consumer
@@ -129,7 +134,7 @@ def consumer_process(
 
 async def main(settings: Mapping[str, Any]) -> None:
     """Consumes until SIGTERM."""
-    workload = Workload(journal=Path(settings["journal"]))
+    workload = Workload(journal=Path(settings["journal"]), always=settings["always"])
     broker = Broker(url=settings["url"], username="ff", password_file=Path(settings["password_file"]))
     seal = make_verifier(settings["key"])
     consumer = asyncio.ensure_future(Consumer(broker, settings["destination"], workload.handle, seal.broken).run())

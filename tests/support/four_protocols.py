@@ -27,7 +27,7 @@ SDL = """
 type Query { order: Order @http(method: "GET", path: "/orders") }
 type Mutation { placeOrder(input: OrderInput!): Order @http(method: "POST", path: "/orders") }
 input OrderInput { sku: String! }
-type Order { order: Int, note: String }
+type Order { order: Int, note: String, messageId: String }
 """
 ORDER = {"sku": "abc"}
 _CALLS = descriptors()
@@ -66,33 +66,33 @@ def _schema(name: str, format_: str, document: str) -> Document:
     return resource("Schema", name, {"format": format_, "versions": [{"name": "v1", "document": document}]})
 
 
-def over_rest(gateway: Gateway, key: str = "") -> Told:
+def over_rest(gateway: Gateway, key: str = "", prefer: str = "") -> Told:
     """By HTTP."""
-    headers = {"content-type": "application/json", **({"idempotency-key": key} if key else {})}
+    headers = {"content-type": "application/json", **_wishes(key, prefer)}
     answer = gateway.request("POST", "/orders", headers=headers, body=json.dumps(ORDER))
     content = json.loads(answer.body) if answer.body else None
-    if answer.status == 200:
-        return Told("200", content=content, headers=dict(answer.headers))
+    if answer.status < 300:
+        return Told(str(answer.status), content=content, headers=dict(answer.headers))
     return Told(str(answer.status), answer.reason or "", pointers=_pointers(content))
 
 
-def over_websocket(gateway: Gateway, key: str = "") -> Told:
+def over_websocket(gateway: Gateway, key: str = "", prefer: str = "") -> Told:
     """As a frame."""
-    frame = {"id": "1", "method": "POST", "path": "/orders", "body": ORDER}
+    frame = {"id": "1", "method": "POST", "path": "/orders", "body": ORDER, "headers": _wishes(key, prefer)}
     opened = socket.create_connection(("127.0.0.1", gateway.port))
     with connect("ws://example.com/live", sock=opened, subprotocols=[Subprotocol("fastforward.v1.json")]) as connection:
-        connection.send(json.dumps({**frame, **({"headers": {"idempotency-key": key}} if key else {})}))
+        connection.send(json.dumps(frame))
         answer = json.loads(connection.recv(timeout=_TIMEOUT_S))
-    if answer["status"] == 200:
-        return Told("200", content=answer["body"], headers=answer["headers"])
+    if answer["status"] < 300:
+        return Told(str(answer["status"]), content=answer["body"], headers=answer["headers"])
     error = answer["error"]
     return Told(str(answer["status"]), f"{error['stage']}/{error['reason']}", pointers=_pointers(error))
 
 
-def over_graphql(gateway: Gateway, key: str = "") -> Told:
+def over_graphql(gateway: Gateway, key: str = "", prefer: str = "") -> Told:
     """As a mutation."""
-    query = "mutation ($o: OrderInput!) { placeOrder(input: $o) { order note } }"
-    headers = {"content-type": "application/json", **({"idempotency-key": key} if key else {})}
+    query = "mutation ($o: OrderInput!) { placeOrder(input: $o) { order note messageId } }"
+    headers = {"content-type": "application/json", **_wishes(key, prefer)}
     asked = json.dumps({"query": query, "variables": {"o": ORDER}})
     answer = json.loads(gateway.request("POST", "/graphql", headers=headers, body=asked).body)
     if "errors" not in answer:
@@ -102,10 +102,10 @@ def over_graphql(gateway: Gateway, key: str = "") -> Told:
     return Told(told["code"], told["reason"], pointers=_pointers(told))
 
 
-def over_grpc(gateway: Gateway, key: str = "") -> Told:
+def over_grpc(gateway: Gateway, key: str = "", prefer: str = "") -> Told:
     """As a call."""
     order, placed = _TYPES["Order"], _TYPES["Placed"]
-    metadata = (("idempotency-key", key),) if key else ()
+    metadata = tuple(_wishes(key, prefer).items())
     options = [("grpc.default_authority", "example.com")]
     with grpc.insecure_channel(f"127.0.0.1:{gateway.port}", options=options) as channel:
         place: Any = channel.unary_unary(
@@ -119,6 +119,10 @@ def over_grpc(gateway: Gateway, key: str = "") -> Told:
             return _of_grpc(error)
     content = {each.name: value for each, value in answer.ListFields()}
     return Told("OK", content=content, headers=dict(call.initial_metadata()))
+
+
+def _wishes(key: str, prefer: str) -> dict[str, str]:
+    return {name: value for name, value in (("idempotency-key", key), ("prefer", prefer)) if value}
 
 
 def _of_grpc(error: grpc.RpcError) -> Told:
@@ -141,4 +145,4 @@ PROTOCOLS: Mapping[str, Callable[..., Told]] = {
     "GraphQL": over_graphql,
     "gRPC": over_grpc,
 }
-"""The functions by protocol; each takes a gateway and an idempotency key."""
+"""The functions by protocol; each takes a gateway, an idempotency key, and a preference (RFC 7240)."""

@@ -53,6 +53,7 @@ message Change {
 message Placed {
   int64 order = 1;
   string note = 2;
+  string message_id = 3;
 }
 """
 
