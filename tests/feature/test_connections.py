@@ -46,8 +46,7 @@ class TwoEntryPoints(Stack):
     def run(self, name: str, command: list[str], settings: Mapping[str, str]) -> None:
         own = {}
         if name.startswith("decision"):
-            number = int(name.removeprefix("decision"))
-            own = {"FF_ENTRYPOINT_REDIS_URL": self.redis_url, "FF_ENTRYPOINT_INTERNAL_LISTEN": self.internal(number)}
+            own = {"FF_ENTRYPOINT_REDIS_URL": self.redis_url}
         Stack.run(self, name, command, {**settings, **own})
 
 

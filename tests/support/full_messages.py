@@ -114,3 +114,8 @@ def stages() -> Document:
         "resilience": how,
     }
     return resource("Workload", "stages", spec)
+
+
+def ingress() -> Document:
+    spec = {"component": "Ingress", "adapters": ["WebSocket"], "upstream": {"name": "frames", "namespace": "shop"}}
+    return resource("Workload", "ingress", spec)

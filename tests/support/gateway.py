@@ -136,6 +136,7 @@ class Stack:
                 "FF_ENTRYPOINT_OPERATOR": f"unix:{self.folder / 'xds.sock'}",
                 "FF_ENTRYPOINT_NODE": name,
                 **self.decision_settings,
+                "FF_ENTRYPOINT_INTERNAL_LISTEN": f"unix:{self.folder}/inside{number}.sock",
             }
             self.run(name, [sys.executable, "-m", "fastforward_entrypoint"], settings)
             until(lambda: self.alive() and self.decides(number), seconds=START_S)
@@ -149,9 +150,11 @@ class Stack:
 
     def decides(self, number: int = 0) -> bool:
         """Whether a decision service has the operator's snapshot."""
-        nodes = self.api("/v1/proxies")["proxies"]
-        live = any(node["node"] == f"decision{number}" and node["state"] == "live" for node in nodes)
-        return live and self.decision_sockets()[number].exists()
+        return self.is_live(f"decision{number}") and self.decision_sockets()[number].exists()
+
+    def is_live(self, node: str) -> bool:
+        """Whether the operator has a node among the live ones."""
+        return any(each["node"] == node and each["state"] == "live" for each in self.api("/v1/proxies")["proxies"])
 
     def has_no_limits(self) -> bool:
         """Whether no RateLimit is left in the proxy's filters, and the proxy has acknowledged that."""

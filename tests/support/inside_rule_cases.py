@@ -12,6 +12,7 @@ TAKEN: Document = {"type": "a.b", "upstream": {"name": "u"}}
 PARTS = [{"name": "u", "as": "a"}, {"name": "u", "as": "b"}]
 COMMAND: Document = {"type": "a.b", "delivery": "Command"}
 AWAY: Document = {"component": "Stages", "stages": ["routing"], "upstream": {"name": "u"}}
+ADAPTS: Document = {"component": "Ingress", "adapters": ["GRPC"], "upstream": {"name": "u"}}
 
 CASES = (
     case(
@@ -23,17 +24,35 @@ CASES = (
     ),
     case(
         crds.WorkloadSpec,
-        "Stages need an upstream, and Decision has none.",
+        "Stages and Ingress need an upstream, and Decision has none.",
         "upstream",
-        kept=[AWAY, {}, {"component": "Decision", "replicas": 1}],
-        broken=[{"component": "Stages", "stages": ["routing"]}, {"upstream": NAMED}],
+        kept=[AWAY, ADAPTS, {}, {"component": "Decision", "replicas": 1}],
+        broken=[
+            {"component": "Stages", "stages": ["routing"]},
+            {"component": "Ingress", "adapters": ["REST"]},
+            {"upstream": NAMED},
+        ],
     ),
     case(
         crds.WorkloadSpec,
-        "Stages names them, and Decision has none.",
+        "Stages names them, and nothing else has any.",
         "stages",
-        kept=[AWAY, {}, {"stages": []}],
-        broken=[{**AWAY, "stages": []}, {"stages": ["routing"]}],
+        kept=[AWAY, ADAPTS, {}, {"stages": []}],
+        broken=[{**AWAY, "stages": []}, {"stages": ["routing"]}, {**ADAPTS, "stages": ["routing"]}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Ingress names its adapters, and nothing else has any.",
+        "adapters",
+        kept=[ADAPTS, AWAY, {}, {"adapters": []}],
+        broken=[{**ADAPTS, "adapters": []}, {"adapters": ["REST"]}, {**AWAY, "adapters": ["REST"]}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Requests for GRPC come in HTTP/2 and those for the others in HTTP/1.1: it needs a Workload of its own.",
+        "adapters",
+        kept=[ADAPTS, {**ADAPTS, "adapters": ["REST", "GraphQL", "WebSocket"]}],
+        broken=[{**ADAPTS, "adapters": ["REST", "GRPC"]}],
     ),
     case(
         crds.WorkloadSpec,

@@ -1,4 +1,5 @@
-"""Workload: a part of the data plane: how many pods, how large, what it leans on; or which stages run elsewhere.
+"""Workload: a part of the data plane: how many pods, how large, what it leans on; or which stages and adapters run
+elsewhere.
 
 In: a Workload document. Out: `Workload`. Called by parse and by the compiler's translate/workload.
 """
@@ -56,14 +57,21 @@ class Resilience(Model):
 class WorkloadSpec(Model):
     """What a Workload says."""
 
-    component: Literal["Decision", "Stages"] = "Decision"
+    component: Literal["Decision", "Stages", "Ingress"] = "Decision"
     """Decision: the service that proxies ask about requests that they can't judge by themselves, and that takes
     messages through all stages. Stages: some of these run elsewhere, for the messages of this namespace's Edges.
+    Ingress: some adapters run elsewhere, for the rules of this namespace's Routes.
     """
     stages: Annotated[tuple[Literal["normalization", "routing"], ...], Items(most=2, distinct=True)] = ()
     """With Stages: which ones. Of two Workloads that take the same one, the older has it."""
+    adapters: Annotated[tuple[Literal["REST", "GraphQL", "WebSocket", "GRPC"], ...], Items(most=3, distinct=True)] = ()
+    """With Ingress: which ones. REST has the rules that send messages. Of two Workloads that take the same one, the
+    first by name has it.
+    """
     upstream: Ref | None = None
-    """With Stages: Upstream with the protocol GRPC that serves fastforward.message.v1.StageService."""
+    """With Stages: Upstream with the protocol GRPC that serves fastforward.message.v1.StageService. With Ingress: the
+    one that proxies send requests to instead; its protocol is GRPC for the adapter GRPC, and HTTP1 for the others.
+    """
     resilience: Resilience = Resilience()
     """With Stages: how calls to it go."""
     replicas: Replicas = 2
@@ -75,16 +83,28 @@ class WorkloadSpec(Model):
 
     rules_cel = (
         Rule(
-            "(self.component == 'Stages') == has(self.upstream)",
-            "Stages need an upstream, and Decision has none.",
+            "(self.component != 'Decision') == has(self.upstream)",
+            "Stages and Ingress need an upstream, and Decision has none.",
             "upstream",
-            lambda s: (s.component == "Stages") == (s.upstream is not None),
+            lambda s: (s.component != "Decision") == (s.upstream is not None),
         ),
         Rule(
             "(self.component == 'Stages') == (has(self.stages) && size(self.stages) > 0)",
-            "Stages names them, and Decision has none.",
+            "Stages names them, and nothing else has any.",
             "stages",
             lambda s: (s.component == "Stages") == bool(s.stages),
+        ),
+        Rule(
+            "(self.component == 'Ingress') == (has(self.adapters) && size(self.adapters) > 0)",
+            "Ingress names its adapters, and nothing else has any.",
+            "adapters",
+            lambda s: (s.component == "Ingress") == bool(s.adapters),
+        ),
+        Rule(
+            "!has(self.adapters) || !('GRPC' in self.adapters) || size(self.adapters) == 1",
+            "Requests for GRPC come in HTTP/2 and those for the others in HTTP/1.1: it needs a Workload of its own.",
+            "adapters",
+            lambda s: "GRPC" not in s.adapters or len(s.adapters) == 1,
         ),
         Rule(
             "self.component == 'Decision' || !has(self.redis)",

@@ -117,15 +117,20 @@ def test_each_worker_has_a_name_a_folder_and_a_port_of_its_own(monkeypatch: pyte
     assert (worker.worker_socket, worker.worker_lifeline) == (5, 6)
 
 
-def test_of_several_workers_the_first_listens_for_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    address = "unix:/run/ff/inside.sock"
-    for name, value in {"WORKERS": "2", "REDIS_URL": "redis://redis:6379/0", "INTERNAL_LISTEN": address}.items():
+@pytest.mark.parametrize(
+    ("address", "second"), [("unix:/run/ff/inside.sock", None), ("127.0.0.1:9445", "127.0.0.1:9445"), ("", None)]
+)
+def test_of_several_workers_all_listen_for_workloads_unless_at_a_unix_socket(
+    monkeypatch: pytest.MonkeyPatch, address: str, second: str | None
+) -> None:
+    own = {"INTERNAL_LISTEN": address} if address else {}
+    for name, value in {"WORKERS": "2", "REDIS_URL": "redis://redis:6379/0", **own}.items():
         monkeypatch.setenv(PREFIX + name, value)
     listens = []
     for worker in ("1", "2"):
         monkeypatch.setenv(PREFIX + "WORKER", worker)
         listens.append(load().for_worker().internal_listen)
-    assert listens == [address, None]
+    assert listens == [address or None, second]
 
 
 def test_an_internal_address_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,15 @@ async def peer(path: Path) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+def at(path: Path) -> Callable[[], Awaitable[Path]]:
+    """A server behind that is there already."""
+
+    async def find() -> Path:
+        return path
+
+    return find
 
 
 class Parts:
@@ -275,7 +284,7 @@ async def behind(path: Path) -> AsyncGenerator[list[asyncio.StreamWriter]]:
 async def test_http2_is_passed_on_both_ways_and_its_end_too(tmp_path: Path) -> None:
     async with (
         behind(tmp_path / "b"),
-        serving(tmp_path / "s", lambda _: Response(200), lambda: Splice(tmp_path / "b")) as server,
+        serving(tmp_path / "s", lambda _: Response(200), lambda: Splice(at(tmp_path / "b"))) as server,
         peer(tmp_path / "s") as (reader, writer),
     ):
         large = b"x" * 3_000_000
@@ -301,7 +310,7 @@ async def test_a_peer_in_http2_that_does_not_read_holds_up_the_server_behind(tmp
 
     flooding = await asyncio.start_unix_server(flood, tmp_path / "b")
     async with (
-        serving(tmp_path / "s", lambda _: Response(200), lambda: Splice(tmp_path / "b")),
+        serving(tmp_path / "s", lambda _: Response(200), lambda: Splice(at(tmp_path / "b"))),
         peer(tmp_path / "s") as (reader, writer),
     ):
         writer.write(PREFACE)
@@ -315,12 +324,38 @@ async def test_a_peer_in_http2_that_does_not_read_holds_up_the_server_behind(tmp
 
 async def test_without_a_server_behind_http2_is_cut_off(tmp_path: Path) -> None:
     async with (
-        serving(tmp_path / "s", lambda _: Response(200), lambda: Splice(tmp_path / "none")),
+        serving(tmp_path / "s", lambda _: Response(200), lambda: Splice(at(tmp_path / "none"))),
         peer(tmp_path / "s") as (reader, writer),
     ):
         writer.write(PREFACE)
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
+
+
+async def test_a_server_behind_is_waited_for_and_one_that_fails_to_start_is_none(tmp_path: Path) -> None:
+    started = asyncio.Event()
+
+    async def find() -> Path:
+        await started.wait()
+        return tmp_path / "b"
+
+    async def fail() -> Path:
+        raise ValueError("no such protocol")
+
+    async with (
+        behind(tmp_path / "b"),
+        serving(tmp_path / "s", lambda _: Response(200), lambda: Splice(find)),
+        serving(tmp_path / "f", lambda _: Response(200), lambda: Splice(fail)),
+    ):
+        async with peer(tmp_path / "s") as (reader, writer):
+            writer.write(PREFACE)
+            await asyncio.sleep(0.05)
+            started.set()
+            assert await reader.readexactly(len(PREFACE)) == PREFACE.upper()
+        async with peer(tmp_path / "f") as (reader, writer):
+            writer.write(PREFACE)
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
 
 
 async def test_without_http2_it_is_refused(tmp_path: Path) -> None:

@@ -177,6 +177,25 @@ async def test_an_outage_of_the_operator_is_told_once(target: str) -> None:
     assert told[-1] == "operator away"
 
 
+async def test_what_is_new_is_prepared_for_before_it_is_taken_up_or_refused(target: str) -> None:
+    prepared: list[str] = []
+
+    def prepare(resources: Sequence[snapshot_pb2.Resource]) -> None:
+        prepared.extend(each.name for each in resources if each.name not in holder.current.versions)
+        if "bad" in prepared:
+            raise ModuleNotFoundError("no adapter of that name")
+
+    holder = SnapshotHolder(Names(), prepare)
+    async with operator(target, "a") as server, following(target, holder) as node:
+        await eventually(lambda: node.usable)
+        assert (prepared, node.versions()) == (["a"], {"a": "1"})
+        nonce = server.publish([resource("bad")])
+        await eventually(lambda: server.error_of(nonce))
+        assert "no adapter" in str(server.error_of(nonce))
+        assert node.versions() == {"a": "1"}
+        assert set(holder.held) == {"a"}
+
+
 async def test_what_was_kept_is_served_as_soon_as_the_operator_is_known_to_be_away(tmp_path: Path, target: str) -> None:
     file = SnapshotFile(tmp_path / "state")
     file.save([resource("a").SerializeToString()])

@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from fastforward_graphql import GraphqlAdapter
-from fastforward_grpc import GrpcAdapter, GrpcServer
 from fastforward_kit.health import Health, health_handler
 from fastforward_kit.http import Address, HttpServer, Splice
 from fastforward_kit.lifecycle import either, set_aside_live_objects, stop_signals
@@ -25,27 +22,25 @@ from fastforward_kit.telemetry import new_registry
 from fastforward_kit.tls import NodeTls
 from fastforward_kit.websocket import Guard
 from fastforward_pipeline import Snapshot
-from fastforward_pipeline.compiled.schema import Schema
 from fastforward_pipeline.compiled.upstream import Upstream
+from fastforward_pipeline.message import Exchange
 from fastforward_rest import RestAdapter
 from fastforward_shield.metrics import HopCollector
-from fastforward_websocket import WebSocketAdapter
 from prometheus_client import CollectorRegistry
 
-from fastforward.connection.v1 import connection_pb2_grpc
-from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import ConnectionMeasures, Measures, RedisMeasures
+from fastforward_entrypoint.messages.adapters import Adapters, import_adapters
+from fastforward_entrypoint.messages.apart import RemoteExchange
 from fastforward_entrypoint.messages.commands.opening import open_commands
 from fastforward_entrypoint.messages.connections.opening import open_connections
-from fastforward_entrypoint.messages.connections.service import ConnectionServer
-from fastforward_entrypoint.messages.door import Ways, door
+from fastforward_entrypoint.messages.door import Ways, decide_nothing, door
 from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
 from fastforward_entrypoint.messages.handshakes import Handshakes
 from fastforward_entrypoint.messages.hooks.opening import open_hooks
 from fastforward_entrypoint.messages.identifier import make_message_id
-from fastforward_entrypoint.messages.internal import Internal
+from fastforward_entrypoint.messages.inside import Inside
 from fastforward_entrypoint.messages.keys import open_seal
 from fastforward_entrypoint.messages.lines import Hops
 from fastforward_entrypoint.messages.observation import Observation
@@ -73,7 +68,7 @@ class EntryPoint:
         self._health = Health({SNAPSHOT, SOCKET})
         registry = new_registry()
         self._health_server = HttpServer(health_handler(self._health, registry))
-        self._holder = SnapshotHolder(Snapshot.empty())
+        self._holder = SnapshotHolder(Snapshot.empty(), import_adapters)
         self._file = SnapshotFile(settings.state_dir) if settings.state_dir else None
         self._tls = NodeTls(settings.tls_dir) if settings.tls_dir else None
         self._client = SnapshotClient(
@@ -91,8 +86,9 @@ class EntryPoint:
         self._targets = GrpcTargets(self._find_upstream)
         self._stages = GrpcStages(self._find_upstream)
         self._hooks = open_hooks(settings, self._holder, registry)
+        self._remote = RemoteExchange(settings.exchange, self._tls) if settings.exchange is not None else None
         self._commands = open_commands(settings)
-        hops = Hops(self._targets.lines, self._stages.lines, self._hooks, self._commands)
+        hops = Hops(self._targets.lines, self._stages.lines, self._hooks, self._commands, self._remote or ())
         registry.register(HopCollector(hops))
         self._observation = Observation(settings, registry, Target(settings.operator, self._tls), hops)
         self._once = open_once_store(settings)
@@ -107,28 +103,23 @@ class EntryPoint:
             self._holder, counters, self._once, callees, open_seal(settings.seal_key_file)
         )
         self._connections = open_connections(settings, exchange.events)
+        # Where messages are handed on, none are taken: they would go round in circles.
+        self._inside = Inside(settings, self._tls, self._connections, exchange if self._remote is None else None)
         self._guard = Guard()
         registry.register(ConnectionMeasures(self._guard, self._connections.errors))
         handler = door(self._ways(endpoint), self._holder, Handshakes(self._holder, time.time), self._guard)
-        self._calls = GrpcServer(
-            GrpcAdapter(exchange, self._find_dispatch, self._find_schema, clock=time.time, make_id=make_message_id)
-        )
         self._server = HttpServer(
             handler,
             tls=self._tls.server if self._tls else None,
             peers="(edge|gateway)",
-            http2=lambda: Splice(self._calls.path),
+            http2=lambda: Splice(self._adapters.calls),
         )
 
     def _ways(self, decisions: DecisionEndpoint) -> Ways:
-        exchange = self._exchange
-        graphql = GraphqlAdapter(exchange, self._find_schema, time.time, make_message_id)
-        websocket = WebSocketAdapter(exchange, self._connections, time.time, make_message_id)
-        adapters = {
-            snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: graphql,
-            snapshot_pb2.ADAPTER_PROTOCOL_WEBSOCKET: websocket,
-        }
-        return Ways(decisions, RestAdapter(exchange, time.time, make_message_id), adapters)
+        way: Exchange = self._remote or self._exchange
+        self._adapters = Adapters(way, self._holder, self._connections)
+        rest = RestAdapter(way, time.time, make_message_id)
+        return Ways(decisions if self._remote is None else decide_nothing, rest, self._adapters.of)
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""
@@ -156,8 +147,6 @@ class EntryPoint:
             tasks.create_task(self._stages.lines.follow())
             tasks.create_task(self._guard.run(lambda: self._holder.changes))
             tasks.create_task(self._connections.run())
-            if self._settings.internal_listen is not None:
-                tasks.create_task(self._serve_inside(self._settings.internal_listen))
             if self._settings.stages_listen is not None:
                 tasks.create_task(serve_stages(self._settings.stages_listen, self._holder, self._observation.watch))
             if self._file is not None:
@@ -170,24 +159,13 @@ class EntryPoint:
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
 
-    async def _serve_inside(self, address: str) -> None:
-        internal = Internal(address, self._tls)
-        connections = ConnectionServer(self._connections, make_message_id, internal.admit)
-        await internal.serve([partial(connection_pb2_grpc.add_ConnectionServiceServicer_to_server, connections)])
-
     async def _end_calls(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)
-        await self._calls.stop(self._settings.drain_seconds)
+        seconds = self._settings.drain_seconds
+        await asyncio.gather(self._adapters.end_calls(seconds), self._inside.stop(seconds))
 
     def _find_upstream(self, name: str) -> Upstream | None:
         return self._holder.current.upstreams.get(name)
-
-    def _find_schema(self, name: str) -> Schema | None:
-        return self._holder.current.schemas.get(name)
-
-    def _find_dispatch(self, plan: str) -> snapshot_pb2.AdapterDispatch | None:
-        known = self._holder.current.plans.get(plan)
-        return known.wire.adapter if known is not None and known.destination == "adapter" else None
 
     def _become_usable(self) -> None:
         set_aside_live_objects()
@@ -201,9 +179,10 @@ class EntryPoint:
 
     async def _listen(self, stop: asyncio.Event) -> None:
         settings = self._settings
-        await self._calls.start()
         # Not before there is something to decide by: until then a predecessor, or another service, decides.
         await either(self._usable.wait(), stop.wait())
+        if self._usable.is_set():
+            await self._inside.start()
         if settings.worker_socket is not None:
             await self._server.accept(socket.socket(fileno=settings.worker_socket))
         elif self._usable.is_set():
@@ -220,6 +199,8 @@ class EntryPoint:
         await self._connections.end()
         await self._targets.lines.close()
         await self._stages.lines.close()
+        if self._remote is not None:
+            await self._remote.close()
         if self._redis is not None:
             await self._redis.close()
         await self._observation.close()

@@ -72,9 +72,12 @@ class Settings(WorkloadSettings):
     otlp_share: float = Field(default=1.0, ge=0.0, le=1.0)
     """Of the traces that the proxy has begun, which share is told of; of others their callers decide."""
     internal_listen: str | None = None
-    """Where workloads reach clients (fastforward.connection.v1.ConnectionService): `unix:PATH` or `HOST:PORT`. Whoever
-    can connect is believed, or over TCP with TLS_DIR, whoever proves to be a workload. Of several workers, the first
-    listens there."""
+    """Where workloads reach clients (fastforward.connection.v1.ConnectionService), and adapters elsewhere hand in
+    messages (fastforward.message.v1.EntryPointService): `unix:PATH` or `HOST:PORT`. Whoever can connect is believed, or
+    over TCP with TLS_DIR, whoever proves to be a workload. Of several workers, the first listens at a Unix socket."""
+    exchange: str | None = None
+    """The internal address of another EntryPoint: `unix:PATH`, `HOST:PORT` or another gRPC target. Then this process
+    has adapters alone: their messages go there, and nothing is decided here."""
     worker: int = Field(default=0, ge=0)
     """Number of this worker, from 1; set by the parent process alone."""
     worker_socket: int | None = None
@@ -153,12 +156,13 @@ class Settings(WorkloadSettings):
         """Returns the settings of worker number `worker`: names, folder and port of its own."""
         if not self.worker:
             return self
+        inside = self.internal_listen or ""
         return self.model_copy(
             update={
                 "node": f"{self.node}/{self.worker}",
                 "state_dir": self.state_dir and self.state_dir / f"worker-{self.worker}",
                 "health_port": self.health_port and self.health_port + self.worker - 1,
-                "internal_listen": self.internal_listen if self.worker == 1 else None,
+                "internal_listen": None if self.worker > 1 and inside.startswith("unix:") else inside or None,
             }
         )
 

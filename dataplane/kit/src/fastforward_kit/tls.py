@@ -22,7 +22,9 @@ class NodeTls:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaded = b""
+        self._loaded: tuple[bytes, ...] = ()
+        self.version = 0
+        """How often a certificate has been taken up: what was made with an earlier one is to be made anew."""
         self._server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._server.minimum_version = ssl.TLSVersion.TLSv1_3
         self._server.verify_mode = ssl.CERT_REQUIRED
@@ -59,12 +61,13 @@ class NodeTls:
 
     def refresh(self) -> bool:
         """Takes up a certificate that has been renewed, for connections to come; says whether there was one."""
-        newest = b"".join(self._read(name) for name in (CHAIN, KEY, AUTHORITIES))
+        newest = tuple(self._read(name) for name in (CHAIN, KEY, AUTHORITIES))
         if newest == self._loaded:
             return False
         self._server.load_verify_locations(self._folder / AUTHORITIES)
         self._server.load_cert_chain(self._folder / CHAIN, self._folder / KEY)
         self._loaded = newest
+        self.version += 1
         return True
 
     async def follow(self) -> None:

@@ -7,7 +7,7 @@ guarded. Called by the HTTP server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fastforward_kit.http import Handler, Request, Response
@@ -29,7 +29,7 @@ class Ways(NamedTuple):
 
     decisions: Handler
     messages: Handler
-    adapters: Mapping[snapshot_pb2.AdapterProtocol.ValueType, Adapter]
+    adapters: Callable[[snapshot_pb2.AdapterProtocol.ValueType], Adapter]
 
 
 def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -> Handler:
@@ -47,10 +47,15 @@ def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -
             return messages(asked)
         adapter = plan.wire.adapter
         if not is_handshake(asked):
-            return adapters[adapter.protocol](asked, adapter)
+            return adapters(adapter.protocol)(asked, adapter)
         judged = handshakes.judge(asked, adapter.protocol)
         if isinstance(judged, Refused):
             return judged.answer
-        return guard.over(judged, adapters[adapter.protocol](judged.asked, adapter))
+        return guard.over(judged, adapters(adapter.protocol)(judged.asked, adapter))
 
     return handle
+
+
+def decide_nothing(_: Request) -> Response:
+    """Answers for a process that has adapters alone: to Envoy it is one that fails."""
+    return Response(501)

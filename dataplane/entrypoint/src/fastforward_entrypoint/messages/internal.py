@@ -6,6 +6,7 @@ one of the same authorities that names a workload; whoever can connect without o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,16 +19,20 @@ from fastforward_kit.tls import NodeTls
 log = structlog.get_logger(__name__)
 
 CALLERS = "workload"
+MAX_BYTES = 8 << 20
+"""Messages hold 4 MiB of content, and headers beside."""
 Context = grpc.aio.ServicerContext[Any, Any]
 _GRACE_S = 5.0
 
 
 class Internal:
-    """Knows who may call."""
+    """Knows who may call. `shared`: other processes listen at the same address."""
 
-    def __init__(self, address: str, tls: NodeTls | None) -> None:
+    def __init__(self, address: str, tls: NodeTls | None, *, shared: bool = False) -> None:
         self._address = address
         self._tls = None if address.startswith("unix:") else tls
+        self._shared = shared
+        self._server: grpc.aio.Server | None = None
 
     async def admit(self, context: Context) -> None:
         """Ends a call of somebody else."""
@@ -39,20 +44,31 @@ class Internal:
             log.warning("caller refused", peer=context.peer(), wanted=CALLERS)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"The certificate names no {CALLERS}.")
 
-    async def serve(self, services: Iterable[Callable[[grpc.aio.Server], None]]) -> None:
-        """Serves them until cancelled; calls under way may end. Raises OSError when the address can't be had."""
-        server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    async def start(self, services: Iterable[Callable[[grpc.aio.Server], None]]) -> int:
+        """Serves them; returns the port. Raises OSError when the address can't be had."""
+        options = (("grpc.so_reuseport", int(self._shared)), ("grpc.max_receive_message_length", MAX_BYTES))
+        server = self._server = grpc.aio.server(options=options)
         for add in services:
             add(server)
         try:
             if self._tls is None:
-                server.add_insecure_port(self._address)
+                port = server.add_insecure_port(self._address)
             else:
-                server.add_secure_port(self._address, self._tls.grpc_server())
+                port = server.add_secure_port(self._address, self._tls.grpc_server())
         except RuntimeError as error:
             raise OSError(f"nothing can listen at {self._address}") from error
         await server.start()
+        return port
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no more calls, and waits as long for those that are under way."""
+        if self._server is not None:
+            await self._server.stop(grace_seconds)
+
+    async def serve(self, services: Iterable[Callable[[grpc.aio.Server], None]]) -> None:
+        """Serves them until cancelled; calls under way may end. Raises OSError when the address can't be had."""
+        await self.start(services)
         try:
-            await server.wait_for_termination()
+            await asyncio.Event().wait()
         finally:
-            await server.stop(_GRACE_S)
+            await self.stop(_GRACE_S)

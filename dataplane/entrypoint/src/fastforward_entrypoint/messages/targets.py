@@ -65,7 +65,8 @@ def judge(error: Exception) -> Meaning:
     return Meaning.ANSWERED if error.code() in _ANSWERS else Meaning.FAILED
 
 
-def _is_repeatable(header: envelope_pb2.Header) -> bool:
+def is_repeatable(header: envelope_pb2.Header) -> bool:
+    """Whether the message may be sent again after it may have arrived."""
     return bool(header.idempotency_key) or header.source.method in SAFE
 
 
@@ -101,4 +102,4 @@ class GrpcTargets:
             known.doubtful = response.WhichOneof("outcome") is None
             return response
 
-        return await line.hop.call(once, deadline=deadline, repeatable=_is_repeatable(envelope.header))
+        return await line.hop.call(once, deadline=deadline, repeatable=is_repeatable(envelope.header))

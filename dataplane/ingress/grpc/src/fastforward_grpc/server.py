@@ -1,7 +1,7 @@
 """gRPC's own server, on a Unix socket of its own in a folder that only this process's user can enter.
 
 Whoever can connect is believed to be Envoy: what its `x-ff-...` metadata say is not questioned. In: the adapter. Out:
-the socket's path, to which EntryPoint passes on what comes in HTTP/2. Called by bootstrap.
+the socket's path, to which EntryPoint passes on what comes in HTTP/2. Called by whoever keeps the adapters.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ bootstrap, as the server's `http2`.
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -21,10 +22,12 @@ CONNECT_SECONDS = 5.0
 class Splice(Occupant):
     """Each side is read no faster than the other one takes it. What ends one side ends the other, after what is
     written has been sent.
+
+    `find` tells the socket of the server behind, once it listens: for it a connection waits.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, find: Callable[[], Awaitable[Path]]) -> None:
+        self._find = find
         self._near: asyncio.Transport | None = None
         self._far: asyncio.Transport | None = None
         self._early = bytearray()
@@ -42,11 +45,12 @@ class Splice(Occupant):
     async def _connect(self, near: asyncio.Transport) -> None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
+                path = await self._find()
                 far, _ = await asyncio.get_running_loop().create_unix_connection(
-                    lambda: _FarSide(self), os.fspath(self._path)
+                    lambda: _FarSide(self), os.fspath(path)
                 )
-        except OSError as error:  # TimeoutError is one
-            log.error("no server behind", path=str(self._path), why=str(error))
+        except Exception:  # one that can't be served must not wait for ever
+            log.exception("no server behind")
             near.abort()
             return
         if self._near is None:

@@ -6,7 +6,7 @@ own; `tune_interpreter` sees to it that it gives way to the event loop.
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
@@ -32,10 +32,14 @@ class Held:
 
 
 class SnapshotHolder(Generic[S]):
-    """`current` is replaced whole, on the event loop, never changed. One `apply` at a time."""
+    """`current` is replaced whole, on the event loop, never changed. One `apply` at a time.
 
-    def __init__(self, empty: S) -> None:
+    `prepare` is told what is new in the building thread, before it is taken up: what it raises refuses the delta.
+    """
+
+    def __init__(self, empty: S, prepare: Callable[[Sequence[snapshot_pb2.Resource]], None] = lambda _: None) -> None:
         self.current = empty
+        self._prepare = prepare
         self.held: dict[str, Held] = {}
         """By name, what `current` was built from. Changed in place, by the building thread alone."""
         self.complete = False
@@ -69,6 +73,7 @@ class SnapshotHolder(Generic[S]):
         self._builder.shutdown(wait=False, cancel_futures=True)
 
     def _build(self, delta: snapshot_pb2.SnapshotDelta) -> S:
+        self._prepare(delta.resources)
         following = self.current.apply(delta.resources, delta.removed)
         for name in delta.removed:
             self._forget(name)

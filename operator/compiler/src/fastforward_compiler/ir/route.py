@@ -178,6 +178,8 @@ class MessageDispatch:
     key_required: bool = False
     gather: Gather | None = None
     """In place of `upstream`."""
+    ingress: str = ""
+    """The Upstream at which requests become messages; empty for the decision service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +205,8 @@ class AdapterDispatch:
     graphql: GraphqlLimits | None = None
     origins: tuple[str, ...] = ()
     """Of pages that may open connections, besides the host's own."""
+    ingress: str = ""
+    """The Upstream that has the adapter; empty for the decision service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,4 +353,9 @@ class Entry:
         """Names of the Upstreams to which the proxy sends requests; none where the decision names them."""
         shares = self.destination.shares if isinstance(self.destination, Split) else ()
         named = (*(share.upstream for share in shares if share.upstream), *(each.upstream for each in self.mirrors))
-        return tuple(dict.fromkeys(named))
+        return tuple(dict.fromkeys((*named, self.ingress) if self.ingress else named))
+
+    @property
+    def ingress(self) -> str:
+        """The Upstream that has the adapter that takes the requests; empty where the decision service has it."""
+        return self.destination.ingress if isinstance(self.destination, MessageDispatch | AdapterDispatch) else ""

@@ -1,5 +1,5 @@
 """What runs as pods, and which stages run elsewhere. Made by translate/workload; read by emit/kubernetes and
-emit/decision.
+emit/decision. Which adapters run elsewhere is said of each rule (ir.MessageDispatch, ir.AdapterDispatch).
 
 Amounts are written as Kubernetes writes them.
 """

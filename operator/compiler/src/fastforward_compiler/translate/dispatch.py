@@ -15,6 +15,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from .reference import target
 from .schema import resolve_schema
 from .upstream import fault_of_messages, resolve_upstream
+from .workload import TAKER
 
 _CONTENT = "JSONSchema"
 _FORMATS = {"GraphQL": "GraphQL", "GRPC": "Protobuf"}
@@ -57,8 +58,9 @@ def translate_message(
         unknown_fields=message.unknown_fields,
         key_required=message.idempotency == "Required",
         gather=gather,
+        ingress=cells.read(TAKER, on.namespace, "REST"),
     )
-    return made, names
+    return made, (*names, made.ingress) if made.ingress else names
 
 
 def _fault_of_taker(cells: Cells, on: ObjectRef, field: str, name: str, problems: list[Problem]) -> str:
@@ -90,21 +92,24 @@ def _translate_gather(
 
 def translate_adapter(
     cells: Cells, on: ObjectRef, field: str, adapter: crds.AdapterDispatch, problems: list[Problem]
-) -> ir.Destination:
-    """The destination."""
+) -> tuple[ir.Destination, tuple[str, ...]]:
+    """The destination, and the Upstream that has the adapter."""
     schema = None
     if adapter.schema_ is not None:
         format_ = _FORMATS[adapter.protocol]
         schema = resolve_schema(cells, on, f"{field}.schema", adapter.schema_, format_, problems)
         if schema is None:
-            return ir.Unavailable(reason="The schema of the operations is not there.")
-    return ir.AdapterDispatch(
+            return ir.Unavailable(reason="The schema of the operations is not there."), ()
+    ingress = cells.read(TAKER, on.namespace, adapter.protocol)
+    made = ir.AdapterDispatch(
         protocol=adapter.protocol,
         schema=schema,
         host=adapter.host or "",
         graphql=_translate_limits(adapter.graphql) if adapter.protocol == "GraphQL" else None,
         origins=adapter.origins,
+        ingress=ingress,
     )
+    return made, (ingress,) if ingress else ()
 
 
 def _translate_limits(limits: crds.GraphqlLimits | None) -> ir.GraphqlLimits:

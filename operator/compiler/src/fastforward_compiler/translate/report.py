@@ -26,7 +26,7 @@ from .table import ALIASES_OF, CONFLICTS, HOSTS_BELONGING, TABLES_NAMING, scope_
 from .target import target_problems
 from .tenant import TENANT, host_tenant
 from .upstream import UPSTREAM
-from .workload import STAGES, WORKLOAD
+from .workload import INGRESS, STAGES, WORKLOAD
 from .world import INPUTS, INVALID
 
 MAX_PROBLEMS = 100
@@ -175,6 +175,11 @@ def _tell_eventhook(cells: Cells, _: ObjectRef, name: str) -> Told:
 def _tell_workload(cells: Cells, _: ObjectRef, name: str) -> Told:
     if cells.read(WORKLOAD, name) is not None:
         return [], {("workload", name)}, ()
+    ingress = cells.read(INGRESS, name)
+    if ingress is not None:
+        to = ingress.upstream
+        led = {("table", table) for table in cells.read(TABLES_NAMING, "ingress", to)} if to else set()
+        return list(ingress.problems), led | {("upstream", to)} if to else set(), ()
     translation = cells.read(STAGES, name)
     if translation is None:
         return [], set(), ()

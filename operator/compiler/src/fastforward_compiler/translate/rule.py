@@ -149,7 +149,7 @@ def _translate_destination(
     if rule.message is not None:
         return translate_message(cells, on, f"{field}.message", rule.message, problems)
     if rule.adapter is not None:
-        return translate_adapter(cells, on, f"{field}.adapter", rule.adapter, problems), ()
+        return translate_adapter(cells, on, f"{field}.adapter", rule.adapter, problems)
     answer = rule.respond or crds.Respond()
     return ir.Respond(status=answer.status, body=answer.body, content_type=answer.content_type), ()
 

@@ -251,6 +251,8 @@ def naming_gifts(table: ir.Table | None, closed_by: Iterable[str], name: str) ->
             yield (TABLES_NAMING, "auth", auth), name
         for limit in {limit for entry in table.entries for limit in entry.limits}:
             yield (TABLES_NAMING, "limit", limit), name
+        for ingress in {entry.ingress for entry in table.entries if entry.ingress}:
+            yield (TABLES_NAMING, "ingress", ingress), name
 
 
 def _scope_gifts(translation: ScopeTranslation | None, edge: str, host: str) -> Iterator[Gift]:
@@ -272,7 +274,7 @@ ALIASES_OF: Index[str] = Index("aliases by host")
 CONFLICTS: Index[Problem] = Index("conflicts by route")
 """(namespace, name) -> Problems."""
 TABLES_NAMING: Index[str] = Index("tables by what they name")
-"""("auth", "limit" or "broken" AuthPolicy, name) -> names of tables."""
+"""("auth", "limit", "broken" AuthPolicy or "ingress" Upstream, name) -> names of tables."""
 HOSTS_BELONGING: Index[str] = Index("scopes by tenant")
 """(tenant) -> names of scopes whose requests all are the tenant's."""
 

@@ -37,6 +37,8 @@ class Traits(NamedTuple):
     grpc: bool
     hash_on: str
     tls: bool = False
+    http1: bool = True
+    """Whether it is spoken to in HTTP/1.1."""
 
 
 class _Places(NamedTuple):
@@ -162,7 +164,8 @@ def _read_traits(cells: Cells, name: str) -> Traits | None:
     if upstream is None:
         return None
     spec = upstream.spec
-    return Traits(spec.protocol == "GRPC", _hash_on(spec.load_balancing.hash_on), spec.tls is not None)
+    hash_on = _hash_on(spec.load_balancing.hash_on)
+    return Traits(spec.protocol == "GRPC", hash_on, spec.tls is not None, spec.protocol in (None, "HTTP1"))
 
 
 def _hash_on(hash_on: crds.HashOn | None) -> str:

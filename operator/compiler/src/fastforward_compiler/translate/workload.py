@@ -1,6 +1,7 @@
-"""Workload to `ir.Workload`, and the amounts that each pod of an Edge or a Workload is given.
+"""Workload to `ir.Workload` or `ir.RemoteStages`, who has which adapters, and the amounts that each pod is given.
 
-In: a Workload. Out: its IR value. Called by compile through WORKLOAD, and by translate/edge.
+In: a Workload. Out: its IR value and Problems. Called by compile through WORKLOAD, STAGES and INGRESS, by dispatch
+through TAKER, and by translate/edge.
 """
 
 from __future__ import annotations
@@ -15,13 +16,20 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .reference import target
 from .upstream import fault_of_messages, resolve_upstream
-from .world import STAGES_IN, WORKLOADS, age, ref_of, why_first
+from .world import INGRESSES_OF, STAGES_IN, WORKLOADS, age, ref_of, why_first
 
 
 class StagesTranslation(NamedTuple):
     """Stages that run elsewhere, and what is wrong with it; None where they stay in EntryPoint."""
 
     stages: ir.RemoteStages | None
+    problems: tuple[Problem, ...]
+
+
+class IngressTranslation(NamedTuple):
+    """The Upstream that has adapters, and what is wrong with it; empty where they stay in EntryPoint."""
+
+    upstream: str
     problems: tuple[Problem, ...]
 
 
@@ -49,7 +57,7 @@ def _translate_workload(cells: Cells, name: str) -> ir.Workload | None:
 
 def _translate_stages(cells: Cells, name: str) -> StagesTranslation | None:
     workload = cells.read(WORKLOADS, name)
-    if workload is None or workload.spec.upstream is None:
+    if workload is None or workload.spec.component != "Stages" or workload.spec.upstream is None:
         return None
     spec, on, problems = workload.spec, ref_of("Workload", name), []
     to = target(workload.spec.upstream, on.namespace)
@@ -98,6 +106,32 @@ def _find_owner(cells: Cells, namespace: str, stage: str) -> str | None:
     return min(cells.read(STAGES_IN, namespace, stage), key=lambda name: age(cells.read(WORKLOADS, name)), default=None)
 
 
+def _translate_ingress(cells: Cells, name: str) -> IngressTranslation | None:
+    workload = cells.read(WORKLOADS, name)
+    if workload is None or workload.spec.component != "Ingress" or workload.spec.upstream is None:
+        return None
+    on, problems = ref_of("Workload", name), list[Problem]()
+    to = target(workload.spec.upstream, on.namespace)
+    traits = resolve_upstream(cells, on, "spec.upstream", to, problems)
+    if traits is not None:
+        needed, fits = ("GRPC", traits.grpc) if "GRPC" in workload.spec.adapters else ("HTTP1", traits.http1)
+        if not fits:
+            told = f"Upstream {to} does not have these adapters: that needs the protocol {needed}."
+            problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
+    return IngressTranslation("" if problems else to, tuple(problems))
+
+
+def _find_taker(cells: Cells, namespace: str, adapter: str) -> str:
+    """The Upstream that has an adapter for the rules of a namespace; empty for EntryPoint. Of several the first by name
+    that can.
+    """
+    for name in sorted(cells.read(INGRESSES_OF, namespace, adapter)):
+        translation = cells.read(INGRESS, name)
+        if translation is not None and translation.upstream:
+            return translation.upstream
+    return ""
+
+
 def _translate_redis(redis: crds.Redis) -> ir.Redis:
     password = redis.password
     return ir.Redis(
@@ -111,4 +145,7 @@ def _translate_redis(redis: crds.Redis) -> ir.Redis:
 
 OWNER: Rule[str | None] = Rule("owner of a stage", _find_owner)
 STAGES: Rule[StagesTranslation | None] = Rule("stages elsewhere", _translate_stages, root=True)
+INGRESS: Rule[IngressTranslation | None] = Rule("adapters elsewhere", _translate_ingress, root=True)
+TAKER: Rule[str] = Rule("who has an adapter", _find_taker)
+"""(namespace, adapter)."""
 WORKLOAD: Rule[ir.Workload | None] = Rule("workload", _translate_workload, root=True, counted=True)

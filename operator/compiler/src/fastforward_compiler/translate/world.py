@@ -99,6 +99,8 @@ GRANTS_IN: Index[str] = Index("reference grants by namespace")
 """(namespace) -> ReferenceGrants."""
 SLICES_OF: Index[str] = Index("endpoint slices by service")
 """(Service) -> EndpointSlices."""
+INGRESSES_OF: Index[str] = Index("ingress workloads by adapter")
+"""(namespace, adapter) -> Workloads there that take its requests."""
 SETS_OF: Index[str] = Index("listener sets by gateway")
 """(Gateway) -> ListenerSets."""
 BACKEND_POLICIES_OF: Index[str] = Index("backend TLS policies by service")
@@ -176,6 +178,8 @@ def _shard_gifts(shard: crds.Shard, name: str) -> Iterable[Gift]:
 def _workload_gifts(workload: crds.Workload, name: str) -> Iterable[Gift]:
     for stage in workload.spec.stages:
         yield (STAGES_IN, workload.metadata.namespace, stage), name
+    for adapter in workload.spec.adapters:
+        yield (INGRESSES_OF, workload.metadata.namespace, adapter), name
 
 
 def _grant_gifts(grant: crds.ReferenceGrant, name: str) -> Iterable[Gift]:

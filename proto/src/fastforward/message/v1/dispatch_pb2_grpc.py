@@ -115,6 +115,11 @@ class EntryPointServiceStub:
                 request_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ExchangeRequest.SerializeToString,
                 response_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ExchangeResponse.FromString,
                 _registered_method=True)
+        self.Listen = channel.unary_stream(
+                '/fastforward.message.v1.EntryPointService/Listen',
+                request_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ListenRequest.SerializeToString,
+                response_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ListenResponse.FromString,
+                _registered_method=True)
 
 
 class EntryPointServiceServicer:
@@ -128,6 +133,13 @@ class EntryPointServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Listen(self, request, context):
+        """Judges the message like any other, but sends it to nobody: tells the events of its type and tenant, as they come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EntryPointServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -135,6 +147,11 @@ def add_EntryPointServiceServicer_to_server(servicer, server):
                     servicer.Exchange,
                     request_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ExchangeRequest.FromString,
                     response_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ExchangeResponse.SerializeToString,
+            ),
+            'Listen': grpc.unary_stream_rpc_method_handler(
+                    servicer.Listen,
+                    request_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ListenRequest.FromString,
+                    response_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.ListenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -165,6 +182,33 @@ class EntryPointService:
             '/fastforward.message.v1.EntryPointService/Exchange',
             fastforward_dot_message_dot_v1_dot_dispatch__pb2.ExchangeRequest.SerializeToString,
             fastforward_dot_message_dot_v1_dot_dispatch__pb2.ExchangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Listen(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/fastforward.message.v1.EntryPointService/Listen',
+            fastforward_dot_message_dot_v1_dot_dispatch__pb2.ListenRequest.SerializeToString,
+            fastforward_dot_message_dot_v1_dot_dispatch__pb2.ListenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,8 @@ class EntryPointServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EntryPointServiceAsyncStub: ...
     Exchange: _grpc.UnaryUnaryMultiCallable[_dispatch_pb2.ExchangeRequest, _dispatch_pb2.ExchangeResponse]
     """One message, and its answer."""
+    Listen: _grpc.UnaryStreamMultiCallable[_dispatch_pb2.ListenRequest, _dispatch_pb2.ListenResponse]
+    """Judges the message like any other, but sends it to nobody: tells the events of its type and tenant, as they come."""
 
 @_typing.type_check_only
 class EntryPointServiceAsyncStub(EntryPointServiceStub):
@@ -71,6 +73,8 @@ class EntryPointServiceAsyncStub(EntryPointServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Exchange: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.ExchangeRequest, _dispatch_pb2.ExchangeResponse]  # type: ignore[assignment]
     """One message, and its answer."""
+    Listen: _aio.UnaryStreamMultiCallable[_dispatch_pb2.ListenRequest, _dispatch_pb2.ListenResponse]  # type: ignore[assignment]
+    """Judges the message like any other, but sends it to nobody: tells the events of its type and tenant, as they come."""
 
 class EntryPointServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by EntryPoint: adapters that are workloads of their own call it."""
@@ -82,5 +86,13 @@ class EntryPointServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_pb2.ExchangeResponse, _abc.Awaitable[_dispatch_pb2.ExchangeResponse]]:
         """One message, and its answer."""
+
+    @_abc_1.abstractmethod
+    def Listen(
+        self,
+        request: _dispatch_pb2.ListenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_dispatch_pb2.ListenResponse], _abc.AsyncIterator[_dispatch_pb2.ListenResponse]]:
+        """Judges the message like any other, but sends it to nobody: tells the events of its type and tenant, as they come."""
 
 def add_EntryPointServiceServicer_to_server(servicer: EntryPointServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

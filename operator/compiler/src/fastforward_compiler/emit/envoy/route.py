@@ -73,12 +73,12 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
         case ir.ShardDispatch() as shards:
             route.route.cluster_header = CLUSTER_HEADER
             emit_forwarding(entry, route, grpc=shards.grpc, hash_on=shards.hash_on)
-        case ir.MessageDispatch():
+        case ir.MessageDispatch(ingress=ingress):
             # Whoever decides takes messages as well: the same services, sockets and certificates.
-            route.route.cluster = DECISION_CLUSTER
+            route.route.cluster = ingress or DECISION_CLUSTER
             emit_forwarding(entry, route, grpc=False, hash_on=())
-        case ir.AdapterDispatch(protocol=protocol):
-            route.route.cluster = CALL_CLUSTER if protocol == "GRPC" else DECISION_CLUSTER
+        case ir.AdapterDispatch(protocol=protocol, ingress=ingress):
+            route.route.cluster = ingress or (CALL_CLUSTER if protocol == "GRPC" else DECISION_CLUSTER)
             # Subscriptions and connections last; each operation has a deadline of its own.
             emit_forwarding(entry, route, grpc=True, hash_on=())
         case ir.Redirect() as redirect:
