@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fastforward_compiler import ir
 from fastforward_compiler.emit.kubernetes.names import Names
 from fastforward_compiler.emit.kubernetes.settings import DECISION_PORT, PROBE_PORT
 from fastforward_crds.meta import BUNDLE
@@ -233,7 +234,7 @@ def test_every_variable_of_the_operator_is_one_of_its_settings() -> None:
     assert names - Settings.model_fields.keys() == {"pod_ip"}
 
 
-@pytest.mark.parametrize("component", ["envoy", "decision"])
+@pytest.mark.parametrize("component", ["envoy", "decision", "stages", "ingress"])
 def test_policies_select_the_pods_that_the_operator_makes(component: str) -> None:
     labels = Names(component=component, owner="shop/public").labels
     for name in ("fastforward-deny", f"fastforward-{component}"):
@@ -246,8 +247,13 @@ def test_policies_select_the_pods_that_the_operator_makes(component: str) -> Non
 
 def test_policies_name_the_ports_that_pods_listen_on() -> None:
     policies = of_kind("everything", "NetworkPolicy")
-    (decisions, metrics) = policies["fastforward-decision"]["spec"]["ingress"]
-    assert (decisions["ports"], metrics["ports"]) == ([{"port": DECISION_PORT}], [{"port": PROBE_PORT}])
+    for component, ports in {
+        "decision": (ir.REQUESTS_PORT, ir.EXCHANGE_PORT),
+        "stages": (ir.STAGES_PORT,),
+        "ingress": (ir.REQUESTS_PORT,),
+    }.items():
+        opened = [rule["ports"] for rule in policies[f"fastforward-{component}"]["spec"]["ingress"]]
+        assert opened == [[{"port": port}] for port in (*ports, PROBE_PORT)], component
     traffic = policies["fastforward-envoy"]["spec"]["ingress"][0]["ports"]
     for protocol, closed in (("TCP", {PROBE_PORT}), ("UDP", set())):
         ranges = [each for each in traffic if each.get("protocol", "TCP") == protocol]
@@ -270,7 +276,7 @@ def test_pods_of_every_component_are_closed_before_they_are_opened() -> None:
     opened = {
         each["spec"]["podSelector"]["matchLabels"].get("app.kubernetes.io/component") for each in policies.values()
     }
-    assert opened == {None, "operator", "envoy", "decision"}
+    assert opened == {None, "operator", "envoy", "decision", "stages", "ingress"}
 
 
 def peers_of(rendered: str) -> Iterator[tuple[str, list[Any]]]:

@@ -119,3 +119,8 @@ def stages() -> Document:
 def ingress() -> Document:
     spec = {"component": "Ingress", "adapters": ["WebSocket"], "upstream": {"name": "frames", "namespace": "shop"}}
     return resource("Workload", "ingress", spec)
+
+
+def pods() -> Document:
+    spec = {"component": "Ingress", "adapters": ["GRPC"], "decision": {"name": "decision", "namespace": "shop"}}
+    return resource("Workload", "calls", spec)

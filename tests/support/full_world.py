@@ -364,7 +364,7 @@ def _workloads() -> list[Document]:
         "password": {"name": "redis", "key": "password"},
     }
     spec = {"component": "Decision", "replicas": 3, "resources": _resources(), "redis": redis}
-    return [resource("Workload", "decision", spec), messages.stages(), messages.ingress()]
+    return [resource("Workload", "decision", spec), messages.stages(), messages.ingress(), messages.pods()]
 
 
 def _services() -> list[Document]:

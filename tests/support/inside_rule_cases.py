@@ -24,13 +24,20 @@ CASES = (
     ),
     case(
         crds.WorkloadSpec,
-        "Stages and Ingress need an upstream, and Decision has none.",
+        "Decision has no upstream.",
         "upstream",
-        kept=[AWAY, ADAPTS, {}, {"component": "Decision", "replicas": 1}],
+        kept=[AWAY, ADAPTS, {}, {"component": "Stages", "stages": ["routing"]}],
+        broken=[{"upstream": NAMED}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Pods with adapters name the Workload that takes their messages, and nothing else does.",
+        "decision",
+        kept=[ADAPTS, AWAY, {}, {"component": "Ingress", "adapters": ["REST"], "decision": NAMED}],
         broken=[
-            {"component": "Stages", "stages": ["routing"]},
             {"component": "Ingress", "adapters": ["REST"]},
-            {"upstream": NAMED},
+            {**ADAPTS, "decision": NAMED},
+            {"decision": NAMED},
         ],
     ),
     case(

@@ -38,6 +38,12 @@ def upstream_at(*addresses: str, name: str = TARGET, **said: Any) -> Upstream:  
     return Upstream(name=name, endpoints=tuple((each, 1) for each in addresses), **said)
 
 
+def exchange_of(holder: Holder, callees: Callees) -> MessageExchange:
+    """With stores of its own."""
+    stores = InProcessCounterStore(), InProcessOnceStore()
+    return MessageExchange(holder, *stores, callees, SEAL, clock=lambda: float(NOW))
+
+
 @asynccontextmanager
 async def entrypoint(  # noqa: PLR0913 - each test varies one of these
     address: str,
@@ -56,13 +62,7 @@ async def entrypoint(  # noqa: PLR0913 - each test varies one of these
     snapshot = orders() if message is None else orders(message=message)
     known = {name: upstream_at(each, name=name) for name, each in addresses.items() if each}.get
     targets, elsewhere = GrpcTargets(known, policy), GrpcStages(known)
-    yield MessageExchange(
-        holder or Holder(snapshot),
-        InProcessCounterStore(),
-        InProcessOnceStore(),
-        Callees(targets, elsewhere, watch=watch, commands=commands or NoCommands()),
-        SEAL,
-        clock=lambda: float(NOW),
-    )
+    callees = Callees(targets, elsewhere, watch=watch, commands=commands or NoCommands())
+    yield exchange_of(holder or Holder(snapshot), callees)
     await targets.lines.close()
     await elsewhere.lines.close()

@@ -71,7 +71,10 @@ class WorkloadSpec(Model):
     upstream: Ref | None = None
     """With Stages: Upstream with the protocol GRPC that serves fastforward.message.v1.StageService. With Ingress: the
     one that proxies send requests to instead; its protocol is GRPC for the adapter GRPC, and HTTP1 for the others.
+    Without one the operator runs pods for it; where it runs none, and until they are there, EntryPoint does the work.
     """
+    decision: Ref | None = None
+    """With Ingress and without an upstream: Workload with the component Decision that takes the messages."""
     resilience: Resilience = Resilience()
     """With Stages: how calls to it go."""
     replicas: Replicas = 2
@@ -83,10 +86,16 @@ class WorkloadSpec(Model):
 
     rules_cel = (
         Rule(
-            "(self.component != 'Decision') == has(self.upstream)",
-            "Stages and Ingress need an upstream, and Decision has none.",
+            "self.component != 'Decision' || !has(self.upstream)",
+            "Decision has no upstream.",
             "upstream",
-            lambda s: (s.component != "Decision") == (s.upstream is not None),
+            lambda s: s.component != "Decision" or s.upstream is None,
+        ),
+        Rule(
+            "has(self.decision) == (self.component == 'Ingress' && !has(self.upstream))",
+            "Pods with adapters name the Workload that takes their messages, and nothing else does.",
+            "decision",
+            lambda s: (s.decision is not None) == (s.component == "Ingress" and s.upstream is None),
         ),
         Rule(
             "(self.component == 'Stages') == (has(self.stages) && size(self.stages) > 0)",

@@ -34,7 +34,7 @@ that has one value so far.
 
 def compiled(documents: Iterable[Document]) -> ir.Delta:
     resources = [crds.parse_resource(document) for document in documents]
-    return Compiler().apply({object_ref(each): each for each in resources}, FETCHED)
+    return Compiler(pods=PODS.namespace).apply({object_ref(each): each for each in resources}, FETCHED)
 
 
 def told(documents: Iterable[Document]) -> dict[object, str]:

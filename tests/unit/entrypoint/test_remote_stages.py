@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc.aio
 import pytest
-from fastforward_entrypoint.messages.stages import Context, StageServer
+from fastforward_entrypoint.messages.exchange import Callees, MessageExchange
+from fastforward_entrypoint.messages.internal import Internal
+from fastforward_entrypoint.messages.stages import Context, GrpcStages, StageServer
+from fastforward_entrypoint.messages.targets import GrpcTargets
+from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Reason, Snapshot
 from fastforward_pipeline.message import TAKES, Answered, Failed
 
 from fastforward.message.v1 import error_pb2, stage_pb2, stage_pb2_grpc
 from fastforward.snapshot.v1 import snapshot_pb2
+from support.certified import Authority
 from support.decision_snapshots import NOW
-from support.message_exchange import SEAL, Holder, entrypoint
+from support.message_exchange import SEAL, Holder, entrypoint, exchange_of, upstream_at
 from support.message_target import message_target
 from support.messages import TARGET, envelope, orders
 from support.processes import free_ports
@@ -34,16 +40,19 @@ def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000) -> Snaps
 class Watched(StageServer):
     """Counts what it is asked, and may be slow, or change what is none of its business."""
 
-    def __init__(self, holder: Holder) -> None:
-        super().__init__(holder, lambda: float(NOW))
+    def __init__(self, holder: Holder, tls: NodeTls | None) -> None:
+        super().__init__(holder, Internal("", tls).admit, lambda: float(NOW))
         self.asked: list[str] = []
         self.takes_s = 0.0
         self.meddles = False
+        self.leaves = False
 
     async def Process(  # noqa: N802 - the .proto names it
         self, request: stage_pb2.ProcessRequest, context: Context
     ) -> stage_pb2.ProcessResponse:
         self.asked.append(request.stage)
+        if self.leaves:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "it ends")
         await asyncio.sleep(self.takes_s)
         response = await super().Process(request, context)
         if self.meddles:
@@ -53,10 +62,11 @@ class Watched(StageServer):
 
 
 @asynccontextmanager
-async def workload(holder: Holder) -> AsyncGenerator[tuple[Watched, str]]:
-    served, server = Watched(holder), grpc.aio.server()
+async def workload(holder: Holder, port: int = 0, tls: NodeTls | None = None) -> AsyncGenerator[tuple[Watched, str]]:
+    served, server = Watched(holder, tls), grpc.aio.server()
     stage_pb2_grpc.add_StageServiceServicer_to_server(served, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    address = f"127.0.0.1:{port}"
+    port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.grpc_server())
     await server.start()
     try:
         yield served, f"127.0.0.1:{port}"
@@ -129,6 +139,81 @@ async def test_a_stage_that_stays_in_entrypoint_runs_nowhere_else() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as told:
             await stub.Process(stage_pb2.ProcessRequest(stage="authorization", envelope=envelope()))
     assert told.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def in_pods(snapshot: Snapshot, port: int) -> Snapshot:
+    """The same, with pods that the operator runs."""
+    place = snapshot_pb2.Upstream(dns_host="localhost", dns_port=port, proven=True)
+    return snapshot.apply([snapshot_pb2.Resource(name=f"upstream/{NORMALIZER}", upstream=place)])
+
+
+@asynccontextmanager
+async def with_certificate(
+    holder: Holder, target: str, tls: NodeTls
+) -> AsyncGenerator[tuple[MessageExchange, GrpcStages]]:
+    """An EntryPoint that proves who it is to pods."""
+    stages = GrpcStages(holder.current.upstreams.get, tls)
+    targets = GrpcTargets(lambda _: upstream_at(target))
+    yield exchange_of(holder, Callees(targets, stages)), stages
+    await targets.lines.close()
+    await stages.lines.close()
+
+
+async def answered_there(exchange: MessageExchange, served: Watched) -> None:
+    """Messages are answered all the time, and after some time the stage is asked for there."""
+    served.asked.clear()
+    async with asyncio.timeout(20):
+        while not served.asked:
+            assert isinstance(await exchange.exchange(envelope()), Answered)
+            await asyncio.sleep(0.05)
+
+
+async def test_entrypoint_does_the_work_of_pods_until_they_are_there(tmp_path: Path) -> None:
+    authority, [port] = Authority(tmp_path), free_ports(1)
+    holder = Holder(in_pods(elsewhere(orders(), "normalization"), port))
+    near, far = authority.node("workload", "near"), authority.node("workload", "far")
+    async with message_target() as target, with_certificate(holder, target.address, near) as (exchange, stages):
+        assert isinstance(await exchange.exchange(envelope()), Answered)
+        async with workload(holder, port, far) as (served, _):
+            await answered_there(exchange, served)
+            [line] = stages.lines._lines.values()
+            before = line.endpoints
+            authority.fill("workload", "near")
+            assert near.refresh()
+            line.renew()
+            await answered_there(exchange, served)
+            assert not set(before) & set(line.endpoints)
+            served.leaves = True
+            await answered_there(exchange, served)
+        assert isinstance(await exchange.exchange(envelope()), Answered)
+
+
+async def test_pods_of_somebody_else_are_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    authority, [port] = Authority(tmp_path), free_ports(1)
+    holder = Holder(in_pods(elsewhere(orders(), "normalization"), port))
+    near, far = authority.node("workload", "near"), Authority(tmp_path / "other").node("workload", "far")
+    async with (
+        message_target() as target,
+        with_certificate(holder, target.address, near) as (exchange, stages),
+        workload(holder, port, far) as (served, _),
+    ):
+        for _ in range(20):
+            assert isinstance(await exchange.exchange(envelope()), Answered)
+            await asyncio.sleep(0.05)
+        assert served.asked == []
+        [line] = stages.lines._lines.values()
+        assert line.endpoints, "they were found"
+
+
+async def test_only_workloads_ask_for_stages_where_peers_prove_who_they_are(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with workload(Holder(orders()), tls=authority.node("workload")) as (_, address):
+        target = address.replace("127.0.0.1", "localhost")
+        async with grpc.aio.secure_channel(target, authority.node("edge").channel()) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as told:
+                await stage_pb2_grpc.StageServiceStub(channel).Process(stage_pb2.ProcessRequest(stage="routing"))
+    assert told.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_stage_moves_there_and_back_under_load_and_no_message_is_lost() -> None:

@@ -17,6 +17,7 @@ import pytest
 from fastforward_entrypoint.measures import MOST_TYPES, MessageMeasures
 from fastforward_entrypoint.messages.exchange import MessageExchange
 from fastforward_entrypoint.messages.inquiries import Inquiries
+from fastforward_entrypoint.messages.internal import Internal
 from fastforward_entrypoint.messages.memory import Memory
 from fastforward_entrypoint.messages.stages import StageServer
 from fastforward_entrypoint.messages.tracing import Tracer
@@ -313,7 +314,9 @@ class TestTraces:
         )
         holder = Holder(orders().apply([snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload)]))
         server = grpc.aio.server()
-        stage_pb2_grpc.add_StageServiceServicer_to_server(StageServer(holder, lambda: float(NOW), far), server)
+        stage_pb2_grpc.add_StageServiceServicer_to_server(
+            StageServer(holder, Internal("", None).admit, lambda: float(NOW), far), server
+        )
         address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()
         try:

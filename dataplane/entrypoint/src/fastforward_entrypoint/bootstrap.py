@@ -84,7 +84,7 @@ class EntryPoint:
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
         self._targets = GrpcTargets(self._find_upstream)
-        self._stages = GrpcStages(self._find_upstream)
+        self._stages = GrpcStages(self._find_upstream, self._tls)
         self._hooks = open_hooks(settings, self._holder, registry)
         self._remote = RemoteExchange(settings.exchange, self._tls) if settings.exchange is not None else None
         self._commands = open_commands(settings)
@@ -148,7 +148,8 @@ class EntryPoint:
             tasks.create_task(self._guard.run(lambda: self._holder.changes))
             tasks.create_task(self._connections.run())
             if self._settings.stages_listen is not None:
-                tasks.create_task(serve_stages(self._settings.stages_listen, self._holder, self._observation.watch))
+                stages = serve_stages(self._settings.stages_listen, self._holder, self._tls, self._observation.watch)
+                tasks.create_task(stages)
             if self._file is not None:
                 tasks.create_task(keep_on_disk(self._holder, self._file))
             if self._tls is not None:

@@ -61,7 +61,7 @@ class Settings(WorkloadSettings):
     """A file with the private key (JWK, Ed25519) that signs what messages may; by default one key a process."""
     stages_listen: str | None = None
     """Where this process runs stages for others (fastforward.message.v1.StageService): `unix:PATH` or `HOST:PORT`.
-    Whoever can connect is believed."""
+    Whoever can connect is believed, or over TCP with TLS_DIR, whoever proves to be a workload."""
     remembered_messages: int = Field(default=2_000, ge=0, le=100_000)
     """How many messages that have ended this process can tell of; about 1 KiB each."""
     otlp_endpoint: str | None = Field(

@@ -40,10 +40,14 @@ class Judgement(NamedTuple):
 class Compiler:
     """Compiles step by step. An object that turns invalid keeps its last good version, and its report says so."""
 
-    def __init__(self, *, shared_ports: bool = True) -> None:
-        """Where each Edge has proxies of its own (`shared_ports=False`), several may have the same port."""
+    def __init__(self, *, shared_ports: bool = True, pods: str = "") -> None:
+        """Where each Edge has proxies of its own (`shared_ports=False`), several may have the same port. `pods` is the
+        namespace in which pods run; empty where none do.
+        """
         self._shared_ports = shared_ports
         self._cells = Cells(ORDER, WANTS)
+        if pods:
+            self._cells.put(world.PODS_IN, value=pods)
         self._gifts: dict[ObjectRef, frozenset[Gift]] = {}
 
     def apply(

@@ -166,7 +166,13 @@ def bootstrap(settings: Settings, pipeline: NewPipeline | None = None) -> Operat
     reconciler = Reconciler(
         provider=outside.provider,
         new_pipeline=pipeline
-        or new_pipeline(emit_settings(settings), settings.removal_grace_s, metrics, apart=settings.xds_tls),
+        or new_pipeline(
+            emit_settings(settings),
+            settings.removal_grace_s,
+            metrics,
+            apart=settings.xds_tls,
+            pods=settings.lease_namespace if settings.envoy_image else "",
+        ),
         publications=publications,
         board=board,
         publish=_both(publisher.publish, exchange.published),

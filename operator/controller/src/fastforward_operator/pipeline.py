@@ -123,10 +123,14 @@ class Pipeline:
 NewPipeline = Callable[[], Pipeline]
 
 
-def new_pipeline(settings: EmitSettings, grace_s: float, metrics: Metrics, *, apart: bool = False) -> NewPipeline:
-    """A maker of pipelines that have seen nothing yet. `apart` tells the proxies of each Edge from all others."""
+def new_pipeline(
+    settings: EmitSettings, grace_s: float, metrics: Metrics, *, apart: bool = False, pods: str = ""
+) -> NewPipeline:
+    """A maker of pipelines that have seen nothing yet. `apart` tells the proxies of each Edge from all others; `pods`
+    is the namespace in which pods run, if any do.
+    """
     return lambda: Pipeline(
-        compiler=Compiler(shared_ports=not apart),
+        compiler=Compiler(shared_ports=not apart, pods=pods),
         proxies=ProxyEmitter(
             split=Fleets().split if apart else unsplit, new_emitter=lambda: EnvoyEmitter(settings), grace_s=grace_s
         ),

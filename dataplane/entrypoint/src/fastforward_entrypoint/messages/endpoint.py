@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import grpc
 import grpc.aio
+from fastforward_kit.tls import NodeTls
 from fastforward_pipeline.compiled.upstream import Outliers, join
+
+from .internal import MAX_BYTES
 
 Stub = TypeVar("Stub")
 
@@ -20,14 +23,26 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", MAX_BYTES),
 )
 _READY, _IN_VAIN = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
+
+
+class Proof(NamedTuple):
+    """By what both ends of a connection prove who they are: this node's certificate, and the other one's name."""
+
+    tls: NodeTls
+    host: str
 
 
 class Endpoint(Generic[Stub]):
     """A channel of its own, opened when it is first asked for."""
 
-    def __init__(self, address: str, weight: int, make: Callable[[grpc.aio.Channel], Stub]) -> None:
+    def __init__(
+        self, address: str, weight: int, make: Callable[[grpc.aio.Channel], Stub], proof: Proof | None = None
+    ) -> None:
+        self._proof = proof
+        self._version = 0 if proof is None else proof.tls.version
         self.address = address
         self.weight = weight
         self.active = 0
@@ -51,9 +66,22 @@ class Endpoint(Generic[Stub]):
 
     def _open(self) -> grpc.aio.Channel:
         if self._channel is None:
-            family = "ipv6" if self.address.startswith("[") else "ipv4"
-            self._channel = grpc.aio.insecure_channel(f"{family}:{self.address}", options=_OPTIONS)
+            target = f"{'ipv6' if self.address.startswith('[') else 'ipv4'}:{self.address}"
+            if self._proof is None:
+                self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+            else:
+                options = (*_OPTIONS, ("grpc.ssl_target_name_override", self._proof.host))
+                self._channel = grpc.aio.secure_channel(target, self._proof.tls.channel(), options=options)
         return self._channel
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the certificate has been renewed: to connect again needs a new one of these."""
+        return self._proof is not None and self._version != self._proof.tls.version
+
+    def is_there(self) -> bool:
+        """Whether the connection stands; one that does not is begun."""
+        return not self._gone and self._open().get_state(try_to_connect=True) is _READY
 
     def is_out(self, now: float) -> bool:
         """Whether it is left alone, for it answered badly."""

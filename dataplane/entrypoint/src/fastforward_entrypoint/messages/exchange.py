@@ -34,6 +34,7 @@ from fastforward_pipeline.message import (
     open_passage,
     refuse,
 )
+from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import Trail
 
 from fastforward.message.v1 import envelope_pb2
@@ -167,20 +168,26 @@ class MessageExchange:
             elsewhere = self._stages.find(passage, stage.name)
             passage.recorder.enter(IN, stage.name, "" if elsewhere is None else elsewhere.upstream)
             if elsewhere is not None:
-                ended = await self._ask(elsewhere, stage.name, passage)
+                ended = await self._ask(elsewhere, stage, passage)
             else:
                 ended = await self._answer(stage.process(passage))
             if ended is not None:
                 return ended
         return None
 
-    async def _ask(self, remote: Remote, stage: str, passage: Passage) -> Failed | None:
-        """Nobody goes on without a stage: where it can't be had, the message ends."""
+    async def _ask(self, remote: Remote, stage: Inbound, passage: Passage) -> Failed | Replied | None:
+        """Nobody goes on without a stage: where it can't be had, the message ends. Pods of the operator come and go:
+        what they can't do now is done here.
+        """
         envelope = passage.envelope
         try:
-            return await self._stages.process(remote, stage, passage, self._deadline(passage))
+            return await self._stages.process(remote, stage.name, passage, self._deadline(passage))
         except UNANSWERED as error:
-            return unanswered(envelope, error)
+            failed = unanswered(envelope, error)
+        if not remote.pods or failed.error.reason != Reason.UNREACHABLE.value:
+            return failed
+        passage.recorder.enter(IN, stage.name)
+        return await self._answer(stage.process(passage))
 
     async def _tell(self, passage: Passage, reply: envelope_pb2.Envelope, handled: str) -> None:
         """The event that the rule tells of, if any; `handled` is the id of the message that was."""

@@ -14,16 +14,18 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 import grpc.aio
+from fastforward_kit.tls import NodeTls
 from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_shield import Hop, Meaning, Policy
 
 from fastforward.message.v1 import envelope_pb2
 
 from .choice import key_of, make_choice
-from .endpoint import Endpoint, look_up
+from .endpoint import Endpoint, Proof, look_up
 
 Stub = TypeVar("Stub")
 Result = TypeVar("Result")
+Make = Callable[[grpc.aio.Channel], Stub]
 Judge = Callable[[Exception], Meaning]
 
 _LOOK_S = 1.0
@@ -57,10 +59,11 @@ class Line(Generic[Stub]):
     """The way to one Upstream."""
 
     def __init__(
-        self, upstream: Upstream, hop: Hop, make: Callable[[grpc.aio.Channel], Stub], judge: Judge, closing: Closing
+        self, upstream: Upstream, hop: Hop, make: Make[Stub], judge: Judge, closing: Closing, tls: NodeTls | None = None
     ) -> None:
         self.upstream = upstream
         self.hop = hop
+        self._tls = tls
         self._make = make
         self._judge = judge
         self._closing = closing
@@ -90,12 +93,32 @@ class Line(Generic[Stub]):
         known, self._endpoints = self._endpoints, {}
         for address, weight in listed:
             endpoint = known.pop(address, None) or self._endpoints.get(address)
+            if endpoint is not None and endpoint.is_outdated:
+                self._closing.take([endpoint])
+                endpoint = None
             if endpoint is None:
-                endpoint = Endpoint(address, weight, self._make)
+                endpoint = Endpoint(address, weight, self._make, self._proof())
             endpoint.weight = weight
             self._endpoints[address] = endpoint
         self._closing.take(known.values())
         self._choice = make_choice(self.upstream.policy, tuple(self._endpoints.values()))
+
+    def _proof(self) -> Proof | None:
+        """What it takes to connect to pods of the operator; others prove nothing to EntryPoint."""
+        dns = self.upstream.dns
+        return Proof(self._tls, dns[0]) if self.upstream.proven and self._tls is not None and dns is not None else None
+
+    def renew(self) -> None:
+        """Connects with this node's newest certificate from now on."""
+        if any(endpoint.is_outdated for endpoint in self._endpoints.values()):
+            self._settle([(each.address, each.weight) for each in self.endpoints])
+
+    def is_there(self) -> bool:
+        """Whether a connection to any endpoint stands; those that do not are begun."""
+        if self.is_stale():
+            self.look_up()
+        there = [endpoint.is_there() for endpoint in self._endpoints.values()]  # all are asked, so all connect
+        return any(there)
 
     async def call(
         self, source: envelope_pb2.Source, operation: Callable[[Stub], Awaitable[Result]], sent: Callable[[], None]
@@ -183,12 +206,16 @@ class Lines(Generic[Stub]):
     def __init__(
         self,
         find: Callable[[str], Upstream | None],
-        make: Callable[[grpc.aio.Channel], Stub],
+        make: Make[Stub],
         judge: Judge,
         mark: str = "",
+        tls: NodeTls | None = None,
     ) -> None:
-        """`find` tells the Upstream NAMESPACE/NAME as it is now; `mark` begins the hops' names."""
+        """`find` tells the Upstream NAMESPACE/NAME as it is now; `mark` begins the hops' names. By `tls` this node
+        proves who it is to pods of the operator.
+        """
         self._find = find
+        self._tls = tls
         self._make = make
         self._judge = judge
         self._mark = mark
@@ -206,7 +233,7 @@ class Lines(Generic[Stub]):
             raise KeyError(name)
         if line is None:
             hop = self._new_hop(name, policy)
-            line = self._lines[name] = Line(upstream, hop, self._make, self._judge, self._closing)
+            line = self._lines[name] = Line(upstream, hop, self._make, self._judge, self._closing, self._tls)
         elif line.upstream is not upstream and line.upstream != upstream:
             line.change(upstream)
         if line.hop.policy is not policy and line.hop.policy != policy:
@@ -222,6 +249,7 @@ class Lines(Generic[Stub]):
             await asyncio.sleep(_LOOK_S)
             self.let_go()
             for line in list(self._lines.values()):
+                line.renew()
                 if line.is_stale():
                     line.look_up()
 

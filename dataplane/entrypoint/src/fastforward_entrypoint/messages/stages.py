@@ -7,11 +7,12 @@ Which stages these are is in the snapshot of the message's beginning: a stage th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import grpc.aio
+from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_pipeline.compiled.workload import Workload
@@ -27,7 +28,8 @@ from .targets import judge
 from .tracing import call_metadata
 from .watch import Watch, unwatched
 
-Context = grpc.aio.ServicerContext[stage_pb2.ProcessRequest, stage_pb2.ProcessResponse]
+Context = grpc.aio.ServicerContext[Any, Any]
+Admit = Callable[[Context], Awaitable[None]]
 _VERIFIES_ONLY = Seal(None, {})
 
 
@@ -36,6 +38,8 @@ class Remote(NamedTuple):
 
     upstream: str
     policy: Policy
+    pods: bool = False
+    """Whether the operator runs them: EntryPoint does the work until they are there."""
 
 
 class Stages(Protocol):
@@ -53,9 +57,9 @@ class Stages(Protocol):
 class GrpcStages:
     """A line for each Upstream that runs stages."""
 
-    def __init__(self, find: Callable[[str], Upstream | None]) -> None:
-        """`find` tells the Upstream NAMESPACE/NAME."""
-        self.lines = Lines(find, stage_pb2_grpc.StageServiceStub, judge, mark="stages of ")
+    def __init__(self, find: Callable[[str], Upstream | None], tls: NodeTls | None = None) -> None:
+        """`find` tells the Upstream NAMESPACE/NAME; by `tls` this node proves who it is to pods."""
+        self.lines = Lines(find, stage_pb2_grpc.StageServiceStub, judge, mark="stages of ", tls=tls)
         self._known: tuple[Snapshot | None, Mapping[tuple[str, str], Remote]] = (None, {})
 
     def find(self, passage: Passage, stage: str) -> Remote | None:
@@ -66,7 +70,16 @@ class GrpcStages:
         if self._known[0] is not snapshot:
             self._known = snapshot, _by_stage(snapshot)
         namespace = passage.envelope.header.source.edge.partition("/")[0]
-        return self._known[1].get((namespace, stage))
+        remote = self._known[1].get((namespace, stage))
+        if remote is not None and remote.pods and not self._is_there(remote):
+            return None
+        return remote
+
+    def _is_there(self, remote: Remote) -> bool:
+        try:
+            return self.lines.to(remote.upstream, remote.policy).is_there()
+        except KeyError:
+            return False
 
     async def process(self, remote: Remote, stage: str, passage: Passage, deadline: float) -> Failed | None:
         """See the port. A stage changes nothing, so it may be asked again."""
@@ -96,7 +109,8 @@ def _sent() -> None:
 def _by_stage(snapshot: Snapshot) -> Mapping[tuple[str, str], Remote]:
     found: dict[tuple[str, str], Remote] = {}
     for _, workload in sorted(snapshot.workloads.items()):
-        remote = Remote(workload.upstream, _policy_of(workload))
+        known = snapshot.upstreams.get(workload.upstream)
+        remote = Remote(workload.upstream, _policy_of(workload), pods=known is not None and known.proven)
         for stage in workload.stages:
             found.setdefault((workload.namespace, stage), remote)
     return found
@@ -111,10 +125,17 @@ def _policy_of(workload: Workload) -> Policy:
 
 
 class StageServer(stage_pb2_grpc.StageServiceServicer):
-    """Runs stages for others, by the snapshot of this process."""
+    """Runs stages for others, by the snapshot of this process; `admit` ends calls of those who may not ask."""
 
-    def __init__(self, snapshots: Current, clock: Callable[[], float] = time.time, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        snapshots: Current,
+        admit: Admit,
+        clock: Callable[[], float] = time.time,
+        watch: Watch | None = None,
+    ) -> None:
         self._snapshots = snapshots
+        self._admit = admit
         self._clock = clock
         self._watch = watch or unwatched()
 
@@ -122,6 +143,7 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         self, request: stage_pb2.ProcessRequest, context: Context
     ) -> stage_pb2.ProcessResponse:
         """One stage's work on one message."""
+        await self._admit(context)
         began_ns = time.time_ns()
         passage = open_passage(request.envelope, self._snapshots.current, _VERIFIES_ONLY, now=self._clock())
         try:
@@ -136,7 +158,8 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         return stage_pb2.ProcessResponse(envelope=passage.envelope)
 
 
-async def serve_stages(address: str, snapshots: Current, watch: Watch | None = None) -> None:
-    """Serves them until cancelled, to whoever can connect. Raises OSError when the address can't be had."""
-    server = StageServer(snapshots, watch=watch)
-    await Internal(address, None).serve([partial(stage_pb2_grpc.add_StageServiceServicer_to_server, server)])
+async def serve_stages(address: str, snapshots: Current, tls: NodeTls | None, watch: Watch | None = None) -> None:
+    """Serves them until cancelled, at an internal address. Raises OSError when it can't be had."""
+    internal = Internal(address, tls)
+    server = StageServer(snapshots, internal.admit, watch=watch)
+    await internal.serve([partial(stage_pb2_grpc.add_StageServiceServicer_to_server, server)])

@@ -41,6 +41,8 @@ class Upstream:
     hash_on: str = ""
     """With ring hash: `header:NAME` or `address`."""
     outliers: Outliers | None = None
+    proven: bool = False
+    """Whether both ends prove who they are by the certificates of nodes: these are pods of the operator."""
 
 
 def compile_upstream(name: str, wire: snapshot_pb2.Upstream) -> Upstream:
@@ -56,6 +58,7 @@ def compile_upstream(name: str, wire: snapshot_pb2.Upstream) -> Upstream:
         refresh_s=wire.dns_refresh_ms / 1e3 or _REFRESH_S,
         policy=policy,
         hash_on=wire.hash_on,
+        proven=wire.proven,
         outliers=Outliers(
             errors=outliers.consecutive_errors,
             ejection_s=outliers.ejection_time_ms / 1e3,

@@ -68,12 +68,27 @@ from .table import Scope, Table
 from .tenant import Tenant
 from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream, UpstreamTls
 from .verdict import Part, Verdict
-from .workload import Pods, Redis, RemoteStages, Workload
+from .workload import (
+    EXCHANGE_PORT,
+    PODS,
+    REQUESTS_PORT,
+    STAGES_PORT,
+    Pods,
+    Redis,
+    RemoteStages,
+    Workload,
+    pods_name,
+    shortened,
+)
 
 __all__ = [
     "DEFAULT_PROXIES",
+    "EXCHANGE_PORT",
     "GATEWAY",
+    "PODS",
+    "REQUESTS_PORT",
     "STAGES",
+    "STAGES_PORT",
     "AdapterDispatch",
     "Admission",
     "ApiKey",
@@ -147,4 +162,6 @@ __all__ = [
     "Verdict",
     "Workload",
     "claim_path",
+    "pods_name",
+    "shortened",
 ]

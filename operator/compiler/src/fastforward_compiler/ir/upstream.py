@@ -92,3 +92,5 @@ class Upstream:
     tls: UpstreamTls | None = None
     proxy_protocol: str = ""
     """V1 or V2, when connections begin by saying who the client is."""
+    workload: str = ""
+    """Workload whose pods it is: both ends prove who they are by the certificates of nodes."""

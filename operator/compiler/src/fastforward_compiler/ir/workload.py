@@ -6,7 +6,15 @@ Amounts are written as Kubernetes writes them.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+
+PODS = "~pods"
+"""Ends the name of the Upstream that is the pods of a Workload; what users name has no such sign."""
+REQUESTS_PORT, STAGES_PORT, EXCHANGE_PORT = 9443, 9444, 9445
+"""Where pods take questions and requests of proxies, stages of messages, and messages of adapters elsewhere."""
+_MAX_NAME = 52
+"""Pods add eleven characters, and their name is a label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +42,16 @@ class Redis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One Workload."""
+    """One Workload that runs as pods."""
 
     name: str
     """NAMESPACE/NAME."""
     pods: Pods
     redis: Redis | None = None
+    component: str = "Decision"
+    """Decision, Stages or Ingress."""
+    decision: str = ""
+    """Of Ingress: the Workload that takes the messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +66,14 @@ class RemoteStages:
     tries: int
     concurrent: int
     queue: int
+
+
+def pods_name(component: str, owner: str) -> str:
+    """The name of the Deployment, the Service and so on that are made for an Edge or a Workload."""
+    return shortened(f"{component.lower()}-{owner}".replace("/", "-").replace("~", "-"), owner)
+
+
+def shortened(name: str, unique: str, most: int = _MAX_NAME) -> str:
+    """The name, cut and made unique again where it is too long; also where `-` and `.` could mean either part."""
+    digest = hashlib.blake2b(unique.encode(), digest_size=4).hexdigest()
+    return f"{name[: most - 9].rstrip('-.')}-{digest}"

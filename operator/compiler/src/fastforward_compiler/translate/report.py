@@ -173,19 +173,19 @@ def _tell_eventhook(cells: Cells, _: ObjectRef, name: str) -> Told:
 
 
 def _tell_workload(cells: Cells, _: ObjectRef, name: str) -> Told:
-    if cells.read(WORKLOAD, name) is not None:
-        return [], {("workload", name)}, ()
-    ingress = cells.read(INGRESS, name)
+    problems: list[Problem] = []
+    outputs: Outputs = {("workload", name)} if cells.read(WORKLOAD, name) is not None else set()
+    ingress, translation = cells.read(INGRESS, name), cells.read(STAGES, name)
     if ingress is not None:
-        to = ingress.upstream
-        led = {("table", table) for table in cells.read(TABLES_NAMING, "ingress", to)} if to else set()
-        return list(ingress.problems), led | {("upstream", to)} if to else set(), ()
-    translation = cells.read(STAGES, name)
-    if translation is None:
-        return [], set(), ()
-    stages = translation.stages
-    outputs: Outputs = {("stages", name), ("upstream", stages.upstream)} if stages is not None else set()
-    return list(translation.problems), outputs, ()
+        problems += ingress.problems
+        if ingress.upstream:
+            outputs.add(("upstream", ingress.upstream))
+            outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "ingress", ingress.upstream))
+    if translation is not None:
+        problems += translation.problems
+        if translation.stages is not None:
+            outputs |= {("stages", name), ("upstream", translation.stages.upstream)}
+    return problems, outputs, ()
 
 
 def _tell_limit(cells: Cells, ref: ObjectRef, name: str) -> Told:

@@ -16,7 +16,10 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .reference import target
 from .upstream import fault_of_messages, resolve_upstream
-from .world import INGRESSES_OF, STAGES_IN, WORKLOADS, age, ref_of, why_first
+from .world import INGRESSES_OF, PODS_IN, STAGES_IN, WORKLOADS, age, ref_of, why_first
+
+_REFRESH_MS = 1000
+_UNBOUNDED = 1_000_000
 
 
 class StagesTranslation(NamedTuple):
@@ -48,26 +51,50 @@ def _translate_workload(cells: Cells, name: str) -> ir.Workload | None:
     if workload is None or workload.spec.upstream is not None:
         return None
     spec = workload.spec
+    decision = target(spec.decision, workload.metadata.namespace) if spec.decision is not None else ""
     return ir.Workload(
         name=name,
         pods=translate_pods(spec.replicas, spec.resources),
         redis=_translate_redis(spec.redis) if spec.redis is not None else None,
+        component=spec.component,
+        decision=decision,
+    )
+
+
+def _make_pods(cells: Cells, name: str) -> ir.Upstream | None:
+    """The pods of a Workload, as those see it who send something there."""
+    workload, namespace = cells.read(WORKLOADS, name), cells.read(PODS_IN)
+    if workload is None or not namespace or workload.spec.component == "Decision" or workload.spec.upstream is not None:
+        return None
+    spec = workload.spec
+    host = f"{ir.pods_name(spec.component, name)}.{namespace}.svc"
+    port = ir.STAGES_PORT if spec.component == "Stages" else ir.REQUESTS_PORT
+    return ir.Upstream(
+        name=name + ir.PODS,
+        dns=ir.Dns(host=host, port=port, refresh_ms=_REFRESH_MS),
+        protocol="GRPC" if spec.component == "Stages" or "GRPC" in spec.adapters else "HTTP1",
+        policy="LeastRequest",
+        max_connections=_UNBOUNDED,
+        max_pending_requests=_UNBOUNDED,
+        max_requests=_UNBOUNDED,
+        workload=name,
     )
 
 
 def _translate_stages(cells: Cells, name: str) -> StagesTranslation | None:
     workload = cells.read(WORKLOADS, name)
-    if workload is None or workload.spec.component != "Stages" or workload.spec.upstream is None:
+    if workload is None or workload.spec.component != "Stages":
         return None
-    spec, on, problems = workload.spec, ref_of("Workload", name), []
-    to = target(workload.spec.upstream, on.namespace)
-    traits = resolve_upstream(cells, on, "spec.upstream", to, problems)
-    if traits is not None and not traits.grpc:
-        told = f"Upstream {to} runs no stages: that needs the protocol GRPC."
-        problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
-    elif traits is not None and (fault := fault_of_messages(to, traits)):
-        problems.append(problem(on, Reason.INVALID, "spec.upstream", fault))
-    if problems:
+    spec, on, problems = workload.spec, ref_of("Workload", name), list[Problem]()
+    to = _pods_of(cells, name) if spec.upstream is None else target(spec.upstream, on.namespace)
+    if spec.upstream is not None:
+        traits = resolve_upstream(cells, on, "spec.upstream", to, problems)
+        if traits is not None and not traits.grpc:
+            told = f"Upstream {to} runs no stages: that needs the protocol GRPC."
+            problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
+        elif traits is not None and (fault := fault_of_messages(to, traits)):
+            problems.append(problem(on, Reason.INVALID, "spec.upstream", fault))
+    if problems or not to:
         return StagesTranslation(None, tuple(problems))
     taken = _find_taken(cells, on, name, workload, problems)
     if not taken:
@@ -108,17 +135,30 @@ def _find_owner(cells: Cells, namespace: str, stage: str) -> str | None:
 
 def _translate_ingress(cells: Cells, name: str) -> IngressTranslation | None:
     workload = cells.read(WORKLOADS, name)
-    if workload is None or workload.spec.component != "Ingress" or workload.spec.upstream is None:
+    if workload is None or workload.spec.component != "Ingress":
         return None
-    on, problems = ref_of("Workload", name), list[Problem]()
-    to = target(workload.spec.upstream, on.namespace)
+    spec, on, problems = workload.spec, ref_of("Workload", name), list[Problem]()
+    if spec.decision is not None:
+        by = target(spec.decision, on.namespace)
+        taking = cells.read(WORKLOADS, by)
+        if taking is None or taking.spec.component != "Decision":
+            told = f"Workload {by} takes no messages: it is not there, or its component is not Decision."
+            return IngressTranslation("", (problem(on, Reason.INVALID, "spec.decision", told),))
+    if spec.upstream is None:
+        return IngressTranslation(_pods_of(cells, name), ())
+    to = target(spec.upstream, on.namespace)
     traits = resolve_upstream(cells, on, "spec.upstream", to, problems)
     if traits is not None:
-        needed, fits = ("GRPC", traits.grpc) if "GRPC" in workload.spec.adapters else ("HTTP1", traits.http1)
+        needed, fits = ("GRPC", traits.grpc) if "GRPC" in spec.adapters else ("HTTP1", traits.http1)
         if not fits:
             told = f"Upstream {to} does not have these adapters: that needs the protocol {needed}."
             problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
     return IngressTranslation("" if problems else to, tuple(problems))
+
+
+def _pods_of(cells: Cells, name: str) -> str:
+    """The Upstream that is the Workload's pods; empty where none are run: then EntryPoint does the work."""
+    return name + ir.PODS if cells.read(PODS, name) is not None else ""
 
 
 def _find_taker(cells: Cells, namespace: str, adapter: str) -> str:
@@ -145,6 +185,7 @@ def _translate_redis(redis: crds.Redis) -> ir.Redis:
 
 OWNER: Rule[str | None] = Rule("owner of a stage", _find_owner)
 STAGES: Rule[StagesTranslation | None] = Rule("stages elsewhere", _translate_stages, root=True)
+PODS: Rule[ir.Upstream | None] = Rule("pods of a workload", _make_pods, root=True)
 INGRESS: Rule[IngressTranslation | None] = Rule("adapters elsewhere", _translate_ingress, root=True)
 TAKER: Rule[str] = Rule("who has an adapter", _find_taker)
 """(namespace, adapter)."""

@@ -43,6 +43,8 @@ BACKEND_TLS_POLICIES: Source[gatewayapi.BackendTlsPolicy | None] = Source("backe
 REFERENCE_GRANTS: Source[crds.ReferenceGrant | None] = Source("reference grants", None)
 INVALID: Source[crds.Invalid | None] = Source("invalid documents", None)
 """(kind, namespace, name): the document that is no resource. The inputs above keep the last good version, if any."""
+PODS_IN: Source[str] = Source("namespace of pods", "")
+"""() -> the namespace in which pods run; empty where none do."""
 FETCHED: Source[bytes | None] = Source("fetched documents", None)
 """(URL)."""
 

@@ -18,6 +18,7 @@ import structlog
 from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import documents as sds_documents
 from fastforward_compiler.emit.kubernetes import (
+    COMPONENTS,
     MANAGED,
     OWNER,
     TLS_FOLDER,
@@ -110,13 +111,16 @@ class DataPlane:
         """What changed in Edges and Workloads."""
         changed: dict[Names, ir.Edge | ir.Workload] = {
             **{edge_names(edge.name): edge for edge in delta.edges.upserts},
-            **{workload_names(workload.name): workload for workload in delta.workloads.upserts},
+            **{workload_names(each.name, each.component): each for each in delta.workloads.upserts},
         }
+        of_workloads = (*(each.name for each in delta.workloads.upserts), *delta.workloads.removed)
+        # What a Workload was before goes, too, when it becomes another component.
+        gone = {*map(edge_names, delta.edges.removed)}
+        gone |= {workload_names(name, component) for name in of_workloads for component in COMPONENTS}
+        for names in gone - changed.keys():
+            self._values.pop(names, None)
         self._values |= changed
         self._dirty |= changed.keys()
-        gone = (*map(edge_names, delta.edges.removed), *map(workload_names, delta.workloads.removed))
-        for names in gone:
-            self._values.pop(names, None)
         if changed or gone:
             self._news.set()
 

@@ -1828,6 +1828,7 @@ class Upstream(_message.Message):
     LOAD_BALANCING_FIELD_NUMBER: _builtins.int
     HASH_ON_FIELD_NUMBER: _builtins.int
     OUTLIER_DETECTION_FIELD_NUMBER: _builtins.int
+    PROVEN_FIELD_NUMBER: _builtins.int
     dns_host: _builtins.str
     """A name to look up instead: each of its addresses is an endpoint."""
     dns_port: _builtins.int
@@ -1835,6 +1836,8 @@ class Upstream(_message.Message):
     load_balancing: Global___LoadBalancing.ValueType
     hash_on: _builtins.str
     """With a ring hash: "header:NAME" or "address"."""
+    proven: _builtins.bool
+    """Both ends prove who they are by the certificates of nodes."""
     @_builtins.property
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
     @_builtins.property
@@ -1851,10 +1854,11 @@ class Upstream(_message.Message):
         load_balancing: Global___LoadBalancing.ValueType = ...,
         hash_on: _builtins.str = ...,
         outlier_detection: Global___OutlierDetection | None = ...,
+        proven: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outlier_detection", b"outlier_detection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_host", b"dns_host", "dns_port", b"dns_port", "dns_refresh_ms", b"dns_refresh_ms", "endpoints", b"endpoints", "hash_on", b"hash_on", "load_balancing", b"load_balancing", "outlier_detection", b"outlier_detection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_host", b"dns_host", "dns_port", b"dns_port", "dns_refresh_ms", b"dns_refresh_ms", "endpoints", b"endpoints", "hash_on", b"hash_on", "load_balancing", b"load_balancing", "outlier_detection", b"outlier_detection", "proven", b"proven"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,7 @@ def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:
         wire.dns_refresh_ms = upstream.dns.refresh_ms
     if upstream.outlier_detection is not None:
         wire.outlier_detection.CopyFrom(_emit_outliers(upstream.outlier_detection))
+    wire.proven = bool(upstream.workload)
     return wire
 
 

@@ -5,10 +5,11 @@ In: an ir.Delta. Out: an EnvoyDelta. Called by the operator, which publishes it,
 
 from .bootstrap import Place, Trust, bootstrap
 from .emitter import EnvoyEmitter
-from .mutualtls import Peer, documents
+from .mutualtls import TLS_FOLDER, Peer, documents
 from .resource import EmitSettings, EnvoyDelta, EnvoyResource
 
 __all__ = [
+    "TLS_FOLDER",
     "EmitSettings",
     "EnvoyDelta",
     "EnvoyEmitter",

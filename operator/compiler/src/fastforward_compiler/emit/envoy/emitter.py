@@ -35,7 +35,7 @@ from .resource import (
     resource,
 )
 from .table import emit_table, scope_name
-from .upstream import emit_cluster, emit_endpoints
+from .upstream import emit_clusters, emit_endpoints, members_name
 
 Named = TypeVar("Named", ir.Edge, ir.Scope, ir.Table, ir.Auth, ir.KeySet, ir.Limit)
 
@@ -92,7 +92,7 @@ class EnvoyEmitter:
     def _apply_upstreams(self, step: Step, changes: ir.Changes[ir.Upstream]) -> None:
         for upstream in changes.upserts:
             name, endpoints = upstream.name, emit_endpoints(upstream)
-            changed = self._put(step, CLUSTER, {name: emit_cluster(upstream)})
+            changed = self._put(step, CLUSTER, emit_clusters(upstream))
             if endpoints is None:
                 self._drop(step, ENDPOINTS, [name])
                 step.outputs["upstream", name] = ((CLUSTER, name),)
@@ -100,6 +100,7 @@ class EnvoyEmitter:
                 self._put(step, ENDPOINTS, {name: endpoints}, again=changed)
                 step.outputs["upstream", name] = ((CLUSTER, name), (ENDPOINTS, name))
         self._drop(step, CLUSTER, changes.removed)
+        self._drop(step, CLUSTER, [members_name(name) for name in changes.removed if name.endswith(ir.PODS)])
         self._drop(step, ENDPOINTS, changes.removed)
 
     def _apply_policies(self, step: Step, delta: ir.Delta) -> None:

@@ -23,6 +23,8 @@ from .protos import (
 )
 from .wire import exact, pack
 
+TLS_FOLDER = "/etc/fastforward/tls"
+"""Where pods find their certificate."""
 CHAIN, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 _NODE, _TRUST = "node", "authorities"
 _FILES = {_NODE: "node.json", _TRUST: "authorities.json"}

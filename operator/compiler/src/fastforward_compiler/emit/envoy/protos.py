@@ -37,6 +37,7 @@ from envoy.config.route.v3 import route_pb2 as _route_pb2
 from envoy.config.route.v3 import scoped_route_pb2 as _scoped_route_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as _file_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2 as _cel_pb2
+from envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as _aggregate_pb2
 from envoy.extensions.clusters.common.dns.v3 import dns_pb2 as _dns_pb2
 from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2 as _dns_cluster_pb2
 from envoy.extensions.common.matching.v3 import extension_matcher_pb2 as _extension_matcher_pb2
@@ -106,6 +107,7 @@ EnvoyMessage: TypeAlias = Any
 """A message of Envoy's API."""
 
 accesslog_pb2: Any = _accesslog_pb2
+aggregate_pb2: Any = _aggregate_pb2
 address_pb2: Any = _address_pb2
 backoff_pb2: Any = _backoff_pb2
 base_pb2: Any = _base_pb2

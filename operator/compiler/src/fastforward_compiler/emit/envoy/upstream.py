@@ -9,9 +9,12 @@ from __future__ import annotations
 from fastforward_compiler import ir
 
 from .certificate import emit_certificate
+from .chain import CALL_CLUSTER, DECISION_CLUSTER
+from .mutualtls import TLS_FOLDER, Peer, transport_socket
 from .protos import (
     EnvoyMessage,
     address_pb2,
+    aggregate_pb2,
     base_pb2,
     circuit_breaker_pb2,
     cluster_pb2,
@@ -67,10 +70,17 @@ _SYSTEM_AUTHORITIES = base_pb2.DataSource(filename="/etc/ssl/certs/ca-certificat
 _ANY_STATUS = range_pb2.Int64Range(start=100, end=600)
 
 
+def emit_clusters(upstream: ir.Upstream) -> dict[str, bytes]:
+    """Returns the serialised clusters by name: one, or for pods one that goes on without them."""
+    if not upstream.workload:
+        return {upstream.name: emit_cluster(upstream)}
+    return {upstream.name: emit_replaced(upstream), members_name(upstream.name): emit_cluster(upstream)}
+
+
 def emit_cluster(upstream: ir.Upstream) -> bytes:
-    """Returns the serialised cluster."""
+    """Returns the serialised cluster of the endpoints."""
     cluster = cluster_pb2.Cluster(
-        name=upstream.name,
+        name=members_name(upstream.name) if upstream.workload else upstream.name,
         connect_timeout=milliseconds(upstream.connect_timeout_ms),
         lb_policy=_POLICIES[upstream.policy],
         circuit_breakers=circuit_breaker_pb2.CircuitBreakers(thresholds=[emit_thresholds(upstream)]),
@@ -88,6 +98,10 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
         cluster.health_checks.append(emit_health_check(upstream, upstream.health_check))
     if upstream.outlier_detection is not None:
         cluster.outlier_detection.CopyFrom(emit_outlier_detection(upstream.outlier_detection))
+    if upstream.workload:
+        namespace, _, name = upstream.workload.partition("/")
+        peer = Peer(uri=f"spiffe://fastforward/ns/{namespace}/workload/{name}")
+        cluster.transport_socket.CopyFrom(transport_socket(TLS_FOLDER, peer, http2=upstream.protocol != "HTTP1"))
     if upstream.tls is not None:
         cluster.transport_socket.CopyFrom(emit_tls(upstream.tls, http2=upstream.protocol != "HTTP1"))
     if upstream.proxy_protocol:
@@ -101,6 +115,26 @@ def emit_slow_start(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
     least = upstream.policy == "LeastRequest"
     config = cluster.least_request_lb_config if least else cluster.round_robin_lb_config
     config.slow_start_config.slow_start_window.CopyFrom(milliseconds(upstream.slow_start_ms))
+
+
+def emit_replaced(upstream: ir.Upstream) -> bytes:
+    """Returns the serialised cluster of pods with adapters: as long as there are none, decision services have these."""
+    replacement = CALL_CLUSTER if upstream.protocol == "GRPC" else DECISION_CLUSTER
+    clusters = aggregate_pb2.ClusterConfig(clusters=[members_name(upstream.name), replacement])
+    kind = cluster_pb2.Cluster.CustomClusterType(name="envoy.clusters.aggregate", typed_config=pack(clusters))
+    return serialise(
+        cluster_pb2.Cluster(
+            name=upstream.name,
+            connect_timeout=milliseconds(upstream.connect_timeout_ms),
+            cluster_type=kind,
+            lb_policy=cluster_pb2.Cluster.CLUSTER_PROVIDED,
+        )
+    )
+
+
+def members_name(name: str) -> str:
+    """Returns the name of the cluster of an Upstream's endpoints, where another one has its own."""
+    return f"{name}.members"
 
 
 def emit_tls(tls: ir.UpstreamTls, *, http2: bool) -> EnvoyMessage:
@@ -144,7 +178,7 @@ def emit_discovery(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
         cluster.eds_cluster_config.eds_config.CopyFrom(_EDS)
         return
     cluster.cluster_type.CopyFrom(looked_up(upstream.dns.refresh_ms, dns_pb2.ALL))
-    cluster.load_assignment.CopyFrom(assignment(upstream.name, [endpoint(upstream.dns.host, upstream.dns.port)]))
+    cluster.load_assignment.CopyFrom(assignment(cluster.name, [endpoint(upstream.dns.host, upstream.dns.port)]))
 
 
 def looked_up(refresh_ms: int, family: int) -> EnvoyMessage:

@@ -8,10 +8,11 @@ from .edge import edge_names, emit_edge
 from .names import COMPONENT, EDGE, GATEWAY_NAME, MANAGED, OWNER, Names, owner_label
 from .settings import TLS_FOLDER, PodSettings
 from .traefik import TRAEFIK
-from .workload import emit_workload, workload_names
+from .workload import COMPONENTS, emit_workload, workload_names
 
 __all__ = [
     "COMPONENT",
+    "COMPONENTS",
     "EDGE",
     "GATEWAY_NAME",
     "MANAGED",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from fastforward_compiler.ir import GATEWAY
+from fastforward_compiler.ir import GATEWAY, pods_name, shortened
 
 MANAGED = {"app.kubernetes.io/managed-by": "fastforward", "app.kubernetes.io/part-of": "fastforward"}
 """On all that the operator makes; by these labels it finds what is to go."""
@@ -16,8 +15,6 @@ OWNER = "gateway.fastforward.dev/owner"
 """Label by which the objects that were made for one Edge or Workload are found."""
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _MAX_LABEL = 63
-_MAX_NAME = 52
-"""Pods add eleven characters, and their name is a label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +22,14 @@ class Names:
     """Of the objects made for one Edge or Workload."""
 
     component: str
-    """`envoy` or `decision`."""
+    """`envoy`, `decision`, `stages` or `ingress`."""
     owner: str
     """NAMESPACE/NAME, as in ir."""
 
     @property
     def base(self) -> str:
         """Of the Deployment, the Service and so on."""
-        return shortened(f"{self.component}-{self.owner}".replace("/", "-").replace("~", "-"), self.owner)
+        return pods_name(self.component, self.owner)
 
     @property
     def secret(self) -> str:
@@ -67,9 +64,3 @@ class Names:
 def owner_label(owner: str) -> str:
     """NAMESPACE/NAME as the value of a label: at most 63 characters, and neither slash nor tilde."""
     return shortened(owner.replace("/", ".").replace("~", "."), owner, _MAX_LABEL)
-
-
-def shortened(name: str, unique: str, most: int = _MAX_NAME) -> str:
-    """The name, cut and made unique again where it is too long; also where `-` and `.` could mean either part."""
-    digest = hashlib.blake2b(unique.encode(), digest_size=4).hexdigest()
-    return f"{name[: most - 9].rstrip('-.')}-{digest}"

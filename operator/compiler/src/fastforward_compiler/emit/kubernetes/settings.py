@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TLS_FOLDER = "/etc/fastforward/tls"
-"""Where pods find their certificate."""
+from fastforward_compiler import ir
+from fastforward_compiler.emit.envoy import TLS_FOLDER
+
 ANYWHERE = "0.0.0.0"  # noqa: S104 - a pod has a network of its own
-DECISION_PORT = 9443
+DECISION_PORT = ir.REQUESTS_PORT
 PROBE_PORT = 9081
+__all__ = ["ANYWHERE", "DECISION_PORT", "PROBE_PORT", "TLS_FOLDER", "PodSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

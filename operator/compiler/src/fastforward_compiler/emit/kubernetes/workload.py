@@ -1,4 +1,5 @@
-"""A Workload to its pods: the decision service, which proxies find by the addresses of a Service without one.
+"""A Workload to its pods, which others find by the addresses of a Service without one: the decision service, stages of
+messages, or adapters. All are the same program, told apart by its settings.
 
 In: ir.Workload, PodSettings. Out: documents. Called by the operator.
 """
@@ -23,23 +24,30 @@ from .pod import (
 )
 from .settings import ANYWHERE, DECISION_PORT, PROBE_PORT, TLS_FOLDER, PodSettings
 
+COMPONENTS = ("Decision", "Stages", "Ingress")
+_PORTS = {
+    "Decision": (("decisions", DECISION_PORT), ("messages", ir.EXCHANGE_PORT)),
+    "Stages": (("stages", ir.STAGES_PORT),),
+    "Ingress": (("requests", ir.REQUESTS_PORT),),
+}
+"""By component: what others come for."""
 _STATE = "/var/lib/fastforward"
 _REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 _LINGER_S = 3
 """How long one that ends goes on until no proxy looks its address up any more."""
 
 
-def workload_names(workload: str) -> Names:
+def workload_names(workload: str, component: str = "Decision") -> Names:
     """Names of what is made for a Workload."""
-    return Names(component="decision", owner=workload)
+    return Names(component=component.lower(), owner=workload)
 
 
 def emit_workload(workload: ir.Workload, settings: PodSettings) -> list[Document]:
     """Returns the objects, in the order in which they are applied."""
-    names = workload_names(workload.name)
+    names = workload_names(workload.name, workload.component)
     pod: Document = {
         "terminationGracePeriodSeconds": 30,
-        "containers": [_container(workload, settings)],
+        "containers": [_container(workload, names, settings)],
         "volumes": [tls_volume(names), folder("state", "256Mi"), folder("tmp", "16Mi", memory=True)],
     }
     if workload.redis is not None and workload.redis.password[0]:
@@ -47,14 +55,14 @@ def emit_workload(workload: ir.Workload, settings: PodSettings) -> list[Document
     found = [
         service_account(names, settings),
         deployment(names, settings, workload.pods, pod),
-        _service(names, settings),
+        _service(workload, names, settings),
     ]
     if workload.pods.replicas > 1:
         found.append(disruption_budget(names, settings))
     return found
 
 
-def _container(workload: ir.Workload, settings: PodSettings) -> Document:
+def _container(workload: ir.Workload, names: Names, settings: PodSettings) -> Document:
     variables = {
         "FF_ENTRYPOINT_LISTEN": f"{ANYWHERE}:{DECISION_PORT}",
         "FF_ENTRYPOINT_OPERATOR": f"{settings.operator_name}:{settings.operator_port}",
@@ -62,6 +70,7 @@ def _container(workload: ir.Workload, settings: PodSettings) -> Document:
         "FF_ENTRYPOINT_STATE_DIR": _STATE,
         "FF_ENTRYPOINT_HEALTH_HOST": ANYWHERE,
         "FF_ENTRYPOINT_HEALTH_PORT": str(PROBE_PORT),
+        **_role(workload, settings),
         **_redis(workload.redis),
     }
     if settings.otlp_endpoint:
@@ -70,7 +79,7 @@ def _container(workload: ir.Workload, settings: PodSettings) -> Document:
     if "FF_ENTRYPOINT_REDIS_PASSWORD_FILE" in variables:
         mounts.append({"name": "redis", "mountPath": "/etc/fastforward/redis", "readOnly": True})
     return {
-        "name": "decision",
+        "name": names.component,
         "image": settings.decision_image,
         "imagePullPolicy": settings.pull_policy,
         "env": [
@@ -78,7 +87,7 @@ def _container(workload: ir.Workload, settings: PodSettings) -> Document:
             *({"name": name, "value": value} for name, value in variables.items()),
         ],
         "ports": [
-            {"name": "decisions", "containerPort": DECISION_PORT, "protocol": "TCP"},
+            *({"name": name, "containerPort": port, "protocol": "TCP"} for name, port in _PORTS[workload.component]),
             {"name": "probes", "containerPort": PROBE_PORT, "protocol": "TCP"},
         ],
         "resources": resources(workload.pods, _REQUESTS),
@@ -89,6 +98,18 @@ def _container(workload: ir.Workload, settings: PodSettings) -> Document:
         "lifecycle": {"preStop": {"sleep": {"seconds": _LINGER_S}}},
         "volumeMounts": mounts,
     }
+
+
+def _role(workload: ir.Workload, settings: PodSettings) -> dict[str, str]:
+    """What makes a decision service, stages or adapters of it."""
+    match workload.component:
+        case "Stages":
+            return {"FF_ENTRYPOINT_STAGES_LISTEN": f"{ANYWHERE}:{ir.STAGES_PORT}"}
+        case "Ingress":
+            host = f"{workload_names(workload.decision).base}.{settings.namespace}.svc"
+            return {"FF_ENTRYPOINT_EXCHANGE": f"dns:///{host}:{ir.EXCHANGE_PORT}"}
+        case _:
+            return {"FF_ENTRYPOINT_INTERNAL_LISTEN": f"{ANYWHERE}:{ir.EXCHANGE_PORT}"}
 
 
 def _redis(redis: ir.Redis | None) -> dict[str, str]:
@@ -103,7 +124,7 @@ def _redis(redis: ir.Redis | None) -> dict[str, str]:
     return found
 
 
-def _service(names: Names, settings: PodSettings) -> Document:
+def _service(workload: ir.Workload, names: Names, settings: PodSettings) -> Document:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -112,6 +133,9 @@ def _service(names: Names, settings: PodSettings) -> Document:
             # Every address of its own: proxies balance by themselves, and go elsewhere when one does not answer.
             "clusterIP": "None",
             "selector": names.selector,
-            "ports": [{"name": "decisions", "port": DECISION_PORT, "targetPort": DECISION_PORT, "protocol": "TCP"}],
+            "ports": [
+                {"name": name, "port": port, "targetPort": port, "protocol": "TCP"}
+                for name, port in _PORTS[workload.component]
+            ],
         },
     }
