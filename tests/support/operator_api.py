@@ -57,7 +57,7 @@ def hop(name: str, **more: object) -> Json:
 
 
 @contextmanager
-def operator_api(
+def operator_api(  # noqa: PLR0913 - one for each thing that it says
     objects: list[Json],
     nodes: list[Json],
     snapshot: bytes = b"",
@@ -65,6 +65,7 @@ def operator_api(
     hops: Sequence[Json] = (),
     messages: Sequence[Json] = (),
     silent: Sequence[str] = (),
+    rendered: Sequence[Json] = (),
 ) -> Generator[str]:
     """Serves; yields the base URL. `silent` are the names of EntryPoints that do not answer."""
 
@@ -78,6 +79,7 @@ def operator_api(
                 "/v1/proxies": json.dumps({"proxies": nodes}).encode(),
                 "/v1/hops": json.dumps({"hops": hops, "silent": silent}).encode(),
                 "/v1/snapshot": snapshot,
+                "/v1/render": json.dumps({"resources": rendered}).encode(),
             }
             if parts.path.startswith("/v1/messages/"):
                 id_ = unquote(parts.path.removeprefix("/v1/messages/"))

@@ -18,6 +18,7 @@ COMMANDS = (
     ("get",),
     ("status",),
     ("trace",),
+    ("proxy",),
     ("explain",),
     ("explain", "request"),
     ("explain", "route"),

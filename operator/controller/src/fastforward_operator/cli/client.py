@@ -42,6 +42,10 @@ class Source(Protocol):
         """What EntryPoints remember of a message, or of those of a request or a trace."""
         ...
 
+    def rendered(self) -> list[dict[str, Any]]:
+        """What proxies should have: name, version and resource of each; of one Edge's with `edge`."""
+        ...
+
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot."""
         ...
@@ -83,6 +87,10 @@ class OperatorClient:
     def messages(self, id_: str) -> list[dict[str, Any]]:
         """What EntryPoints remember of a message, or of those of a request or a trace."""
         return self._list(f"/v1/messages/{quote(id_, safe='')}", "messages")
+
+    def rendered(self) -> list[dict[str, Any]]:
+        """What proxies should have."""
+        return self._list("/v1/render?target=envoy", "resources")
 
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot."""

@@ -25,6 +25,7 @@ from fastforward_operator.kubernetes import rbac
 from fastforward_operator.providers import Batch
 from fastforward_operator.providers.kubernetes import WATCHED, Watched
 
+from .console import PodConsole
 from .where import Where
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _SECONDS = 30.0
 _AT_ONCE = 6
 _OPERATORS = "app.kubernetes.io/part-of=fastforward,app.kubernetes.io/component=operator"
+_ENVOYS = "app.kubernetes.io/part-of=fastforward,app.kubernetes.io/component=envoy"
 _API_PORT = 9080
 _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 _CONDITIONS = ("Accepted", "ResolvedRefs", "Programmed")
@@ -66,6 +68,23 @@ class Cluster:
     def messages(self, id_: str) -> list[Document]:
         """What the EntryPoints of every operator remember."""
         return self._of_operators("Messages", lambda operator: operator.messages(id_))
+
+    def rendered(self) -> list[Document]:
+        """What proxies should have, as the first operator says that can be asked: all say the same."""
+        for pod in self._operator_pods("What proxies should have"):
+            found = self._of_operator(pod, "What proxies should have", lambda operator: operator.rendered())
+            if found:
+                return found
+        return _fail("What proxies should have can't be told without an operator: name a directory with --from.")
+
+    def consoles(self) -> list[PodConsole]:
+        """Those of the Envoys that run."""
+        listed = self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_ENVOYS) or []
+        return [
+            PodConsole(pod["metadata"]["name"], rbac.NAMESPACE, self._flags)
+            for pod in listed
+            if pod.get("status", {}).get("phase") == "Running"
+        ]
 
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot, compiled here from what is in the cluster."""
@@ -109,16 +128,19 @@ class Cluster:
     def _of_operators(self, what: str, ask: Callable[[OperatorClient], list[Document]]) -> list[Document]:
         """What all operators say, sorted by node: each knows of those that are connected to it."""
         found: list[Document] = []
-        first = self._operators is None
+        for pod in self._operator_pods(what):
+            found += self._of_operator(pod, what, ask)
+        return sorted(found, key=lambda each: each["node"])
+
+    def _operator_pods(self, what: str) -> list[str]:
+        """Their names; the first time that there are none, a line says so."""
         if self._operators is None:
             listed = self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_OPERATORS) or []
             self._operators = [pod["metadata"]["name"] for pod in listed]
-        for pod in self._operators:
-            found += self._of_operator(pod, what, ask)
-        if first and not self._operators:
-            told = f"no pod of an operator is in namespace {rbac.NAMESPACE}"
-            print(f"{what} are not shown: {told}.", file=sys.stderr)
-        return sorted(found, key=lambda each: each["node"])
+            if not self._operators:
+                told = f"no pod of an operator is in namespace {rbac.NAMESPACE}"
+                print(f"{what} are not shown: {told}.", file=sys.stderr)
+        return self._operators
 
     def _of_operator(self, pod: str, what: str, ask: Callable[[OperatorClient], list[Document]]) -> list[Document]:
         from .client import OperatorClient  # noqa: PLC0415 - which imports this module

@@ -15,6 +15,20 @@ import typer
 from typer._click import Context
 from typer.core import TyperGroup, TyperOption
 
+from . import diagnosis
+from .options import (
+    DEFAULT_API,
+    DEFAULT_STATE,
+    ApiOption,
+    ContextOption,
+    Directories,
+    FromOption,
+    HeaderOption,
+    KubeconfigOption,
+    OptionalDirectories,
+    OutputOption,
+    StateOption,
+)
 from .output import Output
 from .target import Target
 from .where import Where
@@ -58,30 +72,6 @@ key_app = typer.Typer(
 )
 app.add_typer(explain_app, name="explain")
 app.add_typer(key_app, name="key")
-
-
-Directories = Annotated[list[Path], typer.Argument(help="Directories of resources (YAML or JSON).", metavar="DIR...")]
-OptionalDirectories = Annotated[
-    list[Path] | None, typer.Argument(help="Directories of resources (YAML or JSON).", metavar="[DIR...]")
-]
-OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print.")]
-ApiOption = Annotated[str, typer.Option("--api", help="Address of the running operator's API.", envvar="FF_API")]
-ContextOption = Annotated[
-    str, typer.Option("--context", help="Ask the cluster of this context; `.` is the current one.", envvar="FF_CONTEXT")
-]
-KubeconfigOption = Annotated[str, typer.Option("--kubeconfig", help="Ask the cluster of this kubeconfig.")]
-StateOption = Annotated[
-    Path,
-    typer.Option("--state", help="State folder of `ff up`, with the credentials for development.", envvar="FF_STATE"),
-]
-FromOption = Annotated[
-    list[Path] | None,
-    typer.Option("--from", help="Read resources from this directory instead of the running operator."),
-]
-HeaderOption = Annotated[list[str] | None, typer.Option("-H", "--header", help="Request header, 'name: value'.")]
-
-DEFAULT_API = "http://127.0.0.1:9080"
-DEFAULT_STATE = Path(".fastforward")
 
 
 @app.command()
@@ -358,6 +348,9 @@ def token(
 
     claims: dict[str, object] = {"sub": subject, "tenant": tenant, "roles": role, "permissions": permission}
     raise typer.Exit(command.run(state, {name: value for name, value in claims.items() if value}, minutes, issuer))
+
+
+diagnosis.add_to(app)
 
 
 def _discard_output() -> None:

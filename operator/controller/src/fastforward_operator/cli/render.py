@@ -43,7 +43,7 @@ def render_envoy(delta: EnvoyDelta, *, show_secrets: bool) -> Rendered:
     """Envoy's resources by the name of their message; scopes by that of their table, which can be read."""
     rendered: Rendered = {}
     for resource in sorted(delta.upserts, key=lambda one: one.id):
-        body = _envoy_body(resource)
+        body = envoy_body(resource)
         if not show_secrets:
             _redact_envoy(body)
         name = body.get("routeConfiguration", {}).get("name", resource.name)
@@ -60,11 +60,12 @@ def render_decision(delta: DecisionDelta, *, show_secrets: bool) -> Rendered:
     return rendered
 
 
-def _envoy_body(resource: EnvoyResource) -> dict[str, Any]:
+def envoy_body(resource: EnvoyResource, *, as_written: bool = False) -> dict[str, Any]:
+    """The standard JSON of a resource, or with the names of its fields as they are written."""
     name = resource.type_url.rpartition("/")[2]
     message = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))()
     message.ParseFromString(resource.body)
-    return json_format.MessageToDict(message)
+    return json_format.MessageToDict(message, preserving_proto_field_name=as_written)
 
 
 def _redact_envoy(body: dict[str, Any]) -> None:

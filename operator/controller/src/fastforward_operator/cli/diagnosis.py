@@ -1,0 +1,61 @@
+"""Commands that look into a gateway that runs: what its proxies have, what goes through it, what to send us.
+
+In: the application of `ff`. Out: its commands for that. Called by main, whose rules
+hold: nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .envoykind import EnvoyKind
+from .options import (
+    DEFAULT_API,
+    DEFAULT_STATE,
+    ApiOption,
+    ContextOption,
+    KubeconfigOption,
+    OutputOption,
+    StateOption,
+)
+from .output import Output
+from .where import Where
+
+AdminOption = Annotated[
+    str, typer.Option("--admin", help="Envoy's console, HOST:PORT or unix:PATH. [default: that of `ff up`]")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands, in the order in which help lists them."""
+    app.command()(proxy)
+
+
+def proxy(
+    name: Annotated[str, typer.Argument(help="Name of one proxy; all when absent.")] = "",
+    show: Annotated[str, typer.Option(help="Print this resource as it should be and as it is, as a diff.")] = "",
+    kind: Annotated[list[EnvoyKind] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
+    directories: Annotated[
+        list[Path] | None, typer.Option("--from", help="What this directory says is what it should have.")
+    ] = None,
+    admin: AdminOption = "",
+    bind: Annotated[
+        list[str] | None, typer.Option(help="With --from: address of the listeners, as of `ff up`.")
+    ] = None,
+    state: StateOption = DEFAULT_STATE,
+    output: OutputOption = Output.TEXT,
+    api: ApiOption = DEFAULT_API,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
+    """Compare what live Envoys have with what they should have; exit code 1 on any difference.
+
+    Examples: ff proxy --kind cluster; ff proxy --show bookshop/catalog-v1; ff proxy --context . -o json
+    """
+    from . import proxy as command
+
+    asked = command.Asked(name=name, show=show, kinds=frozenset(kind or ()), admin=admin, bind=tuple(bind or ()))
+    raise typer.Exit(command.run(asked, directories or [], state, output, Where(api, context, kubeconfig)))
