@@ -19,6 +19,7 @@ COMMANDS = (
     ("status",),
     ("trace",),
     ("proxy",),
+    ("top",),
     ("explain",),
     ("explain", "request"),
     ("explain", "route"),

@@ -86,6 +86,11 @@ class Cluster:
             if pod.get("status", {}).get("phase") == "Running"
         ]
 
+    def log_command(self, pod: str, *options: str) -> list[str]:
+        """What prints the log of an Envoy: its access log, with its own words between."""
+        where = ("--namespace", rbac.NAMESPACE, pod, "--container", "envoy")
+        return ["kubectl", *self._flags, "logs", *where, *options]
+
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot, compiled here from what is in the cluster."""
         from fastforward_compiler.emit.decision import DecisionEmitter  # noqa: PLC0415 - get and status need none of it

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .envoykind import EnvoyKind
+from .groupby import GroupBy
 from .options import (
     DEFAULT_API,
     DEFAULT_STATE,
@@ -32,6 +33,7 @@ AdminOption = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Register the commands, in the order in which help lists them."""
     app.command()(proxy)
+    app.command()(top)
 
 
 def proxy(
@@ -59,3 +61,25 @@ def proxy(
 
     asked = command.Asked(name=name, show=show, kinds=frozenset(kind or ()), admin=admin, bind=tuple(bind or ()))
     raise typer.Exit(command.run(asked, directories or [], state, output, Where(api, context, kubeconfig)))
+
+
+def top(
+    by: Annotated[GroupBy, typer.Option(help="What requests are told apart by.")] = GroupBy.ROUTE,
+    window: Annotated[int, typer.Option(min=1, max=3600, help="Seconds that rates and latencies are of.")] = 10,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two pictures.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Say it once, of the seconds before.")] = False,
+    rows: Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most; all with -o json.")] = 20,
+    log: Annotated[Path | None, typer.Option(help="An access log. [default: that of `ff up`]")] = None,
+    state: StateOption = DEFAULT_STATE,
+    output: OutputOption = Output.TEXT,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
+    """Show what goes through the gateway: rates, latencies, errors, refusals; until Ctrl-C.
+
+    Examples: ff top; ff top --by tenant; ff top --by reason --once -o json; ff top --context .
+    """
+    from . import top as command
+
+    asked = command.Asked(by=by, window=window, every=every, once=once, rows=rows, log=log)
+    raise typer.Exit(command.run(asked, state, output, Where("", context, kubeconfig)))

@@ -32,10 +32,15 @@ def print_data(data: object, output: Output) -> None:
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print columns, as wide as needed, three spaces apart."""
+    for line in table_lines(titles, rows):
+        print(line)
+
+
+def table_lines(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The same as lines."""
     lines = [tuple(titles), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
-    for line in lines:
-        print("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return ["   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def counted(number: int, noun: str) -> str:

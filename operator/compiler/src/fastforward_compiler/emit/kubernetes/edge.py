@@ -108,6 +108,8 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
             # Each connection ends with its next answer: gradually, one that is used seldom would be there to the end.
             *("--drain-strategy", "immediate"),
             *("--log-level", "warning"),
+            # The access log: ten seconds otherwise, and what an Envoy that is killed had not written yet is lost.
+            *("--file-flush-interval-msec", "1000"),
             "--disable-hot-restart",
         ],
         "env": [from_field("POD_NAME", "metadata.name")],
