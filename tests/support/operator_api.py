@@ -73,12 +73,13 @@ def operator_api(  # noqa: PLR0913 - one for each thing that it says
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             wanted = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            found = [one for one in objects if all(one[name] == value for name, value in wanted.items())]
+            found = [one for one in objects if all(one.get(name, value) == value for name, value in wanted.items())]
             answers = {
                 "/v1/objects": json.dumps({"objects": found}).encode(),
                 "/v1/proxies": json.dumps({"proxies": nodes}).encode(),
                 "/v1/hops": json.dumps({"hops": hops, "silent": silent}).encode(),
                 "/v1/snapshot": snapshot,
+                "/metrics": b"ff_objects 1\n",
                 "/v1/render": json.dumps({"resources": rendered}).encode(),
             }
             if parts.path.startswith("/v1/messages/"):

@@ -20,6 +20,7 @@ COMMANDS = (
     ("trace",),
     ("proxy",),
     ("top",),
+    ("collect",),
     ("explain",),
     ("explain", "request"),
     ("explain", "route"),

@@ -46,6 +46,10 @@ class Source(Protocol):
         """What proxies should have: name, version and resource of each; of one Edge's with `edge`."""
         ...
 
+    def metrics(self) -> str:
+        """What the operators tell Prometheus."""
+        ...
+
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot."""
         ...
@@ -91,6 +95,10 @@ class OperatorClient:
     def rendered(self) -> list[dict[str, Any]]:
         """What proxies should have."""
         return self._list("/v1/render?target=envoy", "resources")
+
+    def metrics(self) -> str:
+        """What Prometheus would be told."""
+        return self._get("/metrics", {}).decode(errors="replace")
 
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:
         """The decision snapshot."""

@@ -23,7 +23,7 @@ import fastforward_crds as crds
 
 from fastforward_operator.kubernetes import rbac
 from fastforward_operator.providers import Batch
-from fastforward_operator.providers.kubernetes import WATCHED, Watched
+from fastforward_operator.providers.kubernetes import WATCHED, WATCHED_ALL, Watched
 
 from .console import PodConsole
 from .where import Where
@@ -37,6 +37,7 @@ _SECONDS = 30.0
 _AT_ONCE = 6
 _OPERATORS = "app.kubernetes.io/part-of=fastforward,app.kubernetes.io/component=operator"
 _ENVOYS = "app.kubernetes.io/part-of=fastforward,app.kubernetes.io/component=envoy"
+_OURS = "app.kubernetes.io/part-of=fastforward"
 _API_PORT = 9080
 _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 _CONDITIONS = ("Accepted", "ResolvedRefs", "Programmed")
@@ -86,9 +87,39 @@ class Cluster:
             if pod.get("status", {}).get("phase") == "Running"
         ]
 
-    def log_command(self, pod: str, *options: str) -> list[str]:
-        """What prints the log of an Envoy: its access log, with its own words between."""
-        where = ("--namespace", rbac.NAMESPACE, pod, "--container", "envoy")
+    def metrics(self) -> str:
+        """Of every operator that can be asked, each below its name."""
+        found: list[Document] = []
+        for pod in self._operator_pods("Metrics"):
+            found += self._of_operator(pod, "Metrics", lambda operator, pod=pod: [{pod: operator.metrics()}])
+        return "\n".join(f"# {pod}\n{text}" for each in found for pod, text in each.items())
+
+    def documents(self) -> list[Document]:
+        """All objects that an operator would read, as they are."""
+        return [document for listed in self._lists(WATCHED_ALL) for document in listed]
+
+    def pods(self) -> list[Document]:
+        """All of the gateway."""
+        return self._raw(f"/api/v1/namespaces/{rbac.NAMESPACE}/pods", labelSelector=_OURS) or []
+
+    def events(self) -> list[Document]:
+        """Events in the gateway's namespace, and those about its kinds elsewhere."""
+        kinds = {watched.kind for watched in WATCHED if watched.kind in crds.PLURALS}
+        fields = ("type", "reason", "message", "count", "firstTimestamp", "lastTimestamp", "eventTime")
+        return [
+            {"about": each.get("involvedObject"), **{field: each[field] for field in fields if field in each}}
+            for each in self._raw("/api/v1/events") or []
+            if each["metadata"]["namespace"] == rbac.NAMESPACE or each.get("involvedObject", {}).get("kind") in kinds
+        ]
+
+    def version(self) -> Document:
+        """What the API server says of itself."""
+        done = _kubectl(*self._flags, "get", "--raw", "/version")
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def log_command(self, pod: str, *options: str, container: str = "envoy") -> list[str]:
+        """What prints the log of a container: of an Envoy its access log, with its own words between."""
+        where = ("--namespace", rbac.NAMESPACE, pod, "--container", container)
         return ["kubectl", *self._flags, "logs", *where, *options]
 
     def snapshot(self) -> snapshot_pb2.SnapshotDelta:

@@ -34,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands, in the order in which help lists them."""
     app.command()(proxy)
     app.command()(top)
+    app.command()(collect)
 
 
 def proxy(
@@ -83,3 +84,28 @@ def top(
 
     asked = command.Asked(by=by, window=window, every=every, once=once, rows=rows, log=log)
     raise typer.Exit(command.run(asked, state, output, Where("", context, kubeconfig)))
+
+
+def collect(
+    directories: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="A directory of resources, besides those that the operator names."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write. [default: ff-collect-TIME.tar.gz]")
+    ] = None,
+    most: Annotated[
+        int, typer.Option(min=1, max=4096, help="MiB of what is in it, at most, before it is packed.")
+    ] = 64,
+    state: StateOption = DEFAULT_STATE,
+    api: ApiOption = DEFAULT_API,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
+    """Collect what is needed to understand a gateway into one file, without secrets.
+
+    Examples: ff collect; ff collect -o report.tar.gz; ff collect --context .
+    """
+    from . import collect as command
+
+    raise typer.Exit(command.run(directories or [], state, file, most, Where(api, context, kubeconfig)))

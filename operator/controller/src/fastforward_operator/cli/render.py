@@ -56,7 +56,7 @@ def render_decision(delta: DecisionDelta, *, show_secrets: bool) -> Rendered:
     rendered: Rendered = {}
     for resource in sorted(delta.upserts, key=lambda one: one.name):
         noun, _, name = resource.name.partition("/")
-        rendered.setdefault(noun, {})[name] = _decision_body(resource, show_secrets=show_secrets)
+        rendered.setdefault(noun, {})[name] = decision_body(resource, show_secrets=show_secrets)
     return rendered
 
 
@@ -74,7 +74,8 @@ def _redact_envoy(body: dict[str, Any]) -> None:
         body["tlsCertificate"]["privateKey"] = REDACTED
 
 
-def _decision_body(resource: snapshot_pb2.Resource, *, show_secrets: bool) -> dict[str, Any]:
+def decision_body(resource: snapshot_pb2.Resource, *, show_secrets: bool) -> dict[str, Any]:
+    """The standard JSON of a resource."""
     body: dict[str, Any] = json_format.MessageToDict(resource)
     content: dict[str, Any] = body[resource.WhichOneof("body") or ""]
     if "jwks" in content:

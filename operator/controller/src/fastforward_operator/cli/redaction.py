@@ -1,0 +1,190 @@
+"""Takes out of texts and values what nobody else is to read.
+
+In: secrets that are known, texts, values of JSON. Out: the same without secrets. Called by collect. Three nets, each
+alone enough for most: whole values of what is known to be secret, wherever they stand and however they are written;
+fields and headers by their names; what looks like credentials. Better too much is taken out than too little.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+REDACTED = "[redacted]"
+_LEAST = 6
+"""Characters of a secret that is looked for everywhere; shorter ones are parts of words."""
+_LEAST_INNER = 16
+"""The same inside a JSON text, which also holds names."""
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_HEADER = (
+    r"(?:proxy-)?authorization|(?:set-)?cookie|x-api-key|api-?key|x-auth-token|x-access-token|x-csrf-token"
+    r"|x-amz-security-token"
+)
+_WORD = r"pass(?:word|wd|phrase)|secret|token|api[-_]?key|private[-_]?key|access[-_]?key|pepper|credential"
+_FIELD = re.compile(rf"(?i)^(?:{_HEADER}|.*(?:{_WORD}).*)$")
+_HARMLESS = re.compile(r"(?i)(?:names?|refs?|endpoint|ur[il]|path|headers?|prefix|status|type|version|count|seconds)$")
+"""Ends of names of fields that say something about a secret, and not the secret."""
+_NAMED_HEADER = re.compile(rf"(?i)^(?:{_HEADER})$")
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
+    # The same in base64: PRIVATE, RSA, EC, ENCRYPTED, OPENSSH.
+    (
+        re.compile(r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyB|BFTkNSWVBURUQg|BPUEVOU1NI)[A-Za-z0-9+/=\s]*"),
+        REDACTED,
+    ),
+    (re.compile(r"\b(ffk_[A-Za-z0-9]+_)[A-Za-z0-9_-]+"), rf"\1{REDACTED}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,3}"), REDACTED),
+    (re.compile(r"(?i)\b(bearer|basic|digest|negotiate)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{REDACTED}"),
+    (re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#\"'<>]+@"), rf"\1{REDACTED}@"),
+    # Whatever a query carries: any of its parameters may be a credential.
+    (re.compile(r"([?&][\w.\-\[\]%]+=)[^&\s\"'#\\]+"), rf"\1{REDACTED}"),
+    # Private members of a key (RFC 7518), also where the quotes are escaped.
+    (re.compile(r"(\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s*:\s*\\?\")[A-Za-z0-9_-]{16,}"), rf"\1{REDACTED}"),
+    (
+        re.compile(rf"(?i)(\\?\"(?:{_HEADER}|[\w-]*(?:{_WORD}))\\?\"\s*:\s*\\?\")(?:[^\"\\]|\\[^\"])+"),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(rf"(?im)(\b(?:{_HEADER})[ \t]*[:=][ \t]*)(?![\[{{\"'])[^\r\n\"']+"), rf"\1{REDACTED}"),
+    (re.compile(rf"(?i)(\b[\w-]*(?:{_WORD})[ \t]*=[ \t]*)(?![\[{{])[^\s\"',;&]+"), rf"\1{REDACTED}"),
+)
+Json = Mapping[str, Any]
+
+
+class Scrubber:
+    """Knows secrets, and takes them out."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._names: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every way in which a known secret may be written."""
+        return frozenset(self._known - self._names)
+
+    def spare(self, *names: str) -> None:
+        """These are names of objects: a Secret that repeats one does not make it a secret."""
+        self._names.update(names)
+        self._pattern = None
+
+    def learn(self, secret: str | bytes) -> None:
+        """Take this out wherever it stands: as it is, line by line, and in the usual ways of writing it."""
+        raw = secret.encode() if isinstance(secret, str) else secret
+        text = raw.decode(errors="replace").strip()
+        for each in (text, *(line for line in text.splitlines() if len(line) >= _LEAST_INNER)):
+            if len(each) >= _LEAST and not each.startswith("-----"):
+                self._known.update(_written(each))
+        if len(raw) >= _LEAST:
+            self._known.update(_encoded(raw))
+        for each in _inner(text):
+            self._known.update(_written(each))
+        self._pattern = None
+
+    def learn_document(self, document: Json) -> None:
+        """What a Secret holds; of others nothing."""
+        if document.get("kind") != "Secret":
+            return
+        for value in (document.get("stringData") or {}).values():
+            self.learn(str(value))
+        for value in (document.get("data") or {}).values():
+            try:
+                self.learn(base64.b64decode(str(value), validate=True))
+            except (binascii.Error, ValueError):
+                self.learn(str(value))
+
+    def scrub(self, text: str) -> str:
+        """The text without them."""
+        if self._pattern is None:
+            longest_first = sorted(self.known, key=lambda each: (-len(each), each))
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        text = self._pattern.sub(REDACTED, text)
+        for pattern, instead in _PATTERNS:
+            text = pattern.sub(instead, text)
+        return text
+
+    def clean(self, value: Any) -> Any:  # noqa: ANN401 - JSON
+        """A value of JSON without them."""
+        if isinstance(value, str):
+            return self.scrub(value)
+        if isinstance(value, list):
+            return [self.clean(each) for each in value]
+        if not isinstance(value, Mapping):
+            return value
+        header = any(_NAMED_HEADER.match(str(value.get(field, ""))) for field in ("name", "key"))
+        return {
+            self.scrub(str(name)): _blank(each)
+            if (header and name not in ("name", "key")) or _is_secret(str(name), each)
+            else self.clean(each)
+            for name, each in value.items()
+        }
+
+    def clean_document(self, document: Json) -> dict[str, Any]:
+        """An object: of a Secret and its like only the names of what it holds."""
+        cleaned = dict(document)
+        metadata = dict(cleaned.get("metadata") or {})
+        metadata.pop("managedFields", None)
+        annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != _LAST_APPLIED}
+        if document.get("kind") == "Secret":
+            for field in ("data", "stringData"):
+                if field in cleaned:
+                    cleaned[field] = dict.fromkeys(cleaned[field] or {}, REDACTED)
+            annotations = dict.fromkeys(annotations, REDACTED)
+        metadata["annotations"] = annotations
+        cleaned["metadata"] = metadata if annotations else {k: v for k, v in metadata.items() if k != "annotations"}
+        return self.clean(cleaned)
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """By the name of its field. What is no text is looked into: it may only name a secret."""
+    return isinstance(value, str) and bool(_FIELD.match(name)) and not _HARMLESS.search(name)
+
+
+def _blank(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, str):
+        return REDACTED
+    if isinstance(value, list):
+        return [_blank(each) for each in value]
+    return {name: _blank(each) for name, each in value.items()} if isinstance(value, Mapping) else value
+
+
+def _written(text: str) -> Iterator[str]:
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield quote(text, safe="")
+    yield quote_plus(text)
+    yield from _encoded(text.encode())
+
+
+def _encoded(raw: bytes) -> Iterator[str]:
+    yield base64.b64encode(raw).decode()
+    yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    yield raw.hex()
+
+
+def _inner(text: str) -> Iterator[str]:
+    """Texts inside a JSON text."""
+    if text[:1] not in "{[":
+        return
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return
+    yield from _leaves(value)
+
+
+def _leaves(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    if isinstance(value, str) and len(value) >= _LEAST_INNER:
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _leaves(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _leaves(each)

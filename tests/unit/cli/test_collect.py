@@ -1,0 +1,250 @@
+"""`ff collect` gets what can be got, says what can't, and no byte of a planted secret is in the file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import stat
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+from fastforward_operator.cli.redaction import Scrubber
+
+from support.ff import Said, ff, ff_process
+from support.operator_api import described, node, operator_api
+
+from .test_proxy import body, console, dump, wanted
+
+
+def members(path: Path) -> dict[str, str]:
+    """Content of each by its name, without the folder."""
+    found = {}
+    with tarfile.open(path) as tar:
+        for entry in tar:
+            file = tar.extractfile(entry)
+            assert file is not None
+            assert entry.name.startswith(f"{path.name.removesuffix('.tar.gz')}/")
+            found[entry.name.partition("/")[2]] = file.read().decode()
+    return found
+
+
+class Planted:
+    """A gateway on this machine, with secrets wherever users have them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.names = (
+            "secret",
+            "encoded",
+            "binary",
+            "header",
+            "cookie",
+            "url",
+            "query",
+            "remembered",
+            "logged",
+            "developer",
+        )
+        self.secrets = {name: f"S{secrets.token_urlsafe(18)}z" for name in self.names}
+        self.folder, self.state = folder, folder / "state"
+        for part in ("state/logs", "state/dev", "resources", "state/run"):
+            (folder / part).mkdir(parents=True)
+        self._write_resources()
+        self._write_state()
+
+    def _write_resources(self) -> None:
+        secret = self.secrets
+        data = {"key": base64.b64encode(secret["encoded"].encode()).decode()}
+        documents = [
+            {"kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": secret["secret"]}, "data": data},
+            {
+                "kind": "Route",
+                "metadata": {"name": "r", "annotations": {"x.last-applied-configuration": secret["secret"]}},
+                "spec": {
+                    "requestHeaders": {"set": [{"name": "authorization", "value": f"Basic {secret['header']}"}]},
+                    "keys": f"https://me:{secret['url']}@issuer.example/keys?sig={secret['query']}",
+                },
+            },
+        ]
+        (self.folder / "resources" / "all.yaml").write_text(yaml.safe_dump_all(documents))
+        other = {"kind": "Secret", "metadata": {"name": "beside"}, "stringData": {"b": secret["binary"]}}
+        (self.folder / "resources" / "beside.yaml").write_text(yaml.safe_dump(other))
+
+    def _write_state(self) -> None:
+        secret = self.secrets
+        lines = [
+            json.dumps({"path": f"/orders?token={secret['query']}", "userAgent": secret["secret"]}),
+            f"cookie: session={secret['cookie']}; x=1",
+            f"Authorization: Bearer {secret['logged']}",
+            f"a file says {secret['binary']} and {quote(secret['encoded'])} and {secret['developer']}",
+        ]
+        (self.state / "logs" / "access.log").write_text("\n".join(lines))
+        (self.state / "dev" / "api-keys.json").write_text(json.dumps({"acme": secret["developer"]}))
+
+    def found_in(self, text: str) -> set[str]:
+        """Names of the secrets of which anything is there."""
+        ways: tuple[Callable[[str], str], ...] = (
+            str,
+            quote,
+            lambda each: base64.b64encode(each.encode()).decode(),
+            lambda each: each.encode().hex(),
+        )
+        return {name for name, value in self.secrets.items() if any(way(value) in text for way in ways)}
+
+    def collect(self, file: Path, *arguments: str) -> Said:
+        found = [{**described("Route", "r"), "source": f"{self.folder / 'resources' / 'all.yaml'}:9"}]
+        tls = {"tls_certificate": {"private_key": {"inline_string": self.secrets["remembered"]}}}
+        secret = {"name": "s", "version_info": "1", "secret": body("Secret", "s", **tls)}
+        header = {"header": {"key": "Authorization", "value": self.secrets["header"]}}
+        route = body("Listener", "in", metadata={"filter_metadata": {"x": header}})
+        held = dump(Secrets={"dynamic_active_secrets": [secret]})
+        with (
+            console(self.state / "run", held),
+            operator_api(
+                found, [node("envoy", "envoy")], rendered=[wanted(route), wanted(body("Secret", "s", **tls))]
+            ) as api,
+        ):
+            return ff("collect", "--state", self.state, "--api", api, "-o", file, *arguments)
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Planted:
+    return Planted(tmp_path)
+
+
+def test_no_byte_of_a_planted_secret_is_in_it(planted: Planted, tmp_path: Path) -> None:
+    said = planted.collect(tmp_path / "r.tar.gz")
+    assert (said.code, said.err) == (0, "")
+    found = members(tmp_path / "r.tar.gz")
+    assert planted.found_in("\n".join((*found, *found.values(), said.out, said.err))) == set()
+    assert "name: r" in found["objects/Route.yaml"]
+    assert yaml.safe_load(found["objects/Secret.yaml"])["data"] == {"key": "[redacted]"}
+    assert {"README.txt", "versions.json", "status/objects.json", "status/nodes.json", "wanted/envoy.json"} <= set(
+        found
+    )
+    assert {"proxies/envoy/config_dump.json", "logs/access.log", "metrics/operator.txt"} <= set(found)
+
+
+def test_the_scan_for_planted_secrets_finds_what_is_not_taken_out(
+    planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that takes nothing out: all that was planted is there to be found, but what is never asked for."""
+    monkeypatch.setattr(Scrubber, "scrub", lambda _, text: text)
+    monkeypatch.setattr(Scrubber, "clean", lambda _, value: value)
+    monkeypatch.setattr(Scrubber, "clean_document", lambda _, document: document)
+    planted.collect(tmp_path / "r.tar.gz")
+    found = planted.found_in("\n".join(members(tmp_path / "r.tar.gz").values()))
+    # What Envoys hold as Secrets is left out by the type of the resource.
+    assert found == set(planted.names) - {"remembered"}
+
+
+def test_only_its_owner_may_read_it_and_no_link_is_followed(planted: Planted, tmp_path: Path) -> None:
+    planted.collect(tmp_path / "r.tar.gz")
+    assert stat.S_IMODE((tmp_path / "r.tar.gz").stat().st_mode) == 0o600
+    (tmp_path / "link.tar.gz").symlink_to(tmp_path / "elsewhere")
+    said = planted.collect(tmp_path / "link.tar.gz")
+    assert (said.code, "can't be written" in said.err) == (1, True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_where_nothing_runs_it_says_what_it_could_not_get(tmp_path: Path) -> None:
+    said = ff("collect", "--state", tmp_path / "none", "--api", "http://127.0.0.1:1", "-o", tmp_path / "r.tar.gz")
+    assert said.code == 0
+    readme = members(tmp_path / "r.tar.gz")["README.txt"]
+    lacking = readme.partition("What could not be got")[2]
+    for each in (
+        "status/objects.json: No operator answers",
+        "config_dump.json: No Envoy answers",
+        "logs: there are none",
+    ):
+        assert each in lacking
+        assert each in said.err
+
+
+def test_a_file_that_is_no_yaml_is_left_out_and_told(planted: Planted, tmp_path: Path) -> None:
+    broken = planted.folder / "resources" / "broken.yaml"
+    broken.write_text(f"kind: Secret\nstringData: {{a: '{planted.secrets['header']}\n")
+    said = planted.collect(tmp_path / "r.tar.gz", "--from", str(planted.folder / "resources"))
+    assert f"Not in it: {broken}: it can't be read" in said.err
+    assert planted.found_in("".join(members(tmp_path / "r.tar.gz").values())) == set()
+
+
+def test_its_size_is_bounded_and_the_end_of_a_log_is_kept(planted: Planted, tmp_path: Path) -> None:
+    with (planted.state / "logs" / "operator.log").open("w") as log:
+        for number in range(60_000):
+            log.write(f"line {number} {'x' * 60}\n")
+    planted.collect(tmp_path / "r.tar.gz")
+    log_text = members(tmp_path / "r.tar.gz")["logs/operator.log"]
+    assert len(log_text) <= 2 << 20
+    assert log_text.startswith("line ")
+    assert log_text.splitlines()[-1].startswith("line 59999 ")
+    small = planted.collect(tmp_path / "small.tar.gz", "--most", "1")
+    assert "Not in it: logs/operator.log: no room is left" in small.err
+    assert sum(map(len, members(tmp_path / "small.tar.gz").values())) < 2 << 20
+
+
+KUBECTL = """\
+#!/bin/sh
+case "$*" in
+*exec*config_dump*) cat {folder}/dump ;;
+*exec*) echo 'stat: 1' ;;
+*port-forward*) echo "Forwarding from 127.0.0.1:{port} -> 9080"; exec sleep 60 ;;
+*logs*--previous*) echo 'it died of {secret}' ;;
+*logs*--container\\ envoy*) echo 'authorization: Bearer {unknown}' ;;
+*logs*) echo 'Error from server (Forbidden): no logs for you' >&2; exit 1 ;;
+*/version) echo '{{"gitVersion": "v1.34"}}' ;;
+*/secrets*) cat {folder}/secrets ;;
+*/events*) cat {folder}/events ;;
+*component%3Doperator*) echo '{{"items": [{{"metadata": {{"name": "operator-0"}}}}]}}' ;;
+*/pods*) cat {folder}/pods ;;
+*) echo '{{"items": []}}' ;;
+esac
+"""
+
+
+def items(*found: dict[str, Any]) -> str:
+    return json.dumps({"items": found})
+
+
+def test_of_a_cluster_it_has_pods_events_and_logs(tmp_path: Path) -> None:
+    secret, unknown = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+    container = {"name": "envoy", "image": "e", "env": [{"name": "X", "value": unknown}]}
+    pod = {
+        "metadata": {"name": "envoy-1", "annotations": {"a": unknown}},
+        "spec": {"containers": [container, {"name": "companion", "image": "c"}]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "envoy", "restartCount": 2}]},
+    }
+    event = {
+        "metadata": {"namespace": "shop", "name": "e"},
+        "involvedObject": {"kind": "Route", "name": "r"},
+        "message": f"refused, for {secret} is wrong",
+    }
+    encoded = base64.b64encode(secret.encode()).decode()
+    (tmp_path / "secrets").write_text(items({"metadata": {"name": "s", "namespace": "shop"}, "data": {"a": encoded}}))
+    (tmp_path / "pods").write_text(items(pod))
+    (tmp_path / "events").write_text(items(event))
+    (tmp_path / "dump").write_text(json.dumps(dump()))
+    script = tmp_path / "kubectl"
+    with operator_api([], [node("envoy-1", "envoy")], rendered=[wanted(body("Cluster", "a"))]) as api:
+        port = api.rpartition(":")[2]
+        script.write_text(KUBECTL.format(folder=tmp_path, port=port, secret=secret, unknown=unknown))
+        script.chmod(0o755)
+        file = tmp_path / "r.tar.gz"
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        said = ff_process("collect", "--context", ".", "-o", file, PATH=path)
+    assert said.code == 0
+    found = members(file)
+    whole = "\n".join((*found, *found.values(), said.out, said.err))
+    assert [each for each in (secret, encoded, unknown) if each in whole] == []
+    assert found["logs/envoy-1.envoy.previous.log"] == "it died of [redacted]\n"
+    assert json.loads(found["cluster/events.json"])[0]["message"] == "refused, for [redacted] is wrong"
+    assert json.loads(found["cluster/pods.json"])[0]["status"]["phase"] == "Running"
+    assert json.loads(found["versions.json"])["cluster"] == {"gitVersion": "v1.34"}
+    assert "proxies/envoy-1/config_dump.json" in found
+    assert "Not in it: logs/envoy-1.companion.log: Error from server (Forbidden): no logs for you" in said.err

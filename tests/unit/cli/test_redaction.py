@@ -1,0 +1,158 @@
+"""What is secret is taken out wherever it stands, however it is written, and names stay."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from urllib.parse import quote
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fastforward_operator.cli.redaction import REDACTED, Scrubber
+from fastforward_operator.supervisor.apikey import new_api_key
+
+PLANTED = f"Pl4nted/{secrets.token_urlsafe(12)}+='\"%"
+PLAIN = secrets.token_urlsafe(24)
+
+
+def pem(form: PrivateFormat = PrivateFormat.PKCS8) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        PLANTED,
+        json.dumps(PLANTED)[1:-1],
+        quote(PLANTED, safe=""),
+        base64.b64encode(PLANTED.encode()).decode(),
+        base64.urlsafe_b64encode(PLANTED.encode()).decode().rstrip("="),
+        PLANTED.encode().hex(),
+    ],
+    ids=["plain", "JSON", "URL", "base64", "base64url", "hex"],
+)
+def test_a_known_secret_is_found_however_it_is_written(written: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(PLANTED)
+    assert scrubber.scrub(f"before {written} after") == f"before {REDACTED} after"
+
+
+def test_secrets_inside_a_secret_are_known_as_well() -> None:
+    scrubber = Scrubber()
+    scrubber.learn_document({"kind": "Secret", "stringData": {"a": json.dumps({"hash": PLAIN, "tenant": "acme"})}})
+    scrubber.learn_document({"kind": "Secret", "data": {"b": base64.b64encode(b"\x00\xff\x01binary").decode()}})
+    assert scrubber.scrub(f"{PLAIN} of acme") == f"{REDACTED} of acme"
+    assert scrubber.scrub(b"\x00\xff\x01binary".hex()) == REDACTED
+
+
+def test_each_line_of_a_key_is_known() -> None:
+    text, scrubber = pem(), Scrubber()
+    scrubber.learn(text)
+    assert scrubber.scrub(f"x {text.splitlines()[1]} y") == f"x {REDACTED} y"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "authorization: Bearer <S>",
+        "Authorization: Basic <S>",
+        "cookie: a=<S>; b=<S>",
+        "x-api-key: <S>",
+        '{"headers": {"Authorization": "Bearer <S>"}}',
+        '{\\"x-api-key\\": \\"<S>\\"}',
+        "https://user:<S>@example.com/keys",
+        "redis://:<S>@redis:6379/0",
+        "/orders?page=1&token=<S>",
+        "/orders?sig=<S>#there",
+        "FF_REDIS_PASSWORD=<S>",
+        "client_secret=<S>",
+        '{"client_secret": "<S>"}',
+        '{"kty":"oct","k":"<S>"}',
+        '{\\"kty\\":\\"EC\\",\\"d\\":\\"<S>\\"}',
+    ],
+)
+def test_what_looks_like_credentials_is_taken_out_unknown(line: str) -> None:
+    assert PLAIN not in Scrubber().scrub(line.replace("<S>", PLAIN))
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH])
+def test_private_keys_are_taken_out_unknown(form: PrivateFormat) -> None:
+    text = pem(form)
+    body = text.splitlines()[1]
+    assert body not in Scrubber().scrub(text)
+    assert body not in Scrubber().scrub(json.dumps(text))
+    encoded = base64.b64encode(text.encode()).decode()
+    assert encoded[40:80] not in Scrubber().scrub(encoded)
+
+
+def test_api_keys_and_tokens_are_taken_out_unknown() -> None:
+    key = new_api_key()
+    assert Scrubber().scrub(key.text) == f"ffk_{key.id}_{REDACTED}"
+    token = ".".join(
+        base64.urlsafe_b64encode(json.dumps({"alg": part * 9}).encode()).decode().rstrip("=") for part in "abc"
+    )
+    assert Scrubber().scrub(f"got {token}.") == f"got {REDACTED}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"set": [{"name": "Authorization", "value": f"Basic {PLAIN}"}]},
+        {"name": "x-api-key", "string_match": {"exact": PLAIN}},
+        {"header": {"key": "Cookie", "value": PLAIN}},
+        {"set": {"authorization": PLAIN}},
+        {"password": PLAIN},
+        {"clientSecret": PLAIN},
+        {"list": [{"accessToken": PLAIN}]},
+    ],
+)
+def test_fields_that_hold_credentials_by_their_name_are_blanked(value: object) -> None:
+    assert PLAIN not in json.dumps(Scrubber().clean(value))
+
+
+def test_names_stay() -> None:
+    value = {
+        "secret": {"name": "keys", "key": "a"},
+        "secretName": "keys",
+        "tokenEndpoint": "https://issuer.example/token",
+        "header": "x-api-key",
+        "hosts": ["shop.example.com"],
+        "message": "Secret shop/keys was not found.",
+        "count": 7,
+    }
+    assert Scrubber().clean(value) == value
+
+
+def test_a_secret_that_repeats_a_name_does_not_take_the_name_out() -> None:
+    scrubber = Scrubber()
+    scrubber.learn("bookshop")
+    scrubber.spare("bookshop")
+    assert scrubber.scrub("Route bookshop/books") == "Route bookshop/books"
+
+
+def test_of_a_secret_only_names_stay() -> None:
+    document = {
+        "kind": "Secret",
+        "metadata": {
+            "name": "keys",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": PLAIN, "note": PLAIN},
+            "managedFields": [{"x": 1}],
+        },
+        "data": {"a": PLAIN},
+        "stringData": {"b": "short"},
+    }
+    assert Scrubber().clean_document(document) == {
+        "kind": "Secret",
+        "metadata": {"name": "keys", "annotations": {"note": REDACTED}},
+        "data": {"a": REDACTED},
+        "stringData": {"b": REDACTED},
+    }
+
+
+def test_what_kubectl_remembers_of_an_object_goes() -> None:
+    remembered = {"kubectl.kubernetes.io/last-applied-configuration": "everything"}
+    document = {"kind": "Route", "metadata": {"name": "a", "annotations": remembered}}
+    assert Scrubber().clean_document(document) == {"kind": "Route", "metadata": {"name": "a"}}
