@@ -113,7 +113,7 @@ lint: setup ## Check the format and the lint rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/buf lint proto
-	$(BIN)/buf breaking proto --against proto/released.binpb
+	$(BIN)/buf breaking proto/src --against proto/released.binpb
 
 format: setup ## Rewrite files into the format, mend what lint can mend
 	$(BIN)/ruff format
@@ -135,7 +135,7 @@ generate: setup ## Regenerate wire types, CRDs, roles, reference pages and what 
 	PYTHONPATH=tests $(BIN)/python -m support.charts
 
 release-proto: setup ## Remember the wire types of this release: what comes later must not break them
-	$(BIN)/buf build proto --exclude-source-info --output proto/released.binpb
+	$(BIN)/buf build proto/src --exclude-source-info --output proto/released.binpb
 
 golden: setup ## Rewrite the golden outputs of tests/corpus and tests/charts (never in CI)
 	@test -z "$${CI:-}" || { echo "make golden rewrites expectations: it does not run in CI."; exit 1; }

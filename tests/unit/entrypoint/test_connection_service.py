@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 import pytest
 from fastforward_entrypoint.messages.connections import Done, Elsewhere, LocalConnections, Whose
-from fastforward_entrypoint.messages.connections.service import MAX_BODY, ConnectionServer
+from fastforward_entrypoint.messages.connections.service import ConnectionServer
 from fastforward_entrypoint.messages.internal import Internal
 from fastforward_kit.tls import NodeTls
 from fastforward_operator.certificates import Certified, Subject, issue, new_authority
@@ -141,7 +141,7 @@ async def test_a_push_is_a_frame(address: str, media_type: str, body: bytes, tol
             ("Push", "not a number", pb.PushRequest(to=ALL, type="a.b", body=b"NaN")),
             ("Push", "no UTF-8", pb.PushRequest(to=ALL, type="a.b", body=b"\xff")),
             ("Push", "too deep", pb.PushRequest(to=ALL, type="a.b", body=b"[" * 100_000)),
-            ("Push", "too large", pb.PushRequest(to=ALL, type="a.b", media_type="x/y", body=b"x" * (MAX_BODY + 1))),
+            ("Push", "too large", pb.PushRequest(to=ALL, type="a.b", media_type="x/y", body=b"x" * ((1 << 20) + 1))),
             ("Close", "wordy", pb.CloseRequest(whose=ALL, reason="x" * 124)),
             *(
                 ("Close", str(code), pb.CloseRequest(whose=ALL, code=code))

@@ -26,6 +26,11 @@ async def running(handler: Handler = agree) -> AsyncGenerator[tuple[MessageExcha
         yield exchange, target
 
 
+def completion(status: int = 200, **fields: str) -> envelope_pb2.Completion:
+    named = [envelope_pb2.Field(name=name, value=value) for name, value in fields.items()]
+    return envelope_pb2.Completion(status=status, fields=named)
+
+
 def error_of(outcome: Answered | Failed) -> error_pb2.Error:
     assert isinstance(outcome, Failed)
     return outcome.error
@@ -70,8 +75,10 @@ async def test_the_targets_own_error_is_the_callers() -> None:
         (dispatch_pb2.HandleResponse(), Reason.REPLY_MALFORMED),
         (dispatch_pb2.HandleResponse(reply=reply(b"{")), Reason.REPLY_MALFORMED),
         (dispatch_pb2.HandleResponse(reply=reply(tenant="other")), Reason.REPLY_OF_ANOTHER),
+        (dispatch_pb2.HandleResponse(reply=reply(completion=completion(101))), Reason.REPLY_MALFORMED),
+        (dispatch_pb2.HandleResponse(reply=reply(completion=completion(a="b\r\nc: d"))), Reason.REPLY_MALFORMED),
     ],
-    ids=["nothing", "garbage", "another"],
+    ids=["nothing", "garbage", "another", "an interim status", "a line break"],
 )
 async def test_an_answer_that_is_wrong_no_caller_sees(answer: dispatch_pb2.HandleResponse, reason: Reason) -> None:
     async def handle(_: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
@@ -79,6 +86,18 @@ async def test_an_answer_that_is_wrong_no_caller_sees(answer: dispatch_pb2.Handl
 
     async with running(handle) as (exchange, _):
         assert error_of(await exchange.exchange(envelope())).reason == reason
+
+
+async def test_what_only_the_gateway_says_of_an_answer_no_target_says() -> None:
+    told = {"Content-Length": "3", "transfer-encoding": "chunked", "X-FF-Message-Id": "m", "location": "/orders/7"}
+
+    async def handle(_: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
+        return dispatch_pb2.HandleResponse(reply=reply(completion=completion(201, **told)))
+
+    async with running(handle) as (exchange, _):
+        outcome = await exchange.exchange(envelope())
+    assert isinstance(outcome, Answered)
+    assert [(each.name, each.value) for each in outcome.reply.header.completion.fields] == [("location", "/orders/7")]
 
 
 async def test_a_target_that_hangs_is_given_up_at_the_deadline() -> None:

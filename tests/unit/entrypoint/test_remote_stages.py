@@ -46,6 +46,7 @@ class Watched(StageServer):
         self.takes_s = 0.0
         self.meddles = False
         self.leaves = False
+        self.says_nothing = False
 
     async def Process(  # noqa: N802 - the .proto names it
         self, request: stage_pb2.ProcessRequest, context: Context
@@ -54,6 +55,8 @@ class Watched(StageServer):
         if self.leaves:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "it ends")
         await asyncio.sleep(self.takes_s)
+        if self.says_nothing:
+            return stage_pb2.ProcessResponse()
         response = await super().Process(request, context)
         if self.meddles:
             response.envelope.header.tenant = "globex"
@@ -113,6 +116,31 @@ async def test_a_stage_writes_its_own_part_and_no_other() -> None:
             assert isinstance(await exchange.exchange(envelope()), Answered)
         [message] = target.received
         assert (message.header.tenant, list(message.header.identity.roles)) == ("acme", ["buyer"])
+
+
+async def test_a_stage_that_answers_nothing_ends_the_message_and_takes_no_content_away() -> None:
+    holder = Holder(elsewhere(orders(), "normalization"))
+    async with message_target() as target, workload(holder) as (served, address):
+        served.says_nothing = True
+        async with entrypoint(target.address, holder=holder, others={NORMALIZER: address}) as exchange:
+            assert reason_of(await exchange.exchange(envelope())) == Reason.STAGE_MALFORMED.value
+        assert target.received == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        stage_pb2.ProcessRequest(stage="routing"),
+        stage_pb2.ProcessRequest(stage="routing", envelope=envelope(message_id="a b")),
+        stage_pb2.ProcessRequest(envelope=envelope()),
+    ],
+    ids=["no message", "an id with a space", "no stage"],
+)
+async def test_what_breaks_the_rules_of_messages_is_asked_of_no_stage(request_: stage_pb2.ProcessRequest) -> None:
+    async with workload(Holder(orders())) as (_, address), grpc.aio.insecure_channel(address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            await stage_pb2_grpc.StageServiceStub(channel).Process(request_)
+    assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_stage_that_is_not_to_be_had_ends_the_message_and_says_so_in_time() -> None:

@@ -39,7 +39,7 @@ async def read_answer(reader: asyncio.StreamReader, *, with_body: bool = True) -
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         status_line, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
-        body = await reader.readexactly(int(headers["content-length"])) if with_body else b""
+        body = await reader.readexactly(int(headers.get("content-length", "0"))) if with_body else b""
     return int(status_line.split(" ")[1]), headers, body
 
 
@@ -123,6 +123,21 @@ async def test_a_head_request_gets_the_length_but_not_the_body(tmp_path: Path) -
         writer.close()
     assert (first[0], first[1]["content-length"]) == (403, "2")
     assert (second[0], second[2]) == (403, b"no")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_never_has_a_body_has_none(tmp_path: Path, status: int) -> None:
+    """What follows its head is the next answer: a body there would be taken for one."""
+    forged = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"
+    answers = iter([Response(status, (), forged), Response(200, (), b"mine")])
+    async with serving(tmp_path / "s", lambda _: next(answers)):
+        reader, writer = await connect(tmp_path / "s")
+        writer.write(GET + GET)
+        first = await read_answer(reader, with_body=False)
+        second = await read_answer(reader)
+        writer.close()
+    assert (first[0], first[1].get("content-length", "0")) == (status, "0")
+    assert second[2] == b"mine"
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     UNCONFIRMED = "dispatch/unconfirmed"
     REPLY_OF_ANOTHER = "authorization/reply-of-another"
     REPLY_MALFORMED = "normalization/reply-malformed"
+    STAGE_MALFORMED = "dispatch/stage-malformed"
     QUERY_MALFORMED = "normalization/query-malformed"
     QUERY_INVALID = "normalization/query-invalid"
     DOCUMENT_TOO_LARGE = "admission/document-too-large"
@@ -223,6 +224,11 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.REPLY_OF_ANOTHER: Facts(
         502, "The answer belongs to somebody else", "The target answers in another tenant's name: mend the target."
+    ),
+    Reason.STAGE_MALFORMED: Facts(
+        502,
+        "A stage's answer is malformed",
+        "What a Workload runs elsewhere answers against its .proto: the log of EntryPoint says how; mend it.",
     ),
     Reason.REPLY_MALFORMED: Facts(
         502,

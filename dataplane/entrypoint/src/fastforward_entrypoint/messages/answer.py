@@ -24,6 +24,10 @@ _HOP_REASONS = (
     ((DeadlineExceededError, TryTimeoutError), Reason.OUT_OF_TIME),
     ((SaturatedError, CircuitOpenError), Reason.OVERLOADED),
 )
+_OF_ANSWER = frozenset(
+    {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "content-type"}
+)
+_OWN = ("x-ff-", "x-envoy-")
 
 
 async def call_target(
@@ -43,14 +47,30 @@ def response_of(
     """Returns the reply, or the handler's own error under the message's id."""
     match response.WhichOneof("outcome"):
         case "reply":
-            if response.reply.header.completion.accepted:
-                response.reply.header.completion.accepted = False
+            _leave_out_ours(response.reply)
             return response.reply
         case "error":
             response.error.message_id = envelope.header.id
             return Failed(response.error)
         case _:
             return Failed(make_error(envelope, Reason.REPLY_MALFORMED))
+
+
+def _leave_out_ours(reply: envelope_pb2.Envelope) -> None:
+    """What only the gateway says of an answer goes: that it is still to come, how far it goes, what it is, and its own
+    headers.
+    """
+    if reply.header.completion.accepted:
+        reply.header.completion.accepted = False
+    fields = reply.header.completion.fields
+    kept = [each for each in fields if not _is_ours(each.name.lower())]
+    if len(kept) < len(fields):
+        del fields[:]
+        fields.extend(kept)
+
+
+def _is_ours(name: str) -> bool:
+    return name in _OF_ANSWER or name.startswith(_OWN)
 
 
 def unanswered(envelope: envelope_pb2.Envelope, error: Exception) -> Failed:

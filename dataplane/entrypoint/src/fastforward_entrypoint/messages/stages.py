@@ -12,11 +12,24 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import grpc.aio
+import structlog
 from fastforward_kit.tls import NodeTls
+from fastforward_kit.validation import fault_of
 from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_pipeline.compiled.workload import Workload
-from fastforward_pipeline.message import Asks, Failed, Passage, Replied, Seal, open_passage, process_here, take_over
+from fastforward_pipeline.message import (
+    Asks,
+    Failed,
+    Passage,
+    Replied,
+    Seal,
+    make_error,
+    open_passage,
+    process_here,
+    take_over,
+)
+from fastforward_pipeline.reason import Reason
 from fastforward_shield import Bulkhead, Policy, Retry, Try
 
 from fastforward.message.v1 import stage_pb2, stage_pb2_grpc
@@ -27,6 +40,8 @@ from .lines import Lines
 from .targets import judge
 from .tracing import call_metadata
 from .watch import Watch, unwatched
+
+log = structlog.get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Admit = Callable[[Context], Awaitable[None]]
@@ -96,6 +111,9 @@ class GrpcStages:
             return await line.call(passage.envelope.header.source, ask, _sent)
 
         response = await line.hop.call(once, deadline=deadline)
+        if fault := fault_of(response):
+            log.warning("answer of a stage refused", upstream=remote.upstream, stage=stage, why=fault)
+            return Failed(make_error(passage.envelope, Reason.STAGE_MALFORMED))
         if response.HasField("error"):
             return Failed(response.error)
         take_over(passage, stage, response.envelope)
@@ -144,6 +162,8 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
     ) -> stage_pb2.ProcessResponse:
         """One stage's work on one message."""
         await self._admit(context)
+        if fault := fault_of(request):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, fault)
         began_ns = time.time_ns()
         passage = open_passage(request.envelope, self._snapshots.current, _VERIFIES_ONLY, now=self._clock())
         try:

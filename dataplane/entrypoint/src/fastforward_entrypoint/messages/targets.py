@@ -11,6 +11,8 @@ from typing import Protocol
 
 import grpc
 import grpc.aio
+import structlog
+from fastforward_kit.validation import fault_of
 from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_pipeline.message import SAFE
 from fastforward_shield import Breaker, Bulkhead, Meaning, Policy, Retry, Try
@@ -20,6 +22,8 @@ from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 from .lines import Lines, UnconnectedError
 from .once import Fate
 from .tracing import call_metadata
+
+log = structlog.get_logger(__name__)
 
 POLICY = Policy(
     timeout_s=15.0,
@@ -47,7 +51,8 @@ class Targets(Protocol):
     async def call(
         self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float, fate: Fate | None = None
     ) -> dispatch_pb2.HandleResponse:
-        """Returns what the target answers; `fate` tells whether it may have handled a message that it did not answer.
+        """Returns what the target answers, nothing (no outcome) where that breaks the rules of its .proto; `fate` tells
+        whether it may have handled a message that it did not answer.
 
         Raises KeyError when nobody has that name, UnconnectedError when it can't be reached, AioRpcError and HopError
         when there is no answer. `deadline` is the loop's time.
@@ -99,7 +104,11 @@ class GrpcTargets:
             except grpc.aio.AioRpcError as error:
                 known.doubtful = error.code() not in _ANSWERS
                 raise
-            known.doubtful = response.WhichOneof("outcome") is None
+            fault = fault_of(response)
+            known.doubtful = bool(fault)
+            if fault:
+                log.warning("reply refused", upstream=upstream, message=envelope.header.id, why=fault)
+                return dispatch_pb2.HandleResponse()
             return response
 
         return await line.hop.call(once, deadline=deadline, repeatable=is_repeatable(envelope.header))

@@ -78,6 +78,8 @@ class UnsafeHeaderError(ValueError):
 _STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
 
 
+_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+"""RFC 9112, section 6.3: they end with their head, whatever it says."""
 CHUNKED = "transfer-encoding: chunked"
 UNFRAMED = "connection: Upgrade"
 
@@ -87,15 +89,19 @@ def encode(response: Response, *, with_body: bool, close: bool, framing: str = "
 
     `framing` is the header that says how far the answer goes, in the place of its length.
 
+    An answer that never has a body gets none: whoever reads it would take that for the next answer.
+
     Raises UnsafeHeaderError rather than let a value end its line: values come from tokens and resources.
     """
     status = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} "
     lines = [status, *(f"{name}: {value}" for name, value in response.headers)]
-    lines.append(framing or f"content-length: {len(response.body)}")
+    empty = response.status in _BODILESS
+    if not empty:
+        lines.append(framing or f"content-length: {len(response.body)}")
     if close:
         lines.append("connection: close")
     text = "\r\n".join(lines)
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
         raise UnsafeHeaderError("a response header holds a line break")
     head = (text + "\r\n\r\n").encode("utf-8", "replace")
-    return head + response.body if with_body and response.body else head
+    return head + response.body if with_body and response.body and not empty else head

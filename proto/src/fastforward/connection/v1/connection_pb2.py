@@ -25,35 +25,53 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*fastforward/connection/v1/connection.proto\x12\x19\x66\x61stforward.connection.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n\x08Selector\x12\x0c\n\x02id\x18\x01 \x01(\tH\x00\x12\x10\n\x06tenant\x18\x02 \x01(\tH\x00\x12\x35\n\x07subject\x18\x03 \x01(\x0b\x32\".fastforward.connection.v1.SubjectH\x00\x12-\n\x03\x61ll\x18\x04 \x01(\x0b\x32\x1e.fastforward.connection.v1.AllH\x00\x42\x07\n\x05whose\"*\n\x07Subject\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"\x05\n\x03\x41ll\"P\n\x0bListRequest\x12\x32\n\x05whose\x18\x01 \x01(\x0b\x32#.fastforward.connection.v1.Selector\x12\r\n\x05limit\x18\x02 \x01(\r\"\x92\x01\n\x0cListResponse\x12:\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32%.fastforward.connection.v1.Connection\x12\r\n\x05total\x18\x02 \x01(\r\x12\x37\n\telsewhere\x18\x03 \x01(\x0e\x32$.fastforward.connection.v1.Elsewhere\"r\n\nConnection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"n\n\x0bPushRequest\x12/\n\x02to\x18\x01 \x01(\x0b\x32#.fastforward.connection.v1.Selector\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\"d\n\x0cPushResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07reached\x18\x02 \x01(\r\x12\x37\n\telsewhere\x18\x03 \x01(\x0e\x32$.fastforward.connection.v1.Elsewhere\"`\n\x0c\x43loseRequest\x12\x32\n\x05whose\x18\x01 \x01(\x0b\x32#.fastforward.connection.v1.Selector\x12\x0c\n\x04\x63ode\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\"X\n\rCloseResponse\x12\x0e\n\x06\x63losed\x18\x01 \x01(\r\x12\x37\n\telsewhere\x18\x02 \x01(\x0e\x32$.fastforward.connection.v1.Elsewhere*m\n\tElsewhere\x12\x19\n\x15\x45LSEWHERE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45LSEWHERE_ANSWERED\x10\x01\x12\x12\n\x0e\x45LSEWHERE_LATE\x10\x02\x12\x19\n\x15\x45LSEWHERE_UNREACHABLE\x10\x03\x32\xa1\x02\n\x11\x43onnectionService\x12W\n\x04List\x12&.fastforward.connection.v1.ListRequest\x1a\'.fastforward.connection.v1.ListResponse\x12W\n\x04Push\x12&.fastforward.connection.v1.PushRequest\x1a\'.fastforward.connection.v1.PushResponse\x12Z\n\x05\x43lose\x12\'.fastforward.connection.v1.CloseRequest\x1a(.fastforward.connection.v1.CloseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*fastforward/connection/v1/connection.proto\x12\x19\x66\x61stforward.connection.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x08Selector\x12\x0c\n\x02id\x18\x01 \x01(\tH\x00\x12\x10\n\x06tenant\x18\x02 \x01(\tH\x00\x12\x35\n\x07subject\x18\x03 \x01(\x0b\x32\".fastforward.connection.v1.SubjectH\x00\x12-\n\x03\x61ll\x18\x04 \x01(\x0b\x32\x1e.fastforward.connection.v1.AllH\x00\x42\x0e\n\x05whose\x12\x05\xbaH\x02\x08\x01\"*\n\x07Subject\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"\x05\n\x03\x41ll\"X\n\x0bListRequest\x12:\n\x05whose\x18\x01 \x01(\x0b\x32#.fastforward.connection.v1.SelectorB\x06\xbaH\x03\xc8\x01\x01\x12\r\n\x05limit\x18\x02 \x01(\r\"\x92\x01\n\x0cListResponse\x12:\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32%.fastforward.connection.v1.Connection\x12\r\n\x05total\x18\x02 \x01(\r\x12\x37\n\telsewhere\x18\x03 \x01(\x0e\x32$.fastforward.connection.v1.Elsewhere\"r\n\nConnection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\x0bPushRequest\x12\x37\n\x02to\x18\x01 \x01(\x0b\x32#.fastforward.connection.v1.SelectorB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x04type\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1c\n\nmedia_type\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x04\x62ody\x18\x04 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\"d\n\x0cPushResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07reached\x18\x02 \x01(\r\x12\x37\n\telsewhere\x18\x03 \x01(\x0e\x32$.fastforward.connection.v1.Elsewhere\"\x97\x02\n\x0c\x43loseRequest\x12:\n\x05whose\x18\x01 \x01(\x0b\x32#.fastforward.connection.v1.SelectorB\x06\xbaH\x03\xc8\x01\x01\x12\xb1\x01\n\x04\x63ode\x18\x02 \x01(\rB\xa2\x01\xbaH\x9e\x01\xba\x01\x9a\x01\n\nclose_code\x12)must be one with which a server may close\x1a\x61this in [0u, 1000u, 1001u, 1008u, 1011u, 1012u, 1013u, 1014u] || (this >= 3000u && this <= 4999u)\x12\x17\n\x06reason\x18\x03 \x01(\tB\x07\xbaH\x04r\x02({\"X\n\rCloseResponse\x12\x0e\n\x06\x63losed\x18\x01 \x01(\r\x12\x37\n\telsewhere\x18\x02 \x01(\x0e\x32$.fastforward.connection.v1.Elsewhere*m\n\tElsewhere\x12\x19\n\x15\x45LSEWHERE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45LSEWHERE_ANSWERED\x10\x01\x12\x12\n\x0e\x45LSEWHERE_LATE\x10\x02\x12\x19\n\x15\x45LSEWHERE_UNREACHABLE\x10\x03\x32\xa1\x02\n\x11\x43onnectionService\x12W\n\x04List\x12&.fastforward.connection.v1.ListRequest\x1a\'.fastforward.connection.v1.ListResponse\x12W\n\x04Push\x12&.fastforward.connection.v1.PushRequest\x1a\'.fastforward.connection.v1.PushResponse\x12Z\n\x05\x43lose\x12\'.fastforward.connection.v1.CloseRequest\x1a(.fastforward.connection.v1.CloseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fastforward.connection.v1.connection_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ELSEWHERE']._serialized_start=1062
-  _globals['_ELSEWHERE']._serialized_end=1171
+  _globals['_SELECTOR'].oneofs_by_name['whose']._loaded_options = None
+  _globals['_SELECTOR'].oneofs_by_name['whose']._serialized_options = b'\272H\002\010\001'
+  _globals['_LISTREQUEST'].fields_by_name['whose']._loaded_options = None
+  _globals['_LISTREQUEST'].fields_by_name['whose']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PUSHREQUEST'].fields_by_name['to']._loaded_options = None
+  _globals['_PUSHREQUEST'].fields_by_name['to']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PUSHREQUEST'].fields_by_name['type']._loaded_options = None
+  _globals['_PUSHREQUEST'].fields_by_name['type']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
+  _globals['_PUSHREQUEST'].fields_by_name['media_type']._loaded_options = None
+  _globals['_PUSHREQUEST'].fields_by_name['media_type']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_PUSHREQUEST'].fields_by_name['body']._loaded_options = None
+  _globals['_PUSHREQUEST'].fields_by_name['body']._serialized_options = b'\272H\006z\004\030\200\200@'
+  _globals['_CLOSEREQUEST'].fields_by_name['whose']._loaded_options = None
+  _globals['_CLOSEREQUEST'].fields_by_name['whose']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CLOSEREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_CLOSEREQUEST'].fields_by_name['code']._serialized_options = b'\272H\236\001\272\001\232\001\n\nclose_code\022)must be one with which a server may close\032athis in [0u, 1000u, 1001u, 1008u, 1011u, 1012u, 1013u, 1014u] || (this >= 3000u && this <= 4999u)'
+  _globals['_CLOSEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_CLOSEREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\004r\002({'
+  _globals['_ELSEWHERE']._serialized_start=1303
+  _globals['_ELSEWHERE']._serialized_end=1412
   _globals['_SELECTOR']._serialized_start=107
-  _globals['_SELECTOR']._serialized_end=260
-  _globals['_SUBJECT']._serialized_start=262
-  _globals['_SUBJECT']._serialized_end=304
-  _globals['_ALL']._serialized_start=306
-  _globals['_ALL']._serialized_end=311
-  _globals['_LISTREQUEST']._serialized_start=313
-  _globals['_LISTREQUEST']._serialized_end=393
-  _globals['_LISTRESPONSE']._serialized_start=396
-  _globals['_LISTRESPONSE']._serialized_end=542
-  _globals['_CONNECTION']._serialized_start=544
-  _globals['_CONNECTION']._serialized_end=658
-  _globals['_PUSHREQUEST']._serialized_start=660
-  _globals['_PUSHREQUEST']._serialized_end=770
-  _globals['_PUSHRESPONSE']._serialized_start=772
-  _globals['_PUSHRESPONSE']._serialized_end=872
-  _globals['_CLOSEREQUEST']._serialized_start=874
-  _globals['_CLOSEREQUEST']._serialized_end=970
-  _globals['_CLOSERESPONSE']._serialized_start=972
-  _globals['_CLOSERESPONSE']._serialized_end=1060
-  _globals['_CONNECTIONSERVICE']._serialized_start=1174
-  _globals['_CONNECTIONSERVICE']._serialized_end=1463
+  _globals['_SELECTOR']._serialized_end=267
+  _globals['_SUBJECT']._serialized_start=269
+  _globals['_SUBJECT']._serialized_end=311
+  _globals['_ALL']._serialized_start=313
+  _globals['_ALL']._serialized_end=318
+  _globals['_LISTREQUEST']._serialized_start=320
+  _globals['_LISTREQUEST']._serialized_end=408
+  _globals['_LISTRESPONSE']._serialized_start=411
+  _globals['_LISTRESPONSE']._serialized_end=557
+  _globals['_CONNECTION']._serialized_start=559
+  _globals['_CONNECTION']._serialized_end=673
+  _globals['_PUSHREQUEST']._serialized_start=676
+  _globals['_PUSHREQUEST']._serialized_end=827
+  _globals['_PUSHRESPONSE']._serialized_start=829
+  _globals['_PUSHRESPONSE']._serialized_end=929
+  _globals['_CLOSEREQUEST']._serialized_start=932
+  _globals['_CLOSEREQUEST']._serialized_end=1211
+  _globals['_CLOSERESPONSE']._serialized_start=1213
+  _globals['_CLOSERESPONSE']._serialized_end=1301
+  _globals['_CONNECTIONSERVICE']._serialized_start=1415
+  _globals['_CONNECTIONSERVICE']._serialized_end=1704
 # @@protoc_insertion_point(module_scope)

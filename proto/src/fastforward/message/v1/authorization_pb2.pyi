@@ -3,6 +3,7 @@
 isort:skip_file
 What stage 5 signs, once a message, and every hop behind it verifies: a JWS in compact form (RFC 7515) with Ed25519
 (RFC 9864), whose payload is this message, serialised.
+A public interface.
 """
 
 from google.protobuf import descriptor as _descriptor

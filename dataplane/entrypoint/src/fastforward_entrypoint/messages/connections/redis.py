@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import structlog
+from fastforward_kit.validation import fault_of
 from fastforward_websocket import Connected, Live
 from google.protobuf.message import DecodeError
 from redis.asyncio import Redis
@@ -145,8 +146,10 @@ class RedisConnections:
         try:
             letter = peer_pb2.Letter.FromString(text)
         except DecodeError:
-            self.errors["garbage"] += 1
-            log.warning("letter malformed", bytes=len(text))
+            self._refuse(text, "no message")
+            return
+        if fault := fault_of(letter):
+            self._refuse(text, fault)
             return
         if letter.sender == self._local.process:
             return
@@ -162,6 +165,10 @@ class RedisConnections:
                     waiting.more.set()
             case "event":
                 self._events.hear(letter.event)
+
+    def _refuse(self, text: bytes, why: str) -> None:
+        self.errors["garbage"] += 1
+        log.warning("letter malformed", bytes=len(text), why=why)
 
     async def _answer(self, sender: str, question: peer_pb2.Question) -> None:
         """Does what another process asks for, with connections of this one."""
