@@ -79,7 +79,7 @@ def _enrich(rng: random.Random, spec: Document) -> None:
     if rng.random() < 0.15:
         spec["admission"] = rng.choice(
             ({"maxBodyBytes": 3}, {"contentTypes": ["text/plain"]}, {"denyAddresses": ["127.0.0.1"]})
-        )
+        ) | rng.choice(({}, {}, {"shadow": True}))
     rules: list[Document] = spec["rules"]  # ty: ignore[invalid-assignment]
     for rule in rules:
         if rng.random() < 0.65:

@@ -142,3 +142,32 @@ def test_no_header_lifts_the_bound_of_a_chunked_body(gateway: Gateway, headers: 
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (5000, b"x" * 5000)
     gateway.request("POST", headers={"transfer-encoding": "chunked", **headers}, body=body)
     assert all(len(request.body) <= 10 for request in origin.received)
+
+
+def test_settings_in_the_shadow_refuse_nothing_and_leave_their_reason_in_the_log(gateway: Gateway) -> None:
+    admit(
+        gateway,
+        {"maxBodyBytes": 10, "contentTypes": ["application/json"], "denyAddresses": ["127.0.1.7"], "shadow": True},
+        {"denyAddresses": ["127.0.1.8"]},
+    )
+    told = {
+        "admission/body-too-large": post(gateway, b"x" * 11, "application/json"),
+        "admission/content-type": post(gateway, b"x", "text/plain"),
+        "admission/address-denied": from_address(gateway, "127.0.1.7"),
+        None: post(gateway, b"x", "application/json"),
+    }
+    assert {answer.status for answer in told.values()} == {200}
+    assert {reason: gateway.log_line(answer)["shadowAdmission"] for reason, answer in told.items()} == {
+        reason: reason for reason in told
+    }
+    assert from_address(gateway, "127.0.1.8").status == 403
+    assert post(gateway, b"x" * 5000, "application/json", chunked=True).status == 200
+
+
+def test_what_would_be_refused_is_counted_by_the_proxy(gateway: Gateway) -> None:
+    admit(gateway, {"maxBodyBytes": 10, "shadow": True})
+    counted = "rbac.shadow_denied"
+    before = gateway.stack.envoy_stats(counted)
+    assert post(gateway, b"x" * 11).status == 200
+    assert counted in gateway.stack.envoy_stats(counted)
+    assert gateway.stack.envoy_stats(counted) != before

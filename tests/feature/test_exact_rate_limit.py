@@ -112,7 +112,9 @@ def test_the_tightest_of_several_limits_is_told(gateway: Gateway, origin: Origin
 
 def test_a_shadowed_limit_hinders_nobody(gateway: Gateway, origin: Origin) -> None:
     apply(gateway, requests=1, shadow=True)
-    assert statuses(gateway, 4) == [200] * 4
+    assert statuses(gateway, 3) == [200] * 3
+    line = gateway.log_line(gateway.get())
+    assert line["shadowDecision"] == f"RateLimit {gateway.namespace}/few ratelimit/exceeded"
     assert len(origin.received) == 4
 
 

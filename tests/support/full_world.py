@@ -65,7 +65,7 @@ def _edges() -> list[Document]:
                 "region": "eu",
                 "trustedHops": {"count": 1, "addresses": ["10.0.0.0/8"], "tenantHeader": "x-tenant"},
                 "apiVersions": {"header": "x-version", "default": "v1"},
-                "admission": _admission(),
+                "admission": {**_admission(), "shadow": False},
                 "limits": {
                     "maxHeaderBytes": 8192,
                     "maxHeaders": 50,
@@ -137,7 +137,7 @@ def _routes() -> list[Document]:
         "edges": [{"name": "public", "listener": "http"}],
         "hosts": ["x.example.com"],
         "priority": 1,
-        "admission": _admission(),
+        "admission": {**_admission(), "shadow": True},
         "rules": rules,
     }
     abroad = {"edges": [{"name": "public", "namespace": "shop"}], "rules": [{"respond": {"body": "abroad"}}]}

@@ -54,6 +54,7 @@ def admissions() -> Strategy:
         denyAddresses=lists(networks),
         maxBodyBytes=st.integers(0, 1024),
         contentTypes=lists(st.sampled_from(["application/json", "text/plain"])),
+        shadow=st.booleans(),
     )
 
 

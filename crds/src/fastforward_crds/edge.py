@@ -151,6 +151,8 @@ class Admission(Model):
         Items(most=32, distinct=True),
     ] = ()
     """Media types accepted for a body, lower case, without parameters; any when empty; 415 otherwise."""
+    shadow: bool = False
+    """Judge and report, but let everything pass. A body whose length is not announced is not held to be measured."""
 
 
 class Annotation(Model):

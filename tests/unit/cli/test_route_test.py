@@ -48,9 +48,14 @@ def test_the_bookshop_keeps_its_promises() -> None:
             "responseHeaders: {location: null}",
             "responseHeaders.location: expected none, got /books",
         ),
+        (
+            "url: http://bookshop.localhost/books",
+            "wouldRefuse: [admission/body-too-large]",
+            "wouldRefuse: expected admission/body-too-large, got none",
+        ),
         ("url: nowhere", "status: 200", "request.url"),
     ],
-    ids=["status", "route", "rule", "upstreams", "tenant", "request header", "response header", "url"],
+    ids=["status", "route", "rule", "upstreams", "tenant", "request header", "response header", "shadow", "url"],
 )
 def test_a_difference_is_told_with_what_was_expected_and_what_came(
     tmp_path: Path, request_: str, expect: str, told: str

@@ -129,3 +129,22 @@ def test_the_object_that_refuses_is_told() -> None:
     decided(world({"max_body_bytes": 5}), body(body_bytes=1), trail=trail)
     told = [finding.object for finding in trail.findings if finding.stage == "admission"]
     assert told == ["Edge shop/public", "Route shop/a"]
+
+
+def test_settings_in_the_shadow_report_and_hinder_nobody() -> None:
+    trail = Trail()
+    watched = world({"max_body_bytes": 5, "shadow": True}, content_types=["text/plain"])
+    decision = decided(watched, body(headers=TEXT, body_bytes=6), trail=trail)
+    assert (decision.allowed, decision.shadow) == (True, ("Edge shop/public",))
+    assert [refusal.reason for refusal in decision.would_refuse] == [Reason.BODY_TOO_LARGE]
+    told = [(finding.verdict, finding.object) for finding in trail.findings if finding.stage == "admission"]
+    assert told == [("shadowed", "Edge shop/public"), ("passed", "Route shop/a")]
+    shown = trail.to_dict(decision)["wouldRefuse"]
+    assert isinstance(shown, list)
+    assert (shown[0]["status"], shown[0]["reason"]) == (413, "admission/body-too-large")
+    assert shown[0]["field"] == "spec.admission.maxBodyBytes"
+
+
+def test_what_is_in_force_refuses_behind_what_is_in_the_shadow() -> None:
+    refused = decided(world({"max_body_bytes": 5, "shadow": True}, content_types=["text/plain"]), body(body_bytes=6))
+    assert (refused.reason, refused.shadow) == (Reason.CONTENT_TYPE, ("Edge shop/public",))

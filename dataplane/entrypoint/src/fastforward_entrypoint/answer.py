@@ -11,22 +11,28 @@ from fastforward_pipeline.problem import CONTENT_TYPE, problem_json
 
 REASON = "x-ff-reason"
 TENANT = "x-ff-tenant"
+SHADOW = "x-ff-shadow"
+"""For the access log: what policies in the shadow would have refused."""
 EXACT = "x-ff-exact-"
 """Followed by limit, remaining and reset: the proxy tells the client of the tighter one, these or its own."""
 JUDGED = 421
 """Stands for 503; the proxy knows (emit/envoy/refusal.py). No refusal of ours has this status by itself."""
+_MOST_TOLD = 8
 _PROBLEM = ("content-type", CONTENT_TYPE)
 
 
 def answer_decision(decision: Decision, *, content_type: str) -> Response:
     """Returns the answer; `content_type` is the request's, for gRPC callers get a sentence instead of JSON."""
     if decision.allowed:
-        return Response(200, (*decision.request_headers, *_for_client(decision)))
+        headers = (*decision.request_headers, *_for_client(decision))
+        return Response(200, (*headers, *_in_the_shadow(decision)) if decision.would_refuse else headers)
     grpc = content_type.startswith("application/grpc")
     reason = "" if decision.reason is None else decision.reason.value
     headers = (("content-type", "text/plain") if grpc else _PROBLEM, (REASON, reason), *decision.response_headers)
     if decision.tenant:  # for the access log
         headers = (*headers, (TENANT, decision.tenant))
+    if decision.would_refuse:
+        headers = (*headers, *_in_the_shadow(decision))
     status = JUDGED if decision.status == 503 else decision.status
     return Response(status, headers, decision.title.encode() if grpc else problem_json(decision))
 
@@ -36,6 +42,11 @@ def _for_client(decision: Decision) -> Pairs:
     if not decision.proxy_tells_limits:
         return decision.response_headers
     return tuple((name.replace("x-ratelimit-", EXACT), value) for name, value in decision.response_headers)
+
+
+def _in_the_shadow(decision: Decision) -> Pairs:
+    told = (f"{refusal.object} {refusal.reason}" for refusal in decision.would_refuse[:_MOST_TOLD])
+    return ((SHADOW, ", ".join(told)),)
 
 
 NO_PLAN = Response(

@@ -34,7 +34,9 @@ class Measures:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._decisions = Tally("fastforward_decisions", "Decisions.", ("verdict", "stage", "reason"))
-        self._shadow = Tally("fastforward_shadow_refusals", "What policies in the shadow would refuse.", ("policy",))
+        self._shadow = Tally(
+            "fastforward_shadow_refusals", "What policies in the shadow would refuse.", ("policy", "reason")
+        )
         self._latency = Latency("fastforward_decision_seconds", "Time for a decision, counters included.")
         for collector in (self._decisions, self._shadow, self._latency):
             registry.register(collector)
@@ -46,8 +48,8 @@ class Measures:
             self._decisions.counts["allowed", "", ""] += 1
         elif decision.reason is not None:
             self._decisions.counts["refused", decision.reason.stage, decision.reason.short] += 1
-        for policy in decision.shadow:
-            self._shadow.counts[policy,] += 1
+        for refusal in decision.would_refuse:
+            self._shadow.counts[refusal.object, refusal.reason.value] += 1
 
     def undecided(self) -> None:
         """Counts a request that named no Plan."""

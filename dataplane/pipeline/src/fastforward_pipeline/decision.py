@@ -100,9 +100,14 @@ class Decision:
     limits: tuple[LimitState, ...] = ()
     proxy_tells_limits: bool = False
     """Whether the proxy counts limits on the rule as well, and tells clients of them."""
-    shadow: tuple[str, ...] = ()
-    """What would refuse the request if it were not in the shadow: `AuthPolicy NAMESPACE/NAME`, `RateLimit ...`."""
+    would_refuse: tuple[Refusal, ...] = ()
+    """What refuses the request but for being in the shadow."""
     request_id: str = ""
+
+    @property
+    def shadow(self) -> tuple[str, ...]:
+        """Who would refuse it: `AuthPolicy NAMESPACE/NAME`, `RateLimit ...`, `Edge ...` or `Route ...` by admission."""
+        return tuple(refusal.object for refusal in self.would_refuse)
 
     @property
     def route(self) -> str:

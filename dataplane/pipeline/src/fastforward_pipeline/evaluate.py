@@ -101,7 +101,7 @@ def _refuse(exchange: Exchange, refusal: Refusal) -> Decision:
         identity=exchange.identity,
         response_headers=refusal.headers + ingress.mark_answer(exchange) + _describe(exchange, refusal),
         limits=exchange.limits,
-        shadow=tuple(exchange.shadow),
+        would_refuse=tuple(exchange.shadow),
         request_id=exchange.request.request_id,
     )
 
@@ -129,7 +129,7 @@ def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
         changes=None if reply is not None and reply.preflight else plan,
         limits=exchange.limits,
         proxy_tells_limits=ratelimit.has_native(exchange),
-        shadow=tuple(exchange.shadow),
+        would_refuse=tuple(exchange.shadow),
         request_id=exchange.request.request_id,
     )
 

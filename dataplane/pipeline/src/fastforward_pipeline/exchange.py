@@ -13,6 +13,7 @@ from .effects import TakeTokens
 from .facts import Facts
 from .request import Request
 from .snapshot import Snapshot
+from .trail import Verdict
 
 if TYPE_CHECKING:
     from .compiled.ratelimit import Budget, Limit
@@ -70,9 +71,20 @@ class Exchange:
         self.limits: tuple[LimitState, ...] = ()
         self.candidates: tuple[Candidate, ...] = ()
         self.shard = ""
-        self.shadow: list[str] = []
+        self.shadow: list[Refusal] = []
+        """What policies in the shadow would have said."""
         self.decided = False
         """Whether all is done that the decision service does; the rest is the proxy's."""
+
+    def shade(self, refusal: Refusal) -> None:
+        """Keeps what a policy in the shadow says, and lets the request pass."""
+        if refusal in self.shadow:  # an Edge's settings are asked again where another rule governs
+            return
+        self.shadow.append(refusal)
+        if self.trail is not None:
+            detail = f"{refusal.detail}, but it is only watched"
+            verdict = Verdict.SHADOWED
+            self.trail.note(refusal.reason.stage, verdict, detail, object=refusal.object, field=refusal.field)
 
     def entered(self) -> Plan | None:
         """Returns the Plan that settled admission and authentication; None before one is found."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from .decision import Decision
+from .decision import Decision, Refusal
 from .reason import FACTS
 
 STAGES = (
@@ -103,6 +103,7 @@ class Trail:
             "shard": decision.shard,
             "limits": [asdict(limit) for limit in decision.limits],
             "shadow": list(decision.shadow),
+            "wouldRefuse": [_would_refuse(refusal) for refusal in decision.would_refuse],
             "stages": [self._stage(stage, placements.get(stage, ("", ""))) for stage in STAGES],
         }
 
@@ -116,6 +117,12 @@ class Trail:
             "findings": [_without_stage(asdict(finding)) for finding in findings],
             "nearMisses": [_without_stage(asdict(miss)) for miss in self.near_misses if miss.stage == stage],
         }
+
+
+def _would_refuse(refusal: Refusal) -> dict[str, object]:
+    told = asdict(refusal)
+    del told["headers"]
+    return {"status": FACTS[refusal.reason].status, **told}
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:

@@ -32,6 +32,7 @@ class Admission:
     deny: AddressSet | None
     max_body_bytes: int | None
     content_types: frozenset[str]
+    shadow: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,4 +155,5 @@ def _compile_admission(wire: snapshot_pb2.Admission, owner: str) -> Admission:
         deny=AddressSet(wire.deny_addresses) if wire.deny_addresses else None,
         max_body_bytes=wire.max_body_bytes if wire.HasField("max_body_bytes") else None,
         content_types=frozenset(wire.content_types),
+        shadow=wire.shadow,
     )

@@ -1,4 +1,5 @@
-"""Stage 2, admission: client addresses, body sizes, media types. The Edge's settings and the Route's both hold.
+"""Stage 2, admission: client addresses, body sizes, media types. The Edge's settings and the Route's both hold,
+but for those in the shadow, which are reported.
 
 In: `entry`. A body is there when its length is above 0, when it comes in chunks, or when nothing says how long it is
 but a media type is named with a method that has bodies (HTTP/2 needs no more than that).
@@ -26,13 +27,19 @@ def admit(exchange: Exchange, plan: Plan) -> Refusal | None:
     """Checks what a Plan asks."""
     for admission in plan.admissions:
         refusal = _check(admission, exchange.request)
-        if refusal is not None:
+        if refusal is None:
+            _tell(exchange, admission)
+        elif admission.shadow:
+            exchange.shade(refusal)
+        else:
             return refusal
-    if exchange.trail is not None and plan.admissions:
-        for admission in plan.admissions:
-            detail = f"the client {exchange.request.address or 'without address'} and its body are admitted"
-            exchange.trail.note("admission", Verdict.PASSED, detail, object=admission.object, field="spec.admission")
     return None
+
+
+def _tell(exchange: Exchange, admission: Admission) -> None:
+    if exchange.trail is not None:
+        detail = f"the client {exchange.request.address or 'without address'} and its body are admitted"
+        exchange.trail.note("admission", Verdict.PASSED, detail, object=admission.object, field="spec.admission")
 
 
 def _check(admission: Admission, request: Request) -> Refusal | None:

@@ -69,11 +69,12 @@ def _judge_one(exchange: Exchange, authorization: Authorization) -> Refusal | No
     if exchange.trail is not None:
         _tell_missing(exchange, authorization)
     detail = f"none of its {len(authorization.grants)} grants allows it"
-    if authorization.shadow:
-        exchange.shadow.append(f"AuthPolicy {authorization.policy}")
-        _tell(exchange, authorization, Verdict.SHADOWED, f"{detail}, but it is only watched", _FIELD)
-        return None
-    return Refusal(reason=Reason.NOT_GRANTED, detail=detail, object=f"AuthPolicy {authorization.policy}", field=_FIELD)
+    policy = f"AuthPolicy {authorization.policy}"
+    refusal = Refusal(reason=Reason.NOT_GRANTED, detail=detail, object=policy, field=_FIELD)
+    if not authorization.shadow:
+        return refusal
+    exchange.shade(refusal)
+    return None
 
 
 def _tell(exchange: Exchange, authorization: Authorization, verdict: Verdict, detail: str, field: str) -> None:

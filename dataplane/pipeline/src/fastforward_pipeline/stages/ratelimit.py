@@ -71,7 +71,7 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
         states.append(state)
         if state.refused:
             if state.shadow:
-                exchange.shadow.append(f"RateLimit {limit.name}")
+                exchange.shadow.append(_refuse(state))
             else:
                 refused.append(state)
     exchange.limits += tuple(states)
@@ -80,12 +80,16 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
     if not refused:
         return None
     worst = max(refused, key=lambda state: state.reset_s)
+    return _refuse(worst, (*describe(exchange.limits), ("retry-after", str(worst.reset_s))))
+
+
+def _refuse(state: LimitState, headers: Pairs = ()) -> Refusal:
     return Refusal(
         reason=Reason.EXCEEDED,
-        detail=f"its bucket of {worst.burst} is empty for {worst.reset_s} s",
-        object=f"RateLimit {worst.limit}",
+        detail=f"its bucket of {state.burst} is empty for {state.reset_s} s",
+        object=f"RateLimit {state.limit}",
         field="spec.budget",
-        headers=(*describe(exchange.limits), ("retry-after", str(worst.reset_s))),
+        headers=headers,
     )
 
 

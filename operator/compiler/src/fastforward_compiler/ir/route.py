@@ -266,6 +266,8 @@ class Admission:
     deny_addresses: tuple[str, ...] = ()
     max_body_bytes: int | None = None
     content_types: tuple[str, ...] = ()
+    shadow: bool = False
+    """Judged and reported, never enforced; set only where there is something to judge."""
 
 
 class Placement(StrEnum):

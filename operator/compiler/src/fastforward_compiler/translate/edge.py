@@ -68,7 +68,9 @@ def translate_admission(admission: crds.Admission) -> ir.Admission:
         max_body_bytes=admission.max_body_bytes,
         content_types=admission.content_types,
     )
-    return NO_ADMISSION if made == NO_ADMISSION else made
+    if made == NO_ADMISSION:
+        return NO_ADMISSION
+    return replace(made, shadow=True) if admission.shadow else made
 
 
 def _networks(texts: Iterable[str]) -> tuple[str, ...]:

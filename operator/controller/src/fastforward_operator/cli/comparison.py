@@ -31,6 +31,9 @@ def _differences(expect: Expectation, judged: Judged) -> Iterator[str]:
         got = {candidate.upstream: candidate.share for candidate in decision.candidates}
         yield from _differ_shares(expect.upstreams, got)
     yield from _differ("upstreamPath", expect.upstream_path, str(seen.get("path", "")))
+    if expect.would_refuse is not None:
+        shaded = ", ".join(refusal.reason for refusal in decision.would_refuse)
+        yield from _differ("wouldRefuse", ", ".join(expect.would_refuse) or "none", shaded or "none")
     yield from _differ_headers("requestHeaders", expect.request_headers, seen.get("headers", {}))
     yield from _differ_headers("responseHeaders", expect.response_headers, judged.answer_headers())
 

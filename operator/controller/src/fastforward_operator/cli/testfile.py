@@ -67,6 +67,8 @@ class Expectation(Model):
     """Path and query that the upstream sees."""
     request_headers: dict[str, str | None] = Field(default_factory=dict)
     """Headers that the upstream gets; null for none of that name."""
+    would_refuse: Annotated[tuple[str, ...], Items(most=64)] | None = None
+    """STAGE/REASON of what policies in the shadow would have refused, in their order."""
     response_headers: dict[str, str | None] = Field(default_factory=dict)
     """Headers that the gateway writes into the answer; null for none of that name."""
 

@@ -854,8 +854,11 @@ class Admission(_message.Message):
     DENY_ADDRESSES_FIELD_NUMBER: _builtins.int
     MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
     CONTENT_TYPES_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
     max_body_bytes: _builtins.int
     """Largest request body in bytes; absent for no bound."""
+    shadow: _builtins.bool
+    """Judged and reported only."""
     @_builtins.property
     def allow_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -869,10 +872,11 @@ class Admission(_message.Message):
         deny_addresses: _abc.Iterable[_builtins.str] | None = ...,
         max_body_bytes: _builtins.int | None = ...,
         content_types: _abc.Iterable[_builtins.str] | None = ...,
+        shadow: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes", "max_body_bytes", b"max_body_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes", "allow_addresses", b"allow_addresses", "content_types", b"content_types", "deny_addresses", b"deny_addresses", "max_body_bytes", b"max_body_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes", "allow_addresses", b"allow_addresses", "content_types", b"content_types", "deny_addresses", b"deny_addresses", "max_body_bytes", b"max_body_bytes", "shadow", b"shadow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_body_bytes: _TypeAlias = _typing.Literal["max_body_bytes"]  # noqa: Y015
     _WhichOneofArgType__max_body_bytes: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes"]  # noqa: Y015

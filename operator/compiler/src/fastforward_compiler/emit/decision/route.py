@@ -128,6 +128,7 @@ def emit_admission(admission: ir.Admission) -> snapshot_pb2.Admission | None:
         deny_addresses=admission.deny_addresses,
         max_body_bytes=admission.max_body_bytes,
         content_types=admission.content_types,
+        shadow=admission.shadow,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from google.protobuf import struct_pb2
 
-from .chain import DECISION, METADATA, REASON_HEADER, TENANT_HEADER
+from .chain import ADMISSION_SHADOW, DECISION, METADATA, REASON_HEADER, SHADOW_HEADER, TENANT_HEADER
 from .protos import EnvoyMessage, accesslog_pb2, file_pb2, substitution_format_string_pb2
 from .wire import pack
 
@@ -32,6 +32,8 @@ FIELDS = (
     ("refusal", f"%RESP({REASON_HEADER})%"),
     ("failedOpen", "%REQ(X-ENVOY-AUTH-FAILURE-MODE-ALLOWED)%"),
     ("shadow", "%DYNAMIC_METADATA(envoy.filters.http.rbac:shadow_effective_policy_id)%"),
+    ("shadowAdmission", f"%DYNAMIC_METADATA(envoy.filters.http.rbac:{ADMISSION_SHADOW}shadow_effective_policy_id)%"),
+    ("shadowDecision", f"%DYNAMIC_METADATA({DECISION}:{SHADOW_HEADER})%"),
     ("details", "%RESPONSE_CODE_DETAILS%"),
     ("flags", "%RESPONSE_FLAGS%"),
     ("upstream", "%UPSTREAM_CLUSTER%"),

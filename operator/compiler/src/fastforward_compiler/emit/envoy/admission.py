@@ -16,7 +16,7 @@ from google.protobuf import any_pb2
 
 from fastforward_compiler import ir
 
-from .chain import ADMISSION, BODY
+from .chain import ADMISSION, ADMISSION_SHADOW, BODY
 from .protos import EnvoyMessage, buffer_pb2
 from .rbac import client_in, every, has_header, header_at_least, header_matches, none, refuse, some
 from .refusal import ADDRESS_DENIED, BODY_TOO_LARGE, CONTENT_TYPE_REFUSED
@@ -35,7 +35,7 @@ _HAS_BODY = some(header_at_least("content-length", 1), _HAS_UNANNOUNCED_BODY)
 
 def emit_admission(entry: ir.Entry) -> dict[str, any_pb2.Any]:
     """Returns the configuration of the filter `admission`, if it has something to check, by the filter's name."""
-    rules = refuse(not_admitted(entry))
+    rules = refuse(not_admitted(entry), not_admitted(entry, shadow=True), told_as=ADMISSION_SHADOW)
     return {} if rules is None else {ADMISSION: rules}
 
 
@@ -50,10 +50,10 @@ def streams(destination: ir.Destination) -> bool:
     return isinstance(destination, ir.Split | ir.ShardDispatch) and destination.grpc
 
 
-def not_admitted(entry: ir.Entry) -> dict[str, EnvoyMessage]:
-    """Returns what is refused by its headers, by reason."""
-    admissions = admissions_of(entry)
-    bounds = body_bounds(entry)
+def not_admitted(entry: ir.Entry, *, shadow: bool = False) -> dict[str, EnvoyMessage]:
+    """Returns what is refused by its headers, by reason; with `shadow`, what would be."""
+    admissions = admissions_of(entry, shadow=shadow)
+    bounds = body_bounds(entry, shadow=shadow)
     refused: dict[str, EnvoyMessage] = {}
     if outside := [principal for admission in admissions for principal in addresses_outside(admission)]:
         refused[ADDRESS_DENIED] = some(*outside)
@@ -64,15 +64,16 @@ def not_admitted(entry: ir.Entry) -> dict[str, EnvoyMessage]:
     return refused
 
 
-def admissions_of(entry: ir.Entry) -> list[ir.Admission]:
-    """Returns the Edge's and the Route's settings, if they say anything."""
-    return [admission for admission in (entry.edge_admission, entry.admission) if admission != _NOTHING]
+def admissions_of(entry: ir.Entry, *, shadow: bool = False) -> list[ir.Admission]:
+    """Returns the Edge's and the Route's settings, if they say anything: those in force, or those in the shadow."""
+    return [each for each in (entry.edge_admission, entry.admission) if each != _NOTHING and each.shadow is shadow]
 
 
-def body_bounds(entry: ir.Entry) -> list[int]:
+def body_bounds(entry: ir.Entry, *, shadow: bool = False) -> list[int]:
     """Returns the largest sizes of bodies, in bytes; a message is held whole, so it has one in any case."""
-    whole = [_MAX_MESSAGE_BYTES] if isinstance(entry.destination, ir.MessageDispatch) else []
-    return whole + [each.max_body_bytes for each in admissions_of(entry) if each.max_body_bytes is not None]
+    whole = [_MAX_MESSAGE_BYTES] if isinstance(entry.destination, ir.MessageDispatch) and not shadow else []
+    admissions = admissions_of(entry, shadow=shadow)
+    return whole + [each.max_body_bytes for each in admissions if each.max_body_bytes is not None]
 
 
 def hold(max_bytes: int) -> any_pb2.Any:

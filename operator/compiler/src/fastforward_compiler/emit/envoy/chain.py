@@ -73,6 +73,11 @@ RETRY_HEADER = "x-ff-retry"
 EXACT = "x-ff-exact-"
 """Of a decision, followed by limit, remaining, reset: what exact limits say where native ones are told as well."""
 
+SHADOW_HEADER = "x-ff-shadow"
+"""Of a decision: what policies in the shadow would have refused. For the access log alone."""
+ADMISSION_SHADOW = "admission_"
+"""Begins the names under which the filter `admission` tells what it would have refused."""
+
 DECISION = "envoy.filters.http.ext_authz"
 """Namespace of what Envoy keeps of a decision."""
 DECISION_CLUSTER = "ff-decision"
@@ -182,7 +187,9 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
         allowed_upstream_headers=string_list(exact_names=_ANSWERED),
         allowed_client_headers=string_list(exact_names=_TOLD, prefixes=("x-ratelimit-",)),
         allowed_client_headers_on_success=string_list(prefixes=("x-ratelimit-",)),
-        dynamic_metadata_from_headers=string_list(exact_names=(TENANT_HEADER, REASON_HEADER), prefixes=(EXACT,)),
+        dynamic_metadata_from_headers=string_list(
+            exact_names=(TENANT_HEADER, REASON_HEADER, SHADOW_HEADER), prefixes=(EXACT,)
+        ),
     )
     return ext_authz_pb2.ExtAuthz(
         stat_prefix="open" if fail_open else "closed",

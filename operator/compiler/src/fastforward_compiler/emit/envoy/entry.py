@@ -112,10 +112,11 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
     elif auth is not None and not (setting.table.tenant or entry.served_inside) and verified_by_proxy(auth):
         configs[JWT] = emit_jwt_requirement(auth, setting.scope)
     refused = not_admitted(entry) if setting.table.tenant else {}
+    shadow = not_admitted(entry, shadow=True) if setting.table.tenant else {}
     key = entry.auth, entry.served_inside
-    if refused or key not in setting.grants:
-        grants = grants_of(auth, setting, refused, hop=entry.served_inside)
-        if not refused:
+    if refused or shadow or key not in setting.grants:
+        grants = grants_of(auth, setting, refused, shadow, hop=entry.served_inside)
+        if not (refused or shadow):
             setting.grants[key] = grants
     else:
         grants = setting.grants[key]
@@ -125,16 +126,24 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
 
 
 def grants_of(
-    auth: ir.Auth | None, setting: Setting, refused: Mapping[str, EnvoyMessage], *, hop: bool
+    auth: ir.Auth | None,
+    setting: Setting,
+    refused: Mapping[str, EnvoyMessage],
+    shadow: Mapping[str, EnvoyMessage],
+    *,
+    hop: bool,
 ) -> any_pb2.Any | None:
-    """Returns grants, guard, and what is `refused` besides; after a hop, in a tenant's table, without the grants."""
+    """Returns grants, guard, and what is `refused` besides, or would be, in the `shadow`.
+
+    After a hop, in a tenant's table, without the grants.
+    """
     if setting.table.tenant:
         providers = believed(auth, setting)
     elif hop or auth is None:
         return None
     else:
         providers = auth.providers
-    return emit_grants(None if hop else auth, providers, setting.table, setting.scope, refused)
+    return emit_grants(None if hop else auth, providers, setting.table, setting.scope, (refused, shadow))
 
 
 def believed(auth: ir.Auth | None, setting: Setting) -> tuple[ir.Provider, ...]:

@@ -33,17 +33,17 @@ def emit_grants(
     providers: tuple[ir.Provider, ...],
     table: ir.Table,
     scope: ir.Scope,
-    otherwise: Mapping[str, EnvoyMessage],
+    otherwise: tuple[Mapping[str, EnvoyMessage], Mapping[str, EnvoyMessage]],
 ) -> any_pb2.Any | None:
     """Returns what is refused to a request that the decision service need not have seen; None when nothing is.
 
-    `otherwise` is refused by other reasons.
+    `otherwise` is refused by other reasons, and what would be.
     """
     tenant = table.tenant or scope.host_tenant
     judged = decided(table.tenant) if table.tenant else NOBODY
-    refused = {**otherwise, **dict(emit_guard(providers, table, scope))}
+    refused = {**otherwise[0], **dict(emit_guard(providers, table, scope))}
     missing: list[EnvoyMessage] = []
-    shadow: dict[str, EnvoyMessage] = {}
+    shadow = dict(otherwise[1])
     for authorization in auth.authorizations if auth is not None else ():
         granted = some(judged, *(emit_grant(grant, providers, tenant) for grant in authorization.grants))
         if authorization.shadow:

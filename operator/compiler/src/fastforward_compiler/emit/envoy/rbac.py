@@ -107,9 +107,14 @@ def contains(text: str) -> EnvoyMessage:
     return value_pb2.ValueMatcher(or_match=value_pb2.OrMatcher(value_matchers=alternatives))
 
 
-def refuse(refused: Mapping[str, EnvoyMessage], shadow: Mapping[str, EnvoyMessage] = _NOTHING) -> any_pb2.Any | None:
-    """Returns RBAC that refuses what matches, and only reports what matches in `shadow`; None of nothing."""
-    config = http_rbac_pb2.RBAC()
+def refuse(
+    refused: Mapping[str, EnvoyMessage], shadow: Mapping[str, EnvoyMessage] = _NOTHING, *, told_as: str = ""
+) -> any_pb2.Any | None:
+    """Returns RBAC that refuses what matches, and only reports what matches in `shadow`; None of nothing.
+
+    `told_as` begins the names of what it reports: filters would write over each other's.
+    """
+    config = http_rbac_pb2.RBAC(shadow_rules_stat_prefix=told_as if shadow else "")
     if refused:
         config.rules.CopyFrom(refusals(refused))
     if shadow:

@@ -82,7 +82,7 @@ function explanation({ explanation: told, notes }) {
       ["Upstream", told.upstreams.map(upstream)],
       ["It sees", told.upstreamRequest ? seen(told.upstreamRequest) : ""],
       ["Answer", Object.entries(told.responseHeaders).map(headerLine)],
-      ["In the shadow", told.shadow.join(", ")],
+      ["In the shadow", told.wouldRefuse.map(({ object, reason }) => `${object} (${reason})`).join(", ")],
     ]),
     h("h2", {}, "Stages"),
     h("ol", { class: "stages" }, told.stages.map(stage)),
