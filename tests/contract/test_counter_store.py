@@ -113,6 +113,16 @@ async def test_refused_requests_cost_nothing(counting: Counting) -> None:
     assert await counting.allowed(slow)
 
 
+async def test_a_quota_gives_what_it_holds_and_nothing_comes_back(counting: Counting) -> None:
+    quota, beside = bucket("a", burst=2, requests=0, window_ms=1500), bucket("beside")
+    assert [await counting.levels(quota, beside) for _ in range(2)] == [
+        [(False, 1), (False, 2)],
+        [(False, 0), (False, 1)],
+    ]
+    await counting.advance(0.3)
+    assert await counting.levels(quota, beside) == [(True, 0), (False, 1)]
+
+
 async def test_several_buckets_give_all_or_nothing(counting: Counting) -> None:
     narrow, wide = bucket("narrow", burst=1), bucket("wide", burst=5)
     assert await counting.levels(narrow, wide) == [(False, 0), (False, 4)]
@@ -207,6 +217,17 @@ async def test_services_that_share_redis_share_the_budget(redis_server: RedisSer
 async def wait(store: RedisCounterStore, effect: TakeTokens) -> Answer:
     answer = store.take(effect)
     return await answer if isinstance(answer, asyncio.Future) else answer
+
+
+async def test_a_quota_outlasts_the_services_that_count_it_and_leaves_redis_after_its_period(
+    redis_server: RedisServer,
+) -> None:
+    quota = bucket("a", burst=3, requests=0, window_ms=HOUR_MS)
+    for left in (2, 1, 0):
+        async with redis_store(redis_server) as store:
+            assert await Counting(store, asyncio.sleep).levels(quota) == [(False, left)]
+    with redis_server.client() as client:
+        assert HOUR_MS - 60_000 < int(client.pttl("ff:{default/a}d1")) <= HOUR_MS
 
 
 async def test_the_clocks_of_those_who_ask_redis_do_not_matter(

@@ -188,6 +188,8 @@ def _add_limits(rng: random.Random, world: World, seed: int) -> None:
             "enforcement": rng.choice(("Exact", "PerProxy")),
             "shadow": rng.random() < 0.15,
         }
+        if spec["enforcement"] == "Exact" and rng.random() < 0.3:
+            spec["period"] = "Month"
         name = f"limit-{seed}-{number}"
         if "Tenant" in parts and rng.random() < 0.7:
             spec["plans"] = [{"plan": "gold", "requests": 5, "window": "2h"}]

@@ -1,7 +1,9 @@
 """Rate limits that the decision service counts exactly."""
 
 import threading
+from calendar import monthrange
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -108,6 +110,39 @@ def test_the_tightest_of_several_limits_is_told(gateway: Gateway, origin: Origin
     assert (answer.header("x-ratelimit-limit"), answer.header("x-ratelimit-remaining")) == ("2", "1")
     assert statuses(gateway, 3) == [200, 429, 429]
     assert len(origin.received) == 2
+
+
+def test_a_quota_is_for_a_period_of_the_calendar(gateway: Gateway, origin: Origin) -> None:
+    apply(gateway, requests=2, period="Month")
+    answers = [gateway.get() for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert [answer.header("x-ratelimit-remaining") for answer in answers] == ["1", "0", "0"]
+    refused = answers[-1]
+    assert refused.reason == "ratelimit/quota-used"
+    now = datetime.now(UTC)
+    ends_s = (
+        (monthrange(now.year, now.month)[1] - now.day + 1) * 86_400 - (now.hour * 60 + now.minute) * 60 - now.second
+    )
+    assert abs(int(refused.header("retry-after") or 0) - ends_s) <= 5
+    assert len(origin.received) == 2
+    # Another period has an account of its own.
+    apply(gateway, requests=2, period="Day")
+    assert gateway.get().status == 200
+
+
+def test_plans_and_tenants_have_quotas_of_their_own(gateway: Gateway, origin: Origin) -> None:
+    plans = [{"plan": "gold", "requests": 3}]
+    apply(gateway, requests=2, period="Week", key=[{"type": "Tenant"}], plans=plans)
+    gateway.apply(
+        issuers("a"),
+        resource("Tenant", "acme", {"plan": "gold"}),
+        resource("Tenant", "bolt", {"limits": [{"rateLimit": "few", "requests": 1}]}),
+        policy("members", on("Route", "books"), authentication=proven_by(tokens_of("a"))),
+    )
+    for tenant, quota in {"acme": 3, "bolt": 1}.items():
+        found = [gateway.get(headers=bearer("a", tenant=tenant)).status for _ in range(4)]
+        assert found == [200] * quota + [429] * (4 - quota), tenant
+    assert len(origin.received) == 4
 
 
 def test_a_shadowed_limit_hinders_nobody(gateway: Gateway, origin: Origin) -> None:

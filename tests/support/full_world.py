@@ -307,8 +307,18 @@ def _limits() -> list[Document]:
         "onFailure": "Closed",
         "shadow": True,
     }
+    monthly = {
+        "targets": [on("Route", "books", "says")],
+        "budget": {"requests": 3},
+        "period": "Month",
+        "enforcement": "Exact",
+    }
     listed = {"targets": [gatewayapi.at("HTTPRoute", "books", "list")], "budget": {"requests": 3}}
-    return [resource("RateLimit", "by-tenant", by_tenant), resource("RateLimit", "listed", listed)]
+    return [
+        resource("RateLimit", "by-tenant", by_tenant),
+        resource("RateLimit", "listed", listed),
+        resource("RateLimit", "monthly", monthly),
+    ]
 
 
 def _gateways() -> list[Document]:

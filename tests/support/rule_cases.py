@@ -250,6 +250,16 @@ CASES = (
     ),
     case(
         crds.RateLimitSpec,
+        "A quota needs enforcement: Exact: proxies keep no account over restarts.",
+        "period",
+        kept=[
+            {"targets": [EDGE], "budget": {"requests": 1}, "period": "Day", "enforcement": "Exact"},
+            {"targets": [EDGE], "budget": {"requests": 1}, "enforcement": "PerProxy"},
+        ],
+        broken=[{"targets": [EDGE], "budget": {"requests": 1}, "period": "Month"}],
+    ),
+    case(
+        crds.RateLimitSpec,
         "Plans need Tenant in the key.",
         "plans",
         kept=[

@@ -217,6 +217,7 @@ def rate_limits(aim: Strategy) -> Strategy:
     required = {"targets": aim, "budget": record(budget, window=DURATIONS)}
     return st.one_of(
         record({**required, "key": st.just([{"type": "Tenant"}])}, plans=keyed(plan, "plan"), **common),
+        record({**required, "enforcement": st.just("Exact")}, period=st.sampled_from(["Hour", "Day", "Week", "Month"])),
         record(required, key=lists(st.sampled_from(parts)), **common),
     )
 

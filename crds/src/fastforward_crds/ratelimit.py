@@ -1,4 +1,4 @@
-"""RateLimit: how many requests, by which key (token bucket).
+"""RateLimit: how many requests, by which key (token bucket, or quota of a calendar period).
 
 In: a RateLimit document. Out: `RateLimit`. Called by parse and by the compiler's translate/ratelimit.
 """
@@ -62,6 +62,11 @@ class RateLimitSpec(Model):
     """The budget of each bucket."""
     plans: Annotated[tuple[PlanBudget, ...], Items(most=32, key="plan")] = ()
     """Budgets by the tenant's plan; a Tenant's own `limits` come before them."""
+    period: Literal["Hour", "Day", "Week", "Month"] | None = None
+    """Makes every budget a quota: its `requests`, and those of plans and tenants, may be used in each calendar period
+    (UTC; weeks begin on Monday) whenever they are, and come back together when the next one begins. `window` and
+    `burst` say nothing then. Needs Exact; with Redis a quota outlasts restarts, without it does not.
+    """
     enforcement: Literal["Exact", "PerProxy"] = "PerProxy"
     """Exact counts over all proxies together, by the decision service; PerProxy counts in each proxy, natively."""
     on_failure: Literal["Open", "Closed"] = "Open"
@@ -75,6 +80,12 @@ class RateLimitSpec(Model):
             "Plans need Tenant in the key.",
             "plans",
             lambda s: not s.plans or any(part.type == "Tenant" for part in s.key),
+        ),
+        Rule(
+            "!has(self.period) || self.enforcement == 'Exact'",
+            "A quota needs enforcement: Exact: proxies keep no account over restarts.",
+            "period",
+            lambda s: s.period is None or s.enforcement == "Exact",
         ),
     )
 

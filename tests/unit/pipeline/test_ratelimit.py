@@ -2,6 +2,7 @@
 
 # ruff: noqa: ANN401 - fields of messages and requests are handed on as they are
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from fastforward_pipeline import (
     Unavailable,
     Verdict,
     decide,
+    run,
 )
 
 from support.decision_snapshots import (
@@ -169,6 +171,41 @@ def test_limits_that_each_proxy_counts_are_left_to_it_unless_asked_for() -> None
     after = counting.send(Verdict((Level(False, 1.0),)))
     assert [found.key for found in after.buckets] == ["{shop/native}"]
     assert decided(world(limit(exact=False)), ask()).limits == ()
+
+
+def test_a_quota_has_one_account_in_each_period() -> None:
+    snapshot_ = world(limit(budget=budget(3, burst=5), period=pb.PERIOD_DAY))
+    counters = TokenBuckets()
+
+    def ask_at(now: float) -> Decision:
+        return run(decide(snapshot_, replace(ask(), now=now)), counters, now)
+
+    morning, evening = NOW - NOW % 86_400, NOW - NOW % 86_400 + 86_399
+    used = [ask_at(now) for now in (morning, morning + 1, evening)]
+    assert [decision.limits[0].remaining for decision in used] == [2, 1, 0]
+    assert dict(used[0].response_headers)["x-ratelimit-reset"] == "86400"
+    refused = ask_at(evening)
+    assert (refused.status, refused.reason) == (429, Reason.QUOTA_USED)
+    assert dict(refused.response_headers) == {
+        "x-ratelimit-limit": "3",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": "1",
+        "retry-after": "1",
+    }
+    assert ask_at(evening + 1).limits[0].remaining == 2
+
+
+def test_a_quota_says_in_explanations_what_is_left_of_it() -> None:
+    trail = Trail()
+    snapshot_ = world(limit(budget=budget(30), period=pb.PERIOD_MONTH))
+    run(decide(snapshot_, ask(), trail=trail), TokenBuckets(), NOW)
+    told = [finding.detail for finding in trail.findings if finding.stage == "ratelimit"]
+    assert told == ["29 of 30 requests a month are left"]
+
+
+def test_a_period_that_is_not_known_is_no_limit_to_guess_at() -> None:
+    with pytest.raises(ValueError, match="period"):
+        world(limit(period=99))
 
 
 def test_a_limit_in_the_shadow_is_reported_and_not_told_to_clients() -> None:

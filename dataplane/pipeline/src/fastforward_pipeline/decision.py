@@ -63,9 +63,11 @@ class LimitState:
     remaining: int
     """Whole tokens left."""
     reset_s: int
-    """Seconds until the next token; 0 while there is one."""
+    """Seconds until the next token; 0 while there is one. Of a quota, until the next period."""
     refused: bool
     shadow: bool = False
+    period: str = ""
+    """Of a quota: hour, day, week or month."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A token bucket: it holds `burst` tokens and gains `requests` in each `window_ms`, evenly; it begins full."""
+    """A token bucket: it holds `burst` tokens and gains `requests` in each `window_ms`, evenly; it begins full.
+
+    One that gains nothing (`requests` is 0) is a quota: it must be kept for `window_ms`, and is never asked after that.
+    """
 
     key: str
     """Unique for limit and counted values: `{NAMESPACE/NAME}DIGEST`."""

@@ -47,6 +47,8 @@ STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     dispatch.judge,
 )
 _NO_TABLE = "-"
+_TELL_LIMITS = frozenset({Reason.EXCEEDED, Reason.QUOTA_USED})
+"""Refusals that have the limits' headers by themselves."""
 
 
 def decide(
@@ -108,7 +110,7 @@ def _refuse(exchange: Exchange, refusal: Refusal) -> Decision:
 
 def _describe(exchange: Exchange, refusal: Refusal) -> Pairs:
     """Returns what limits say of a request that spent tokens and was refused for another reason."""
-    return ratelimit.describe(exchange.limits) if refusal.reason is not Reason.EXCEEDED else ()
+    return () if refusal.reason in _TELL_LIMITS else ratelimit.describe(exchange.limits)
 
 
 def _allow(exchange: Exchange, reply: Reply | None) -> Decision:

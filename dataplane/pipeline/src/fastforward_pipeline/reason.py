@@ -36,6 +36,7 @@ class Reason(StrEnum):
     TENANT_GUARD = "authorization/tenant-guard"
     NOT_GRANTED = "authorization/not-granted"
     EXCEEDED = "ratelimit/exceeded"
+    QUOTA_USED = "ratelimit/quota-used"
     COUNTERS_UNAVAILABLE = "ratelimit/counters-unavailable"
     SHARD_KEY_MISSING = "routing/shard-key-missing"
     SHARD_UNAVAILABLE = "routing/shard-unavailable"
@@ -144,6 +145,11 @@ FACTS: dict[Reason, Facts] = {
         403, "The caller is not allowed to do this", "Give the caller what one of the policy's grants asks for."
     ),
     Reason.EXCEEDED: Facts(429, "Too many requests", "Wait for Retry-After seconds, or raise the limit's budget."),
+    Reason.QUOTA_USED: Facts(
+        429,
+        "The quota is used up",
+        "Wait for Retry-After seconds: the next period begins; or raise the limit's budget.",
+    ),
     Reason.COUNTERS_UNAVAILABLE: Facts(
         503, "The rate limit can't be counted", "Look after the counters, or set onFailure: Open on the RateLimit."
     ),

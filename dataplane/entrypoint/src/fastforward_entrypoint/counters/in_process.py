@@ -6,8 +6,11 @@ In: a request's buckets. Out: the verdict, at once. A clock that the wall clock'
 import time
 from collections.abc import Callable
 
+import structlog
 from fastforward_pipeline.buckets import TokenBuckets
 from fastforward_pipeline.effects import TakeTokens, Verdict
+
+log = structlog.get_logger(__name__)
 
 
 class InProcessCounterStore:
@@ -16,7 +19,11 @@ class InProcessCounterStore:
     def __init__(self, *, capacity: int = 1_000_000, clock: Callable[[], float] = time.monotonic) -> None:
         self._buckets = TokenBuckets(capacity)
         self._clock = clock
+        self._said = False
 
     def take(self, effect: TakeTokens) -> Verdict:
         """See the port."""
+        if not self._said and any(not bucket.requests for bucket in effect.buckets):
+            self._said = True
+            log.warning("quotas are counted in this process alone: a restart begins them anew; Redis would keep them")
         return self._buckets.take(effect, self._clock())

@@ -23,7 +23,8 @@ def pack(effects: Sequence[TakeTokens]) -> tuple[list[str], list[str]]:
         for bucket in effect.buckets:
             keys.append(KEY_PREFIX + bucket.key)
             tokens_a_microsecond = bucket.requests / (bucket.window_ms * 1000.0)
-            arguments += (str(bucket.burst), repr(tokens_a_microsecond), "1" if bucket.shadow else "0")
+            shadow, kept_ms = "1" if bucket.shadow else "0", str(bucket.window_ms)
+            arguments += (str(bucket.burst), repr(tokens_a_microsecond), shadow, kept_ms)
     return keys, arguments
 
 

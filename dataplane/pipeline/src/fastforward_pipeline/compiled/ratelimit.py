@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastforward.snapshot.v1 import snapshot_pb2
+from fastforward_pipeline.calendar import Period
 
 KINDS = {
     snapshot_pb2.KEY_PART_TYPE_ADDRESS: "address",
@@ -14,6 +15,15 @@ KINDS = {
     snapshot_pb2.KEY_PART_TYPE_SUBJECT: "subject",
     snapshot_pb2.KEY_PART_TYPE_ENDPOINT: "endpoint",
     snapshot_pb2.KEY_PART_TYPE_HEADER: "header",
+}
+
+
+PERIODS = {
+    snapshot_pb2.PERIOD_UNSPECIFIED: None,
+    snapshot_pb2.PERIOD_HOUR: Period.HOUR,
+    snapshot_pb2.PERIOD_DAY: Period.DAY,
+    snapshot_pb2.PERIOD_WEEK: Period.WEEK,
+    snapshot_pb2.PERIOD_MONTH: Period.MONTH,
 }
 
 
@@ -43,6 +53,8 @@ class Limit:
     exact: bool
     fail_open: bool
     shadow: bool
+    period: Period | None
+    """Of quotas."""
 
     def budget_for(self, tenant: str, plan: str) -> Budget:
         """Returns the tenant's own budget, or its plan's, or everybody's."""
@@ -53,6 +65,8 @@ def compile_limit(name: str, wire: snapshot_pb2.Limit) -> Limit:
     """Returns the compiled limit. Raises ValueError on what can't be counted."""
     if not all(part.type in KINDS for part in wire.key):
         raise ValueError(f"limit {name} counts by something that is not known here")
+    if wire.period not in PERIODS:
+        raise ValueError(f"limit {name} is for a period that is not known here")
     return Limit(
         name=name,
         key=tuple((KINDS[part.type], part.header.lower()) for part in wire.key),
@@ -62,6 +76,7 @@ def compile_limit(name: str, wire: snapshot_pb2.Limit) -> Limit:
         exact=wire.exact,
         fail_open=wire.fail_open,
         shadow=wire.shadow,
+        period=PERIODS[wire.period],
     )
 
 

@@ -20,6 +20,7 @@ from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import Verdict
 
 _ABSENT = "-"
+_CLOCKS_DIFFER_S = 3600
 
 
 def judge(exchange: Exchange) -> TakeTokens | Refusal | None:
@@ -51,13 +52,22 @@ def _count(exchange: Exchange, *, exact: bool) -> TakeTokens | Refusal | None:
             return Refusal(reason=Reason.COUNTERS_UNAVAILABLE, detail=detail, object=f"RateLimit {name}")
         if limit.exact is exact:
             budget = limit.budget_for(exchange.tenant, plan)
-            key = f"{{{name}}}{_digest(exchange, limit)}"
-            buckets.append(Bucket(key, budget.burst, budget.requests, budget.window_ms, limit.shadow))
+            buckets.append(_bucket(exchange, limit, budget))
             counted.append((limit, budget))
     if not buckets:
         return None
     exchange.counted = tuple(counted)
     return TakeTokens(tuple(buckets))
+
+
+def _bucket(exchange: Exchange, limit: Limit, budget: Budget) -> Bucket:
+    key = f"{{{limit.name}}}{_digest(exchange, limit)}"
+    if limit.period is None:
+        return Bucket(key, budget.burst, budget.requests, budget.window_ms, limit.shadow)
+    begin, end = limit.period.around(exchange.request.now)
+    # Kept longer than it is asked for: the clocks of decision services may differ.
+    kept_ms = int((end - exchange.request.now + _CLOCKS_DIFFER_S) * 1000)
+    return Bucket(f"{key}@{limit.period}-{begin}", budget.requests, 0, kept_ms, limit.shadow)
 
 
 def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
@@ -67,7 +77,7 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
     refused: list[LimitState] = []
     states: list[LimitState] = []
     for (limit, budget), level in zip(exchange.counted, answer.levels, strict=True):
-        state = _state(limit, budget, level)
+        state = _state(exchange, limit, budget, level)
         states.append(state)
         if state.refused:
             if state.shadow:
@@ -84,9 +94,14 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
 
 
 def _refuse(state: LimitState, headers: Pairs = ()) -> Refusal:
+    detail = f"its bucket of {state.burst} is empty for {state.reset_s} s"
+    if state.period:
+        detail = (
+            f"its quota of {state.burst} requests a {state.period} is used up; the next begins in {state.reset_s} s"
+        )
     return Refusal(
-        reason=Reason.EXCEEDED,
-        detail=f"its bucket of {state.burst} is empty for {state.reset_s} s",
+        reason=Reason.QUOTA_USED if state.period else Reason.EXCEEDED,
+        detail=detail,
         object=f"RateLimit {state.limit}",
         field="spec.budget",
         headers=headers,
@@ -117,8 +132,19 @@ def _settle_without(exchange: Exchange) -> Refusal | None:
     return None
 
 
-def _state(limit: Limit, budget: Budget, level: Level) -> LimitState:
+def _state(exchange: Exchange, limit: Limit, budget: Budget, level: Level) -> LimitState:
     remaining = int(level.tokens + 1e-9)
+    if limit.period is not None:
+        _, end = limit.period.around(exchange.request.now)
+        return LimitState(
+            limit=limit.name,
+            burst=budget.requests,
+            remaining=remaining,
+            reset_s=max(math.ceil(end - exchange.request.now), 1),
+            refused=level.refused,
+            shadow=limit.shadow,
+            period=limit.period,
+        )
     waiting = budget.seconds_for(1.0 - level.tokens) if remaining < 1 else 0.0
     return LimitState(
         limit=limit.name,
@@ -161,5 +187,6 @@ def _tell(exchange: Exchange, states: Iterable[LimitState]) -> None:
         if state.refused:
             verdict = Verdict.SHADOWED if state.shadow else Verdict.REFUSED
         if exchange.trail is not None and verdict is not Verdict.REFUSED:
-            detail = f"{state.remaining} of {state.burst} tokens are left"
+            of = f"{state.burst} requests a {state.period}" if state.period else f"{state.burst} tokens"
+            detail = f"{state.remaining} of {of} are left"
             exchange.trail.note("ratelimit", verdict, detail, object=f"RateLimit {state.limit}", field="spec.budget")

@@ -36,4 +36,6 @@ class Limit:
     exact: bool = False
     """Counted by the decision service; otherwise natively in each proxy."""
     fail_open: bool = True
+    period: str = ""
+    """Hour, Day, Week or Month where each budget is a quota: `requests` in each such period of the calendar."""
     shadow: bool = False

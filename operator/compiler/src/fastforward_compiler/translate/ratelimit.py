@@ -47,6 +47,7 @@ def _translate_limit(cells: Cells, name: str) -> ir.Limit | None:
         tenants=_budgets_of_tenants(cells, name, {} if exact else plans),
         exact=exact,
         fail_open=spec.on_failure == "Open",
+        period=spec.period or "",
         shadow=spec.shadow,
     )
 

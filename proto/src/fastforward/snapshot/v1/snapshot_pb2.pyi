@@ -207,6 +207,29 @@ KEY_PART_TYPE_ENDPOINT: KeyPartType.ValueType  # 5
 KEY_PART_TYPE_HEADER: KeyPartType.ValueType  # 6
 Global___KeyPartType: _TypeAlias = KeyPartType  # noqa: Y015
 
+class _Period:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Period.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PERIOD_UNSPECIFIED: _Period.ValueType  # 0
+    PERIOD_HOUR: _Period.ValueType  # 1
+    PERIOD_DAY: _Period.ValueType  # 2
+    PERIOD_WEEK: _Period.ValueType  # 3
+    """From Monday."""
+    PERIOD_MONTH: _Period.ValueType  # 4
+
+class Period(_Period, metaclass=_PeriodEnumTypeWrapper): ...
+
+PERIOD_UNSPECIFIED: Period.ValueType  # 0
+PERIOD_HOUR: Period.ValueType  # 1
+PERIOD_DAY: Period.ValueType  # 2
+PERIOD_WEEK: Period.ValueType  # 3
+"""From Monday."""
+PERIOD_MONTH: Period.ValueType  # 4
+Global___Period: _TypeAlias = Period  # noqa: Y015
+
 class _ShardState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -1700,10 +1723,13 @@ class Limit(_message.Message):
     EXACT_FIELD_NUMBER: _builtins.int
     FAIL_OPEN_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     exact: _builtins.bool
     """counted by the decision service; otherwise natively in each proxy"""
     fail_open: _builtins.bool
     shadow: _builtins.bool
+    period: Global___Period.ValueType
+    """Makes every budget a quota: `requests` of it in each such period of the calendar, in UTC."""
     @_builtins.property
     def key(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyPart]: ...
     @_builtins.property
@@ -1722,10 +1748,11 @@ class Limit(_message.Message):
         exact: _builtins.bool = ...,
         fail_open: _builtins.bool = ...,
         shadow: _builtins.bool = ...,
+        period: Global___Period.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "exact", b"exact", "fail_open", b"fail_open", "key", b"key", "plans", b"plans", "shadow", b"shadow", "tenants", b"tenants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "exact", b"exact", "fail_open", b"fail_open", "key", b"key", "period", b"period", "plans", b"plans", "shadow", b"shadow", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -15,6 +15,15 @@ KEY_PARTS = {
 }
 
 
+PERIODS = {
+    "": snapshot_pb2.PERIOD_UNSPECIFIED,
+    "Hour": snapshot_pb2.PERIOD_HOUR,
+    "Day": snapshot_pb2.PERIOD_DAY,
+    "Week": snapshot_pb2.PERIOD_WEEK,
+    "Month": snapshot_pb2.PERIOD_MONTH,
+}
+
+
 def emit_limit(limit: ir.Limit) -> snapshot_pb2.Limit:
     """Returns the wire form of a rate limit."""
     return snapshot_pb2.Limit(
@@ -25,6 +34,7 @@ def emit_limit(limit: ir.Limit) -> snapshot_pb2.Limit:
         exact=limit.exact,
         fail_open=limit.fail_open,
         shadow=limit.shadow,
+        period=PERIODS[limit.period],
     )
 
 
