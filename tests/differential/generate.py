@@ -27,7 +27,7 @@ ROLES = ("admin", "member")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who asks; the test turns it into a token or an API key."""
+    """Who asks; the test turns it into a token, an API key or a password."""
 
     tenant: str = ""
     subject: str = ""
@@ -183,6 +183,8 @@ def make_guards(rng: random.Random, world: World) -> None:
     providers = [_jwt_provider("main", ["acme", "globex"]), _jwt_provider("foreign", ["initech"])]
     if rng.random() < 0.4:
         providers.append({"name": "key", "apiKey": {"secrets": [{"name": "api-keys"}]}, "tenants": ["acme"]})
+    if rng.random() < 0.3:
+        providers.append({"name": "password", "basic": {"secrets": [{"name": "users"}]}, "tenants": ["acme"]})
     authentication = {"mode": mode, "providers": providers[: rng.randint(1, len(providers))]}
     overridable = rng.random() < 0.3
     edge_policy: Document = {"targets": [{"kind": "Edge", "name": "edge"}], "authentication": authentication}
@@ -227,6 +229,6 @@ def _identity(rng: random.Random) -> Identity | None:
         roles=tuple(rng.sample(ROLES, rng.randint(0, 2))),
         permissions=tuple(rng.sample(("read", "write"), rng.randint(0, 2))),
         issuer=rng.choice(("main",) * 5 + ("foreign", "foreign", "stranger")),
-        kind=rng.choice(("token",) * 5 + ("key",)),
+        kind=rng.choice(("token",) * 5 + ("key", "password")),
         broken=rng.choice(("",) * 10 + ("expired", "signature")),
     )

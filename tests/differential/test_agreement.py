@@ -22,7 +22,7 @@ from differential.generate import Case, Identity, World, make_cases, make_guarde
 from differential.outcome import ORIGINS_OWN, Pairs, alike, judged, seen
 from support import tokens
 from support.client import Connection
-from support.credentials import apikeys_data, jwks
+from support.credentials import apikeys_data, basic, jwks, users_data
 from support.gateway import API_VERSION, Stack, running_stack, until
 from support.http2 import Http2Client
 from support.origin import Origin, Reply
@@ -68,7 +68,7 @@ def test_every_caller_gets_the_same_verdict(stack: Stack, port: int, seed: int) 
     rng, world = random.Random(seed), _world(port)
     make_routes(rng, world, rng.randint(2, 8), tenants=True)
     make_guards(rng, world)
-    world.documents += [_keys(), _api_keys()]
+    world.documents += [_keys(), _api_keys(), _users()]
     _compare(stack, port, world, make_guarded_cases(rng, world, REQUESTS))
 
 
@@ -78,7 +78,7 @@ def test_every_request_looks_the_same_to_client_and_origin(
 ) -> None:
     rng, world = random.Random(seed), _world(port)
     make_features(rng, world, {origin.name: origin.port for origin in origins}, seed)
-    world.documents += [_keys(), _api_keys()]
+    world.documents += [_keys(), _api_keys(), _users()]
     _compare(stack, port, world, make_feature_cases(rng, world, REQUESTS), origins)
 
 
@@ -102,6 +102,10 @@ def _api_keys() -> Document:
         apikeys_data(**{_key_id(tenant): tenant for tenant in ("acme", "initech")}),
         "gateway.fastforward.dev/api-keys",
     )
+
+
+def _users() -> Document:
+    return secret("users", users_data(acme="acme", initech="initech", nobody=""), "gateway.fastforward.dev/users")
 
 
 def _compare(stack: Stack, port: int, world: World, cases: list[Case], origins: Sequence[Origin] = ()) -> None:
@@ -161,6 +165,8 @@ def _proof(identity: Identity | None) -> tuple[tuple[str, str], ...]:
     if identity.kind == "key":
         key = f"ffk_{_key_id(identity.tenant)}_{_key_id(identity.tenant)}"
         return (("x-api-key", key[:-1] + "x" if identity.broken else key),)
+    if identity.kind == "password":
+        return tuple(basic(identity.tenant or "nobody", "wrong" if identity.broken else None).items())
     claims: dict[str, object] = {"roles": list(identity.roles), "permissions": list(identity.permissions)}
     if identity.tenant:
         claims["tenant"] = identity.tenant

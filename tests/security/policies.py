@@ -22,6 +22,11 @@ def by_key(*tenants: str) -> Document:
     return {"name": "keys", "apiKey": {"secrets": [{"name": "api-keys"}]}, "tenants": list(tenants)}
 
 
+def by_password(*tenants: str) -> Document:
+    """A provider that believes the users of the Secret `users`."""
+    return {"name": "passwords", "basic": {"secrets": [{"name": "users"}]}, "tenants": list(tenants)}
+
+
 def api_keys(**tenants: str) -> Document:
     """The Secret of API keys: ID -> tenant."""
     return secret("api-keys", apikeys_data(**tenants), "gateway.fastforward.dev/api-keys")

@@ -14,9 +14,9 @@ from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward_compiler.emit.envoy import accesslog as emit_accesslog
 
 from security.deployment import HOST, compiled, deploying
-from security.policies import api_keys, by_key, by_token, key_text, keys, policy
+from security.policies import api_keys, by_key, by_password, by_token, key_text, keys, policy
 from support import tokens
-from support.credentials import private_key_pem, tls_data, webhook_key
+from support.credentials import basic, password_hash, password_of, private_key_pem, tls_data, users_data, webhook_key
 from support.gateway import Gateway, Stack, running_stack, until
 from support.processes import free_port
 from support.resources import Document, edge, prefix, resource, route, rule, secret
@@ -45,6 +45,9 @@ def hidden() -> Mapping[str, str]:
         "pepper": stored["pepper"],
         "hash of a key": json.loads(stored[KEY_ID])["hash"],
         "API key": key_text(KEY_ID),
+        "password": password_of("ann"),
+        "name and password": basic("ann")["authorization"].removeprefix("Basic "),
+        "hash of a password": password_hash(password_of("ann")),
         "webhook key": webhook_key("hidden"),
         "token": TOKEN,
         "signature of a token": TOKEN.rpartition(".")[2],
@@ -85,7 +88,8 @@ def documents(tls_port: int) -> list[Document]:
         secret("hook", {"current": webhook_key("hidden")}, "gateway.fastforward.dev/webhook-keys"),
         resource("EventHook", "shop", {"events": ["a.b"], "upstream": {"name": "shop"}, "secret": {"name": "hook"}}),
         edge(tls_port, name="secure", hosts=["secure.example.com"], listeners=[listener]),
-        policy("callers", ("Route", "shop"), "Required", by_key("acme"), by_token("main", "acme")),
+        policy("callers", ("Route", "shop"), "Required", by_key("acme"), by_token("main", "acme"), by_password("acme")),
+        secret("users", users_data(ann="acme"), "gateway.fastforward.dev/users"),
         route("shop", rule(prefix("/"), to="shop"), hosts=HOST),
     ]
 
@@ -114,6 +118,8 @@ def use(made: Gateway) -> None:
     key, bearer = key_text(KEY_ID), f"Bearer {TOKEN}"
     assert made.get(host=HOST, headers={"x-api-key": key}).status == 200
     assert made.get(host=HOST, headers={"authorization": bearer}).status == 200
+    until(lambda: made.get(host=HOST, headers=basic("ann")).status == 200)
+    until(lambda: made.get(host=HOST, headers=basic("bob", password_of("ann"))).status == 401)
     assert made.get(host=HOST, headers={"x-api-key": f"{key}x"}).status == 401
     assert made.get(host=HOST, headers={"authorization": f"{bearer}x"}).status == 401
     assert made.get(host=HOST, headers={"x-api-key": key, "authorization": f"{bearer}x"}).status == 401
@@ -167,7 +173,8 @@ def test_sockets_are_their_owners_alone(stack: Stack, name: str) -> None:
 def test_the_check_sees_a_snapshot_with_its_secrets() -> None:
     delta, _ = compiled([edge(free_port()), *documents(free_port())])
     whole = b"".join(one.SerializeToString() for one in DecisionEmitter().apply(delta).upserts).decode("latin-1")
-    assert {"pepper in snapshot", "hash of a key in snapshot", "webhook key in snapshot"} <= leaks({"snapshot": whole})
+    seen = leaks({"snapshot": whole})
+    assert {f"{each} in snapshot" for each in ("pepper", "hash of a key", "webhook key", "hash of a password")} <= seen
 
 
 def test_the_check_sees_a_build_that_logs_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import hmac
 import json
 import secrets
 
+import bcrypt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -86,6 +87,29 @@ def apikeys_data(**tenants: str) -> dict[str, str]:
         hashed = hmac.new(pepper.encode(), id_.lower().encode(), hashlib.sha256).hexdigest()
         entries[id_] = json.dumps({"hash": hashed, "tenant": tenant, "subject": id_.lower()})
     return entries
+
+
+@functools.cache
+def password_hash(password: str) -> str:
+    """A hash by bcrypt at the least cost that is taken; the same for the same password in one process."""
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(10)).decode()
+
+
+def password_of(name: str) -> str:
+    """The password of a user of `users_data`; it holds a colon, a blank and a letter that ASCII has not."""
+    return f"{name}: pässword"
+
+
+def users_data(**tenants: str) -> dict[str, str]:
+    """What a Secret of users holds: name -> tenant."""
+    lines = [f"{name}:{password_hash(password_of(name))}:" + json.dumps({"tenant": of}) for name, of in tenants.items()]
+    return {"users": "\n".join(lines)}
+
+
+def basic(name: str, password: str | None = None) -> dict[str, str]:
+    """The header by which a user of `users_data` proves who it is."""
+    said = f"{name}:{password_of(name) if password is None else password}"
+    return {"authorization": "Basic " + base64.b64encode(said.encode()).decode()}
 
 
 def base64url(octets: bytes) -> str:

@@ -29,9 +29,9 @@ class Said:
         return json.loads(self.out)
 
 
-def ff(*arguments: str | Path) -> Said:
+def ff(*arguments: str | Path, stdin: str = "") -> Said:
     """Runs `ff ARGUMENTS`; an exception that is no exit is raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Said(code=result.exit_code, out=result.stdout, err=result.stderr)

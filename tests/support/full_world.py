@@ -9,7 +9,8 @@ from fastforward_crds import CLUSTER_SCOPED
 
 from support import full_messages as messages
 from support import full_upstreams, gatewayapi
-from support.credentials import apikeys_data, jwks, tls_data
+from support.credentials import apikeys_data, jwks, tls_data, users_data
+from support.full_policies import policies
 from support.resources import (
     Document,
     config_map,
@@ -30,7 +31,7 @@ def full_world() -> list[Document]:
         *full_upstreams.upstreams(),
         *_tenants(),
         *_shards(),
-        *_policies(),
+        *policies(),
         *_limits(),
         *_natives(),
     ]
@@ -250,53 +251,6 @@ def _shards() -> list[Document]:
     return [resource("Shard", "one", {"region": "eu", "state": "Active", "weight": 5, "upstreams": serves})]
 
 
-def _jwt(name: str, source: Document) -> Document:
-    jwt = {
-        "issuer": f"https://{name}",
-        "audiences": ["shop"],
-        "jwks": source,
-        "tenantClaim": "org",
-        "rolesClaim": "r",
-        "permissionsClaim": "p",
-        "clockSkew": "30s",
-    }
-    return {"name": name, "jwt": jwt, "tenants": ["group"]}
-
-
-def _policies() -> list[Document]:
-    here, there = {"name": "keys", "key": "jwks"}, {"name": "keys", "namespace": "other", "key": "jwks"}
-    providers = [
-        _jwt("map", {"configMap": here}),
-        _jwt("map-there", {"configMap": there}),
-        _jwt("secret", {"secret": here}),
-        _jwt("secret-there", {"secret": there}),
-        _jwt("url", {"url": "https://issuer.example.com/jwks.json", "refresh": "10m", "maxStale": "1h"}),
-        {
-            "name": "key",
-            "apiKey": {"header": "x-key", "secrets": [{"name": "api"}, {"name": "api", "namespace": "other"}]},
-            "tenants": ["group"],
-        },
-    ]
-    grant = {
-        "name": "grant",
-        "roles": ["admin"],
-        "permissions": ["read"],
-        "tenants": ["acme"],
-        "methods": ["GET"],
-        "condition": "request.method == 'GET'",
-    }
-    edge = {
-        "targets": [on("Edge", "public")],
-        "overridable": True,
-        "authentication": {"mode": "Required", "providers": providers},
-        "onFailure": "Open",
-    }
-    rule = {"targets": [on("Route", "books", "list")], "authorization": {"grants": [grant]}, "shadow": True}
-    listener = {"targets": [gatewayapi.at("Gateway", "public", "http")], "authorization": {"grants": [grant]}}
-    made = (("edge", edge), ("rule", rule), ("listener", listener))
-    return [resource("AuthPolicy", *each) for each in made]
-
-
 def _limits() -> list[Document]:
     by_tenant = {
         "targets": [on("Route", "books", "says")],
@@ -358,6 +312,8 @@ def _natives() -> list[Document]:
         secret("keys", {"jwks": jwks("other-keys")}, **here),
         secret("api", apikeys_data(AAAAAAAAAAAA="acme"), api),
         secret("api", apikeys_data(BBBBBBBBBBBB="acme"), api, **here),
+        secret("users", users_data(ann="acme"), "gateway.fastforward.dev/users"),
+        secret("users", users_data(bob="acme"), "gateway.fastforward.dev/users", **here),
     ]
 
 

@@ -24,13 +24,13 @@ import yaml
 from fastforward_compiler import Compiler, ir, object_ref
 from fastforward_compiler.problem import ObjectRef
 
-from .credentials import apikeys_data, certificate_pem, jwks, private_key_pem, webhook_key
+from .credentials import apikeys_data, certificate_pem, jwks, private_key_pem, users_data, webhook_key
 from .repository import ROOT
 
 CORPUS = ROOT / "tests" / "corpus"
 INPUTS = frozenset({"case.yaml", "input.yaml", "before.yaml", "fetched.yaml"})
 NOUNS = tuple(part.name for part in dataclasses.fields(ir.Snapshot))
-PLACEHOLDER = re.compile(r"\$\{(certificate|private-key|jwks|apikeys|webhook-key) ([^}]*)\}")
+PLACEHOLDER = re.compile(r"\$\{(certificate|private-key|jwks|apikeys|users|webhook-key) ([^}]*)\}")
 
 Object = crds.Resource | crds.Invalid
 
@@ -188,7 +188,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401
             for part in dataclasses.fields(value)
             if getattr(value, part.name) != part.default and part.name != "placements"
         }
-        tag = {"kind": type(value).__name__} if isinstance(value, ir.Destination | ir.Jwt | ir.ApiKeyHeader) else {}
+        tagged = ir.Destination | ir.Jwt | ir.ApiKeyHeader | ir.BasicPasswords
+        tag = {"kind": type(value).__name__} if isinstance(value, tagged) else {}
         return tag | shown
     if isinstance(value, enum.Enum):
         return value.value
@@ -229,6 +230,8 @@ def _made(kind: str, words: list[str]) -> Any:  # noqa: ANN401
             return jwks(*words)
         case "webhook-key":
             return webhook_key(words[0])
+        case "users":
+            return users_data(**dict(word.split("=", 1) for word in words))
     return apikeys_data(**dict(word.split("=", 1) for word in words))
 
 

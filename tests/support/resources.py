@@ -98,6 +98,12 @@ def keys_of(secret: str = "api-keys", *, tenants: tuple[str, ...] = ("*",), **ap
     return {**made, "tenants": list(tenants)} if tenants else made
 
 
+def passwords_of(secret: str = "users", *, tenants: tuple[str, ...] = ("*",)) -> Document:
+    """A provider for the users of a Secret."""
+    made: Document = {"name": secret, "basic": {"secrets": [{"name": secret}]}}
+    return {**made, "tenants": list(tenants)} if tenants else made
+
+
 def proven_by(*providers: Document, mode: str = "Required") -> Document:
     """An `authentication`."""
     return {"mode": mode, "providers": list(providers)}

@@ -290,9 +290,13 @@ CASES = (
     ),
     case(
         crds.Provider,
-        "A provider is either jwt or apiKey.",
+        "A provider is one of jwt, apiKey and basic.",
         "",
-        kept=[{"name": "a", "jwt": JWT}, {"name": "a", "apiKey": {"secrets": [{"name": "s"}]}}],
+        kept=[
+            {"name": "a", "jwt": JWT},
+            {"name": "a", "apiKey": {"secrets": [{"name": "s"}]}},
+            {"name": "a", "basic": {"secrets": [{"name": "s"}]}},
+        ],
         broken=[{"name": "a"}, {"name": "a", "jwt": JWT, "apiKey": {"secrets": [{"name": "s"}]}}],
     ),
     case(

@@ -234,6 +234,7 @@ def auth_policies(aim: Strategy) -> Strategy:
     provider = st.one_of(
         record({**common, "jwt": jwt}, tenants=listed),
         record({**common, "apiKey": record({"secrets": lists(refs(), 1)})}, tenants=listed),
+        record({**common, "basic": record({"secrets": lists(refs(), 1)})}, tenants=listed),
     )
     authentication = st.one_of(
         record({"providers": keyed(provider, "name", 1)}, mode=st.sampled_from(["Required", "Optional"])),

@@ -68,6 +68,15 @@ class ApiKey(Model):
     """Secrets of type gateway.fastforward.dev/api-keys."""
 
 
+class Basic(Model):
+    """A name and a password (RFC 7617) in `Authorization: Basic`; only salted hashes are stored (`ff user add`)."""
+
+    secrets: Annotated[tuple[Ref, ...], Items(least=1, most=64)]
+    """Secrets of type gateway.fastforward.dev/users; their key `users` has a user a line: `NAME:HASH`, the hash by
+    bcrypt or argon2id, and maybe `:{"tenant": ..., "roles": [...], "permissions": [...]}`.
+    """
+
+
 class Provider(Model):
     """One way to prove who the caller is."""
 
@@ -77,15 +86,17 @@ class Provider(Model):
     """By JSON Web Token."""
     api_key: ApiKey | None = None
     """By API key."""
+    basic: Basic | None = None
+    """By name and password."""
     tenants: Annotated[tuple[Annotated[str, TENANT], ...], Items(most=1024, distinct=True)] = ()
     """Tenants that this provider may speak for, with their descendants; `*` for all; none when empty."""
 
     rules_cel = (
         Rule(
-            "has(self.jwt) != has(self.apiKey)",
-            "A provider is either jwt or apiKey.",
+            "[has(self.jwt), has(self.apiKey), has(self.basic)].filter(x, x).size() == 1",
+            "A provider is one of jwt, apiKey and basic.",
             "",
-            lambda s: count_set(s.jwt, s.api_key) == 1,
+            lambda s: count_set(s.jwt, s.api_key, s.basic) == 1,
         ),
     )
 
@@ -151,7 +162,7 @@ class AuthPolicySpec(Model):
     authorization: Authorization | None = None
     """What the caller may do; nothing further is asked when absent."""
     on_failure: Literal["Closed", "Open"] = "Closed"
-    """What happens when the decision service can't be reached."""
+    """What happens when the decision service can't be reached; always Closed where a provider takes passwords."""
     shadow: bool = False
     """Judge and report the authorization, but let everything pass."""
 

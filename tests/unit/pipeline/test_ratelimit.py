@@ -67,7 +67,9 @@ def world(*limits: pb.Resource, names: tuple[str, ...] = (), **rule: Any) -> Sna
 
 
 def effect(snapshot_: Snapshot, request: Request) -> TakeTokens:
-    return next(decide(snapshot_, request))
+    asked = next(decide(snapshot_, request))
+    assert isinstance(asked, TakeTokens)
+    return asked
 
 
 def answered(snapshot_: Snapshot, request: Request, answer: Answer, trail: Trail | None = None) -> Decision:
@@ -167,8 +169,11 @@ def test_limits_that_each_proxy_counts_are_left_to_it_unless_asked_for() -> None
     snapshot_ = world(limit("shop/native", exact=False), limit("shop/exact"))
     assert [found.key for found in effect(snapshot_, ask()).buckets] == ["{shop/exact}"]
     counting = decide(snapshot_, ask(), counting_native=True)
-    assert [found.key for found in next(counting).buckets] == ["{shop/exact}"]
+    before = next(counting)
+    assert isinstance(before, TakeTokens)
+    assert [found.key for found in before.buckets] == ["{shop/exact}"]
     after = counting.send(Verdict((Level(False, 1.0),)))
+    assert isinstance(after, TakeTokens)
     assert [found.key for found in after.buckets] == ["{shop/native}"]
     assert decided(world(limit(exact=False)), ask()).limits == ()
 

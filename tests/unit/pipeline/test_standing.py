@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 
 import pytest
-from fastforward_pipeline import Reason, Refusal, Request, Snapshot
+from fastforward_pipeline import Proof, Reason, Refusal, Request, Snapshot, VerifyPassword
 from fastforward_pipeline.standing import Standing, find_handshake, judge_handshake, judge_standing, rests
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
@@ -69,12 +69,12 @@ def handshake(**fields: object) -> Request:
     return ask(**given)  # ty: ignore[invalid-argument-type]
 
 
-def reason(outcome: Standing | Refusal) -> Reason:
+def reason(outcome: Standing | Refusal | VerifyPassword) -> Reason:
     assert isinstance(outcome, Refusal)
     return outcome.reason
 
 
-def stands(outcome: Standing | Refusal) -> tuple[str, str, float]:
+def stands(outcome: Standing | Refusal | VerifyPassword) -> tuple[str, str, float]:
     assert isinstance(outcome, Standing)
     return outcome.tenant, outcome.subject, outcome.until
 
@@ -231,3 +231,28 @@ def test_where_the_proxy_has_rewritten_the_path_it_is_judged_by_its_plan() -> No
 def test_a_plan_that_is_not_there_is_no_way_in() -> None:
     found = find_handshake(world(), handshake(plan="gone", path="/nowhere"))
     assert reason(judge_handshake(world(), found, WEBSOCKET)) is Reason.NO_ROUTE
+
+
+def test_who_came_with_a_password_stays_for_as_long_as_it_is_the_password() -> None:
+    def world_of(*known: pb.User) -> Snapshot:
+        provider = pb.Provider(name="shop/staff/basic", policy="shop/staff", any_tenant=True)
+        provider.basic.users.append("shop/users")
+        made = live()
+        made.plan.auth = "shop/staff"
+        users_ = pb.Resource(name="users/shop/users", users=pb.Users(users=known))
+        return snapshot(host(made), auth("shop/staff", providers=[provider]), users_)
+
+    jo, request = pb.User(name="jo", hash="$2b$10$first"), handshake(headers={"authorization": "Basic am86c2VjcmV0"})
+    before = world_of(jo)
+    asked = judge_handshake(before, request, WEBSOCKET)
+    assert asked == VerifyPassword("$2b$10$first", "secret")
+    assert isinstance(asked, VerifyPassword)
+    assert reason(judge_handshake(before, request, WEBSOCKET, {asked: Proof.WRONG})) is Reason.PASSWORD_WRONG
+    assert reason(judge_handshake(before, request, WEBSOCKET, {asked: Proof.BUSY})) is Reason.PASSWORDS_BUSY
+    standing = judge_handshake(before, request, WEBSOCKET, {asked: Proof.RIGHT})
+    assert stands(standing) == ("", "jo", inf)
+    assert isinstance(standing, Standing)
+    assert rests(before, request, standing)
+    after = world_of(pb.User(name="jo", hash="$2b$10$second"))
+    assert not rests(after, request, standing)
+    assert isinstance(judge_handshake(after, request, WEBSOCKET, {asked: Proof.RIGHT}), VerifyPassword)

@@ -47,6 +47,7 @@ from fastforward_entrypoint.messages.observation import Observation
 from fastforward_entrypoint.messages.remembering import open_once_store
 from fastforward_entrypoint.messages.stages import GrpcStages, serve_stages
 from fastforward_entrypoint.messages.targets import GrpcTargets
+from fastforward_entrypoint.passwords import PasswordVerifier
 from fastforward_entrypoint.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class EntryPoint:
         registry.register(SnapshotMetrics(self._holder, self._client))
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
-        endpoint = DecisionEndpoint(self._holder, counters, Measures(registry))
+        self._passwords = PasswordVerifier(threads=settings.password_threads)
         self._targets = GrpcTargets(self._find_upstream)
         self._stages = GrpcStages(self._find_upstream, self._tls)
         self._hooks = open_hooks(settings, self._holder, registry)
@@ -98,6 +99,7 @@ class EntryPoint:
             hooks=self._hooks,
             watch=self._observation.watch,
             commands=self._commands,
+            passwords=self._passwords,
         )
         exchange = self._exchange = MessageExchange(
             self._holder, counters, self._once, callees, open_seal(settings.seal_key_file)
@@ -107,7 +109,12 @@ class EntryPoint:
         self._inside = Inside(settings, self._tls, self._connections, exchange if self._remote is None else None)
         self._guard = Guard()
         registry.register(ConnectionMeasures(self._guard, self._connections.errors))
-        handler = door(self._ways(endpoint), self._holder, Handshakes(self._holder, time.time), self._guard)
+        handler = door(
+            self._ways(DecisionEndpoint(self._holder, counters, Measures(registry), passwords=self._passwords)),
+            self._holder,
+            Handshakes(self._holder, time.time, self._passwords),
+            self._guard,
+        )
         self._server = HttpServer(
             handler,
             tls=self._tls.server if self._tls else None,
@@ -195,6 +202,7 @@ class EntryPoint:
         if self._file is not None and self._holder.complete:
             save(self._holder, self._file)
         await self._exchange.close()
+        self._passwords.close()
         await self._once.close()
         await self._hooks.close()
         await self._connections.end()

@@ -1,6 +1,7 @@
 """The decision endpoint: drives `decide` for each request, answers the effects it yields, counts what came out.
 
-In: HTTP requests of ext_authz. Out: answers, at once unless a counter store has to be waited for; then a future. Called
+In: HTTP requests of ext_authz. Out: answers, at once unless counters or a password have to be waited for; then a
+future. Called
 by the HTTP server on the event loop. A request reads the current snapshot once.
 """
 
@@ -9,17 +10,18 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 from fastforward_kit.http import Request, Response
-from fastforward_pipeline import Answer, Decision, Snapshot, TakeTokens, decide
+from fastforward_pipeline import Answer, Decision, Effect, Snapshot, TakeTokens, decide
 
 from fastforward_entrypoint.answer import NO_PLAN, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.measures import Measures
+from fastforward_entrypoint.passwords import PasswordVerifier
 
-Running = Generator[TakeTokens, Answer, Decision]
+Running = Generator[Effect, Answer, Decision]
 
 
 class Current(Protocol):
@@ -47,11 +49,13 @@ class DecisionEndpoint:
         counters: CounterStore,
         measures: Measures,
         *,
+        passwords: PasswordVerifier | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._snapshots = snapshots
         self._counters = counters
         self._measures = measures
+        self._passwords = passwords or PasswordVerifier()
         self._clock = clock
 
     def __call__(self, asked: Request) -> Response | asyncio.Future[Response]:
@@ -70,16 +74,22 @@ class DecisionEndpoint:
         return promised
 
     def _advance(self, question: _Question, answer: Answer | None) -> Response | asyncio.Future[Answer]:
-        """Goes on until the decision, or until an answer of the counters has to be waited for."""
+        """Goes on until the decision, or until an answer has to be waited for."""
         while True:
             try:
                 effect = next(question.running) if answer is None else question.running.send(answer)
             except StopIteration as end:
                 return self._finish(question, end.value)
-            taken = self._counters.take(effect)
-            if isinstance(taken, asyncio.Future):
-                return taken
-            answer = taken
+            found = self._answer(effect)
+            if isinstance(found, asyncio.Future):
+                return found
+            answer = found
+
+    def _answer(self, effect: Effect) -> Answer | asyncio.Future[Answer]:
+        if isinstance(effect, TakeTokens):
+            return self._counters.take(effect)
+        # A future is read from only.
+        return cast("Answer | asyncio.Future[Answer]", self._passwords.verify(effect))
 
     def _resume(
         self, question: _Question, promised: asyncio.Future[Response], answered: asyncio.Future[Answer]

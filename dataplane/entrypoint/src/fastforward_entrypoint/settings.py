@@ -57,6 +57,8 @@ class Settings(WorkloadSettings):
     """The longest that a message waits for RabbitMQ to have taken it."""
     max_local_buckets: int = Field(default=1_000_000, ge=1_000)
     """How many buckets the counters in process keep; the longest unused go first."""
+    password_threads: int = Field(default=1, ge=1, le=64)
+    """How many passwords are verified at the same time, by each process."""
     seal_key_file: Path | None = None
     """A file with the private key (JWK, Ed25519) that signs what messages may; by default one key a process."""
     stages_listen: str | None = None

@@ -8,7 +8,7 @@ Called by EntryPoint (live requests), by the CLI (`explain`, `test`, `diff`) and
 
 from .buckets import TokenBuckets
 from .decision import Candidate, Decision, LimitState, Refusal
-from .effects import Answer, Bucket, Level, TakeTokens, Unavailable, Verdict
+from .effects import Answer, Bucket, Effect, Level, Proof, TakeTokens, Unavailable, Verdict, VerifyPassword
 from .evaluate import decide, run
 from .problem import problem_json
 from .reason import FACTS, Reason
@@ -24,9 +24,11 @@ __all__ = [
     "Bucket",
     "Candidate",
     "Decision",
+    "Effect",
     "EscapedSlashes",
     "Level",
     "LimitState",
+    "Proof",
     "Reason",
     "Refusal",
     "Request",
@@ -38,6 +40,7 @@ __all__ = [
     "Unavailable",
     "UpstreamRequest",
     "Verdict",
+    "VerifyPassword",
     "client_headers",
     "decide",
     "make_headers",

@@ -1,11 +1,13 @@
-"""What `decide` asks of the world while it runs, and the answers. There is one effect: taking tokens from buckets.
+"""What `decide` asks of the world while it runs, and the answers: taking tokens from buckets, and verifying passwords.
 
-Yielded by stages/ratelimit; answered by `buckets.TokenBuckets` or by EntryPoint's counter store.
+Yielded by stages/ratelimit and stages/authentication; answered by `buckets.TokenBuckets` or by EntryPoint's counter
+store, and by whoever has the time to hash.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +56,22 @@ class Unavailable:
     """The other answer: the counters can't be reached in time."""
 
 
-Answer = Verdict | Unavailable
+@dataclass(frozen=True, slots=True)
+class VerifyPassword:
+    """Tell whether this is the password that the hash is of. The stage that asks it is run again with the answer."""
+
+    hash: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+class Proof(Enum):
+    """The answer to that."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    BUSY = "busy"
+    """Nobody had the time: there are too many."""
+
+
+Effect = TakeTokens | VerifyPassword
+Answer = Verdict | Unavailable | Proof

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 from .buckets import TokenBuckets
+from .compiled.password import verify_password
 from .decision import Decision, Pairs, Refusal, Reply
-from .effects import Answer, TakeTokens
+from .effects import Answer, Effect, Proof, TakeTokens, VerifyPassword
 from .exchange import Exchange, Outcome
 from .reason import FACTS, Reason
 from .request import Request
@@ -53,14 +54,18 @@ _TELL_LIMITS = frozenset({Reason.EXCEEDED, Reason.QUOTA_USED})
 
 def decide(
     snapshot: Snapshot, request: Request, *, trail: Trail | None = None, counting_native: bool = False
-) -> Generator[TakeTokens, Answer, Decision]:
-    """Decides a request; yields what must be counted, wants the counters' answer, returns the Decision.
+) -> Generator[Effect, Answer, Decision]:
+    """Decides a request; yields what must be counted or verified, wants the answer, returns the Decision.
 
     `counting_native` also counts the limits that the proxies count by themselves, as a whole deployment would.
     """
     exchange = Exchange(snapshot, request, trail, counting_native=counting_native)
     for step in STEPS:
         outcome = step(exchange)
+        while isinstance(outcome, VerifyPassword):
+            proof = yield outcome
+            exchange.proofs[outcome] = proof if isinstance(proof, Proof) else Proof.BUSY
+            outcome = step(exchange)
         if outcome is None:
             continue
         if isinstance(outcome, TakeTokens):
@@ -75,14 +80,20 @@ def decide(
     return _allow(exchange, None)
 
 
-def run(decision: Generator[TakeTokens, Answer, Decision], counters: TokenBuckets, now: float) -> Decision:
-    """Runs a decision to its end with counters in memory."""
+def run(decision: Generator[Effect, Answer, Decision], counters: TokenBuckets, now: float) -> Decision:
+    """Runs a decision to its end with counters in memory; passwords are verified here, which takes its time."""
     try:
         effect = next(decision)
         while True:
-            effect = decision.send(counters.take(effect, now))
+            effect = decision.send(_answer(effect, counters, now))
     except StopIteration as end:
         return end.value
+
+
+def _answer(effect: Effect, counters: TokenBuckets, now: float) -> Answer:
+    if isinstance(effect, TakeTokens):
+        return counters.take(effect, now)
+    return Proof.RIGHT if verify_password(effect.hash, effect.password) else Proof.WRONG
 
 
 def _refuse(exchange: Exchange, refusal: Refusal) -> Decision:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .compiled.authpolicy import ANONYMOUS, Identity
 from .decision import Candidate, LimitState, Refusal, Reply
-from .effects import TakeTokens
+from .effects import Proof, TakeTokens, VerifyPassword
 from .facts import Facts
 from .request import Request
 from .snapshot import Snapshot
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .compiled.tenant import Tenant
     from .trail import Trail
 
-Outcome = Refusal | Reply | TakeTokens | None
+Outcome = Refusal | Reply | TakeTokens | VerifyPassword | None
 """What a stage says: no; an answer; an effect whose answer it needs; None for yes."""
 
 
@@ -40,6 +40,7 @@ class Exchange:
         "final",
         "identity",
         "limits",
+        "proofs",
         "request",
         "scope",
         "shadow",
@@ -65,6 +66,8 @@ class Exchange:
         self.final: Plan
         """What governs the rest: the same, or what the caller's tenant, roles or flags lead to."""
         self.identity: Identity = ANONYMOUS
+        self.proofs: dict[VerifyPassword, Proof] = {}
+        """What has been asked, and answered, about passwords."""
         self.tenant = ""
         self.tenant_facts: Tenant | None = None
         self.counted: tuple[tuple[Limit, Budget], ...] = ()

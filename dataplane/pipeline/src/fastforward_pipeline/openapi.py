@@ -177,6 +177,8 @@ def _security(snapshot: Snapshot, plan: Plan) -> Iterator[tuple[str, Document]]:
         return
     if auth.jwt:
         yield "token", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    if auth.basic:
+        yield "password", {"type": "http", "scheme": "basic"}
     for header, _ in auth.keys_by_header:
         yield f"key.{header}", {"type": "apiKey", "in": "header", "name": header}
 

@@ -26,6 +26,9 @@ class Reason(StrEnum):
     TOKEN_MISSING = "authentication/token-missing"
     KEY_MISSING = "authentication/key-missing"
     CREDENTIALS_MISSING = "authentication/credentials-missing"
+    PASSWORD_MISSING = "authentication/password-missing"
+    PASSWORD_WRONG = "authentication/password-wrong"
+    PASSWORDS_BUSY = "authentication/passwords-busy"
     TOKEN_INVALID = "authentication/token-invalid"
     AUDIENCE_NOT_ALLOWED = "authentication/audience-not-allowed"
     KEY_UNKNOWN = "authentication/key-unknown"
@@ -113,7 +116,17 @@ FACTS: dict[Reason, Facts] = {
     Reason.TOKEN_MISSING: Facts(401, "A token is needed", "Send `Authorization: Bearer TOKEN`."),
     Reason.KEY_MISSING: Facts(401, "An API key is needed", "Send the API key in the provider's header."),
     Reason.CREDENTIALS_MISSING: Facts(
-        401, "A token or an API key is needed", "Send `Authorization: Bearer TOKEN`, or the API key in its header."
+        401, "Credentials are needed", "Send what one of the policy's providers takes: a token, an API key, a password."
+    ),
+    Reason.PASSWORD_MISSING: Facts(401, "A name and a password are needed", "Send `Authorization: Basic ...`."),
+    Reason.PASSWORD_WRONG: Facts(
+        401, "The name or the password is wrong", "Make an entry with `ff user add` and put it into the Secret."
+    ),
+    Reason.PASSWORDS_BUSY: Facts(
+        503,
+        "Too many passwords are being verified",
+        "Ask again in a second. If it lasts, somebody is guessing: limit the rate by address, or give EntryPoint more "
+        "threads for passwords.",
     ),
     Reason.TOKEN_INVALID: Facts(
         401, "The token is not valid", "Get a new token from the issuer; compare its claims with the provider."

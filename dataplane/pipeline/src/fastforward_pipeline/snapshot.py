@@ -24,6 +24,7 @@ from .compiled.shard import ShardSet, compile_shards
 from .compiled.table import Scope, Table, compile_scope, compile_table
 from .compiled.tenant import Tenant, compile_tenant
 from .compiled.upstream import Upstream, compile_upstream
+from .compiled.users import Users, compile_users
 from .compiled.workload import Workload, compile_workload
 
 
@@ -39,6 +40,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "auth": ("auths", compile_auth),
     "keyset": ("keysets", lambda _, wire: compile_keyset(wire.jwks)),
     "apikeys": ("apikeys", compile_apikeys),
+    "users": ("users", lambda _, wire: compile_users(wire)),
     "limit": ("limits", compile_limit),
     "tenant": ("tenants", lambda _, wire: compile_tenant(wire)),
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
@@ -59,6 +61,7 @@ class Snapshot:
     auths: Mapping[str, Auth] = field(default_factory=dict)
     keysets: Mapping[str, KeySet] = field(default_factory=dict)
     apikeys: Mapping[str, ApiKeys] = field(default_factory=dict)
+    users: Mapping[str, Users] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     shards: Mapping[str, ShardSet] = field(default_factory=dict)

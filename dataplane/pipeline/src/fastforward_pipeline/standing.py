@@ -8,7 +8,7 @@ of what judging costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from operator import is_
@@ -18,6 +18,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from .compiled.authpolicy import Identity, JwtProvider, KeyProvider
 from .compiled.route import Plan
 from .decision import Refusal
+from .effects import Proof, VerifyPassword
 from .exchange import Exchange, Outcome
 from .reason import Reason
 from .request import Request
@@ -25,6 +26,7 @@ from .snapshot import Snapshot
 from .stages import admission, authentication, authorization, ingress, normalization, routing, tenant
 from .stages.normalization import strip_port
 
+_NO_PROOFS: Mapping[VerifyPassword, Proof] = {}
 _STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     normalization.judge,
     ingress.judge,
@@ -57,12 +59,15 @@ class Standing:
     """The parts of the snapshot that it was judged by."""
 
 
-def judge_standing(snapshot: Snapshot, request: Request) -> Standing | Refusal:
-    """Judges the request as if it came now."""
+def judge_standing(
+    snapshot: Snapshot, request: Request, proofs: Mapping[VerifyPassword, Proof] = _NO_PROOFS
+) -> Standing | Refusal | VerifyPassword:
+    """Judges the request as if it came now. A password that `proofs` say nothing of must be verified first."""
     exchange = Exchange(snapshot, request, None, counting_native=False)
+    exchange.proofs.update(proofs)
     for step in _STEPS:
         outcome = step(exchange)
-        if isinstance(outcome, Refusal):
+        if isinstance(outcome, Refusal | VerifyPassword):
             return outcome
     identity = exchange.identity
     standing = Standing(
@@ -84,15 +89,18 @@ def rests(snapshot: Snapshot, request: Request, standing: Standing) -> bool:
 
 
 def judge_handshake(
-    snapshot: Snapshot, request: Request, protocol: snapshot_pb2.AdapterProtocol.ValueType
-) -> Standing | Refusal:
+    snapshot: Snapshot,
+    request: Request,
+    protocol: snapshot_pb2.AdapterProtocol.ValueType,
+    proofs: Mapping[VerifyPassword, Proof] = _NO_PROOFS,
+) -> Standing | Refusal | VerifyPassword:
     """Judges the request that begins a connection to this adapter, its Origin included (RFC 6455, section 10.2).
 
     Pages of other origins have no business with a connection, unless the rule names them: a browser would lend them
     what it knows of its user. Clients that are no browsers send no Origin.
     """
-    standing = judge_standing(snapshot, request)
-    if isinstance(standing, Refusal):
+    standing = judge_standing(snapshot, request, proofs)
+    if not isinstance(standing, Standing):
         return standing
     plan = standing.plan
     if plan.destination != "adapter" or plan.wire.adapter.protocol != protocol:
@@ -106,7 +114,9 @@ def judge_handshake(
     return standing
 
 
-def find_handshake(snapshot: Snapshot, request: Request) -> Request:
+def find_handshake(
+    snapshot: Snapshot, request: Request, proofs: Mapping[VerifyPassword, Proof] = _NO_PROOFS
+) -> Request:
     """Returns the request as it is to be judged from now on, given one whose `plan` the proxy has found.
 
     By its path, so that it takes whatever rule takes that path later. Where the proxy has rewritten the path, that
@@ -116,7 +126,7 @@ def find_handshake(snapshot: Snapshot, request: Request) -> Request:
     by_path = replace(request, plan="")
     if plan is not None:
         for asked in (by_path, request):
-            found = judge_standing(snapshot, asked)
+            found = judge_standing(snapshot, asked, proofs)
             if isinstance(found, Standing) and found.plan.endpoint == plan.endpoint:
                 return asked
     return by_path
@@ -144,6 +154,7 @@ def _gather(snapshot: Snapshot, request: Request, standing: Standing) -> tuple[o
         if auth is not None:
             found.extend(snapshot.keysets.get(provider.keyset) for provider in auth.jwt)
             found.extend(snapshot.apikeys.get(keys) for provider in auth.keys for keys in provider.apikeys)
+            found.extend(snapshot.users.get(users) for provider in auth.basic for users in provider.users)
     return tuple(found)
 
 

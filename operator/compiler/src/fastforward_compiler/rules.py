@@ -30,6 +30,7 @@ from .translate import (
     target,
     tenant,
     upstream,
+    users,
     workload,
 )
 from .translate.gatewayapi import backend, backendtlspolicy, gateway, grpcroute, httproute, section, streamroute
@@ -43,6 +44,7 @@ ORDER: tuple[Rule[Any], ...] = (
     certificate.AUTHORITIES,
     keyset.KEYSET,
     keyset.APIKEYS,
+    users.USERS,
     edge.EDGE,
     edge.VIEW,
     edge.SETTINGS,
@@ -167,6 +169,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("auths", combination.AUTH, attrgetter("auth"), _NAME),
     Noun("keysets", keyset.KEYSET, lambda made: made if isinstance(made, ir.KeySet) else None, _NAME),
     Noun("apikeys", keyset.APIKEYS, lambda made: getattr(made, "apikeys", None), _NAME),
+    Noun("users", users.USERS, lambda made: getattr(made, "users", None), _NAME),
     Noun("limits", ratelimit.LIMIT, lambda made: made, _NAME),
     Noun("tenants", tenant.TENANT, attrgetter("tenant"), lambda made: f"{made.namespace}/{made.name}"),
     Noun("shards", shard.SHARD, attrgetter("shard"), lambda made: f"{made.namespace}/{made.name}"),

@@ -155,18 +155,22 @@ def present_envoy(resources: Resources) -> Iterator[dict[str, Any]]:
 
 
 def present_snapshot(resources: Resources) -> Iterator[dict[str, Any]]:
-    """What the decision services get, without what proves an API key or signs a webhook."""
+    """What the decision services get, without what proves an API key or a password, or signs a webhook."""
     return map(json_format.MessageToDict, snapshot_without_secrets(resources))
 
 
 def snapshot_without_secrets(resources: Resources) -> Iterator[snapshot_pb2.Resource]:
-    """What the decision services get, with zeros for peppers, hashes and keys of webhooks: nobody is to read them."""
+    """What the decision services get, with zeros for peppers, hashes and keys of webhooks, and no hashes of
+    passwords: nobody is to read them.
+    """
     for _, entry in sorted(resources.get(SHARED, {}).get(SNAPSHOT, {}).items()):
         resource = snapshot_pb2.Resource.FromString(wire.entry_content(entry.wire))
         if resource.WhichOneof("body") == "apikeys":
             resource.apikeys.pepper = _ZEROS
             for key in resource.apikeys.keys:
                 key.hash = _ZEROS
+        for user in resource.users.users:
+            user.hash = ""
         for place in range(len(resource.eventhook.secrets)):
             resource.eventhook.secrets[place] = _ZEROS
         yield resource

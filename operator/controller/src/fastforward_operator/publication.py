@@ -176,6 +176,7 @@ def _removed(delta: ir.Delta) -> Iterator[ir.Output]:
         ("auth", delta.auths),
         ("keyset", delta.keysets),
         ("apikeys", delta.apikeys),
+        ("users", delta.users),
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("shard", delta.shards),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastforward_kit.http import Handler, Request, Response
-from fastforward_kit.websocket import Guard, Refused
+from fastforward_kit.websocket import Admitted, Guard, Refused
 from fastforward_pipeline.message import ENTRY
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -48,7 +48,11 @@ def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -
         adapter = plan.wire.adapter
         if not is_handshake(asked):
             return adapters(adapter.protocol)(asked, adapter)
-        judged = handshakes.judge(asked, adapter.protocol)
+        return handshakes.open(asked, adapter.protocol, lambda judged: connect(judged, adapter))
+
+    def connect(
+        judged: Admitted | Refused, adapter: snapshot_pb2.AdapterDispatch
+    ) -> Response | asyncio.Future[Response]:
         if isinstance(judged, Refused):
             return judged.answer
         return guard.over(judged, adapters(adapter.protocol)(judged.asked, adapter))

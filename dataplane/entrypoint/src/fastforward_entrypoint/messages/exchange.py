@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import NamedTuple
 
 from fastforward_kit.lifecycle import let_end
-from fastforward_pipeline.effects import TakeTokens
+from fastforward_pipeline.effects import TakeTokens, VerifyPassword
 from fastforward_pipeline.message import (
     DISPATCH,
     IN,
@@ -40,6 +40,7 @@ from fastforward_pipeline.trail import Trail
 from fastforward.message.v1 import envelope_pb2
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.endpoint import Current
+from fastforward_entrypoint.passwords import PasswordVerifier
 
 from .answer import UNANSWERED, call_target, unanswered
 from .commands import Commands, NoCommands
@@ -59,13 +60,14 @@ _CLOSING_S = 2.0
 
 
 class Callees(NamedTuple):
-    """Whom messages are sent to on their way, and who sees them pass."""
+    """Whom messages are sent to on their way, who looks at passwords, and who sees them pass."""
 
     targets: Targets
     stages: Stages
     hooks: EventSink | None = None
     watch: Watch | None = None
     commands: Commands = NoCommands()
+    passwords: PasswordVerifier | None = None
 
 
 class MessageExchange:
@@ -89,6 +91,7 @@ class MessageExchange:
         self._gatherer = Gatherer(self._targets, once, self._settling)
         self._watch = callees.watch or unwatched()
         self._commands = callees.commands
+        self._passwords = callees.passwords or PasswordVerifier()
         self._seal = seal
         self.events = Events()
         """Whoever listens in this process."""
@@ -135,7 +138,6 @@ class MessageExchange:
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         """Returns the events of the message's type and tenant, to whom may send such a message."""
         passage = self._open(envelope, None)
-        begun = passage.exchange.request  # the stages take the credentials away
         try:
             ended = await self._bring_in(passage, _JUDGING)
         except BaseException:
@@ -147,7 +149,7 @@ class MessageExchange:
             outcome = ended
         else:
             listener = self.events.listen(header.type, header.tenant)
-            outcome = Standing(listener, envelope, begun, self._snapshots, self._clock)
+            outcome = Standing(listener, envelope, passage.exchange, self._snapshots, self._clock)
         self._watch.end(passage, outcome)
         return outcome
 
@@ -212,6 +214,9 @@ class MessageExchange:
             case TakeTokens():
                 taken = self._counters.take(effect)
                 return await taken if isinstance(taken, asyncio.Future) else taken
+            case VerifyPassword():
+                found = self._passwords.verify(effect)
+                return await found if isinstance(found, asyncio.Future) else found
             case Begin():
                 return await self._once.begin(effect)
             case Finish():

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Self
 
-from fastforward_pipeline import Reason, Refusal, Request
+from fastforward_pipeline import Reason, Refusal
+from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.message import Failed, refuse
+from fastforward_pipeline.standing import Standing as Stands
 from fastforward_pipeline.standing import judge_standing
 
 from fastforward.message.v1 import envelope_pb2
@@ -19,6 +21,7 @@ from fastforward_entrypoint.endpoint import Current
 
 from .events import Listener
 
+_CHANGED = Refusal(reason=Reason.PASSWORD_WRONG, detail="the password has changed")
 _OF_ANOTHER = Refusal(reason=Reason.TENANT_GUARD, detail="the caller is of another tenant by now")
 
 
@@ -29,7 +32,7 @@ class Standing(AsyncIterator[envelope_pb2.Envelope]):
         self,
         listener: Listener,
         begun: envelope_pb2.Envelope,
-        request: Request,
+        exchange: Exchange,
         snapshots: Current,
         clock: Callable[[], float],
     ) -> None:
@@ -37,7 +40,8 @@ class Standing(AsyncIterator[envelope_pb2.Envelope]):
         """Why it has ended, if because the caller may not listen any more."""
         self._listener = listener
         self._begun = begun
-        self._request = request
+        # The stages take the credentials away from the message, and from nothing else.
+        self._request, self._proofs = exchange.request, exchange.proofs
         self._snapshots = snapshots
         self._clock = clock
         self._judged = snapshots.current
@@ -63,9 +67,9 @@ class Standing(AsyncIterator[envelope_pb2.Envelope]):
         snapshot, now = self._snapshots.current, self._clock()
         if snapshot is self._judged and now < self._until:
             return None
-        standing = judge_standing(snapshot, replace(self._request, now=now))
-        if isinstance(standing, Refusal):
-            return standing
+        standing = judge_standing(snapshot, replace(self._request, now=now), self._proofs)
+        if not isinstance(standing, Stands):
+            return standing if isinstance(standing, Refusal) else _CHANGED
         if standing.tenant != self._begun.header.tenant:
             return _OF_ANOTHER
         self._judged, self._until = snapshot, standing.until

@@ -56,6 +56,13 @@ class KeyProvider(Provider):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BasicProvider(Provider):
+    """By name and password."""
+
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Identity:
     """Who the caller is, as proven."""
 
@@ -126,6 +133,7 @@ class Auth:
     jwt: tuple[JwtProvider, ...]
     keys: tuple[KeyProvider, ...]
     keys_by_header: tuple[tuple[str, tuple[KeyProvider, ...]], ...]
+    basic: tuple[BasicProvider, ...]
     authorizations: tuple[Authorization, ...]
     authentication: bytes
     """Alike for Auths that authenticate alike."""
@@ -138,7 +146,7 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
     alone = snapshot_pb2.Auth(mode=wire.mode, providers=wire.providers)
     asks = wire.mode != snapshot_pb2.AUTH_MODE_NONE
     kinds = {provider.WhichOneof("kind") for provider in wire.providers}
-    if not kinds <= {"jwt", "api_key"}:
+    if not kinds <= {"jwt", "api_key", "basic"}:
         raise ValueError(f"auth {name} has a provider of a kind that is not known here")
     keys = tuple(_compile_api_key(p) for p in wire.providers if asks and p.HasField("api_key"))
     headers = dict.fromkeys(provider.header for provider in keys)
@@ -148,6 +156,7 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
         jwt=tuple(_compile_jwt(p) for p in wire.providers if asks and p.HasField("jwt")),
         keys=keys,
         keys_by_header=tuple((header, tuple(p for p in keys if p.header == header)) for header in headers),
+        basic=tuple(_compile_basic(p) for p in wire.providers if asks and p.HasField("basic")),
         authorizations=tuple(_compile_authorization(authorization) for authorization in wire.authorizations),
         authentication=alone.SerializeToString(deterministic=True),
     )
@@ -214,6 +223,16 @@ def _compile_api_key(wire: snapshot_pb2.Provider) -> KeyProvider:
         any_tenant=wire.any_tenant,
         header=wire.api_key.header.lower(),
         apikeys=tuple(wire.api_key.apikeys),
+    )
+
+
+def _compile_basic(wire: snapshot_pb2.Provider) -> BasicProvider:
+    return BasicProvider(
+        name=wire.name,
+        policy=wire.policy,
+        tenants=frozenset(wire.tenants),
+        any_tenant=wire.any_tenant,
+        users=tuple(wire.basic.users),
     )
 
 

@@ -14,7 +14,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline import exchange as exchanges
 from fastforward_pipeline.compiled.route import Plan
 from fastforward_pipeline.decision import Refusal, Reply
-from fastforward_pipeline.effects import Answer, TakeTokens, Unavailable
+from fastforward_pipeline.effects import Answer, Proof, TakeTokens, Unavailable, VerifyPassword
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.idempotency import read_key
 from fastforward_pipeline.reason import Reason
@@ -51,9 +51,11 @@ def admit(passage: Passage) -> Outcome:
 
 def authenticate(passage: Passage) -> Outcome:
     """Who sends it, for which tenant. Credentials go no further than this."""
-    ended = _judge(passage, authentication.judge, tenant.judge, routing.rematch)
-    if ended is not None:
-        return ended
+    return _judge_caller(passage, (authentication.judge, tenant.judge, routing.rematch), _introduce)
+
+
+def _introduce(passage: Passage) -> None:
+    """Writes who sends it."""
     identity, header = passage.exchange.identity, passage.envelope.header
     header.tenant = passage.exchange.tenant
     header.identity.CopyFrom(
@@ -69,7 +71,6 @@ def authenticate(passage: Passage) -> Outcome:
     kept = [field for field in header.source.fields if field.name not in secret]
     del header.source.fields[:]
     header.source.fields.extend(kept)
-    return None
 
 
 def _key_headers(exchange: Exchange) -> set[str]:
@@ -88,8 +89,11 @@ def normalize(passage: Passage) -> Outcome:
 
 def authorize(passage: Passage) -> Outcome:
     """Whether the caller may do it, and as often as it does: then it is signed."""
-    ended = _judge(passage, authorization.recheck, authorization.judge)
-    return ended if ended is not None else _count(passage, ratelimit.judge, _count_native)
+    return _judge_caller(passage, (authorization.recheck, authorization.judge), _count_exact)
+
+
+def _count_exact(passage: Passage) -> Outcome:
+    return _count(passage, ratelimit.judge, _count_native)
 
 
 def _count_native(passage: Passage) -> Outcome:
@@ -201,11 +205,30 @@ def _is_command(plan: Plan) -> bool:
     return plan.wire.message.delivery == snapshot_pb2.MESSAGE_DELIVERY_COMMAND
 
 
+def _judge_caller(passage: Passage, judges: tuple[Judge, ...], then: Callable[[Passage], Outcome]) -> Outcome:
+    """Runs the judges, again each that asks for a password to be verified, and goes on with `then`."""
+    for place, judge in enumerate(judges):
+        outcome = judge(passage.exchange)
+        if isinstance(outcome, Refusal):
+            return refuse(passage.envelope, outcome)
+        if isinstance(outcome, VerifyPassword):
+            return _verify(passage, outcome, lambda passage, left=judges[place:]: _judge_caller(passage, left, then))
+    return then(passage)
+
+
+def _verify(passage: Passage, asked: VerifyPassword, then: Callable[[Passage], Outcome]) -> Asks:
+    def resume(proof: Proof) -> Outcome:
+        passage.exchange.proofs[asked] = proof
+        return then(passage)
+
+    return Asks(asked, resume)
+
+
 def _judge(passage: Passage, *judges: Judge) -> Failed | None:
     for judge in judges:
         outcome = judge(passage.exchange)
         if isinstance(outcome, Refusal):
             return refuse(passage.envelope, outcome)
         # Of these only preflights are answered, and adapters have answered them.
-        assert not isinstance(outcome, (Reply, TakeTokens))  # noqa: S101
+        assert not isinstance(outcome, (Reply, TakeTokens, VerifyPassword))  # noqa: S101
     return None

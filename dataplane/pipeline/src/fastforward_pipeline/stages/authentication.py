@@ -1,4 +1,4 @@
-"""Stage 3, authentication: who the caller is, proven by a JSON Web Token or an API key.
+"""Stage 3, authentication: who the caller is, proven by a JSON Web Token, an API key or a password.
 
 In: the Auth of the entry. Leaves: `identity`. Bad proof is refused even where proof is optional. What the proxy
 verifies natively (JWT) is accepted and refused here alike: same scheme, same clock, same audiences, same statuses.
@@ -10,6 +10,7 @@ from fastforward_pipeline.compiled.apikeys import PREFIX, ApiKey, split_key
 from fastforward_pipeline.compiled.authpolicy import (
     ANONYMOUS,
     Auth,
+    BasicProvider,
     Identity,
     JwtProvider,
     KeyProvider,
@@ -19,7 +20,9 @@ from fastforward_pipeline.compiled.authpolicy import (
 )
 from fastforward_pipeline.compiled.keyset import KeySet
 from fastforward_pipeline.compiled.token import Token, find_token, parse_token
+from fastforward_pipeline.compiled.users import User, find_basic, parse_basic
 from fastforward_pipeline.decision import Pairs, Refusal
+from fastforward_pipeline.effects import Proof, VerifyPassword
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import NearMiss, Verdict
@@ -28,7 +31,7 @@ _MISSING = object()
 _MAX_REALM = 256
 
 
-def judge(exchange: Exchange) -> Refusal | None:
+def judge(exchange: Exchange) -> Refusal | VerifyPassword | None:
     """Authenticates the caller as the entry for everybody asks."""
     name = exchange.entry.auth
     if not name:
@@ -37,7 +40,7 @@ def judge(exchange: Exchange) -> Refusal | None:
     if auth is None:
         return Refusal(reason=Reason.NOT_READY, detail=f"the policies {name} are not in the snapshot")
     outcome = authenticate(exchange, auth)
-    if isinstance(outcome, Refusal):
+    if not isinstance(outcome, Identity):
         return outcome
     exchange.identity = outcome
     if exchange.trail is not None:
@@ -45,17 +48,23 @@ def judge(exchange: Exchange) -> Refusal | None:
     return None
 
 
-def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal:
-    """Returns who the caller is by `auth`, or why that is not known."""
+def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal | VerifyPassword:
+    """Returns who the caller is by `auth`, or why that is not known, or what must be verified before that."""
+    by_password = _verify_basic(exchange, auth) if auth.basic else None
+    if isinstance(by_password, VerifyPassword | Refusal):
+        return by_password
     token = _find_token(exchange, auth) if auth.jwt else None
-    proven = None
-    if token is not None:
-        proven = _verify_token(exchange, auth, token)
-        if isinstance(proven, Refusal):
-            return proven
+    proven = by_password if token is None else _verify_token(exchange, auth, token)
+    taken = token is not None or by_password is not None
+    proven = proven if isinstance(proven, Refusal) else _verify_keys(exchange, auth, proven, taken=taken)
+    return proven or (_refuse_missing(exchange, auth) if auth.required else ANONYMOUS)
+
+
+def _verify_keys(exchange: Exchange, auth: Auth, proven: Identity | None, *, taken: bool) -> Identity | Refusal | None:
+    """Returns who the caller is, also by keys; `taken` says that `authorization` holds no key."""
     for header, providers in auth.keys_by_header:
         text = exchange.request.header(header)
-        if text is None or (token is not None and header == "authorization"):
+        if text is None or (taken and header == "authorization"):
             continue
         by_key = _verify_key(exchange, providers, text)
         if isinstance(by_key, Refusal):
@@ -64,9 +73,7 @@ def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal:
             detail = f"the credentials are of {proven.tenant or 'no tenant'} and of {by_key.tenant or 'no tenant'}"
             return _refuse(Reason.TENANT_CONFLICT, by_key.provider or providers[0], detail)
         proven = proven or by_key
-    if proven is not None:
-        return proven
-    return _refuse_missing(exchange, auth) if auth.required else ANONYMOUS
+    return proven
 
 
 def _find_token(exchange: Exchange, auth: Auth) -> str | None:
@@ -75,6 +82,57 @@ def _find_token(exchange: Exchange, auth: Auth) -> str | None:
     if token is not None and token.startswith(PREFIX) and any(key.header == "authorization" for key in auth.keys):
         return None
     return token
+
+
+def find_question(exchange: Exchange, auth: Auth) -> VerifyPassword | None:
+    """Returns what must be verified before `authenticate` can tell."""
+    outcome = _verify_basic(exchange, auth)
+    return outcome if isinstance(outcome, VerifyPassword) else None
+
+
+def _verify_basic(exchange: Exchange, auth: Auth) -> Identity | Refusal | VerifyPassword | None:
+    """None when there is no password. The first user of that name is meant, also when another one has the password."""
+    credentials = find_basic(exchange.request.header("authorization") or "")
+    if credentials is None:
+        return None
+    given = parse_basic(credentials)
+    if given is None:
+        return _refuse(Reason.PASSWORD_WRONG, auth.basic[0], "no name and password", _basic_scheme(exchange))
+    name, password = given
+    provider, user, hashed = _find_user(exchange, auth, name)
+    if not hashed:
+        return _refuse(Reason.NOT_READY, provider, "its users are not in the snapshot")
+    asked = VerifyPassword(hashed, password)
+    proof = exchange.proofs.get(asked)
+    return asked if proof is None else _judge_proof(exchange, provider, name, user, proof)
+
+
+def _judge_proof(
+    exchange: Exchange, provider: BasicProvider, name: str, user: User | None, proof: Proof
+) -> Identity | Refusal:
+    if proof is Proof.BUSY:
+        detail = "nobody had the time to verify the password"
+        return _refuse(Reason.PASSWORDS_BUSY, provider, detail, (("retry-after", "1"),))
+    if user is None or proof is not Proof.RIGHT:
+        detail = f"there is no user {name[:60]!r}" if user is None else f"it is not the password of {name[:60]!r}"
+        return _refuse(Reason.PASSWORD_WRONG, provider, detail, _basic_scheme(exchange))
+    if user.tenant and not provider.may_speak_for(user.tenant):
+        detail = f"its users may not be of the tenant {user.tenant!r}"
+        return _refuse(Reason.TENANT_NOT_ALLOWED, provider, detail)
+    return user.identity(provider)
+
+
+def _find_user(exchange: Exchange, auth: Auth, name: str) -> tuple[BasicProvider, User | None, str]:
+    """Returns the user, whose he is and what to compare with: of an unknown one, a hash that is nobody's."""
+    nobody = ""
+    for provider in auth.basic:
+        for secret in provider.users:
+            users = exchange.snapshot.users.get(secret)
+            user = None if users is None else users.users.get(name)
+            if user is not None:
+                return provider, user, user.hash
+            nobody = nobody or ("" if users is None else users.nobody)
+    return auth.basic[0], None, nobody
 
 
 def _verify_token(exchange: Exchange, auth: Auth, text: str) -> Identity | Refusal:
@@ -181,6 +239,8 @@ def _refuse_token(exchange: Exchange, provider: Provider, detail: str) -> Refusa
 def _refuse_missing(exchange: Exchange, auth: Auth) -> Refusal:
     """Says what is missing, and challenges for it (RFC 9110, section 11.6.1)."""
     bearer, key = (("www-authenticate", _bearer(exchange)),), _key_scheme(exchange)
+    if auth.basic:
+        return _refuse_without_password(exchange, auth, (*(bearer if auth.jwt else ()), *(key if auth.keys else ())))
     if not auth.keys:
         reason, headers, detail = Reason.TOKEN_MISSING, bearer, "there is no `Authorization: Bearer`"
     elif not auth.jwt:
@@ -190,6 +250,22 @@ def _refuse_missing(exchange: Exchange, auth: Auth) -> Refusal:
     providers: tuple[Provider, ...] = (*auth.jwt, *auth.keys)
     policy = f"AuthPolicy {providers[0].policy}" if providers else f"AuthPolicy {auth.name}"
     return Refusal(reason=reason, detail=detail, object=policy, field="spec.authentication.mode", headers=headers)
+
+
+def _refuse_without_password(exchange: Exchange, auth: Auth, others: Pairs) -> Refusal:
+    reason = Reason.CREDENTIALS_MISSING if others else Reason.PASSWORD_MISSING
+    return Refusal(
+        reason=reason,
+        detail="there is no `Authorization: Basic`" + (", nor anything else that is taken" if others else ""),
+        object=f"AuthPolicy {auth.basic[0].policy}",
+        field="spec.authentication.mode",
+        headers=(*others, *_basic_scheme(exchange)),
+    )
+
+
+def _basic_scheme(exchange: Exchange) -> Pairs:
+    """Returns the challenge for a password (RFC 7617, section 2.1)."""
+    return (("www-authenticate", f'Basic realm="{exchange.scope.host}", charset="UTF-8"'),)
 
 
 def _bearer(exchange: Exchange) -> str:
@@ -220,10 +296,14 @@ def _tell(exchange: Exchange, auth: Auth, identity: Identity) -> None:
     if exchange.trail is None:
         return
     if provider is None:
-        detail = "no credentials are asked for" if not (auth.jwt or auth.keys) else "the caller is anonymous"
+        detail = (
+            "no credentials are asked for" if not (auth.jwt or auth.keys or auth.basic) else "the caller is anonymous"
+        )
         exchange.trail.note("authentication", Verdict.PASSED, detail, object=f"AuthPolicy {auth.name}")
         return
     how = f"the API key {identity.key_id}" if identity.key_id else "a token"
+    if isinstance(provider, BasicProvider):
+        how = "a password"
     detail = f"the caller is {identity.subject or 'without subject'}, by {how}"
     exchange.trail.note(
         "authentication", Verdict.PASSED, detail, object=f"AuthPolicy {provider.policy}", field=provider.field

@@ -5,8 +5,9 @@ In: `final`, `identity`, `tenant`. A policy in the shadow is judged and reported
 
 from __future__ import annotations
 
-from fastforward_pipeline.compiled.authpolicy import Authorization
+from fastforward_pipeline.compiled.authpolicy import Authorization, Identity
 from fastforward_pipeline.decision import Refusal
+from fastforward_pipeline.effects import VerifyPassword
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import NearMiss, Verdict
@@ -16,17 +17,19 @@ from . import admission, authentication
 _FIELD = "spec.authorization.grants"
 
 
-def recheck(exchange: Exchange) -> Refusal | None:
+def recheck(exchange: Exchange) -> Refusal | VerifyPassword | None:
     """Checks what the final rule asks for, where it is not the rule for everybody: its admission, its authentication.
 
     Who is let in by one rule and led to another must satisfy both.
     """
     if exchange.final is exchange.entry:
         return None
-    return admission.admit(exchange, exchange.final) or _authenticate_again(exchange)
+    second = exchange.snapshot.auths.get(exchange.final.auth)
+    asked = authentication.find_question(exchange, second) if second is not None and second.basic else None
+    return asked or admission.admit(exchange, exchange.final) or _authenticate_again(exchange)
 
 
-def _authenticate_again(exchange: Exchange) -> Refusal | None:
+def _authenticate_again(exchange: Exchange) -> Refusal | VerifyPassword | None:
     """Asks for the final rule's credentials, if it asks for others."""
     entry, final, auths = exchange.entry, exchange.final, exchange.snapshot.auths
     first, second = auths.get(entry.auth), auths.get(final.auth)
@@ -35,7 +38,7 @@ def _authenticate_again(exchange: Exchange) -> Refusal | None:
     if second is None:
         return Refusal(reason=Reason.NOT_READY, detail=f"the policies {final.auth} are not in the snapshot")
     identity = authentication.authenticate(exchange, second)
-    if isinstance(identity, Refusal):
+    if not isinstance(identity, Identity):
         return identity
     if identity.tenant and identity.tenant != exchange.tenant:
         detail = f"the rule's credentials are of {identity.tenant}, the request is of {exchange.tenant or 'nobody'}"

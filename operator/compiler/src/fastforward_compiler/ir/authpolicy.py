@@ -55,6 +55,25 @@ class ApiKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody with a password, of which `hash` is kept: bcrypt or argon2id, with salt and cost."""
+
+    name: str
+    hash: bytes
+    tenant: str = ""
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Users:
+    """The users of one Secret."""
+
+    name: str
+    users: tuple[User, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Jwt:
     """By JSON Web Token in `Authorization: Bearer`."""
 
@@ -92,13 +111,20 @@ class ApiKeyHeader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BasicPasswords:
+    """By name and password in `Authorization: Basic`; `users` are names of Users."""
+
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One way to prove who the caller is."""
 
     name: str
     """POLICY_NAMESPACE/POLICY_NAME/PROVIDER, unique in the Snapshot."""
     policy: str
-    kind: Jwt | ApiKeyHeader
+    kind: Jwt | ApiKeyHeader | BasicPasswords
     tenants: tuple[str, ...] = ()
     """Tenants that it may speak for, descendants included."""
     any_tenant: bool = False
@@ -112,6 +138,8 @@ class Provider:
                 return jwt.narrows(wider)
             case ApiKeyHeader(header=header, apikeys=apikeys), ApiKeyHeader() as wider:
                 return header == wider.header and set(apikeys) <= set(wider.apikeys)
+            case BasicPasswords(users=users), BasicPasswords() as wider:
+                return set(users) <= set(wider.users)
         return False
 
 

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from fastforward_compiler.problem import ObjectRef, Problem
 
-from .authpolicy import ApiKeys, Auth, KeySet
+from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
 from .ratelimit import Limit
@@ -73,6 +73,7 @@ class Delta:
     auths: Changes[Auth] = Changes()
     keysets: Changes[KeySet] = Changes()
     apikeys: Changes[ApiKeys] = Changes()
+    users: Changes[Users] = Changes()
     limits: Changes[Limit] = Changes()
     tenants: Changes[Tenant] = Changes()
     shards: Changes[Shard] = Changes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .authpolicy import ApiKeys, Auth, KeySet
+from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
 from .ratelimit import Limit
@@ -27,6 +27,7 @@ class Snapshot:
     auths: tuple[Auth, ...] = ()
     keysets: tuple[KeySet, ...] = ()
     apikeys: tuple[ApiKeys, ...] = ()
+    users: tuple[Users, ...] = ()
     limits: tuple[Limit, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     shards: tuple[Shard, ...] = ()

@@ -19,10 +19,11 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .certificate import Unusable
 from .expression import fault_of_condition
-from .keyset import APIKEYS, KEYSET, KeySetSource
+from .keyset import APIKEYS, KEYSET, ApiKeysFound, KeySetSource
 from .ratelimit import sections_aimed_at
 from .reference import EXISTS, is_permitted, target
 from .tenant import FAMILY
+from .users import USERS, UsersFound
 from .world import AIMED_AT, AUTH_POLICIES, INVALID, TENANTS, age, ref_of
 
 
@@ -111,17 +112,15 @@ def _translate_tenants(
 
 def _translate_kind(
     cells: Cells, on: ObjectRef, field: str, provider: crds.Provider, problems: list[Problem]
-) -> ir.Jwt | ir.ApiKeyHeader | None:
+) -> ir.Jwt | ir.ApiKeyHeader | ir.BasicPasswords | None:
     if provider.jwt is not None:
         return _translate_jwt(cells, on, f"{field}.jwt", provider.jwt, problems)
+    if provider.basic is not None:
+        users = _resolve_secrets(cells, on, f"{field}.basic", USERS, provider.basic.secrets, problems)
+        return ir.BasicPasswords(users=users) if users else None
     if provider.api_key is None:
         return None
-    found = [
-        name
-        for place, ref in enumerate(provider.api_key.secrets)
-        if (name := _resolve_apikeys(cells, on, f"{field}.apiKey.secrets[{place}]", ref, problems))
-    ]
-    apikeys = tuple(dict.fromkeys(found))
+    apikeys = _resolve_secrets(cells, on, f"{field}.apiKey", APIKEYS, provider.api_key.secrets, problems)
     return ir.ApiKeyHeader(header=provider.api_key.header.lower(), apikeys=apikeys) if apikeys else None
 
 
@@ -159,15 +158,25 @@ def _resolve(cells: Cells, on: ObjectRef, kind: str, name: str) -> Unusable | No
     return Unusable(Reason.REF_NOT_PERMITTED, message)
 
 
-def _resolve_apikeys(cells: Cells, on: ObjectRef, field: str, ref: crds.Ref, problems: list[Problem]) -> str:
-    """The name of the API keys, or empty."""
-    name = target(ref, on.namespace)
-    found = _resolve(cells, on, "Secret", name) or cells.read(APIKEYS, name)
-    if isinstance(found, Unusable):
-        problems.append(problem(on, found.reason, field, found.message))
-        return ""
-    problems.extend(problem(on, Reason.SECRET_INVALID, field, fault) for fault in found.faults)
-    return name
+def _resolve_secrets(
+    cells: Cells,
+    on: ObjectRef,
+    field: str,
+    rule: Rule[ApiKeysFound | Unusable] | Rule[UsersFound | Unusable],
+    refs: Iterable[crds.Ref],
+    problems: list[Problem],
+) -> tuple[str, ...]:
+    """Names of the Secrets that hold what the rule finds in them."""
+    names: dict[str, None] = {}
+    for place, ref in enumerate(refs):
+        name, where = target(ref, on.namespace), f"{field}.secrets[{place}]"
+        found = _resolve(cells, on, "Secret", name) or cells.read(rule, name)
+        if isinstance(found, Unusable):
+            problems.append(problem(on, found.reason, where, found.message))
+            continue
+        problems.extend(problem(on, Reason.SECRET_INVALID, where, fault) for fault in found.faults)
+        names[name] = None
+    return tuple(names)
 
 
 def _translate_grants(on: ObjectRef, grants: Iterable[crds.Grant], problems: list[Problem]) -> Iterable[ir.Grant]:

@@ -68,14 +68,21 @@ def _combine(cells: Cells, name: str) -> Combination:
             weakened.append((policy, fault))
         else:
             base = own
+    providers = base.providers if base is not None else ()
     auth = ir.Auth(
         name=name,
         mode=base.mode if base is not None else ir.Mode.NONE,
-        providers=base.providers if base is not None else (),
+        providers=providers,
         authorizations=tuple(t.authorization for _, t in found if t.authorization is not None),
-        fail_open=all(translation.fail_open for _, translation in found),
+        fail_open=_fails_open(providers, [translation for _, translation in found]),
     )
     return Combination(auth, weakened=tuple(weakened))
+
+
+def _fails_open(providers: Iterable[ir.Provider], found: Iterable[PolicyTranslation]) -> bool:
+    """Not with passwords: these are slow to verify, and many keep the decision service from answering in time."""
+    slow = any(isinstance(provider.kind, ir.BasicPasswords) for provider in providers)
+    return not slow and all(translation.fail_open for translation in found)
 
 
 def _missing(policy: str) -> PolicyTranslation:
@@ -120,6 +127,9 @@ def _beyond_proxy(auth: ir.Auth) -> str:
     """Why the proxy can't do all of it; empty when it can."""
     if auth.native:
         return ""
+    passwords = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.BasicPasswords)})
+    if passwords:
+        return f"AuthPolicy {', '.join(passwords)} takes passwords"
     keys = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.ApiKeyHeader)})
     if keys:
         return f"AuthPolicy {', '.join(keys)} takes API keys"

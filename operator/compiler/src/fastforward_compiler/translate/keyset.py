@@ -130,7 +130,7 @@ def _parse_apikey(id_: str, value: bytes) -> ir.ApiKey | None:
     lists = [entry.get("roles", []), entry.get("permissions", [])]
     if not (isinstance(hashed, str) and _HASH.fullmatch(hashed) and type(not_after) is int and not_after >= 0):
         return None
-    if not_after >= 1 << 63 or not _all_text(texts) or not all(isinstance(x, list) and _all_text(x) for x in lists):
+    if not_after >= 1 << 63 or not all_text(texts) or not all(isinstance(x, list) and all_text(x) for x in lists):
         return None
     return ir.ApiKey(
         id=id_,
@@ -143,7 +143,8 @@ def _parse_apikey(id_: str, value: bytes) -> ir.ApiKey | None:
     )
 
 
-def _all_text(values: Iterable[object]) -> bool:
+def all_text(values: Iterable[object]) -> bool:
+    """Whether all are texts that can be shown."""
     return all(isinstance(value, str) and value.isprintable() for value in values)
 
 

@@ -15,7 +15,7 @@ from fastforward_pipeline import Request, Snapshot, TokenBuckets
 
 from .output import Output, print_data
 from .simulation import Judged, RequestError, judge, make_request
-from .snapshots import Resources, believe_keys, read_snapshot
+from .snapshots import Resources, believe_keys, believe_passwords, read_snapshot
 from .where import Where
 
 _LONGEST_LENGTH = 18
@@ -39,9 +39,9 @@ def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, 
     except RequestError as error:
         print(error, file=sys.stderr)
         return 1
-    told, believed = explain_request(request, read_snapshot(directories, state, where))
-    for key in believed:
-        print(note_of(key), file=sys.stderr)
+    told, notes = explain_request(request, read_snapshot(directories, state, where))
+    for note in notes:
+        print(note, file=sys.stderr)
     if output is not Output.TEXT:
         print_data(told, output)
         return 0
@@ -64,14 +64,12 @@ def request_of(asked: Asked) -> Request:
 
 
 def explain_request(request: Request, resources: Resources) -> tuple[dict[str, Any], list[str]]:
-    """Everything there is to say, and the IDs of API keys that were taken as valid."""
-    believed = believe_keys(resources, (value for values in request.headers.values() for value in values))
-    return explain(judge(Snapshot.empty().apply(resources), request, TokenBuckets())), believed
-
-
-def note_of(key: str) -> str:
-    """What is to be said of an API key that was taken as valid."""
-    return f"API key {key} is taken as valid: the operator hands out no hash to judge it by."
+    """Everything there is to say, and which credentials were taken as valid."""
+    values = [value for values in request.headers.values() for value in values]
+    believed = [f"API key {key} is taken as valid" for key in believe_keys(resources, values)]
+    believed += [f"The password of {user} is taken as right" for user in believe_passwords(resources, values)]
+    notes = [f"{each}: the operator hands out no hash to judge it by." for each in believed]
+    return explain(judge(Snapshot.empty().apply(resources), request, TokenBuckets())), notes
 
 
 def explain(judged: Judged) -> dict[str, Any]:

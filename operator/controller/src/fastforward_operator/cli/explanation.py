@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
-from .explain import Asked, explain_request, note_of, request_of
+from .explain import Asked, explain_request, request_of
 from .simulation import RequestError
 
 
@@ -29,8 +29,8 @@ def answer(asked: BinaryIO) -> dict[str, Any]:
         request = request_of(Asked(**question))
     except RequestError as error:
         return {"mistake": str(error)}
-    explanation, believed = explain_request(request, snapshot_pb2.SnapshotDelta.FromString(asked.read()).resources)
-    return {"explanation": explanation, "notes": [note_of(key) for key in believed]}
+    explanation, notes = explain_request(request, snapshot_pb2.SnapshotDelta.FromString(asked.read()).resources)
+    return {"explanation": explanation, "notes": notes}
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def run_create(path: Path, identity: Identity, namespace: str, output: Output) -
         if isinstance(made, crds.Invalid):
             print(f"No Secret can be made in {path}: {made.errors[0].field}: {made.errors[0].message}", file=sys.stderr)
             return 1
-        _replace(path, yaml.safe_dump(document, sort_keys=False))
+        replace_file(path, yaml.safe_dump(document, sort_keys=False))
     except OSError as error:
         print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)
         return 1
@@ -111,7 +111,7 @@ def _entry(identity: Identity) -> dict[str, object]:
     return {name: value for name, value in entry.items() if value}
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """Write beside, then rename: a running operator never reads half a file."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     beside.touch(mode=0o600)

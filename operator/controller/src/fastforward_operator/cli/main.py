@@ -72,6 +72,12 @@ key_app = typer.Typer(
 )
 app.add_typer(explain_app, name="explain")
 app.add_typer(key_app, name="key")
+user_app = typer.Typer(
+    cls=QuickGroup,
+    no_args_is_help=True,
+    help="Users with passwords.\n\nExample: ff user add users.yaml jo --tenant acme",
+)
+app.add_typer(user_app, name="user")
 
 
 @app.command()
@@ -116,7 +122,7 @@ def render(
     directories: Directories,
     target: Annotated[Target, typer.Option(help="Whose configuration.")] = Target.ENVOY,
     output: OutputOption = Output.YAML,
-    show_secrets: Annotated[bool, typer.Option(help="Print private keys and API key hashes as well.")] = False,
+    show_secrets: Annotated[bool, typer.Option(help="Print private keys and the hashes of keys as well.")] = False,
 ) -> None:
     """Print what Envoy or the decision service gets.
 
@@ -328,6 +334,25 @@ def key_show(
     from . import key as command
 
     raise typer.Exit(command.run_show(state, tenant))
+
+
+@user_app.command("add")
+def user_add(
+    secret: Annotated[Path, typer.Argument(help="File of the Secret to add the user to; made when absent.")],
+    name: Annotated[str, typer.Argument(help="Name of the user; one that is there gets another password.")],
+    tenant: Annotated[str, typer.Option(help="Tenant that the user is of.")] = "",
+    role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated.")] = None,
+    permission: Annotated[list[str] | None, typer.Option(help="Permission; may be repeated.")] = None,
+    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Namespace of a new Secret.")] = "default",
+) -> None:
+    """Add a user for basic authentication: the password is read from standard input, only its hash is stored.
+
+    Example: ff user add users.yaml jo --tenant acme --role member
+    """
+    from . import user as command
+
+    user = command.User(name, tenant, tuple(role or ()), tuple(permission or ()))
+    raise typer.Exit(command.run_add(secret, user, namespace))
 
 
 @app.command()

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fastforward_compiler.emit.decision import DecisionEmitter
+from fastforward_pipeline.compiled.password import hash_password
+from fastforward_pipeline.compiled.users import find_basic, parse_basic
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_operator.supervisor.apikey import parse_api_key
@@ -35,6 +37,21 @@ def read_snapshot(directories: Sequence[Path], state: Path, where: Where) -> Res
             print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
         return DecisionEmitter().apply(offline.delta).upserts
     return connect(where).snapshot().resources
+
+
+def believe_passwords(resources: Resources, values: Iterable[str]) -> list[str]:
+    """Let passwords among the header values be right where their user is known; returns the names of those users.
+
+    The operator hands out no hashes of passwords either.
+    """
+    believed = []
+    users = [user for r in resources if r.WhichOneof("body") == "users" for user in r.users.users if not user.hash]
+    credentials = (found for value in values if (found := find_basic(value)) is not None)
+    for name, password in filter(None, map(parse_basic, credentials)):
+        for user in (one for one in users if one.name == name):
+            user.hash = hash_password(password)
+            believed.append(name)
+    return believed
 
 
 def believe_keys(resources: Resources, values: Iterable[str]) -> list[str]:

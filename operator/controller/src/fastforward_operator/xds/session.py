@@ -29,6 +29,7 @@ BEFORE_ALL = (SECRET, EXTENSION, CLUSTER, ENDPOINT)
 _SNAPSHOT_ORDER = (
     "keyset",
     "apikeys",
+    "users",
     "tenant",
     "auth",
     "limit",

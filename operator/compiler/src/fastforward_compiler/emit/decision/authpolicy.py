@@ -1,4 +1,4 @@
-"""Auths, key sets and API keys to their wire form. Called by emitter."""
+"""Auths, key sets, API keys and users to their wire form. Called by emitter."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def emit_provider(provider: ir.Provider) -> snapshot_pb2.Provider:
             message.jwt.CopyFrom(emit_jwt(jwt))
         case ir.ApiKeyHeader(header=header, apikeys=apikeys):
             message.api_key.CopyFrom(snapshot_pb2.ApiKeyProvider(header=header, apikeys=apikeys))
+        case ir.BasicPasswords(users=users):
+            message.basic.CopyFrom(snapshot_pb2.BasicProvider(users=users))
         case _:
             assert_never(provider.kind)
     return message
@@ -92,4 +94,20 @@ def emit_apikeys(apikeys: ir.ApiKeys) -> snapshot_pb2.ApiKeys:
             )
             for key in apikeys.keys
         ],
+    )
+
+
+def emit_users(users: ir.Users) -> snapshot_pb2.Users:
+    """Returns the wire form of one Secret's users."""
+    return snapshot_pb2.Users(
+        users=[
+            snapshot_pb2.User(
+                name=user.name,
+                hash=user.hash.decode(),
+                tenant=user.tenant,
+                roles=user.roles,
+                permissions=user.permissions,
+            )
+            for user in users.users
+        ]
     )

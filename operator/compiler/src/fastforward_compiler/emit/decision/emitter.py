@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
-from .authpolicy import emit_apikeys, emit_auth, emit_keyset
+from .authpolicy import emit_apikeys, emit_auth, emit_keyset, emit_users
 from .eventhook import emit_eventhook
 from .ratelimit import emit_limit
 from .route import content_hash, emit_plan, is_named, plan_name
@@ -25,7 +25,7 @@ from .upstream import emit_upstream, takes_messages
 from .workload import emit_workload
 
 # Nouns of which each value is one resource, named after it.
-SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "limit", "tenant", "schema", "eventhook"})
+SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "users", "limit", "tenant", "schema", "eventhook"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,8 @@ class DecisionEmitter:
             step.put(f"keyset/{keyset.name}", keyset=emit_keyset(keyset))
         for apikeys in delta.apikeys.upserts:
             step.put(f"apikeys/{apikeys.name}", apikeys=emit_apikeys(apikeys))
+        for users in delta.users.upserts:
+            step.put(f"users/{users.name}", users=emit_users(users))
         for limit in delta.limits.upserts:
             step.put(f"limit/{limit.name}", limit=emit_limit(limit))
         for tenant in delta.tenants.upserts:
@@ -177,6 +179,7 @@ def _removed(delta: ir.Delta) -> Iterator[str]:
         ("auth", delta.auths),
         ("keyset", delta.keysets),
         ("apikeys", delta.apikeys),
+        ("users", delta.users),
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("schema", delta.schemas),

@@ -1,0 +1,61 @@
+"""The policies of the full world, in which every field of every kind is written somewhere.
+
+Out: AuthPolicies. Called by full_world, which has what they refer to.
+"""
+
+from __future__ import annotations
+
+from support import gatewayapi
+from support.resources import Document, on, resource
+
+
+def _jwt(name: str, source: Document) -> Document:
+    jwt = {
+        "issuer": f"https://{name}",
+        "audiences": ["shop"],
+        "jwks": source,
+        "tenantClaim": "org",
+        "rolesClaim": "r",
+        "permissionsClaim": "p",
+        "clockSkew": "30s",
+    }
+    return {"name": name, "jwt": jwt, "tenants": ["group"]}
+
+
+def _here_and_there(name: str) -> list[Document]:
+    return [{"name": name}, {"name": name, "namespace": "other"}]
+
+
+def policies() -> list[Document]:
+    here, there = {"name": "keys", "key": "jwks"}, {"name": "keys", "namespace": "other", "key": "jwks"}
+    providers = [
+        _jwt("map", {"configMap": here}),
+        _jwt("map-there", {"configMap": there}),
+        _jwt("secret", {"secret": here}),
+        _jwt("secret-there", {"secret": there}),
+        _jwt("url", {"url": "https://issuer.example.com/jwks.json", "refresh": "10m", "maxStale": "1h"}),
+        {
+            "name": "key",
+            "apiKey": {"header": "x-key", "secrets": _here_and_there("api")},
+            "tenants": ["group"],
+        },
+        {"name": "password", "basic": {"secrets": _here_and_there("users")}, "tenants": ["group"]},
+    ]
+    grant = {
+        "name": "grant",
+        "roles": ["admin"],
+        "permissions": ["read"],
+        "tenants": ["acme"],
+        "methods": ["GET"],
+        "condition": "request.method == 'GET'",
+    }
+    edge = {
+        "targets": [on("Edge", "public")],
+        "overridable": True,
+        "authentication": {"mode": "Required", "providers": providers},
+        "onFailure": "Open",
+    }
+    rule = {"targets": [on("Route", "books", "list")], "authorization": {"grants": [grant]}, "shadow": True}
+    listener = {"targets": [gatewayapi.at("Gateway", "public", "http")], "authorization": {"grants": [grant]}}
+    made = (("edge", edge), ("rule", rule), ("listener", listener))
+    return [resource("AuthPolicy", *each) for each in made]
