@@ -1,9 +1,9 @@
 """A workload that consumes commands, in this process or as one of its own that can be killed.
 
 In: where RabbitMQ is, NAMESPACE/TYPE, the key of the gateway's authorizations, a file. Out: a line in that file when it
-begins with a command and one when it has done it. What it does is what the command's content says: `{"takes": 1.5}`,
-`{"refuse": TITLE}`, `{"raise": TEXT}`, `{"reply": CONTENT}`, else a reply with the content. Called by tests; run as
-`python -m support.command_consumer SETTINGS`.
+begins with a command and one when it has done it, with its id and its idempotency key. What it does is what the
+command's content says: `{"takes": 1.5}`, `{"refuse": TITLE}`, `{"raise": TEXT}`, `{"reply": CONTENT}`, else a reply
+with the content. Called by tests; run as `python -m support.command_consumer SETTINGS`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Workload:
     async def handle(self, envelope: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
         """One command."""
         self.received.append(envelope)
-        self._write(BEGUN, envelope.header.id)
+        self._write(BEGUN, envelope.header)
         asked: dict[str, Any] = {**json.loads(envelope.payload.body or b"{}"), **self.always}
         await asyncio.sleep(asked.get("takes", 0.0))
         if "raise" in asked:
@@ -55,14 +55,14 @@ class Workload:
             error = error_pb2.Error(code=error_pb2.CODE_FAILED_PRECONDITION, title=asked["refuse"])
             return dispatch_pb2.HandleResponse(error=error)
         self.done.append(envelope.header.id)
-        self._write(DONE, envelope.header.id)
+        self._write(DONE, envelope.header)
         content = json.dumps(asked["reply"]).encode() if "reply" in asked else envelope.payload.body
         return dispatch_pb2.HandleResponse(reply=reply(content))
 
-    def _write(self, what: str, id_: str) -> None:
+    def _write(self, what: str, header: envelope_pb2.Header) -> None:
         if self.journal is not None:
             with self.journal.open("a") as file:
-                file.write(f"{what} {id_}\n")
+                file.write(f"{what} {header.id} {header.idempotency_key}\n")
 
 
 @asynccontextmanager
@@ -115,8 +115,13 @@ class ConsumerProcess:
 
     def ids(self, what: str) -> list[str]:
         """Of the commands that it has begun with, or has done, over all its lives."""
+        return [id_ for id_, _ in self.known(what)]
+
+    def known(self, what: str) -> list[tuple[str, str]]:
+        """The same with their idempotency keys."""
         lines = self.journal.read_text().splitlines() if self.journal.exists() else []
-        return [line.partition(" ")[2] for line in lines if line.startswith(f"{what} ")]
+        told = (line.split(" ") for line in lines)
+        return [(id_, key) for name, id_, key in told if name == what]
 
 
 @contextlib.contextmanager
