@@ -80,7 +80,6 @@ class EntryPoint:
             serving=self._listening.wait,
             stale_start_seconds=settings.stale_start_seconds,
         )
-        registry.register(SnapshotMetrics(self._holder, self._client))
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         self._passwords = PasswordVerifier(threads=settings.password_threads)
@@ -90,7 +89,6 @@ class EntryPoint:
         self._remote = RemoteExchange(settings.exchange, self._tls) if settings.exchange is not None else None
         self._commands = open_commands(settings)
         hops = Hops(self._targets.lines, self._stages.lines, self._hooks, self._commands, self._remote or ())
-        registry.register(HopCollector(hops))
         self._observation = Observation(settings, registry, Target(settings.operator, self._tls), hops)
         self._once = open_once_store(settings)
         callees = Callees(
@@ -108,7 +106,12 @@ class EntryPoint:
         # Where messages are handed on, none are taken: they would go round in circles.
         self._inside = Inside(settings, self._tls, self._connections, exchange if self._remote is None else None)
         self._guard = Guard()
-        registry.register(ConnectionMeasures(self._guard, self._connections.errors))
+        for measured in (
+            SnapshotMetrics(self._holder, self._client),
+            HopCollector(hops),
+            ConnectionMeasures(self._guard, self._connections.errors),
+        ):
+            registry.register(measured)
         handler = door(
             self._ways(DecisionEndpoint(self._holder, counters, Measures(registry), passwords=self._passwords)),
             self._holder,

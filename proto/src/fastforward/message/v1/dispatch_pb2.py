@@ -26,31 +26,39 @@ from fastforward.message.v1 import envelope_pb2 as fastforward_dot_message_dot_v
 from fastforward.message.v1 import error_pb2 as fastforward_dot_message_dot_v1_dot_error__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/dispatch.proto\x12\x16\x66\x61stforward.message.v1\x1a%fastforward/message/v1/envelope.proto\x1a\"fastforward/message/v1/error.proto\"C\n\rHandleRequest\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.Envelope\"~\n\x0eHandleResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x42\t\n\x07outcome\"E\n\x0f\x45xchangeRequest\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.Envelope\"\xe2\x01\n\x10\x45xchangeResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x12.\n\x07headers\x18\x03 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x30\n\x07refusal\x18\x04 \x01(\x0b\x32\x1f.fastforward.message.v1.RefusalB\t\n\x07outcome\"x\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0e\n\x06object\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12.\n\x07headers\x18\x05 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\"C\n\rListenRequest\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.Envelope\"\xc0\x01\n\x0eListenResponse\x12\x36\n\tlistening\x18\x01 \x01(\x0b\x32!.fastforward.message.v1.ListeningH\x00\x12;\n\x07refused\x18\x02 \x01(\x0b\x32(.fastforward.message.v1.ExchangeResponseH\x00\x12\x31\n\x05\x65vent\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x42\x06\n\x04said\"\x0b\n\tListening2i\n\x0eMessageService\x12W\n\x06Handle\x12%.fastforward.message.v1.HandleRequest\x1a&.fastforward.message.v1.HandleResponse2\xcd\x01\n\x11\x45ntryPointService\x12]\n\x08\x45xchange\x12\'.fastforward.message.v1.ExchangeRequest\x1a(.fastforward.message.v1.ExchangeResponse\x12Y\n\x06Listen\x12%.fastforward.message.v1.ListenRequest\x1a&.fastforward.message.v1.ListenResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/dispatch.proto\x12\x16\x66\x61stforward.message.v1\x1a%fastforward/message/v1/envelope.proto\x1a\"fastforward/message/v1/error.proto\"K\n\rHandleRequest\x12:\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\x85\x01\n\x0eHandleResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"M\n\x0f\x45xchangeRequest\x12:\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\xe9\x01\n\x10\x45xchangeResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x12.\n\x07headers\x18\x03 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x30\n\x07refusal\x18\x04 \x01(\x0b\x32\x1f.fastforward.message.v1.RefusalB\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"x\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0e\n\x06object\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12.\n\x07headers\x18\x05 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\"C\n\rListenRequest\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.Envelope\"\xc0\x01\n\x0eListenResponse\x12\x36\n\tlistening\x18\x01 \x01(\x0b\x32!.fastforward.message.v1.ListeningH\x00\x12;\n\x07refused\x18\x02 \x01(\x0b\x32(.fastforward.message.v1.ExchangeResponseH\x00\x12\x31\n\x05\x65vent\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x42\x06\n\x04said\"\x0b\n\tListening2i\n\x0eMessageService\x12W\n\x06Handle\x12%.fastforward.message.v1.HandleRequest\x1a&.fastforward.message.v1.HandleResponse2\xcd\x01\n\x11\x45ntryPointService\x12]\n\x08\x45xchange\x12\'.fastforward.message.v1.ExchangeRequest\x1a(.fastforward.message.v1.ExchangeResponse\x12Y\n\x06Listen\x12%.fastforward.message.v1.ListenRequest\x1a&.fastforward.message.v1.ListenResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fastforward.message.v1.dispatch_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_HANDLEREQUEST'].fields_by_name['envelope']._loaded_options = None
+  _globals['_HANDLEREQUEST'].fields_by_name['envelope']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_HANDLERESPONSE'].oneofs_by_name['outcome']._loaded_options = None
+  _globals['_HANDLERESPONSE'].oneofs_by_name['outcome']._serialized_options = b'\272H\002\010\001'
+  _globals['_EXCHANGEREQUEST'].fields_by_name['envelope']._loaded_options = None
+  _globals['_EXCHANGEREQUEST'].fields_by_name['envelope']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EXCHANGERESPONSE'].oneofs_by_name['outcome']._loaded_options = None
+  _globals['_EXCHANGERESPONSE'].oneofs_by_name['outcome']._serialized_options = b'\272H\002\010\001'
   _globals['_HANDLEREQUEST']._serialized_start=140
-  _globals['_HANDLEREQUEST']._serialized_end=207
-  _globals['_HANDLERESPONSE']._serialized_start=209
-  _globals['_HANDLERESPONSE']._serialized_end=335
-  _globals['_EXCHANGEREQUEST']._serialized_start=337
-  _globals['_EXCHANGEREQUEST']._serialized_end=406
-  _globals['_EXCHANGERESPONSE']._serialized_start=409
-  _globals['_EXCHANGERESPONSE']._serialized_end=635
-  _globals['_REFUSAL']._serialized_start=637
-  _globals['_REFUSAL']._serialized_end=757
-  _globals['_LISTENREQUEST']._serialized_start=759
-  _globals['_LISTENREQUEST']._serialized_end=826
-  _globals['_LISTENRESPONSE']._serialized_start=829
-  _globals['_LISTENRESPONSE']._serialized_end=1021
-  _globals['_LISTENING']._serialized_start=1023
-  _globals['_LISTENING']._serialized_end=1034
-  _globals['_MESSAGESERVICE']._serialized_start=1036
-  _globals['_MESSAGESERVICE']._serialized_end=1141
-  _globals['_ENTRYPOINTSERVICE']._serialized_start=1144
-  _globals['_ENTRYPOINTSERVICE']._serialized_end=1349
+  _globals['_HANDLEREQUEST']._serialized_end=215
+  _globals['_HANDLERESPONSE']._serialized_start=218
+  _globals['_HANDLERESPONSE']._serialized_end=351
+  _globals['_EXCHANGEREQUEST']._serialized_start=353
+  _globals['_EXCHANGEREQUEST']._serialized_end=430
+  _globals['_EXCHANGERESPONSE']._serialized_start=433
+  _globals['_EXCHANGERESPONSE']._serialized_end=666
+  _globals['_REFUSAL']._serialized_start=668
+  _globals['_REFUSAL']._serialized_end=788
+  _globals['_LISTENREQUEST']._serialized_start=790
+  _globals['_LISTENREQUEST']._serialized_end=857
+  _globals['_LISTENRESPONSE']._serialized_start=860
+  _globals['_LISTENRESPONSE']._serialized_end=1052
+  _globals['_LISTENING']._serialized_start=1054
+  _globals['_LISTENING']._serialized_end=1065
+  _globals['_MESSAGESERVICE']._serialized_start=1067
+  _globals['_MESSAGESERVICE']._serialized_end=1172
+  _globals['_ENTRYPOINTSERVICE']._serialized_start=1175
+  _globals['_ENTRYPOINTSERVICE']._serialized_end=1380
 # @@protoc_insertion_point(module_scope)

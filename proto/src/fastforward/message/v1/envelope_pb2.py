@@ -25,37 +25,79 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/envelope.proto\x12\x16\x66\x61stforward.message.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x08\x45nvelope\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1e.fastforward.message.v1.Header\x12\x30\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.fastforward.message.v1.Payload\"\xa8\x04\n\x06Header\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.fastforward.message.v1.Kind\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x14\n\x0c\x63\x61usation_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x05 \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x05trace\x18\x07 \x01(\x0b\x32$.fastforward.message.v1.TraceContext\x12.\n\x06source\x18\x08 \x01(\x0b\x32\x1e.fastforward.message.v1.Source\x12\x32\n\x08identity\x18\t \x01(\x0b\x32 .fastforward.message.v1.Identity\x12\x0e\n\x06tenant\x18\n \x01(\t\x12\x15\n\rauthorization\x18\x0b \x01(\t\x12\x30\n\x07routing\x18\x0c \x01(\x0b\x32\x1f.fastforward.message.v1.Routing\x12\x38\n\x0btransaction\x18\r \x01(\x0b\x32#.fastforward.message.v1.Transaction\x12\x17\n\x0fidempotency_key\x18\x0e \x01(\t\x12\x36\n\ncompletion\x18\x0f \x01(\x0b\x32\".fastforward.message.v1.Completion\"]\n\nCompletion\x12\x0e\n\x06status\x18\x01 \x01(\r\x12-\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x14 \x01(\x08\"7\n\x0cTraceContext\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\"\xb6\x02\n\x06Source\x12\x32\n\x08protocol\x18\x01 \x01(\x0e\x32 .fastforward.message.v1.Protocol\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04peer\x18\x03 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x0c\n\x04\x65\x64ge\x18\x05 \x01(\t\x12\x10\n\x08listener\x18\x06 \x01(\t\x12\x0e\n\x06scheme\x18\x07 \x01(\t\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x0e\n\x06method\x18\t \x01(\t\x12\x0e\n\x06target\x18\n \x01(\t\x12-\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12\x15\n\rconnection_id\x18\r \x01(\t\x12\x0c\n\x04plan\x18\x0e \x01(\t\"$\n\x05\x46ield\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"u\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x13\n\x0bpermissions\x18\x05 \x03(\t\x12\x12\n\napi_key_id\x18\x06 \x01(\t\"\xb2\x01\n\x07Routing\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x32\n\x08\x64\x65livery\x18\x04 \x01(\x0e\x32 .fastforward.message.v1.Delivery\x12\x14\n\x0c\x64\x65stinations\x18\x05 \x03(\t\x12\r\n\x05shard\x18\x06 \x01(\t\x12\x0e\n\x06region\x18\x07 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x08 \x01(\t\"=\n\x0bTransaction\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08repeated\x18\x02 \x01(\x08\x12\x10\n\x08\x63\x61llback\x18\x03 \x01(\t\"S\n\x07Payload\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x16\n\x0eschema_version\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c*`\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_REQUEST\x10\x01\x12\x0e\n\nKIND_REPLY\x10\x02\x12\x10\n\x0cKIND_COMMAND\x10\x03\x12\x0e\n\nKIND_EVENT\x10\x04*x\n\x08Protocol\x12\x18\n\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x11\n\rPROTOCOL_REST\x10\x01\x12\x14\n\x10PROTOCOL_GRAPHQL\x10\x02\x12\x16\n\x12PROTOCOL_WEBSOCKET\x10\x03\x12\x11\n\rPROTOCOL_GRPC\x10\x04*c\n\x08\x44\x65livery\x12\x18\n\x14\x44\x45LIVERY_UNSPECIFIED\x10\x00\x12\x11\n\rDELIVERY_CALL\x10\x01\x12\x14\n\x10\x44\x45LIVERY_COMMAND\x10\x02\x12\x14\n\x10\x44\x45LIVERY_SCATTER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/envelope.proto\x12\x16\x66\x61stforward.message.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\x08\x45nvelope\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1e.fastforward.message.v1.Header\x12\x30\n\x07payload\x18\x02 \x01(\x0b\x32\x1f.fastforward.message.v1.Payload\"\xb4\x05\n\x06Header\x12\x1e\n\x02id\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\x34\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.fastforward.message.v1.KindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\x04type\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12(\n\x0c\x63\x61usation_id\x18\x04 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12+\n\x0f\x63onversation_id\x18\x05 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12?\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\xbaH\x0e\xb2\x01\x0b\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x00\x12\x33\n\x05trace\x18\x07 \x01(\x0b\x32$.fastforward.message.v1.TraceContext\x12.\n\x06source\x18\x08 \x01(\x0b\x32\x1e.fastforward.message.v1.Source\x12\x32\n\x08identity\x18\t \x01(\x0b\x32 .fastforward.message.v1.Identity\x12\x18\n\x06tenant\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12*\n\rauthorization\x18\x0b \x01(\tB\x13\xbaH\x10r\x0e\x18\x80\x80\x04\x32\x08^[!-~]*$\x12\x30\n\x07routing\x18\x0c \x01(\x0b\x32\x1f.fastforward.message.v1.Routing\x12\x38\n\x0btransaction\x18\r \x01(\x0b\x32#.fastforward.message.v1.Transaction\x12\x17\n\x0fidempotency_key\x18\x0e \x01(\t\x12\x36\n\ncompletion\x18\x0f \x01(\x0b\x32\".fastforward.message.v1.Completion\"\xd2\x01\n\nCompletion\x12x\n\x06status\x18\x01 \x01(\rBh\xbaHe\xba\x01\x62\n\x0c\x66inal_status\x12$must be a final status of HTTP, or 0\x1a,this == 0u || (this >= 200u && this <= 599u)\x12\x38\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x1d.fastforward.message.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x14 \x01(\x08\"7\n\x0cTraceContext\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\"\xcb\x02\n\x06Source\x12<\n\x08protocol\x18\x01 \x01(\x0e\x32 .fastforward.message.v1.ProtocolB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0c\n\x04peer\x18\x03 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x0c\n\x04\x65\x64ge\x18\x05 \x01(\t\x12\x10\n\x08listener\x18\x06 \x01(\t\x12\x0e\n\x06scheme\x18\x07 \x01(\t\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x0e\n\x06method\x18\t \x01(\t\x12\x0e\n\x06target\x18\n \x01(\t\x12\x38\n\x06\x66ields\x18\x0b \x03(\x0b\x32\x1d.fastforward.message.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12\x15\n\rconnection_id\x18\r \x01(\t\x12\x0c\n\x04plan\x18\x0e \x01(\t\"o\n\x05\x46ield\x12\x32\n\x04name\x18\x01 \x01(\tB$\xbaH!r\x1f\x32\x1d^[!#$%&\'*+.^_`|~0-9A-Za-z-]+$\x12\x32\n\x05value\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^[^\\x00-\\x08\\x0A-\\x1F\\x7F]*$\"\x8b\x01\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\x18\n\x05roles\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x1e\n\x0bpermissions\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x12\n\napi_key_id\x18\x06 \x01(\t\"\xc6\x01\n\x07Routing\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12<\n\x08\x64\x65livery\x18\x04 \x01(\x0e\x32 .fastforward.message.v1.DeliveryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x0c\x64\x65stinations\x18\x05 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\x12\r\n\x05shard\x18\x06 \x01(\t\x12\x0e\n\x06region\x18\x07 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x08 \x01(\t\"Q\n\x0bTransaction\x12\x1e\n\x02id\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\x10\n\x08repeated\x18\x02 \x01(\x08\x12\x10\n\x08\x63\x61llback\x18\x03 \x01(\t\"\x84\x01\n\x07Payload\x12\x37\n\nmedia_type\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^[^\\x00-\\x08\\x0A-\\x1F\\x7F]*$\x12\x0e\n\x06schema\x18\x02 \x01(\t\x12\x16\n\x0eschema_version\x18\x03 \x01(\t\x12\x18\n\x04\x62ody\x18\x04 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02*`\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_REQUEST\x10\x01\x12\x0e\n\nKIND_REPLY\x10\x02\x12\x10\n\x0cKIND_COMMAND\x10\x03\x12\x0e\n\nKIND_EVENT\x10\x04*x\n\x08Protocol\x12\x18\n\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x11\n\rPROTOCOL_REST\x10\x01\x12\x14\n\x10PROTOCOL_GRAPHQL\x10\x02\x12\x16\n\x12PROTOCOL_WEBSOCKET\x10\x03\x12\x11\n\rPROTOCOL_GRPC\x10\x04*c\n\x08\x44\x65livery\x12\x18\n\x14\x44\x45LIVERY_UNSPECIFIED\x10\x00\x12\x11\n\rDELIVERY_CALL\x10\x01\x12\x14\n\x10\x44\x45LIVERY_COMMAND\x10\x02\x12\x14\n\x10\x44\x45LIVERY_SCATTER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fastforward.message.v1.envelope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KIND']._serialized_start=1714
-  _globals['_KIND']._serialized_end=1810
-  _globals['_PROTOCOL']._serialized_start=1812
-  _globals['_PROTOCOL']._serialized_end=1932
-  _globals['_DELIVERY']._serialized_start=1934
-  _globals['_DELIVERY']._serialized_end=2033
+  _globals['_HEADER'].fields_by_name['id']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['id']._serialized_options = b'\272H\017r\r\030\200\0022\010^[!-~]*$'
+  _globals['_HEADER'].fields_by_name['kind']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_HEADER'].fields_by_name['type']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['type']._serialized_options = b'\272H\017r\r\030\200\0022\010^[!-~]*$'
+  _globals['_HEADER'].fields_by_name['causation_id']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['causation_id']._serialized_options = b'\272H\017r\r\030\200\0022\010^[!-~]*$'
+  _globals['_HEADER'].fields_by_name['conversation_id']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['conversation_id']._serialized_options = b'\272H\017r\r\030\200\0022\010^[!-~]*$'
+  _globals['_HEADER'].fields_by_name['deadline']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['deadline']._serialized_options = b'\272H\016\262\001\013\"\007\010\377\202\321\377\257\0072\000'
+  _globals['_HEADER'].fields_by_name['tenant']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['tenant']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_HEADER'].fields_by_name['authorization']._loaded_options = None
+  _globals['_HEADER'].fields_by_name['authorization']._serialized_options = b'\272H\020r\016\030\200\200\0042\010^[!-~]*$'
+  _globals['_COMPLETION'].fields_by_name['status']._loaded_options = None
+  _globals['_COMPLETION'].fields_by_name['status']._serialized_options = b'\272He\272\001b\n\014final_status\022$must be a final status of HTTP, or 0\032,this == 0u || (this >= 200u && this <= 599u)'
+  _globals['_COMPLETION'].fields_by_name['fields']._loaded_options = None
+  _globals['_COMPLETION'].fields_by_name['fields']._serialized_options = b'\272H\006\222\001\003\020\350\007'
+  _globals['_SOURCE'].fields_by_name['protocol']._loaded_options = None
+  _globals['_SOURCE'].fields_by_name['protocol']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_SOURCE'].fields_by_name['fields']._loaded_options = None
+  _globals['_SOURCE'].fields_by_name['fields']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_FIELD'].fields_by_name['name']._loaded_options = None
+  _globals['_FIELD'].fields_by_name['name']._serialized_options = b'\272H!r\0372\035^[!#$%&\'*+.^_`|~0-9A-Za-z-]+$'
+  _globals['_FIELD'].fields_by_name['value']._loaded_options = None
+  _globals['_FIELD'].fields_by_name['value']._serialized_options = b'\272H r\0362\034^[^\\x00-\\x08\\x0A-\\x1F\\x7F]*$'
+  _globals['_IDENTITY'].fields_by_name['roles']._loaded_options = None
+  _globals['_IDENTITY'].fields_by_name['roles']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_IDENTITY'].fields_by_name['permissions']._loaded_options = None
+  _globals['_IDENTITY'].fields_by_name['permissions']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_ROUTING'].fields_by_name['delivery']._loaded_options = None
+  _globals['_ROUTING'].fields_by_name['delivery']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ROUTING'].fields_by_name['destinations']._loaded_options = None
+  _globals['_ROUTING'].fields_by_name['destinations']._serialized_options = b'\272H\005\222\001\002\020@'
+  _globals['_TRANSACTION'].fields_by_name['id']._loaded_options = None
+  _globals['_TRANSACTION'].fields_by_name['id']._serialized_options = b'\272H\017r\r\030\200\0022\010^[!-~]*$'
+  _globals['_PAYLOAD'].fields_by_name['media_type']._loaded_options = None
+  _globals['_PAYLOAD'].fields_by_name['media_type']._serialized_options = b'\272H r\0362\034^[^\\x00-\\x08\\x0A-\\x1F\\x7F]*$'
+  _globals['_PAYLOAD'].fields_by_name['body']._loaded_options = None
+  _globals['_PAYLOAD'].fields_by_name['body']._serialized_options = b'\272H\007z\005\030\200\200\200\002'
+  _globals['_KIND']._serialized_start=2181
+  _globals['_KIND']._serialized_end=2277
+  _globals['_PROTOCOL']._serialized_start=2279
+  _globals['_PROTOCOL']._serialized_end=2399
+  _globals['_DELIVERY']._serialized_start=2401
+  _globals['_DELIVERY']._serialized_end=2500
   _globals['_ENVELOPE']._serialized_start=98
   _globals['_ENVELOPE']._serialized_end=206
   _globals['_HEADER']._serialized_start=209
-  _globals['_HEADER']._serialized_end=761
-  _globals['_COMPLETION']._serialized_start=763
-  _globals['_COMPLETION']._serialized_end=856
-  _globals['_TRACECONTEXT']._serialized_start=858
-  _globals['_TRACECONTEXT']._serialized_end=913
-  _globals['_SOURCE']._serialized_start=916
-  _globals['_SOURCE']._serialized_end=1226
-  _globals['_FIELD']._serialized_start=1228
-  _globals['_FIELD']._serialized_end=1264
-  _globals['_IDENTITY']._serialized_start=1266
-  _globals['_IDENTITY']._serialized_end=1383
-  _globals['_ROUTING']._serialized_start=1386
-  _globals['_ROUTING']._serialized_end=1564
-  _globals['_TRANSACTION']._serialized_start=1566
-  _globals['_TRANSACTION']._serialized_end=1627
-  _globals['_PAYLOAD']._serialized_start=1629
-  _globals['_PAYLOAD']._serialized_end=1712
+  _globals['_HEADER']._serialized_end=901
+  _globals['_COMPLETION']._serialized_start=904
+  _globals['_COMPLETION']._serialized_end=1114
+  _globals['_TRACECONTEXT']._serialized_start=1116
+  _globals['_TRACECONTEXT']._serialized_end=1171
+  _globals['_SOURCE']._serialized_start=1174
+  _globals['_SOURCE']._serialized_end=1505
+  _globals['_FIELD']._serialized_start=1507
+  _globals['_FIELD']._serialized_end=1618
+  _globals['_IDENTITY']._serialized_start=1621
+  _globals['_IDENTITY']._serialized_end=1760
+  _globals['_ROUTING']._serialized_start=1763
+  _globals['_ROUTING']._serialized_end=1961
+  _globals['_TRANSACTION']._serialized_start=1963
+  _globals['_TRANSACTION']._serialized_end=2044
+  _globals['_PAYLOAD']._serialized_start=2047
+  _globals['_PAYLOAD']._serialized_end=2179
 # @@protoc_insertion_point(module_scope)
