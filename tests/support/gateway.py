@@ -120,10 +120,9 @@ class Stack:
                 decisions=tuple(map(str, self.decision_sockets())),
             )
         )
-        # Each test has listeners of its own, which would drain for ten minutes, hundreds of them.
-        drain = ("--drain-time-s", "1", "--parent-shutdown-time-s", "2")
         options = ("--concurrency", "2", "--file-flush-interval-msec", "10", "-l", "warning", "--disable-hot-restart")
-        options += drain
+        # Each test has listeners of its own, which would drain for ten minutes, hundreds of them.
+        options += ("--drain-time-s", "1", "--parent-shutdown-time-s", "2")
         self.run("envoy", [str(envoy), "-c", str(config), *options], {})
 
     def start_decision_service(self, number: int = 0) -> None:

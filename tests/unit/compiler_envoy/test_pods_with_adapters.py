@@ -54,8 +54,8 @@ def says(text: str) -> Handler:
     ("host", "kind", "name", "answered"),
     [
         ("nowhere.invalid", "workload", "rest", (200, "EntryPoint")),
-        ("localhost", "workload", "rest", (200, "pod")),
-        ("localhost", "workload", "other", (503, "")),
+        ("127.0.0.1", "workload", "rest", (200, "pod")),
+        ("127.0.0.1", "workload", "other", (503, "")),
     ],
     ids=["none are there", "they are there", "somebody else is there"],
 )
