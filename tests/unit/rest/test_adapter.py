@@ -147,3 +147,10 @@ async def test_an_error_is_a_problem(reason: str, code: error_pb2.Code.ValueType
         "r-1",
     )
     assert document["errors"] == [{"pointer": "/a", "detail": "Too long.", "rule": "maxLength"}]
+
+
+async def test_who_writes_only_to_what_he_has_seen_is_judged_by_the_target() -> None:
+    stages = Stages()
+    await ask(stages, "PUT", if_match='"seen"')
+    [message] = stages.messages
+    assert ("if-match", '"seen"') in {(each.name, each.value) for each in message.header.source.fields}

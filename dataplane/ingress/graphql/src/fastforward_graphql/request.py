@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fastforward_kit.http import Request
+from fastforward_kit.http import EVENT_STREAM, Request
 
 from .execution import Asked
 
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
-EVENTS = "text/event-stream"
+EVENTS = EVENT_STREAM
 MAX_BODY_BYTES = 1 << 20
 _UTF8 = frozenset({"", "utf-8", "utf8"})
 _DIGEST_LENGTH = 64

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from http import HTTPStatus
 
-from fastforward_kit.http import Response
+from fastforward_kit.http import Response, StreamedResponse
 from fastforward_pipeline.message import MESSAGE_ID, Answered, Failed, error_status
 
 from fastforward.message.v1 import envelope_pb2
+
+from .lines import LINES, elements_of, write_lines
 
 PROBLEM = "application/problem+json"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -27,10 +29,14 @@ def make_answer(answered: Answered, asked: envelope_pb2.Envelope) -> Response:
     headers = (*own, *answered.headers)
     if not payload.body:
         return Response(completion.status or HTTPStatus.NO_CONTENT, headers)
+    status = completion.status or HTTPStatus.OK
+    lines = next((kind for kind in LINES if prefers(source, kind, payload.media_type)), "")
+    if lines and is_json(payload.media_type):
+        parts = write_lines(elements_of(payload.body))
+        return StreamedResponse(status, (("content-type", lines), *headers), parts=parts)
     if not accepts(_field(source, "accept"), payload.media_type):
         title = f"The answer is {payload.media_type}, which the request does not accept"
         return Response(*_problem(HTTPStatus.NOT_ACCEPTABLE, {"title": title}, asked))
-    status = completion.status or HTTPStatus.OK
     if source.method in _SAFE and status == HTTPStatus.OK:
         tag = next((value for name, value in own if name == "etag"), "") or _tag(payload.body)
         headers = (*(pair for pair in headers if pair[0] != "etag"), ("etag", tag))
@@ -59,10 +65,35 @@ def accepts(accept: str, media_type: str) -> bool:
     """Whether a client that sends this Accept (RFC 9110, section 12.5.1) takes this type; the most exact counts."""
     if not accept.strip():
         return True
-    kind = media_type.partition(";")[0].strip().lower()
-    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
-    qualities = dict(map(_range, accept.lower().split(",")))
-    return next((qualities[each] > 0 for each in ranges if each in qualities), False)
+    kind = _kind(media_type)
+    return _quality(_qualities(accept), (kind, f"{kind.partition('/')[0]}/*", "*/*")) > 0
+
+
+def prefers(source: envelope_pb2.Source, wanted: str, made: str) -> bool:
+    """Whether a client names this type, and likes it better than the one that is made by itself."""
+    accept = _field(source, "accept")
+    if wanted not in accept:
+        return False
+    qualities, kind = _qualities(accept), _kind(made)
+    return _quality(qualities, (wanted,)) > _quality(qualities, (kind,))
+
+
+def is_json(media_type: str) -> bool:
+    """Whether content of this type is JSON (RFC 6839, section 3.1)."""
+    kind = _kind(media_type)
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _kind(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    return dict(map(_range, accept.lower().split(",")))
+
+
+def _quality(qualities: dict[str, float], ranges: Iterable[str]) -> float:
+    return next((qualities[each] for each in ranges if each in qualities), 0.0)
 
 
 def _range(text: str) -> tuple[str, float]:
