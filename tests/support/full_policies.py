@@ -39,7 +39,6 @@ def policies() -> list[Document]:
             "apiKey": {"header": "x-key", "secrets": _here_and_there("api")},
             "tenants": ["group"],
         },
-        {"name": "password", "basic": {"secrets": _here_and_there("users")}, "tenants": ["group"]},
     ]
     grant = {
         "name": "grant",
@@ -56,6 +55,12 @@ def policies() -> list[Document]:
         "onFailure": "Open",
     }
     rule = {"targets": [on("Route", "books", "list")], "authorization": {"grants": [grant]}, "shadow": True}
-    listener = {"targets": [gatewayapi.at("Gateway", "public", "http")], "authorization": {"grants": [grant]}}
+    # Where passwords are taken nothing fails open, so the edge's policy has none.
+    password = {"name": "password", "basic": {"secrets": _here_and_there("users")}, "tenants": ["group"]}
+    listener = {
+        "targets": [gatewayapi.at("Gateway", "public", "http")],
+        "authentication": {"providers": [password]},
+        "authorization": {"grants": [grant]},
+    }
     made = (("edge", edge), ("rule", rule), ("listener", listener))
     return [resource("AuthPolicy", *each) for each in made]

@@ -21,6 +21,7 @@ COMMANDS = (
     ("proxy",),
     ("top",),
     ("collect",),
+    ("user", "add"),
     ("explain",),
     ("explain", "request"),
     ("explain", "route"),

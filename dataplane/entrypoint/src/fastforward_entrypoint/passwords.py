@@ -30,7 +30,9 @@ MAX_WAITING = 32
 MAX_REMEMBERED = 10_000
 MAX_WRONG = 1_000
 PATIENCE_S = 0.4
-"""Proxies wait for half a second by default; whoever is told in time that we are busy is not let in unasked."""
+"""For all who ask about one try, from the first one on: a proxy asks again after some 150 ms, and gives up after half a
+second by default. Whoever is told in time that we are busy knows when to come back.
+"""
 _NICENESS = 3
 
 
@@ -40,6 +42,8 @@ class _Try:
 
     asked: VerifyPassword
     print: bytes
+    until: float
+    """Time of the event loop to which anybody waits."""
     waiting: list[asyncio.Future[Proof]]
 
 
@@ -66,24 +70,26 @@ class PasswordVerifier:
             return Proof.RIGHT
         if print_ in self._wrong:
             return Proof.WRONG
+        loop = asyncio.get_running_loop()
         known = self._tries.get(print_)
         if known is None:
             if self._of_one.get(asked.hash, 0) >= MAX_OF_ONE or len(self._tries) >= MAX_WAITING:
                 return Proof.BUSY
-            known = self._tries[print_] = _Try(asked, print_, [])
+            known = self._tries[print_] = _Try(asked, print_, loop.time() + PATIENCE_S, [])
             self._of_one[asked.hash] = self._of_one.get(asked.hash, 0) + 1
             self._queues.setdefault(asked.hash, deque()).append(known)
-        loop = asyncio.get_running_loop()
+        elif loop.time() >= known.until:
+            return Proof.BUSY
         future: asyncio.Future[Proof] = loop.create_future()
-        loop.call_later(PATIENCE_S, _give_up, future)
+        loop.call_at(known.until, _give_up, future)
         known.waiting.append(future)
         self._begin()
         return future
 
-    def close(self) -> None:
-        """Begins nothing more."""
+    def close(self, *, wait: bool = False) -> None:
+        """Begins nothing more; with `wait`, after what is under way has ended."""
         self._queues.clear()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
     def _begin(self) -> None:
         """Lets idle threads take what has waited longest, one account after the other."""

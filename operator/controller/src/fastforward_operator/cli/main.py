@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer._click import Context
-from typer.core import TyperGroup, TyperOption
 
 from . import diagnosis
+from .group import QuickGroup
 from .options import (
     DEFAULT_API,
     DEFAULT_STATE,
@@ -31,19 +30,8 @@ from .options import (
 )
 from .output import Output
 from .target import Target
+from .users import user_app
 from .where import Where
-
-
-class QuickGroup(TyperGroup):
-    """A group whose own --help has a default, so that typer does not load pydantic to find that nobody gave it."""
-
-    def get_help_option(self, ctx: Context) -> TyperOption | None:
-        """The option, without the need of conversion."""
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.default = False
-        return option
-
 
 app = typer.Typer(
     name="ff",
@@ -72,11 +60,6 @@ key_app = typer.Typer(
 )
 app.add_typer(explain_app, name="explain")
 app.add_typer(key_app, name="key")
-user_app = typer.Typer(
-    cls=QuickGroup,
-    no_args_is_help=True,
-    help="Users with passwords.\n\nExample: ff user add users.yaml jo --tenant acme",
-)
 app.add_typer(user_app, name="user")
 
 
@@ -334,25 +317,6 @@ def key_show(
     from . import key as command
 
     raise typer.Exit(command.run_show(state, tenant))
-
-
-@user_app.command("add")
-def user_add(
-    secret: Annotated[Path, typer.Argument(help="File of the Secret to add the user to; made when absent.")],
-    name: Annotated[str, typer.Argument(help="Name of the user; one that is there gets another password.")],
-    tenant: Annotated[str, typer.Option(help="Tenant that the user is of.")] = "",
-    role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated.")] = None,
-    permission: Annotated[list[str] | None, typer.Option(help="Permission; may be repeated.")] = None,
-    namespace: Annotated[str, typer.Option("-n", "--namespace", help="Namespace of a new Secret.")] = "default",
-) -> None:
-    """Add a user for basic authentication: the password is read from standard input, only its hash is stored.
-
-    Example: ff user add users.yaml jo --tenant acme --role member
-    """
-    from . import user as command
-
-    user = command.User(name, tenant, tuple(role or ()), tuple(permission or ()))
-    raise typer.Exit(command.run_add(secret, user, namespace))
 
 
 @app.command()
