@@ -290,7 +290,8 @@ def peers_of(rendered: str) -> Iterator[tuple[str, list[Any]]]:
 
 def test_where_nobody_is_named_nobody_connects() -> None:
     """To Kubernetes, a rule without peers means everybody."""
-    names = ("apiServer", "dns", "monitoring", "issuers", "clients", "upstreams", "redis")
+    names = ("apiServer", "dns", "monitoring", "issuers", "clients", "upstreams")
+    names += ("redis", "postgresql", "rabbitmq", "collector")
     said = ",".join(f"networkPolicies.{name}=[]" for name in names)
     empty = template(FASTFORWARD, "--set-json", said)
     assert empty.returncode == 0, empty.stderr

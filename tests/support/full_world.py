@@ -21,6 +21,7 @@ from support.resources import (
     secret,
     service,
 )
+from support.variants import STORE
 
 
 def full_world() -> list[Document]:
@@ -329,7 +330,14 @@ def _workloads() -> list[Document]:
         "username": "counter",
         "password": {"name": "redis", "key": "password"},
     }
-    spec = {"component": "Decision", "replicas": 3, "resources": _resources(), "redis": redis}
+    store = {**STORE, "tls": True, "authority": {"name": "store-authority", "key": "ca.crt"}}
+    stores: Document = {
+        "redis": redis,
+        "postgresql": {**store, "database": "messages"},
+        "rabbitmq": {**store, "virtualHost": "shop"},
+        "seal": {"name": "seal", "key": "key.json"},
+    }
+    spec = {"component": "Decision", "replicas": 3, "resources": _resources(), **stores}
     return [resource("Workload", "decision", spec), messages.stages(), messages.ingress(), messages.pods()]
 
 

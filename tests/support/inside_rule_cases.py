@@ -10,6 +10,8 @@ from support.rule_case import case
 NAMED = {"name": "s"}
 TAKEN: Document = {"type": "a.b", "upstream": {"name": "u"}}
 PARTS = [{"name": "u", "as": "a"}, {"name": "u", "as": "b"}]
+SECRET = {"name": "s", "key": "k"}
+DATABASE: Document = {"host": "p", "database": "d"}
 COMMAND: Document = {"type": "a.b", "delivery": "Command"}
 AWAY: Document = {"component": "Stages", "stages": ["routing"], "upstream": {"name": "u"}}
 ADAPTS: Document = {"component": "Ingress", "adapters": ["GRPC"], "upstream": {"name": "u"}}
@@ -67,6 +69,34 @@ CASES = (
         "redis",
         kept=[AWAY, {"redis": {"host": "r"}}],
         broken=[{**AWAY, "redis": {"host": "r"}}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Only Decision remembers, takes commands and signs.",
+        "component",
+        kept=[AWAY, {"seal": SECRET, "rabbitmq": {"host": "r"}, "postgresql": DATABASE}],
+        broken=[{**AWAY, "seal": SECRET}, {**AWAY, "postgresql": DATABASE}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Commands are signed with a key that their consumers can know.",
+        "seal",
+        kept=[{"seal": SECRET}, {"seal": SECRET, "rabbitmq": {"host": "r"}}, {}],
+        broken=[{"rabbitmq": {"host": "r"}}],
+    ),
+    case(
+        crds.PostgreSQL,
+        "Only over TLS is there an authority.",
+        "authority",
+        kept=[DATABASE, {**DATABASE, "tls": True, "authority": SECRET}, {**DATABASE, "tls": True}],
+        broken=[{**DATABASE, "authority": SECRET}],
+    ),
+    case(
+        crds.RabbitMQ,
+        "Only over TLS is there an authority.",
+        "authority",
+        kept=[{"host": "r"}, {"host": "r", "tls": True, "authority": SECRET}],
+        broken=[{"host": "r", "authority": SECRET}],
     ),
     case(
         crds.Gather,

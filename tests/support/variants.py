@@ -37,6 +37,13 @@ OTHER_TEXTS = {
 }
 """Another text of that format; of the others `other` is one."""
 CONDITIONS = ("request.method == 'PUT'", "/other.*")
+STORE: Document = {
+    "host": "store.data.svc",
+    "port": 5000,
+    "username": "gateway",
+    "password": {"name": "store", "key": "password"},
+}
+"""As in the full world, but without TLS."""
 TIED: dict[str, Document] = {
     "spec.listeners[].protocol": {
         "name": "http",
@@ -57,6 +64,8 @@ TIED: dict[str, Document] = {
     "spec.tls.authorities[].kind": {"kind": "ConfigMap", "name": "roots"},
     "spec.loadBalancing.hashOn.address": {"cookie": "other"},
     "spec.key[].type": {"type": "Address"},
+    "spec.postgresql.tls": {**STORE, "database": "messages"},
+    "spec.rabbitmq.tls": {**STORE, "virtualHost": "shop"},
     "spec.targets[].kind": {"kind": "Edge", "name": "public"},
     "spec.targets[].group": {"group": "gateway.fastforward.dev", "kind": "Edge", "name": "public"},
 }

@@ -95,6 +95,6 @@ from .upstream import (
     Upstream,
     UpstreamSpec,
 )
-from .workload import Redis, Resilience, SecretKey, Workload, WorkloadSpec
+from .workload import PostgreSQL, RabbitMQ, Redis, Resilience, SecretKey, Workload, WorkloadSpec
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -41,6 +41,56 @@ class Redis(Model):
     """Where the password is."""
 
 
+AUTHORITY_NEEDS_TLS = Rule(
+    "self.tls || !has(self.authority)",
+    "Only over TLS is there an authority.",
+    "authority",
+    lambda s: s.tls or s.authority is None,
+)
+
+
+class PostgreSQL(Model):
+    """A PostgreSQL that remembers what messages came to, and keeps events until they are delivered."""
+
+    host: Address
+    """Host name or address."""
+    port: Port = 5432
+    """TCP port."""
+    database: Annotated[str, KEY]
+    """Database; the tables `ff_once` and `ff_outbox` in it are made where they are not there."""
+    tls: bool = False
+    """Whether it is reached over TLS, and proves who it is."""
+    authority: SecretKey | None = None
+    """Certificates (PEM) of who has signed its own; with `tls`. By default those that the system knows."""
+    username: Label | None = None
+    """User."""
+    password: SecretKey | None = None
+    """Where the password is."""
+
+    rules_cel = (AUTHORITY_NEEDS_TLS,)
+
+
+class RabbitMQ(Model):
+    """A RabbitMQ that takes commands."""
+
+    host: Address
+    """Host name or address."""
+    port: Port = 5672
+    """TCP port; over TLS it is often 5671."""
+    virtual_host: Annotated[str, KEY] | None = None
+    """Virtual host; by default `/`."""
+    tls: bool = False
+    """Whether it is reached over TLS, and proves who it is."""
+    authority: SecretKey | None = None
+    """Certificates (PEM) of who has signed its own; with `tls`. By default those that the system knows."""
+    username: Label | None = None
+    """User, who may write to the queues `ff.*`, and make them."""
+    password: SecretKey | None = None
+    """Where the password is."""
+
+    rules_cel = (AUTHORITY_NEEDS_TLS,)
+
+
 class Resilience(Model):
     """How calls to a stage go (Shield): a bound on their time, tries, and how many there are at once."""
 
@@ -83,6 +133,12 @@ class WorkloadSpec(Model):
     """What each pod is given."""
     redis: Redis | None = None
     """Counters of exact limits; without it each pod counts what it sees, so that several let through more."""
+    postgresql: PostgreSQL | None = None
+    """Remembers messages with an idempotency key, instead of Redis or each pod, and keeps events for webhooks."""
+    rabbitmq: RabbitMQ | None = None
+    """Takes commands; without it they are refused."""
+    seal: SecretKey | None = None
+    """Private key (JWK, Ed25519) that signs what messages may; without it each pod makes its own."""
 
     rules_cel = (
         Rule(
@@ -120,6 +176,18 @@ class WorkloadSpec(Model):
             "Only Decision counts in Redis.",
             "redis",
             lambda s: s.component == "Decision" or s.redis is None,
+        ),
+        Rule(
+            "self.component == 'Decision' || (!has(self.postgresql) && !has(self.rabbitmq) && !has(self.seal))",
+            "Only Decision remembers, takes commands and signs.",
+            "component",
+            lambda s: s.component == "Decision" or (s.postgresql is None and s.rabbitmq is None and s.seal is None),
+        ),
+        Rule(
+            "!has(self.rabbitmq) || has(self.seal)",
+            "Commands are signed with a key that their consumers can know.",
+            "seal",
+            lambda s: s.rabbitmq is None or s.seal is not None,
         ),
     )
 

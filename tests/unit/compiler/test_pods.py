@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.kubernetes import PodSettings, emit_edge, emit_workload
+from fastforward_entrypoint.settings import Settings
 
 PODS = PodSettings(namespace="fastforward-system", envoy_image="envoy:1", decision_image="decision:1")
 STREAM = ir.Stream(shares=())
@@ -97,3 +99,80 @@ def test_an_edge_is_no_gateway() -> None:
     documents = made(ir.Edge(name="shop/public", hosts=(), listeners=()))
     assert "gateway.networking.k8s.io/gateway-name" not in documents["Deployment"]["metadata"]["labels"]
     assert "annotations" not in documents["Deployment"]["metadata"]
+
+
+STORE = ir.Store(host="2001:db8::1", port=5671, username="ff", password=("p", "word"))
+SECURED = replace(STORE, host="store.svc", tls=True, authority=("ca", "ca.crt"))
+
+
+def environment_of(workload: ir.Workload) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Variables, Secrets by volume, and paths by volume."""
+    made = {each["kind"]: each for each in emit_workload(workload, PODS)}
+    pod = made["Deployment"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"] if each["name"] in secrets}
+    told = {each["name"].removeprefix("FF_ENTRYPOINT_"): each.get("value", "") for each in container["env"]}
+    return told, secrets, mounts
+
+
+def test_decision_services_find_their_stores_and_every_file_that_they_are_told_of() -> None:
+    workload = ir.Workload(
+        name="shop/decision",
+        pods=ir.Pods(),
+        postgresql=replace(SECURED, part="messages"),
+        rabbitmq=replace(SECURED, part="shop"),
+        seal=("seal", "key.json"),
+    )
+    told, secrets, mounts = environment_of(workload)
+    trusted = "/etc/fastforward/rabbitmq-authority/ca.crt"
+    assert told["RABBITMQ_URL"] == f"amqps://store.svc:5671/shop?cafile={trusted}"
+    trusted = "/etc/fastforward/postgresql-authority/ca.crt"
+    assert told["POSTGRESQL_URL"] == (f"postgresql://store.svc:5671/messages?sslmode=verify-full&sslrootcert={trusted}")
+    assert (told["RABBITMQ_USERNAME"], told["RABBITMQ_PASSWORD_FILE"]) == ("ff", "/etc/fastforward/rabbitmq/word")
+    assert (told["POSTGRESQL_USERNAME"], told["POSTGRESQL_PASSWORD_FILE"]) == ("ff", "/etc/fastforward/postgresql/word")
+    assert told["SEAL_KEY_FILE"] == "/etc/fastforward/seal/key.json"
+    assert {name: secret for name, secret in secrets.items() if name != "tls"} == {
+        "seal": "seal",
+        "postgresql": "p",
+        "postgresql-authority": "ca",
+        "rabbitmq": "p",
+        "rabbitmq-authority": "ca",
+    }
+    assert mounts.keys() == secrets.keys()
+
+
+def test_stores_without_tls_are_not_asked_for_proof_and_addresses_are_read_as_such() -> None:
+    pods = ir.Pods()
+    told, secrets, _ = environment_of(
+        ir.Workload(name="shop/decision", pods=pods, postgresql=replace(STORE, part="m"), rabbitmq=STORE)
+    )
+    assert told["RABBITMQ_URL"] == "amqp://[2001:db8::1]:5671"
+    assert told["POSTGRESQL_URL"] == "postgresql://[2001:db8::1]:5671/m?sslmode=disable"
+    assert secrets.keys() == {"tls", "postgresql", "rabbitmq"}
+
+
+def test_whoever_signed_is_known_to_the_system_where_nobody_is_named() -> None:
+    known = replace(SECURED, authority=("", ""))
+    told, _, _ = environment_of(
+        ir.Workload(name="shop/decision", pods=ir.Pods(), postgresql=replace(known, part="m"), rabbitmq=known)
+    )
+    assert told["RABBITMQ_URL"] == "amqps://store.svc:5671"
+    assert told["POSTGRESQL_URL"].endswith("?sslmode=verify-full&sslrootcert=system")
+
+
+def test_what_pods_are_told_are_settings_that_entrypoint_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = ir.Workload(
+        name="shop/decision",
+        pods=ir.Pods(),
+        redis=ir.Redis(host="redis", port=6379, username="u", password=("r", "w")),
+        postgresql=replace(SECURED, part="messages"),
+        rabbitmq=STORE,
+        seal=("seal", "key.json"),
+    )
+    told, _, _ = environment_of(workload)
+    for name, value in {**told, "NODE": "decision-0"}.items():
+        monkeypatch.setenv(f"FF_ENTRYPOINT_{name}", value)
+    settings = Settings.model_validate({})
+    assert settings.rabbitmq_url == told["RABBITMQ_URL"]
+    assert {name.lower() for name in told} <= Settings.model_fields.keys()

@@ -41,6 +41,20 @@ class Redis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A PostgreSQL, or a RabbitMQ; `password` and `authority` are (Secret, key), empty for none."""
+
+    host: str
+    port: int
+    part: str = ""
+    """Database, or virtual host; empty for the one that it has by itself."""
+    tls: bool = False
+    authority: tuple[str, str] = ("", "")
+    username: str = ""
+    password: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One Workload that runs as pods."""
 
@@ -52,6 +66,10 @@ class Workload:
     """Decision, Stages or Ingress."""
     decision: str = ""
     """Of Ingress: the Workload that takes the messages."""
+    postgresql: Store | None = None
+    rabbitmq: Store | None = None
+    seal: tuple[str, str] = ("", "")
+    """Secret and key of what messages are signed with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

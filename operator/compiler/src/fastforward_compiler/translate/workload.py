@@ -52,12 +52,16 @@ def _translate_workload(cells: Cells, name: str) -> ir.Workload | None:
         return None
     spec = workload.spec
     decision = target(spec.decision, workload.metadata.namespace) if spec.decision is not None else ""
+    postgresql, rabbitmq = spec.postgresql, spec.rabbitmq
     return ir.Workload(
         name=name,
         pods=translate_pods(spec.replicas, spec.resources),
         redis=_translate_redis(spec.redis) if spec.redis is not None else None,
         component=spec.component,
         decision=decision,
+        postgresql=_translate_store(postgresql, postgresql.database) if postgresql is not None else None,
+        rabbitmq=_translate_store(rabbitmq, rabbitmq.virtual_host or "") if rabbitmq is not None else None,
+        seal=_translate_secret(spec.seal),
     )
 
 
@@ -173,14 +177,29 @@ def _find_taker(cells: Cells, namespace: str, adapter: str) -> str:
 
 
 def _translate_redis(redis: crds.Redis) -> ir.Redis:
-    password = redis.password
     return ir.Redis(
         host=redis.host,
         port=redis.port,
         tls=redis.tls,
         username=redis.username or "",
-        password=(password.name, password.key) if password is not None else ("", ""),
+        password=_translate_secret(redis.password),
     )
+
+
+def _translate_store(store: crds.PostgreSQL | crds.RabbitMQ, part: str) -> ir.Store:
+    return ir.Store(
+        host=store.host,
+        port=store.port,
+        part=part,
+        tls=store.tls,
+        authority=_translate_secret(store.authority),
+        username=store.username or "",
+        password=_translate_secret(store.password),
+    )
+
+
+def _translate_secret(secret: crds.SecretKey | None) -> tuple[str, str]:
+    return (secret.name, secret.key) if secret is not None else ("", "")
 
 
 OWNER: Rule[str | None] = Rule("owner of a stage", _find_owner)

@@ -113,6 +113,16 @@ def tls_mount() -> Document:
     return {"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True}
 
 
+def secret_volume(name: str, secret: str) -> Document:
+    """A Secret, readable to the pod's user alone."""
+    return {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}}
+
+
+def secret_mount(name: str) -> Document:
+    """Where it is."""
+    return {"name": name, "mountPath": f"/etc/fastforward/{name}", "readOnly": True}
+
+
 def folder(name: str, size: str, *, memory: bool = False) -> Document:
     """A volume that is empty at first."""
     return {"name": name, "emptyDir": {"sizeLimit": size, **({"medium": "Memory"} if memory else {})}}

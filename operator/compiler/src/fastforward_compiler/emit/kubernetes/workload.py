@@ -18,6 +18,8 @@ from .pod import (
     from_field,
     http_get,
     resources,
+    secret_mount,
+    secret_volume,
     service_account,
     tls_mount,
     tls_volume,
@@ -52,6 +54,7 @@ def emit_workload(workload: ir.Workload, settings: PodSettings) -> list[Document
     }
     if workload.redis is not None and workload.redis.password[0]:
         pod["volumes"].append({"name": "redis", "secret": {"secretName": workload.redis.password[0]}})
+    pod["volumes"].extend(secret_volume(name, secret) for name, secret in _secrets(workload).items())
     found = [
         service_account(names, settings),
         deployment(names, settings, workload.pods, pod),
@@ -72,12 +75,17 @@ def _container(workload: ir.Workload, names: Names, settings: PodSettings) -> Do
         "FF_ENTRYPOINT_HEALTH_PORT": str(PROBE_PORT),
         **_role(workload, settings),
         **_redis(workload.redis),
+        **_postgresql(workload.postgresql),
+        **_rabbitmq(workload.rabbitmq),
     }
+    if workload.seal[0]:
+        variables["FF_ENTRYPOINT_SEAL_KEY_FILE"] = _file("seal", workload.seal)
     if settings.otlp_endpoint:
         variables["FF_ENTRYPOINT_OTLP_ENDPOINT"] = settings.otlp_endpoint
     mounts = [tls_mount(), {"name": "state", "mountPath": _STATE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
     if "FF_ENTRYPOINT_REDIS_PASSWORD_FILE" in variables:
-        mounts.append({"name": "redis", "mountPath": "/etc/fastforward/redis", "readOnly": True})
+        mounts.append(secret_mount("redis"))
+    mounts.extend(map(secret_mount, _secrets(workload)))
     return {
         "name": names.component,
         "image": settings.decision_image,
@@ -120,8 +128,51 @@ def _redis(redis: ir.Redis | None) -> dict[str, str]:
     if redis.username:
         found["FF_ENTRYPOINT_REDIS_USERNAME"] = redis.username
     if redis.password[0]:
-        found["FF_ENTRYPOINT_REDIS_PASSWORD_FILE"] = f"/etc/fastforward/redis/{redis.password[1]}"
+        found["FF_ENTRYPOINT_REDIS_PASSWORD_FILE"] = _file("redis", redis.password)
     return found
+
+
+def _postgresql(store: ir.Store | None) -> dict[str, str]:
+    if store is None:
+        return {}
+    authority = _file("postgresql-authority", store.authority) if store.authority[0] else "system"
+    how = f"sslmode=verify-full&sslrootcert={authority}" if store.tls else "sslmode=disable"
+    return _store("POSTGRESQL", f"postgresql://{_at(store)}/{store.part}?{how}", store)
+
+
+def _rabbitmq(store: ir.Store | None) -> dict[str, str]:
+    if store is None:
+        return {}
+    trusted = f"?cafile={_file('rabbitmq-authority', store.authority)}" if store.authority[0] else ""
+    part = f"/{store.part}" if store.part else ""
+    return _store("RABBITMQ", f"{'amqps' if store.tls else 'amqp'}://{_at(store)}{part}{trusted}", store)
+
+
+def _store(name: str, url: str, store: ir.Store) -> dict[str, str]:
+    found = {f"FF_ENTRYPOINT_{name}_URL": url}
+    if store.username:
+        found[f"FF_ENTRYPOINT_{name}_USERNAME"] = store.username
+    if store.password[0]:
+        found[f"FF_ENTRYPOINT_{name}_PASSWORD_FILE"] = _file(name.lower(), store.password)
+    return found
+
+
+def _at(store: ir.Store) -> str:
+    host = f"[{store.host}]" if ":" in store.host else store.host
+    return f"{host}:{store.port}"
+
+
+def _secrets(workload: ir.Workload) -> dict[str, str]:
+    """Secrets by the names of their volumes, but for that of Redis."""
+    found = {"seal": workload.seal[0]}
+    for name, store in (("postgresql", workload.postgresql), ("rabbitmq", workload.rabbitmq)):
+        if store is not None:
+            found |= {name: store.password[0], f"{name}-authority": store.authority[0]}
+    return {name: secret for name, secret in found.items() if secret}
+
+
+def _file(volume: str, secret: tuple[str, str]) -> str:
+    return f"{secret_mount(volume)['mountPath']}/{secret[1]}"
 
 
 def _service(workload: ir.Workload, names: Names, settings: PodSettings) -> Document:
