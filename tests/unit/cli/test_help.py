@@ -22,6 +22,7 @@ COMMANDS = (
     ("top",),
     ("collect",),
     ("user", "add"),
+    ("completion",),
     ("explain",),
     ("explain", "request"),
     ("explain", "route"),

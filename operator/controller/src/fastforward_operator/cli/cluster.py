@@ -201,6 +201,12 @@ class Cluster:
             yield str(found[1]) if found is not None else ""
 
 
+def contexts(kubeconfig: str) -> list[str]:
+    """Names of what the kubeconfig knows."""
+    where = (f"--kubeconfig={kubeconfig}",) if kubeconfig else ()
+    return _kubectl(*where, "config", "get-contexts", "-o", "name").stdout.split()
+
+
 def described(document: Mapping[str, Any]) -> Document:
     """An object as the operator's API tells it, by what its status says."""
     metadata, status = document["metadata"], document.get("status") or {}

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .envoykind import EnvoyKind
 from .groupby import GroupBy
 from .options import (
@@ -23,6 +24,7 @@ from .options import (
     StateOption,
 )
 from .output import Output
+from .shell import Shell
 from .where import Where
 
 AdminOption = Annotated[
@@ -35,10 +37,13 @@ def add_to(app: typer.Typer) -> None:
     app.command()(proxy)
     app.command()(top)
     app.command()(collect)
+    app.command("completion")(completion_script)
 
 
 def proxy(
-    name: Annotated[str, typer.Argument(help="Name of one proxy; all when absent.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Name of one proxy; all when absent.", autocompletion=completion.proxies)
+    ] = "",
     show: Annotated[str, typer.Option(help="Print this resource as it should be and as it is, as a diff.")] = "",
     kind: Annotated[list[EnvoyKind] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
     directories: Annotated[
@@ -109,3 +114,11 @@ def collect(
     from . import collect as command
 
     raise typer.Exit(command.run(directories or [], state, file, most, Where(api, context, kubeconfig)))
+
+
+def completion_script(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> None:
+    """Print what lets a shell complete commands, options, kinds and names of objects.
+
+    Examples: eval "$(ff completion bash)" in ~/.bashrc; ff completion fish > ~/.config/fish/completions/ff.fish
+    """
+    print(completion.script(shell))

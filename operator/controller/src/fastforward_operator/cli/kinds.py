@@ -1,6 +1,6 @@
 """The names of kinds, as people type them.
 
-In: a kind's name, plural or short name, in any case. Out: the kind's name. Called by get.
+In: a kind's name, plural or short name, in any case. Out: the kind's name. Called by get and completion.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ def kind_named(text: str) -> str | None:
     """The kind that goes by a name; None when none does."""
     wanted = text.lower()
     return next((kind for kind, plural, short in _NAMES if wanted in (kind.lower(), plural, *short)), None)
+
+
+def names_of_kinds() -> list[tuple[str, ...]]:
+    """The names of each kind: its plural, its own name, its short ones."""
+    return [(plural, kind, *short) for kind, plural, short in _NAMES]
 
 
 def known_kinds() -> str:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from . import diagnosis
+from . import completion, diagnosis
 from .group import QuickGroup
 from .options import (
     DEFAULT_API,
@@ -23,9 +23,12 @@ from .options import (
     Directories,
     FromOption,
     HeaderOption,
+    KindArgument,
     KubeconfigOption,
+    NameArgument,
     OptionalDirectories,
     OutputOption,
+    RouteArgument,
     StateOption,
 )
 from .output import Output
@@ -133,8 +136,8 @@ def openapi(
 
 @app.command()
 def get(
-    kind: Annotated[str, typer.Argument(help="Kind, plural or short name; everything when absent.")] = "",
-    name: Annotated[str, typer.Argument(help="NAME or NAMESPACE/NAME.")] = "",
+    kind: KindArgument = "",
+    name: NameArgument = "",
     namespace: Annotated[str, typer.Option("-n", "--namespace", help="Only this namespace.")] = "",
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
@@ -212,7 +215,7 @@ def explain_request(
 
 @explain_app.command("route")
 def explain_route(
-    name: Annotated[str, typer.Argument(help="NAMESPACE/NAME of a Route, HTTPRoute or GRPCRoute.")],
+    name: RouteArgument,
     directories: FromOption = None,
     state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
@@ -308,7 +311,8 @@ def key_create(
 
 @key_app.command("show")
 def key_show(
-    tenant: Annotated[str, typer.Argument(help="Tenant that the key speaks for.")], state: StateOption = DEFAULT_STATE
+    tenant: Annotated[str, typer.Argument(help="Tenant that the key speaks for.", autocompletion=completion.tenants)],
+    state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Print the API key that was made for development, as `ff up` and `ff credentials` do for each tenant.
 
@@ -321,7 +325,9 @@ def key_show(
 
 @app.command()
 def token(
-    tenant: Annotated[str, typer.Argument(help="Tenant claim; none when absent.")] = "",
+    tenant: Annotated[
+        str, typer.Argument(help="Tenant claim; none when absent.", autocompletion=completion.tenants)
+    ] = "",
     subject: Annotated[str, typer.Option(help="Subject claim.")] = "developer",
     role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated.")] = None,
     permission: Annotated[list[str] | None, typer.Option(help="Permission; may be repeated.")] = None,
@@ -355,7 +361,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            app()
+            completion.enable()
+            app(prog_name="ff")
         finally:
             # Here, and not when the interpreter ends: then a full disk would be told in its words.
             sys.stdout.flush()

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .output import Output
 
 Directories = Annotated[list[Path], typer.Argument(help="Directories of resources (YAML or JSON).", metavar="DIR...")]
@@ -19,7 +20,13 @@ OptionalDirectories = Annotated[
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print.")]
 ApiOption = Annotated[str, typer.Option("--api", help="Address of the running operator's API.", envvar="FF_API")]
 ContextOption = Annotated[
-    str, typer.Option("--context", help="Ask the cluster of this context; `.` is the current one.", envvar="FF_CONTEXT")
+    str,
+    typer.Option(
+        "--context",
+        help="Ask the cluster of this context; `.` is the current one.",
+        envvar="FF_CONTEXT",
+        autocompletion=completion.contexts,
+    ),
 ]
 KubeconfigOption = Annotated[str, typer.Option("--kubeconfig", help="Ask the cluster of this kubeconfig.")]
 StateOption = Annotated[
@@ -29,6 +36,15 @@ StateOption = Annotated[
 FromOption = Annotated[
     list[Path] | None,
     typer.Option("--from", help="Read resources from this directory instead of the running operator."),
+]
+KindArgument = Annotated[
+    str,
+    typer.Argument(help="Kind, plural or short name; everything when absent.", autocompletion=completion.kinds),
+]
+NameArgument = Annotated[str, typer.Argument(help="NAME or NAMESPACE/NAME.", autocompletion=completion.objects)]
+RouteArgument = Annotated[
+    str,
+    typer.Argument(help="NAMESPACE/NAME of a Route, HTTPRoute or GRPCRoute.", autocompletion=completion.routes),
 ]
 HeaderOption = Annotated[list[str] | None, typer.Option("-H", "--header", help="Request header, 'name: value'.")]
 
