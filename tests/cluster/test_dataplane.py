@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import signal
+import tarfile
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,7 +16,14 @@ from typing import Any
 
 import pytest
 import yaml
-from fastforward_compiler.emit.kubernetes import GATEWAY_NAME, OWNER, edge_names, workload_names
+from fastforward_compiler.emit.kubernetes import (
+    COMPONENT,
+    GATEWAY_NAME,
+    OWNER,
+    edge_names,
+    owner_label,
+    workload_names,
+)
 from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.kubernetes import rbac
 from fastforward_operator.kubernetes.access import find_access
@@ -29,6 +37,7 @@ from support.cluster.outside import as_service
 from support.conformance.preparation import CLASS
 from support.faults.clients import BROKEN, REFUSED, clients
 from support.faults.fleet import fleet
+from support.ff import Said, ff_of
 from support.operator import respond, until
 from support.repository import ROOT
 
@@ -193,6 +202,41 @@ async def test_from_an_edge_to_traffic_through_pods(scene: Scene) -> None:
     await scene.apply(respond("shop", HOST, "changed"))
     await until(lambda: ask(address), lambda answer: answer == (200, "changed"))
     assert time.monotonic() - started < 10
+
+
+async def test_ff_looks_into_pods(scene: Scene, tmp_path: Path) -> None:
+    await scene.apply(edge(), workload(), respond("shop", HOST, "hello"))
+    await scene.programmed("route/shop")
+    address = await scene.address("public")
+    await until(lambda: ask(address), lambda answer: answer == (200, "hello"))
+    owner = f"{OWNER}={owner_label(f'{scene.namespace}/public')}"
+    (pod,) = (await scene.get("-n", PODS, "pods", "--selector", f"{COMPONENT}=envoy,{owner}"))["items"]
+    name, api = pod["metadata"]["name"], f"http://127.0.0.1:{scene.operator.api_port}"
+
+    async def of_cluster(*arguments: str | Path) -> Said:
+        return await asyncio.to_thread(ff_of, scene.kubectl.kubeconfig, *arguments)
+
+    same = await of_cluster("proxy", name, "--api", api)
+    assert (same.code, same.err) == (0, "")
+    assert same.out.startswith(f"{name} has ")
+    shown = await of_cluster("proxy", name, "--api", api, "--show", f"{scene.namespace}/public|{HOST}#")
+    assert "inline_string: hello" in shown.out
+    route = f"{scene.namespace}/shop"
+    counted = await until(
+        lambda: of_cluster("top", "--once", "--window", "300", "-o", "json"),
+        lambda said: any(row["name"] == route for row in said.json["rows"]),
+    )
+    assert counted.json["underWay"]["proxies"] >= 1
+    file = tmp_path / "report.tar.gz"
+    assert (await of_cluster("collect", "-o", file)).code == 0
+    with tarfile.open(file) as tar:
+        found = {entry.name.partition("/")[2] for entry in tar}
+    assert {
+        f"proxies/{name}/config_dump.json",
+        f"logs/{name}.envoy.log",
+        "cluster/pods.json",
+        "objects/Route.yaml",
+    } <= found
 
 
 async def test_what_is_gone_is_taken_away_and_what_is_broken_is_mended(scene: Scene) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import secrets
+import tarfile
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +150,48 @@ async def test_validate_judges_a_directory_in_the_cluster(scene: Scene, tmp_path
     assert within.out.splitlines()[-1] == "1 object, 1 problem."
     cluster = await scene.of_cluster("validate", "-o", "json")
     assert [each for each in cluster.json["problems"] if each["namespace"] == scene.namespace] == []
+
+
+async def test_collect_takes_what_is_in_the_cluster_without_its_secrets(scene: Scene, tmp_path: Path) -> None:
+    planted = secrets.token_urlsafe(20)
+    labels = {"gateway.fastforward.dev/use": "yes"}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "planted", "labels": labels},
+        "stringData": {"key": planted},
+    }
+    # As people apply it: then the API server keeps the whole document in an annotation as well.
+    arguments = ("-n", scene.namespace, "apply", "-f", "-")
+    await asyncio.to_thread(scene.kubectl, *arguments, stdin=yaml.safe_dump(secret))
+    await scene.apply(respond("told", scene.host, f"the key is {planted}", path="/told"))
+    file = tmp_path / "report.tar.gz"
+    said = await scene.of_cluster("collect", "-o", file)
+    assert said.code == 0
+    assert "Not in it: wanted/envoy.json: " in said.err
+    with tarfile.open(file) as tar:
+        found = {
+            entry.name.partition("/")[2]: opened.read().decode() for entry in tar if (opened := tar.extractfile(entry))
+        }
+    whole = "\n".join((*found, *found.values(), said.out, said.err))
+    assert [each for each in (planted, base64.b64encode(planted.encode()).decode()) if each in whole] == []
+    objects = list(yaml.safe_load_all(found["objects/Secret.yaml"]))
+    assert {"key": "[redacted]"} in [each["data"] for each in objects if each["metadata"]["name"] == "planted"]
+    assert "the key is [redacted]" in found["objects/Route.yaml"]
+    assert json.loads(found["versions.json"])["cluster"]["gitVersion"]
+
+
+async def test_proxies_and_traffic_need_pods(scene: Scene) -> None:
+    for command in (("proxy",), ("top", "--once")):
+        said = await scene.of_cluster(*command)
+        assert (said.code, "pod of an Edge runs" in said.err) == (1, True)
+
+
+async def test_names_of_a_cluster_are_completed(scene: Scene) -> None:
+    words = ("ff", "get", "--kubeconfig", str(scene.kubectl.kubeconfig), "rt", f"{scene.namespace}/")
+    asked = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": "5", "_FF_COMPLETE": "complete_bash"}
+    said = await asyncio.to_thread(ff_of, scene.kubectl.kubeconfig, **asked)
+    assert said.out.split() == [f"{scene.namespace}/shop"]
 
 
 async def test_a_cluster_that_does_not_answer_is_one_sentence(scene: Scene, tmp_path: Path) -> None:

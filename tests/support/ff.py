@@ -50,8 +50,8 @@ def ff_process(*arguments: str | Path, **environment: str) -> Said:
     return Said(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def ff_of(kubeconfig: Path, *arguments: str | Path) -> Said:
+def ff_of(kubeconfig: Path, *arguments: str | Path, **environment: str) -> Said:
     """Runs `ff ARGUMENTS` on a cluster by the kubectl of the tests, which leaves nothing in the user's home."""
     path = f"{program('kubectl').parent}{os.pathsep}{os.environ['PATH']}"
     cache = str(kubeconfig.with_name("kubectl"))
-    return ff_process(*arguments, "--kubeconfig", kubeconfig, PATH=path, KUBECACHEDIR=cache)
+    return ff_process(*arguments, "--kubeconfig", kubeconfig, PATH=path, KUBECACHEDIR=cache, **environment)

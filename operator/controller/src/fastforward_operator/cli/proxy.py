@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -24,12 +24,12 @@ from .drift import Difference, Wanted, addresses, differences
 from .envoyjson import canonical, equal
 from .envoykind import EnvoyKind
 from .held import KINDS, TARGET, Dump, Held, Json, Key, name_of, read_dump, readable
+from .options import DEFAULT_API
 from .output import Output, counted, print_data, print_table
 from .where import Where
 
 _TITLES = ("PROXY", "KIND", "NAME", "DIFFERENCE", "SHOULD HAVE", "HAS", "DETAIL")
 _SHORT = 8
-T = TypeVar("T")
 _ALL = 1_000_000
 """Lines of context: the whole resource."""
 
@@ -67,7 +67,7 @@ Refused = Mapping[str, Mapping[Key, str]]
 
 def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, where: Where) -> int:
     """Print how they differ."""
-    dumps = _dumps(_consoles(asked, state, where), asked.name)
+    dumps, complete = _dumps(_consoles(asked, state, where), asked.name)
     expect, refused = _expectation(asked, directories, state, where)
     compared = [_compare(dump, expect(dump), refused.get(dump.node, {}), asked.kinds) for dump in dumps]
     if asked.show:
@@ -76,12 +76,16 @@ def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, 
         _print_text(compared)
     else:
         print_data({"proxies": [_present(each) for each in compared]}, output)
-    return 1 if any(each.found for each in compared) else 0
+    return 0 if complete and not any(each.found for each in compared) else 1
 
 
 def _consoles(asked: Asked, state: Path, where: Where) -> Sequence[Console]:
     if asked.admin:
-        return [_reached(lambda: console_at(asked.admin))]
+        try:
+            return [console_at(asked.admin)]
+        except ConsoleError as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(1) from None
     if not where.is_cluster:
         return [SocketConsole(StateFolder(state).admin_socket)]
     from .cluster import Cluster  # noqa: PLC0415 - whoever asks no cluster needs none of it
@@ -89,20 +93,23 @@ def _consoles(asked: Asked, state: Path, where: Where) -> Sequence[Console]:
     return Cluster(where).consoles()
 
 
-def _dumps(consoles: Sequence[Console], name: str) -> list[Dump]:
-    """Of all that are meant; one sentence and exit code 1 when there are none."""
-    found, named = [], []
-    for console in consoles:
-        dump = _reached(lambda console=console: read(console))
-        named.append(dump.node or console.name)
-        if name in ("", dump.node, console.name):
-            found.append(dump)
-    if not found:
-        there = f"there are {', '.join(named)}" if named else "no pod of an Edge runs"
-        about = f"no proxy {name}" if name else "no proxy"
-        print(f"There is {about}: {there}.", file=sys.stderr)
+def _dumps(consoles: Sequence[Console], name: str) -> tuple[list[Dump], bool]:
+    """Of all that are meant, and whether all of them answered; one sentence and exit code 1 when none did."""
+    meant = [each for each in consoles if each.name == name] or consoles
+    found, silent = [], False
+    for console in meant:
+        try:
+            found.append(read(console))
+        except ConsoleError as error:
+            silent = True
+            print(error, file=sys.stderr)
+    named = [each for each in found if name in ("", each.node)]
+    if not named and not silent:
+        there = f"there are {', '.join(each.node for each in found)}" if found else "no pod of an Edge runs"
+        print(f"There is no proxy{f' {name}' if name else ''}: {there}.", file=sys.stderr)
+    if not named:
         raise SystemExit(1)
-    return found
+    return named, not silent
 
 
 def read(console: Console) -> Dump:
@@ -114,20 +121,13 @@ def read(console: Console) -> Dump:
         raise ConsoleError(f"What answers at {console.name} is no Envoy's console: name one with --admin.") from None
 
 
-def _reached(ask: Callable[[], T]) -> T:
-    try:
-        return ask()
-    except ConsoleError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(1) from None
-
-
 def _expectation(asked: Asked, directories: Sequence[Path], state: Path, where: Where) -> tuple[Expect, Refused]:
     """What each should have, and what the operator knows of its refusals."""
     if directories:
         written = _of_directories(directories, StateFolder(state), asked.bind)
         return lambda _: written, {}
-    source = connect(where)
+    # Of a cluster the operator may run elsewhere: then --api says where.
+    source = connect(Where(where.api) if where.api != DEFAULT_API else where)
     rendered = source.rendered()
     fleets: dict[str, dict[Key, Wanted]] = {}
     for each in rendered:
