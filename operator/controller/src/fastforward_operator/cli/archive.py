@@ -17,7 +17,7 @@ import yaml
 
 from .redaction import Scrubber
 
-MOST_MEMBER = 16 << 20
+MOST_MEMBER = 64 << 20
 """Bytes of one member."""
 README = "README.txt"
 _INTRODUCTION = """\

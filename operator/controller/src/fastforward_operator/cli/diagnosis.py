@@ -101,7 +101,7 @@ def collect(
     ] = None,
     most: Annotated[
         int, typer.Option(min=1, max=4096, help="MiB of what is in it, at most, before it is packed.")
-    ] = 64,
+    ] = 256,
     state: StateOption = DEFAULT_STATE,
     api: ApiOption = DEFAULT_API,
     context: ContextOption = "",

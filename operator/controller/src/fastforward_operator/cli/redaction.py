@@ -20,6 +20,8 @@ _LEAST = 6
 """Characters of a secret that is looked for everywhere; shorter ones are parts of words."""
 _LEAST_INNER = 16
 """The same inside a JSON text, which also holds names."""
+_SHORT = 200
+_MOST_SHORT = 100_000
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _HEADER = (
     r"(?:proxy-)?authorization|(?:set-)?cookie|x-api-key|api-?key|x-auth-token|x-access-token|x-csrf-token"
@@ -46,11 +48,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Private members of a key (RFC 7518), also where the quotes are escaped.
     (re.compile(r"(\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s*:\s*\\?\")[A-Za-z0-9_-]{16,}"), rf"\1{REDACTED}"),
     (
-        re.compile(rf"(?i)(\\?\"(?:{_HEADER}|[\w-]*(?:{_WORD}))\\?\"\s*:\s*\\?\")(?:[^\"\\]|\\[^\"])+"),
+        re.compile(rf"(?i)(\\?\"(?:{_HEADER}|[\w-]{{0,40}}(?:{_WORD}))\\?\"\s*:\s*\\?\")(?:[^\"\\]|\\[^\"])+"),
         rf"\1{REDACTED}",
     ),
     (re.compile(rf"(?im)(\b(?:{_HEADER})[ \t]*[:=][ \t]*)(?![\[{{\"'])[^\r\n\"']+"), rf"\1{REDACTED}"),
-    (re.compile(rf"(?i)(\b[\w-]*(?:{_WORD})[ \t]*=[ \t]*)(?![\[{{])[^\s\"',;&]+"), rf"\1{REDACTED}"),
+    (re.compile(rf"(?i)(\b[\w-]{{0,40}}(?:{_WORD})[ \t]*=[ \t]*)(?![\[{{])[^\s\"',;&]+"), rf"\1{REDACTED}"),
 )
 Json = Mapping[str, Any]
 
@@ -61,7 +63,10 @@ class Scrubber:
     def __init__(self) -> None:
         self._known: set[str] = set()
         self._names: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._wanted: dict[str, list[str]] | None = None
+        """What is looked for by its first characters, longest first."""
+        self._short: dict[str, str] = {}
+        """What has been scrubbed: configurations say the same words ten thousand times."""
 
     @property
     def known(self) -> frozenset[str]:
@@ -71,7 +76,7 @@ class Scrubber:
     def spare(self, *names: str) -> None:
         """These are names of objects: a Secret that repeats one does not make it a secret."""
         self._names.update(names)
-        self._pattern = None
+        self._wanted = None
 
     def learn(self, secret: str | bytes) -> None:
         """Take this out wherever it stands: as it is, line by line, and in the usual ways of writing it."""
@@ -84,7 +89,7 @@ class Scrubber:
             self._known.update(_encoded(raw))
         for each in _inner(text):
             self._known.update(_written(each))
-        self._pattern = None
+        self._wanted = None
 
     def learn_document(self, document: Json) -> None:
         """What a Secret holds; of others nothing."""
@@ -100,13 +105,18 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """The text without them."""
-        if self._pattern is None:
-            longest_first = sorted(self.known, key=lambda each: (-len(each), each))
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-        text = self._pattern.sub(REDACTED, text)
-        for pattern, instead in _PATTERNS:
-            text = pattern.sub(instead, text)
-        return text
+        if self._wanted is None:
+            self._wanted = {}
+            for each in sorted(self.known, key=len, reverse=True):
+                self._wanted.setdefault(each[:_LEAST], []).append(each)
+            self._short.clear()
+        if len(text) > _SHORT:
+            return _replaced(self._wanted, text)
+        if text not in self._short:
+            if len(self._short) >= _MOST_SHORT:
+                self._short.clear()
+            self._short[text] = _replaced(self._wanted, text)
+        return self._short[text]
 
     def clean(self, value: Any) -> Any:  # noqa: ANN401 - JSON
         """A value of JSON without them."""
@@ -138,6 +148,27 @@ class Scrubber:
         metadata["annotations"] = annotations
         cleaned["metadata"] = metadata if annotations else {k: v for k, v in metadata.items() if k != "annotations"}
         return self.clean(cleaned)
+
+
+def _replaced(wanted: Mapping[str, list[str]], text: str) -> str:
+    text = _without(wanted, text)
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _without(wanted: Mapping[str, list[str]], text: str) -> str:
+    """One look at each place, however many secrets there are: an expression of thousands would try each of them."""
+    if not wanted:
+        return text
+    parts, done = [], 0
+    for place in [at for at in range(len(text) - _LEAST + 1) if text[at : at + _LEAST] in wanted]:
+        if place >= done:
+            found = next((each for each in wanted[text[place : place + _LEAST]] if text.startswith(each, place)), "")
+            if found:
+                parts += [text[done:place], REDACTED]
+                done = place + len(found)
+    return "".join((*parts, text[done:]))
 
 
 def _is_secret(name: str, value: object) -> bool:
