@@ -210,7 +210,7 @@ async def test_ff_looks_into_pods(scene: Scene, tmp_path: Path) -> None:
     address = await scene.address("public")
     await until(lambda: ask(address), lambda answer: answer == (200, "hello"))
     owner = f"{OWNER}={owner_label(f'{scene.namespace}/public')}"
-    (pod,) = (await scene.get("-n", PODS, "pods", "--selector", f"{COMPONENT}=envoy,{owner}"))["items"]
+    pod, *_ = (await scene.get("-n", PODS, "pods", "--selector", f"{COMPONENT}=envoy,{owner}"))["items"]
     name, api = pod["metadata"]["name"], f"http://127.0.0.1:{scene.operator.api_port}"
 
     async def of_cluster(*arguments: str | Path) -> Said:

@@ -8,12 +8,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from fastforward_compiler.emit.envoy import EmitSettings
+from fastforward_operator.cli.held import KINDS
 
-from support.ff import Said, ff_process
+from support.credentials import certificate_pem, jwks, tls_data
+from support.ff import Said, ff, ff_process
+from support.gateway import Gateway as FileGateway
+from support.gateway import until as now
 from support.operator import EDGE_PORT, Gateway, edge, gateway, proxy, respond, serves, until, upstream
 from support.processes import free_port
 from support.refusing import breaking_pipeline
+from support.resources import Document, config_map, on, prefix, resource, route, rule, secret
+from support.resources import edge as an_edge
+from support.resources import upstream as an_upstream
 
 
 async def ask(running: Gateway, *arguments: str | Path) -> Said:
@@ -55,6 +63,57 @@ async def test_a_live_envoy_has_what_it_should_and_directories_that_say_otherwis
         minus = [line for line in shown.out.splitlines() if line.startswith("-") and "inline_string: closed" in line]
         plus = [line for line in shown.out.splitlines() if line.startswith("+") and "inline_string: open" in line]
         assert (len(minus), len(plus)) == (1, 1)
+
+
+def test_of_each_kind_an_envoy_has_what_it_should(everything: FileGateway) -> None:
+    """Certificates, key sets, limits, TLS to endpoints, client certificates: what travels is what arrives."""
+    stack = everything.stack
+    admin, api = f"unix:{stack.folder / 'admin.sock'}", f"http://127.0.0.1:{stack.api_port}"
+
+    def compare() -> Said:
+        return ff("proxy", "--admin", admin, "--api", api)
+
+    said = now(compare, lambda found: found.code == 0, every=0.1)
+    assert said.out.endswith(" resources, as it should.\n")
+    stack_wants = {each["resource"]["@type"].rpartition(".")[2] for each in stack.api("/v1/render")["resources"]}
+    assert stack_wants == set(KINDS) - {"RouteConfiguration"}
+    for kind in ("extension", "secret", "cluster", "endpoints"):
+        found = ff("proxy", "--admin", admin, "--api", api, "--kind", kind, "-o", "json").json["proxies"][0]
+        assert found["resources"] > 0
+
+
+@pytest.fixture
+def everything(gateway: FileGateway) -> FileGateway:
+    """Resources of every kind that an Envoy can be told."""
+    inner, port = "inner.example.com", free_port()
+    gateway.upstream("plain")
+    tls: Document = {
+        "certificates": [{"name": "tls"}],
+        "clients": {"authorities": [{"name": "right"}], "mode": "Required"},
+    }
+    jwt = {"issuer": "https://a", "jwks": {"configMap": {"name": "keys", "key": "a"}}}
+    members: Document = {
+        "targets": [on("Route", "books")],
+        "authentication": {"providers": [{"name": "token", "jwt": jwt}]},
+    }
+    limit = {"targets": [on("Route", "books")], "budget": {"requests": 100, "window": "1h"}}
+    gateway.apply(
+        secret("tls", tls_data(inner), "kubernetes.io/tls"),
+        config_map("right", {"ca.crt": certificate_pem(inner)}),
+        config_map("keys", {"a": jwks("a")}),
+        an_edge(gateway.port, hosts=["example.com"]),
+        an_edge(
+            port,
+            name="inner",
+            hosts=[inner],
+            listeners=[{"name": "https", "port": port, "protocol": "HTTPS", "tls": tls}],
+        ),
+        an_upstream("secure", 9, tls={"serverName": inner, "authorities": [{"name": "right"}]}),
+        route("books", rule(prefix("/a"), to="plain"), rule(prefix("/b"), to="secure")),
+        resource("AuthPolicy", "members", members),
+        resource("RateLimit", "limit", limit),
+    )
+    return gateway
 
 
 async def test_what_an_envoy_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
