@@ -54,6 +54,8 @@ def make_features(rng: random.Random, world: World, ports: dict[str, int], seed:
     for document in world.documents:
         if document["kind"] == "Route":
             _enrich(rng, document["spec"])  # ty: ignore[invalid-argument-type]
+    empty = {"name": "v1", "document": '{"maxProperties": 0}'}
+    world.add("Schema", "empty", {"format": "JSONSchema", "versions": [empty]})
     for name in UPSTREAMS:
         world.add("Upstream", name, {"endpoints": [{"address": "127.0.0.1", "port": ports[name]}]})
     for name in UPSTREAMS[: rng.randint(1, 3)]:
@@ -86,8 +88,15 @@ def _enrich(rng: random.Random, spec: Document) -> None:
             rule.pop("respond", None)
             rule.pop("redirect", None)
             rule.update(_destination(rng, rule))
+        if ("upstreams" in rule or "shards" in rule) and rng.random() < 0.3 and not _asks_who(rule):
+            rule["body"] = {"schema": {"name": "empty"}, "maxBytes": 4, **rng.choice(({}, {}, {"shadow": True}))}
         if rng.random() < 0.25:
             rule["responseHeaders"] = _changes(rng, ("x-both", "x-secret", "x-new"))
+
+
+def _asks_who(rule: Document) -> bool:
+    matches: list[Document] = rule.get("matches", [])  # ty: ignore[invalid-assignment]
+    return any(asked in match for match in matches for asked in ("tenants", "roles", "region", "flag"))
 
 
 def _destination(rng: random.Random, rule: Document) -> Document:
@@ -214,5 +223,5 @@ def _enrich_case(rng: random.Random, case: Case) -> Case:
         headers.append(("x-tenant", rng.choice(TENANTS)))
     if case.method in ("POST", "PUT") and rng.random() < 0.5:
         headers.append(("content-type", rng.choice(("text/plain", "text/plain; charset=utf-8", "Application/JSON"))))
-        case = replace(case, body=b"body"[: rng.randint(1, 4)])
+        case = replace(case, body=rng.choice((b"b", b"body", b"{}", b"{ }", b'{"a":1}', b"{}   ", b"\xff")))
     return replace(case, headers=tuple(headers), http2=rng.random() < 0.25)

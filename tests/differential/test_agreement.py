@@ -197,5 +197,6 @@ def _judge(snapshot: Snapshot, case: Case, headers: Pairs, buckets: TokenBuckets
         peer="127.0.0.1",
         listener="http",
         body_bytes=len(case.body),
+        content=case.body,
     )
     return judge(snapshot, request, buckets)

@@ -176,6 +176,7 @@ def _proxied_rules() -> list[Document]:
             "matches": [{"path": {"type": "Exact", "value": "/whole"}}],
             "upstreams": [{"name": "origin"}],
             "rewrite": {"replacePath": "/w"},
+            "body": {"schema": {"name": "order", "namespace": "shop", "version": "1"}, "maxBytes": 99, "shadow": True},
         },
         {
             "matches": [{"path": {"type": "Regex", "value": "/r.*"}}],
@@ -262,12 +263,8 @@ def _limits() -> list[Document]:
         "onFailure": "Closed",
         "shadow": True,
     }
-    monthly = {
-        "targets": [on("Route", "books", "says")],
-        "budget": {"requests": 3},
-        "period": "Month",
-        "enforcement": "Exact",
-    }
+    says = [on("Route", "books", "says")]
+    monthly = {"targets": says, "budget": {"requests": 3}, "period": "Month", "enforcement": "Exact"}
     listed = {"targets": [gatewayapi.at("HTTPRoute", "books", "list")], "budget": {"requests": 3}}
     return [
         resource("RateLimit", "by-tenant", by_tenant),

@@ -9,6 +9,7 @@ from support.documents import Document
 from support.rule_case import case
 
 UP = {"upstreams": [{"name": "u"}]}
+BODY = {"schema": {"name": "order"}}
 ADAPTER = {"adapter": {"protocol": "WebSocket"}}
 MESSAGE = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 JWT = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
@@ -182,6 +183,28 @@ CASES = (
         "cors",
         kept=[{**UP, "cors": {"allowOrigins": ["*"]}}, {"shards": {"upstream": "a"}, "cors": {"allowOrigins": ["*"]}}],
         broken=[{"respond": {}, "cors": {"allowOrigins": ["*"]}}, {"redirect": {}, "cors": {"allowOrigins": ["*"]}}],
+    ),
+    case(
+        crds.RouteRule,
+        "Rules for bodies need an upstream; the content of messages has `message.request`.",
+        "body",
+        kept=[{**UP, "body": BODY}, {"shards": {"upstream": "a"}, "body": BODY}],
+        broken=[{"respond": {}, "body": BODY}, {"redirect": {}, "body": BODY}],
+    ),
+    case(
+        crds.RouteRule,
+        "Bodies are held before it is known whose they are: no match may ask for tenants, roles, region or flag.",
+        "body",
+        kept=[
+            {**UP, "body": BODY, "matches": [{"methods": ["POST"], "apiVersion": "v2"}]},
+            {**UP, "matches": [{"roles": ["a"]}, {"tenants": ["a"]}]},
+        ],
+        broken=[
+            {**UP, "body": BODY, "matches": [{}, {"tenants": ["a"]}]},
+            {**UP, "body": BODY, "matches": [{"roles": ["a"]}]},
+            {**UP, "body": BODY, "matches": [{"region": "eu"}]},
+            {**UP, "body": BODY, "matches": [{"flag": "new"}]},
+        ],
     ),
     case(
         crds.RouteRule,

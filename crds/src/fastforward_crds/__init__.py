@@ -17,6 +17,7 @@ from .authpolicy import (
     Provider,
 )
 from .backendtls import AuthoritiesRef, UpstreamTls
+from .body import BodyRules
 from .dispatch import (
     AdapterDispatch,
     Gather,

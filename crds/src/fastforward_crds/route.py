@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from .body import BodyRules
 from .dispatch import AdapterDispatch, MessageDispatch, ShardDispatch
 from .disturbance import Fault, MirrorTo
 from .durations import Duration, Period
@@ -237,6 +238,10 @@ def _is_one_template(rule: RouteRule) -> bool:
     return [match.path.type for match in rule.matches] == ["Template"]
 
 
+def _asks_who(match: Match) -> bool:
+    return bool(match.tenants or match.roles) or count_set(match.region, match.flag) > 0
+
+
 class RouteRule(Model):
     """Matches, what happens to the request, and one destination."""
 
@@ -262,6 +267,8 @@ class RouteRule(Model):
     """Changes before the upstream."""
     response_headers: HeaderChanges | None = None
     """Changes before the client."""
+    body: BodyRules | None = None
+    """What the request's body must be."""
     cors: Cors | None = None
     """Cross-origin requests."""
     timeout: RuleTimeout | None = None
@@ -322,6 +329,19 @@ class RouteRule(Model):
             "Cross-origin rules need an upstream: the proxy applies them to no answer of its own.",
             "cors",
             lambda s: s.cors is None or _is_proxied(s),
+        ),
+        Rule(
+            f"!has(self.body) || {_HAS_UPSTREAMS} || has(self.shards)",
+            "Rules for bodies need an upstream; the content of messages has `message.request`.",
+            "body",
+            lambda s: s.body is None or _is_proxied(s),
+        ),
+        Rule(
+            "!has(self.body) || self.matches.all(m, (!has(m.tenants) || size(m.tenants) == 0) && "
+            "(!has(m.roles) || size(m.roles) == 0) && !has(m.region) && !has(m.flag))",
+            "Bodies are held before it is known whose they are: no match may ask for tenants, roles, region or flag.",
+            "body",
+            lambda s: s.body is None or not any(_asks_who(match) for match in s.matches),
         ),
         Rule(
             "!has(self.rewrite) || !has(self.rewrite.replacePrefix) || self.matches.all(m, m.path.type == 'Prefix')",

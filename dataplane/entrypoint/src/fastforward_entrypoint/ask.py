@@ -33,6 +33,7 @@ def parse_request(asked: http.Request, *, now: float) -> Request:
         plan=header(PLAN),
         body_bytes=_length(header(BODY_BYTES)),
         request_id=header(REQUEST_ID),
+        content=asked.body,
     )
 
 

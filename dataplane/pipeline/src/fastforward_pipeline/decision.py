@@ -12,6 +12,7 @@ from .reason import FACTS, Reason
 
 if TYPE_CHECKING:
     from .compiled.authpolicy import Identity
+    from .compiled.jsonschema import Violation
     from .compiled.route import Plan
     from .compiled.table import Scope
 
@@ -32,6 +33,8 @@ class Refusal:
     """Path in that object, as people write it."""
     headers: Pairs = ()
     """For the client."""
+    violations: tuple[Violation, ...] = ()
+    """For the client: what is wrong with its content, and where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from .stages import (
     admission,
     authentication,
     authorization,
+    body,
     dispatch,
     ingress,
     normalization,
@@ -42,6 +43,7 @@ STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     authorization.recheck,
     authorization.judge,
     ratelimit.judge,  # after authorization: who is not allowed to do it spends no token
+    body.judge,  # after limits: to judge one costs work
     routing.place,
     ratelimit.judge_native,  # the proxy counts by itself when the decision has been taken
     tracking.judge,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from .compiled.jsonschema import Violation
 from .decision import Decision
 from .reason import FACTS, Reason
 
@@ -17,12 +18,13 @@ def problem_json(decision: Decision) -> bytes:
     """Returns the document of a refused request; it tells a client what happened, never why in detail."""
     if decision.reason is None:
         raise ValueError("only a refused request is a problem")
-    return refusal_json(decision.reason, decision.request_id)
+    violations = () if decision.refusal is None else decision.refusal.violations
+    return refusal_json(decision.reason, decision.request_id, violations)
 
 
-def refusal_json(reason: Reason, request_id: str) -> bytes:
-    """Returns the document of a refusal for this reason."""
-    document = {
+def refusal_json(reason: Reason, request_id: str, violations: tuple[Violation, ...] = ()) -> bytes:
+    """Returns the document of a refusal for this reason; of content, with the place of each fault in it."""
+    document: dict[str, object] = {
         "type": "about:blank",
         "title": FACTS[reason].title,
         "status": FACTS[reason].status,
@@ -30,4 +32,8 @@ def refusal_json(reason: Reason, request_id: str) -> bytes:
         "reason": reason.short,
         "requestId": request_id,
     }
+    if violations:
+        document["errors"] = [
+            {"pointer": each.pointer, "detail": each.detail, "rule": each.rule} for each in violations
+        ]
     return json.dumps(document, separators=(",", ":")).encode()

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     CONTENT_INVALID = "normalization/content-invalid"
     CONTENT_UNTYPED = "normalization/content-untyped"
     SCHEMA_MISSING = "normalization/schema-missing"
+    CONTENT_UNSEEN = "normalization/content-unseen"
     NO_ROUTE = "routing/no-route"
     PLAN_UNKNOWN = "routing/plan-unknown"
     ADDRESS_DENIED = "admission/address-denied"
@@ -185,6 +186,11 @@ FACTS: dict[Reason, Facts] = {
         503,
         "The schema of the content is not here",
         "Nothing to do when it passes within seconds; otherwise look at the status of the Schema.",
+    ),
+    Reason.CONTENT_UNSEEN: Facts(
+        503,
+        "The content could not be judged",
+        "The proxy held no body, for it saw another rule: look at what the Route's rules with `body` match.",
     ),
     Reason.IDEMPOTENCY_KEY_REQUIRED: Facts(
         400,

@@ -48,6 +48,8 @@ class Request:
     body_bytes: int | None = None
     """Length of the body; None for unknown."""
     request_id: str = ""
+    content: bytes | None = None
+    """The body, as far as it was held; None where nobody has it at hand, as in explanations."""
 
     def header(self, name: str) -> str | None:
         """Returns the value of a header (name in lower case), repeated ones joined with a comma; None without one."""

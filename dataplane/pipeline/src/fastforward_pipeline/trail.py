@@ -120,8 +120,7 @@ class Trail:
 
 
 def _would_refuse(refusal: Refusal) -> dict[str, object]:
-    told = asdict(refusal)
-    del told["headers"]
+    told = {name: getattr(refusal, name) for name in ("reason", "detail", "object", "field")}
     return {"status": FACTS[refusal.reason].status, **told}
 
 

@@ -44,6 +44,14 @@ class JsonSchema:
     max_depth: int
     """How deep content may be nested to be judged; 0 for no bound."""
 
+    def check(self, value: Json) -> tuple[Violation, ...]:
+        """Returns what breaks the schema in content as it is."""
+        if self.max_depth and is_deeper(value, self.max_depth):
+            return (_too_deep(self.max_depth),)
+        if self.validator.is_valid(value):
+            return ()
+        return tuple(map(_violation, islice(self.validator.iter_errors(value), MAX_VIOLATIONS)))
+
     def fit(self, value: Json, unknown: snapshot_pb2.UnknownFields.ValueType) -> tuple[Json, tuple[Violation, ...]]:
         """Returns the content in its canonical form, and what breaks the schema. `value` is changed in place.
 

@@ -10,6 +10,7 @@ from fastforward_pipeline.decision import Candidate
 from fastforward_pipeline.facts import Facts
 
 from .address import AddressSet
+from .body import BodyRules, compile_body
 from .condition import Condition, compile_conditions, compile_hop_conditions
 from .cors import Cors, compile_cors
 from .origin import Origins, compile_origins
@@ -57,6 +58,8 @@ class Plan:
     conditions: tuple[Condition, ...]
     hop_conditions: tuple[Condition, ...]
     cors: Cors | None
+    body: BodyRules | None
+    """Of proxied requests."""
     origins: Origins | None
     """Others than its own host's, whose pages may open connections to an adapter."""
     destination: str
@@ -120,6 +123,7 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         hop_conditions=compile_hop_conditions(match),
         # The proxy applies it to no answer of its own.
         cors=compile_cors(wire.cors) if wire.HasField("cors") and destination in _PROXIED else None,
+        body=compile_body(wire.body) if wire.HasField("body") and destination in _PROXIED else None,
         origins=compile_origins(wire.adapter.origins) if destination == "adapter" else None,
         destination=destination or "",
         candidates=_compile_candidates(wire, destination),

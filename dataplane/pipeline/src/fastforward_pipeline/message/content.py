@@ -68,14 +68,38 @@ def canonical(media_type: str, body: bytes, form: Form | None = None) -> Content
         return _refuse(_fault(error))
 
 
-def _rewrite(kind: str, body: bytes, form: Form | None) -> Content | Broken:
+def judge(media_type: str, body: bytes, schema: JsonSchema) -> Refusal | Broken | None:
+    """Returns what is wrong with content that goes on as it is; None for nothing."""
+    name, _, parameters = media_type.partition(";")
+    kind = name.strip().lower()
+    if not body:
+        return Broken((_NOTHING,))
+    if kind != JSON and not kind.endswith("+json"):
+        return _refuse_type(kind)
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if charset not in _UTF8:
+        return _refuse(f"the charset is {charset[:40]}, and JSON is UTF-8")
+    try:
+        violations = schema.check(_parse(body, Numbers()))
+    except (ValueError, RecursionError) as error:
+        return _refuse(_fault(error))
+    return Broken(violations) if violations else None
+
+
+def _parse(body: bytes, numbers: Numbers) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Raises ValueError and RecursionError for what is no JSON."""
-    numbers = Numbers()
     value = json.loads(
         body.decode(), object_pairs_hook=_unique, parse_constant=_constant, parse_float=numbers.parse_float
     )
     if is_deeper(value, MAX_DEPTH):
         raise ValueError(f"it is nested deeper than {MAX_DEPTH}")
+    return value
+
+
+def _rewrite(kind: str, body: bytes, form: Form | None) -> Content | Broken:
+    """Raises ValueError and RecursionError for what is no JSON."""
+    numbers = Numbers()
+    value = _parse(body, numbers)
     if form is not None:
         value, violations = form.schema.fit(value, form.unknown)
         if violations:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
-from fastforward_pipeline.compiled.jsonschema import Violation
 from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.reason import Reason
 
 from .content import Broken, Content, Form, canonical
 from .failure import refuse
 from .passage import Failed, Passage
-
-_QUOTES_NOTHING = frozenset({"required", "unknownFields", "maxDepth", "content"})
+from .violations import tell_violations
 
 
 def judge(
@@ -55,7 +53,7 @@ def _find(
 def _broken(passage: Passage, broken: Broken, schema: str) -> Failed:
     refusal = Refusal(
         reason=Reason.CONTENT_INVALID,
-        detail="; ".join(map(_without_values, broken.violations)),
+        detail=tell_violations(broken.violations),
         object=schema,
         field=broken.violations[0].pointer,
     )
@@ -64,9 +62,3 @@ def _broken(passage: Passage, broken: Broken, schema: str) -> Failed:
         for each in broken.violations
     ]
     return refuse(passage.envelope, refusal, violations=violations)
-
-
-def _without_values(violation: Violation) -> str:
-    """What is wrong, for logs: most sentences of violations quote the content, and are the caller's alone."""
-    what = violation.detail if violation.rule in _QUOTES_NOTHING else f"it breaks `{violation.rule}`"
-    return f"{violation.pointer or 'the content'}: {what}"

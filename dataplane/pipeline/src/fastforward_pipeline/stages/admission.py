@@ -15,7 +15,7 @@ from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.request import Request
 from fastforward_pipeline.trail import Verdict
 
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
 def judge(exchange: Exchange) -> Refusal | None:
@@ -97,7 +97,7 @@ def _has_body(request: Request) -> bool:
         return length > 0
     if "transfer-encoding" in request.headers:
         return True
-    return request.method not in _WITHOUT_BODY and "content-type" in request.headers
+    return request.method not in WITHOUT_BODY and "content-type" in request.headers
 
 
 def _refuse(reason: Reason, admission: Admission, field: str, detail: str) -> Refusal:

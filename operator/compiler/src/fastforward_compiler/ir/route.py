@@ -259,6 +259,15 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a request's body must be: held up to `max_bytes`, and judged by the schema."""
+
+    schema: SchemaRef
+    max_bytes: int
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """Stage 2 on one object; several of them all hold."""
 
@@ -339,6 +348,7 @@ class Entry:
     retry: Retry | None = None
     mirrors: tuple[Mirror, ...] = ()
     fault: Fault | None = None
+    body: Body | None = None
 
     @property
     def served_inside(self) -> bool:

@@ -44,6 +44,10 @@ class Needs(NamedTuple):
     """Protocol of the adapter that takes the request; empty for none."""
     tenant_header: bool = False
     """Whether a trusted peer may name the tenant in a header."""
+    body: str = ""
+    """What judges the body; empty for nothing."""
+    body_open: bool = False
+    """Whether that is in the shadow, so that nothing is lost without it."""
 
 
 class Placed(NamedTuple):
@@ -64,7 +68,7 @@ def place_stages(needs: Needs) -> Placed:
         (NATIVE, "The proxy takes in every request."),
         _place_admission(needs),
         _place_authentication(needs, hop),
-        (NATIVE, "The proxy normalises hosts, paths and headers."),
+        _place_normalization(needs),
         _place_authorization(needs, hop),
         _place_routing(needs),
         (NONE, "A proxied request leaves nothing to track."),
@@ -123,6 +127,8 @@ def _hop_reason(needs: Needs) -> str:
         return f"RateLimit {', '.join(needs.exact_limits)} counts exactly, over all proxies"
     if needs.shards:
         return "the shard is chosen by the decision service"
+    if needs.body:
+        return f"the body is judged by {needs.body}"
     if needs.conditions or needs.overtaken:
         return "a rule with conditions on roles, regions or flags may take its requests"
     return "a trusted peer may name the tenant in a header" if needs.tenant_header else ""
@@ -130,9 +136,19 @@ def _hop_reason(needs: Needs) -> str:
 
 def _fails_open(needs: Needs) -> bool:
     """Only where every policy that needs the hop says so, and the proxy alone can still route."""
-    if needs.shards or not (needs.auth or needs.exact_limits):
-        return False
-    return (not needs.auth or needs.auth_open) and (not needs.exact_limits or needs.limits_open)
+    asked = (
+        (needs.auth, needs.auth_open),
+        (needs.exact_limits, needs.limits_open),
+        (needs.body, needs.body_open),
+    )
+    said = [is_open for asks, is_open in asked if asks]
+    return bool(said) and all(said) and not needs.shards
+
+
+def _place_normalization(needs: Needs) -> tuple[ir.Placement, str]:
+    if needs.body:
+        return INLINE, f"The proxy holds the body, and the decision service judges it by {needs.body}."
+    return NATIVE, "The proxy normalises hosts, paths and headers."
 
 
 def _place_admission(needs: Needs) -> tuple[ir.Placement, str]:

@@ -184,9 +184,12 @@ def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, pro
 
 
 def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: Protection) -> Needs:
+    body: ir.Body | None = fields.get("body")
     return protection.needs(fields["destination"])._replace(
         admission=fields["admission"] is not NO_ADMISSION or fields["edge_admission"] is not NO_ADMISSION,
         tenant_header=attachment.edge.has_tenant_header,
+        body="" if body is None else f"Schema {body.schema.schema}",
+        body_open=body is not None and body.shadow,
     )
 
 

@@ -942,6 +942,7 @@ class Plan(_message.Message):
     RESPONSE_HEADERS_FIELD_NUMBER: _builtins.int
     CORS_FIELD_NUMBER: _builtins.int
     SELECT_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """NAMESPACE/NAME; empty for a gate"""
     rule: _builtins.str
@@ -991,6 +992,8 @@ class Plan(_message.Message):
     def response_headers(self) -> Global___HeaderChanges: ...
     @_builtins.property
     def cors(self) -> Global___Cors: ...
+    @_builtins.property
+    def body(self) -> Global___BodyRules: ...
     def __init__(
         self,
         *,
@@ -1018,16 +1021,45 @@ class Plan(_message.Message):
         response_headers: Global___HeaderChanges | None = ...,
         cors: Global___Cors | None = ...,
         select: _builtins.str = ...,
+        body: Global___BodyRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "body", b"body", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "body", b"body", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable", "message", "adapter"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_destination) -> _WhichOneofReturnType_destination | None: ...
 
 Global___Plan: _TypeAlias = Plan  # noqa: Y015
+
+@_typing.final
+class BodyRules(_message.Message):
+    """What the bodies of proxied requests must be. The proxy sends them along."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    max_bytes: _builtins.int
+    shadow: _builtins.bool
+    @_builtins.property
+    def schema(self) -> Global___SchemaVersionRef: ...
+    def __init__(
+        self,
+        *,
+        schema: Global___SchemaVersionRef | None = ...,
+        max_bytes: _builtins.int = ...,
+        shadow: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schema", b"schema"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_bytes", b"max_bytes", "schema", b"schema", "shadow", b"shadow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BodyRules: _TypeAlias = BodyRules  # noqa: Y015
 
 @_typing.final
 class Split(_message.Message):

@@ -14,6 +14,7 @@ from weakref import ReferenceType, ref
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
+from .body import emit_body
 from .dispatch import emit_adapter, emit_message
 
 PATH_TYPES = {
@@ -185,6 +186,8 @@ def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
         plan.response_headers.CopyFrom(emit_header_changes(entry.response_headers))
     if entry.cors is not None:
         plan.cors.CopyFrom(emit_cors(entry.cors))
+    if entry.body is not None:
+        plan.body.CopyFrom(emit_body(entry.body))
 
 
 def emit_header_changes(changes: ir.HeaderChanges) -> snapshot_pb2.HeaderChanges:

@@ -15,6 +15,7 @@ from fastforward_compiler.emit.decision import plan_name
 
 from .admission import emit_admission, emit_body_bound, not_admitted
 from .authpolicy import emit_jwt_requirement, verified_by_proxy
+from .body import emit_question, held_bytes
 from .chain import (
     ADDRESS_HEADER,
     AUTHORIZATION,
@@ -38,13 +39,11 @@ from .cors import emit_cors
 from .fault import emit_fault
 from .grant import emit_grants
 from .headers import LIMIT_HEADERS
-from .protos import EnvoyMessage, ext_authz_pb2
+from .protos import EnvoyMessage
 from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
 from .route import emit_route
 from .wire import header_option, header_value, pack
-
-_ASK = pack(ext_authz_pb2.ExtAuthzPerRoute(check_settings=ext_authz_pb2.CheckSettings()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +81,8 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
+    if entry.body is not None:
+        route.request_body_buffer_limit.value = held_bytes(entry.body)
     if isinstance(entry.destination, ir.MessageDispatch | ir.AdapterDispatch):
         route.request_headers_to_add.extend(header_option(*each) for each in inside_headers(entry, setting.edge))
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
@@ -108,7 +109,7 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
     """
     configs: dict[str, any_pb2.Any] = {}
     if entry.hop:
-        configs[OPEN if entry.fail_open else CLOSED] = _ASK
+        configs[OPEN if entry.fail_open else CLOSED] = emit_question(entry)
     elif auth is not None and not (setting.table.tenant or entry.served_inside) and verified_by_proxy(auth):
         configs[JWT] = emit_jwt_requirement(auth, setting.scope)
     refused = not_admitted(entry) if setting.table.tenant else {}
