@@ -272,6 +272,13 @@ CASES = (
         broken=[{"type": "Header"}, {"type": "Tenant", "header": "h"}],
     ),
     case(
+        crds.AdaptiveConcurrency,
+        "The least is no more than the most.",
+        "least",
+        kept=[{}, {"least": 5, "most": 5}],
+        broken=[{"least": 6, "most": 5}, {"least": 2000}],
+    ),
+    case(
         crds.RateLimitSpec,
         "A quota needs enforcement: Exact: proxies keep no account over restarts.",
         "period",

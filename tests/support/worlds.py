@@ -72,6 +72,7 @@ def edges() -> Strategy:
         apiVersions=record(header=HEADERS, default=st.just("v1")),
         admission=admissions(),
         securityHeaders=st.sampled_from([{}, {"preset": "Web"}]),
+        adaptiveConcurrency=st.sampled_from([{}, {"least": 1, "most": 5}]),
         compression=st.sampled_from([{}, {"algorithms": ["gzip"], "minBytes": 50}]),
     )
 

@@ -18,6 +18,7 @@ from .authpolicy import (
 )
 from .backendtls import AuthoritiesRef, UpstreamTls
 from .body import BodyRules
+from .concurrency import AdaptiveConcurrency
 from .dispatch import (
     AdapterDispatch,
     Gather,

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from .answers import Compression, SecurityHeaders
 from .backendtls import AuthoritiesRef
+from .concurrency import AdaptiveConcurrency
 from .durations import Duration
 from .formats import ANNOTATION, MEDIA_TYPE, Cidr, HeaderName, Host, Label
 from .lists import Items
@@ -255,6 +256,8 @@ class EdgeSpec(Model):
     """Compressed answers; none when absent."""
     security_headers: SecurityHeaders | None = None
     """Headers by which browsers protect the client; none when absent."""
+    adaptive_concurrency: AdaptiveConcurrency | None = None
+    """How many requests may be under way in each proxy, found by how long they take; no bound when absent."""
     proxies: Proxies = Proxies()
     """The Envoys that serve it, on Kubernetes."""
     access_log: bool = True

@@ -129,6 +129,13 @@ def test_an_edge_changes_its_tables_only_by_what_they_see(shop: EnvoyEmitter) ->
     assert ids(seen) == [(SCOPE, scope_name(f"{EDGE}|a#"))]
 
 
+def test_streams_are_taken_out_of_a_bound_that_an_edge_begins_to_have(shop: EnvoyEmitter) -> None:
+    shop.apply(delta(tables=(table("a", entry("a", destination=ir.AdapterDispatch(protocol="WebSocket"))),)))
+    bound = ir.AdaptiveConcurrency(least=1, most=9, percentile=50, measure_every_ms=1000)
+    made = ids(shop.apply(delta(edges=(edge(adaptive_concurrency=bound),))))
+    assert made == [(LISTENER, f"{EDGE}/http"), (SCOPE, scope_name(f"{EDGE}|a#"))]
+
+
 def test_a_renewed_certificate_changes_no_listener(emitter: EnvoyEmitter) -> None:
     def https(chain: str) -> ir.Edge:
         pair = ir.Certificate(

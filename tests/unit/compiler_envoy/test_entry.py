@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import plan_name
 from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, METADATA, retries
+from fastforward_compiler.emit.envoy.concurrency import CONCURRENCY
 from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
 from fastforward_compiler.emit.envoy.protos import route_components_pb2
 from fastforward_compiler.emit.envoy.refusal import REASON_HEADER, Refusal, emit_refusal
@@ -40,6 +43,18 @@ def test_a_share_without_an_upstream_answers_500_and_the_others_serve() -> None:
         (MISSING_CLUSTER, 1),
     ]
     assert action.cluster_not_found_response_code == route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
+
+
+def test_streams_are_no_measure_of_how_long_answers_take() -> None:
+    bound = ir.AdaptiveConcurrency(least=1, most=9, percentile=50, measure_every_ms=1000)
+    adaptive = replace(edge(), adaptive_concurrency=bound)
+    calls = ir.Split(shares=(ir.Share(upstream="shop/a", weight=1),), grpc=True)
+    socket = ir.AdapterDispatch(protocol="WebSocket")
+    for destination, exempt in ((calls, True), (socket, True), (replace(calls, grpc=False), False)):
+        lasting = entry("lasting", destination=destination)
+        configs = emit_entry(lasting, replace(setting_of(lasting), edge=adaptive)).typed_per_filter_config
+        assert (CONCURRENCY in configs) is exempt
+        assert CONCURRENCY not in emit_entry(lasting, setting_of(lasting)).typed_per_filter_config
 
 
 def test_a_split_of_one_is_no_split() -> None:

@@ -23,6 +23,7 @@ from .delta import Changes, Delta, Output, Report
 from .edge import (
     DEFAULT_PROXIES,
     GATEWAY,
+    AdaptiveConcurrency,
     Certificate,
     Chain,
     Compression,
@@ -95,6 +96,7 @@ __all__ = [
     "STAGES",
     "STAGES_PORT",
     "AdapterDispatch",
+    "AdaptiveConcurrency",
     "Admission",
     "ApiKey",
     "ApiKeyHeader",

@@ -136,6 +136,16 @@ class SecurityHeaders:
     """The preset's when empty."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveConcurrency:
+    """A bound on requests under way, between `least` and `most`, that follows a percentile of the times they take."""
+
+    least: int
+    most: int
+    percentile: int
+    measure_every_ms: int
+
+
 GATEWAY = "~gateway"
 """Ends the name of an Edge that is made of a Gateway: no object of Kubernetes can be named so."""
 
@@ -172,4 +182,5 @@ class Edge:
     access_log: bool = True
     compression: Compression | None = None
     security_headers: SecurityHeaders | None = None
+    adaptive_concurrency: AdaptiveConcurrency | None = None
     proxies: Proxies = DEFAULT_PROXIES

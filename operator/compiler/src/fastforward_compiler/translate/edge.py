@@ -20,6 +20,7 @@ from fastforward_compiler.problem import Problem, Reason, problem
 from .answers import translate_compression, translate_security_headers
 from .authorities import find_authorities
 from .certificate import CERTIFICATE, Unusable
+from .concurrency import translate_concurrency
 from .reference import is_permitted, target
 from .workload import translate_pods
 from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
@@ -115,6 +116,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         access_log=spec.access_log,
         compression=translate_compression(spec.compression),
         security_headers=translate_security_headers(spec.security_headers),
+        adaptive_concurrency=translate_concurrency(spec.adaptive_concurrency),
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))

@@ -105,10 +105,12 @@ _ANSWERED = (TENANT_HEADER, SUBJECT_HEADER, TABLE_HEADER, SELECT_HEADER, CLUSTER
 _TOLD = ("content-type", "www-authenticate", "retry-after", REASON_HEADER)
 
 
-def http_filters(decision_timeout_ms: int, first: Iterable[EnvoyMessage] = ()) -> list[EnvoyMessage]:
+def http_filters(
+    decision_timeout_ms: int, first: Iterable[EnvoyMessage] = (), last: Iterable[EnvoyMessage] = ()
+) -> list[EnvoyMessage]:
     """Returns the filters in the order in which requests pass them; the comments say why here.
 
-    `first` are those that the Edge wants for all of its answers.
+    `first` are those that the Edge wants for all of its answers, `last` those for what goes on to an upstream.
     """
     fallback = discovered(FALLBACK, lua_pb2.Lua)
     return [
@@ -139,6 +141,8 @@ def http_filters(decision_timeout_ms: int, first: Iterable[EnvoyMessage] = ()) -
         configured(FAULT, fault_pb2.HTTPFault()),
         # Last, so that only requests that may pass are held.
         configured(BODY, body_of_unknown_length()),
+        # Behind all that takes its own time: what they see of a request is how long the upstream takes.
+        *last,
         configured("router", router_pb2.Router()),
     ]
 

@@ -21,6 +21,7 @@ from .chain import (
     http_filters,
 )
 from .compression import compression_filters
+from .concurrency import concurrency_filters
 from .datagrams import emit_datagrams
 from .protection import security_filters
 from .protos import (
@@ -233,7 +234,11 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         stat_prefix="http",
         server_name="fastforward",
         scoped_routes=scoped_routes(),
-        http_filters=http_filters(settings.decision_timeout_ms, for_answers(edge, listener)),
+        http_filters=http_filters(
+            settings.decision_timeout_ms,
+            for_answers(edge, listener),
+            concurrency_filters(edge.adaptive_concurrency),
+        ),
         early_header_mutation_extensions=[early_mutations(edge, listener, name)],
         use_remote_address=boolean(True),
         xff_num_trusted_hops=hops,

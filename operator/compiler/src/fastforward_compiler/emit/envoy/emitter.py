@@ -222,6 +222,7 @@ def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
     return (*listeners, *((SECRET, name) for name in sorted(secrets)))
 
 
-def seen_by_tables(edge: ir.Edge) -> tuple[str, ...]:
+def seen_by_tables(edge: ir.Edge) -> tuple[object, ...]:
     """Returns what tables depend on."""
-    return edge.api_version_header, edge.api_version_default, edge.tenant_header
+    adapts = edge.adaptive_concurrency is not None
+    return edge.api_version_header, edge.api_version_default, edge.tenant_header, adapts

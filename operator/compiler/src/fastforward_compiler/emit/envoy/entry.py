@@ -35,6 +35,7 @@ from .chain import (
     PEER_HEADER,
     VIA_HEADER,
 )
+from .concurrency import emit_exemption
 from .cors import emit_cors
 from .fault import emit_fault
 from .grant import emit_grants
@@ -72,7 +73,7 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     slots = slots_of(limits)
     # A tenant's entry is found after the filter `admission` has passed: `authorization` judges it there.
     configs = emit_body_bound(entry) | ({} if setting.table.tenant else emit_admission(entry))
-    configs |= emit_policies(entry, auth, setting)
+    configs |= emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge)
     if entry.cors is not None:
         configs[CORS] = pack(emit_cors(entry.cors))
     if entry.fault is not None:

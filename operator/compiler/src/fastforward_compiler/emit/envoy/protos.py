@@ -47,6 +47,7 @@ from envoy.extensions.compression.gzip.compressor.v3 import gzip_pb2 as _gzip_pb
 from envoy.extensions.compression.zstd.compressor.v3 import zstd_pb2 as _zstd_pb2
 from envoy.extensions.filters.common.fault.v3 import fault_pb2 as _fault_common_pb2
 from envoy.extensions.filters.common.matcher.action.v3 import skip_action_pb2 as _skip_action_pb2
+from envoy.extensions.filters.http.adaptive_concurrency.v3 import adaptive_concurrency_pb2 as _adaptive_concurrency_pb2
 from envoy.extensions.filters.http.buffer.v3 import buffer_pb2 as _buffer_pb2
 from envoy.extensions.filters.http.compressor.v3 import compressor_pb2 as _compressor_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors_pb2
@@ -118,6 +119,7 @@ cares_dns_resolver_pb2: Any = _cares_dns_resolver_pb2
 cel_pb2: Any = _cel_pb2
 circuit_breaker_pb2: Any = _circuit_breaker_pb2
 cluster_pb2: Any = _cluster_pb2
+adaptive_concurrency_pb2: Any = _adaptive_concurrency_pb2
 compressor_pb2: Any = _compressor_pb2
 config_source_pb2: Any = _config_source_pb2
 connection_limit_pb2: Any = _connection_limit_pb2

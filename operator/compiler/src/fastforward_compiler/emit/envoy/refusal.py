@@ -116,7 +116,8 @@ REFUSALS = (
         "dispatch/overloaded",
         0,
         "The upstream has more requests than it is allowed",
-        "response.code_details.startsWith('upstream_reset_before_response_started{overflow')",
+        "response.code_details.startsWith('upstream_reset_before_response_started{overflow')"
+        " || response.code_details == 'reached_concurrency_limit'",
     ),
     Refusal(
         "dispatch/connection-failed",
