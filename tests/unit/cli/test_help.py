@@ -13,6 +13,7 @@ COMMANDS = (
     ("up",),
     ("validate",),
     ("diff",),
+    ("import",),
     ("render",),
     ("openapi",),
     ("get",),

@@ -15,6 +15,7 @@ import typer
 
 from . import completion, diagnosis
 from .group import QuickGroup
+from .importing import import_manifests
 from .options import (
     DEFAULT_API,
     DEFAULT_STATE,
@@ -64,6 +65,7 @@ key_app = typer.Typer(
 app.add_typer(explain_app, name="explain")
 app.add_typer(key_app, name="key")
 app.add_typer(user_app, name="user")
+app.command("import")(import_manifests)
 
 
 @app.command()

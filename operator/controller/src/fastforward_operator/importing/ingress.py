@@ -1,0 +1,342 @@
+"""Ingress (networking.k8s.io/v1) to rules, with the annotations of ingress-nginx and Traefik.
+
+In: an Ingress. Out: rules in the draft, notes on its fields. Called by conversion. Source:
+https://kubernetes.io/docs/reference/kubernetes-api/service-resources/ingress-v1/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .draft import HTTP, HTTPS, Context, Document, Rule, service_spec
+from .middleware import MiddlewareRef, apply_middlewares
+from .nginx import NginxWishes, read_nginx
+from .reading import Field, Item
+from .tls import add_certificate
+from .wishes import BY_SEGMENTS, Rewrite, Wishes, finish, prefix_paths, regex_fault
+
+TRAEFIK = "traefik.ingress.kubernetes.io/"
+_CLASS = "kubernetes.io/ingress.class"
+_ENTRY_POINTS = {"web": HTTP, "websecure": HTTPS}
+_DOLLAR = re.compile(r"\$(\d)")
+_ONE_LABEL = "The wildcard takes any number of labels here, and took one."
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is known of one Ingress."""
+
+    context: Context
+    item: Item
+    wishes: NginxWishes
+    listeners: tuple[str, ...] = ()
+    falls_through: bool = False
+    matcher: str = ""
+    order: int = 0
+
+
+@dataclass(slots=True)
+class Canary:
+    """Requests that an Ingress takes from another one with the same host and path."""
+
+    host: str
+    path: Document
+    share: Document
+    place: Field
+    weight: int = 0
+    total: int = 100
+    match: Document | None = None
+
+
+def translate_ingress(context: Context, item: Item) -> list[Canary]:
+    """Adds its rules; returns those that belong to other Ingresses."""
+    wishes = read_nginx(item)
+    plan = _Plan(context, item, wishes)
+    _take_class(plan)
+    _take_traefik(plan)
+    secured = _take_tls(plan)
+    if "canary" in wishes.canary and wishes.canary["canary"].flag():
+        return list(_canaries(plan))
+    for found in wishes.canary.values():
+        found.aside("The Ingress is no canary.")
+    rules = item.spec["rules"].each()
+    for rule in rules:
+        host = rule["host"].text().lower()
+        hosts = (host, *wishes.aliases) if host else ()
+        if host.startswith("*."):
+            rule["host"].changed(_ONE_LABEL)
+        for path in rule["http"]["paths"].each():
+            _add_path(plan, path, hosts, secure=bool(secured & {host, ""}))
+        _add_www(plan, rule, host)
+    if not rules and wishes.aliases:
+        wishes.aliases = []
+    _add_default(plan)
+    return []
+
+
+def _take_class(plan: _Plan) -> None:
+    """Which controller it was for: by name, or by its IngressClass."""
+    spec, annotated = plan.item.spec["ingressClassName"], dict(plan.item.annotations(_CLASS)).get("")
+    names = [each.raw for each in (spec, annotated) if each is not None and isinstance(each.raw, str)]
+    for each in (spec, annotated):
+        if each is not None:
+            each.aside("The Edge serves its Routes, whatever class there was.")
+    for name in names:
+        made = plan.context.find("IngressClass", "default", name)
+        controller = made.spec["controller"].raw if made is not None else name
+        plan.falls_through |= "traefik" in str(controller)
+
+
+def _take_traefik(plan: _Plan) -> None:
+    """Annotations of Traefik."""
+    for name, found in plan.item.annotations(TRAEFIK):
+        plan.falls_through = True
+        match name:
+            case "router.entrypoints":
+                plan.listeners = tuple(_ENTRY_POINTS[each] for each in found.words() if each in _ENTRY_POINTS)
+                if unknown := [each for each in found.words() if each not in _ENTRY_POINTS]:
+                    remedy = "Add a listener to the Edge, and name it in the Route's edges."
+                    found.lost(f"The ports of {', '.join(unknown)} are not known here.", remedy)
+            case "router.tls":
+                plan.listeners = (HTTPS,) if found.flag() else plan.listeners
+            case "router.priority":
+                plan.order = found.number()
+            case "router.pathmatcher":
+                plan.matcher = found.text()
+            case "router.middlewares":
+                refs = [MiddlewareRef.of_annotation(each, found) for each in found.words()]
+                apply_middlewares(plan.context, refs, plan.wishes)
+            case _:
+                found.lost("This setting of a router is not imported.", "Look at what the Edge and the Route can say.")
+
+
+def _take_tls(plan: _Plan) -> set[str]:
+    """The hosts that have a certificate."""
+    hosts: set[str] = set()
+    for tls in plan.item.spec["tls"].each():
+        named = [host.lower() for host in tls["hosts"].texts()]
+        hosts |= set(named) or {""}
+        add_certificate(plan.context, plan.context.edge, plan.item.namespace, tls["secretName"], plan.item)
+    return hosts
+
+
+def _add_path(plan: _Plan, path: Field, hosts: tuple[str, ...], *, secure: bool) -> None:
+    destination = _backend(plan, path["backend"])
+    matches = _matches(plan, path)
+    if matches is None:
+        return
+    _add(plan, path, hosts, matches, destination, secure=secure)
+
+
+def _add(
+    plan: _Plan,
+    place: Field,
+    hosts: tuple[str, ...],
+    paths: list[Document],
+    destination: Document,
+    *,
+    secure: bool,
+) -> None:
+    context, matches = plan.context, [{"path": path} for path in paths]
+    wishes = plan.wishes.for_rule()
+    asked = plan.wishes.https
+    to_https = asked if asked is not None else (secure and _is_nginx(plan))
+    _rewrite(plan.wishes, wishes, matches)
+    rule = Rule(
+        item=plan.item,
+        edge=context.edge,
+        hosts=hosts,
+        matches=matches,
+        body={},
+        place=place,
+        listeners=plan.listeners or ((HTTPS,) if to_https else ()),
+        order=(plan.order or _traefik_length(hosts, paths) if plan.falls_through else 0,),
+        falls_through=plan.falls_through,
+    )
+    if to_https or wishes.to_https is not None:
+        redirect = wishes.to_https or {"scheme": "https", "status": 308}
+        plain = rule.on(hosts, rule.order)
+        plain.listeners, plain.body = (HTTP,), {"redirect": redirect}
+        rule.listeners = (HTTPS,)
+        context.draft.add(plain)
+    finish(context, rule, wishes, destination)
+    if plan.wishes.app_root and paths[0]["value"] == "/":
+        root = rule.on(hosts, (rule.order[0] + 1,))
+        root.matches = [{"path": {"type": "Exact", "value": "/"}}]
+        root.body = {"redirect": {"path": plan.wishes.app_root, "status": 302}}
+        context.draft.add(root)
+
+
+def _is_nginx(plan: _Plan) -> bool:
+    return not plan.falls_through
+
+
+def _traefik_length(hosts: tuple[str, ...], paths: list[Document]) -> int:
+    """How long the rule is that Traefik makes of it, which decides there."""
+    kind = {"Exact": "Path(``)", "Prefix": "PathPrefix(``)"}.get(paths[0]["type"], "PathRegexp(``)")
+    return len(kind) + len(paths[0]["value"]) + (len("Host(``) && ") + len(hosts[0]) if hosts else 0)
+
+
+def _matches(plan: _Plan, path: Field) -> list[Document] | None:
+    """Paths to match; None where that can't be said."""
+    kind, value = path["pathType"], path["path"]
+    written = value.text("/") or "/"
+    wishes, matcher = plan.wishes, {"Path": "Exact", "PathRegexp": "Regex"}.get(plan.matcher, "")
+    if wishes.regex or (wishes.target is not None and "$" in str(wishes.target.raw)) or matcher == "Regex":
+        kind.taken()
+        return _regex(value, written, anchored=matcher != "Regex")
+    if kind.text("ImplementationSpecific") == "Exact" or matcher == "Exact":
+        return [{"type": "Exact", "value": written}]
+    if kind.raw == "Prefix":
+        return [{"type": "Prefix", "value": written}]
+    if not (plan.context.literal or wishes.guarded or written == "/"):
+        value.changed(BY_SEGMENTS)
+        return prefix_paths(written, literal=False)
+    return prefix_paths(written, literal=True)
+
+
+def _regex(value: Field, written: str, *, anchored: bool) -> list[Document] | None:
+    """As nginx takes it: from the beginning, to no certain end, in any case."""
+    text = f"(?i){written.removeprefix('^')}.*" if anchored else f".*(?:{written}).*"
+    if written.endswith("$"):
+        text = text.removesuffix("$.*") if anchored else text
+    fault = regex_fault(text)
+    if fault:
+        value.lost(f"The expression is refused, so its requests find no rule: {fault}.", "Write it in RE2's syntax.")
+        return None
+    return [{"type": "Regex", "value": text}]
+
+
+def _rewrite(asked: NginxWishes, wishes: Wishes, matches: list[Document]) -> None:
+    """`rewrite-target`: the whole path becomes it, with the groups of a regular expression in it."""
+    if asked.target is None:
+        return
+    text = asked.target.text()
+    if not text.startswith("/"):
+        asked.target.lost("Only a path can take the place of a path.", "Use a redirect for a whole URL.")
+        return
+    path = matches[0]["path"]
+    if path["type"] == "Regex":
+        known = re.compile(path["value"]).groups
+        groups = _DOLLAR.sub(lambda found: f"\\{found[1]}" if int(found[1]) <= known else "", text)
+        wishes.rewrites.append(Rewrite(asked.target, pattern=f"^{path['value']}$", substitution=groups))
+    else:
+        wishes.rewrites.append(Rewrite(asked.target, path=text))
+
+
+def _backend(plan: _Plan, backend: Field) -> Document:
+    share = _share(plan, backend)
+    return {"upstreams": [share]} if share is not None else {"respond": {"status": 503}}
+
+
+def _share(plan: _Plan, backend: Field) -> Document | None:
+    service = backend["service"]
+    if not service:
+        backend["resource"].lost("Only a Service can be a backend.", "Make it an Upstream, and name that.")
+        return None
+    name, number = service["name"].text(), service["port"]["number"]
+    port: int | str = number.number() if number else service["port"]["name"].text()
+    spec = {**service_spec(plan.item.namespace, name, port, plan.item.namespace), **plan.wishes.upstream}
+    made = plan.context.draft.upstream(plan.item.namespace, f"{name}-{port}", spec, plan.item.label)
+    return {"name": made}
+
+
+def _add_default(plan: _Plan) -> None:
+    """Whoever finds no other rule."""
+    backend = plan.item.spec["defaultBackend"]
+    if not backend:
+        return
+    destination = _backend(plan, backend)
+    rule = Rule(
+        item=plan.item,
+        edge=plan.context.edge,
+        hosts=(),
+        matches=[{"path": {"type": "Prefix", "value": "/"}}],
+        body={},
+        place=backend,
+        listeners=plan.listeners,
+        order=(-1,),
+        falls_through=True,
+    )
+    backend.changed("Requests of all hosts of the Edge that no rule takes go there.")
+    finish(plan.context, rule, plan.wishes.for_rule(), destination)
+
+
+def _add_www(plan: _Plan, rule: Field, host: str) -> None:
+    """`www.HOST` is sent to HOST, or the other way round."""
+    if not plan.wishes.www or not host or "*" in host:
+        return
+    other = host.removeprefix("www.") if host.startswith("www.") else f"www.{host}"
+    plan.context.draft.add(
+        Rule(
+            item=plan.item,
+            edge=plan.context.edge,
+            hosts=(other,),
+            matches=[{"path": {"type": "Prefix", "value": "/"}}],
+            body={"redirect": {"host": host, "status": 308}},
+            place=rule["host"],
+            listeners=plan.listeners,
+        )
+    )
+
+
+def _canaries(plan: _Plan) -> Iterator[Canary]:
+    settings = plan.wishes.canary
+    match = _canary_match(settings)
+    weight = settings["weight"].number() if "weight" in settings else 0
+    total = settings["total"].number(100) if "total" in settings else 100
+    for rule in plan.item.spec["rules"].each():
+        host = rule["host"].text().lower()
+        for path in rule["http"]["paths"].each():
+            share, paths = _share(plan, path["backend"]), _matches(plan, path)
+            if share is not None and paths is not None:
+                yield Canary(host, paths[0], share, path, weight, max(total, 1), match)
+
+
+def _canary_match(settings: dict[str, Field]) -> Document | None:
+    if "header" in settings:
+        kind, value = "Exact", "always"
+        if "value" in settings:
+            value = settings["value"].text()
+        elif "pattern" in settings:
+            kind, value = "Regex", f".*(?:{settings['pattern'].text()}).*"
+        else:
+            settings["header"].changed("`never` is weighed like no header at all.")
+        return {"headers": [{"name": settings["header"].text(), "type": kind, "value": value}]}
+    if "cookie" in settings:
+        name = settings["cookie"].text()
+        settings["cookie"].changed("`never` is weighed like no cookie at all.")
+        return {
+            "headers": [{"name": "cookie", "type": "Regex", "value": f"(?:.*; *)?{re.escape(name)}=always(?:;.*)?"}]
+        }
+    return None
+
+
+def join_canaries(context: Context, canaries: Iterable[Canary]) -> None:
+    """Gives canaries their part of the rules with the same host and path."""
+    for canary in canaries:
+        rules = [
+            rule
+            for rule in context.draft.rules
+            if canary.host in (rule.hosts or ("",))
+            and "upstreams" in rule.body
+            and any(match == {"path": canary.path} for match in rule.matches)
+        ]
+        if not rules:
+            canary.place.lost("There is no Ingress with this host and path.", "Import it together with that one.")
+        for rule in rules:
+            _join(context, rule, canary)
+
+
+def _join(context: Context, rule: Rule, canary: Canary) -> None:
+    if canary.match is not None:
+        made = rule.on(rule.hosts, rule.order)
+        made.matches = [{"path": canary.path, **canary.match}]
+        made.body = {**rule.body, "upstreams": [canary.share]}
+        context.draft.add(made)
+    if canary.weight:
+        (main,) = rule.body["upstreams"][:1]
+        rest = {**main, "weight": max(canary.total - canary.weight, 0)}
+        rule.body = {**rule.body, "upstreams": [rest, {**canary.share, "weight": canary.weight}]}

@@ -1,0 +1,252 @@
+"""`ff import` says what it wrote, closes what it can't guard, and writes nothing over what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fastforward_operator.importing.traefikrule import RuleError, parse_rule
+
+from support.credentials import tls_data
+from support.ff import Said, ff
+from support.resources import endpoint_slice, secret, service
+
+NGINX = "nginx.ingress.kubernetes.io"
+Document = dict[str, Any]
+
+
+def ingress(*paths: Document, name: str = "web", host: str = "a.test", **annotations: str) -> Document:
+    noted = {f"{NGINX}/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    rule: Document = {"http": {"paths": list(paths)}, **({"host": host} if host else {})}
+    metadata: Document = {"name": name, "annotations": noted}
+    spec: Document = {"ingressClassName": "nginx", "rules": [rule]}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec}
+
+
+def path(value: str = "/", kind: str = "Prefix", to: str = "web") -> Document:
+    return {"path": value, "pathType": kind, "backend": {"service": {"name": to, "port": {"number": 80}}}}
+
+
+def ingress_route(match: str, name: str = "web", **route: object) -> Document:
+    services = [{"name": "web", "port": 80}]
+    spec = {"entryPoints": ["web"], "routes": [{"match": match, "kind": "Rule", "services": services, **route}]}
+    return {"apiVersion": "traefik.io/v1alpha1", "kind": "IngressRoute", "metadata": {"name": name}, "spec": spec}
+
+
+def middleware(name: str, **spec: object) -> Document:
+    return {"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware", "metadata": {"name": name}, "spec": spec}
+
+
+def run(tmp_path: Path, *documents: Document, options: tuple[str, ...] = ()) -> tuple[dict[str, list[Document]], Said]:
+    """The resources by kind; they have to be valid beside Services and certificates."""
+    (tmp_path / "in.yaml").write_text(yaml.safe_dump_all(documents))
+    said = ff("import", tmp_path / "in.yaml", *options)
+    assert said.code == 0, said.err
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "all.yaml").write_text(said.out)
+    found = [each for each in yaml.safe_load_all(said.out) if each]
+    names = ("web", "other")
+    besides = [service(name, {"port": 80}) for name in names]
+    besides += [endpoint_slice(name, {"addresses": ["127.0.0.1"]}, ports=({"port": 80},)) for name in names]
+    besides += [secret("tls", tls_data("a.test"), "kubernetes.io/tls")]
+    (out / "besides.yaml").write_text(yaml.safe_dump_all(besides))
+    checked = ff("validate", out)
+    assert checked.code == 0, checked.out + said.out
+    by_kind: dict[str, list[Document]] = {}
+    for each in found:
+        by_kind.setdefault(each["kind"], []).append(each["spec"])
+    return by_kind, said
+
+
+def rules(found: dict[str, list[Document]]) -> list[Document]:
+    return [rule for route in found["Route"] for rule in route["rules"]]
+
+
+def test_an_ingress_becomes_an_edge_a_route_and_an_upstream(tmp_path: Path) -> None:
+    found, said = run(tmp_path, ingress(path("/api"), path("/one", "Exact", "other")))
+    assert found["Edge"] == [{"hosts": ["a.test"], "listeners": [{"name": "http", "port": 80}]}]
+    assert [rule["matches"][0]["path"] for rule in rules(found)] == [
+        {"type": "Prefix", "value": "/api"},
+        {"type": "Exact", "value": "/one"},
+    ]
+    assert found["Upstream"] == [{"service": {"name": each, "port": 80}} for each in ("web", "other")]
+    assert "0 no equivalent" in said.err
+    assert said.out.startswith("# From Ingress default/web.")
+
+
+def test_a_certificate_makes_an_https_listener_to_which_clear_text_is_sent(tmp_path: Path) -> None:
+    secured = ingress(path())
+    secured["spec"]["tls"] = [{"hosts": ["a.test"], "secretName": "tls"}]
+    found, _ = run(tmp_path, secured)
+    listeners = {each["name"]: each for each in found["Edge"][0]["listeners"]}
+    assert listeners["https"]["tls"] == {"certificates": [{"name": "tls"}]}
+    by_listener = {route["edges"][0]["listener"]: route["rules"][0] for route in found["Route"]}
+    assert by_listener["http"]["redirect"] == {"scheme": "https", "status": 308}
+    assert by_listener["https"]["upstreams"] == [{"name": "web-80"}]
+
+
+def test_groups_of_a_path_are_put_into_the_rewrite(tmp_path: Path) -> None:
+    found, _ = run(
+        tmp_path,
+        ingress(path("/api(/|$)(.*)", "ImplementationSpecific"), rewrite_target="/$2", use_regex="true"),
+    )
+    (rule,) = rules(found)
+    assert rule["matches"][0]["path"] == {"type": "Regex", "value": "(?i)/api(/|$)(.*).*"}
+    assert rule["rewrite"]["regex"] == {"pattern": "^(?i)/api(/|$)(.*).*$", "substitution": r"/\2"}
+
+
+def test_limits_addresses_and_sizes_are_taken(tmp_path: Path) -> None:
+    wanted = {"limit_rps": "5", "whitelist_source_range": "10.0.0.0/8, 192.0.2.1", "proxy_body_size": "8m"}
+    found, _ = run(tmp_path, ingress(path(), **wanted))
+    (limit,), (route,) = found["RateLimit"], found["Route"]
+    assert limit["budget"] == {"requests": 5, "window": "1s", "burst": 25}
+    assert limit["targets"] == [{"kind": "Route", "name": "web"}]
+    assert route["admission"] == {"allowAddresses": ["10.0.0.0/8", "192.0.2.1"], "maxBodyBytes": 8 << 20}
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {"auth_url": "https://auth.test/check"},
+        {"auth_type": "basic", "auth_secret": "users"},
+        {"auth_tls_secret": "default/ca"},
+        {"whitelist_source_range": "not-a-network"},
+        {"backend_protocol": "HTTPS"},
+        {"enable_modsecurity": "true"},
+    ],
+    ids=lambda annotations: next(iter(annotations)),
+)
+def test_what_is_guarded_by_something_unknown_is_closed(tmp_path: Path, annotations: dict[str, str]) -> None:
+    found, said = run(tmp_path, ingress(path(), **annotations))
+    (rule,) = rules(found)
+    assert rule["respond"]["status"] == 403
+    assert "upstreams" not in rule
+    assert "answer 403" in said.err
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"basicAuth": {"secret": "users"}},
+        {"forwardAuth": {"address": "http://auth"}},
+        {"plugin": {"anything": {}}},
+        {"neverHeardOf": {}},
+        {"chain": {"middlewares": [{"name": "missing"}]}},
+        {"headers": {"allowedHosts": ["a.test"]}},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_a_middleware_that_may_guard_closes_its_rules(tmp_path: Path, spec: Document) -> None:
+    route = ingress_route("Host(`a.test`)", middlewares=[{"name": "m"}])
+    found, _ = run(tmp_path, route, middleware("m", **spec))
+    assert [rule["respond"]["status"] for rule in rules(found)] == [403]
+
+
+def test_a_guarded_prefix_stays_one_to_the_letter(tmp_path: Path) -> None:
+    guard = middleware("m", ipAllowList={"sourceRange": ["10.0.0.0/8"]})
+    guarded = ingress_route("Host(`a.test`) && PathPrefix(`/admin`)", middlewares=[{"name": "m"}])
+    open_ = ingress_route("Host(`a.test`) && PathPrefix(`/`)", "open")
+    found, _ = run(tmp_path, guarded, guard, open_)
+    admitted = next(route for route in found["Route"] if "admission" in route)
+    assert [match["path"] for match in admitted["rules"][0]["matches"]] == [
+        {"type": "Prefix", "value": "/admin"},
+        {"type": "Regex", "value": "/admin[^/].*"},
+    ]
+
+
+def test_a_rule_that_no_match_can_say_is_left_out_and_told(tmp_path: Path) -> None:
+    left_out = ingress_route("Host(`a.test`) && !PathPrefix(`/x`)")
+    found, said = run(tmp_path, left_out, ingress_route("Host(`a.test`) && Path(`/y`)", "other"))
+    assert [rule["matches"][0]["path"]["value"] for rule in rules(found)] == ["/y"]
+    assert "No match can exclude a path. So nothing takes Host(`a.test`) && !PathPrefix(`/x`)." in said.err
+
+
+def test_canaries_take_their_part(tmp_path: Path) -> None:
+    weighted = ingress(path(to="other"), name="canary", canary="true", canary_weight="20")
+    named = ingress(path(to="other"), name="named", canary="true", canary_by_header="x-new")
+    found, _ = run(tmp_path, ingress(path()), weighted, named)
+    split, always = sorted(rules(found), key=lambda rule: "matches" in rule)
+    assert split["upstreams"] == [{"name": "web-80", "weight": 80}, {"name": "other-80", "weight": 20}]
+    assert always["matches"][0]["headers"] == [{"name": "x-new", "type": "Exact", "value": "always"}]
+    assert always["upstreams"] == [{"name": "other-80"}]
+
+
+def test_whoever_finds_no_rule_comes_to_the_default_backend(tmp_path: Path) -> None:
+    document = ingress(path("/a"))
+    document["spec"]["defaultBackend"] = {"service": {"name": "other", "port": {"number": 80}}}
+    found, _ = run(tmp_path, document)
+    last = found["Route"][-1]
+    assert "hosts" not in last
+    assert last["rules"][0]["upstreams"] == [{"name": "other-80"}]
+
+
+def test_files_are_written_with_a_report_and_never_over_others(tmp_path: Path) -> None:
+    (tmp_path / "in.yaml").write_text(yaml.safe_dump(ingress(path(), auth_url="http://x")))
+    into = tmp_path / "made"
+    assert ff("import", tmp_path / "in.yaml", "--into", into).code == 0
+    assert {each.name for each in into.iterdir()} == {
+        "edges.yaml",
+        "default-ingress-web.yaml",
+        "upstreams.yaml",
+        "import-report.txt",
+    }
+    assert "no equivalent" in (into / "import-report.txt").read_text()
+    again = ff("import", tmp_path / "in.yaml", "--into", into)
+    assert again.code == 1
+    assert "is there already" in again.err
+
+
+def test_the_report_is_data_for_programs(tmp_path: Path) -> None:
+    (tmp_path / "in.yaml").write_text(yaml.safe_dump(ingress(path(), auth_url="http://x")))
+    found = ff("import", tmp_path / "in.yaml", "--edge", "shop/public", "-o", "json").json
+    (lost,) = (each for each in found["report"] if each["verdict"] == "no equivalent")
+    assert lost["object"] == "Ingress default/web"
+    assert lost["field"] == f"metadata.annotations.{NGINX}/auth-url"
+    assert lost["place"].startswith(f"{tmp_path / 'in.yaml'}:")
+    edge = next(each for each in found["resources"] if each["kind"] == "Edge")
+    assert edge["metadata"] == {"name": "public", "namespace": "shop"}
+    assert edge["spec"]["routeNamespaces"] == {"from": "Selected", "names": ["default"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a: [", "in.yaml:1: Not YAML"),
+        ("- a", "in.yaml:1: The document is not a mapping."),
+        ("", "There are no manifests"),
+    ],
+)
+def test_what_cant_be_read_is_one_sentence(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "in.yaml").write_text(content)
+    answered = ff("import", tmp_path / "in.yaml")
+    assert answered.code == 1
+    assert said in answered.err
+
+
+@pytest.mark.parametrize(
+    ("text", "cases"),
+    [
+        ("Host(`a`) && Path(`/x`)", ["Host(`a`) && Path(`/x`)"]),
+        ("Host(`a`) && (Path(`/x`) || Path(`/y`))", ["Host(`a`) && Path(`/x`)", "Host(`a`) && Path(`/y`)"]),
+        ("!(Host(`a`) && Path(`/x`))", ["!Host(`a`)", "!Path(`/x`)"]),
+        ('!!host("a")', ["Host(`a`)"]),
+        ("Host(`a`, `b`)||Path(`/`)", ["Host(`a`, `b`)", "Path(`/`)"]),
+    ],
+)
+def test_a_rule_is_cases_of_conditions(text: str, cases: list[str]) -> None:
+    assert [" && ".join(map(str, case)) for case in parse_rule(text)] == cases
+
+
+@pytest.mark.parametrize("text", ["", "Host(`a`", "Host(a)", "Nobody(`a`)", "Host(`a`) Path(`/`)", "Host(`a`) &&"])
+def test_what_is_no_rule_is_told_with_its_place(text: str) -> None:
+    with pytest.raises(RuleError, match=r"character|not known"):
+        parse_rule(text)
+
+
+def test_a_rule_of_too_many_cases_is_refused() -> None:
+    part = "(Path(`/1`) || Path(`/2`) || Path(`/3`))"
+    with pytest.raises(RuleError, match="more than 64 cases"):
+        parse_rule(" && ".join([part] * 4))
