@@ -66,3 +66,33 @@ def test_what_signs_webhooks_is_redacted_unless_asked_for(tmp_path: Path) -> Non
 
     assert secrets() == ["[redacted: --show-secrets]"] * 2
     assert secrets("--show-secrets") == [webhook_key(name).removeprefix("whsec_") for name in ("one", "two")]
+
+
+FRONT = """
+apiVersion: gateway.fastforward.dev/v1alpha1
+kind: Edge
+metadata: {name: public, namespace: shop}
+spec:
+  hosts: [api.example.com]
+  listeners: [{name: http, port: 80}]
+  front: {traefik: {addresses: [10.8.0.0/16], protocols: [rest, grpc]}}
+"""
+
+
+def test_a_traefik_in_front_gets_what_the_operator_would_apply(tmp_path: Path) -> None:
+    (tmp_path / "edge.yaml").write_text(FRONT)
+    rendered = yaml.safe_load(ff("render", tmp_path, "--target", "traefik").out)
+    assert rendered["kind"] == "List"
+    routing = next(each for each in rendered["items"] if each["kind"] == "IngressRoute")
+    assert routing["metadata"]["namespace"] == "fastforward-system"
+    assert [route["match"] for route in routing["spec"]["routes"]] == [
+        "Host(`rest.api.example.com`)",
+        "Host(`grpc.api.example.com`)",
+    ]
+    assert {each["apiVersion"] for each in rendered["items"]} == {"traefik.io/v1alpha1"}
+
+
+def test_without_a_traefik_in_front_it_is_said_that_there_is_none() -> None:
+    rendered = ff("render", BOOKSHOP, "--target", "traefik")
+    assert rendered.code == 1
+    assert "No Edge here has front.traefik" in rendered.err

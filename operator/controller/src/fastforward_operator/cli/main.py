@@ -112,7 +112,7 @@ def render(
     output: OutputOption = Output.YAML,
     show_secrets: Annotated[bool, typer.Option(help="Print private keys and the hashes of keys as well.")] = False,
 ) -> None:
-    """Print what Envoy or the decision service gets.
+    """Print what Envoy, the decision service or a Traefik in front gets.
 
     Example: ff render examples/bookshop --target envoy -o json
     """

@@ -1,4 +1,4 @@
-"""`ff render`: what Envoy or the decision service gets, as JSON or YAML.
+"""`ff render`: what Envoy, the decision service or a Traefik in front gets, as JSON or YAML.
 
 In: directories. Out: every resource by type and name, in the standard JSON form of its message; what is confidential
 is redacted unless asked for. Called by cli/main.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta, DecisionEmitter
 from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitter, EnvoyResource
+from fastforward_compiler.emit.kubernetes import TRAEFIK, PodSettings, emit_edge
 from google.protobuf import descriptor_pool, json_format, message_factory
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -22,6 +25,8 @@ from .offline import load
 from .output import Output, print_data
 from .target import Target
 
+_NAMESPACE = "fastforward-system"
+"""Where the operator and the pods are that it makes."""
 REDACTED = "[redacted: --show-secrets]"
 
 Rendered = dict[str, dict[str, Any]]
@@ -31,11 +36,25 @@ Rendered = dict[str, dict[str, Any]]
 def run(directories: Sequence[Path], target: Target, output: Output, *, show_secrets: bool) -> int:
     """Print the resources; what is wrong with the directories is left to `ff validate`."""
     delta = load(directories).delta
+    if target is Target.TRAEFIK:
+        return _print_traefik(delta.edges.upserts, output)
     if target is Target.ENVOY:
         rendered = render_envoy(EnvoyEmitter(EmitSettings()).apply(delta), show_secrets=show_secrets)
     else:
         rendered = render_decision(DecisionEmitter().apply(delta), show_secrets=show_secrets)
     print_data(rendered, Output.YAML if output is Output.TEXT else output)
+    return 0
+
+
+def _print_traefik(edges: Iterable[ir.Edge], output: Output) -> int:
+    """One list, for `kubectl apply`; the operator applies the same, with its own namespace and these names."""
+    settings = PodSettings(namespace=_NAMESPACE, envoy_image="", decision_image="")
+    made = [each for edge in sorted(edges, key=lambda edge: edge.name) for each in emit_edge(edge, settings)]
+    items = [each for each in made if each["apiVersion"] == TRAEFIK]
+    if not items:
+        print("No Edge here has front.traefik, so no Traefik is told anything.", file=sys.stderr)
+        return 1
+    print_data({"apiVersion": "v1", "kind": "List", "items": items}, Output.YAML if output is Output.TEXT else output)
     return 0
 
 

@@ -10,3 +10,4 @@ class Target(StrEnum):
 
     ENVOY = "envoy"
     DECISION = "decision"
+    TRAEFIK = "traefik"
