@@ -239,6 +239,7 @@ def emit_settings(settings: Settings) -> EmitSettings:
     return EmitSettings(
         bind_address=settings.bind_address,
         ports=settings.ports,
+        front_addresses=settings.front_addresses,
         access_log=settings.access_log,
         decision_timeout_ms=settings.decision_timeout_ms,
         listen_everywhere=bool(settings.envoy_image),

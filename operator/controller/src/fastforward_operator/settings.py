@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     """Address that the proxy's listeners bind; several are parted by commas."""
     ports: Annotated[dict[int, int], NoDecode] = Field(default_factory=dict)
     """Ports to bind instead of those that Edges name, as JSON: {"80": 8080}."""
+    front_addresses: Annotated[tuple[str, ...], NoDecode] = ()
+    """Networks of the Traefik in front, instead of those that Edges name; parted by commas."""
     access_log: str = "/dev/stdout"
     """File of the proxy's access log."""
     decision_timeout_ms: int = Field(default=500, ge=1, le=60_000)
@@ -104,7 +106,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
-    @field_validator("api_hosts", "xds_names", "image_pull_secrets", "webhook_names", mode="before")
+    @field_validator("api_hosts", "front_addresses", "xds_names", "image_pull_secrets", "webhook_names", mode="before")
     @classmethod
     def _part(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -33,7 +33,7 @@ from .options import (
     StateOption,
 )
 from .output import Output
-from .target import Target
+from .target import Front, Target
 from .users import user_app
 from .where import Where
 
@@ -76,6 +76,9 @@ def up(
         list[str] | None, typer.Option(help="Address of the listeners; may be repeated. [default: loopback]")
     ] = None,
     api_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the operator's API and metrics.")] = 9080,
+    front: Annotated[
+        Front | None, typer.Option(help="What stands before the Envoy, for Edges that name one in `front`.")
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines instead of the live screen.")] = False,
 ) -> None:
     """Run everything on this machine: operator, Envoy, decision service and the directory's sample programs.
@@ -84,7 +87,9 @@ def up(
     """
     from . import up as command
 
-    raise typer.Exit(command.run(directories, state=state, bind=bind or [], api_port=api_port, plain=plain))
+    raise typer.Exit(
+        command.run(directories, state=state, bind=bind or [], api_port=api_port, front=front is not None, plain=plain)
+    )
 
 
 @app.command()

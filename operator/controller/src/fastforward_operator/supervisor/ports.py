@@ -25,6 +25,15 @@ def has_ipv6() -> bool:
     return True
 
 
+def unused_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def check_port(address: str, port: int, purpose: str) -> None:
     """Raise PortBusyError unless `address:port` can be listened on."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

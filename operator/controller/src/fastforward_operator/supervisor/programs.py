@@ -6,6 +6,7 @@ stands here.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -21,6 +22,7 @@ from .state import StateFolder
 ENVOY = "envoy"
 OPERATOR = "operator"
 DECISION = "decision"
+TRAEFIK = "traefik"
 
 
 def child_specs(prepared: Prepared, state: StateFolder) -> tuple[ChildSpec, ...]:
@@ -30,7 +32,25 @@ def child_specs(prepared: Prepared, state: StateFolder) -> tuple[ChildSpec, ...]
         _decision(prepared, state),
         *_sample_programs(prepared),
         _envoy(prepared, state),
+        *_traefik(prepared),
     )
+
+
+def _traefik(prepared: Prepared) -> Iterator[ChildSpec]:
+    if prepared.front is not None:
+        plan = prepared.front
+        yield ChildSpec(
+            name=TRAEFIK,
+            command=plan.command,
+            environment=prepared.settings.environment,
+            prepare=partial(_begin_empty, plan.file),
+        )
+
+
+def _begin_empty(path: Path) -> None:
+    """The file that it watches has to be there; it is filled when the Edges have been read."""
+    if not path.exists():
+        path.write_text("{}")
 
 
 def _operator(prepared: Prepared, state: StateFolder) -> ChildSpec:
@@ -45,6 +65,8 @@ def _operator(prepared: Prepared, state: StateFolder) -> ChildSpec:
         "FF_BIND_ADDRESS": ",".join(settings.bind),
         "FF_ACCESS_LOG": str(state.logs / "access.log"),
     }
+    if prepared.front is not None:
+        own |= {"FF_PORTS": json.dumps(dict(prepared.front.ports)), "FF_FRONT_ADDRESSES": prepared.front.trusted}
     return ChildSpec(
         name=OPERATOR,
         command=(sys.executable, "-m", "fastforward_operator"),

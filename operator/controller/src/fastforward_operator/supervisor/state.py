@@ -31,6 +31,7 @@ class StateFolder:
         self.operator = self.path / "operator"
         self.decision = self.path / "decision"
         self.envoy = self.path / "envoy"
+        self.traefik = self.path / "traefik"
         self.sockets = _socket_folder(self.path)
         self.xds_socket = self.sockets / "xds.sock"
         self.decision_socket = self.sockets / "decision.sock"
@@ -39,7 +40,7 @@ class StateFolder:
 
     def claim(self) -> None:
         """Make the folder and lock it, with fresh logs; the kernel unlocks when the process ends. Raises StateError."""
-        for folder in (self.path, self.dev, self.logs, self.operator, self.decision, self.envoy):
+        for folder in (self.path, self.dev, self.logs, self.operator, self.decision, self.envoy, self.traefik):
             _make(folder)
         _make_private(self.sockets)
         try:

@@ -91,7 +91,7 @@ def _emit_connections(edge: ir.Edge, listener: ir.Listener, message: EnvoyMessag
         # Before TLS is looked at; a connection that does not begin so is closed.
         message.listener_filters.add(name="proxy", typed_config=pack(proxy_protocol_pb2.ProxyProtocol()))
     if edge.traefik is not None:
-        admit_only(edge.traefik.addresses, message)
+        admit_only(settings.front_addresses or edge.traefik.addresses, message)
     elif listener.proxy_protocol:
         admit_only(edge.trusted_addresses, message)
     if listener.all_certificates or listener.chains:

@@ -34,6 +34,8 @@ class EmitSettings:
     """Whether proxies have a network of their own, so that what an Edge's addresses are is no concern of theirs."""
     ports: Mapping[int, int] = field(default_factory=dict)
     """Ports to bind instead of those that Edges name."""
+    front_addresses: tuple[str, ...] = ()
+    """Networks of what stands in front here, instead of those that Edges name."""
     decision_timeout_ms: int = 500
     """How long the decision service may take; the route's fail mode decides after."""
     access_log: str = "/dev/stdout"

@@ -7,7 +7,7 @@ operator, which applies them.
 from .edge import edge_names, emit_edge
 from .names import COMPONENT, EDGE, GATEWAY_NAME, MANAGED, OWNER, Names, owner_label
 from .settings import TLS_FOLDER, PodSettings
-from .traefik import TRAEFIK
+from .traefik import TRAEFIK, emit_traefik
 from .workload import COMPONENTS, emit_workload, workload_names
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "PodSettings",
     "edge_names",
     "emit_edge",
+    "emit_traefik",
     "emit_workload",
     "owner_label",
     "workload_names",
