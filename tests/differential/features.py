@@ -25,7 +25,16 @@ from differential.generate import (
 from differential.outcome import FORGED
 
 UPSTREAMS = ("one", "two", "three")
-ORIGINS = ("https://shop.test", "https://a.shop.test", "https://evil.test")
+ORIGINS = (
+    "https://shop.test",
+    "https://a.shop.test",
+    "https://evil.test",
+    "null",
+    "https://a.test:81",
+    "http://b.test",
+    "https://x.wild.test",
+    "https://x.wild.test:81",
+)
 FORGED_HEADERS = (
     ("x-ff-tenant", "acme"),
     ("x-ff-table", "acme"),
@@ -92,6 +101,9 @@ def _enrich(rng: random.Random, spec: Document) -> None:
             rule["body"] = {"schema": {"name": "empty"}, "maxBytes": 4, **rng.choice(({}, {}, {"shadow": True}))}
         if rng.random() < 0.25:
             rule["responseHeaders"] = _changes(rng, ("x-both", "x-secret", "x-new"))
+        if rng.random() < 0.2:
+            hosts = rng.choice(([], ["shop.test"], ["*.shop.test", "b.test"]))
+            rule["csrf"] = {"hosts": hosts, "shadow": rng.random() < 0.2}
 
 
 def _asks_who(rule: Document) -> bool:

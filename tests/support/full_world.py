@@ -193,6 +193,7 @@ def _proxied_rules() -> list[Document]:
             "name": "sharded",
             "matches": [{"path": {"value": "/sharded"}}],
             "shards": {"upstream": "orders", "key": "Header", "header": "x-key"},
+            "csrf": {"hosts": ["pages.example.com"], "shadow": True},
             "cors": {
                 "allowOrigins": ["https://a.example.com"],
                 "allowMethods": ["PUT"],

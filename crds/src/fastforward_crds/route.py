@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from .body import BodyRules
+from .csrf import Csrf
 from .dispatch import AdapterDispatch, MessageDispatch, ShardDispatch
 from .disturbance import Fault, MirrorTo
 from .durations import Duration, Period
@@ -271,6 +272,8 @@ class RouteRule(Model):
     """What the request's body must be."""
     cors: Cors | None = None
     """Cross-origin requests."""
+    csrf: Csrf | None = None
+    """Requests that pages of others forge; nobody's are refused when absent."""
     timeout: RuleTimeout | None = None
     """How long the upstream may take."""
     retry: Retry | None = None

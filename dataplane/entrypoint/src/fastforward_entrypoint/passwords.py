@@ -29,7 +29,7 @@ MAX_OF_ONE = 2
 MAX_WAITING = 32
 MAX_REMEMBERED = 10_000
 MAX_WRONG = 1_000
-PATIENCE_S = 0.4
+PATIENCE_S = 0.3
 """For all who ask about one try, from the first one on: a proxy asks again after some 150 ms, and gives up after half a
 second by default. Whoever is told in time that we are busy knows when to come back.
 """

@@ -21,6 +21,7 @@ from .stages import (
     authentication,
     authorization,
     body,
+    csrf,
     dispatch,
     ingress,
     normalization,
@@ -42,6 +43,7 @@ STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     routing.rematch,  # now that the caller is known, the rule that governs the rest
     authorization.recheck,
     authorization.judge,
+    csrf.judge,
     ratelimit.judge,  # after authorization: who is not allowed to do it spends no token
     body.judge,  # after limits: to judge one costs work
     routing.place,

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     PLAN_UNKNOWN = "routing/plan-unknown"
     ADDRESS_DENIED = "admission/address-denied"
     ORIGIN_DENIED = "admission/origin-denied"
+    PAGE_FOREIGN = "admission/page-foreign"
     BODY_TOO_LARGE = "admission/body-too-large"
     CONTENT_TYPE = "admission/content-type"
     TOKEN_MISSING = "authentication/token-missing"
@@ -107,6 +108,11 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.ORIGIN_DENIED: Facts(
         403, "Pages of this origin may not open connections", "Add the origin to adapter.origins of the rule."
+    ),
+    Reason.PAGE_FOREIGN: Facts(
+        403,
+        "Pages of this origin may not send such requests",
+        "Add the page's host to csrf.hosts of the rule; a caller that is no browser sends the host as Origin.",
     ),
     Reason.BODY_TOO_LARGE: Facts(
         413, "The request body is too large", "Send less, or raise maxBodyBytes in the admission settings."

@@ -13,6 +13,7 @@ from .address import AddressSet
 from .body import BodyRules, compile_body
 from .condition import Condition, compile_conditions, compile_hop_conditions
 from .cors import Cors, compile_cors
+from .csrf import Csrf, compile_csrf
 from .origin import Origins, compile_origins
 from .pattern import Pattern
 
@@ -60,6 +61,7 @@ class Plan:
     cors: Cors | None
     body: BodyRules | None
     """Of proxied requests."""
+    csrf: Csrf | None
     origins: Origins | None
     """Others than its own host's, whose pages may open connections to an adapter."""
     destination: str
@@ -124,6 +126,7 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         # The proxy applies it to no answer of its own.
         cors=compile_cors(wire.cors) if wire.HasField("cors") and destination in _PROXIED else None,
         body=compile_body(wire.body) if wire.HasField("body") and destination in _PROXIED else None,
+        csrf=compile_csrf(wire.csrf, wire.scope.partition("|")[2]) if wire.HasField("csrf") else None,
         origins=compile_origins(wire.adapter.origins) if destination == "adapter" else None,
         destination=destination or "",
         candidates=_compile_candidates(wire, destination),

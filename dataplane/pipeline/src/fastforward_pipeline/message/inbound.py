@@ -22,6 +22,7 @@ from fastforward_pipeline.stages import (
     admission,
     authentication,
     authorization,
+    csrf,
     ingress,
     normalization,
     ratelimit,
@@ -89,7 +90,7 @@ def normalize(passage: Passage) -> Outcome:
 
 def authorize(passage: Passage) -> Outcome:
     """Whether the caller may do it, and as often as it does: then it is signed."""
-    return _judge_caller(passage, (authorization.recheck, authorization.judge), _count_exact)
+    return _judge_caller(passage, (authorization.recheck, authorization.judge, csrf.judge), _count_exact)
 
 
 def _count_exact(passage: Passage) -> Outcome:

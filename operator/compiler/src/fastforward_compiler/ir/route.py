@@ -98,6 +98,14 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Csrf:
+    """Requests that change something come from pages of the request's own host, or of one of these."""
+
+    hosts: tuple[str, ...] = ()
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """To Upstreams, by weight. `grpc` and `hash_on` come from the Upstreams: no request timeout; what a ring hashes."""
 
@@ -342,6 +350,7 @@ class Entry:
     request_headers: HeaderChanges = HeaderChanges()
     response_headers: HeaderChanges = HeaderChanges()
     cors: Cors | None = None
+    csrf: Csrf | None = None
     timeout_ms: int | None = None
     """Whole request; None for the default of 15 s, 0 for no bound."""
     idle_timeout_ms: int | None = None

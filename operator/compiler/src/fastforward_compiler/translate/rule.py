@@ -88,6 +88,8 @@ def _translate_changes(rule: crds.RouteRule, destination: ir.Destination) -> dic
         fields["response_headers"] = _translate_headers(rule.response_headers)
     if rule.cors is not None:
         fields["cors"] = _translate_cors(rule.cors)
+    if rule.csrf is not None:
+        fields["csrf"] = ir.Csrf(hosts=rule.csrf.hosts, shadow=rule.csrf.shadow)
     if rule.retry is not None:
         fields["retry"] = _translate_retry(rule.retry)
     return fields

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .csrf import always
 from .matching import ANYTHING, TEXT, header_input, pattern, skip_if, some, test
 from .protos import (
     EnvoyMessage,
@@ -16,6 +17,7 @@ from .protos import (
     buffer_pb2,
     config_source_pb2,
     cors_pb2,
+    csrf_pb2,
     ext_authz_pb2,
     fault_pb2,
     header_mutation_pb2,
@@ -41,6 +43,7 @@ FALLBACK = "fallback"
 CLOSED = "decision.closed"
 OPEN = "decision.open"
 AUTHORIZATION = "authorization"
+CSRF = "csrf"
 LIMITS = "limits"
 SHADOW_LIMITS = "limits.shadow"
 HEADERS = "headers"
@@ -134,6 +137,8 @@ def http_filters(
         # decisions, because it takes what to write from the route that the request is on when it comes by.
         configured(HEADERS, header_mutation_pb2.HeaderMutation()),
         configured(AUTHORIZATION, http_rbac_pb2.RBAC()),
+        # After the caller has been led to the rule that governs, and before anything that counts.
+        configured(CSRF, csrf_pb2.CsrfPolicy(filter_enabled=always(False))),
         # After authorization: a request refused there costs its caller no token.
         discovered(LIMITS, local_rate_limit_pb2.LocalRateLimit),
         discovered(SHADOW_LIMITS, local_rate_limit_pb2.LocalRateLimit),

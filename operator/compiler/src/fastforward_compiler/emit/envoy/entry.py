@@ -22,6 +22,7 @@ from .chain import (
     CLIENT_ADDRESS,
     CLOSED,
     CORS,
+    CSRF,
     EDGE_HEADER,
     ENTRY_HEADER,
     FAULT,
@@ -37,6 +38,7 @@ from .chain import (
 )
 from .concurrency import emit_exemption
 from .cors import emit_cors
+from .csrf import emit_csrf
 from .fault import emit_fault
 from .grant import emit_grants
 from .headers import LIMIT_HEADERS
@@ -73,11 +75,7 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     slots = slots_of(limits)
     # A tenant's entry is found after the filter `admission` has passed: `authorization` judges it there.
     configs = emit_body_bound(entry) | ({} if setting.table.tenant else emit_admission(entry))
-    configs |= emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge)
-    if entry.cors is not None:
-        configs[CORS] = pack(emit_cors(entry.cors))
-    if entry.fault is not None:
-        configs[FAULT] = pack(emit_fault(entry.fault))
+    configs |= emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge) | emit_own(entry, setting.scope.host)
     if slots:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
@@ -88,6 +86,18 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         route.request_headers_to_add.extend(header_option(*each) for each in inside_headers(entry, setting.edge))
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
     return route
+
+
+def emit_own(entry: ir.Entry, host: str) -> dict[str, any_pb2.Any]:
+    """Returns what the rule says by itself of pages that send requests, and of faults that are put in."""
+    configs: dict[str, any_pb2.Any] = {}
+    if entry.cors is not None:
+        configs[CORS] = pack(emit_cors(entry.cors))
+    if entry.csrf is not None and not isinstance(entry.destination, ir.MessageDispatch):
+        configs[CSRF] = pack(emit_csrf(entry.csrf, host))
+    if entry.fault is not None:
+        configs[FAULT] = pack(emit_fault(entry.fault))
+    return configs
 
 
 def inside_headers(entry: ir.Entry, edge: ir.Edge) -> tuple[tuple[str, str], ...]:

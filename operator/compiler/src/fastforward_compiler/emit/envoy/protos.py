@@ -51,6 +51,7 @@ from envoy.extensions.filters.http.adaptive_concurrency.v3 import adaptive_concu
 from envoy.extensions.filters.http.buffer.v3 import buffer_pb2 as _buffer_pb2
 from envoy.extensions.filters.http.compressor.v3 import compressor_pb2 as _compressor_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors_pb2
+from envoy.extensions.filters.http.csrf.v3 import csrf_pb2 as _csrf_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2 as _ext_authz_pb2
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as _fault_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _header_mutation_pb2
@@ -125,6 +126,7 @@ config_source_pb2: Any = _config_source_pb2
 connection_limit_pb2: Any = _connection_limit_pb2
 consistent_hashing_pb2: Any = _consistent_hashing_pb2
 cors_pb2: Any = _cors_pb2
+csrf_pb2: Any = _csrf_pb2
 discovery_pb2: Any = _discovery_pb2
 dns_cluster_pb2: Any = _dns_cluster_pb2
 dns_pb2: Any = _dns_pb2

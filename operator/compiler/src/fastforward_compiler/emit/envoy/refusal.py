@@ -92,6 +92,12 @@ REFUSALS = (
         "The caller is not allowed to do this",
         "response.code_details.startsWith('rbac_access_denied')",
     ),
+    Refusal(
+        "admission/page-foreign",
+        403,
+        "Pages of this origin may not send such requests",
+        "response.code_details == 'csrf_origin_mismatch'",
+    ),
     Refusal("ratelimit/exceeded", 429, "Too many requests", "response.code_details == 'local_rate_limited'"),
     Refusal(
         "authentication/decision-unavailable",
