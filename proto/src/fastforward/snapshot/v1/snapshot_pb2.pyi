@@ -875,6 +875,31 @@ class Cors(_message.Message):
 Global___Cors: _TypeAlias = Cors  # noqa: Y015
 
 @_typing.final
+class Csrf(_message.Message):
+    """Requests that change something come from pages of the request's own host, or of one of these."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOSTS_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    shadow: _builtins.bool
+    @_builtins.property
+    def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        hosts: _abc.Iterable[_builtins.str] | None = ...,
+        shadow: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hosts", b"hosts", "shadow", b"shadow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Csrf: _TypeAlias = Csrf  # noqa: Y015
+
+@_typing.final
 class Admission(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -942,6 +967,7 @@ class Plan(_message.Message):
     RESPONSE_HEADERS_FIELD_NUMBER: _builtins.int
     CORS_FIELD_NUMBER: _builtins.int
     SELECT_FIELD_NUMBER: _builtins.int
+    CSRF_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """NAMESPACE/NAME; empty for a gate"""
@@ -993,6 +1019,8 @@ class Plan(_message.Message):
     @_builtins.property
     def cors(self) -> Global___Cors: ...
     @_builtins.property
+    def csrf(self) -> Global___Csrf: ...
+    @_builtins.property
     def body(self) -> Global___BodyRules: ...
     def __init__(
         self,
@@ -1021,11 +1049,12 @@ class Plan(_message.Message):
         response_headers: Global___HeaderChanges | None = ...,
         cors: Global___Cors | None = ...,
         select: _builtins.str = ...,
+        csrf: Global___Csrf | None = ...,
         body: Global___BodyRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "body", b"body", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "body", b"body", "cors", b"cors", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable", "message", "adapter"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015

@@ -75,7 +75,9 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     slots = slots_of(limits)
     # A tenant's entry is found after the filter `admission` has passed: `authorization` judges it there.
     configs = emit_body_bound(entry) | ({} if setting.table.tenant else emit_admission(entry))
-    configs |= emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge) | emit_own(entry, setting.scope.host)
+    configs |= (
+        emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge) | emit_own(entry, setting.scope.host)
+    )
     if slots:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
