@@ -216,8 +216,7 @@ async def test_ff_looks_into_pods(scene: Scene, tmp_path: Path) -> None:
     async def of_cluster(*arguments: str | Path) -> Said:
         return await asyncio.to_thread(ff_of, scene.kubectl.kubeconfig, *arguments)
 
-    same = await of_cluster("proxy", name, "--api", api)
-    assert (same.code, same.err) == (0, "")
+    same = await until(lambda: of_cluster("proxy", name, "--api", api), lambda said: said.code == 0)
     assert same.out.startswith(f"{name} has ")
     shown = await of_cluster("proxy", name, "--api", api, "--show", f"{scene.namespace}/public|{HOST}#")
     assert "inline_string: hello" in shown.out

@@ -197,6 +197,15 @@ def test_nothing_of_a_secret_is_shown_but_its_version(tmp_path: Path) -> None:
         assert "planted" not in said.out + said.err
 
 
+def test_what_an_envoy_starts_with_is_not_told(tmp_path: Path) -> None:
+    """In pods its own certificate comes from files, as a Secret that the bootstrap names."""
+    held = dump(Secrets={"dynamic_active_secrets": [{"name": "node", "secret": body("Secret", "node")}]})
+    own = {"name": "node", "sds_config": {"path_config_source": {"path": "/etc/tls"}}}
+    assert compare(tmp_path, held, []).code == 1
+    held["configs"][0]["bootstrap"]["static_resources"] = {"clusters": [{"transport_socket": {"secrets": [own]}}]}
+    assert compare(tmp_path, held, []).code == 0
+
+
 UNKNOWN = {"@type": "type.googleapis.com/vendor.v3.Unknown", "users": {"inline_string": "planted"}}
 TLS = {
     "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
@@ -256,7 +265,8 @@ esac
 def of_cluster(folder: Path, port: str, *pods: str) -> Said:
     found = [{"metadata": {"name": pod}, "status": {"phase": "Running"}} for pod in pods]
     script = folder / "kubectl"
-    (folder / "dump").write_text(json.dumps(dump(Clusters={"dynamic_active_clusters": [cluster("a")]})))
+    # As in pods, where Envoy's name is an option, of which its dump knows nothing.
+    (folder / "dump").write_text(json.dumps(dump("", Clusters={"dynamic_active_clusters": [cluster("a")]})))
     script.write_text(KUBECTL.format(dump=folder / "dump", port=port, envoys=json.dumps({"items": found})))
     script.chmod(0o755)
     return ff_process("proxy", "--context", ".", PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")

@@ -67,7 +67,21 @@ def read_dump(document: Json) -> Dump:
     for title, read in _READERS.items():
         if title in sections:
             found.update(read(sections[title]))
+    # Its own certificate, by which it proves to us who it is, comes from files.
+    for name in _own_secrets(sections["BootstrapConfigDump"]):
+        found.pop(Key(EnvoyKind.SECRET, name), None)
     return Dump(node=node.get("id", ""), fleet=node.get("cluster", ""), resources=found)
+
+
+def _own_secrets(bootstrap: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Names of the Secrets that an Envoy needs before anybody can send it any."""
+    if isinstance(bootstrap, list):
+        for each in bootstrap:
+            yield from _own_secrets(each)
+    elif isinstance(bootstrap, dict):
+        if "sds_config" in bootstrap:
+            yield str(bootstrap.get("name", ""))
+        yield from _own_secrets(list(bootstrap.values()))
 
 
 def name_of(body: Json) -> str:

@@ -10,7 +10,7 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,9 @@ def read(console: Console) -> Dump:
     """What the Envoy behind a console has. Raises ConsoleError."""
     body = console.ask(TARGET)
     try:
-        return read_dump(json.loads(body))
+        dump = read_dump(json.loads(body))
+        # One that was told its name by an option does not say it here; of a pod we know it.
+        return replace(dump, node=dump.node or console.name)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ConsoleError(f"What answers at {console.name} is no Envoy's console: name one with --admin.") from None
 
