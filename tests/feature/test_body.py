@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 
 import pytest
 
 from support.client import TIMEOUT_S, Response
 from support.documents import Document
-from support.gateway import Gateway
+from support.gateway import Gateway, until
 from support.origin import Origin
 from support.resources import Json, limit, on, prefix, resource, route, rule
 
@@ -31,10 +32,12 @@ def schema(name: str, document: Document) -> Document:
 
 
 @pytest.fixture
-def origin(deciding_gateway: Gateway) -> Origin:
+def origin(deciding_gateway: Gateway) -> Generator[Origin]:
+    """The decision service is there again after the test."""
     origin = deciding_gateway.upstream("orders")
     deciding_gateway.apply(schema("order", ORDER), orders())
-    return origin
+    yield origin
+    deciding_gateway.stack.start_decision_service()
 
 
 def orders(**body: Json) -> Document:
@@ -161,3 +164,16 @@ def test_who_has_no_token_left_gets_no_body_judged(gateway: Gateway, origin: Ori
     found = [post(gateway, {"sku": 1}).status for _ in range(2)]
     assert found == [422, 429]
     assert origin.received == []
+
+
+@pytest.mark.parametrize("shadow", [False, True], ids=["enforced", "shadow"])
+def test_without_a_decision_service_only_what_is_watched_passes(
+    gateway: Gateway, origin: Origin, *, shadow: bool
+) -> None:
+    gateway.apply(orders(shadow=shadow))
+    gateway.stack.stop_decision_service(kill=True)
+    until(lambda: post(gateway, FINE).status, lambda status: status == (200 if shadow else 503))
+    passed = len(origin.received)
+    assert post(gateway, {"sku": 1}).status == (200 if shadow else 503)
+    assert len(origin.received) == passed + shadow
+    assert passed == shadow
