@@ -107,6 +107,13 @@ def users(document: Document) -> list[Document]:
             spec["tls"] = {"options": names}
         case "HTTPRoute" | "GRPCRoute" | "ListenerSet":
             return [PARENT]
+        case "BackendTLSPolicy":
+            refs = [{"name": "text", "namespace": "text", "port": 1}]
+            attached = {"parentRefs": [{"name": "text"}], "rules": [{"backendRefs": refs[:1]}]}
+            attached["rules"][0]["backendRefs"][0].pop("namespace")
+            metadata = {"name": "full", "namespace": "shop"}
+            made = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata}
+            return [{**made, "spec": {**attached, "parentRefs": [{"name": "text", "namespace": "text"}]}}, PARENT]
         case _:
             return []
     return [{"apiVersion": "traefik.io/v1alpha1", "kind": "IngressRoute", "metadata": names, "spec": spec}]

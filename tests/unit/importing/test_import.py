@@ -11,6 +11,8 @@ from fastforward_operator.importing.traefikrule import RuleError, parse_rule
 
 from support.credentials import tls_data
 from support.ff import Said, ff
+from support.gatewayapi import foreign, gateway, http_route, listener
+from support.gatewayapi import rule as gateway_rule
 from support.resources import endpoint_slice, secret, service
 
 NGINX = "nginx.ingress.kubernetes.io"
@@ -181,6 +183,51 @@ def test_whoever_finds_no_rule_comes_to_the_default_backend(tmp_path: Path) -> N
     last = found["Route"][-1]
     assert "hosts" not in last
     assert last["rules"][0]["upstreams"] == [{"name": "other-80"}]
+
+
+def test_copies_go_to_mirrors(tmp_path: Path) -> None:
+    mirrors = [{"name": "other", "port": 80, "percent": 20}]
+    spec = {"mirroring": {"name": "web", "port": 80, "mirrors": mirrors}}
+    copied = {**middleware("copied"), "kind": "TraefikService", "spec": spec}
+    route = ingress_route("Host(`a.test`)", services=[{"name": "copied", "kind": "TraefikService"}])
+    found, _ = run(tmp_path, route, copied)
+    (rule,) = rules(found)
+    assert rule["upstreams"] == [{"name": "web-80"}]
+    assert rule["mirrors"] == [{"name": "other-80", "percent": 20}]
+
+
+def test_filters_and_policies_of_gateway_api_are_kept(tmp_path: Path) -> None:
+    """A copy for a quarter, and TLS towards the Service."""
+    mirror = {"backendRef": {"name": "other", "port": 80}, "fraction": {"numerator": 1, "denominator": 4}}
+    one = gateway_rule(to="web", filters=({"type": "RequestMirror", "requestMirror": mirror},))
+    validation = {"hostname": "web.internal", "wellKnownCACertificates": "System"}
+    policy = {"targetRefs": [{"group": "", "kind": "Service", "name": "web"}], "validation": validation}
+    objects = [gateway(listener(80)), http_route("web", one), foreign("BackendTLSPolicy", "web", policy)]
+    found, said = run(tmp_path, *objects)
+    (rule,) = rules(found)
+    assert rule["upstreams"] == [{"name": "web-80-tls"}]
+    assert rule["mirrors"] == [{"name": "other-80", "percent": 25}]
+    assert {"service": {"name": "web", "port": 80}, "tls": {"serverName": "web.internal"}} in found["Upstream"]
+    assert "0 no equivalent" in said.err
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"targetRefs": [{"group": "", "kind": "Service", "name": "web", "sectionName": "https"}]},
+        {"validation": {"hostname": "web.internal", "subjectAltNames": [{"type": "URI", "uri": "spiffe://a"}]}},
+    ],
+    ids=["one port", "another name"],
+)
+def test_a_service_whose_proof_is_not_kept_gets_no_requests(tmp_path: Path, policy: Document) -> None:
+    spec = {
+        "targetRefs": [{"group": "", "kind": "Service", "name": "web"}],
+        "validation": {"hostname": "web.internal"},
+        **policy,
+    }
+    route = http_route("web", gateway_rule(to="web"))
+    found, _ = run(tmp_path, gateway(listener(80)), route, foreign("BackendTLSPolicy", "web", spec))
+    assert rules(found)[0]["respond"] == {"status": 500}
 
 
 def test_files_are_written_with_a_report_and_never_over_others(tmp_path: Path) -> None:

@@ -24,8 +24,10 @@ _MOST_REFS = 8
 """Edges, or listeners of one, that a Route may name."""
 _OLD_TRAEFIK = "traefik.containo.us"
 _STAYS = "FastForward serves this kind as it is: leave it where it is, beside what is written here."
-_PARTS = frozenset({"Middleware", "TraefikService", "TLSOption"})
-"""Kinds of Traefik that mean something by what refers to them."""
+_PARTS = frozenset(
+    {(TRAEFIK, "Middleware"), (TRAEFIK, "TraefikService"), (TRAEFIK, "TLSOption"), (GATEWAY, "BackendTLSPolicy")}
+)
+"""Kinds that mean something by what they are used for."""
 _ROUTES = frozenset(
     {
         (INGRESS, "Ingress"),
@@ -55,11 +57,6 @@ _WHOLE = {
         Verdict.LOST,
         "Certificates are named one by one.",
         "Name the default certificate in the Edge's listener.",
-    ),
-    (GATEWAY, "BackendTLSPolicy"): (
-        Verdict.LOST,
-        "TLS towards backends is not imported.",
-        "Write an Upstream for its target.",
     ),
     **{(GATEWAY, kind): (Verdict.ASIDE, _STAYS, "") for kind in ("TLSRoute", "TCPRoute", "UDPRoute", "ReferenceGrant")},
     (GATEWAY, "GatewayClass"): _NO_CLASS,
@@ -131,7 +128,7 @@ def _note_rest(item: Item) -> None:
     of, kind = _group(item), item.kind
     if (of, kind) in _ROUTES:
         return
-    if of == TRAEFIK and kind in _PARTS:
+    if (of, kind) in _PARTS:
         _note_part(item)
     elif (of, kind) in _WHOLE:
         item.say("", *_WHOLE[of, kind])

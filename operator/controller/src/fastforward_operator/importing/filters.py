@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fastforward_crds import GROUP as OURS
 from fastforward_crds import milliseconds
 
+from .backendtls import policy_of, take_policy
 from .draft import Context, Document, service_spec
 from .gateway import is_granted
 from .headers import is_own
@@ -19,6 +20,8 @@ from .reading import Field, Item
 
 _UNAVAILABLE = {"respond": {"status": 500}}
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
+MOST_MIRRORS = 4
+TOO_MANY = ("A rule has four mirrors at most.", "Copy from one Upstream to the next.")
 _BY_HAND = "Say it in the Route by hand."
 
 
@@ -37,13 +40,15 @@ class Filtered:
         found.lost(f"{message} The rule answers 500.", remedy)
 
 
-def take_filters(filters: Field) -> Filtered:
+def take_filters(context: Context, item: Item, filters: Field) -> Filtered:
     """What the filters of a rule want."""
     made = Filtered()
     for each in filters.each():
         kind = each["type"].text()
         take = _TAKES.get(kind)
-        if take is None:
+        if kind == "RequestMirror":
+            _take_mirror(context, item, each["requestMirror"], made)
+        elif take is None:
             made.refuse(each, f"A filter of type {kind} is not imported.", _BY_HAND)
         else:
             take(made, each)
@@ -136,17 +141,12 @@ def _cors(made: Filtered, each: Field) -> None:
         made.body["cors"] = {name: value for name, value in cors.items() if value != []}
 
 
-def _mirror(_: Filtered, each: Field) -> None:
-    each["requestMirror"].lost("Copies of requests are not imported.", "Mirror by the Route, where it can.")
-
-
 _TAKES: dict[str, Callable[[Filtered, Field], None]] = {
     "RequestHeaderModifier": _request_headers,
     "ResponseHeaderModifier": _response_headers,
     "URLRewrite": _rewrite,
     "RequestRedirect": _redirect,
     "CORS": _cors,
-    "RequestMirror": _mirror,
 }
 
 
@@ -183,6 +183,25 @@ def _answer(made: Filtered, answer: Document) -> None:
     made.body = {**kept, **answer}
 
 
+def _take_mirror(context: Context, item: Item, found: Field, made: Filtered) -> None:
+    share, percent = (
+        _share(context, item, found["backendRef"]),
+        found["percent"].number(100) if found["percent"] else 100,
+    )
+    fraction = found["fraction"]
+    if fraction:
+        denominator = fraction["denominator"].number(100) if fraction["denominator"] else 100
+        exact = 100 * fraction["numerator"].number() / max(denominator, 1)
+        percent = round(exact)
+        if percent != exact:
+            fraction["numerator"].changed("The share is told in whole percent.")
+    mirrors = made.body.get("mirrors", [])
+    if len(mirrors) == MOST_MIRRORS:
+        found.lost(*TOO_MANY)
+    elif share is not None and percent > 0:
+        made.body["mirrors"] = [*mirrors, {**share, "percent": min(percent, 100)}]
+
+
 def _share(context: Context, item: Item, ref: Field) -> Document | None:
     group, kind = ref["group"].text(), ref["kind"].text("Service")
     name, namespace = ref["name"].text(), ref["namespace"].text(item.namespace)
@@ -197,25 +216,23 @@ def _share(context: Context, item: Item, ref: Field) -> Document | None:
         ref["port"].aside("An Upstream has its ports.")
         context.draft.permit(("Route", item.namespace), "Upstream", namespace, name)
         return {"name": name, **({"namespace": namespace} if namespace != item.namespace else {})}
-    if (secured := _is_secured(context, namespace, name)) or not port:
-        said = "A BackendTLSPolicy holds for it, which is not imported." if secured else "A Service needs a port."
-        ref["name"].lost(f"{said} Its share is answered 500.", "Write an Upstream for it, and name that.")
+    if not port:
+        ref["name"].lost("A Service needs a port: its share is answered 500.", "Add the port.")
         return None
-    grpc = item.kind == "GRPCRoute"
-    spec = {**service_spec(item.namespace, name, port, namespace), **({"protocol": "GRPC"} if grpc else {})}
-    label = f"{name}-{port}{'-grpc' if grpc else ''}"
+    spec = {
+        **service_spec(item.namespace, name, port, namespace),
+        **({"protocol": "GRPC"} if item.kind == "GRPCRoute" else {}),
+    }
+    label = f"{name}-{port}{'-grpc' if item.kind == 'GRPCRoute' else ''}"
+    policy = policy_of(context, namespace, name)
+    if policy is not None:
+        tls = take_policy(context, policy, item.namespace)
+        if tls is None:
+            remedy = "Look at what is said of the policy, and write an Upstream."
+            ref["name"].lost(f"Not all of {policy.label} can be kept: its share is answered 500.", remedy)
+            return None
+        spec, label = {**spec, "tls": tls}, f"{label}-tls"
     return {"name": context.draft.upstream(item.namespace, label, spec, item.label)}
-
-
-def _is_secured(context: Context, namespace: str, name: str) -> bool:
-    policies = (
-        item for (kind, where, _), item in context.items.items() if (kind, where) == ("BackendTLSPolicy", namespace)
-    )
-    return any(
-        isinstance(target, dict) and target.get("kind") == "Service" and target.get("name") == name
-        for policy in policies
-        for target in policy.document.get("spec", {}).get("targetRefs", ())
-    )
 
 
 def take_patience(rule: Field, made: Filtered) -> None:

@@ -112,7 +112,7 @@ def _translate_rule(context: Context, item: Item, rule: Field) -> Filtered:
     rule["name"].taken()
     if rule["name"] and _LABEL.fullmatch(str(rule["name"].raw)) is None:
         rule["name"].changed("Policies find the rule by another name.")
-    filtered = take_filters(rule["filters"])
+    filtered = take_filters(context, item, rule["filters"])
     take_backends(context, item, rule["backendRefs"], filtered)
     take_patience(rule, filtered)
     return filtered

@@ -221,7 +221,7 @@ _TAKES: dict[str, Callable[[Wishes, Field, Item], None]] = {
 }
 _GUARDS = frozenset({"basicAuth", "digestAuth", "forwardAuth", "passTLSClientCert"})
 _LOST = {
-    "compress": ("A rule does not compress.", "Compress the answers of the whole Edge, where it can."),
+    "compress": ("A rule does not compress.", "Set compression of the Edge."),
     "circuitBreaker": ("No expression over answers opens a circuit.", "Set outlierDetection in the Upstream."),
     "errors": ("Answers of upstreams go to clients as they are.", "Let the upstream answer for people."),
     "grpcWeb": ("gRPC-Web is not translated by a rule.", "Serve it by the upstream itself."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .draft import Context, Document, service_spec
+from .filters import MOST_MIRRORS, TOO_MANY
 from .reading import Field, Item
 
 _DEEPEST = 8
@@ -33,6 +34,7 @@ class _Shares:
     listed: dict[str, int] = field(default_factory=dict)
     closed: bool = False
     """Whether something may guard one of them alone."""
+    mirrors: list[Document] = field(default_factory=list)
 
 
 def translate_services(context: Context, item: Item, services: list[Field]) -> Destination:
@@ -49,7 +51,7 @@ def translate_services(context: Context, item: Item, services: list[Field]) -> D
     ]
     if not upstreams:
         return Destination(dict(_UNAVAILABLE))
-    return Destination({"upstreams": upstreams})
+    return Destination({**({"mirrors": shares.mirrors} if shares.mirrors else {}), "upstreams": upstreams})
 
 
 def _take(shares: _Shares, owner: Item, services: list[Field], factor: int, depth: int) -> None:
@@ -78,13 +80,26 @@ def _take_traefik(shares: _Shares, place: Field, name: tuple[str, str], factor: 
         # The mirrored service is written into `mirroring` itself.
         _take(shares, found, [mirroring], factor, depth + 1)
         for copy in mirroring["mirrors"].each():
-            copy.lost("Copies of requests are not imported.", "Mirror by the Route, where it can.")
-        for part in ("maxBodySize", "mirrorBody"):
-            mirroring[part].aside("There are no copies.")
+            _take_mirror(shares, found, copy)
+        mirroring["maxBodySize"].lost("Bodies of any size are copied.", "Bound them by admission.maxBodyBytes.")
+        mirroring["mirrorBody"].taken()
+        if mirroring["mirrorBody"].raw is False:
+            mirroring["mirrorBody"].changed("Copies have the body as well.")
     spec["highestRandomWeight"].lost(
         "Clients are not hashed to Services.", "Hash to endpoints: loadBalancing RingHash."
     )
     spec["failover"].lost("There is no second choice of a Service.", "Put the endpoints of both behind one Upstream.")
+
+
+def _take_mirror(shares: _Shares, owner: Item, copy: Field) -> None:
+    percent = copy["percent"].number() if copy["percent"] else 0
+    # Shares of its own, for it is no destination.
+    own = _Shares(shares.context, shares.item)
+    _take(own, owner, [copy], 1, _DEEPEST)
+    if len(shares.mirrors) == MOST_MIRRORS:
+        copy.lost(*TOO_MANY)
+    elif percent > 0:
+        shares.mirrors += [{"name": name, "percent": min(percent, 100)} for name in own.listed]
 
 
 def _no_cookie(sticky: Field) -> None:

@@ -224,7 +224,7 @@ def _write_limits(draft: Draft, targets: dict[tuple[str, str], list[_Target]]) -
 
 
 def _write_grants(draft: Draft) -> Iterator[Written]:
-    groups = {"Secret": "", "Service": "", "Upstream": "gateway.fastforward.dev"}
+    groups = {"Secret": "", "ConfigMap": "", "Service": "", "Upstream": "gateway.fastforward.dev"}
     for origin, namespace, kind, target, name in draft.grants:
         spec: Document = {
             "from": [{"group": "gateway.fastforward.dev", "kind": origin, "namespace": namespace}],
