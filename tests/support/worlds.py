@@ -125,6 +125,7 @@ def rules() -> Strategy:
     }
     proxied = {**common, "rewrite": rewrite, "retry": record(attempts=st.just(3), backoff=DURATIONS)}
     proxied["mirrors"] = lists(refs(percent=st.just(7)))
+    proxied["body"] = record({"schema": refs()}, shadow=st.booleans())
     return st.one_of(
         record({"upstreams": lists(share, 1)}, **proxied),
         record({"shards": record({"upstream": NAMES}, key=st.just("Subject"))}, **proxied),
