@@ -106,7 +106,7 @@ Ask = Callable[[Scene, str, Callable[[str], bool]], str]
         ("ff get rt shop/", ("shop/books", "shop/orders")),
         ("ff explain route shop/b", ("shop/books",)),
         ("ff proxy env", ("envoy-1",)),
-        ("ff key show a", ("acme",)),
+        ("ff get tenant shop/", ("shop/acme",)),
         ("ff get --context prod", ("production",)),
         ("ff top --by ten", ("tenant",)),
     ],

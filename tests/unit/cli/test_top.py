@@ -39,7 +39,7 @@ def line(age_s: float = 1.0, **more: object) -> str:
 
 def once(folder: Path, *lines: str, arguments: tuple[str, ...] = ("-o", "json")) -> Said:
     (folder / "access.log").write_text("".join(f"{each}\n" for each in lines))
-    return ff("top", "--once", "--log", folder / "access.log", *arguments)
+    return ff("top", "--once", "--window", "600", "--log", folder / "access.log", *arguments)
 
 
 def rows(said: Said) -> dict[str, Any]:
@@ -54,10 +54,10 @@ def test_rates_latencies_errors_and_refusals_are_those_of_the_lines(tmp_path: Pa
     found = rows(said)
     assert list(found) == ["shop/books", "shop/orders"]
     books = found["shop/books"]
-    assert (books["requests"], books["requestsPerSecond"]) == (103, 10.3)
-    assert (books["clientErrorsPerSecond"], books["refusedPerSecond"]) == (0.3, 0.3)
+    assert (books["requests"], books["requestsPerSecond"]) == (103, 0.172)
+    assert (books["clientErrorsPerSecond"], books["refusedPerSecond"]) == (0.005, 0.005)
     assert books["refusals"] == {"ratelimit/exceeded": 3}
-    assert found["shop/orders"]["serverErrorsPerSecond"] == 0.2
+    assert found["shop/orders"]["serverErrorsPerSecond"] == 0.003
     assert said.json["all"]["requests"] == 105
     assert said.json["underWay"] is None
 
@@ -84,7 +84,7 @@ def test_requests_are_told_apart_as_asked(tmp_path: Path, by: str, names: list[s
 
 
 def test_what_ended_before_the_window_does_not_count(tmp_path: Path) -> None:
-    said = once(tmp_path, line(60.0), line(14.0, durationMs=1000), line(14.0, durationMs=13_000), line(2.0))
+    said = once(tmp_path, line(3600.0), line(1400.0, durationMs=1000), line(1400.0, durationMs=1_390_000), line(2.0))
     assert said.json["all"]["requests"] == 2
 
 
@@ -130,13 +130,13 @@ def test_what_is_older_than_the_window_is_forgotten() -> None:
 def test_the_end_of_a_long_file_is_found_without_reading_it_all(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     with path.open("w") as file:
-        old = line(3600.0, userAgent="x" * 500)
+        old = line(7200.0, userAgent="x" * 500)
         for _ in range(8000):
             file.write(f"{old}\n")
         for _ in range(7):
             file.write(f"{line()}\n")
     log = FileLog(path)
-    assert len(list(log.before(time.time() - 10))) == 7
+    assert len(list(log.before(time.time() - 600))) == 7
     log.close()
 
 
@@ -178,7 +178,18 @@ def test_on_a_terminal_the_picture_is_drawn_in_place_and_left_by_ctrl_c(tmp_path
     path = tmp_path / "access.log"
     path.write_text(f"{line()}\n")
     terminal, its_end = pty.openpty()
-    command = [sys.executable, "-m", "fastforward_operator.cli", "top", "--log", str(path), "--every", "0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "fastforward_operator.cli",
+        "top",
+        "--log",
+        str(path),
+        "--every",
+        "0.1",
+        "--window",
+        "600",
+    ]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
     with subprocess.Popen(command, stdin=its_end, stdout=its_end, stderr=its_end, env=environment) as process:
         os.close(its_end)
@@ -218,10 +229,10 @@ def test_the_envoys_of_a_cluster_are_counted_together(tmp_path: Path, pods: tupl
     script.write_text(KUBECTL.format(log=tmp_path / "log", envoys=json.dumps(found)))
     script.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    said = ff_process("top", "--once", "--context", ".", "-o", "json", PATH=path)
+    said = ff_process("top", "--once", "--window", "600", "--context", ".", "-o", "json", PATH=path)
     if not pods:
         assert (said.code, "No pod of an Edge runs" in said.err) == (1, True)
         return
     assert said.json["all"]["requests"] == 4
-    assert said.json["all"]["serverErrorsPerSecond"] == 0.2
+    assert said.json["all"]["serverErrorsPerSecond"] == 0.003
     assert said.json["underWay"] == {"requests": 4, "connections": 6, "proxies": 2}

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import typer
+from typer.completion import completion_init, get_completion_script
 
 from .shell import Shell
 from .where import CURRENT, Where
@@ -28,17 +28,12 @@ _ROUTES = ("Route", "HTTPRoute", "GRPCRoute")
 
 
 def enable() -> None:
-    """To be called before the command line is read: where a shell asks, typer is told how each wants its answer."""
-    if VARIABLE in os.environ:
-        from typer.completion import completion_init  # noqa: PLC0415 - no other command needs it
-
-        completion_init()
+    """To be called before the command line is read: typer is told how each shell wants its answer."""
+    completion_init()
 
 
 def script(shell: Shell) -> str:
     """What the shell is to read."""
-    from typer.completion import get_completion_script  # noqa: PLC0415
-
     return get_completion_script(prog_name="ff", complete_var=VARIABLE, shell=shell)
 
 
@@ -109,10 +104,9 @@ def _full_names(ctx: typer.Context, of_kinds: Iterable[str]) -> Iterator[str]:
 def _source(ctx: typer.Context) -> Source:
     from .client import connect  # noqa: PLC0415
 
+    # Variables of the environment are among them, but commands that ask nobody have no --api.
     given = {name: str(ctx.params.get(name) or "") for name in ("api", "context", "kubeconfig")}
-    api = given["api"] or os.environ.get("FF_API") or _DEFAULT_API
-    context = given["context"] or os.environ.get("FF_CONTEXT", "")
-    return connect(Where(api, context, given["kubeconfig"]))
+    return connect(Where(given["api"] or _DEFAULT_API, given["context"], given["kubeconfig"]))
 
 
 def _beginning(incomplete: str, found: Iterable[str]) -> list[str]:
