@@ -104,6 +104,11 @@ def hooks() -> list[Document]:
     return [resource("EventHook", "warehouse", spec), upstream("receiver", 8080), keys]
 
 
+def target() -> Document:
+    spec = {"component": "Target", "upstream": {"name": "taker"}, "encoding": "JSON"}
+    return resource("Workload", "called", spec)
+
+
 def stages() -> Document:
     how = {"timeout": "1s", "tries": 3, "concurrent": 10, "queue": 20}
     taken = ["normalization", "routing"]

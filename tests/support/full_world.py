@@ -337,7 +337,8 @@ def _workloads() -> list[Document]:
         "seal": {"name": "seal", "key": "key.json"},
     }
     spec = {"component": "Decision", "replicas": 3, "resources": _resources(), **stores}
-    return [resource("Workload", "decision", spec), messages.stages(), messages.ingress(), messages.pods()]
+    others = [messages.stages(), messages.ingress(), messages.pods(), messages.target()]
+    return [resource("Workload", "decision", spec), *others]
 
 
 def _services() -> list[Document]:

@@ -15,6 +15,7 @@ DATABASE: Document = {"host": "p", "database": "d"}
 COMMAND: Document = {"type": "a.b", "delivery": "Command"}
 AWAY: Document = {"component": "Stages", "stages": ["routing"], "upstream": {"name": "u"}}
 ADAPTS: Document = {"component": "Ingress", "adapters": ["GRPC"], "upstream": {"name": "u"}}
+CALLED: Document = {"component": "Target", "upstream": {"name": "u"}}
 
 CASES = (
     case(
@@ -28,14 +29,21 @@ CASES = (
         crds.WorkloadSpec,
         "Decision has no upstream.",
         "upstream",
-        kept=[AWAY, ADAPTS, {}, {"component": "Stages", "stages": ["routing"]}],
+        kept=[AWAY, ADAPTS, CALLED, {}, {"component": "Stages", "stages": ["routing"]}],
         broken=[{"upstream": NAMED}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "A Target is an upstream.",
+        "upstream",
+        kept=[CALLED, {}, {"component": "Stages", "stages": ["routing"]}],
+        broken=[{"component": "Target"}, {"component": "Target", "encoding": "JSON"}],
     ),
     case(
         crds.WorkloadSpec,
         "Pods with adapters name the Workload that takes their messages, and nothing else does.",
         "decision",
-        kept=[ADAPTS, AWAY, {}, {"component": "Ingress", "adapters": ["REST"], "decision": NAMED}],
+        kept=[ADAPTS, AWAY, CALLED, {}, {"component": "Ingress", "adapters": ["REST"], "decision": NAMED}],
         broken=[
             {"component": "Ingress", "adapters": ["REST"]},
             {**ADAPTS, "decision": NAMED},
@@ -46,15 +54,25 @@ CASES = (
         crds.WorkloadSpec,
         "Stages names them, and nothing else has any.",
         "stages",
-        kept=[AWAY, ADAPTS, {}, {"stages": []}],
-        broken=[{**AWAY, "stages": []}, {"stages": ["routing"]}, {**ADAPTS, "stages": ["routing"]}],
+        kept=[AWAY, ADAPTS, CALLED, {}, {"stages": []}],
+        broken=[
+            {**AWAY, "stages": []},
+            {"stages": ["routing"]},
+            {**ADAPTS, "stages": ["routing"]},
+            {**CALLED, "stages": ["routing"]},
+        ],
     ),
     case(
         crds.WorkloadSpec,
         "Ingress names its adapters, and nothing else has any.",
         "adapters",
-        kept=[ADAPTS, AWAY, {}, {"adapters": []}],
-        broken=[{**ADAPTS, "adapters": []}, {"adapters": ["REST"]}, {**AWAY, "adapters": ["REST"]}],
+        kept=[ADAPTS, AWAY, CALLED, {}, {"adapters": []}],
+        broken=[
+            {**ADAPTS, "adapters": []},
+            {"adapters": ["REST"]},
+            {**AWAY, "adapters": ["REST"]},
+            {**CALLED, "adapters": ["REST"]},
+        ],
     ),
     case(
         crds.WorkloadSpec,
@@ -62,6 +80,13 @@ CASES = (
         "adapters",
         kept=[ADAPTS, {**ADAPTS, "adapters": ["REST", "GraphQL", "WebSocket"]}],
         broken=[{**ADAPTS, "adapters": ["REST", "GRPC"]}],
+    ),
+    case(
+        crds.WorkloadSpec,
+        "Only calls of Stages and Target are told how to go.",
+        "component",
+        kept=[{**AWAY, "resilience": {}, "encoding": "JSON"}, {**CALLED, "encoding": "JSON"}, {"encoding": "Protobuf"}],
+        broken=[{"encoding": "JSON"}, {"resilience": {"tries": 1}}, {**ADAPTS, "encoding": "JSON"}],
     ),
     case(
         crds.WorkloadSpec,

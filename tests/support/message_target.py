@@ -10,16 +10,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import grpc.aio
+from fastforward_kit.transcription import read, transcribe
 
-from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
+from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2, json_pb2
 
 from .messages import reply
 from .processes import free_port
 
-Context = grpc.aio.ServicerContext[dispatch_pb2.HandleRequest, dispatch_pb2.HandleResponse]
+Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[envelope_pb2.Envelope], Awaitable[dispatch_pb2.HandleResponse]]
 
 
@@ -37,6 +39,10 @@ class MessageTarget(dispatch_pb2_grpc.MessageServiceServicer):
     left_s: list[float] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
+    knows_json: bool = True
+    garbage: str = ""
+    """What is answered instead of JSON, if anything."""
+    said: list[json_pb2.Transcribed] = field(default_factory=list)
 
     async def Handle(  # noqa: N802 - gRPC's name
         self, request: dispatch_pb2.HandleRequest, context: Context
@@ -46,6 +52,17 @@ class MessageTarget(dispatch_pb2_grpc.MessageServiceServicer):
         self.left_s.append(context.time_remaining() or float("inf"))
         self.metadata.append({name: str(value) for name, value in context.invocation_metadata() or ()})
         return await self.handler(request.envelope)
+
+    async def HandleJson(  # noqa: N802 - gRPC's name
+        self, request: dispatch_pb2.HandleJsonRequest, context: Context
+    ) -> dispatch_pb2.HandleJsonResponse:
+        """The same, where it can."""
+        if not self.knows_json:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "no JSON here")
+        self.said.append(request.request)
+        response = await self.Handle(read(dispatch_pb2.HandleRequest, request.request), context)
+        told = json_pb2.Transcribed(json=self.garbage) if self.garbage else transcribe(response)
+        return dispatch_pb2.HandleJsonResponse(response=told)
 
 
 @asynccontextmanager
@@ -72,6 +89,7 @@ class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
     answer: dispatch_pb2.HandleResponse = field(default_factory=lambda: dispatch_pb2.HandleResponse(reply=reply()))
     received: list[envelope_pb2.Envelope] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
+    said: list[json_pb2.Transcribed] = field(default_factory=list)
     _server: grpc.Server | None = None
 
     def Handle(  # noqa: N802 - gRPC's name
@@ -81,6 +99,14 @@ class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
         self.received.append(request.envelope)
         self.metadata.append({name: str(value) for name, value in context.invocation_metadata()})
         return self.answer
+
+    def HandleJson(  # noqa: N802 - gRPC's name
+        self, request: dispatch_pb2.HandleJsonRequest, context: grpc.ServicerContext
+    ) -> dispatch_pb2.HandleJsonResponse:
+        """The same."""
+        self.said.append(request.request)
+        response = self.Handle(read(dispatch_pb2.HandleRequest, request.request), context)
+        return dispatch_pb2.HandleJsonResponse(response=transcribe(response))
 
     def start(self) -> None:
         """Listens."""

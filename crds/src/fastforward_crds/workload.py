@@ -1,5 +1,5 @@
-"""Workload: a part of the data plane: how many pods, how large, what it leans on; or which stages and adapters run
-elsewhere.
+"""Workload: a part of the data plane: how many pods, how large, what it leans on; which stages and adapters run
+elsewhere; or how messages go to a target.
 
 In: a Workload document. Out: `Workload`. Called by parse and by the compiler's translate/workload.
 """
@@ -92,12 +92,14 @@ class RabbitMQ(Model):
 
 
 class Resilience(Model):
-    """How calls to a stage go (Shield): a bound on their time, tries, and how many there are at once."""
+    """How calls go (Shield): a bound on their time, tries, and how many there are at once."""
 
     timeout: Period = "2s"
     """Bound on one call with all its tries; less where the message's own deadline is nearer."""
     tries: Annotated[int, Field(ge=1, le=10)] = 2
-    """Tries in all; a stage changes nothing, so it may be asked again."""
+    """Tries in all. A stage changes nothing, so it may be asked again; a message that a target may have, only with its
+    idempotency key.
+    """
     concurrent: Annotated[int, Field(ge=1, le=10_000)] = 256
     """Calls on their way, from each decision service."""
     queue: Annotated[int, Field(ge=0, le=10_000)] = 256
@@ -107,10 +109,11 @@ class Resilience(Model):
 class WorkloadSpec(Model):
     """What a Workload says."""
 
-    component: Literal["Decision", "Stages", "Ingress"] = "Decision"
+    component: Literal["Decision", "Stages", "Ingress", "Target"] = "Decision"
     """Decision: the service that proxies ask about requests that they can't judge by themselves, and that takes
     messages through all stages. Stages: some of these run elsewhere, for the messages of this namespace's Edges.
-    Ingress: some adapters run elsewhere, for the rules of this namespace's Routes.
+    Ingress: some adapters run elsewhere, for the rules of this namespace's Routes. Target: how messages go to an
+    Upstream of this namespace.
     """
     stages: Annotated[tuple[Literal["normalization", "routing"], ...], Items(most=2, distinct=True)] = ()
     """With Stages: which ones. Of two Workloads that take the same one, the older has it."""
@@ -122,11 +125,19 @@ class WorkloadSpec(Model):
     """With Stages: Upstream with the protocol GRPC that serves fastforward.message.v1.StageService. With Ingress: the
     one that proxies send requests to instead; its protocol is GRPC for the adapter GRPC, and HTTP1 for the others.
     Without one the operator runs pods for it; where it runs none, and until they are there, EntryPoint does the work.
+    With Target: the one that messages go to, of which there must be one. Of two Workloads with the same Target, the
+    older has it.
     """
     decision: Ref | None = None
     """With Ingress and without an upstream: Workload with the component Decision that takes the messages."""
-    resilience: Resilience = Resilience()
-    """With Stages: how calls to it go."""
+    resilience: Resilience | None = None
+    """With Stages and Target: how calls to it go. Without it, as its defaults say for Stages; to a Target at most 15 s,
+    with up to three tries, 256 at once and 256 that wait.
+    """
+    encoding: Literal["Protobuf", "JSON"] = "Protobuf"
+    """With Stages and Target: in which form calls to it travel. JSON is for people who look at what travels, and costs
+    time; what JSON can't say, and what is larger than 1 MiB, stays protobuf, as do calls of those that serve no JSON.
+    """
     replicas: Replicas = 2
     """Pods."""
     resources: Resources = Resources()
@@ -146,6 +157,12 @@ class WorkloadSpec(Model):
             "Decision has no upstream.",
             "upstream",
             lambda s: s.component != "Decision" or s.upstream is None,
+        ),
+        Rule(
+            "self.component != 'Target' || has(self.upstream)",
+            "A Target is an upstream.",
+            "upstream",
+            lambda s: s.component != "Target" or s.upstream is not None,
         ),
         Rule(
             "has(self.decision) == (self.component == 'Ingress' && !has(self.upstream))",
@@ -170,6 +187,12 @@ class WorkloadSpec(Model):
             "Requests for GRPC come in HTTP/2 and those for the others in HTTP/1.1: it needs a Workload of its own.",
             "adapters",
             lambda s: "GRPC" not in s.adapters or len(s.adapters) == 1,
+        ),
+        Rule(
+            "self.component in ['Stages', 'Target'] || (!has(self.resilience) && self.encoding == 'Protobuf')",
+            "Only calls of Stages and Target are told how to go.",
+            "component",
+            lambda s: s.component in {"Stages", "Target"} or (s.resilience is None and s.encoding == "Protobuf"),
         ),
         Rule(
             "self.component == 'Decision' || !has(self.redis)",

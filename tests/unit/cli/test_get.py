@@ -83,13 +83,15 @@ def test_status_shows_nodes_and_what_is_wrong(api: str) -> None:
 
 
 def test_status_shows_the_hops_of_entrypoints() -> None:
-    hops = [hop("shop/orders"), hop("stages of shop/normalizer", breaker="", limit=None)]
+    hops = [hop("shop/orders"), hop("stages of shop/normalizer", breaker="", limit=None, note="JSON")]
     with operator_api([GOOD], [node("decision", "decision")], hops=hops, silent=["decision/2"]) as api:
         said = ff("status", "--api", api)
         assert ff("status", "-o", "json", "--api", api).json["hops"] == hops
     rows = [line.split("   ") for line in said.out.splitlines()]
     assert ["decision", "shop/orders", "open", "1 of 256", "0", "7", "2", "3"] in [_cells(row) for row in rows]
-    assert ["decision", "stages of shop/normalizer", "-", "1", "0", "7", "2", "3"] in [_cells(row) for row in rows]
+    assert ["decision", "stages of shop/normalizer (JSON)", "-", "1", "0", "7", "2", "3"] in [
+        _cells(row) for row in rows
+    ]
     assert said.err == "What decision/2 knows is not shown: it does not answer.\n"
     assert said.code == 0
 

@@ -17,7 +17,7 @@ from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Reason, Snapshot
 from fastforward_pipeline.message import TAKES, Answered, Failed
 
-from fastforward.message.v1 import error_pb2, stage_pb2, stage_pb2_grpc
+from fastforward.message.v1 import error_pb2, json_pb2, stage_pb2, stage_pb2_grpc
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.certified import Authority
 from support.decision_snapshots import NOW
@@ -116,6 +116,13 @@ async def test_a_stage_writes_its_own_part_and_no_other() -> None:
             assert isinstance(await exchange.exchange(envelope()), Answered)
         [message] = target.received
         assert (message.header.tenant, list(message.header.identity.roles)) == ("acme", ["buyer"])
+
+
+async def test_a_workload_that_only_says_how_calls_go_moves_no_stage() -> None:
+    how = snapshot_pb2.Resource(name="workload/shop/orders", workload=snapshot_pb2.Workload(upstream=TARGET, json=True))
+    holder = Holder(orders().apply([how]))
+    async with message_target() as target, entrypoint(target.address, holder=holder) as exchange:
+        assert isinstance(await exchange.exchange(envelope()), Answered)
 
 
 async def test_a_stage_that_answers_nothing_ends_the_message_and_takes_no_content_away() -> None:
@@ -239,9 +246,12 @@ async def test_only_workloads_ask_for_stages_where_peers_prove_who_they_are(tmp_
     async with workload(Holder(orders()), tls=authority.node("workload")) as (_, address):
         target = address.replace("127.0.0.1", "localhost")
         async with grpc.aio.secure_channel(target, authority.node("edge").channel()) as channel:
+            stub = stage_pb2_grpc.StageServiceStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as told:
-                await stage_pb2_grpc.StageServiceStub(channel).Process(stage_pb2.ProcessRequest(stage="routing"))
-    assert told.value.code() is grpc.StatusCode.PERMISSION_DENIED
+                await stub.Process(stage_pb2.ProcessRequest(stage="routing"))
+            with pytest.raises(grpc.aio.AioRpcError) as told_in_json:
+                await stub.ProcessJson(stage_pb2.ProcessJsonRequest(request=json_pb2.Transcribed(json="{")))
+    assert told.value.code() is told_in_json.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_stage_moves_there_and_back_under_load_and_no_message_is_lost() -> None:

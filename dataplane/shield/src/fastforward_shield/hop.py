@@ -68,6 +68,7 @@ class HopState:
     """A hop now, for people and metrics."""
 
     name: str
+    note: str
     in_flight: int
     limit: int | None
     waiting: int
@@ -93,6 +94,8 @@ class Hop:
         now = asyncio.get_running_loop().time()
         self.name = name
         self.policy = policy
+        self.note = ""
+        """What people should know of how its calls are made."""
         self.counts = Counts()
         self._judge, self._jitter = judge, jitter
         self._gate = None if policy.bulkhead is None else Gate(policy.bulkhead)
@@ -249,6 +252,7 @@ class Hop:
         gate, breaker = self._gate, self._breaker
         return HopState(
             name=self.name,
+            note=self.note,
             in_flight=0 if gate is None else gate.in_flight,
             limit=None if gate is None else gate.limit,
             waiting=0 if gate is None else gate.waiting,

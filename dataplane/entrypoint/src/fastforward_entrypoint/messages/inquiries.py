@@ -72,6 +72,7 @@ def _hop(state: HopState) -> inspection_pb2.Hop:
     counts = state.counts
     return inspection_pb2.Hop(
         name=state.name,
+        note=state.note,
         in_flight=state.in_flight,
         waiting=state.waiting,
         limit=state.limit,

@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 import grpc.aio
 from fastforward_kit.tls import NodeTls
 from fastforward_pipeline.compiled.upstream import Upstream
-from fastforward_shield import Hop, Meaning, Policy
+from fastforward_pipeline.compiled.workload import Workload
+from fastforward_shield import Bulkhead, Hop, Meaning, Policy, Retry
 
 from fastforward.message.v1 import envelope_pb2
 
@@ -200,6 +201,15 @@ class Line(Generic[Stub]):
             self._looking.cancel()
 
 
+def policy_of(workload: Workload) -> Policy:
+    """Returns what a Workload says of calls."""
+    return Policy(
+        timeout_s=workload.timeout_s,
+        bulkhead=Bulkhead(concurrent=workload.concurrent, queue=workload.queue, queue_s=workload.timeout_s),
+        retry=Retry(tries=workload.tries),
+    )
+
+
 class Lines(Generic[Stub]):
     """A line for each Upstream, made when it is first asked for. Used in one event loop."""
 
@@ -226,8 +236,10 @@ class Lines(Generic[Stub]):
         """Yields the hops in use."""
         return (line.hop for line in list(self._lines.values()))
 
-    def to(self, name: str, policy: Policy) -> Line[Stub]:
-        """Returns the line to an Upstream; its hop is new when the policy is. Raises KeyError where there is none."""
+    def to(self, name: str, policy: Policy, note: str = "") -> Line[Stub]:
+        """Returns the line to an Upstream; its hop is new when the policy is, and marked with the note. Raises KeyError
+        where there is none.
+        """
         upstream, line = self._find(name), self._lines.get(name)
         if upstream is None:
             raise KeyError(name)
@@ -238,6 +250,8 @@ class Lines(Generic[Stub]):
             line.change(upstream)
         if line.hop.policy is not policy and line.hop.policy != policy:
             line.hop = self._new_hop(name, policy)
+        if bool(note) != bool(line.hop.note):
+            line.hop.note = note
         return line
 
     def _new_hop(self, name: str, policy: Policy) -> Hop:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import grpc.aio
 import structlog
+from fastforward_kit import transcription
 from fastforward_kit.tls import NodeTls
 from fastforward_kit.validation import fault_of
 from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.upstream import Upstream
-from fastforward_pipeline.compiled.workload import Workload
 from fastforward_pipeline.message import (
     Asks,
     Failed,
@@ -30,15 +31,16 @@ from fastforward_pipeline.message import (
     take_over,
 )
 from fastforward_pipeline.reason import Reason
-from fastforward_shield import Bulkhead, Policy, Retry, Try
+from fastforward_shield import Hop, Policy, Try
 
-from fastforward.message.v1 import stage_pb2, stage_pb2_grpc
+from fastforward.message.v1 import json_pb2, stage_pb2, stage_pb2_grpc
 from fastforward_entrypoint.endpoint import Current
 
 from .internal import Internal
-from .lines import Lines
+from .lines import Lines, policy_of
+from .speech import JSON, ask_in_json
 from .targets import judge
-from .tracing import call_metadata
+from .tracing import Metadata, call_metadata
 from .watch import Watch, unwatched
 
 log = structlog.get_logger(__name__)
@@ -53,8 +55,14 @@ class Remote(NamedTuple):
 
     upstream: str
     policy: Policy
+    json: bool = False
     pods: bool = False
     """Whether the operator runs them: EntryPoint does the work until they are there."""
+
+    @property
+    def note(self) -> str:
+        """What the hop is marked with."""
+        return JSON if self.json else ""
 
 
 class Stages(Protocol):
@@ -92,13 +100,14 @@ class GrpcStages:
 
     def _is_there(self, remote: Remote) -> bool:
         try:
-            return self.lines.to(remote.upstream, remote.policy).is_there()
+            return self.lines.to(remote.upstream, remote.policy, remote.note).is_there()
         except KeyError:
             return False
 
     async def process(self, remote: Remote, stage: str, passage: Passage, deadline: float) -> Failed | None:
         """See the port. A stage changes nothing, so it may be asked again."""
-        line = self.lines.to(remote.upstream, remote.policy)
+        line = self.lines.to(remote.upstream, remote.policy, remote.note)
+        hop = line.hop
         request = stage_pb2.ProcessRequest(
             stage=stage, direction=stage_pb2.DIRECTION_INBOUND, envelope=passage.envelope
         )
@@ -106,11 +115,11 @@ class GrpcStages:
 
         async def once(attempt: Try) -> stage_pb2.ProcessResponse:
             async def ask(stub: stage_pb2_grpc.StageServiceAsyncStub) -> stage_pb2.ProcessResponse:
-                return await stub.Process(request, timeout=attempt.left_s(), metadata=metadata)
+                return await _process(stub, request, attempt, metadata, hop if remote.json else None)
 
             return await line.call(passage.envelope.header.source, ask, _sent)
 
-        response = await line.hop.call(once, deadline=deadline)
+        response = await hop.call(once, deadline=deadline)
         if fault := fault_of(response):
             log.warning("answer of a stage refused", upstream=remote.upstream, stage=stage, why=fault)
             return Failed(make_error(passage.envelope, Reason.STAGE_MALFORMED))
@@ -120,26 +129,41 @@ class GrpcStages:
         return None
 
 
+async def _process(
+    stub: stage_pb2_grpc.StageServiceAsyncStub,
+    request: stage_pb2.ProcessRequest,
+    attempt: Try,
+    metadata: Metadata | None,
+    in_json: Hop | None,
+) -> stage_pb2.ProcessResponse:
+    """One call, in JSON where a hop is given that says so, and it is served there."""
+
+    async def call(said: json_pb2.Transcribed) -> json_pb2.Transcribed:
+        wrapped = stage_pb2.ProcessJsonRequest(request=said)
+        return (await stub.ProcessJson(wrapped, timeout=attempt.left_s(), metadata=metadata)).response
+
+    if in_json is not None:
+        content = request.envelope.payload.body
+        told = await ask_in_json(in_json, request, content, call, stage_pb2.ProcessResponse)
+        if told is not None:
+            return told
+    return await stub.Process(request, timeout=attempt.left_s(), metadata=metadata)
+
+
 def _sent() -> None:
     """A stage changes nothing: whether it was asked is nobody's concern."""
 
 
 def _by_stage(snapshot: Snapshot) -> Mapping[tuple[str, str], Remote]:
     found: dict[tuple[str, str], Remote] = {}
-    for _, workload in sorted(snapshot.workloads.items()):
+    running = (workload for workload in snapshot.workloads.values() if workload.stages)
+    for workload in sorted(running, key=attrgetter("name")):
         known = snapshot.upstreams.get(workload.upstream)
-        remote = Remote(workload.upstream, _policy_of(workload), pods=known is not None and known.proven)
+        pods = known is not None and known.proven
+        remote = Remote(workload.upstream, policy_of(workload), json=workload.json, pods=pods)
         for stage in workload.stages:
             found.setdefault((workload.namespace, stage), remote)
     return found
-
-
-def _policy_of(workload: Workload) -> Policy:
-    return Policy(
-        timeout_s=workload.timeout_s,
-        bulkhead=Bulkhead(concurrent=workload.concurrent, queue=workload.queue, queue_s=workload.timeout_s),
-        retry=Retry(tries=workload.tries),
-    )
 
 
 class StageServer(stage_pb2_grpc.StageServiceServicer):
@@ -176,6 +200,19 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         if isinstance(outcome, Failed):
             return stage_pb2.ProcessResponse(error=outcome.error)
         return stage_pb2.ProcessResponse(envelope=passage.envelope)
+
+    async def ProcessJson(  # noqa: N802 - the .proto names it
+        self, request: stage_pb2.ProcessJsonRequest, context: Context
+    ) -> stage_pb2.ProcessJsonResponse:
+        """The same in JSON. Who asks with fields that are not known here is told to ask in protobuf."""
+        await self._admit(context)
+        try:
+            asked = transcription.read(stage_pb2.ProcessRequest, request.request)
+        except transcription.TranscriptionError as error:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
+        response = await self.Process(asked, context)
+        said = transcription.transcribe(response, response.envelope.payload.body)
+        return stage_pb2.ProcessJsonResponse(response=said)
 
 
 async def serve_stages(address: str, snapshots: Current, tls: NodeTls | None, watch: Watch | None = None) -> None:

@@ -7,6 +7,7 @@ Called by exchange. The deadline of the call is what is left of the message's: g
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import grpc
@@ -14,14 +15,16 @@ import grpc.aio
 import structlog
 from fastforward_kit.validation import fault_of
 from fastforward_pipeline.compiled.upstream import Upstream
+from fastforward_pipeline.compiled.workload import Workload
 from fastforward_pipeline.message import SAFE
-from fastforward_shield import Breaker, Bulkhead, Meaning, Policy, Retry, Try
+from fastforward_shield import Breaker, Bulkhead, Hop, Meaning, Policy, Retry, Try
 
-from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
+from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2, json_pb2
 
-from .lines import Lines, UnconnectedError
+from .lines import Lines, UnconnectedError, policy_of
 from .once import Fate
-from .tracing import call_metadata
+from .speech import JSON, ask_in_json
+from .tracing import Metadata, call_metadata
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +46,27 @@ _ANSWERS = frozenset(
         grpc.StatusCode.UNAUTHENTICATED,
     }
 )
+
+
+async def _handle(
+    stub: dispatch_pb2_grpc.MessageServiceAsyncStub,
+    request: dispatch_pb2.HandleRequest,
+    attempt: Try,
+    metadata: Metadata | None,
+    in_json: Hop | None,
+) -> dispatch_pb2.HandleResponse:
+    """One call, in JSON where a hop is given that says so, and it is served there."""
+
+    async def call(said: json_pb2.Transcribed) -> json_pb2.Transcribed:
+        wrapped = dispatch_pb2.HandleJsonRequest(request=said)
+        return (await stub.HandleJson(wrapped, timeout=attempt.left_s(), metadata=metadata)).response
+
+    if in_json is not None:
+        content = request.envelope.payload.body
+        told = await ask_in_json(in_json, request, content, call, dispatch_pb2.HandleResponse)
+        if told is not None:
+            return told
+    return await stub.Handle(request, timeout=attempt.left_s(), metadata=metadata)
 
 
 class Targets(Protocol):
@@ -78,16 +102,30 @@ def is_repeatable(header: envelope_pb2.Header) -> bool:
 class GrpcTargets:
     """A line for each Upstream, made when it is first called. Used in one event loop."""
 
-    def __init__(self, find: Callable[[str], Upstream | None], policy: Policy = POLICY) -> None:
-        """`find` tells the Upstream NAMESPACE/NAME."""
+    def __init__(
+        self,
+        find: Callable[[str], Upstream | None],
+        policy: Policy = POLICY,
+        find_how: Callable[[str], Workload | None] = lambda _: None,
+    ) -> None:
+        """`find` tells the Upstream NAMESPACE/NAME, `find_how` what a Workload says of calls there."""
         self.lines = Lines(find, dispatch_pb2_grpc.MessageServiceStub, judge)
         self._policy = policy
+        self._find_how = find_how
+
+    def _policy_of(self, how: Workload | None) -> Policy:
+        if how is None or not how.tries:
+            return self._policy
+        return replace(policy_of(how), breaker=self._policy.breaker)
 
     async def call(
         self, upstream: str, envelope: envelope_pb2.Envelope, deadline: float, fate: Fate | None = None
     ) -> dispatch_pb2.HandleResponse:
         """See the port. What changes something and has no idempotency key is not sent twice if it may have arrived."""
-        line = self.lines.to(upstream, self._policy)
+        how = self._find_how(upstream)
+        json = how is not None and how.json
+        line = self.lines.to(upstream, self._policy_of(how), note=JSON if json else "")
+        hop = line.hop
         request = dispatch_pb2.HandleRequest(envelope=envelope)
         metadata = call_metadata(envelope.header.trace)
         known = fate or Fate()
@@ -97,7 +135,7 @@ class GrpcTargets:
 
         async def once(attempt: Try) -> dispatch_pb2.HandleResponse:
             async def handle(stub: dispatch_pb2_grpc.MessageServiceAsyncStub) -> dispatch_pb2.HandleResponse:
-                return await stub.Handle(request, timeout=attempt.left_s(), metadata=metadata)
+                return await _handle(stub, request, attempt, metadata, hop if json else None)
 
             try:
                 response = await line.call(envelope.header.source, handle, sent)
@@ -111,4 +149,4 @@ class GrpcTargets:
                 return dispatch_pb2.HandleResponse()
             return response
 
-        return await line.hop.call(once, deadline=deadline, repeatable=is_repeatable(envelope.header))
+        return await hop.call(once, deadline=deadline, repeatable=is_repeatable(envelope.header))

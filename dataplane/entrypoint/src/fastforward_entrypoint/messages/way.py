@@ -96,6 +96,8 @@ class Record(NamedTuple):
 
     def steps(self) -> Iterator[Step]:
         """Each step, with the time until the next one began."""
+        if not self.places:
+            return
         ends = (*self.times[1:], self.took_s)
         for place, at, end in zip(self.places, self.times, ends, strict=True):
             yield Step(*place, at, end - at)

@@ -12,10 +12,11 @@ from dataclasses import asdict
 from typing import Any
 
 import grpc
+from google.protobuf import json_format
 
 from bookshop_app import catalog
 from bookshop_app.catalog import Reason, Shop, ShopError
-from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2, error_pb2
+from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2, error_pb2, json_pb2
 
 JSON = "application/json"
 CODE_OF = {
@@ -23,7 +24,7 @@ CODE_OF = {
     Reason.INVALID: error_pb2.CODE_INVALID_ARGUMENT,
     Reason.SOLD_OUT: error_pb2.CODE_FAILED_PRECONDITION,
 }
-Context = grpc.aio.ServicerContext[dispatch_pb2.HandleRequest, dispatch_pb2.HandleResponse]
+Context = grpc.aio.ServicerContext[Any, Any]
 Reply = tuple[int, Any, Mapping[str, str]]
 """Status as HTTP calls it, content, headers."""
 
@@ -54,6 +55,16 @@ class OrderDesk(dispatch_pb2_grpc.MessageServiceServicer):
             refused = error_pb2.Error(code=CODE_OF[error.reason], reason=f"orders/{short}", title=str(error))
             return dispatch_pb2.HandleResponse(error=refused)
         return dispatch_pb2.HandleResponse(reply=_reply(status, content, headers))
+
+    async def HandleJson(  # noqa: N802 - the .proto names it
+        self, request: dispatch_pb2.HandleJsonRequest, context: Context
+    ) -> dispatch_pb2.HandleJsonResponse:
+        """The same, for people who look at what travels."""
+        asked, said = dispatch_pb2.HandleRequest.FromString(request.request.wire), request.request
+        if said.HasField("json"):
+            json_format.Parse(said.json, asked)
+        told = json_format.MessageToJson(await self.Handle(asked, context), indent=None)
+        return dispatch_pb2.HandleJsonResponse(response=json_pb2.Transcribed(json=told))
 
 
 def _place(shop: Shop, message: envelope_pb2.Envelope) -> Reply:

@@ -74,16 +74,20 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteStages:
-    """Stages that an Upstream runs, for the messages of the Edges of its namespace."""
+    """Stages that an Upstream runs, for the messages of the Edges of its namespace; without stages, how messages go to
+    the Upstream.
+    """
 
     name: str
     """NAMESPACE/NAME of the Workload."""
     stages: tuple[str, ...]
     upstream: str
-    timeout_ms: int
-    tries: int
-    concurrent: int
-    queue: int
+    timeout_ms: int = 0
+    tries: int = 0
+    """0 for calls as they are anyway."""
+    concurrent: int = 0
+    queue: int = 0
+    json: bool = False
 
 
 def pods_name(component: str, owner: str) -> str:

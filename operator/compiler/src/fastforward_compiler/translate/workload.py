@@ -16,14 +16,14 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .reference import target
 from .upstream import fault_of_messages, resolve_upstream
-from .world import INGRESSES_OF, PODS_IN, STAGES_IN, WORKLOADS, age, ref_of, why_first
+from .world import INGRESSES_OF, PODS_IN, STAGES_IN, WORKLOADS, age, ref_of, taken_by, why_first
 
 _REFRESH_MS = 1000
 _UNBOUNDED = 1_000_000
 
 
 class StagesTranslation(NamedTuple):
-    """Stages that run elsewhere, and what is wrong with it; None where they stay in EntryPoint."""
+    """Stages that run elsewhere, or calls of a target, and what is wrong with it; None where all is as usual."""
 
     stages: ir.RemoteStages | None
     problems: tuple[Problem, ...]
@@ -87,48 +87,67 @@ def _make_pods(cells: Cells, name: str) -> ir.Upstream | None:
 
 def _translate_stages(cells: Cells, name: str) -> StagesTranslation | None:
     workload = cells.read(WORKLOADS, name)
-    if workload is None or workload.spec.component != "Stages":
+    if workload is None or workload.spec.component not in {"Stages", "Target"}:
         return None
     spec, on, problems = workload.spec, ref_of("Workload", name), list[Problem]()
-    to = _pods_of(cells, name) if spec.upstream is None else target(spec.upstream, on.namespace)
-    if spec.upstream is not None:
-        traits = resolve_upstream(cells, on, "spec.upstream", to, problems)
-        if traits is not None and not traits.grpc:
-            told = f"Upstream {to} runs no stages: that needs the protocol GRPC."
-            problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
-        elif traits is not None and (fault := fault_of_messages(to, traits)):
-            problems.append(problem(on, Reason.INVALID, "spec.upstream", fault))
+    to = _resolve_callee(cells, name, spec, on, problems)
     if problems or not to:
         return StagesTranslation(None, tuple(problems))
     taken = _find_taken(cells, on, name, workload, problems)
     if not taken:
         return StagesTranslation(None, tuple(problems))
-    how = spec.resilience
     stages = ir.RemoteStages(
-        name=name,
-        stages=taken,
-        upstream=to,
-        timeout_ms=crds.milliseconds(how.timeout),
-        tries=how.tries,
-        concurrent=how.concurrent,
-        queue=how.queue,
+        name=name, stages=taken if spec.stages else (), upstream=to, json=spec.encoding == "JSON", **_how(spec)
     )
     return StagesTranslation(stages, tuple(problems))
+
+
+def _resolve_callee(cells: Cells, name: str, spec: crds.WorkloadSpec, on: ObjectRef, problems: list[Problem]) -> str:
+    """The Upstream that the Workload names, or its pods; fit to be called if there are no problems."""
+    if spec.upstream is None:
+        return _pods_of(cells, name)
+    to = target(spec.upstream, on.namespace)
+    if spec.component == "Target" and not to.startswith(f"{on.namespace}/"):
+        told = f"How messages go to Upstream {to} is said in its own namespace."
+        problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
+    traits = resolve_upstream(cells, on, "spec.upstream", to, problems)
+    if traits is not None and not traits.grpc:
+        does = "takes no messages" if spec.component == "Target" else "runs no stages"
+        told = f"Upstream {to} {does}: that needs the protocol GRPC."
+        problems.append(problem(on, Reason.INVALID, "spec.upstream", told))
+    elif traits is not None and (fault := fault_of_messages(to, traits)):
+        problems.append(problem(on, Reason.INVALID, "spec.upstream", fault))
+    return to
+
+
+def _how(spec: crds.WorkloadSpec) -> dict[str, int]:
+    """Calls of stages are always bounded; calls of targets as everywhere, where nothing is said."""
+    how = spec.resilience or (crds.Resilience() if spec.stages else None)
+    if how is None:
+        return {}
+    return {
+        "timeout_ms": crds.milliseconds(how.timeout),
+        "tries": how.tries,
+        "concurrent": how.concurrent,
+        "queue": how.queue,
+    }
 
 
 def _find_taken(
     cells: Cells, on: ObjectRef, name: str, workload: crds.Workload, problems: list[Problem]
 ) -> tuple[str, ...]:
-    """The stages that no older Workload of the namespace takes."""
+    """The stages, or the target, that no older Workload of the namespace takes."""
     taken: list[str] = []
-    for place, stage in enumerate(workload.spec.stages):
+    for place, stage in enumerate(taken_by(workload)):
         owner = cells.read(OWNER, on.namespace, stage)
         if owner == name or owner is None:
             taken.append(stage)
             continue
         why = why_first(cells.read(WORKLOADS, owner), workload)
-        message = f"Workload {owner}, {why}, takes the stage {stage}."
-        problems.append(problem(on, Reason.CONFLICTED, f"spec.stages[{place}]", message))
+        takes, field = f"takes the stage {stage}", f"spec.stages[{place}]"
+        if not workload.spec.stages:
+            takes, field = "says how messages go there", "spec.upstream"
+        problems.append(problem(on, Reason.CONFLICTED, field, f"Workload {owner}, {why}, {takes}."))
     return tuple(sorted(taken))
 
 

@@ -177,8 +177,16 @@ def _shard_gifts(shard: crds.Shard, name: str) -> Iterable[Gift]:
     yield (SHARDS_IN, shard.metadata.namespace), name
 
 
+def taken_by(workload: crds.Workload) -> tuple[str, ...]:
+    """Returns what no second Workload of its namespace may have: stages, or the calls of a target."""
+    to = workload.spec.upstream
+    if to is not None and workload.spec.component == "Target":
+        return (f"to {to.name}",)
+    return workload.spec.stages
+
+
 def _workload_gifts(workload: crds.Workload, name: str) -> Iterable[Gift]:
-    for stage in workload.spec.stages:
+    for stage in taken_by(workload):
         yield (STAGES_IN, workload.metadata.namespace, stage), name
     for adapter in workload.spec.adapters:
         yield (INGRESSES_OF, workload.metadata.namespace, adapter), name

@@ -73,7 +73,7 @@ def _hop(hop: dict[str, Any]) -> tuple[str, ...]:
     limit = hop.get("limit")
     return (
         hop["node"],
-        hop["name"],
+        f"{hop['name']} ({hop['note']})" if hop.get("note") else hop["name"],
         hop["breaker"] or "-",
         f"{hop['inFlight']}{'' if limit is None else f' of {limit}'}",
         *(str(hop[count]) for count in ("waiting", "calls", "failures", "refused")),

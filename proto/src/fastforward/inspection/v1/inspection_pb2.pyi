@@ -232,6 +232,7 @@ class Hop(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     RETRIES_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     in_flight: _builtins.int
     waiting: _builtins.int
@@ -244,6 +245,8 @@ class Hop(_message.Message):
     failures: _builtins.int
     refused: _builtins.int
     retries: _builtins.int
+    note: _builtins.str
+    """How its calls are made, where that is not as usual: `JSON`."""
     def __init__(
         self,
         *,
@@ -256,10 +259,11 @@ class Hop(_message.Message):
         failures: _builtins.int = ...,
         refused: _builtins.int = ...,
         retries: _builtins.int = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "breaker", b"breaker", "calls", b"calls", "failures", b"failures", "in_flight", b"in_flight", "limit", b"limit", "name", b"name", "refused", b"refused", "retries", b"retries", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "breaker", b"breaker", "calls", b"calls", "failures", b"failures", "in_flight", b"in_flight", "limit", b"limit", "name", b"name", "note", b"note", "refused", b"refused", "retries", b"retries", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from fastforward.message.v1 import envelope_pb2 as fastforward_dot_message_dot_v1_dot_envelope__pb2
 from fastforward.message.v1 import error_pb2 as fastforward_dot_message_dot_v1_dot_error__pb2
+from fastforward.message.v1 import json_pb2 as fastforward_dot_message_dot_v1_dot_json__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/dispatch.proto\x12\x16\x66\x61stforward.message.v1\x1a%fastforward/message/v1/envelope.proto\x1a\"fastforward/message/v1/error.proto\"K\n\rHandleRequest\x12:\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\x85\x01\n\x0eHandleResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"M\n\x0f\x45xchangeRequest\x12:\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\xe9\x01\n\x10\x45xchangeResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x12.\n\x07headers\x18\x03 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x30\n\x07refusal\x18\x04 \x01(\x0b\x32\x1f.fastforward.message.v1.RefusalB\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"x\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0e\n\x06object\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12.\n\x07headers\x18\x05 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\"C\n\rListenRequest\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.Envelope\"\xc0\x01\n\x0eListenResponse\x12\x36\n\tlistening\x18\x01 \x01(\x0b\x32!.fastforward.message.v1.ListeningH\x00\x12;\n\x07refused\x18\x02 \x01(\x0b\x32(.fastforward.message.v1.ExchangeResponseH\x00\x12\x31\n\x05\x65vent\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x42\x06\n\x04said\"\x0b\n\tListening2i\n\x0eMessageService\x12W\n\x06Handle\x12%.fastforward.message.v1.HandleRequest\x1a&.fastforward.message.v1.HandleResponse2\xcd\x01\n\x11\x45ntryPointService\x12]\n\x08\x45xchange\x12\'.fastforward.message.v1.ExchangeRequest\x1a(.fastforward.message.v1.ExchangeResponse\x12Y\n\x06Listen\x12%.fastforward.message.v1.ListenRequest\x1a&.fastforward.message.v1.ListenResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fastforward/message/v1/dispatch.proto\x12\x16\x66\x61stforward.message.v1\x1a%fastforward/message/v1/envelope.proto\x1a\"fastforward/message/v1/error.proto\x1a!fastforward/message/v1/json.proto\"K\n\rHandleRequest\x12:\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\x85\x01\n\x0eHandleResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"Q\n\x11HandleJsonRequest\x12<\n\x07request\x18\x01 \x01(\x0b\x32#.fastforward.message.v1.TranscribedB\x06\xbaH\x03\xc8\x01\x01\"S\n\x12HandleJsonResponse\x12=\n\x08response\x18\x01 \x01(\x0b\x32#.fastforward.message.v1.TranscribedB\x06\xbaH\x03\xc8\x01\x01\"M\n\x0f\x45xchangeRequest\x12:\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\xe9\x01\n\x10\x45xchangeResponse\x12\x31\n\x05reply\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x12.\n\x07headers\x18\x03 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\x12\x30\n\x07refusal\x18\x04 \x01(\x0b\x32\x1f.fastforward.message.v1.RefusalB\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"x\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0e\n\x06object\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12.\n\x07headers\x18\x05 \x03(\x0b\x32\x1d.fastforward.message.v1.Field\"C\n\rListenRequest\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.Envelope\"\xc0\x01\n\x0eListenResponse\x12\x36\n\tlistening\x18\x01 \x01(\x0b\x32!.fastforward.message.v1.ListeningH\x00\x12;\n\x07refused\x18\x02 \x01(\x0b\x32(.fastforward.message.v1.ExchangeResponseH\x00\x12\x31\n\x05\x65vent\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x42\x06\n\x04said\"\x0b\n\tListening2\xce\x01\n\x0eMessageService\x12W\n\x06Handle\x12%.fastforward.message.v1.HandleRequest\x1a&.fastforward.message.v1.HandleResponse\x12\x63\n\nHandleJson\x12).fastforward.message.v1.HandleJsonRequest\x1a*.fastforward.message.v1.HandleJsonResponse2\xcd\x01\n\x11\x45ntryPointService\x12]\n\x08\x45xchange\x12\'.fastforward.message.v1.ExchangeRequest\x1a(.fastforward.message.v1.ExchangeResponse\x12Y\n\x06Listen\x12%.fastforward.message.v1.ListenRequest\x1a&.fastforward.message.v1.ListenResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,28 +38,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HANDLEREQUEST'].fields_by_name['envelope']._serialized_options = b'\272H\003\310\001\001'
   _globals['_HANDLERESPONSE'].oneofs_by_name['outcome']._loaded_options = None
   _globals['_HANDLERESPONSE'].oneofs_by_name['outcome']._serialized_options = b'\272H\002\010\001'
+  _globals['_HANDLEJSONREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_HANDLEJSONREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_HANDLEJSONRESPONSE'].fields_by_name['response']._loaded_options = None
+  _globals['_HANDLEJSONRESPONSE'].fields_by_name['response']._serialized_options = b'\272H\003\310\001\001'
   _globals['_EXCHANGEREQUEST'].fields_by_name['envelope']._loaded_options = None
   _globals['_EXCHANGEREQUEST'].fields_by_name['envelope']._serialized_options = b'\272H\003\310\001\001'
   _globals['_EXCHANGERESPONSE'].oneofs_by_name['outcome']._loaded_options = None
   _globals['_EXCHANGERESPONSE'].oneofs_by_name['outcome']._serialized_options = b'\272H\002\010\001'
-  _globals['_HANDLEREQUEST']._serialized_start=140
-  _globals['_HANDLEREQUEST']._serialized_end=215
-  _globals['_HANDLERESPONSE']._serialized_start=218
-  _globals['_HANDLERESPONSE']._serialized_end=351
-  _globals['_EXCHANGEREQUEST']._serialized_start=353
-  _globals['_EXCHANGEREQUEST']._serialized_end=430
-  _globals['_EXCHANGERESPONSE']._serialized_start=433
-  _globals['_EXCHANGERESPONSE']._serialized_end=666
-  _globals['_REFUSAL']._serialized_start=668
-  _globals['_REFUSAL']._serialized_end=788
-  _globals['_LISTENREQUEST']._serialized_start=790
-  _globals['_LISTENREQUEST']._serialized_end=857
-  _globals['_LISTENRESPONSE']._serialized_start=860
-  _globals['_LISTENRESPONSE']._serialized_end=1052
-  _globals['_LISTENING']._serialized_start=1054
-  _globals['_LISTENING']._serialized_end=1065
-  _globals['_MESSAGESERVICE']._serialized_start=1067
-  _globals['_MESSAGESERVICE']._serialized_end=1172
-  _globals['_ENTRYPOINTSERVICE']._serialized_start=1175
-  _globals['_ENTRYPOINTSERVICE']._serialized_end=1380
+  _globals['_HANDLEREQUEST']._serialized_start=175
+  _globals['_HANDLEREQUEST']._serialized_end=250
+  _globals['_HANDLERESPONSE']._serialized_start=253
+  _globals['_HANDLERESPONSE']._serialized_end=386
+  _globals['_HANDLEJSONREQUEST']._serialized_start=388
+  _globals['_HANDLEJSONREQUEST']._serialized_end=469
+  _globals['_HANDLEJSONRESPONSE']._serialized_start=471
+  _globals['_HANDLEJSONRESPONSE']._serialized_end=554
+  _globals['_EXCHANGEREQUEST']._serialized_start=556
+  _globals['_EXCHANGEREQUEST']._serialized_end=633
+  _globals['_EXCHANGERESPONSE']._serialized_start=636
+  _globals['_EXCHANGERESPONSE']._serialized_end=869
+  _globals['_REFUSAL']._serialized_start=871
+  _globals['_REFUSAL']._serialized_end=991
+  _globals['_LISTENREQUEST']._serialized_start=993
+  _globals['_LISTENREQUEST']._serialized_end=1060
+  _globals['_LISTENRESPONSE']._serialized_start=1063
+  _globals['_LISTENRESPONSE']._serialized_end=1255
+  _globals['_LISTENING']._serialized_start=1257
+  _globals['_LISTENING']._serialized_end=1268
+  _globals['_MESSAGESERVICE']._serialized_start=1271
+  _globals['_MESSAGESERVICE']._serialized_end=1477
+  _globals['_ENTRYPOINTSERVICE']._serialized_start=1480
+  _globals['_ENTRYPOINTSERVICE']._serialized_end=1685
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ A public interface.
 from collections import abc as _abc
 from fastforward.message.v1 import envelope_pb2 as _envelope_pb2
 from fastforward.message.v1 import error_pb2 as _error_pb2
+from fastforward.message.v1 import json_pb2 as _json_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -67,6 +68,50 @@ class HandleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___HandleResponse: _TypeAlias = HandleResponse  # noqa: Y015
+
+@_typing.final
+class HandleJsonRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _json_pb2.Transcribed:
+        """A HandleRequest."""
+
+    def __init__(
+        self,
+        *,
+        request: _json_pb2.Transcribed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandleJsonRequest: _TypeAlias = HandleJsonRequest  # noqa: Y015
+
+@_typing.final
+class HandleJsonResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def response(self) -> _json_pb2.Transcribed:
+        """A HandleResponse."""
+
+    def __init__(
+        self,
+        *,
+        response: _json_pb2.Transcribed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandleJsonResponse: _TypeAlias = HandleJsonResponse  # noqa: Y015
 
 @_typing.final
 class ExchangeRequest(_message.Message):

@@ -40,6 +40,11 @@ class MessageServiceStub:
                 request_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleRequest.SerializeToString,
                 response_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleResponse.FromString,
                 _registered_method=True)
+        self.HandleJson = channel.unary_unary(
+                '/fastforward.message.v1.MessageService/HandleJson',
+                request_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleJsonRequest.SerializeToString,
+                response_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleJsonResponse.FromString,
+                _registered_method=True)
 
 
 class MessageServiceServicer:
@@ -52,6 +57,13 @@ class MessageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandleJson(self, request, context):
+        """The same in JSON, called where a Workload says so. Who does not serve it is called by Handle.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MessageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +71,11 @@ def add_MessageServiceServicer_to_server(servicer, server):
                     servicer.Handle,
                     request_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleRequest.FromString,
                     response_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleResponse.SerializeToString,
+            ),
+            'HandleJson': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandleJson,
+                    request_deserializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleJsonRequest.FromString,
+                    response_serializer=fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleJsonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,6 +106,33 @@ class MessageService:
             '/fastforward.message.v1.MessageService/Handle',
             fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleRequest.SerializeToString,
             fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandleJson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fastforward.message.v1.MessageService/HandleJson',
+            fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleJsonRequest.SerializeToString,
+            fastforward_dot_message_dot_v1_dot_dispatch__pb2.HandleJsonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class MessageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MessageServiceAsyncStub: ...
     Handle: _grpc.UnaryUnaryMultiCallable[_dispatch_pb2.HandleRequest, _dispatch_pb2.HandleResponse]
+    HandleJson: _grpc.UnaryUnaryMultiCallable[_dispatch_pb2.HandleJsonRequest, _dispatch_pb2.HandleJsonResponse]
+    """The same in JSON, called where a Workload says so. Who does not serve it is called by Handle."""
 
 @_typing.type_check_only
 class MessageServiceAsyncStub(MessageServiceStub):
@@ -43,6 +45,8 @@ class MessageServiceAsyncStub(MessageServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Handle: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.HandleRequest, _dispatch_pb2.HandleResponse]  # type: ignore[assignment]
+    HandleJson: _aio.UnaryUnaryMultiCallable[_dispatch_pb2.HandleJsonRequest, _dispatch_pb2.HandleJsonResponse]  # type: ignore[assignment]
+    """The same in JSON, called where a Workload says so. Who does not serve it is called by Handle."""
 
 class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by the workloads of a product: stage 8 calls it."""
@@ -53,6 +57,14 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_pb2.HandleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_pb2.HandleResponse, _abc.Awaitable[_dispatch_pb2.HandleResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def HandleJson(
+        self,
+        request: _dispatch_pb2.HandleJsonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_pb2.HandleJsonResponse, _abc.Awaitable[_dispatch_pb2.HandleJsonResponse]]:
+        """The same in JSON, called where a Workload says so. Who does not serve it is called by Handle."""
 
 def add_MessageServiceServicer_to_server(servicer: MessageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -24,15 +24,20 @@ _sym_db = _symbol_database.Default()
 
 from fastforward.message.v1 import envelope_pb2 as fastforward_dot_message_dot_v1_dot_envelope__pb2
 from fastforward.message.v1 import error_pb2 as fastforward_dot_message_dot_v1_dot_error__pb2
+from fastforward.message.v1 import json_pb2 as fastforward_dot_message_dot_v1_dot_json__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fastforward/message/v1/stage.proto\x12\x16\x66\x61stforward.message.v1\x1a%fastforward/message/v1/envelope.proto\x1a\"fastforward/message/v1/error.proto\"\xa6\x01\n\x0eProcessRequest\x12\x18\n\x05stage\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12>\n\tdirection\x18\x02 \x01(\x0e\x32!.fastforward.message.v1.DirectionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12:\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\xf4\x01\n\x0fProcessResponse\x12\x34\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x12\x31\n\x05reply\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12\x36\n\x05notes\x18\x04 \x03(\x0b\x32\x1c.fastforward.message.v1.NoteB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"U\n\x04Note\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07verdict\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0e\n\x06object\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\t*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x01\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x02\x32j\n\x0cStageService\x12Z\n\x07Process\x12&.fastforward.message.v1.ProcessRequest\x1a\'.fastforward.message.v1.ProcessResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fastforward/message/v1/stage.proto\x12\x16\x66\x61stforward.message.v1\x1a%fastforward/message/v1/envelope.proto\x1a\"fastforward/message/v1/error.proto\x1a!fastforward/message/v1/json.proto\"R\n\x12ProcessJsonRequest\x12<\n\x07request\x18\x01 \x01(\x0b\x32#.fastforward.message.v1.TranscribedB\x06\xbaH\x03\xc8\x01\x01\"T\n\x13ProcessJsonResponse\x12=\n\x08response\x18\x01 \x01(\x0b\x32#.fastforward.message.v1.TranscribedB\x06\xbaH\x03\xc8\x01\x01\"\xa6\x01\n\x0eProcessRequest\x12\x18\n\x05stage\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12>\n\tdirection\x18\x02 \x01(\x0e\x32!.fastforward.message.v1.DirectionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12:\n\x08\x65nvelope\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeB\x06\xbaH\x03\xc8\x01\x01\"\xf4\x01\n\x0fProcessResponse\x12\x34\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1d.fastforward.message.v1.ErrorH\x00\x12\x31\n\x05reply\x18\x03 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12\x36\n\x05notes\x18\x04 \x03(\x0b\x32\x1c.fastforward.message.v1.NoteB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"U\n\x04Note\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07verdict\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0e\n\x06object\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\t*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x01\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x02\x32\xd2\x01\n\x0cStageService\x12Z\n\x07Process\x12&.fastforward.message.v1.ProcessRequest\x1a\'.fastforward.message.v1.ProcessResponse\x12\x66\n\x0bProcessJson\x12*.fastforward.message.v1.ProcessJsonRequest\x1a+.fastforward.message.v1.ProcessJsonResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fastforward.message.v1.stage_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PROCESSJSONREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_PROCESSJSONREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PROCESSJSONRESPONSE'].fields_by_name['response']._loaded_options = None
+  _globals['_PROCESSJSONRESPONSE'].fields_by_name['response']._serialized_options = b'\272H\003\310\001\001'
   _globals['_PROCESSREQUEST'].fields_by_name['stage']._loaded_options = None
   _globals['_PROCESSREQUEST'].fields_by_name['stage']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_PROCESSREQUEST'].fields_by_name['direction']._loaded_options = None
@@ -43,14 +48,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROCESSRESPONSE'].oneofs_by_name['outcome']._serialized_options = b'\272H\002\010\001'
   _globals['_PROCESSRESPONSE'].fields_by_name['notes']._loaded_options = None
   _globals['_PROCESSRESPONSE'].fields_by_name['notes']._serialized_options = b'\272H\006\222\001\003\020\350\007'
-  _globals['_DIRECTION']._serialized_start=640
-  _globals['_DIRECTION']._serialized_end=725
-  _globals['_PROCESSREQUEST']._serialized_start=138
-  _globals['_PROCESSREQUEST']._serialized_end=304
-  _globals['_PROCESSRESPONSE']._serialized_start=307
-  _globals['_PROCESSRESPONSE']._serialized_end=551
-  _globals['_NOTE']._serialized_start=553
-  _globals['_NOTE']._serialized_end=638
-  _globals['_STAGESERVICE']._serialized_start=727
-  _globals['_STAGESERVICE']._serialized_end=833
+  _globals['_DIRECTION']._serialized_start=845
+  _globals['_DIRECTION']._serialized_end=930
+  _globals['_PROCESSJSONREQUEST']._serialized_start=172
+  _globals['_PROCESSJSONREQUEST']._serialized_end=254
+  _globals['_PROCESSJSONRESPONSE']._serialized_start=256
+  _globals['_PROCESSJSONRESPONSE']._serialized_end=340
+  _globals['_PROCESSREQUEST']._serialized_start=343
+  _globals['_PROCESSREQUEST']._serialized_end=509
+  _globals['_PROCESSRESPONSE']._serialized_start=512
+  _globals['_PROCESSRESPONSE']._serialized_end=756
+  _globals['_NOTE']._serialized_start=758
+  _globals['_NOTE']._serialized_end=843
+  _globals['_STAGESERVICE']._serialized_start=933
+  _globals['_STAGESERVICE']._serialized_end=1143
 # @@protoc_insertion_point(module_scope)

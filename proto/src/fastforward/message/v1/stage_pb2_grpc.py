@@ -39,6 +39,11 @@ class StageServiceStub:
                 request_serializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessRequest.SerializeToString,
                 response_deserializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessResponse.FromString,
                 _registered_method=True)
+        self.ProcessJson = channel.unary_unary(
+                '/fastforward.message.v1.StageService/ProcessJson',
+                request_serializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessJsonRequest.SerializeToString,
+                response_deserializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessJsonResponse.FromString,
+                _registered_method=True)
 
 
 class StageServiceServicer:
@@ -51,6 +56,13 @@ class StageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProcessJson(self, request, context):
+        """The same in JSON, called where a Workload says so. Who does not serve it is called by Process.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -58,6 +70,11 @@ def add_StageServiceServicer_to_server(servicer, server):
                     servicer.Process,
                     request_deserializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessRequest.FromString,
                     response_serializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessResponse.SerializeToString,
+            ),
+            'ProcessJson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProcessJson,
+                    request_deserializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessJsonRequest.FromString,
+                    response_serializer=fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessJsonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -87,6 +104,33 @@ class StageService:
             '/fastforward.message.v1.StageService/Process',
             fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessRequest.SerializeToString,
             fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProcessJson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fastforward.message.v1.StageService/ProcessJson',
+            fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessJsonRequest.SerializeToString,
+            fastforward_dot_message_dot_v1_dot_stage__pb2.ProcessJsonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,12 +35,16 @@ class StageServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StageServiceAsyncStub: ...
     Process: _grpc.UnaryUnaryMultiCallable[_stage_pb2.ProcessRequest, _stage_pb2.ProcessResponse]
     """One stage's work on one message. The deadline of the call is what is left of the message's."""
+    ProcessJson: _grpc.UnaryUnaryMultiCallable[_stage_pb2.ProcessJsonRequest, _stage_pb2.ProcessJsonResponse]
+    """The same in JSON, called where a Workload says so. Who does not serve it is called by Process."""
 
 @_typing.type_check_only
 class StageServiceAsyncStub(StageServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Process: _aio.UnaryUnaryMultiCallable[_stage_pb2.ProcessRequest, _stage_pb2.ProcessResponse]  # type: ignore[assignment]
     """One stage's work on one message. The deadline of the call is what is left of the message's."""
+    ProcessJson: _aio.UnaryUnaryMultiCallable[_stage_pb2.ProcessJsonRequest, _stage_pb2.ProcessJsonResponse]  # type: ignore[assignment]
+    """The same in JSON, called where a Workload says so. Who does not serve it is called by Process."""
 
 class StageServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -50,5 +54,13 @@ class StageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stage_pb2.ProcessResponse, _abc.Awaitable[_stage_pb2.ProcessResponse]]:
         """One stage's work on one message. The deadline of the call is what is left of the message's."""
+
+    @_abc_1.abstractmethod
+    def ProcessJson(
+        self,
+        request: _stage_pb2.ProcessJsonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stage_pb2.ProcessJsonResponse, _abc.Awaitable[_stage_pb2.ProcessJsonResponse]]:
+        """The same in JSON, called where a Workload says so. Who does not serve it is called by Process."""
 
 def add_StageServiceServicer_to_server(servicer: StageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

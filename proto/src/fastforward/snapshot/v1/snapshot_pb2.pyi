@@ -2127,17 +2127,21 @@ class Workload(_message.Message):
     TRIES_FIELD_NUMBER: _builtins.int
     CONCURRENT_FIELD_NUMBER: _builtins.int
     QUEUE_FIELD_NUMBER: _builtins.int
+    JSON_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
-    """NAMESPACE/NAME of one that serves fastforward.message.v1.StageService"""
+    """NAMESPACE/NAME of one that serves fastforward.message.v1.StageService, or MessageService."""
     timeout_ms: _builtins.int
+    """0 for what calls have anyway."""
     tries: _builtins.int
     """Of one call, in all."""
     concurrent: _builtins.int
     """Calls on their way, and calls that wait for one of those to end."""
     queue: _builtins.int
+    json: _builtins.bool
+    """Whether calls are in JSON, for people to read."""
     @_builtins.property
     def stages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of `normalization`, `routing`."""
+        """Of `normalization`, `routing`; none where the Upstream is one that messages are sent to."""
 
     def __init__(
         self,
@@ -2148,10 +2152,11 @@ class Workload(_message.Message):
         tries: _builtins.int = ...,
         concurrent: _builtins.int = ...,
         queue: _builtins.int = ...,
+        json: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrent", b"concurrent", "queue", b"queue", "stages", b"stages", "timeout_ms", b"timeout_ms", "tries", b"tries", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrent", b"concurrent", "json", b"json", "queue", b"queue", "stages", b"stages", "timeout_ms", b"timeout_ms", "tries", b"tries", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Stages that run elsewhere, as EntryPoint sees them.
+"""Stages that run elsewhere, and calls of targets, as EntryPoint sees them.
 
 In: ir.RemoteStages. Out: snapshot_pb2.Workload. Called by emitter.
 """
@@ -18,4 +18,5 @@ def emit_workload(stages: ir.RemoteStages) -> snapshot_pb2.Workload:
         tries=stages.tries,
         concurrent=stages.concurrent,
         queue=stages.queue,
+        json=stages.json,
     )
