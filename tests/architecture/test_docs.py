@@ -185,3 +185,13 @@ def test_the_site_builds_strictly_and_fetches_nothing(tmp_path: Path) -> None:
         text = page.read_text(encoding="utf-8")
         assert re.findall(r'<(?:script|img|iframe)[^>]*src="?(?:https?:)?//[^"\s>]+', text) == [], page
         assert re.findall(r'<link[^>]*rel="?stylesheet"?[^>]*href="?(?:https?:)?//', text) == [], page
+
+
+def test_bad_messages_are_shown_by_tests_that_there_are() -> None:
+    told = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (DOCS / "operations/bad-messages.md").read_text())
+    files = {
+        path.name: path for path in tracked_files() if path.parts[:2] in {("tests", "feature"), ("tests", "contract")}
+    }
+    assert len(told) > 20
+    for file, test in told:
+        assert f"def {test}(" in (ROOT / files[file]).read_text(), f"{file}::{test}"

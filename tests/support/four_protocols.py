@@ -94,7 +94,10 @@ def over_graphql(gateway: Gateway, key: str = "", prefer: str = "") -> Told:
     query = "mutation ($o: OrderInput!) { placeOrder(input: $o) { order note messageId } }"
     headers = {"content-type": "application/json", **_wishes(key, prefer)}
     asked = json.dumps({"query": query, "variables": {"o": ORDER}})
-    answer = json.loads(gateway.request("POST", "/graphql", headers=headers, body=asked).body)
+    response = gateway.request("POST", "/graphql", headers=headers, body=asked)
+    if response.status != 200:
+        return Told(str(response.status), response.reason or "")
+    answer = json.loads(response.body)
     if "errors" not in answer:
         found = answer["data"]["placeOrder"]
         return Told("OK", content={name: value for name, value in found.items() if value is not None})
@@ -127,7 +130,8 @@ def _wishes(key: str, prefer: str) -> dict[str, str]:
 
 def _of_grpc(error: grpc.RpcError) -> Told:
     assert isinstance(error, grpc.Call)
-    [packed] = [value for name, value in error.trailing_metadata() if name == "grpc-status-details-bin"]
+    details = [value for name, value in error.trailing_metadata() if name == "grpc-status-details-bin"]
+    packed = details[0] if details else b""  # what the proxy itself refuses has none
     info, found = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status_pb2.Status.FromString(packed).details:
         detail.Unpack(info)

@@ -6,6 +6,7 @@ In: an answer for each message. Out: its address, and what came. Called by tests
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,8 @@ from .processes import free_port
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[envelope_pb2.Envelope], Awaitable[dispatch_pb2.HandleResponse]]
+
+_PATIENCE_S = 30.0
 
 
 async def agree(_: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
@@ -90,6 +93,8 @@ class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
     received: list[envelope_pb2.Envelope] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     said: list[json_pb2.Transcribed] = field(default_factory=list)
+    free: threading.Event = field(default_factory=threading.Event)
+    """Until it is set, nothing is answered."""
     _server: grpc.Server | None = None
 
     def Handle(  # noqa: N802 - gRPC's name
@@ -98,6 +103,7 @@ class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
         """One message."""
         self.received.append(request.envelope)
         self.metadata.append({name: str(value) for name, value in context.invocation_metadata()})
+        self.free.wait(_PATIENCE_S)
         return self.answer
 
     def HandleJson(  # noqa: N802 - gRPC's name
@@ -126,8 +132,10 @@ class ThreadedTarget(dispatch_pb2_grpc.MessageServiceServicer):
 def running_target() -> Generator[ThreadedTarget]:
     """Runs one on the loopback."""
     target = ThreadedTarget()
+    target.free.set()
     target.start()
     try:
         yield target
     finally:
+        target.free.set()
         target.stop()

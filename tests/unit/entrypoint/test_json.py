@@ -124,22 +124,19 @@ async def test_a_targets_error_is_the_same_in_json() -> None:
 
 
 async def test_the_switch_is_thrown_under_load_and_no_message_is_lost_or_doubled() -> None:
-    async with calling() as calls:
-
-        async def throw() -> None:
-            for _ in range(20):
+    sent = [f"m-{number}" for number in range(120)]
+    async with calling() as calls, asyncio.TaskGroup() as under_way:
+        for number, name in enumerate(sent):
+            if number % 6 == 0:
                 calls.switch.json = not calls.switch.json
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.01)
+            under_way.create_task(_is_answered(calls, name))
+    assert sorted(each.header.id for each in calls.target.received) == sorted(sent)
+    assert 0 < len(calls.target.said) < len(sent)
 
-        throwing, sent = asyncio.create_task(throw()), 0
-        while not throwing.done():
-            names = [f"m-{number}" for number in range(sent, sent + 8)]
-            answers = await asyncio.gather(*(calls.call(envelope(message_id=name)) for name in names))
-            assert all(each.HasField("reply") for each in answers)
-            sent += 8
-        await throwing
-        assert {each.header.id for each in calls.target.received} == {f"m-{number}" for number in range(sent)}
-        assert 0 < len(calls.target.said) < len(calls.target.received) == sent
+
+async def _is_answered(calls: Calls, message_id: str) -> None:
+    assert (await calls.call(envelope(message_id=message_id))).HasField("reply")
 
 
 async def test_how_calls_of_a_target_go_is_what_its_workload_says() -> None:
@@ -206,22 +203,21 @@ async def test_stages_elsewhere_do_the_same_in_json_and_are_switched_under_load(
         stages(Holder(forms[0])) as (served, address),
         entrypoint(target.address, holder=holder, others={NORMALIZER: address}) as exchange,
     ):
-
-        async def throw() -> None:
-            for snapshot in forms * 10:
+        for number in range(20):
+            under_way = []
+            for snapshot in forms:
                 holder.current = snapshot
-                await asyncio.sleep(0.02)
-
-        throwing, sent = asyncio.create_task(throw()), 0
-        while not throwing.done():
-            asked = [envelope(b'{ "b":1, "a":2.0}', message_id=f"m-{n}") for n in range(sent, sent + 8)]
-            assert all(isinstance(each, Answered) for each in await asyncio.gather(*map(exchange.exchange, asked)))
-            sent += 8
-        await throwing
-    assert len(target.received) == sent
+                asked = [
+                    envelope(b'{ "b":1, "a":2.0}', message_id=f"m-{number}-{snapshot is forms[0]}-{n}")
+                    for n in range(3)
+                ]
+                under_way += [asyncio.create_task(exchange.exchange(each)) for each in asked]
+                await asyncio.sleep(0)
+            assert all(isinstance(each, Answered) for each in await asyncio.gather(*under_way))
+    assert len({each.header.id for each in target.received}) == len(target.received) == 120
     assert {each.payload.body for each in target.received} == {b'{"a":2,"b":1}'}
     assert all(SEAL.broken(each, NOW) == "" for each in target.received)
-    assert 0 < len(served.said) < 2 * sent
+    assert 0 < len(served.said) < 240
 
 
 async def test_a_stage_refuses_the_same_in_json() -> None:

@@ -21,7 +21,8 @@ Stub = TypeVar("Stub")
 
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # Despite its name how long a connection may take, HTTP/2's greeting included: what is far or busy is there as well.
+    ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.max_receive_message_length", MAX_BYTES),
 )
