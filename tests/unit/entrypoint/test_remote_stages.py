@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from fastforward_entrypoint.messages.stages import Context, GrpcStages, StageSer
 from fastforward_entrypoint.messages.targets import GrpcTargets
 from fastforward_kit.tls import NodeTls
 from fastforward_pipeline import Reason, Snapshot
-from fastforward_pipeline.message import TAKES, Answered, Failed
+from fastforward_pipeline.message import TAKES, Answered, Failed, Seal
 
-from fastforward.message.v1 import error_pb2, json_pb2, stage_pb2, stage_pb2_grpc
+from fastforward.message.v1 import envelope_pb2, error_pb2, json_pb2, stage_pb2, stage_pb2_grpc
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.certified import Authority
 from support.decision_snapshots import NOW
 from support.message_exchange import SEAL, Holder, entrypoint, exchange_of, upstream_at
 from support.message_target import message_target
-from support.messages import TARGET, envelope, orders
+from support.messages import TARGET, envelope, new_seal, orders
 from support.processes import free_ports
 
 NORMALIZER = "shop/normalizer"
@@ -40,8 +40,8 @@ def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000) -> Snaps
 class Watched(StageServer):
     """Counts what it is asked, and may be slow, or change what is none of its business."""
 
-    def __init__(self, holder: Holder, tls: NodeTls | None) -> None:
-        super().__init__(holder, Internal("", tls).admit, lambda: float(NOW))
+    def __init__(self, holder: Holder, tls: NodeTls | None, seal: Seal | None) -> None:
+        super().__init__(holder, Internal("", tls).admit, lambda: float(NOW), seal=seal)
         self.asked: list[str] = []
         self.takes_s = 0.0
         self.meddles = False
@@ -65,8 +65,10 @@ class Watched(StageServer):
 
 
 @asynccontextmanager
-async def workload(holder: Holder, port: int = 0, tls: NodeTls | None = None) -> AsyncGenerator[tuple[Watched, str]]:
-    served, server = Watched(holder, tls), grpc.aio.server()
+async def workload(
+    holder: Holder, port: int = 0, tls: NodeTls | None = None, seal: Seal | None = None
+) -> AsyncGenerator[tuple[Watched, str]]:
+    served, server = Watched(holder, tls, seal), grpc.aio.server()
     stage_pb2_grpc.add_StageServiceServicer_to_server(served, server)
     address = f"127.0.0.1:{port}"
     port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.grpc_server())
@@ -148,6 +150,52 @@ async def test_what_breaks_the_rules_of_messages_is_asked_of_no_stage(request_: 
         with pytest.raises(grpc.aio.AioRpcError) as told:
             await stage_pb2_grpc.StageServiceStub(channel).Process(request_)
     assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def _changed(message: envelope_pb2.Envelope) -> envelope_pb2.Envelope:
+    message.header.tenant = "globex"
+    return message
+
+
+def _stolen(message: envelope_pb2.Envelope) -> envelope_pb2.Envelope:
+    message.header.id = "another"
+    return message
+
+
+def _unsigned(message: envelope_pb2.Envelope) -> envelope_pb2.Envelope:
+    message.header.authorization = ""
+    return message
+
+
+def _of_another(message: envelope_pb2.Envelope) -> envelope_pb2.Envelope:
+    message.header.authorization = new_seal().sign(message, "plan")
+    return message
+
+
+def _late(message: envelope_pb2.Envelope) -> envelope_pb2.Envelope:
+    message.header.deadline.FromSeconds(NOW - 1)
+    message.header.authorization = SEAL.sign(message, "plan")
+    return message
+
+
+@pytest.mark.parametrize("forge", [_changed, _stolen, _unsigned, _of_another, _late])
+async def test_what_is_not_signed_or_was_changed_is_asked_of_no_stage_behind_authorization(
+    forge: Callable[[envelope_pb2.Envelope], envelope_pb2.Envelope],
+) -> None:
+    holder = Holder(elsewhere(orders(), "routing"))
+    async with (
+        message_target() as target,
+        workload(holder, seal=SEAL) as (served, address),
+        entrypoint(target.address, holder=holder, others={NORMALIZER: address}) as exchange,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        assert isinstance(await exchange.exchange(envelope()), Answered)
+        [message] = target.received
+        request = stage_pb2.ProcessRequest(stage="routing", envelope=forge(message))
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            await stage_pb2_grpc.StageServiceStub(channel).Process(request)
+        assert told.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert served.asked == ["routing"] * 2
 
 
 async def test_a_stage_that_is_not_to_be_had_ends_the_message_and_says_so_in_time() -> None:

@@ -91,6 +91,7 @@ class EntryPoint:
         self._commands = open_commands(settings)
         hops = Hops(self._targets.lines, self._stages.lines, self._hooks, self._commands, self._remote or ())
         self._observation = Observation(settings, registry, Target(settings.operator, self._tls), hops)
+        self._seal = open_seal(settings.seal_key_file)
         self._once = open_once_store(settings)
         callees = Callees(
             self._targets,
@@ -100,9 +101,7 @@ class EntryPoint:
             commands=self._commands,
             passwords=self._passwords,
         )
-        exchange = self._exchange = MessageExchange(
-            self._holder, counters, self._once, callees, open_seal(settings.seal_key_file)
-        )
+        exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, self._seal)
         self._connections = open_connections(settings, exchange.events)
         # Where messages are handed on, none are taken: they would go round in circles.
         self._inside = Inside(settings, self._tls, self._connections, exchange if self._remote is None else None)
@@ -159,7 +158,10 @@ class EntryPoint:
             tasks.create_task(self._guard.run(lambda: self._holder.changes))
             tasks.create_task(self._connections.run())
             if self._settings.stages_listen is not None:
-                stages = serve_stages(self._settings.stages_listen, self._holder, self._tls, self._observation.watch)
+                # A key of this process alone has signed nothing that others ask about.
+                seal = self._seal if self._settings.seal_key_file is not None else None
+                watch = self._observation.watch
+                stages = serve_stages(self._settings.stages_listen, self._holder, self._tls, watch, seal)
                 tasks.create_task(stages)
             if self._file is not None:
                 tasks.create_task(keep_on_disk(self._holder, self._file))

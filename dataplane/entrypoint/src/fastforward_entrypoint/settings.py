@@ -60,7 +60,8 @@ class Settings(WorkloadSettings):
     password_threads: int = Field(default=1, ge=1, le=64)
     """How many passwords are verified at the same time, by each process."""
     seal_key_file: Path | None = None
-    """A file with the private key (JWK, Ed25519) that signs what messages may; by default one key a process."""
+    """A file with the private key (JWK, Ed25519) that signs what messages may; by default one key a process.
+    A process that runs stages for others has the same, and refuses what is not signed with it."""
     stages_listen: str | None = None
     """Where this process runs stages for others (fastforward.message.v1.StageService): `unix:PATH` or `HOST:PORT`.
     Whoever can connect is believed, or over TCP with TLS_DIR, whoever proves to be a workload."""

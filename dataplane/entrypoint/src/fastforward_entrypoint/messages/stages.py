@@ -47,7 +47,9 @@ log = structlog.get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Admit = Callable[[Context], Awaitable[None]]
-_VERIFIES_ONLY = Seal(None, {})
+_SIGNS_NOTHING = Seal(None, {})
+_SIGNED = frozenset({"routing"})
+"""Stages that come after authorization: what they are asked about is signed."""
 
 
 class Remote(NamedTuple):
@@ -175,7 +177,10 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         admit: Admit,
         clock: Callable[[], float] = time.time,
         watch: Watch | None = None,
+        seal: Seal | None = None,
     ) -> None:
+        """`seal` knows by which keys messages are signed; without one that is not looked at."""
+        self._seal = seal
         self._snapshots = snapshots
         self._admit = admit
         self._clock = clock
@@ -188,8 +193,11 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         await self._admit(context)
         if fault := fault_of(request):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, fault)
+        if forged := self._forged(request):
+            log.warning("message refused", stage=request.stage, message=request.envelope.header.id, why=forged)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, forged)
         began_ns = time.time_ns()
-        passage = open_passage(request.envelope, self._snapshots.current, _VERIFIES_ONLY, now=self._clock())
+        passage = open_passage(request.envelope, self._snapshots.current, _SIGNS_NOTHING, now=self._clock())
         try:
             outcome = process_here(passage, request.stage)
         except KeyError:
@@ -200,6 +208,11 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         if isinstance(outcome, Failed):
             return stage_pb2.ProcessResponse(error=outcome.error)
         return stage_pb2.ProcessResponse(envelope=passage.envelope)
+
+    def _forged(self, request: stage_pb2.ProcessRequest) -> str:
+        if self._seal is None or request.stage not in _SIGNED:
+            return ""
+        return self._seal.broken(request.envelope, self._clock())
 
     async def ProcessJson(  # noqa: N802 - the .proto names it
         self, request: stage_pb2.ProcessJsonRequest, context: Context
@@ -215,8 +228,10 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
         return stage_pb2.ProcessJsonResponse(response=said)
 
 
-async def serve_stages(address: str, snapshots: Current, tls: NodeTls | None, watch: Watch | None = None) -> None:
+async def serve_stages(
+    address: str, snapshots: Current, tls: NodeTls | None, watch: Watch | None = None, seal: Seal | None = None
+) -> None:
     """Serves them until cancelled, at an internal address. Raises OSError when it can't be had."""
     internal = Internal(address, tls)
-    server = StageServer(snapshots, internal.admit, watch=watch)
+    server = StageServer(snapshots, internal.admit, watch=watch, seal=seal)
     await internal.serve([partial(stage_pb2_grpc.add_StageServiceServicer_to_server, server)])
