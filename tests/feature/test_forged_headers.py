@@ -4,7 +4,7 @@ import pytest
 
 from support.gateway import Gateway
 from support.http2 import Http2Client
-from support.origin import Origin
+from support.origin import Origin, Reply
 from support.resources import edge, prefix, route, rule
 
 OWN = [
@@ -75,6 +75,15 @@ def test_naming_a_header_in_connection_does_not_remove_it(gateway: Gateway, orig
     answer = gateway.get(headers={"connection": f"{name}, keep-alive", name: "forged"})
     assert answer.origin == "books"
     assert name not in origin.last.names
+
+
+def test_no_origin_says_that_the_gateway_has_refused(gateway: Gateway) -> None:
+    refusing = (("x-ff-reason", "authentication/token-expired"), ("x-own", "stays"))
+    gateway.upstream("books", lambda _: Reply(status=401, headers=refusing))
+    gateway.apply(route("books", rule(to="books")))
+    answer = gateway.get()
+    assert (answer.status, answer.header("x-own"), answer.header("x-ff-reason")) == (401, "stays", None)
+    assert gateway.log_line(answer)["refusal"] is None
 
 
 def test_a_forged_scope_leads_to_no_other_host(gateway: Gateway, origin: Origin) -> None:

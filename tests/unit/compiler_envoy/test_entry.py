@@ -120,6 +120,9 @@ def test_headers_are_changed_on_the_way_there_and_back() -> None:
     back = ir.HeaderChanges(remove=("d", "host"), set=(("e", "3"),), add=(("f", "4"),))
     each = entry("a", to="shop/a", request_headers=there, response_headers=back)
     made = emit_entry(each, setting_of(each))
-    assert (list(made.request_headers_to_remove), list(made.response_headers_to_remove)) == (["a"], ["d", "host"])
+    assert (list(made.request_headers_to_remove), list(made.response_headers_to_remove)) == (
+        ["a"],
+        ["x-ff-reason", "d", "host"],
+    )
     assert [(o.header.key, o.header.value) for o in made.request_headers_to_add] == [("b", "1"), ("c", "2")]
     assert [(o.header.key, o.header.value) for o in made.response_headers_to_add] == [("e", "3"), ("f", "4")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastforward_compiler import ir
 
-from .chain import CALL_CLUSTER, CLUSTER_HEADER, DECISION_CLUSTER
+from .chain import CALL_CLUSTER, CLUSTER_HEADER, DECISION_CLUSTER, REASON_HEADER
 from .protos import EnvoyMessage, base_pb2, percent_pb2, previous_hosts_pb2, regex_pb2, route_components_pb2
 from .refusal import NO_ROUTE, UNAVAILABLE, emit_refusal
 from .wire import (
@@ -65,13 +65,15 @@ def emit_route(entry: ir.Entry) -> EnvoyMessage:
 
 
 def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
-    """Writes where the request goes."""
+    """Writes where the request goes. No upstream says that the gateway refused it: logs and `ff top` believe that."""
     match entry.destination:
         case ir.Split() as split:
             emit_split(split, route.route)
+            route.response_headers_to_remove.append(REASON_HEADER)
             emit_forwarding(entry, route, grpc=split.grpc, hash_on=split.hash_on)
         case ir.ShardDispatch() as shards:
             route.route.cluster_header = CLUSTER_HEADER
+            route.response_headers_to_remove.append(REASON_HEADER)
             emit_forwarding(entry, route, grpc=shards.grpc, hash_on=shards.hash_on)
         case ir.MessageDispatch(ingress=ingress):
             # Whoever decides takes messages as well: the same services, sockets and certificates.
