@@ -220,4 +220,4 @@ async def test_orders_pass_pods_with_adapters_and_stages_and_none_is_lost_when_t
         await orders.more()
     finally:
         coming.cancel()
-    assert {answer.status for answer in orders.answers} == {201}
+    assert [answer for answer in orders.answers if answer.status != 201] == []

@@ -55,7 +55,7 @@ def says(text: str) -> Handler:
     [
         ("nowhere.invalid", "workload", "rest", (200, "EntryPoint")),
         ("127.0.0.1", "workload", "rest", (200, "pod")),
-        ("127.0.0.1", "workload", "other", (503, "")),
+        ("127.0.0.1", "workload", "other", (200, "EntryPoint")),
     ],
     ids=["none are there", "they are there", "somebody else is there"],
 )

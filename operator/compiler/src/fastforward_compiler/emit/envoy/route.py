@@ -39,6 +39,7 @@ _REDIRECTS = {
 }
 _QUERY = "%CEL(request.query == '' ? '' : '?')%%QUERY_PARAMS(ORIG)%"
 _SAME = "%REQ(:PATH)%"
+_UNCONNECTED = ir.Retry(attempts=3, on=("connect-failure",))
 _RETRY = route_components_pb2.RetryPolicy(
     retry_host_predicate=[
         {
@@ -79,10 +80,12 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
             # Whoever decides takes messages as well: the same services, sockets and certificates.
             route.route.cluster = ingress or DECISION_CLUSTER
             emit_forwarding(entry, route, grpc=False, hash_on=())
+            emit_return(ingress, route)
         case ir.AdapterDispatch(protocol=protocol, ingress=ingress):
             route.route.cluster = ingress or (CALL_CLUSTER if protocol == "GRPC" else DECISION_CLUSTER)
             # Subscriptions and connections last; each operation has a deadline of its own.
             emit_forwarding(entry, route, grpc=True, hash_on=())
+            emit_return(ingress, route)
         case ir.Redirect() as redirect:
             emit_redirect(redirect, entry.match, route)
         case ir.Respond() as respond:
@@ -93,6 +96,12 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
                 route.response_headers_to_add.append(content_type)
         case _:
             emit_refusal(route, UNAVAILABLE)
+
+
+def emit_return(ingress: str, route: EnvoyMessage) -> None:
+    """Writes that who can't connect to pods with adapters tries again: they may be gone, and others do their work."""
+    if ingress:
+        route.route.retry_policy.CopyFrom(emit_retry(_UNCONNECTED))
 
 
 def emit_split(split: ir.Split, action: EnvoyMessage) -> None:

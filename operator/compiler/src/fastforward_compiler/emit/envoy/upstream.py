@@ -70,6 +70,19 @@ _SYSTEM_AUTHORITIES = base_pb2.DataSource(filename="/etc/ssl/certs/ca-certificat
 _ANY_STATUS = range_pb2.Int64Range(start=100, end=600)
 
 
+_GONE = outlier_detection_pb2.OutlierDetection(
+    split_external_local_origin_errors=True,
+    consecutive_local_origin_failure=uint32(1),
+    enforcing_consecutive_local_origin_failure=uint32(100),
+    enforcing_consecutive_5xx=uint32(0),
+    enforcing_consecutive_gateway_failure=uint32(0),
+    enforcing_success_rate=uint32(0),
+    enforcing_local_origin_success_rate=uint32(0),
+    base_ejection_time=milliseconds(1000),
+    max_ejection_percent=uint32(100),
+)
+
+
 def emit_clusters(upstream: ir.Upstream) -> dict[str, bytes]:
     """Returns the serialised clusters by name: one, or for pods one that goes on without them."""
     if not upstream.workload:
@@ -102,6 +115,8 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
         namespace, _, name = upstream.workload.partition("/")
         peer = Peer(uri=f"spiffe://fastforward/ns/{namespace}/workload/{name}")
         cluster.transport_socket.CopyFrom(transport_socket(TLS_FOLDER, peer, http2=upstream.protocol != "HTTP1"))
+        # A pod that is gone is asked no more at once, not when its name is looked up again; one that answers badly is.
+        cluster.outlier_detection.CopyFrom(_GONE)
     if upstream.tls is not None:
         cluster.transport_socket.CopyFrom(emit_tls(upstream.tls, http2=upstream.protocol != "HTTP1"))
     if upstream.proxy_protocol:
