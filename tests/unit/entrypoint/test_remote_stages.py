@@ -29,10 +29,10 @@ from support.processes import free_ports
 NORMALIZER = "shop/normalizer"
 
 
-def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000) -> Snapshot:
+def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000, json: bool = False) -> Snapshot:
     """The same, with these stages in a workload of their own."""
     workload = snapshot_pb2.Workload(
-        stages=stages, upstream=NORMALIZER, timeout_ms=timeout_ms, tries=1, concurrent=8, queue=8
+        stages=stages, upstream=NORMALIZER, timeout_ms=timeout_ms, tries=1, concurrent=8, queue=8, json=json
     )
     return snapshot.apply([snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload)])
 
@@ -251,14 +251,16 @@ async def answered_there(exchange: MessageExchange, served: Watched) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_entrypoint_does_the_work_of_pods_until_they_are_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("json", [False, True], ids=["protobuf", "JSON"])
+async def test_entrypoint_does_the_work_of_pods_until_they_are_there(tmp_path: Path, *, json: bool) -> None:
     authority, [port] = Authority(tmp_path), free_ports(1)
-    holder = Holder(in_pods(elsewhere(orders(), "normalization"), port))
+    holder = Holder(in_pods(elsewhere(orders(), "normalization", json=json), port))
     near, far = authority.node("workload", "near"), authority.node("workload", "far")
     async with message_target() as target, with_certificate(holder, target.address, near) as (exchange, stages):
         assert isinstance(await exchange.exchange(envelope()), Answered)
         async with workload(holder, port, far) as (served, _):
             await answered_there(exchange, served)
+            assert [hop.note for hop in stages.lines] == ["JSON" if json else ""]
             [line] = stages.lines._lines.values()
             before = line.endpoints
             authority.fill("workload", "near")
