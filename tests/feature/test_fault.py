@@ -23,7 +23,8 @@ def test_a_delay_comes_before_the_answer(gateway: Gateway, destination: dict[str
     gateway.apply(route("books", rule(fault={"delay": {"duration": f"{int(DELAY_S * 1000)}ms"}}, **destination)))
     begun = time.monotonic()
     assert gateway.get().status == 200
-    assert DELAY_S <= time.monotonic() - begun < 10 * DELAY_S
+    # Two clocks: a timer of the proxy may end a little before ours says so.
+    assert 0.9 * DELAY_S <= time.monotonic() - begun < 10 * DELAY_S
 
 
 def test_a_share_of_the_requests_fails(gateway: Gateway) -> None:

@@ -85,7 +85,7 @@ def test_what_keeps_the_rules_has_no_fault(message: Message) -> None:
         (completed(name="", value="x"), "reply.header.completion.fields[0].name"),
         (completed(name="a", value="b\r\nset-cookie: c"), "reply.header.completion.fields[0].value"),
         (dispatch_pb2.HandleResponse(), "outcome"),
-        (failed(code=2), "error.code"),
+        (failed(code=17), "error.code"),
         (failed(reason="a\nb"), "error.reason"),
         (failed(retry_after=Duration(seconds=-1)), "error.retry_after"),
         (failed(violations=[error_pb2.FieldViolation()] * 1001), "error.violations"),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fastforward/message/v1/error.proto\x12\x16\x66\x61stforward.message.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb6\x02\n\x05\x45rror\x12\x34\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1c.fastforward.message.v1.CodeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12-\n\x06reason\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x02\x32\x13^[^\\x00-\\x1F\\x7F]*$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x45\n\nviolations\x18\x04 \x03(\x0b\x32&.fastforward.message.v1.FieldViolationB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12@\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x06\x08\x80\x86\xb0\x96\x01\x32\x00\x12&\n\nmessage_id\x18\x06 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\"b\n\x0e\x46ieldViolation\x12\x19\n\x07pointer\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x16\n\x04rule\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02*\xc4\x02\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ODE_INVALID_ARGUMENT\x10\x03\x12\x1a\n\x16\x43ODE_DEADLINE_EXCEEDED\x10\x04\x12\x12\n\x0e\x43ODE_NOT_FOUND\x10\x05\x12\x17\n\x13\x43ODE_ALREADY_EXISTS\x10\x06\x12\x1a\n\x16\x43ODE_PERMISSION_DENIED\x10\x07\x12\x1b\n\x17\x43ODE_RESOURCE_EXHAUSTED\x10\x08\x12\x1c\n\x18\x43ODE_FAILED_PRECONDITION\x10\t\x12\x10\n\x0c\x43ODE_ABORTED\x10\n\x12\x16\n\x12\x43ODE_UNIMPLEMENTED\x10\x0c\x12\x11\n\rCODE_INTERNAL\x10\r\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x0e\x12\x18\n\x14\x43ODE_UNAUTHENTICATED\x10\x10\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fastforward/message/v1/error.proto\x12\x16\x66\x61stforward.message.v1\x1a\x1egoogle/protobuf/duration.proto\"\x85\x03\n\x05\x45rror\x12\x82\x01\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1c.fastforward.message.v1.CodeBV\xbaHS\xba\x01P\n\x0c\x63ode_of_grpc\x12\x1dmust be a status code of gRPC\x1a!int(this) >= 0 && int(this) <= 16\x12-\n\x06reason\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x02\x32\x13^[^\\x00-\\x1F\\x7F]*$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x45\n\nviolations\x18\x04 \x03(\x0b\x32&.fastforward.message.v1.FieldViolationB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12@\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x06\x08\x80\x86\xb0\x96\x01\x32\x00\x12&\n\nmessage_id\x18\x06 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\"b\n\x0e\x46ieldViolation\x12\x19\n\x07pointer\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x16\n\x04rule\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02*\xc4\x02\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ODE_INVALID_ARGUMENT\x10\x03\x12\x1a\n\x16\x43ODE_DEADLINE_EXCEEDED\x10\x04\x12\x12\n\x0e\x43ODE_NOT_FOUND\x10\x05\x12\x17\n\x13\x43ODE_ALREADY_EXISTS\x10\x06\x12\x1a\n\x16\x43ODE_PERMISSION_DENIED\x10\x07\x12\x1b\n\x17\x43ODE_RESOURCE_EXHAUSTED\x10\x08\x12\x1c\n\x18\x43ODE_FAILED_PRECONDITION\x10\t\x12\x10\n\x0c\x43ODE_ABORTED\x10\n\x12\x16\n\x12\x43ODE_UNIMPLEMENTED\x10\x0c\x12\x11\n\rCODE_INTERNAL\x10\r\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x0e\x12\x18\n\x14\x43ODE_UNAUTHENTICATED\x10\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fastforward.message.v1.erro
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERROR'].fields_by_name['code']._loaded_options = None
-  _globals['_ERROR'].fields_by_name['code']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ERROR'].fields_by_name['code']._serialized_options = b'\272HS\272\001P\n\014code_of_grpc\022\035must be a status code of gRPC\032!int(this) >= 0 && int(this) <= 16'
   _globals['_ERROR'].fields_by_name['reason']._loaded_options = None
   _globals['_ERROR'].fields_by_name['reason']._serialized_options = b'\272H\032r\030\030\200\0022\023^[^\\x00-\\x1F\\x7F]*$'
   _globals['_ERROR'].fields_by_name['title']._loaded_options = None
@@ -50,10 +50,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIELDVIOLATION'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_FIELDVIOLATION'].fields_by_name['rule']._loaded_options = None
   _globals['_FIELDVIOLATION'].fields_by_name['rule']._serialized_options = b'\272H\005r\003\030\200\002'
-  _globals['_CODE']._serialized_start=508
-  _globals['_CODE']._serialized_end=832
+  _globals['_CODE']._serialized_start=587
+  _globals['_CODE']._serialized_end=911
   _globals['_ERROR']._serialized_start=95
-  _globals['_ERROR']._serialized_end=405
-  _globals['_FIELDVIOLATION']._serialized_start=407
-  _globals['_FIELDVIOLATION']._serialized_end=505
+  _globals['_ERROR']._serialized_end=484
+  _globals['_FIELDVIOLATION']._serialized_start=486
+  _globals['_FIELDVIOLATION']._serialized_end=584
 # @@protoc_insertion_point(module_scope)

@@ -71,7 +71,9 @@ class Error(_message.Message):
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     code: Global___Code.ValueType
-    """The canonical meaning, which every protocol has a word for."""
+    """The canonical meaning, which every protocol has a word for.
+    Targets may say any of gRPC's, those that are none of ours as well.
+    """
     reason: _builtins.str
     """`STAGE/REASON`: closed, documented, the same over all protocols."""
     title: _builtins.str
