@@ -10,7 +10,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -18,11 +17,11 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from .processes import free_port
+from .processfamily import ProcessFamily
 
 START_SECONDS = 20.0
 _USER = "postgres" if os.getuid() == 0 else None
@@ -37,13 +36,12 @@ def _program(name: str) -> str:
 
 
 @dataclass
-class PostgresqlServer:
+class PostgresqlServer(ProcessFamily):
     """Stopped by `running_postgresql`, whatever state a test left it in."""
 
     folder: Path
     port: int = field(default_factory=free_port)
     password: str = field(default_factory=lambda: secrets.token_hex(12))
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -86,28 +84,6 @@ class PostgresqlServer:
         with contextlib.suppress(psycopg.Error), self.connect():
             return True
         return False
-
-    def _signal(self, number: signal.Signals) -> None:
-        """It has a process for each connection, each in a session of its own."""
-        assert self.process is not None
-        parent = psutil.Process(self.process.pid)
-        for process in (parent, *parent.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def freeze(self) -> None:
-        """It keeps its connections and answers nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """As kill -9 does; also ends a frozen one."""
-        if self.process is not None:
-            self._signal(signal.SIGKILL)
-            self.process.wait()
-            self.process = None
 
 
 @contextlib.contextmanager

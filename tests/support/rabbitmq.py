@@ -11,7 +11,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -21,12 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aio_pika
-import psutil
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from fastforward_kit.commands import Broker, dead_letters_of, name_queue
 
 from .processes import free_ports
+from .processfamily import ProcessFamily
 
 START_SECONDS = 60.0
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -53,7 +52,7 @@ ssl_options.fail_if_no_peer_cert = true
 
 
 @dataclass
-class RabbitServer:
+class RabbitServer(ProcessFamily):
     """Stopped by `running_rabbitmq`, whatever state a test left it in."""
 
     folder: Path
@@ -62,7 +61,6 @@ class RabbitServer:
     ports: list[int] = field(default_factory=lambda: free_ports(4))
     password: str = field(default_factory=lambda: secrets.token_hex(12))
     mapper: subprocess.Popen[bytes] | None = None
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -147,28 +145,6 @@ class RabbitServer:
             connection.sendall(_HELLO)
             return connection.recv(1) == b"\x01"
         return False
-
-    def _signal(self, number: signal.Signals) -> None:
-        """And what it has started."""
-        assert self.process is not None
-        parent = psutil.Process(self.process.pid)
-        for process in (parent, *parent.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def freeze(self) -> None:
-        """It keeps its connections and answers nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """As kill -9 does; also ends a frozen one."""
-        if self.process is not None:
-            self._signal(signal.SIGKILL)
-            self.process.wait()
-            self.process = None
 
     def end(self) -> None:
         """For good."""

@@ -23,7 +23,6 @@ from fastforward_kit.tls import NodeTls
 from fastforward_kit.websocket import Guard
 from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.upstream import Upstream
-from fastforward_pipeline.compiled.workload import Workload
 from fastforward_pipeline.message import Exchange
 from fastforward_rest import RestAdapter
 from fastforward_shield.metrics import HopCollector
@@ -47,7 +46,7 @@ from fastforward_entrypoint.messages.lines import Hops
 from fastforward_entrypoint.messages.observation import Observation
 from fastforward_entrypoint.messages.remembering import open_once_store
 from fastforward_entrypoint.messages.stages import GrpcStages, serve_stages
-from fastforward_entrypoint.messages.targets import GrpcTargets
+from fastforward_entrypoint.messages.targets import GrpcTargets, how_told
 from fastforward_entrypoint.passwords import PasswordVerifier
 from fastforward_entrypoint.settings import Settings
 
@@ -84,7 +83,7 @@ class EntryPoint:
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
         self._passwords = PasswordVerifier(threads=settings.password_threads)
-        self._targets = GrpcTargets(self._find_upstream, find_how=self._find_how)
+        self._targets = GrpcTargets(self._find_upstream, find_how=how_told(self._holder))
         self._stages = GrpcStages(self._find_upstream, self._tls)
         self._hooks = open_hooks(settings, self._holder, registry)
         self._remote = RemoteExchange(settings.exchange, self._tls) if settings.exchange is not None else None
@@ -180,10 +179,6 @@ class EntryPoint:
 
     def _find_upstream(self, name: str) -> Upstream | None:
         return self._holder.current.upstreams.get(name)
-
-    def _find_how(self, upstream: str) -> Workload | None:
-        workloads = self._holder.current.workloads.values()
-        return next((each for each in workloads if each.upstream == upstream and not each.stages), None)
 
     def _become_usable(self) -> None:
         set_aside_live_objects()

@@ -75,13 +75,14 @@ def _is_ours(name: str) -> bool:
 
 def unanswered(envelope: envelope_pb2.Envelope, error: Exception) -> Failed:
     """Returns why there was no answer, and when it makes sense to ask again."""
-    failure = make_error(envelope, _reason_of(error))
+    failure = make_error(envelope, reason_of(error))
     if isinstance(error, HopError) and error.retry_after_s:
         failure.retry_after.FromMilliseconds(int(error.retry_after_s * 1000))
     return Failed(failure)
 
 
-def _reason_of(error: Exception) -> Reason:
+def reason_of(error: Exception) -> Reason:
+    """Returns why a call was not answered."""
     if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return Reason.OUT_OF_TIME
     return next((reason for kinds, reason in _HOP_REASONS if isinstance(error, kinds)), Reason.UNREACHABLE)

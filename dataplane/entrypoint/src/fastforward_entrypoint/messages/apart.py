@@ -22,20 +22,17 @@ from fastforward_pipeline.message import Answered, Failed, make_error
 from fastforward_pipeline.reason import Reason
 from fastforward_shield import (
     Bulkhead,
-    CircuitOpenError,
-    DeadlineExceededError,
     Hop,
     HopError,
     Meaning,
     Policy,
     Retry,
-    SaturatedError,
     Try,
-    TryTimeoutError,
 )
 
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 
+from .answer import reason_of
 from .internal import MAX_BYTES, Context
 from .targets import is_repeatable, judge
 
@@ -56,10 +53,6 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.max_receive_message_length", MAX_BYTES),
-)
-_HOP_REASONS = (
-    ((DeadlineExceededError, TryTimeoutError), Reason.OUT_OF_TIME),
-    ((SaturatedError, CircuitOpenError), Reason.OVERLOADED),
 )
 _REASONS = {reason.value: reason for reason in Reason}
 
@@ -125,8 +118,7 @@ class RemoteExchange:
             await _reach(line, deadline)
             response = await self._hop.call(once, deadline=deadline, repeatable=is_repeatable(envelope.header))
         except HopError as error:
-            reason = next((reason for kinds, reason in _HOP_REASONS if isinstance(error, kinds)), Reason.UNREACHABLE)
-            return Failed(make_error(envelope, reason))
+            return Failed(make_error(envelope, reason_of(error)))
         except (TimeoutError, grpc.aio.AioRpcError):
             return Failed(make_error(envelope, Reason.UNREACHABLE))
         return unpack(response)

@@ -6,7 +6,7 @@ Called by exchange. The deadline of the call is what is left of the message's: g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -14,12 +14,14 @@ import grpc
 import grpc.aio
 import structlog
 from fastforward_kit.validation import fault_of
+from fastforward_pipeline import Snapshot
 from fastforward_pipeline.compiled.upstream import Upstream
 from fastforward_pipeline.compiled.workload import Workload
 from fastforward_pipeline.message import SAFE
 from fastforward_shield import Breaker, Bulkhead, Hop, Meaning, Policy, Retry, Try
 
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2, json_pb2
+from fastforward_entrypoint.endpoint import Current
 
 from .lines import Lines, UnconnectedError, policy_of
 from .once import Fate
@@ -97,6 +99,28 @@ def judge(error: Exception) -> Meaning:
 def is_repeatable(header: envelope_pb2.Header) -> bool:
     """Whether the message may be sent again after it may have arrived."""
     return bool(header.idempotency_key) or header.source.method in SAFE
+
+
+def how_told(snapshots: Current) -> Callable[[str], Workload | None]:
+    """Returns what tells how a Workload wants an Upstream called. Workloads are gone through once for a snapshot."""
+    known: tuple[Snapshot | None, Mapping[str, Workload]] = (None, {})
+
+    def find(upstream: str) -> Workload | None:
+        nonlocal known
+        snapshot = snapshots.current
+        if known[0] is not snapshot:
+            known = snapshot, _by_target(snapshot)
+        return known[1].get(upstream)
+
+    return find
+
+
+def _by_target(snapshot: Snapshot) -> Mapping[str, Workload]:
+    found: dict[str, Workload] = {}
+    for workload in snapshot.workloads.values():
+        if not workload.stages:
+            found.setdefault(workload.upstream, workload)
+    return found
 
 
 class GrpcTargets:

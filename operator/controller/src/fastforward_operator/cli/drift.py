@@ -13,6 +13,7 @@ from typing import Any
 
 from .envoykind import EnvoyKind
 from .held import Held, Json, Key, readable
+from .jsontexts import texts_of
 
 _ON_DEMAND = {EnvoyKind.EXTENSION, EnvoyKind.ROUTE, EnvoyKind.ENDPOINTS, EnvoyKind.SECRET}
 """An Envoy asks for these by name, when something that it has names them."""
@@ -145,15 +146,4 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     """All texts in a value but for what it is called itself, at its top."""
     inner: Iterable[Any] = (each for name, each in value.items() if name not in ("name", "cluster_name"))
     for each in inner:
-        yield from _all_texts(each)
-
-
-def _all_texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _all_texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _all_texts(each)
+        yield from texts_of(each)

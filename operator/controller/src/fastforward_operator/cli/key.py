@@ -11,15 +11,13 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import fastforward_crds as crds
-import yaml
+from typing import NamedTuple
 
 from fastforward_operator.supervisor.apikey import SECRET_TYPE, new_api_key
 from fastforward_operator.supervisor.development import Development, DevelopmentError
 
 from .output import Output, print_data
+from .secretfile import read_secret, write_secret
 
 _DAY_S = 86_400
 
@@ -37,21 +35,15 @@ class Identity(NamedTuple):
 def run_create(path: Path, identity: Identity, namespace: str, output: Output) -> int:
     """Add a key to the Secret in `path`; 1 when that is not possible."""
     try:
-        document = _read(path, namespace)
+        fresh = {"pepper": base64.b64encode(secrets.token_bytes(32)).decode()}
+        document = read_secret(path, namespace, SECRET_TYPE, fresh, "pepper")
         if document is None:
-            print(
-                f"{path} holds something other than one Secret of type {SECRET_TYPE}: name another file.",
-                file=sys.stderr,
-            )
             return 1
         key = new_api_key()
         pepper: bytes = base64.b64decode(document["data"]["pepper"])
         document["data"][key.id] = base64.b64encode(key.entry(pepper, _entry(identity)).encode()).decode()
-        made = crds.parse_resource(document)
-        if isinstance(made, crds.Invalid):
-            print(f"No Secret can be made in {path}: {made.errors[0].field}: {made.errors[0].message}", file=sys.stderr)
+        if not write_secret(path, document):
             return 1
-        replace_file(path, yaml.safe_dump(document, sort_keys=False))
     except OSError as error:
         print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)
         return 1
@@ -82,23 +74,6 @@ def run_show(state: Path, tenant: str) -> int:
     return 0
 
 
-def _read(path: Path, namespace: str) -> dict[str, Any] | None:
-    if not path.exists():
-        metadata = {"name": path.stem, "namespace": namespace}
-        pepper = base64.b64encode(secrets.token_bytes(32)).decode()
-        head = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": SECRET_TYPE}
-        return {**head, "data": {"pepper": pepper}}
-    if not path.is_file():
-        return None
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        return None
-    found = crds.parse_resource(document) if isinstance(document, dict) else None
-    fits = isinstance(found, crds.Secret) and found.type == SECRET_TYPE and "pepper" in found.data
-    return document if fits else None
-
-
 def _entry(identity: Identity) -> dict[str, object]:
     entry: dict[str, object] = {
         "tenant": identity.tenant,
@@ -109,11 +84,3 @@ def _entry(identity: Identity) -> dict[str, object]:
     if identity.days:
         entry["notAfter"] = int(time.time()) + identity.days * _DAY_S
     return {name: value for name, value in entry.items() if value}
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write beside, then rename: a running operator never reads half a file."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    beside.touch(mode=0o600)
-    beside.write_text(text)
-    beside.rename(path)

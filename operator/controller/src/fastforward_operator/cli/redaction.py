@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from .jsontexts import texts_of
+
 REDACTED = "[redacted]"
 _LEAST = 6
 """Characters of a secret that is looked for everywhere; shorter ones are parts of words."""
@@ -207,15 +209,4 @@ def _inner(text: str) -> Iterator[str]:
         value = json.loads(text)
     except ValueError:
         return
-    yield from _leaves(value)
-
-
-def _leaves(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    if isinstance(value, str) and len(value) >= _LEAST_INNER:
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _leaves(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _leaves(each)
+    yield from (each for each in texts_of(value) if len(each) >= _LEAST_INNER)

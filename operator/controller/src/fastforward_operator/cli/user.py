@@ -11,14 +11,12 @@ import getpass
 import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import fastforward_crds as crds
-import yaml
 from fastforward_compiler.translate.users import USERS_KEY, USERS_TYPE
 from fastforward_pipeline.compiled.password import hash_password
 
-from .key import replace_file
+from .secretfile import read_secret, write_secret
 
 
 class User(NamedTuple):
@@ -36,12 +34,8 @@ def run_add(path: Path, user: User, namespace: str) -> int:
         print("The name of a user is printable, has no colon (RFC 7617) and begins with no #.", file=sys.stderr)
         return 1
     try:
-        document = _read(path, namespace)
+        document = read_secret(path, namespace, USERS_TYPE, {}, USERS_KEY)
         if document is None:
-            print(
-                f"{path} holds something other than one Secret of type {USERS_TYPE}: name another file.",
-                file=sys.stderr,
-            )
             return 1
         password = _read_password()
         if not password:
@@ -51,10 +45,8 @@ def run_add(path: Path, user: User, namespace: str) -> int:
         lines = [line for line in text.splitlines() if line.strip().partition(":")[0] != user.name]
         text = "".join(f"{line}\n" for line in [*lines, _line(user, password)])
         document["data"][USERS_KEY] = base64.b64encode(text.encode()).decode()
-        if isinstance(made := crds.parse_resource(document), crds.Invalid):
-            print(f"No Secret can be made in {path}: {made.errors[0].field}: {made.errors[0].message}", file=sys.stderr)
+        if not write_secret(path, document):
             return 1
-        replace_file(path, yaml.safe_dump(document, sort_keys=False))
     except OSError as error:
         print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)
         return 1
@@ -74,19 +66,3 @@ def _line(user: User, password: str) -> str:
     said = {"tenant": user.tenant, "roles": user.roles, "permissions": user.permissions}
     told = {name: value for name, value in said.items() if value}
     return ":".join([user.name, hash_password(password), *([json.dumps(told)] if told else [])])
-
-
-def _read(path: Path, namespace: str) -> dict[str, Any] | None:
-    if not path.exists():
-        metadata = {"name": path.stem, "namespace": namespace}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": USERS_TYPE, "data": {}}
-    if not path.is_file():
-        return None
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        return None
-    found = crds.parse_resource(document) if isinstance(document, dict) else None
-    # Of stringData nothing could be kept: what is in it wins over data.
-    fits = isinstance(found, crds.Secret) and found.type == USERS_TYPE and USERS_KEY in found.data
-    return document if fits else None
