@@ -18,7 +18,9 @@ from .authpolicy import (
 )
 from .backendtls import AuthoritiesRef, UpstreamTls
 from .body import BodyRules
+from .changes import HeaderChanges, HeaderValue, RegexRewrite, Rewrite
 from .concurrency import AdaptiveConcurrency
+from .cors import Cors
 from .dispatch import (
     AdapterDispatch,
     Gather,
@@ -55,22 +57,7 @@ from .parse import Invalid, parse_resource
 from .pods import Amounts, Resources
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
 from .registry import CLUSTER_SCOPED, INPUTS, KINDS, PLURALS, Kind
-from .route import (
-    Cors,
-    EdgeRef,
-    HeaderChanges,
-    HeaderValue,
-    Redirect,
-    RegexRewrite,
-    Respond,
-    Retry,
-    Rewrite,
-    Route,
-    RouteRule,
-    RouteSpec,
-    RuleTimeout,
-    UpstreamShare,
-)
+from .route import EdgeRef, Redirect, Respond, Route, RouteRule, RouteSpec, UpstreamShare
 from .schema import Schema, SchemaSpec, SchemaVersion
 from .service import (
     SERVICE_LABEL,
@@ -84,6 +71,7 @@ from .service import (
 )
 from .shard import Shard, ShardSpec, ShardUpstream
 from .tenant import Tenant, TenantLimit, TenantSpec
+from .tries import Retry, RuleTimeout
 from .upstream import (
     CircuitBreaker,
     Dns,

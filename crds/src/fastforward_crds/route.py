@@ -5,35 +5,22 @@ In: a Route document. Out: `Route`. Called by parse and by the compiler's transl
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from .body import BodyRules
+from .changes import HeaderChanges, Rewrite
+from .cors import Cors
 from .csrf import Csrf
 from .dispatch import AdapterDispatch, MessageDispatch, ShardDispatch
 from .disturbance import Fault, MirrorTo
-from .durations import Duration, Period
 from .edge import Admission
-from .formats import (
-    CONTENT_TYPE,
-    ORIGIN,
-    SUBSTITUTION,
-    ExactHost,
-    HeaderName,
-    HeaderText,
-    Host,
-    Label,
-    PathText,
-    RegexText,
-)
+from .formats import CONTENT_TYPE, ExactHost, Host, Label, PathText
 from .lists import Items
-from .match import Match, Method
+from .match import Match
 from .meta import Model, Port, Ref, Resource, Rule, count_set
-
-_GATEWAYS_OWN = "^(?i)(host|connection|transfer-encoding|content-length|x-ff-.*|x-envoy-.*)$"
-_OWN_HEADER = re.compile(_GATEWAYS_OWN.replace("^(?i)", ""), re.IGNORECASE)
+from .tries import Retry, RuleTimeout
 
 _HAS_UPSTREAMS = "(has(self.upstreams) && size(self.upstreams) > 0)"
 
@@ -43,78 +30,6 @@ class EdgeRef(Ref):
 
     listener: Label | None = None
     """One listener of the Edge by name; every listener when absent."""
-
-
-class HeaderValue(Model):
-    """A header to write."""
-
-    name: HeaderName
-    """Header name, but none of the gateway's own: `host`, `connection`, `x-ff-*`, `x-envoy-*` and the like."""
-    value: HeaderText
-    """Literal value."""
-
-    rules_cel = (
-        Rule(
-            f"!self.name.matches('{_GATEWAYS_OWN}')",
-            "This header belongs to the gateway.",
-            "name",
-            lambda s: _OWN_HEADER.fullmatch(s.name) is None,
-        ),
-    )
-
-
-class HeaderChanges(Model):
-    """Changes to a message's headers, in the order remove, set, add."""
-
-    set: Annotated[tuple[HeaderValue, ...], Items(most=32, key="name")] = ()
-    """Headers to write over."""
-    add: Annotated[tuple[HeaderValue, ...], Items(most=32)] = ()
-    """Headers to append a value to."""
-    remove: Annotated[tuple[HeaderName, ...], Items(most=32, distinct=True)] = ()
-    """Headers to remove."""
-
-    rules_cel = (
-        Rule(
-            f"!has(self.remove) || self.remove.all(h, !h.matches('{_GATEWAYS_OWN}'))",
-            "These headers belong to the gateway.",
-            "remove",
-            lambda s: not any(_OWN_HEADER.fullmatch(name) for name in s.remove),
-        ),
-    )
-
-
-class RegexRewrite(Model):
-    """A rewrite by regular expression (RE2)."""
-
-    pattern: RegexText
-    """What to replace, everywhere in the path."""
-    substitution: Annotated[str, SUBSTITUTION]
-    r"""Replacement; `\1` is the first group."""
-
-
-class Rewrite(Model):
-    """What the upstream sees instead."""
-
-    host: ExactHost | None = None
-    """Host header."""
-    replace_prefix: PathText | None = None
-    """What the matched prefix becomes; needs a Prefix match."""
-    replace_path: PathText | None = None
-    """The whole path; the query stays."""
-    regex: RegexRewrite | None = None
-    """Replacement in the path by regular expression."""
-    template: PathText | None = None
-    """The whole path, with `{name}` for what the match, a Template, has caught; the query stays."""
-
-    rules_cel = (
-        Rule(
-            "[has(self.replacePrefix), has(self.replacePath), has(self.regex), has(self.template)]"
-            ".filter(x, x).size() <= 1",
-            "Only one way to rewrite the path.",
-            "",
-            lambda s: count_set(s.replace_prefix, s.replace_path, s.regex, s.template) <= 1,
-        ),
-    )
 
 
 class Redirect(Model):
@@ -141,83 +56,6 @@ class Respond(Model):
     """Body text."""
     content_type: Annotated[str, CONTENT_TYPE] = "text/plain"
     """Content-Type of the body."""
-
-
-class Cors(Model):
-    """Cross-origin requests (Fetch standard); preflights are answered at the edge."""
-
-    allow_origins: Annotated[
-        tuple[Annotated[str, ORIGIN], ...],
-        Items(least=1, most=64, distinct=True),
-    ]
-    """Origins, `https://shop.example.com`, `https://*.example.com`, or `*`."""
-    allow_methods: Annotated[tuple[Method, ...], Items(most=9, distinct=True)] = ("GET", "HEAD", "POST")
-    """Methods that a preflight grants."""
-    allow_headers: Annotated[tuple[HeaderName, ...], Items(most=64, distinct=True)] = ()
-    """Request headers that a preflight grants."""
-    expose_headers: Annotated[tuple[HeaderName, ...], Items(most=64, distinct=True)] = ()
-    """Response headers that scripts may read."""
-    max_age: Duration = "10m"
-    """How long a browser may keep a preflight's answer."""
-    allow_credentials: bool = False
-    """Whether cookies and authorization may be sent; not together with `*`."""
-
-    rules_cel = (
-        Rule(
-            "!self.allowCredentials || !('*' in self.allowOrigins)",
-            "Credentials can't be granted to every origin.",
-            "allowCredentials",
-            lambda s: not s.allow_credentials or "*" not in s.allow_origins,
-        ),
-    )
-
-
-class RuleTimeout(Model):
-    """How long the upstream may take."""
-
-    request: Duration | None = None
-    """Whole request with its retries; 15s when absent, no bound for gRPC and WebSocket; 504 after."""
-    idle: Duration | None = None
-    """Stream without any byte; the edge's `streamIdle` when absent."""
-
-
-class Retry(Model):
-    """When to try again; the Upstream's retry budget bounds all retries together."""
-
-    attempts: Annotated[int, Field(ge=1, le=10)] = 2
-    """Retries after the first try."""
-    retry_on: Annotated[
-        tuple[
-            Literal[
-                "5xx",
-                "gateway-error",
-                "reset",
-                "connect-failure",
-                "retriable-4xx",
-                "refused-stream",
-                "unavailable",
-                "resource-exhausted",
-            ],
-            ...,
-        ],
-        Items(least=1, most=8, distinct=True),
-    ] = ("connect-failure", "refused-stream", "unavailable")
-    """Conditions, in Envoy's words (x-envoy-retry-on, x-envoy-retry-grpc-on)."""
-    per_try_timeout: Period | None = None
-    """Bound on each try."""
-    backoff: Period = "25ms"
-    """Base of the jittered exponential backoff; at most ten times as long."""
-    hedge: bool = False
-    """After `perTryTimeout` a try goes on beside the next one, and the first good answer is taken."""
-
-    rules_cel = (
-        Rule(
-            "!has(self.hedge) || !self.hedge || has(self.perTryTimeout)",
-            "Hedging begins after perTryTimeout: say how long that is.",
-            "perTryTimeout",
-            lambda s: not s.hedge or s.per_try_timeout is not None,
-        ),
-    )
 
 
 class UpstreamShare(Ref):

@@ -20,6 +20,7 @@ from .authpolicy import (
     claim_path,
 )
 from .delta import Changes, Delta, Output, Report
+from .dispatch import AdapterDispatch, Gather, GraphqlLimits, MessageDispatch, SchemaRef
 from .edge import (
     DEFAULT_PROXIES,
     GATEWAY,
@@ -35,10 +36,9 @@ from .edge import (
     Traefik,
 )
 from .eventhook import EventHook
+from .placement import STAGES, Placement, StagePlacement
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (
-    STAGES,
-    AdapterDispatch,
     Admission,
     Body,
     Cors,
@@ -46,23 +46,17 @@ from .route import (
     Destination,
     Entry,
     Fault,
-    Gather,
-    GraphqlLimits,
     HeaderChanges,
     Match,
-    MessageDispatch,
     Mirror,
     PathType,
-    Placement,
     Redirect,
     Respond,
     Retry,
     Rewrite,
-    SchemaRef,
     ShardDispatch,
     Share,
     Split,
-    StagePlacement,
     TextMatch,
     TextType,
     Unavailable,

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .dispatch import AdapterDispatch, MessageDispatch, SchemaRef
+from .placement import StagePlacement
+
 
 class PathType(StrEnum):
     EXACT = "Exact"
@@ -151,73 +154,6 @@ class Respond:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaRef:
-    """One version of a Schema."""
-
-    schema: str
-    """NAMESPACE/NAME."""
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gather:
-    """To several Upstreams at once; `require` of them must answer."""
-
-    parts: tuple[tuple[str, str], ...]
-    """(Upstream, member of the reply); the Upstream is empty where it takes no messages."""
-    deadline_ms: int
-    """0 for the message's own."""
-    require: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageDispatch:
-    """As a message, by way of the decision service, to who takes it; to nobody without `upstream` and `gather`."""
-
-    type: str
-    upstream: str = ""
-    delivery: str = "Call"
-    """Call, or Command, which goes to the queue of its type."""
-    event: str = ""
-    request: SchemaRef | None = None
-    reply: SchemaRef | None = None
-    unknown_fields: str = "Keep"
-    """Keep, Drop or Refuse."""
-    key_required: bool = False
-    gather: Gather | None = None
-    """In place of `upstream`."""
-    ingress: str = ""
-    """The Upstream at which requests become messages; empty for the decision service."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphqlLimits:
-    """Bounds of queries."""
-
-    depth: int
-    complexity: int
-    aliases: int
-    batch: int
-    page_size: int
-    introspection: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdapterDispatch:
-    """To an adapter of the decision service, whose operations take rules of `host`, or of the request's own."""
-
-    protocol: str
-    """GraphQL, GRPC or WebSocket."""
-    schema: SchemaRef | None = None
-    host: str = ""
-    graphql: GraphqlLimits | None = None
-    origins: tuple[str, ...] = ()
-    """Of pages that may open connections, besides the host's own."""
-    ingress: str = ""
-    """The Upstream that has the adapter; empty for the decision service."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
     """Every reference of the destination is broken: status 500, as Gateway API demands."""
 
@@ -285,36 +221,6 @@ class Admission:
     content_types: tuple[str, ...] = ()
     shadow: bool = False
     """Judged and reported, never enforced; set only where there is something to judge."""
-
-
-class Placement(StrEnum):
-    """Where a stage runs."""
-
-    NONE = "none"
-    NATIVE = "native"
-    INLINE = "inline"
-
-
-STAGES = (
-    "ingress",
-    "admission",
-    "authentication",
-    "normalization",
-    "authorization",
-    "routing",
-    "tracking",
-    "dispatch",
-)
-"""The eight inbound stages, in order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagePlacement:
-    """Where one stage runs for an entry, and why."""
-
-    stage: str
-    placement: Placement
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
