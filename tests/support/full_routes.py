@@ -55,6 +55,11 @@ def _proxied_rules() -> list[Document]:
         {
             "matches": [{"path": {"type": "Regex", "value": "/r.*"}}],
             "upstreams": [{"name": "origin"}],
+            "responseBody": {
+                "schema": {"name": "order", "namespace": "shop", "version": "1"},
+                "maxBytes": 98,
+                "shadow": True,
+            },
             "rewrite": {"regex": {"pattern": "r(.*)", "substitution": r"s\1"}},
         },
         {

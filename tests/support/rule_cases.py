@@ -193,6 +193,13 @@ CASES = (
     ),
     case(
         crds.RouteRule,
+        "Rules for answers need an upstream; the content of replies to messages has `message.reply`.",
+        "responseBody",
+        kept=[{**UP, "responseBody": BODY}, {"shards": {"upstream": "a"}, "responseBody": BODY}],
+        broken=[{"respond": {}, "responseBody": BODY}, {"redirect": {}, "responseBody": BODY}],
+    ),
+    case(
+        crds.RouteRule,
         "Bodies are held before it is known whose they are: no match may ask for tenants, roles, region or flag.",
         "body",
         kept=[

@@ -57,6 +57,7 @@ from .parse import Invalid, parse_resource
 from .pods import Amounts, Resources
 from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
 from .registry import CLUSTER_SCOPED, INPUTS, KINDS, PLURALS, Kind
+from .responsebody import ResponseBodyRules
 from .route import EdgeRef, Redirect, Respond, Route, RouteRule, RouteSpec, UpstreamShare
 from .schema import Schema, SchemaSpec, SchemaVersion
 from .service import (

@@ -20,6 +20,7 @@ from .formats import CONTENT_TYPE, ExactHost, Host, Label, PathText
 from .lists import Items
 from .match import Match
 from .meta import Model, Port, Ref, Resource, Rule, count_set
+from .responsebody import ResponseBodyRules
 from .tries import Retry, RuleTimeout
 
 _HAS_UPSTREAMS = "(has(self.upstreams) && size(self.upstreams) > 0)"
@@ -108,6 +109,8 @@ class RouteRule(Model):
     """Changes before the client."""
     body: BodyRules | None = None
     """What the request's body must be."""
+    response_body: ResponseBodyRules | None = None
+    """What the upstream's answer must be."""
     cors: Cors | None = None
     """Cross-origin requests."""
     csrf: Csrf | None = None
@@ -176,6 +179,12 @@ class RouteRule(Model):
             "Rules for bodies need an upstream; the content of messages has `message.request`.",
             "body",
             lambda s: s.body is None or _is_proxied(s),
+        ),
+        Rule(
+            f"!has(self.responseBody) || {_HAS_UPSTREAMS} || has(self.shards)",
+            "Rules for answers need an upstream; the content of replies to messages has `message.reply`.",
+            "responseBody",
+            lambda s: s.response_body is None or _is_proxied(s),
         ),
         Rule(
             "!has(self.body) || self.matches.all(m, (!has(m.tenants) || size(m.tenants) == 0) && "

@@ -48,6 +48,7 @@ from fastforward_entrypoint.messages.remembering import open_once_store
 from fastforward_entrypoint.messages.stages import GrpcStages, serve_stages
 from fastforward_entrypoint.messages.targets import GrpcTargets, how_told
 from fastforward_entrypoint.passwords import PasswordVerifier
+from fastforward_entrypoint.responses import ResponseEndpoint
 from fastforward_entrypoint.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class EntryPoint:
         ):
             registry.register(measured)
         handler = door(
-            self._ways(DecisionEndpoint(self._holder, counters, Measures(registry), passwords=self._passwords)),
+            self._ways(counters, Measures(registry)),
             self._holder,
             Handshakes(self._holder, time.time, self._passwords),
             self._guard,
@@ -124,11 +125,14 @@ class EntryPoint:
             http2=lambda: Splice(self._adapters.calls),
         )
 
-    def _ways(self, decisions: DecisionEndpoint) -> Ways:
+    def _ways(self, counters: CounterStore, measures: Measures) -> Ways:
         way: Exchange = self._remote or self._exchange
         self._adapters = Adapters(way, self._holder, self._connections)
         rest = RestAdapter(way, time.time, make_message_id)
-        return Ways(decisions if self._remote is None else decide_nothing, rest, self._adapters.of)
+        if self._remote is not None:
+            return Ways(decide_nothing, decide_nothing, rest, self._adapters.of)
+        decisions = DecisionEndpoint(self._holder, counters, measures, passwords=self._passwords)
+        return Ways(decisions, ResponseEndpoint(self._holder, measures), rest, self._adapters.of)
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastforward_kit.telemetry import Latencies, Latency, Tally
 from fastforward_pipeline import Decision, Reason
+from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.message import IN
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Measures:
             "fastforward_shadow_refusals", "What policies in the shadow would refuse.", ("policy", "reason")
         )
         self._latency = Latency("fastforward_decision_seconds", "Time for a decision, counters included.")
-        for collector in (self._decisions, self._shadow, self._latency):
+        self._answers = Tally("fastforward_answers_judged", "Answers of upstreams, judged.", ("verdict", "reason"))
+        for collector in (self._decisions, self._shadow, self._latency, self._answers):
             registry.register(collector)
 
     def decided(self, decision: Decision, seconds: float) -> None:
@@ -50,6 +52,13 @@ class Measures:
             self._decisions.counts["refused", decision.reason.stage, decision.reason.short] += 1
         for refusal in decision.would_refuse:
             self._shadow.counts[refusal.object, refusal.reason.value] += 1
+
+    def answered(self, refusal: Refusal | None, *, shadow: bool) -> None:
+        """Counts one answer of an upstream."""
+        if refusal is not None and shadow:
+            self._shadow.counts[refusal.object, refusal.reason.value] += 1
+        refused = refusal is not None and not shadow
+        self._answers.counts["refused" if refused else "passed", "" if refusal is None else refusal.reason.short] += 1
 
     def undecided(self) -> None:
         """Counts a request that named no Plan."""

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UNCONFIRMED = "dispatch/unconfirmed"
     REPLY_OF_ANOTHER = "authorization/reply-of-another"
     REPLY_MALFORMED = "normalization/reply-malformed"
+    REPLY_UNJUDGED = "normalization/reply-unjudged"
     STAGE_MALFORMED = "dispatch/stage-malformed"
     QUERY_MALFORMED = "normalization/query-malformed"
     QUERY_INVALID = "normalization/query-invalid"
@@ -265,6 +266,11 @@ FACTS: dict[Reason, Facts] = {
         502,
         "The answer is malformed",
         "The target's content is not what its media type and the rule's Schema say: mend the target.",
+    ),
+    Reason.REPLY_UNJUDGED: Facts(
+        502,
+        "The answer could not be judged",
+        "The rule has `responseBody`: look whether the decision service can be reached, and at the Schema's status.",
     ),
     Reason.QUERY_MALFORMED: Facts(
         400, "The query is malformed", "Send a request that GraphQL over HTTP allows, with a document that parses."

@@ -1,4 +1,7 @@
-"""What bodies of proxied requests must be. Made by compiled/route; asked by stages/body."""
+"""What bodies of proxied requests, and of answers, must be.
+
+Made by compiled/route; asked by stages/body and responsebody.
+"""
 
 from __future__ import annotations
 

@@ -61,6 +61,8 @@ class Plan:
     cors: Cors | None
     body: BodyRules | None
     """Of proxied requests."""
+    response_body: BodyRules | None
+    """Of what upstreams answer."""
     csrf: Csrf | None
     origins: Origins | None
     """Others than its own host's, whose pages may open connections to an adapter."""
@@ -126,12 +128,18 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         # The proxy applies it to no answer of its own.
         cors=compile_cors(wire.cors) if wire.HasField("cors") and destination in _PROXIED else None,
         body=compile_body(wire.body) if wire.HasField("body") and destination in _PROXIED else None,
+        response_body=_compile_response_body(wire),
         csrf=compile_csrf(wire.csrf, wire.scope.partition("|")[2]) if wire.HasField("csrf") else None,
         origins=compile_origins(wire.adapter.origins) if destination == "adapter" else None,
         destination=destination or "",
         candidates=_compile_candidates(wire, destination),
         wire=wire,
     )
+
+
+def _compile_response_body(wire: snapshot_pb2.Plan) -> BodyRules | None:
+    proxied = wire.WhichOneof("destination") in _PROXIED
+    return compile_body(wire.response_body) if wire.HasField("response_body") and proxied else None
 
 
 def _compile_candidates(wire: snapshot_pb2.Plan, destination: str | None) -> tuple[Candidate, ...]:

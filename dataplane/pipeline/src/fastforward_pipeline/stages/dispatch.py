@@ -50,7 +50,9 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
             return None
     if exchange.trail is not None:
         shares = ", ".join(f"{c.upstream or 'nobody (500)'} {c.share:.1%}" for c in exchange.candidates)
-        _tell(exchange, Verdict.PASSED, f"sent to {shares}")
+        rules = plan.response_body
+        judged = "" if rules is None else f"; Schema {rules.schema} judges the answer"
+        _tell(exchange, Verdict.PASSED, f"sent to {shares}{judged}")
     return None
 
 

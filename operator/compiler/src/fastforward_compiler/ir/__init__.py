@@ -52,6 +52,7 @@ from .route import (
     PathType,
     Redirect,
     Respond,
+    ResponseBody,
     Retry,
     Rewrite,
     ShardDispatch,

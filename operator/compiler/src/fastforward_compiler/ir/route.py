@@ -212,6 +212,15 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseBody:
+    """What an upstream's answer must be: held up to `max_bytes`, and judged by the schema."""
+
+    schema: SchemaRef
+    max_bytes: int
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """Stage 2 on one object; several of them all hold."""
 
@@ -264,6 +273,7 @@ class Entry:
     mirrors: tuple[Mirror, ...] = ()
     fault: Fault | None = None
     body: Body | None = None
+    response_body: ResponseBody | None = None
 
     @property
     def served_inside(self) -> bool:
@@ -273,7 +283,7 @@ class Entry:
     @property
     def reaches_inside(self) -> bool:
         """Whether the decision service must know the entry."""
-        return self.served_inside or isinstance(self.destination, AdapterDispatch)
+        return self.served_inside or self.response_body is not None or isinstance(self.destination, AdapterDispatch)
 
     @property
     def upstreams(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""What a rule asks of bodies, to `ir.Body`.
+"""What a rule asks of bodies, to `ir.Body` and `ir.ResponseBody`.
 
-In: `body` of a RouteRule. Out: the fields of the rule's entries that it makes, and Problems. Called by rule.
+In: `body` and `responseBody` of a RouteRule. Out: the fields of the rule's entries that it makes, and Problems. Called by rule.
 """
 
 from __future__ import annotations
@@ -24,3 +24,14 @@ def translate_body(
     if schema is not None:
         return {"body": ir.Body(schema=schema, max_bytes=body.max_bytes, shadow=body.shadow)}
     return {} if body.shadow else {"destination": ir.Unavailable(reason="The schema of the body is not there.")}
+
+
+def translate_response_body(
+    cells: Cells, on: ObjectRef, field: str, body: crds.ResponseBodyRules, problems: list[Problem]
+) -> dict[str, Any]:
+    """The same for what upstreams answer."""
+    schema = resolve_schema(cells, on, f"{field}.schema", body.schema_, "JSONSchema", problems)
+    if schema is not None:
+        made = ir.ResponseBody(schema=schema, max_bytes=body.max_bytes, shadow=body.shadow)
+        return {"response_body": made}
+    return {} if body.shadow else {"destination": ir.Unavailable(reason="The schema of the answer is not there.")}

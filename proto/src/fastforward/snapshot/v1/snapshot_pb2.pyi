@@ -969,6 +969,7 @@ class Plan(_message.Message):
     SELECT_FIELD_NUMBER: _builtins.int
     CSRF_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
+    RESPONSE_BODY_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """NAMESPACE/NAME; empty for a gate"""
     rule: _builtins.str
@@ -1022,6 +1023,10 @@ class Plan(_message.Message):
     def csrf(self) -> Global___Csrf: ...
     @_builtins.property
     def body(self) -> Global___BodyRules: ...
+    @_builtins.property
+    def response_body(self) -> Global___BodyRules:
+        """Of what upstreams answer."""
+
     def __init__(
         self,
         *,
@@ -1051,10 +1056,11 @@ class Plan(_message.Message):
         select: _builtins.str = ...,
         csrf: Global___Csrf | None = ...,
         body: Global___BodyRules | None = ...,
+        response_body: Global___BodyRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_body", b"response_body", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_body", b"response_body", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable", "message", "adapter"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
@@ -1064,7 +1070,7 @@ Global___Plan: _TypeAlias = Plan  # noqa: Y015
 
 @_typing.final
 class BodyRules(_message.Message):
-    """What the bodies of proxied requests must be. The proxy sends them along."""
+    """What bodies of proxied requests, or of their answers, must be. The proxy sends them along."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

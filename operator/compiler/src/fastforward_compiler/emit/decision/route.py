@@ -188,6 +188,8 @@ def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
         plan.cors.CopyFrom(emit_cors(entry.cors))
     if entry.body is not None:
         plan.body.CopyFrom(emit_body(entry.body))
+    if entry.response_body is not None:
+        plan.response_body.CopyFrom(emit_body(entry.response_body))
     if entry.csrf is not None:
         plan.csrf.CopyFrom(snapshot_pb2.Csrf(hosts=entry.csrf.hosts, shadow=entry.csrf.shadow))
 

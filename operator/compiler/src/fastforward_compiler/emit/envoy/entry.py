@@ -25,6 +25,7 @@ from .chain import (
     CSRF,
     EDGE_HEADER,
     ENTRY_HEADER,
+    FALLBACK,
     FAULT,
     HEADERS,
     HOST_HEADER,
@@ -45,6 +46,7 @@ from .headers import LIMIT_HEADERS
 from .protos import EnvoyMessage
 from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
+from .responsebody import emit_identity, emit_response_body
 from .route import emit_route
 from .wire import header_option, header_value, pack
 
@@ -82,6 +84,10 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
+    judged = emit_response_body(entry, plan_name(entry, setting.table))
+    if judged is not None:
+        route.typed_per_filter_config[FALLBACK].CopyFrom(judged)
+        emit_identity(route)
     if entry.body is not None:
         route.request_body_buffer_limit.value = held_bytes(entry.body)
     if isinstance(entry.destination, ir.MessageDispatch | ir.AdapterDispatch):

@@ -132,6 +132,12 @@ REFUSALS = (
         "response.code_details.startsWith('upstream_reset_before_response_started')",
     ),
     Refusal(
+        "normalization/reply-malformed",
+        502,
+        "The answer is malformed",
+        "response.code_details == 'response_payload_too_large'",
+    ),
+    Refusal(
         "ingress/malformed-request",
         0,
         "The request is malformed",

@@ -9,10 +9,11 @@ path): it lowers the case of the host, takes the longest wildcard that fits, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .chain import FALLBACK, NO_SCOPE, NO_TABLE, RESOLVE, SCOPE_HEADER, TABLE_HEADER
-from .protos import base_pb2, lua_pb2
+from .protos import EnvoyMessage, base_pb2, lua_pb2
+from .responsebody import scripts
 from .wire import extension
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-./|*")
@@ -76,8 +77,8 @@ def emit_resolve(wildcards: Iterable[str]) -> dict[str, bytes]:
 
 
 def emit_fallback() -> dict[str, bytes]:
-    """Returns the filter `fallback`."""
-    return {FALLBACK: emit_lua(FALLBACK, _FALLBACK_SOURCE)}
+    """Returns the filter `fallback`, and what routes have it run instead."""
+    return {FALLBACK: emit_lua(FALLBACK, _FALLBACK_SOURCE, scripts())}
 
 
 def lua_string(text: str) -> str:
@@ -85,6 +86,7 @@ def lua_string(text: str) -> str:
     return '"' + "".join(chr(b) if chr(b) in _PLAIN else f"\\{b:03d}" for b in text.encode()) + '"'
 
 
-def emit_lua(name: str, source: str) -> bytes:
-    """Returns one serialised Lua filter."""
-    return extension(name, lua_pb2.Lua(default_source_code=base_pb2.DataSource(inline_string=source)))
+def emit_lua(name: str, source: str, others: Mapping[str, EnvoyMessage] | None = None) -> bytes:
+    """Returns one serialised Lua filter; `others` are scripts that routes may name."""
+    own = base_pb2.DataSource(inline_string=source)
+    return extension(name, lua_pb2.Lua(default_source_code=own, source_codes=others))

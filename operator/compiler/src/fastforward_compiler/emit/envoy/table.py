@@ -102,7 +102,8 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
         own.route_configuration.typed_per_filter_config[HEADERS].CopyFrom(emit_host_tenant(scope.host_tenant))
     if edge.tenant_header:
         own.route_configuration.request_headers_to_remove.append(edge.tenant_header)
-    return (_ALIKE_WITH_TENANTS if scope.tenant_tables else _ALIKE) + serialise(own)
+    follows = scope.tenant_tables or any(entry.response_body is not None for entry in table.entries)
+    return (_ALIKE_FOLLOWED if follows else _ALIKE) + serialise(own)
 
 
 def share_configs(routes: Collection[EnvoyMessage], host: EnvoyMessage) -> None:
@@ -243,6 +244,7 @@ def emit_alike(fallback: EnvoyMessage) -> bytes:
 # Judged once a request, on the first route: good for what can't follow a tenant, and cheap.
 _NEVER_CREATED = pack(route_components_pb2.FilterConfig(disabled=True))
 _ALIKE = emit_alike(_NEVER_CREATED)
-# Judged on the route of the moment: `fallback` must run where a tenant's table has no route.
-_ALIKE_WITH_TENANTS = emit_alike(pack(lua_pb2.LuaPerRoute(disabled=True)))
+# Judged on the route of the moment: `fallback` must run where a tenant's table has no route, and where a rule that is
+# found later judges answers.
+_ALIKE_FOLLOWED = emit_alike(pack(lua_pb2.LuaPerRoute(disabled=True)))
 _NOT_FOUND = not_found()

@@ -1,0 +1,127 @@
+"""Answers of upstreams that a rule holds to a schema: the proxy holds them, the decision service judges them.
+
+In: an ir.Entry and the name of its Plan. Out: per-route configuration of the filter `fallback`, which runs SCRIPT in
+place of its own where a route says so. Called by entry, resolver and table.
+Source: Envoy's documentation of the Lua filter (httpCall, body, bodyChunks, filterContext).
+"""
+
+from __future__ import annotations
+
+from google.protobuf import any_pb2, struct_pb2
+
+from fastforward_compiler import ir
+
+from .chain import DECISION, DECISION_CLUSTER, REASON_HEADER, SHADOW_HEADER
+from .protos import EnvoyMessage, base_pb2, lua_pb2
+from .wire import pack
+
+NAME = "response-body"
+_ENCODINGS = ("accept-encoding", "range", "if-range")
+"""By these a request lets the upstream answer with what can't be judged."""
+_NOTES = "fastforward.response"
+_UNJUDGED = "normalization/reply-unjudged"
+_TIMEOUT_MS = 1000
+
+# The filter is in the chain twice. Whichever sees the answer first judges it, the other one passes it on. Envoy lets an
+# answer pass when a script fails: what can fail is called so that nothing goes on unjudged. In the shadow nothing is
+# held: what passes is copied, and judged when its end has come.
+SCRIPT = f"""
+function envoy_on_request(handle)
+  local notes, headers = handle:streamInfo():dynamicMetadata(), handle:headers()
+  notes:set("{_NOTES}", "method", headers:get(":method"))
+  notes:set("{_NOTES}", "id", headers:get("x-request-id") or "")
+end
+
+local function ask(handle, notes, said, content)
+  local asked = {{
+    [":method"] = "POST", [":path"] = "/", [":authority"] = "decision",
+    ["x-ff-response"] = "1", ["x-ff-plan"] = handle:filterContext():get("plan"), ["x-request-id"] = notes["id"],
+    ["content-type"] = said.kind, ["content-encoding"] = said.encoding,
+  }}
+  return handle:httpCall("{DECISION_CLUSTER}", asked, content, {_TIMEOUT_MS})
+end
+
+local function question(handle, notes, said, content)
+  local called, verdict, document = pcall(ask, handle, notes, said, content)
+  return called and verdict or {{}}, document
+end
+
+-- What is too large is not sent whole to be told so.
+local function too_large(most)
+  return string.rep(" ", most + 1)
+end
+
+local function watch(handle, notes, said)
+  local context, held, copied = handle:filterContext(), 0, {{}}
+  local most = context:get("most")
+  for chunk in handle:bodyChunks() do
+    local length = chunk:length()
+    held = held + length
+    if held <= most and length > 0 then copied[#copied + 1] = chunk:getBytes(0, length) end
+  end
+  local verdict = question(handle, notes, said, held > most and too_large(most) or table.concat(copied))
+  local told = verdict["{SHADOW_HEADER}"]
+  if verdict[":status"] ~= "200" then told = "Route " .. context:get("route") .. " {_UNJUDGED}" end
+  if told then handle:streamInfo():dynamicMetadata():set("{DECISION}", "{SHADOW_HEADER}", told) end
+end
+
+local function refuse(handle, body, reason, document)
+  local headers = handle:headers()
+  body:setBytes(document)
+  headers:replace(":status", "502")
+  headers:replace("content-type", "application/problem+json")
+  headers:replace("content-length", tostring(#document))
+  headers:replace("cache-control", "no-store")
+  headers:replace("{REASON_HEADER}", reason)
+  for _, name in ipairs({{"content-encoding", "content-disposition", "etag", "last-modified", "expires"}}) do
+    headers:remove(name)
+  end
+end
+
+local function judge(handle, notes, said)
+  local body, most = handle:body(true), handle:filterContext():get("most")
+  local length = body:length()
+  local content = length > most and too_large(most) or body:getBytes(0, length)
+  local verdict, document = question(handle, notes, said, content)
+  if verdict[":status"] == "200" then return end
+  if verdict["{REASON_HEADER}"] then return refuse(handle, body, verdict["{REASON_HEADER}"], document) end
+  local id = string.gsub(notes["id"], "[^%w-]", "")
+  refuse(handle, body, "{_UNJUDGED}",
+    '{{"type":"about:blank","title":"The answer could not be judged","status":502,"stage":"normalization",'
+    .. '"reason":"reply-unjudged","requestId":"' .. id .. '"}}')
+end
+
+function envoy_on_response(handle)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local notes = metadata:get("{_NOTES}")
+  -- What filters in front of this one answer was never asked for: the request did not come by.
+  if not notes or notes["judged"] then return end
+  metadata:set("{_NOTES}", "judged", true)
+  local headers = handle:headers()
+  local status = headers:get(":status")
+  if string.sub(status, 1, 1) ~= "2" or status == "204" or notes["method"] == "HEAD" then return end
+  local said = {{ kind = headers:get("content-type"), encoding = headers:get("content-encoding") }}
+  local act = handle:filterContext():get("shadow") and watch or judge
+  act(handle, notes, said)
+end
+"""
+
+
+def emit_response_body(entry: ir.Entry, plan: str) -> any_pb2.Any | None:
+    """Returns the configuration; None where answers are not judged."""
+    rules = entry.response_body
+    if rules is None:
+        return None
+    context = struct_pb2.Struct()
+    context.update({"plan": plan, "route": entry.route, "most": rules.max_bytes, "shadow": rules.shadow})
+    return pack(lua_pb2.LuaPerRoute(name=NAME, filter_context=context))
+
+
+def emit_identity(route: EnvoyMessage) -> None:
+    """Writes that the upstream is asked for answers that can be judged: whole, and in no encoding."""
+    route.request_headers_to_remove.extend(_ENCODINGS)
+
+
+def scripts() -> dict[str, EnvoyMessage]:
+    """Returns what the filter may run besides its own."""
+    return {NAME: base_pb2.DataSource(inline_string=SCRIPT)}
