@@ -1,6 +1,7 @@
 """What a rule asks of bodies, to `ir.Body` and `ir.ResponseBody`.
 
-In: `body` and `responseBody` of a RouteRule. Out: the fields of the rule's entries that it makes, and Problems. Called by rule.
+In: `body` and `responseBody` of a RouteRule. Out: the fields of its entries that it makes, and Problems. Called by
+rule.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from fastforward_compiler.problem import ObjectRef, Problem
 from .schema import resolve_schema
 
 
-def translate_body(
-    cells: Cells, on: ObjectRef, field: str, body: crds.BodyRules, problems: list[Problem]
+def translate_bodies(
+    cells: Cells, on: ObjectRef, field: str, rule: crds.RouteRule, problems: list[Problem]
 ) -> dict[str, Any]:
-    """Without its schema there is a Problem, and nothing unchecked goes where something was to be checked."""
-    schema = resolve_schema(cells, on, f"{field}.schema", body.schema_, "JSONSchema", problems)
-    if schema is not None:
-        return {"body": ir.Body(schema=schema, max_bytes=body.max_bytes, shadow=body.shadow)}
-    return {} if body.shadow else {"destination": ir.Unavailable(reason="The schema of the body is not there.")}
-
-
-def translate_response_body(
-    cells: Cells, on: ObjectRef, field: str, body: crds.ResponseBodyRules, problems: list[Problem]
-) -> dict[str, Any]:
-    """The same for what upstreams answer."""
-    schema = resolve_schema(cells, on, f"{field}.schema", body.schema_, "JSONSchema", problems)
-    if schema is not None:
-        made = ir.ResponseBody(schema=schema, max_bytes=body.max_bytes, shadow=body.shadow)
-        return {"response_body": made}
-    return {} if body.shadow else {"destination": ir.Unavailable(reason="The schema of the answer is not there.")}
+    """Without a schema there is a Problem, and nothing unchecked goes where something was to be checked."""
+    fields: dict[str, Any] = {}
+    if (body := rule.body) is not None:
+        schema = resolve_schema(cells, on, f"{field}.body.schema", body.schema_, "JSONSchema", problems)
+        if schema is not None:
+            fields["body"] = ir.Body(schema=schema, max_bytes=body.max_bytes, shadow=body.shadow)
+        elif not body.shadow:
+            fields["destination"] = ir.Unavailable(reason="The schema of the body is not there.")
+    if (answer := rule.response_body) is not None:
+        schema = resolve_schema(cells, on, f"{field}.responseBody.schema", answer.schema_, "JSONSchema", problems)
+        if schema is not None:
+            made = ir.ResponseBody(schema=schema, max_bytes=answer.max_bytes, shadow=answer.shadow)
+            fields["response_body"] = made
+        elif not answer.shadow:
+            fields["destination"] = ir.Unavailable(reason="The schema of the answer is not there.")
+    return fields

@@ -16,7 +16,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
-from .body import translate_body, translate_response_body
+from .body import translate_bodies
 from .dispatch import translate_adapter, translate_message
 from .disturbance import translate_fault, translate_mirrors
 from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
@@ -63,10 +63,7 @@ def translate_rule(
         problems.append(problem(on, Reason.REGEX_INVALID, f"{field}.{where}", f"The rewrite is refused: {fault}."))
         destination = ir.Unavailable(reason="The rule's rewrite is broken.")
     fields = _translate_changes(rule, destination)
-    if rule.body is not None:
-        fields |= translate_body(cells, on, f"{field}.body", rule.body, problems)
-    if rule.response_body is not None:
-        fields |= translate_response_body(cells, on, f"{field}.responseBody", rule.response_body, problems)
+    fields |= translate_bodies(cells, on, field, rule, problems)
     if rule.rewrite is not None and not fault:
         fields["rewrite"] = _translate_rewrite(rule.rewrite, rule.matches[0].path.value)
     if rule.timeout is not None and rule.timeout.request is not None:

@@ -23,8 +23,8 @@ _UNJUDGED = "normalization/reply-unjudged"
 _TIMEOUT_MS = 1000
 
 # The filter is in the chain twice. Whichever sees the answer first judges it, the other one passes it on. Envoy lets an
-# answer pass when a script fails: what can fail is called so that nothing goes on unjudged. In the shadow nothing is
-# held: what passes is copied, and judged when its end has come.
+# answer pass when a script fails: what can fail is called so that nothing goes on unjudged. In the shadow only what is
+# known to be small is held; of what says no length, a copy is judged when its end has come.
 SCRIPT = f"""
 function envoy_on_request(handle)
   local notes, headers = handle:streamInfo():dynamicMetadata(), handle:headers()
@@ -46,28 +46,44 @@ local function question(handle, notes, said, content)
   return called and verdict or {{}}, document
 end
 
+-- What Envoy hands out is gone after a call: it is asked for again.
 -- What is too large is not sent whole to be told so.
 local function too_large(most)
   return string.rep(" ", most + 1)
 end
 
-local function watch(handle, notes, said)
-  local context, held, copied = handle:filterContext(), 0, {{}}
-  local most = context:get("most")
+local function tell(handle, route, verdict)
+  local told = verdict["{SHADOW_HEADER}"]
+  if verdict[":status"] ~= "200" then told = "Route " .. route .. " {_UNJUDGED}" end
+  if told then handle:streamInfo():dynamicMetadata():set("{DECISION}", "{SHADOW_HEADER}", told) end
+end
+
+local function pieces(handle, most)
+  local held, copied = 0, {{}}
   for chunk in handle:bodyChunks() do
     local length = chunk:length()
     held = held + length
     if held <= most and length > 0 then copied[#copied + 1] = chunk:getBytes(0, length) end
   end
-  local verdict = question(handle, notes, said, held > most and too_large(most) or table.concat(copied))
-  local told = verdict["{SHADOW_HEADER}"]
-  if verdict[":status"] ~= "200" then told = "Route " .. context:get("route") .. " {_UNJUDGED}" end
-  if told then handle:streamInfo():dynamicMetadata():set("{DECISION}", "{SHADOW_HEADER}", told) end
+  return held > most and too_large(most) or table.concat(copied)
 end
 
-local function refuse(handle, body, reason, document)
+local function watch(handle, notes, said)
+  local context, content = handle:filterContext(), nil
+  local most, route = context:get("most"), context:get("route")
+  if not said.length then
+    content = pieces(handle, most)
+  elseif said.length > most then
+    content = too_large(most)
+  else
+    content = handle:body(true):getBytes(0, said.length)
+  end
+  tell(handle, route, (question(handle, notes, said, content)))
+end
+
+local function refuse(handle, reason, document)
   local headers = handle:headers()
-  body:setBytes(document)
+  handle:body():setBytes(document)
   headers:replace(":status", "502")
   headers:replace("content-type", "application/problem+json")
   headers:replace("content-length", tostring(#document))
@@ -84,9 +100,9 @@ local function judge(handle, notes, said)
   local content = length > most and too_large(most) or body:getBytes(0, length)
   local verdict, document = question(handle, notes, said, content)
   if verdict[":status"] == "200" then return end
-  if verdict["{REASON_HEADER}"] then return refuse(handle, body, verdict["{REASON_HEADER}"], document) end
+  if verdict["{REASON_HEADER}"] then return refuse(handle, verdict["{REASON_HEADER}"], document) end
   local id = string.gsub(notes["id"], "[^%w-]", "")
-  refuse(handle, body, "{_UNJUDGED}",
+  refuse(handle, "{_UNJUDGED}",
     '{{"type":"about:blank","title":"The answer could not be judged","status":502,"stage":"normalization",'
     .. '"reason":"reply-unjudged","requestId":"' .. id .. '"}}')
 end
@@ -100,7 +116,8 @@ function envoy_on_response(handle)
   local headers = handle:headers()
   local status = headers:get(":status")
   if string.sub(status, 1, 1) ~= "2" or status == "204" or notes["method"] == "HEAD" then return end
-  local said = {{ kind = headers:get("content-type"), encoding = headers:get("content-encoding") }}
+  local said = {{ kind = headers:get("content-type"), encoding = headers:get("content-encoding"),
+    length = tonumber(headers:get("content-length")) }}
   local act = handle:filterContext():get("shadow") and watch or judge
   act(handle, notes, said)
 end
