@@ -35,9 +35,11 @@ def books(**more: Json) -> Document:
     return route("books", rule(prefix("/books"), to="books", responseBody=rules), rule(prefix("/free"), to="books"))
 
 
-def answering(origin: Origin, body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+def answering(
+    origin: Origin, body: str, status: int = 200, headers: Mapping[str, str] | None = None, *, chunked: bool = False
+) -> None:
     sent = {"content-type": "application/json", **(headers or {})}
-    origin.answer = lambda _: Reply(status=status, headers=tuple(sent.items()), body=body)
+    origin.answer = lambda _: Reply(status=status, headers=tuple(sent.items()), body=body, chunked=chunked)
 
 
 def outcome(answer: Response) -> tuple[int, str | None]:
@@ -81,12 +83,13 @@ def test_only_json_in_no_encoding_can_keep_it(
     assert gateway.get("/free").body == body
 
 
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
 @pytest.mark.parametrize("size", [101, 60_000, 65_537, 300_000])
-def test_a_larger_answer_is_malformed(gateway: Gateway, origin: Origin, size: int) -> None:
+def test_a_larger_answer_is_malformed(gateway: Gateway, origin: Origin, size: int, *, chunked: bool) -> None:
     gateway.apply(books(maxBytes=100))
-    answering(origin, FINE.ljust(100))
-    assert gateway.get("/books").status == 200
-    answering(origin, FINE.ljust(size))
+    answering(origin, FINE.ljust(100), chunked=chunked)
+    assert gateway.get("/books").body == FINE.ljust(100)
+    answering(origin, FINE.ljust(size), chunked=chunked)
     assert outcome(gateway.get("/books")) == MALFORMED
     assert len(gateway.get("/free").body) == size
 
@@ -123,13 +126,16 @@ def test_a_client_can_neither_switch_it_off_nor_ask_by_itself(gateway: Gateway, 
     assert outcome(gateway.get("/books", headers=forged)) == MALFORMED
 
 
-def test_in_the_shadow_faults_are_told_and_everything_passes(gateway: Gateway, origin: Origin) -> None:
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+def test_in_the_shadow_faults_are_told_and_everything_passes(
+    gateway: Gateway, origin: Origin, *, chunked: bool
+) -> None:
     gateway.apply(books(maxBytes=50, shadow=True))
-    answering(origin, SECRET)
+    answering(origin, SECRET, chunked=chunked)
     broken = gateway.get("/books")
-    answering(origin, FINE.ljust(300_000))
+    answering(origin, FINE.ljust(300_000), chunked=chunked)
     large = gateway.get("/books")
-    answering(origin, FINE)
+    answering(origin, FINE, chunked=chunked)
     fine = gateway.get("/books")
     assert [(each.status, len(each.body)) for each in (broken, large, fine)] == [
         (200, len(SECRET)),

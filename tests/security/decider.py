@@ -15,6 +15,7 @@ from pathlib import Path
 from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import Measures
+from fastforward_entrypoint.responses import MARK, ResponseEndpoint
 from fastforward_kit.http import Address, HttpServer, Request, Response
 from fastforward_pipeline import Snapshot
 from prometheus_client import CollectorRegistry
@@ -34,10 +35,13 @@ class Decider:
     """Requests so far."""
     _server: HttpServer = field(init=False)
     _endpoint: DecisionEndpoint = field(init=False)
+    _responses: ResponseEndpoint = field(init=False)
 
     def start(self) -> None:
         """Listen."""
-        self._endpoint = DecisionEndpoint(self, InProcessCounterStore(), Measures(CollectorRegistry()))
+        measures = Measures(CollectorRegistry())
+        self._endpoint = DecisionEndpoint(self, InProcessCounterStore(), measures)
+        self._responses = ResponseEndpoint(self, measures)
         self._server = HttpServer(self._answer)
         self.loop.call(self._listen())
 
@@ -57,7 +61,7 @@ class Decider:
             case "fail":
                 return Response(500)
             case _:
-                return self._endpoint(request)
+                return self._responses(request) if MARK in request.headers else self._endpoint(request)
 
 
 @contextlib.contextmanager

@@ -54,6 +54,8 @@ class Reply:
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
+    chunked: bool = False
+    """Whether the body's length is not announced."""
     hang_up: bool = False
 
 
@@ -199,6 +201,9 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
 def serialise(reply: Reply, name: str, *, with_body: bool) -> bytes:
     """The bytes of an answer."""
     body = reply.body.encode()
-    headers: Iterable[tuple[str, str]] = (("x-origin", name), ("content-length", str(len(body))), *reply.headers)
+    length = ("transfer-encoding", "chunked") if reply.chunked else ("content-length", str(len(body)))
+    if reply.chunked:
+        body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+    headers: Iterable[tuple[str, str]] = (("x-origin", name), length, *reply.headers)
     lines = [f"HTTP/1.1 {reply.status} x", *(f"{key}: {value}" for key, value in headers)]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + (body if with_body else b"")

@@ -23,7 +23,7 @@ _UNJUDGED = "normalization/reply-unjudged"
 _TIMEOUT_MS = 1000
 
 # The filter is in the chain twice. Whichever sees the answer first judges it, the other one passes it on. Envoy lets an
-# answer pass when a script fails: what can fail is called so that nothing goes on unjudged. In the shadow only what is
+# answer pass when a script fails: so whatever may fail is called where a failure refuses. In the shadow only what is
 # known to be small is held; of what says no length, a copy is judged when its end has come.
 SCRIPT = f"""
 function envoy_on_request(handle)
@@ -39,11 +39,6 @@ local function ask(handle, notes, said, content)
     ["content-type"] = said.kind, ["content-encoding"] = said.encoding,
   }}
   return handle:httpCall("{DECISION_CLUSTER}", asked, content, {_TIMEOUT_MS})
-end
-
-local function question(handle, notes, said, content)
-  local called, verdict, document = pcall(ask, handle, notes, said, content)
-  return called and verdict or {{}}, document
 end
 
 -- What Envoy hands out is gone after a call: it is asked for again.
@@ -78,12 +73,12 @@ local function watch(handle, notes, said)
   else
     content = handle:body(true):getBytes(0, said.length)
   end
-  tell(handle, route, (question(handle, notes, said, content)))
+  tell(handle, route, (ask(handle, notes, said, content)))
 end
 
 local function refuse(handle, reason, document)
+  handle:body(true):setBytes(document)
   local headers = handle:headers()
-  handle:body():setBytes(document)
   headers:replace(":status", "502")
   headers:replace("content-type", "application/problem+json")
   headers:replace("content-length", tostring(#document))
@@ -94,32 +89,39 @@ local function refuse(handle, reason, document)
   end
 end
 
+local function refuse_unjudged(handle, id)
+  refuse(handle, "{_UNJUDGED}",
+    '{{"type":"about:blank","title":"The answer could not be judged","status":502,"stage":"normalization",'
+    .. '"reason":"reply-unjudged","requestId":"' .. string.gsub(id, "[^%w-]", "") .. '"}}')
+end
+
 local function judge(handle, notes, said)
   local body, most = handle:body(true), handle:filterContext():get("most")
   local length = body:length()
   local content = length > most and too_large(most) or body:getBytes(0, length)
-  local verdict, document = question(handle, notes, said, content)
+  local verdict, document = ask(handle, notes, said, content)
   if verdict[":status"] == "200" then return end
-  if verdict["{REASON_HEADER}"] then return refuse(handle, verdict["{REASON_HEADER}"], document) end
-  local id = string.gsub(notes["id"], "[^%w-]", "")
-  refuse(handle, "{_UNJUDGED}",
-    '{{"type":"about:blank","title":"The answer could not be judged","status":502,"stage":"normalization",'
-    .. '"reason":"reply-unjudged","requestId":"' .. id .. '"}}')
+  local reason = verdict["{REASON_HEADER}"]
+  if reason then refuse(handle, reason, document) else refuse_unjudged(handle, notes["id"]) end
+end
+
+local function look(handle, notes)
+  local headers = handle:headers()
+  local said = {{ kind = headers:get("content-type"), encoding = headers:get("content-encoding"),
+    length = tonumber(headers:get("content-length") or "") }}
+  local act = handle:filterContext():get("shadow") and watch or judge
+  act(handle, notes, said)
 end
 
 function envoy_on_response(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
-  local notes = metadata:get("{_NOTES}")
+  local notes, status = metadata:get("{_NOTES}"), handle:headers():get(":status")
   -- What filters in front of this one answer was never asked for: the request did not come by.
   if not notes or notes["judged"] then return end
   metadata:set("{_NOTES}", "judged", true)
-  local headers = handle:headers()
-  local status = headers:get(":status")
   if string.sub(status, 1, 1) ~= "2" or status == "204" or notes["method"] == "HEAD" then return end
-  local said = {{ kind = headers:get("content-type"), encoding = headers:get("content-encoding"),
-    length = tonumber(headers:get("content-length")) }}
-  local act = handle:filterContext():get("shadow") and watch or judge
-  act(handle, notes, said)
+  local id = notes["id"]
+  if not pcall(look, handle, notes) and not handle:filterContext():get("shadow") then refuse_unjudged(handle, id) end
 end
 """
 
