@@ -154,6 +154,7 @@ def test_whatever_decides_a_request_changes_the_plans_name(field: str) -> None:
         "cors": None,
         "csrf": ir.Csrf(hosts=("pages.example.com",)),
         "body": ir.Body(schema=ir.SchemaRef(schema="shop/order", version="v1"), max_bytes=7),
+        "response_body": ir.ResponseBody(schema=ir.SchemaRef(schema="shop/order", version="v1"), max_bytes=7),
     }
     # These only concern the proxy: how it asks, waits and tries again. The id counts through `select`.
     proxys_own = {"hop", "fail_open", "timeout_ms", "idle_timeout_ms", "retry", "mirrors", "fault"}
