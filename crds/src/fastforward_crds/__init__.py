@@ -48,6 +48,7 @@ from .edge import (
     TrustedHops,
 )
 from .eventhook import DeadLetters, EventHook, EventHookSpec, HookRetry, HookTls
+from .external import External
 from .fielderror import FieldError
 from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from .durations import Duration, Within
+from .external import External
 from .formats import CLAIM, DURATION, IDENTIFIER, METHOD, PERMISSION, TENANT, URL, Condition, HeaderName, Label, Name
 from .lists import Items
 from .meta import KeyRef, Model, PolicyTarget, Ref, Resource, Rule, count_set
@@ -142,10 +143,21 @@ class Grant(Model):
 
 
 class Authorization(Model):
-    """Stage 5: what the caller may do."""
+    """Stage 5: what the caller may do. Where it has grants and an external service, both must allow."""
 
-    grants: Annotated[tuple[Grant, ...], Items(least=1, most=64, key="name")]
+    grants: Annotated[tuple[Grant, ...], Items(most=64, key="name")] = ()
     """Ways to be allowed; any one suffices, nothing else is allowed (403)."""
+    external: External | None = None
+    """A service that is asked whether the request may pass, once grants have allowed it."""
+
+    rules_cel = (
+        Rule(
+            "has(self.external) || (has(self.grants) && size(self.grants) > 0)",
+            "An authorization has grants, or an external service that is asked.",
+            "grants",
+            lambda s: s.external is not None or bool(s.grants),
+        ),
+    )
 
 
 class AuthPolicySpec(Model):
@@ -162,7 +174,9 @@ class AuthPolicySpec(Model):
     authorization: Authorization | None = None
     """What the caller may do; nothing further is asked when absent."""
     on_failure: Literal["Closed", "Open"] = "Closed"
-    """What happens when the decision service can't be reached; always Closed where a provider takes passwords."""
+    """What happens when the decision service can't be reached; always Closed where a provider takes passwords, or an
+    external service is asked whose own `onFailure` is Closed.
+    """
     shadow: bool = False
     """Judge and report the authorization, but let everything pass."""
 

@@ -11,6 +11,8 @@ from fastforward_pipeline.problem import CONTENT_TYPE, problem_json
 
 REASON = "x-ff-reason"
 TENANT = "x-ff-tenant"
+TOLD = "x-ff-told-"
+"""Followed by the name of a header that the upstream gets; the proxy keeps it, and writes it where the rule says so."""
 SHADOW = "x-ff-shadow"
 """For the access log: what policies in the shadow would have refused."""
 EXACT = "x-ff-exact-"
@@ -24,7 +26,8 @@ _PROBLEM = ("content-type", CONTENT_TYPE)
 def answer_decision(decision: Decision, *, content_type: str) -> Response:
     """Returns the answer; `content_type` is the request's, for gRPC callers get a sentence instead of JSON."""
     if decision.allowed:
-        headers = (*decision.request_headers, *_for_client(decision))
+        told = tuple((f"{TOLD}{name}", value) for name, value in decision.told if value)
+        headers = (*decision.request_headers, *told, *_for_client(decision))
         return Response(200, (*headers, *_in_the_shadow(decision)) if decision.would_refuse else headers)
     grpc = content_type.startswith("application/grpc")
     reason = "" if decision.reason is None else decision.reason.value

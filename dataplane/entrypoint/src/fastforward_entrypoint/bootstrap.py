@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,8 +29,10 @@ from fastforward_rest import RestAdapter
 from fastforward_shield.metrics import HopCollector
 from prometheus_client import CollectorRegistry
 
+from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
+from fastforward_entrypoint.external import ServiceAsker, import_client
 from fastforward_entrypoint.measures import ConnectionMeasures, Measures, RedisMeasures
 from fastforward_entrypoint.messages.adapters import Adapters, import_adapters
 from fastforward_entrypoint.messages.apart import RemoteExchange
@@ -70,7 +73,7 @@ class EntryPoint:
         self._health = Health({SNAPSHOT, SOCKET})
         registry = new_registry()
         self._health_server = HttpServer(health_handler(self._health, registry))
-        self._holder = SnapshotHolder(Snapshot.empty(), import_adapters)
+        self._holder = SnapshotHolder(Snapshot.empty(), _prepare)
         self._file = SnapshotFile(settings.state_dir) if settings.state_dir else None
         self._tls = NodeTls(settings.tls_dir) if settings.tls_dir else None
         self._client = SnapshotClient(
@@ -83,13 +86,15 @@ class EntryPoint:
         )
         self._redis = _redis_store(settings, registry)
         counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
-        self._passwords = PasswordVerifier(threads=settings.password_threads)
+        self._passwords, self._services = PasswordVerifier(threads=settings.password_threads), self._asker()
         self._targets = GrpcTargets(self._find_upstream, find_how=how_told(self._holder))
         self._stages = GrpcStages(self._find_upstream, self._tls)
         self._hooks = open_hooks(settings, self._holder, registry)
         self._remote = RemoteExchange(settings.exchange, self._tls) if settings.exchange is not None else None
         self._commands = open_commands(settings)
-        hops = Hops(self._targets.lines, self._stages.lines, self._hooks, self._commands, self._remote or ())
+        hops = Hops(
+            self._targets.lines, self._stages.lines, self._hooks, self._commands, self._services, self._remote or ()
+        )
         self._observation = Observation(settings, registry, Target(settings.operator, self._tls), hops)
         self._seal = open_seal(settings.seal_key_file)
         self._once = open_once_store(settings)
@@ -100,6 +105,7 @@ class EntryPoint:
             watch=self._observation.watch,
             commands=self._commands,
             passwords=self._passwords,
+            services=self._services,
         )
         exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, self._seal)
         self._connections = open_connections(settings, exchange.events)
@@ -125,13 +131,18 @@ class EntryPoint:
             http2=lambda: Splice(self._adapters.calls),
         )
 
+    def _asker(self) -> ServiceAsker:
+        return ServiceAsker(self._find_upstream)
+
     def _ways(self, counters: CounterStore, measures: Measures) -> Ways:
         way: Exchange = self._remote or self._exchange
         self._adapters = Adapters(way, self._holder, self._connections)
         rest = RestAdapter(way, time.time, make_message_id)
         if self._remote is not None:
             return Ways(decide_nothing, decide_nothing, rest, self._adapters.of)
-        decisions = DecisionEndpoint(self._holder, counters, measures, passwords=self._passwords)
+        decisions = DecisionEndpoint(
+            self._holder, counters, measures, passwords=self._passwords, services=self._services
+        )
         return Ways(decisions, ResponseEndpoint(self._holder, measures), rest, self._adapters.of)
 
     async def run(self) -> None:
@@ -212,6 +223,7 @@ class EntryPoint:
             save(self._holder, self._file)
         await self._exchange.close()
         self._passwords.close()
+        await self._services.close()
         await self._once.close()
         await self._hooks.close()
         await self._connections.end()
@@ -229,6 +241,12 @@ class EntryPoint:
 async def serve(settings: Settings) -> None:
     """Runs EntryPoint."""
     await EntryPoint(settings).run()
+
+
+def _prepare(resources: Sequence[snapshot_pb2.Resource]) -> None:
+    """Imports what is needed for the first time."""
+    import_adapters(resources)
+    import_client(resources)
 
 
 def _redis_store(settings: Settings, registry: CollectorRegistry) -> RedisCounterStore | None:

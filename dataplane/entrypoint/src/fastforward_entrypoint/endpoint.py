@@ -1,8 +1,7 @@
 """The decision endpoint: drives `decide` for each request, answers the effects it yields, counts what came out.
 
-In: HTTP requests of ext_authz. Out: answers, at once unless counters or a password have to be waited for; then a
-future. Called
-by the HTTP server on the event loop. A request reads the current snapshot once.
+In: HTTP requests of ext_authz. Out: answers, at once unless counters, a password or a service of others have to be
+waited for; then a future. Called by the HTTP server on the event loop. A request reads the current snapshot once.
 """
 
 import asyncio
@@ -13,11 +12,12 @@ from functools import partial
 from typing import Protocol, cast
 
 from fastforward_kit.http import Request, Response
-from fastforward_pipeline import Answer, Decision, Effect, Snapshot, TakeTokens, decide
+from fastforward_pipeline import Answer, AskService, Decision, Effect, Snapshot, TakeTokens, Unavailable, decide
 
 from fastforward_entrypoint.answer import NO_PLAN, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
+from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.measures import Measures
 from fastforward_entrypoint.passwords import PasswordVerifier
 
@@ -50,12 +50,14 @@ class DecisionEndpoint:
         measures: Measures,
         *,
         passwords: PasswordVerifier | None = None,
+        services: ServiceAsker | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._snapshots = snapshots
         self._counters = counters
         self._measures = measures
         self._passwords = passwords or PasswordVerifier()
+        self._services = services
         self._clock = clock
 
     def __call__(self, asked: Request) -> Response | asyncio.Future[Response]:
@@ -88,6 +90,9 @@ class DecisionEndpoint:
     def _answer(self, effect: Effect) -> Answer | asyncio.Future[Answer]:
         if isinstance(effect, TakeTokens):
             return self._counters.take(effect)
+        if isinstance(effect, AskService):
+            asked = Unavailable() if self._services is None else self._services.ask(effect)
+            return cast("Answer | asyncio.Future[Answer]", asked)
         # A future is read from only.
         return cast("Answer | asyncio.Future[Answer]", self._passwords.verify(effect))
 

@@ -8,7 +8,20 @@ Called by EntryPoint (live requests), by the CLI (`explain`, `test`, `diff`) and
 
 from .buckets import TokenBuckets
 from .decision import Candidate, Decision, LimitState, Refusal
-from .effects import Answer, Bucket, Effect, Level, Proof, TakeTokens, Unavailable, Verdict, VerifyPassword
+from .effects import (
+    Answer,
+    AskService,
+    Bucket,
+    Effect,
+    Level,
+    Proof,
+    Question,
+    ServiceAnswer,
+    TakeTokens,
+    Unavailable,
+    Verdict,
+    VerifyPassword,
+)
 from .evaluate import decide, run
 from .problem import problem_json
 from .reason import FACTS, Reason
@@ -21,6 +34,7 @@ from .trail import Trail
 __all__ = [
     "FACTS",
     "Answer",
+    "AskService",
     "Bucket",
     "Candidate",
     "Decision",
@@ -29,9 +43,11 @@ __all__ = [
     "Level",
     "LimitState",
     "Proof",
+    "Question",
     "Reason",
     "Refusal",
     "Request",
+    "ServiceAnswer",
     "Snapshot",
     "SnapshotError",
     "TakeTokens",

@@ -35,6 +35,8 @@ class Refusal:
     """For the client."""
     violations: tuple[Violation, ...] = ()
     """For the client: what is wrong with its content, and where."""
+    said: str = ""
+    """For the client: what a service that was asked says about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,8 @@ class Decision:
     would_refuse: tuple[Refusal, ...] = ()
     """What refuses the request but for being in the shadow."""
     request_id: str = ""
+    told: Pairs = ()
+    """What services that were asked tell the upstream; an empty value says that nobody may."""
 
     @property
     def shadow(self) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""What `decide` asks of the world while it runs, and the answers: taking tokens from buckets, and verifying passwords.
+"""What `decide` asks of the world while it runs, and the answers: taking tokens from buckets, verifying passwords, and
+asking services of others.
 
-Yielded by stages/ratelimit and stages/authentication; answered by `buckets.TokenBuckets` or by EntryPoint's counter
-store, and by whoever has the time to hash.
+Yielded by stages/ratelimit, stages/authentication and stages/external; answered by `buckets.TokenBuckets` or by
+EntryPoint's counter store, by whoever has the time to hash, and by whoever can call.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The other answer: the counters can't be reached in time."""
+    """The other answer: the counters, or the service, can't be reached in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +74,41 @@ class Proof(Enum):
     """Nobody had the time: there are too many."""
 
 
-Effect = TakeTokens | VerifyPassword
-Answer = Verdict | Unavailable | Proof
+@dataclass(frozen=True, slots=True)
+class AskService:
+    """Ask a service whether a request may pass. The stage that asks it is run again with the answer."""
+
+    policy: str
+    """NAMESPACE/NAME of who wants to know."""
+    upstream: str
+    """NAMESPACE/NAME of who is asked."""
+    method: str
+    path: str
+    """With the query."""
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    """Names in lower case; `host` is among them. Text is Latin-1, so that no byte is lost."""
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAnswer:
+    """The answer to that, or Unavailable."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names in lower case."""
+    body: bytes = b""
+    """Its beginning."""
+    assumed: bool = False
+    """Whether nobody was asked: explanations take the answer for yes, and say so."""
+
+    @property
+    def allows(self) -> bool:
+        """Whether it is a yes."""
+        return 200 <= self.status < 300
+
+
+Question = VerifyPassword | AskService
+"""What a stage asks before it is run again."""
+Effect = TakeTokens | Question
+Answer = Verdict | Unavailable | Proof | ServiceAnswer

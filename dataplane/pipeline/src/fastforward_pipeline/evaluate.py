@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from .buckets import TokenBuckets
 from .compiled.password import verify_password
 from .decision import Decision, Pairs, Refusal, Reply
-from .effects import Answer, Effect, Proof, TakeTokens, VerifyPassword
+from .effects import Answer, AskService, Effect, Proof, ServiceAnswer, TakeTokens, VerifyPassword
 from .exchange import Exchange, Outcome
 from .reason import FACTS, Reason
 from .request import Request
@@ -23,6 +23,7 @@ from .stages import (
     body,
     csrf,
     dispatch,
+    external,
     ingress,
     normalization,
     ratelimit,
@@ -44,6 +45,7 @@ STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     authorization.recheck,
     authorization.judge,
     csrf.judge,
+    external.judge,  # after all that is judged here: to ask somebody else costs time
     ratelimit.judge,  # after authorization: who is not allowed to do it spends no token
     body.judge,  # after limits: to judge one costs work
     routing.place,
@@ -66,9 +68,8 @@ def decide(
     exchange = Exchange(snapshot, request, trail, counting_native=counting_native)
     for step in STEPS:
         outcome = step(exchange)
-        while isinstance(outcome, VerifyPassword):
-            proof = yield outcome
-            exchange.proofs[outcome] = proof if isinstance(proof, Proof) else Proof.BUSY
+        while isinstance(outcome, VerifyPassword | AskService):
+            exchange.keep(outcome, (yield outcome))
             outcome = step(exchange)
         if outcome is None:
             continue
@@ -85,7 +86,10 @@ def decide(
 
 
 def run(decision: Generator[Effect, Answer, Decision], counters: TokenBuckets, now: float) -> Decision:
-    """Runs a decision to its end with counters in memory; passwords are verified here, which takes its time."""
+    """Runs a decision to its end with counters in memory; passwords are verified here, which takes its time.
+
+    Services are not asked: they are taken to allow it, which the Trail says.
+    """
     try:
         effect = next(decision)
         while True:
@@ -97,6 +101,8 @@ def run(decision: Generator[Effect, Answer, Decision], counters: TokenBuckets, n
 def _answer(effect: Effect, counters: TokenBuckets, now: float) -> Answer:
     if isinstance(effect, TakeTokens):
         return counters.take(effect, now)
+    if isinstance(effect, AskService):
+        return ServiceAnswer(200, assumed=True)
     return Proof.RIGHT if verify_password(effect.hash, effect.password) else Proof.WRONG
 
 
@@ -148,6 +154,7 @@ def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
         proxy_tells_limits=ratelimit.has_native(exchange),
         would_refuse=tuple(exchange.shadow),
         request_id=exchange.request.request_id,
+        told=tuple(exchange.told.items()),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .compiled.authpolicy import ANONYMOUS, Identity
 from .decision import Candidate, LimitState, Refusal, Reply
-from .effects import Proof, TakeTokens, VerifyPassword
+from .effects import Answer, AskService, Proof, Question, ServiceAnswer, TakeTokens, Unavailable, VerifyPassword
 from .facts import Facts
 from .request import Request
 from .snapshot import Snapshot
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .compiled.tenant import Tenant
     from .trail import Trail
 
-Outcome = Refusal | Reply | TakeTokens | VerifyPassword | None
+Outcome = Refusal | Reply | TakeTokens | Question | None
 """What a stage says: no; an answer; an effect whose answer it needs; None for yes."""
 
 
@@ -48,6 +48,8 @@ class Exchange:
         "snapshot",
         "tenant",
         "tenant_facts",
+        "told",
+        "told_by",
         "trail",
     )
 
@@ -68,6 +70,10 @@ class Exchange:
         self.identity: Identity = ANONYMOUS
         self.proofs: dict[VerifyPassword, Proof] = {}
         """What has been asked, and answered, about passwords."""
+        self.told_by: dict[AskService, ServiceAnswer | Unavailable] = {}
+        """What services have been asked, and have answered."""
+        self.told: dict[str, str] = {}
+        """What they tell the upstream, by header; empty where they say nothing, and nobody else may."""
         self.tenant = ""
         self.tenant_facts: Tenant | None = None
         self.counted: tuple[tuple[Limit, Budget], ...] = ()
@@ -78,6 +84,13 @@ class Exchange:
         """What policies in the shadow would have said."""
         self.decided = False
         """Whether all is done that the decision service does; the rest is the proxy's."""
+
+    def keep(self, asked: Question, answer: Answer) -> None:
+        """Keeps the answer to what a stage has asked; one that is none is a no."""
+        if isinstance(asked, VerifyPassword):
+            self.proofs[asked] = answer if isinstance(answer, Proof) else Proof.BUSY
+        else:
+            self.told_by[asked] = answer if isinstance(answer, ServiceAnswer) else Unavailable()
 
     def shade(self, refusal: Refusal) -> None:
         """Keeps what a policy in the shadow says, and lets the request pass."""

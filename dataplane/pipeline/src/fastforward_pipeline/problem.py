@@ -19,11 +19,15 @@ def problem_json(decision: Decision) -> bytes:
     if decision.reason is None:
         raise ValueError("only a refused request is a problem")
     violations = () if decision.refusal is None else decision.refusal.violations
-    return refusal_json(decision.reason, decision.request_id, violations)
+    said = "" if decision.refusal is None else decision.refusal.said
+    return refusal_json(decision.reason, decision.request_id, violations, said)
 
 
-def refusal_json(reason: Reason, request_id: str, violations: tuple[Violation, ...] = ()) -> bytes:
-    """Returns the document of a refusal for this reason; of content, with the place of each fault in it."""
+def refusal_json(reason: Reason, request_id: str, violations: tuple[Violation, ...] = (), said: str = "") -> bytes:
+    """Returns the document of a refusal for this reason; of content, with the place of each fault in it.
+
+    `said` is what a service that was asked says about it.
+    """
     document: dict[str, object] = {
         "type": "about:blank",
         "title": FACTS[reason].title,
@@ -32,6 +36,8 @@ def refusal_json(reason: Reason, request_id: str, violations: tuple[Violation, .
         "reason": reason.short,
         "requestId": request_id,
     }
+    if said:
+        document["detail"] = said
     if violations:
         document["errors"] = [
             {"pointer": each.pointer, "detail": each.detail, "rule": each.rule} for each in violations

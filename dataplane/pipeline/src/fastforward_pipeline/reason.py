@@ -40,6 +40,10 @@ class Reason(StrEnum):
     TENANT_CONFLICT = "authentication/tenant-conflict"
     TENANT_GUARD = "authorization/tenant-guard"
     NOT_GRANTED = "authorization/not-granted"
+    EXTERNAL_UNAUTHENTICATED = "authorization/external-unauthenticated"
+    EXTERNAL_REFUSED = "authorization/external-refused"
+    EXTERNAL_EXCEEDED = "authorization/external-exceeded"
+    EXTERNAL_UNAVAILABLE = "authorization/external-unavailable"
     EXCEEDED = "ratelimit/exceeded"
     QUOTA_USED = "ratelimit/quota-used"
     COUNTERS_UNAVAILABLE = "ratelimit/counters-unavailable"
@@ -164,6 +168,24 @@ FACTS: dict[Reason, Facts] = {
     ),
     Reason.NOT_GRANTED: Facts(
         403, "The caller is not allowed to do this", "Give the caller what one of the policy's grants asks for."
+    ),
+    Reason.EXTERNAL_UNAUTHENTICATED: Facts(
+        401, "Credentials are needed", "Send what the policy's external service asks for; `detail` is what it says."
+    ),
+    Reason.EXTERNAL_REFUSED: Facts(
+        403,
+        "The caller is not allowed to do this",
+        "The policy's external service refuses it; `detail` is what it says. Ask whoever runs it.",
+    ),
+    Reason.EXTERNAL_EXCEEDED: Facts(
+        429,
+        "Too many requests",
+        "The policy's external service says so: wait for Retry-After seconds, if it says that.",
+    ),
+    Reason.EXTERNAL_UNAVAILABLE: Facts(
+        503,
+        "Whether the caller is allowed to do this can't be told now",
+        "Look after the policy's external service, give it more time, or set external.onFailure: Open.",
     ),
     Reason.EXCEEDED: Facts(429, "Too many requests", "Wait for Retry-After seconds, or raise the limit's budget."),
     Reason.QUOTA_USED: Facts(

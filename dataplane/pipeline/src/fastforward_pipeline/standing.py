@@ -38,7 +38,9 @@ _STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     authorization.recheck,
     authorization.judge,
 )
-"""Those of `evaluate` that say yes or no to who it is."""
+"""Those of `evaluate` that say yes or no to who it is. Services of others have been asked when it began, and are not
+asked again.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

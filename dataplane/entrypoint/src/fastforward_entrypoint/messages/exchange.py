@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import NamedTuple
 
 from fastforward_kit.lifecycle import let_end
-from fastforward_pipeline.effects import TakeTokens, VerifyPassword
+from fastforward_pipeline.effects import AskService, TakeTokens, Unavailable, VerifyPassword
 from fastforward_pipeline.message import (
     DISPATCH,
     IN,
@@ -40,6 +40,7 @@ from fastforward_pipeline.trail import Trail
 from fastforward.message.v1 import envelope_pb2
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.endpoint import Current
+from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.passwords import PasswordVerifier
 
 from .answer import UNANSWERED, call_target, unanswered
@@ -60,7 +61,7 @@ _CLOSING_S = 2.0
 
 
 class Callees(NamedTuple):
-    """Whom messages are sent to on their way, who looks at passwords, and who sees them pass."""
+    """Whom messages are sent to on their way, who looks at passwords, who asks others, and who sees them pass."""
 
     targets: Targets
     stages: Stages
@@ -68,6 +69,7 @@ class Callees(NamedTuple):
     watch: Watch | None = None
     commands: Commands = NoCommands()
     passwords: PasswordVerifier | None = None
+    services: ServiceAsker | None = None
 
 
 class MessageExchange:
@@ -92,6 +94,7 @@ class MessageExchange:
         self._watch = callees.watch or unwatched()
         self._commands = callees.commands
         self._passwords = callees.passwords or PasswordVerifier()
+        self._services = callees.services
         self._seal = seal
         self.events = Events()
         """Whoever listens in this process."""
@@ -217,6 +220,8 @@ class MessageExchange:
             case VerifyPassword():
                 found = self._passwords.verify(effect)
                 return await found if isinstance(found, asyncio.Future) else found
+            case AskService():
+                return await self._services.ask(effect) if self._services is not None else Unavailable()
             case Begin():
                 return await self._once.begin(effect)
             case Finish():

@@ -12,6 +12,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.facts import NOBODY, Facts
 
 from .expression import Expression
+from .external import External, compile_external
 from .token import Token, simplify_audience
 
 
@@ -117,11 +118,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Authorization:
-    """What one policy asks; any grant suffices."""
+    """What one policy asks; any grant suffices, and the service must allow it as well."""
 
     policy: str
     shadow: bool
     grants: tuple[Grant, ...]
+    external: External | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,6 +137,8 @@ class Auth:
     keys_by_header: tuple[tuple[str, tuple[KeyProvider, ...]], ...]
     basic: tuple[BasicProvider, ...]
     authorizations: tuple[Authorization, ...]
+    asking: tuple[tuple[Authorization, External], ...]
+    """Those of them that ask a service."""
     authentication: bytes
     """Alike for Auths that authenticate alike."""
 
@@ -150,6 +154,7 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
         raise ValueError(f"auth {name} has a provider of a kind that is not known here")
     keys = tuple(_compile_api_key(p) for p in wire.providers if asks and p.HasField("api_key"))
     headers = dict.fromkeys(provider.header for provider in keys)
+    authorizations = tuple(_compile_authorization(authorization) for authorization in wire.authorizations)
     return Auth(
         name=name,
         required=wire.mode == snapshot_pb2.AUTH_MODE_REQUIRED,
@@ -157,7 +162,8 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
         keys=keys,
         keys_by_header=tuple((header, tuple(p for p in keys if p.header == header)) for header in headers),
         basic=tuple(_compile_basic(p) for p in wire.providers if asks and p.HasField("basic")),
-        authorizations=tuple(_compile_authorization(authorization) for authorization in wire.authorizations),
+        authorizations=authorizations,
+        asking=tuple((each, each.external) for each in authorizations if each.external is not None),
         authentication=alone.SerializeToString(deterministic=True),
     )
 
@@ -238,7 +244,10 @@ def _compile_basic(wire: snapshot_pb2.Provider) -> BasicProvider:
 
 def _compile_authorization(wire: snapshot_pb2.Authorization) -> Authorization:
     return Authorization(
-        policy=wire.policy, shadow=wire.shadow, grants=tuple(_compile_grant(grant) for grant in wire.grants)
+        policy=wire.policy,
+        shadow=wire.shadow,
+        grants=tuple(_compile_grant(grant) for grant in wire.grants),
+        external=compile_external(wire.external) if wire.HasField("external") else None,
     )
 
 

@@ -14,7 +14,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline import exchange as exchanges
 from fastforward_pipeline.compiled.route import Plan
 from fastforward_pipeline.decision import Refusal, Reply
-from fastforward_pipeline.effects import Answer, Proof, TakeTokens, Unavailable, VerifyPassword
+from fastforward_pipeline.effects import Answer, AskService, Question, TakeTokens, Unavailable, VerifyPassword
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.idempotency import read_key
 from fastforward_pipeline.reason import Reason
@@ -23,6 +23,7 @@ from fastforward_pipeline.stages import (
     authentication,
     authorization,
     csrf,
+    external,
     ingress,
     normalization,
     ratelimit,
@@ -90,7 +91,19 @@ def normalize(passage: Passage) -> Outcome:
 
 def authorize(passage: Passage) -> Outcome:
     """Whether the caller may do it, and as often as it does: then it is signed."""
-    return _judge_caller(passage, (authorization.recheck, authorization.judge, csrf.judge), _count_exact)
+    judges = (authorization.recheck, authorization.judge, csrf.judge, external.judge)
+    return _judge_caller(passage, judges, _tell_further)
+
+
+def _tell_further(passage: Passage) -> Outcome:
+    """Writes what services say to the target over what the client sent by these names."""
+    told, source = passage.exchange.told, passage.envelope.header.source
+    if told:
+        kept = [field for field in source.fields if field.name not in told]
+        del source.fields[:]
+        source.fields.extend(kept)
+        source.fields.extend(envelope_pb2.Field(name=name, value=value) for name, value in told.items() if value)
+    return _count_exact(passage)
 
 
 def _count_exact(passage: Passage) -> Outcome:
@@ -207,19 +220,19 @@ def _is_command(plan: Plan) -> bool:
 
 
 def _judge_caller(passage: Passage, judges: tuple[Judge, ...], then: Callable[[Passage], Outcome]) -> Outcome:
-    """Runs the judges, again each that asks for a password to be verified, and goes on with `then`."""
+    """Runs the judges, again each that asks something, and goes on with `then`."""
     for place, judge in enumerate(judges):
         outcome = judge(passage.exchange)
         if isinstance(outcome, Refusal):
             return refuse(passage.envelope, outcome)
-        if isinstance(outcome, VerifyPassword):
-            return _verify(passage, outcome, lambda passage, left=judges[place:]: _judge_caller(passage, left, then))
+        if isinstance(outcome, VerifyPassword | AskService):
+            return _ask(passage, outcome, lambda passage, left=judges[place:]: _judge_caller(passage, left, then))
     return then(passage)
 
 
-def _verify(passage: Passage, asked: VerifyPassword, then: Callable[[Passage], Outcome]) -> Asks:
-    def resume(proof: Proof) -> Outcome:
-        passage.exchange.proofs[asked] = proof
+def _ask(passage: Passage, asked: Question, then: Callable[[Passage], Outcome]) -> Asks:
+    def resume(answer: Answer) -> Outcome:
+        passage.exchange.keep(asked, answer)
         return then(passage)
 
     return Asks(asked, resume)
@@ -231,5 +244,5 @@ def _judge(passage: Passage, *judges: Judge) -> Failed | None:
         if isinstance(outcome, Refusal):
             return refuse(passage.envelope, outcome)
         # Of these only preflights are answered, and adapters have answered them.
-        assert not isinstance(outcome, (Reply, TakeTokens, VerifyPassword))  # noqa: S101
+        assert not isinstance(outcome, (Reply, TakeTokens, VerifyPassword, AskService))  # noqa: S101
     return None

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward_pipeline.decision import Pairs, Refusal
-from fastforward_pipeline.effects import TakeTokens, VerifyPassword
+from fastforward_pipeline.effects import Question, TakeTokens
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.request import Request, make_headers
 from fastforward_pipeline.snapshot import Snapshot
@@ -76,7 +76,7 @@ class Beginning:
     result: bytes | None = None
 
 
-Effect = TakeTokens | VerifyPassword | Begin | Finish
+Effect = TakeTokens | Question | Begin | Finish
 
 
 @dataclass(frozen=True, slots=True)

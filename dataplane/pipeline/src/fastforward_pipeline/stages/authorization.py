@@ -65,6 +65,8 @@ def judge(exchange: Exchange) -> Refusal | None:
 
 def _judge_one(exchange: Exchange, authorization: Authorization) -> Refusal | None:
     facts, identity, tenant = exchange.facts, exchange.identity, exchange.tenant
+    if authorization.external is not None and not authorization.grants:
+        return None
     for grant in authorization.grants:
         if grant.allows(facts, identity, tenant):
             _tell(exchange, authorization, Verdict.PASSED, f"grant {grant.name} allows it", f"{_FIELD}[{grant.name}]")

@@ -166,7 +166,13 @@ def client_headers(decision: Decision, received: Pairs, upstream: str = "") -> P
 
 def _change_headers(plan: Plan, headers: Headers, decision: Decision, upstream: str) -> Headers:
     trusted = {name: (value,) for name, value in decision.request_headers if name in _TRUSTED}
-    return _change(_change({**headers, **trusted}, _share(plan, upstream).request_headers), plan.wire.request_headers)
+    changed = _change(
+        _change({**headers, **trusted}, _share(plan, upstream).request_headers), plan.wire.request_headers
+    )
+    if not decision.told:
+        return changed
+    kept = {name: values for name, values in changed.items() if name not in dict(decision.told)}
+    return {**kept, **{name: (value,) for name, value in decision.told if value}}
 
 
 def _share(plan: Plan, upstream: str) -> snapshot_pb2.WeightedUpstream:

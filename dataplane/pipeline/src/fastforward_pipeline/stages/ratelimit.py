@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from fastforward_pipeline.compiled.ratelimit import Budget, Limit
 from fastforward_pipeline.decision import LimitState, Pairs, Refusal
-from fastforward_pipeline.effects import Answer, Bucket, Level, Proof, TakeTokens, Unavailable
+from fastforward_pipeline.effects import Answer, Bucket, Level, Proof, ServiceAnswer, TakeTokens, Unavailable
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import Verdict
@@ -72,7 +72,7 @@ def _bucket(exchange: Exchange, limit: Limit, budget: Budget) -> Bucket:
 
 def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
     """Takes the counters' answer."""
-    if isinstance(answer, Unavailable | Proof):
+    if isinstance(answer, Unavailable | Proof | ServiceAnswer):
         return _settle_without(exchange)
     refused: list[LimitState] = []
     states: list[LimitState] = []

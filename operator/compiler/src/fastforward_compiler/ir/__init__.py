@@ -10,6 +10,7 @@ from .authpolicy import (
     Auth,
     Authorization,
     BasicPasswords,
+    External,
     Grant,
     Jwt,
     KeySet,

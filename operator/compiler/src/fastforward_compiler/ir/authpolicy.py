@@ -156,12 +156,31 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class External:
+    """A service that is asked whether a request may pass."""
+
+    upstream: str
+    """NAMESPACE/NAME."""
+    path: str
+    append_path: bool
+    """Whether the request's path and query follow `path`."""
+    request_headers: tuple[str, ...]
+    """Names in lower case, sorted."""
+    answer_headers: tuple[str, ...]
+    """Of an answer that allows, for the upstream; in lower case, sorted."""
+    timeout_ms: int
+    fail_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authorization:
-    """What one policy asks; any grant suffices."""
+    """What one policy asks; any grant suffices, and the service must allow it as well."""
 
     policy: str
     grants: tuple[Grant, ...]
+    """None ask for nothing where there is a service; otherwise they let nobody pass."""
     shadow: bool = False
+    external: External | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +196,9 @@ class Auth:
 
     @property
     def native(self) -> bool:
-        """Whether the proxy can do all of it: JWT with tenants that fit its headers only, and no CEL conditions."""
+        """Whether the proxy can do all of it: JWT with tenants that fit its headers only, and no CEL conditions or
+        services that are asked.
+        """
         return all(isinstance(p.kind, Jwt) and p.kind.tenant_in_header for p in self.providers) and not any(
-            grant.condition for authorization in self.authorizations for grant in authorization.grants
+            each.external is not None or any(grant.condition for grant in each.grants) for each in self.authorizations
         )

@@ -92,5 +92,7 @@ class Upstream:
     tls: UpstreamTls | None = None
     proxy_protocol: str = ""
     """V1 or V2, when connections begin by saying who the client is."""
+    asked: bool = False
+    """Whether the decision service asks it whether requests may pass."""
     workload: str = ""
     """Workload whose pods it is: both ends prove who they are by the certificates of nodes."""

@@ -14,15 +14,17 @@ from typing import NamedTuple
 import fastforward_crds as crds
 
 from fastforward_compiler import ir
-from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.cells import Cells, Gift, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .certificate import Unusable
 from .expression import fault_of_condition
+from .external import translate_external
 from .keyset import APIKEYS, KEYSET, ApiKeysFound, KeySetSource
 from .ratelimit import sections_aimed_at
 from .reference import EXISTS, is_permitted, target
 from .tenant import FAMILY
+from .upstream import ASKED_BY
 from .users import USERS, UsersFound
 from .world import AIMED_AT, AUTH_POLICIES, INVALID, TENANTS, age, ref_of
 
@@ -67,14 +69,35 @@ def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
             return PolicyTranslation(broken=f"AuthPolicy {name} has no usable provider", problems=tuple(problems))
     authorization = None
     if spec.authorization is not None:
-        grants = tuple(_translate_grants(on, spec.authorization.grants, problems))
-        if grants:
-            authorization = ir.Authorization(policy=name, grants=grants, shadow=spec.shadow)
-        elif not spec.shadow:
-            return PolicyTranslation(broken=f"AuthPolicy {name} has no usable grant", problems=tuple(problems))
+        authorization, broken = _translate_authorization(cells, on, spec, problems)
+        if broken and not spec.shadow:
+            return PolicyTranslation(broken=f"AuthPolicy {name} {broken}", problems=tuple(problems))
     return PolicyTranslation(
         authentication, authorization, fail_open=spec.on_failure == "Open", problems=tuple(problems)
     )
+
+
+def _translate_authorization(
+    cells: Cells, on: ObjectRef, spec: crds.AuthPolicySpec, problems: list[Problem]
+) -> tuple[ir.Authorization | None, str]:
+    """What the policy asks, and what keeps it from protecting; then it asks nothing."""
+    asked = spec.authorization
+    if asked is None:
+        return None, ""
+    grants = tuple(_translate_grants(on, asked.grants, problems))
+    external = None if asked.external is None else translate_external(cells, on, asked.external, problems)
+    if asked.grants and not grants:
+        return None, "has no usable grant"
+    if asked.external is not None and external is None:
+        return None, "can't ask its external service"
+    policy = f"{on.namespace}/{on.name}"
+    return ir.Authorization(policy=policy, grants=grants, shadow=spec.shadow, external=external), ""
+
+
+def _give_asked(translation: PolicyTranslation | None, name: str) -> Iterable[Gift]:
+    authorization = translation.authorization if translation is not None else None
+    if authorization is not None and authorization.external is not None:
+        yield (ASKED_BY, authorization.external.upstream), name
 
 
 def _translate_providers(
@@ -218,7 +241,7 @@ def _attach(cells: Cells, policy: str, kind: str, name: str) -> Attached:
     return Attached(policy, sections, found.spec.overridable, found.spec.authentication is not None)
 
 
-POLICY: Rule[PolicyTranslation | None] = Rule("policy", _translate_policy, root=True, counted=True)
+POLICY: Rule[PolicyTranslation | None] = Rule("policy", _translate_policy, gives=_give_asked, root=True, counted=True)
 ATTACHED_POLICIES: Rule[tuple[Attached, ...]] = Rule("attached policies", _make_attached)
 """(kind, identity): the AuthPolicies aimed at an object, oldest first; of a Gateway, those for one listener after the
 others."""

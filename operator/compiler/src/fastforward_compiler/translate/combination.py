@@ -80,9 +80,16 @@ def _combine(cells: Cells, name: str) -> Combination:
 
 
 def _fails_open(providers: Iterable[ir.Provider], found: Iterable[PolicyTranslation]) -> bool:
-    """Not with passwords: these are slow to verify, and many keep the decision service from answering in time."""
+    """Not with passwords: these are slow to verify, and many keep the decision service from answering in time. Nor
+    where a service must be asked: without the decision service nobody asks it.
+    """
     slow = any(isinstance(provider.kind, ir.BasicPasswords) for provider in providers)
-    return not slow and all(translation.fail_open for translation in found)
+    return not slow and all(translation.fail_open and not _must_ask(translation) for translation in found)
+
+
+def _must_ask(translation: PolicyTranslation) -> bool:
+    asked = translation.authorization
+    return asked is not None and asked.external is not None and not (asked.external.fail_open or asked.shadow)
 
 
 def _missing(policy: str) -> PolicyTranslation:
@@ -133,6 +140,10 @@ def _beyond_proxy(auth: ir.Auth) -> str:
     keys = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.ApiKeyHeader)})
     if keys:
         return f"AuthPolicy {', '.join(keys)} takes API keys"
+    asking = [(a.policy, a.external.upstream) for a in auth.authorizations if a.external is not None]
+    if asking:
+        policy, upstream = asking[0]
+        return f"AuthPolicy {policy} asks Upstream {upstream}"
     conditions = sorted({a.policy for a in auth.authorizations if any(grant.condition for grant in a.grants)})
     if conditions:
         return f"AuthPolicy {', '.join(conditions)} has CEL conditions"

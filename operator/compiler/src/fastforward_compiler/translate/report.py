@@ -212,6 +212,9 @@ def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
         )
         problems.append(problem(ref, Reason.AUTHENTICATION_PER_HOST, "spec.authentication", message))
     outputs: Outputs = set()
+    asked = translation.authorization if translation is not None else None
+    if asked is not None and asked.external is not None:
+        outputs.add(("upstream", asked.external.upstream))
     for auth in cells.read(AUTHS_OF, name):
         outputs.add(("auth", auth))
         outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "auth", auth))

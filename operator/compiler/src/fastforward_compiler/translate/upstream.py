@@ -12,13 +12,16 @@ from typing import NamedTuple
 import fastforward_crds as crds
 
 from fastforward_compiler import ir
-from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.cells import Cells, Index, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .backendtls import BackendTls, translate_backend_tls
 from .reference import is_permitted, target
 from .service import ENDPOINTS, PORT, Fault, ServicePort
 from .world import UPSTREAMS, ref_of
+
+ASKED_BY: Index[str] = Index("policies by the upstream that they ask")
+"""(upstream) -> AuthPolicies whose requests it judges."""
 
 _MAX_CHECK_TIMEOUT_MS = 5000
 _REFRESH_MS = 5000
@@ -77,6 +80,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         max_requests=spec.circuit_breaker.max_requests,
         retry_budget_percent=spec.retry_budget.percent,
         retry_min_concurrent=spec.retry_budget.min_concurrent,
+        asked=bool(cells.read(ASKED_BY, name)),
     )
     return UpstreamTranslation(value, (*places.problems, *checks, *secured.problems))
 

@@ -7,6 +7,8 @@ from typing import assert_never
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
+from .external import emit_external
+
 MODES = {
     ir.Mode.NONE: snapshot_pb2.AUTH_MODE_NONE,
     ir.Mode.OPTIONAL: snapshot_pb2.AUTH_MODE_OPTIONAL,
@@ -59,6 +61,7 @@ def emit_authorization(authorization: ir.Authorization) -> snapshot_pb2.Authoriz
     return snapshot_pb2.Authorization(
         policy=authorization.policy,
         shadow=authorization.shadow,
+        external=None if authorization.external is None else emit_external(authorization.external),
         grants=[
             snapshot_pb2.Grant(
                 name=grant.name,

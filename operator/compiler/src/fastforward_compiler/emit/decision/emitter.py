@@ -21,7 +21,7 @@ from .schema import emit_schema
 from .shard import emit_shards
 from .table import emit_scope, emit_table
 from .tenant import emit_tenant
-from .upstream import emit_upstream, takes_messages
+from .upstream import emit_upstream, is_called
 from .workload import emit_workload
 
 # Nouns of which each value is one resource, named after it.
@@ -151,7 +151,7 @@ class DecisionEmitter:
 
     def _emit_upstreams(self, upstreams: ir.Changes[ir.Upstream], step: _Step) -> None:
         """Of most nobody here wants to know anything."""
-        taking = {each.name: each for each in upstreams.upserts if takes_messages(each)}
+        taking = {each.name: each for each in upstreams.upserts if is_called(each)}
         gone = {*upstreams.removed, *(each.name for each in upstreams.upserts)} - taking.keys()
         step.removed.update(f"upstream/{name}" for name in self._upstreams & gone)
         self._upstreams = (self._upstreams - gone) | taking.keys()

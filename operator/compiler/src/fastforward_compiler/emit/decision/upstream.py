@@ -1,6 +1,6 @@
-"""An Upstream as EntryPoint sees it: where messages go.
+"""An Upstream as EntryPoint sees it: where messages go, or who is asked whether requests may pass.
 
-In: ir.Upstream with the protocol GRPC. Out: snapshot_pb2.Upstream. Called by emitter.
+In: ir.Upstream that EntryPoint calls. Out: snapshot_pb2.Upstream. Called by emitter.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ _POLICIES = {
 }
 
 
-def takes_messages(upstream: ir.Upstream) -> bool:
-    """Whether messages may go there: the proxy's own TLS to it is nothing that EntryPoint has."""
-    return upstream.protocol == _PROTOCOL and upstream.tls is None
+def is_called(upstream: ir.Upstream) -> bool:
+    """Whether EntryPoint calls it: messages may go there, or it is asked whether requests may pass. Where there is TLS,
+    that is the proxy's own.
+    """
+    return (upstream.asked or upstream.protocol == _PROTOCOL) and upstream.tls is None
 
 
 def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:

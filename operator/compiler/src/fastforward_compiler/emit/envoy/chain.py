@@ -75,6 +75,8 @@ RETRY_HEADER = "x-ff-retry"
 """On the way through the filters, in refusals by native limits; never told."""
 EXACT = "x-ff-exact-"
 """Of a decision, followed by limit, remaining, reset: what exact limits say where native ones are told as well."""
+TOLD = "x-ff-told-"
+"""Of a decision, followed by a header's name: what a service that was asked says to the upstream."""
 
 SHADOW_HEADER = "x-ff-shadow"
 """Of a decision: what policies in the shadow would have refused. For the access log alone."""
@@ -189,6 +191,19 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
     Every table switches it off and each route that wants it on: `disabled` in the chain would be judged once, on the
     first route that a request matched, and skip it for a tenant's route found later.
     """
+    return ext_authz_pb2.ExtAuthz(
+        stat_prefix="open" if fail_open else "closed",
+        clear_route_cache=True,
+        failure_mode_allow=fail_open,
+        failure_mode_allow_header_add=fail_open,
+        status_on_error=http_status_pb2.HttpStatus(code=503),
+        allowed_headers=string_list(patterns=(".*",)),
+        http_service=http_service(timeout_ms),
+    )
+
+
+def http_service(timeout_ms: int, more_ms: int = 0) -> EnvoyMessage:
+    """Returns how the decision service is asked; each try, and the whole, may take `more_ms` longer."""
     request = ext_authz_pb2.AuthorizationRequest(
         headers_to_add=[base_pb2.HeaderValue(key=name, value=value) for name, value in _ASKED]
     )
@@ -197,28 +212,21 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
         allowed_client_headers=string_list(exact_names=_TOLD, prefixes=("x-ratelimit-",)),
         allowed_client_headers_on_success=string_list(prefixes=("x-ratelimit-",)),
         dynamic_metadata_from_headers=string_list(
-            exact_names=(TENANT_HEADER, REASON_HEADER, SHADOW_HEADER), prefixes=(EXACT,)
+            exact_names=(TENANT_HEADER, REASON_HEADER, SHADOW_HEADER), prefixes=(EXACT, TOLD)
         ),
     )
-    return ext_authz_pb2.ExtAuthz(
-        stat_prefix="open" if fail_open else "closed",
-        clear_route_cache=True,
-        failure_mode_allow=fail_open,
-        failure_mode_allow_header_add=fail_open,
-        status_on_error=http_status_pb2.HttpStatus(code=503),
-        allowed_headers=string_list(patterns=(".*",)),
-        http_service=ext_authz_pb2.HttpService(
-            server_uri=http_uri_pb2.HttpUri(
-                uri="http://decision", cluster=DECISION_CLUSTER, timeout=milliseconds(timeout_ms)
-            ),
-            retry_policy=retries(timeout_ms),
-            authorization_request=request,
-            authorization_response=response,
-        ),
+    uri = http_uri_pb2.HttpUri(
+        uri="http://decision", cluster=DECISION_CLUSTER, timeout=milliseconds(timeout_ms + more_ms)
+    )
+    return ext_authz_pb2.HttpService(
+        server_uri=uri,
+        retry_policy=retries(timeout_ms, more_ms),
+        authorization_request=request,
+        authorization_response=response,
     )
 
 
-def retries(timeout_ms: int) -> EnvoyMessage:
+def retries(timeout_ms: int, more_ms: int = 0) -> EnvoyMessage:
     """Returns when a decision is asked for again: a service that dies resets its requests, so another one is asked.
 
     A try may take 3/10 of the whole time: three that hang leave some for the rest.
@@ -226,7 +234,7 @@ def retries(timeout_ms: int) -> EnvoyMessage:
     Without the predicate least-request would choose the dead one again, for it has the fewest requests. Envoy takes the
     longest back-off for the time-out of each try as well, and waits a second before the first retry by default.
     """
-    try_ms = max(_RETRY_MS, timeout_ms * 3 // 10)
+    try_ms = max(_RETRY_MS, timeout_ms * 3 // 10) + more_ms
     backoff = backoff_pb2.BackoffStrategy(base_interval=milliseconds(_RETRY_MS), max_interval=milliseconds(try_ms))
     predicate = base_pb2.RetryPolicy.RetryHostPredicate(
         name="envoy.retry_host_predicates.previous_hosts",

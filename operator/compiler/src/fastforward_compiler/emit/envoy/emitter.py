@@ -175,7 +175,15 @@ class EnvoyEmitter:
         scope = self._scopes[table.scope]
         edge = self._edges[scope.edge]
         grants = {} if table.tenant or scope.host_tenant else self._grants
-        setting = Setting(table=table, edge=edge, scope=scope, auths=self._auths, limits=self._limits, grants=grants)
+        setting = Setting(
+            table=table,
+            edge=edge,
+            scope=scope,
+            auths=self._auths,
+            limits=self._limits,
+            decision_timeout_ms=self._settings.decision_timeout_ms,
+            grants=grants,
+        )
         return emit_table(table, edge, scope, lambda entry: emit_entry(entry, setting))
 
     def _apply_limits(self, step: Step, delta: ir.Delta) -> None:

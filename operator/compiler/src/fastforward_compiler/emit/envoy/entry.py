@@ -40,6 +40,7 @@ from .chain import (
 from .concurrency import emit_exemption
 from .cors import emit_cors
 from .csrf import emit_csrf
+from .external import extra_ms, patient_service, write_told
 from .fault import emit_fault
 from .grant import emit_grants
 from .headers import LIMIT_HEADERS
@@ -60,6 +61,7 @@ class Setting:
     scope: ir.Scope
     auths: Mapping[str, ir.Auth]
     limits: Mapping[str, ir.Limit]
+    decision_timeout_ms: int = 500
     grants: dict[tuple[str, bool], any_pb2.Any | None] = field(default_factory=dict)
     """Memo: by name of the Auth, and whether there is a hop. Shared by tables that are nobody's in particular."""
 
@@ -88,6 +90,8 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     if judged is not None:
         route.typed_per_filter_config[FALLBACK].CopyFrom(judged)
         emit_identity(route)
+    if entry.hop and isinstance(entry.destination, ir.Split | ir.ShardDispatch):
+        write_told(auth, route)
     if entry.body is not None:
         route.request_body_buffer_limit.value = held_bytes(entry.body)
     if isinstance(entry.destination, ir.MessageDispatch | ir.AdapterDispatch):
@@ -128,7 +132,9 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
     """
     configs: dict[str, any_pb2.Any] = {}
     if entry.hop:
-        configs[OPEN if entry.fail_open else CLOSED] = emit_question(entry)
+        more_ms = extra_ms(auth)
+        service = patient_service(setting.decision_timeout_ms, more_ms) if more_ms else None
+        configs[OPEN if entry.fail_open else CLOSED] = emit_question(entry, service)
     elif auth is not None and not (setting.table.tenant or entry.served_inside) and verified_by_proxy(auth):
         configs[JWT] = emit_jwt_requirement(auth, setting.scope)
     refused = not_admitted(entry) if setting.table.tenant else {}
