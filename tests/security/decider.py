@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
+from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.measures import Measures
 from fastforward_entrypoint.responses import MARK, ResponseEndpoint
 from fastforward_kit.http import Address, HttpServer, Request, Response
@@ -36,11 +37,13 @@ class Decider:
     _server: HttpServer = field(init=False)
     _endpoint: DecisionEndpoint = field(init=False)
     _responses: ResponseEndpoint = field(init=False)
+    _services: ServiceAsker = field(init=False)
 
     def start(self) -> None:
         """Listen."""
-        measures = Measures(CollectorRegistry())
-        self._endpoint = DecisionEndpoint(self, InProcessCounterStore(), measures)
+        self._services = ServiceAsker(self.current.upstreams.get)
+        counters, measures = InProcessCounterStore(), Measures(CollectorRegistry())
+        self._endpoint = DecisionEndpoint(self, counters, measures, services=self._services)
         self._responses = ResponseEndpoint(self, measures)
         self._server = HttpServer(self._answer)
         self.loop.call(self._listen())
@@ -48,6 +51,7 @@ class Decider:
     def kill(self) -> None:
         """Stop listening, and close every connection."""
         self.loop.call(self._server.drain(linger_seconds=0, limit_seconds=0))
+        self.loop.call(self._services.close())
         self.socket.unlink(missing_ok=True)
 
     async def _listen(self) -> None:

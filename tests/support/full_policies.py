@@ -62,5 +62,15 @@ def policies() -> list[Document]:
         "authentication": {"providers": [password]},
         "authorization": {"grants": [grant]},
     }
+    external = {
+        "upstream": {"name": "asked", "namespace": "shop"},
+        "path": "/authz",
+        "appendPath": False,
+        "requestHeaders": ["cookie"],
+        "answerHeaders": ["x-auth-user"],
+        "timeout": "1s",
+        "onFailure": "Open",
+    }
+    asking = {"targets": [on("Route", "books", "other")], "authorization": {"external": external}}
     made = (("edge", edge), ("rule", rule), ("listener", listener))
     return [resource("AuthPolicy", *each) for each in made]
