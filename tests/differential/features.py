@@ -76,6 +76,7 @@ def make_features(rng: random.Random, world: World, ports: dict[str, int], seed:
         if document["kind"] == "Tenant" and rng.random() < 0.4:
             document["spec"] |= {"shard": "one"}  # ty: ignore[unsupported-operator]
     _add_conditions(rng, world)
+    _add_services(rng, world, ports["guard"])
     _add_limits(rng, world, seed)
 
 
@@ -189,6 +190,16 @@ def _add_conditions(rng: random.Random, world: World) -> None:
         grants = [{"name": "grant", "condition": rng.choice(CONDITIONS)}]
         spec = {"targets": [{"kind": "Route", "name": name}], "authorization": {"grants": grants}}
         world.add("AuthPolicy", f"if-{name}", {**spec, "shadow": rng.random() < 0.2})
+
+
+def _add_services(rng: random.Random, world: World, port: int) -> None:
+    """Add a service that is asked about a Route, and allows everything, and tells upstreams nothing."""
+    routes = [document["metadata"]["name"] for document in world.documents if document["kind"] == "Route"]  # ty: ignore[not-subscriptable]
+    world.add("Upstream", "guard", {"endpoints": [{"address": "127.0.0.1", "port": port}]})
+    for name in rng.sample(routes, min(rng.randint(0, 1), len(routes))):
+        asked = {"upstream": {"name": "guard"}, "answerHeaders": ["x-one"], "timeout": "5s"}
+        spec: Document = {"targets": [{"kind": "Route", "name": name}], "authorization": {"external": asked}}
+        world.add("AuthPolicy", f"ask-{name}", {**spec, "shadow": rng.random() < 0.2})
 
 
 def _add_limits(rng: random.Random, world: World, seed: int) -> None:

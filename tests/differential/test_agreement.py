@@ -58,6 +58,15 @@ def origins(stack: Stack) -> Generator[list[Origin]]:
         origin.stop()
 
 
+@pytest.fixture(scope="module")
+def guard(stack: Stack) -> Generator[Origin]:
+    """A service that is asked whether requests may pass."""
+    made = Origin(name="guard", loop=stack.origins)
+    made.start()
+    yield made
+    made.stop()
+
+
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_every_request_meets_the_same_rule(stack: Stack, port: int, seed: int) -> None:
     rng, world = random.Random(seed), _world(port)
@@ -76,10 +85,10 @@ def test_every_caller_gets_the_same_verdict(stack: Stack, port: int, seed: int) 
 
 @pytest.mark.parametrize("seed", range(200, 200 + WORLDS))
 def test_every_request_looks_the_same_to_client_and_origin(
-    stack: Stack, port: int, origins: list[Origin], seed: int
+    stack: Stack, port: int, origins: list[Origin], guard: Origin, seed: int
 ) -> None:
     rng, world = random.Random(seed), _world(port)
-    make_features(rng, world, {origin.name: origin.port for origin in origins}, seed)
+    make_features(rng, world, {origin.name: origin.port for origin in (*origins, guard)}, seed)
     world.documents += [_keys(), _api_keys(), _users()]
     _compare(stack, port, world, make_feature_cases(rng, world, REQUESTS), origins)
 

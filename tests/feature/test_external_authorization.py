@@ -1,4 +1,4 @@
-"""External authorization: a service is asked whether requests may pass; what it says counts, and what it tells goes on."""
+"""External authorization: a service is asked whether requests may pass; its no counts, what it tells goes on."""
 
 from __future__ import annotations
 

@@ -71,6 +71,6 @@ def policies() -> list[Document]:
         "timeout": "1s",
         "onFailure": "Open",
     }
-    asking = {"targets": [on("Route", "books", "other")], "authorization": {"external": external}}
-    made = (("edge", edge), ("rule", rule), ("listener", listener))
+    asking = {"targets": [on("Route", "books", "sharded")], "authorization": {"external": external}}
+    made = (("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking))
     return [resource("AuthPolicy", *each) for each in made]

@@ -44,6 +44,7 @@ def upstreams() -> list[Document]:
         resource("Upstream", "far", hashed[0], namespace="other"),
         resource("Upstream", "near", hashed[1]),
         resource("Upstream", "taker", {"endpoints": endpoints, "protocol": "GRPC"}),
+        resource("Upstream", "asked", {"endpoints": endpoints}),
         resource("Upstream", "frames", {"endpoints": endpoints}),
         resource("Upstream", "pods", {"service": {"name": "pods", "port": 80}}),
         resource("Upstream", "pods-there", {"service": {"name": "pods", "namespace": "other", "portName": "http"}}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fastforward_crds as crds
 
-from support import inside_rule_cases, traffic_rule_cases
+from support import external_rule_cases, inside_rule_cases, traffic_rule_cases
 from support.documents import Document
 from support.rule_case import case
 
@@ -14,7 +14,6 @@ ADAPTER = {"adapter": {"protocol": "WebSocket"}}
 MESSAGE = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 JWT = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
 EDGE = {"kind": "Edge", "name": "e"}
-ASKED = {"upstream": {"name": "guard"}}
 GATEWAY = {"kind": "Gateway", "name": "g"}
 ROUTED = {"kind": "GRPCRoute", "name": "r"}
 OURS, THEIRS = "gateway.fastforward.dev", "gateway.networking.k8s.io"
@@ -27,6 +26,7 @@ NAMING: Document = {"tenantHeader": "t", "addresses": ["10.0.0.0/8"]}
 
 
 CASES = (
+    *external_rule_cases.CASES,
     *inside_rule_cases.CASES,
     *traffic_rule_cases.CASES,
     case(
@@ -343,40 +343,6 @@ CASES = (
         "providers",
         kept=[{"mode": "None"}, {"mode": "None", "providers": []}, {"providers": [{"name": "a", "jwt": JWT}]}],
         broken=[{}, {"mode": "Optional", "providers": []}, {"mode": "None", "providers": [{"name": "a", "jwt": JWT}]}],
-    ),
-    case(
-        crds.Authorization,
-        "An authorization has grants, or an external service that is asked.",
-        "grants",
-        kept=[{"grants": [{"name": "a"}]}, {"external": ASKED}, {"grants": [], "external": ASKED}],
-        broken=[{}, {"grants": []}],
-    ),
-    case(
-        crds.External,
-        "The path has no query.",
-        "path",
-        kept=[ASKED, {**ASKED, "path": "/authz"}],
-        broken=[{**ASKED, "path": "/authz?a=b"}, {**ASKED, "path": "/authz#a"}],
-    ),
-    case(
-        crds.External,
-        "These headers the gateway writes itself.",
-        "requestHeaders",
-        kept=[ASKED, {**ASKED, "requestHeaders": []}, {**ASKED, "requestHeaders": ["Cookie", "x-forwarded", "x-f"]}],
-        broken=[
-            {**ASKED, "requestHeaders": [name]}
-            for name in ("Host", "X-FF-Tenant", "x-forwarded-uri", "x-request-id", "te", "content-length")
-        ],
-    ),
-    case(
-        crds.External,
-        "These headers belong to the gateway.",
-        "answerHeaders",
-        kept=[ASKED, {**ASKED, "answerHeaders": []}, {**ASKED, "answerHeaders": ["Authorization", "x-auth-user"]}],
-        broken=[
-            {**ASKED, "answerHeaders": ["x-a", name]}
-            for name in ("HOST", "x-ff-subject", "X-Envoy-Retry-On", "x-forwarded-for", "connection", "upgrade")
-        ],
     ),
     case(
         crds.AuthPolicySpec,

@@ -243,7 +243,11 @@ def auth_policies(aim: Strategy) -> Strategy:
         st.just({"mode": "None"}),
     )
     grant = record({"name": NAMES}, roles=lists(ROLES), condition=CONDITIONS, tenants=lists(NAMES))
-    authorization = record({"grants": keyed(grant, "name", 1)})
+    asked = record({"upstream": refs()}, answerHeaders=lists(st.just("x-one")), onFailure=st.sampled_from(["Open"]))
+    granted = {"grants": keyed(grant, "name", 1)}
+    authorization = st.one_of(
+        record(granted), record(granted), record({"external": asked}), record({**granted, "external": asked})
+    )
     halves = st.one_of(
         record({"authentication": authentication}, authorization=authorization),
         record({"authorization": authorization}),
