@@ -112,8 +112,18 @@ class Authentication(Model):
     """
     providers: Annotated[tuple[Provider, ...], Items(most=16, key="name")] = ()
     """Ways to prove it; any one suffices."""
+    shadow: bool = False
+    """Judge and report, but let everybody pass: as whom they have proven to be where nothing else asks for proof,
+    otherwise as what that makes of them.
+    """
 
     rules_cel = (
+        Rule(
+            "!has(self.shadow) || !self.shadow || self.mode != 'None'",
+            "Mode None refuses nobody, so there is nothing to try.",
+            "shadow",
+            lambda s: not s.shadow or s.mode != "None",
+        ),
         Rule(
             "(self.mode == 'None') != (has(self.providers) && size(self.providers) > 0)",
             "Providers are needed, except with mode None.",
@@ -178,7 +188,7 @@ class AuthPolicySpec(Model):
     external service is asked whose own `onFailure` is Closed.
     """
     shadow: bool = False
-    """Judge and report the authorization, but let everything pass."""
+    """Judge and report the authorization, but let everything pass; `authentication.shadow` says it of the rest."""
 
     rules_cel = (
         Rule(

@@ -192,7 +192,9 @@ def test_every_reason_has_a_status_a_title_and_a_remedy_and_belongs_to_a_stage()
 
 
 def test_each_stage_takes_part() -> None:
-    assert {*STAGES, "body", "csrf", "external", "ratelimit", "tenant"} == {step.__module__.rpartition(".")[2] for step in STEPS}
+    assert {*STAGES, "body", "csrf", "external", "ratelimit", "tenant"} == {
+        step.__module__.rpartition(".")[2] for step in STEPS
+    }
 
 
 def test_nothing_is_counted_before_it_is_allowed_and_nobody_is_led_on_before_he_is_known() -> None:

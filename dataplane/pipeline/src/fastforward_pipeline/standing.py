@@ -151,9 +151,9 @@ def _gather(snapshot: Snapshot, request: Request, standing: Standing) -> tuple[o
         tables.get(f"{name}#{standing.tenant}"),
         snapshot.tenants.get(f"{namespace}/{standing.tenant}"),
     ]
-    for auth in map(snapshot.auths.get, dict.fromkeys((entry.auth, standing.plan.auth))):
-        found.append(auth)
-        if auth is not None:
+    for named in map(snapshot.auths.get, dict.fromkeys((entry.auth, standing.plan.auth))):
+        found.append(named)
+        for auth in (named, *named.trials) if named is not None else ():
             found.extend(snapshot.keysets.get(provider.keyset) for provider in auth.jwt)
             found.extend(snapshot.apikeys.get(keys) for provider in auth.keys for keys in provider.apikeys)
             found.extend(snapshot.users.get(users) for provider in auth.basic for users in provider.users)

@@ -79,8 +79,8 @@ class Trail:
         self.findings.append(Finding(stage=stage, verdict=verdict, detail=detail, object=object, field=field))
 
     def miss(self, near_miss: NearMiss) -> None:
-        """Adds a near miss, as long as there are few."""
-        if len(self.near_misses) < MAX_NEAR_MISSES:
+        """Adds a near miss, once, as long as there are few."""
+        if len(self.near_misses) < MAX_NEAR_MISSES and near_miss not in self.near_misses:
             self.near_misses.append(near_miss)
 
     def to_dict(self, decision: Decision) -> dict[str, object]:

@@ -5,7 +5,7 @@ Made by `snapshot`; asked by stages/authentication and stages/authorization.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -141,10 +141,19 @@ class Auth:
     """Those of them that ask a service."""
     authentication: bytes
     """Alike for Auths that authenticate alike."""
+    trials: tuple[Auth, ...] = ()
+    """Authentications that are judged and reported only, by the names of their policies."""
+
+    @property
+    def key_headers(self) -> Iterator[str]:
+        """Headers in which API keys are looked for."""
+        for auth in (self, *self.trials):
+            yield from (header for header, _ in auth.keys_by_header)
 
 
 def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
     """Returns the compiled Auth. Raises ValueError on what can't be judged."""
+    trials = [snapshot_pb2.Auth(mode=trial.mode, providers=trial.providers) for trial in wire.trials]
     if wire.mode == snapshot_pb2.AUTH_MODE_UNSPECIFIED:
         raise ValueError(f"auth {name} has no mode that is known here")
     alone = snapshot_pb2.Auth(mode=wire.mode, providers=wire.providers)
@@ -165,6 +174,7 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
         authorizations=authorizations,
         asking=tuple((each, each.external) for each in authorizations if each.external is not None),
         authentication=alone.SerializeToString(deterministic=True),
+        trials=tuple(compile_auth(each.policy, trial) for each, trial in zip(wire.trials, trials, strict=True)),
     )
 
 

@@ -79,7 +79,7 @@ def _key_headers(exchange: Exchange) -> set[str]:
     """Returns the headers in which the rules' policies look for API keys."""
     names = (exchange.entry.auth, exchange.final.auth)
     auths = (auth for name in names if (auth := exchange.snapshot.auths.get(name)) is not None)
-    return {header for auth in auths for header, _ in auth.keys_by_header}
+    return {header for auth in auths for header in auth.key_headers}
 
 
 def normalize(passage: Passage) -> Outcome:

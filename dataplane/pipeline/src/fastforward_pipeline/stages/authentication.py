@@ -1,10 +1,13 @@
 """Stage 3, authentication: who the caller is, proven by a JSON Web Token, an API key or a password.
 
-In: the Auth of the entry. Leaves: `identity`. Bad proof is refused even where proof is optional. What the proxy
+In: the Auth of the entry. Leaves: `identity`. Bad proof is refused even where proof is optional. What is only tried is
+judged alike, reported, and refuses nobody. What the proxy
 verifies natively (JWT) is accepted and refused here alike: same scheme, same clock, same audiences, same statuses.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from fastforward_pipeline.compiled.apikeys import PREFIX, ApiKey, split_key
 from fastforward_pipeline.compiled.authpolicy import (
@@ -27,6 +30,8 @@ from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import NearMiss, Verdict
 
+from . import tenant
+
 _MISSING = object()
 _MAX_REALM = 256
 
@@ -43,9 +48,33 @@ def judge(exchange: Exchange) -> Refusal | VerifyPassword | None:
     if not isinstance(outcome, Identity):
         return outcome
     exchange.identity = outcome
-    if exchange.trail is not None:
-        _tell(exchange, auth, outcome)
+    asked = try_out(exchange, auth, adopt=not auth.required and not (auth.jwt or auth.keys or auth.basic))
+    if asked is None and exchange.trail is not None:
+        _tell(exchange, auth, exchange.identity)
+    return asked
+
+
+def try_out(exchange: Exchange, auth: Auth, *, adopt: bool) -> VerifyPassword | None:
+    """Judges what is only tried, and reports it. Whoever has proven something by it is that where `adopt` says so."""
+    for trial in auth.trials:
+        outcome = authenticate(exchange, trial)
+        if isinstance(outcome, VerifyPassword):
+            return outcome
+        if isinstance(outcome, Refusal):
+            exchange.shade(replace(outcome, headers=()))
+        elif adopt and exchange.identity.provider is None and not _contradicted(exchange, outcome):
+            exchange.identity = outcome
     return None
+
+
+def _contradicted(exchange: Exchange, identity: Identity) -> bool:
+    """Whether host or peer say another tenant; what is only tried refuses nobody for that, either."""
+    others = [(source, name) for source, name in tenant.said_beside(exchange) if identity.tenant not in ("", name)]
+    for source, name in others:
+        detail = f"the credentials are of {identity.tenant}; {source} says {name}"
+        policy = "" if identity.provider is None else f"AuthPolicy {identity.provider.policy}"
+        exchange.shade(Refusal(reason=Reason.TENANT_CONFLICT, detail=detail, object=policy))
+    return bool(others)
 
 
 def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal | VerifyPassword:

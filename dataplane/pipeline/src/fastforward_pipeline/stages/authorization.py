@@ -26,7 +26,13 @@ def recheck(exchange: Exchange) -> Refusal | VerifyPassword | None:
         return None
     second = exchange.snapshot.auths.get(exchange.final.auth)
     asked = authentication.find_question(exchange, second) if second is not None and second.basic else None
-    return asked or admission.admit(exchange, exchange.final) or _authenticate_again(exchange)
+    return asked or admission.admit(exchange, exchange.final) or _authenticate_again(exchange) or _try_again(exchange)
+
+
+def _try_again(exchange: Exchange) -> VerifyPassword | None:
+    """Tries what the final rule tries: who the caller is has been settled by then."""
+    auth = exchange.snapshot.auths.get(exchange.final.auth)
+    return authentication.try_out(exchange, auth, adopt=False) if auth is not None else None
 
 
 def _authenticate_again(exchange: Exchange) -> Refusal | VerifyPassword | None:

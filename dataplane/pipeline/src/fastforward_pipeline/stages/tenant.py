@@ -37,10 +37,14 @@ def judge(exchange: Exchange) -> Refusal | None:
 
 def _claims(exchange: Exchange) -> list[tuple[str, str]]:
     """Returns who says what: credentials, host, trusted peer."""
-    scope, identity = exchange.scope, exchange.identity
-    said = []
-    if identity.tenant:
-        said.append(("the API key" if identity.key_id else "the token", identity.tenant))
+    identity = exchange.identity
+    own = [("the API key" if identity.key_id else "the token", identity.tenant)] if identity.tenant else []
+    return own + said_beside(exchange)
+
+
+def said_beside(exchange: Exchange) -> list[tuple[str, str]]:
+    """Returns who says what, besides credentials: host, trusted peer."""
+    scope, said = exchange.scope, []
     if scope.host_tenant:
         said.append((f"the host {scope.host}", scope.host_tenant))
     if scope.tenant_header and scope.trusted is not None and exchange.request.peer in scope.trusted:

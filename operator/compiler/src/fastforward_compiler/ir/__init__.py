@@ -16,6 +16,7 @@ from .authpolicy import (
     KeySet,
     Mode,
     Provider,
+    Trial,
     User,
     Users,
     claim_path,

@@ -184,6 +184,15 @@ class Authorization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The authentication of a policy that is judged and reported only."""
+
+    policy: str
+    mode: Mode
+    providers: tuple[Provider, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
     """The combination: one authentication, and authorizations that all must allow."""
 
@@ -193,12 +202,15 @@ class Auth:
     providers: tuple[Provider, ...] = ()
     authorizations: tuple[Authorization, ...] = ()
     fail_open: bool = False
+    trials: tuple[Trial, ...] = ()
 
     @property
     def native(self) -> bool:
-        """Whether the proxy can do all of it: JWT with tenants that fit its headers only, and no CEL conditions or
-        services that are asked.
+        """Whether the proxy can do all of it: JWT with tenants that fit its headers only, no CEL conditions or services
+        that are asked, and nothing that is only tried: it can let bad tokens pass, but not say why it would not.
         """
+        if self.trials:
+            return False
         return all(isinstance(p.kind, Jwt) and p.kind.tenant_in_header for p in self.providers) and not any(
             each.external is not None or any(grant.condition for grant in each.grants) for each in self.authorizations
         )

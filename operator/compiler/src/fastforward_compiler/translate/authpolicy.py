@@ -34,6 +34,7 @@ class Authentication(NamedTuple):
 
     mode: ir.Mode
     providers: tuple[ir.Provider, ...]
+    shadow: bool = False
 
 
 class PolicyTranslation(NamedTuple):
@@ -44,6 +45,13 @@ class PolicyTranslation(NamedTuple):
     fail_open: bool = False
     broken: str = ""
     problems: tuple[Problem, ...] = ()
+    overridable: bool = False
+
+    @property
+    def tries(self) -> bool:
+        """Whether it asks for proof, and enforces nothing."""
+        authentication, authorization = self.authentication, self.authorization
+        return authentication is not None and authentication.shadow and (authorization is None or authorization.shadow)
 
 
 class Attached(NamedTuple):
@@ -53,6 +61,8 @@ class Attached(NamedTuple):
     sections: frozenset[str] | None
     overridable: bool
     authenticates: bool
+    enforces: bool = True
+    """Whether any of it is more than tried."""
 
 
 def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
@@ -64,8 +74,10 @@ def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
     authentication = None
     if spec.authentication is not None:
         providers = _translate_providers(cells, on, name, spec.authentication.providers, problems)
-        authentication = Authentication(ir.Mode(spec.authentication.mode), providers)
-        if spec.authentication.providers and not providers:
+        shadow = spec.authentication.shadow
+        usable = bool(providers) or not spec.authentication.providers
+        authentication = Authentication(ir.Mode(spec.authentication.mode), providers, shadow) if usable else None
+        if not usable and not shadow:
             return PolicyTranslation(broken=f"AuthPolicy {name} has no usable provider", problems=tuple(problems))
     authorization = None
     if spec.authorization is not None:
@@ -73,7 +85,11 @@ def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
         if broken and not spec.shadow:
             return PolicyTranslation(broken=f"AuthPolicy {name} {broken}", problems=tuple(problems))
     return PolicyTranslation(
-        authentication, authorization, fail_open=spec.on_failure == "Open", problems=tuple(problems)
+        authentication,
+        authorization,
+        fail_open=spec.on_failure == "Open",
+        problems=tuple(problems),
+        overridable=spec.overridable,
     )
 
 
@@ -238,7 +254,10 @@ def _attach(cells: Cells, policy: str, kind: str, name: str) -> Attached:
         targets = invalid.targets if invalid is not None else ()
         return Attached(policy, sections_aimed_at(targets, kind, aimed_at), overridable=False, authenticates=False)
     sections = sections_aimed_at(found.spec.targets, kind, aimed_at)
-    return Attached(policy, sections, found.spec.overridable, found.spec.authentication is not None)
+    authentication, authorization = found.spec.authentication, found.spec.authorization
+    authenticates = authentication is not None and not authentication.shadow
+    enforces = authenticates or (authorization is not None and not found.spec.shadow)
+    return Attached(policy, sections, found.spec.overridable, authenticates, enforces)
 
 
 POLICY: Rule[PolicyTranslation | None] = Rule("policy", _translate_policy, gives=_give_asked, root=True, counted=True)

@@ -2,12 +2,13 @@
 
 In: policies by name. Out: `ir.Auth`, or why there is none. Called by compile through AUTH; routes read TRAITS. Why it
 exists: combining is explicit here and nowhere else. Authorizations add up; a later authentication may only be as strong
-as the one before it; an overridable policy of the Edge or Gateway gives way to any policy of the route.
+as the one before it; an overridable policy of the Edge or Gateway gives way to any policy of the route that enforces
+something. What is only tried never takes the place of what is in force.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fastforward_compiler import ir
@@ -43,7 +44,8 @@ class Traits(NamedTuple):
 
 def effective_policies(edge: Iterable[Attached], route: Sequence[Attached]) -> tuple[str, ...]:
     """Names of the policies in force, in order of attachment."""
-    inherited = (policy.name for policy in edge if not (policy.overridable and route))
+    replaced = any(policy.enforces for policy in route)
+    inherited = (policy.name for policy in edge if not (policy.overridable and replaced))
     return tuple(dict.fromkeys([*inherited, *(policy.name for policy in route)]))
 
 
@@ -58,33 +60,43 @@ def _combine(cells: Cells, name: str) -> Combination:
     if broken:
         return Combination(None, broken)
     base: Authentication | None = None
+    yields = False
     weakened: list[tuple[str, str]] = []
+    trials: list[ir.Trial] = []
     for policy, translation in found:
         own = translation.authentication
         if own is None:
             continue
-        fault = _weakness(own, base)
+        # In force it would take the place of one that is overridable.
+        fault = "" if own.shadow and yields else _weakness(own, base)
         if fault:
             weakened.append((policy, fault))
+        elif own.shadow:
+            trials.append(ir.Trial(policy=policy, mode=own.mode, providers=own.providers))
         else:
-            base = own
+            base, yields = own, translation.overridable
     providers = base.providers if base is not None else ()
     auth = ir.Auth(
         name=name,
         mode=base.mode if base is not None else ir.Mode.NONE,
         providers=providers,
         authorizations=tuple(t.authorization for _, t in found if t.authorization is not None),
-        fail_open=_fails_open(providers, [translation for _, translation in found]),
+        fail_open=_fails_open([translation for _, translation in found]),
+        trials=tuple(trials),
     )
     return Combination(auth, weakened=tuple(weakened))
 
 
-def _fails_open(providers: Iterable[ir.Provider], found: Iterable[PolicyTranslation]) -> bool:
+def _fails_open(found: Sequence[PolicyTranslation]) -> bool:
     """Not with passwords: these are slow to verify, and many keep the decision service from answering in time. Nor
     where a service must be asked: without the decision service nobody asks it.
     """
-    slow = any(isinstance(provider.kind, ir.BasicPasswords) for provider in providers)
-    return not slow and all(translation.fail_open and not _must_ask(translation) for translation in found)
+    enforcing = [translation for translation in found if not translation.tries]
+    if not enforcing:
+        return True
+    asked = (each.authentication for each in found)
+    slow = any(isinstance(one.kind, ir.BasicPasswords) for each in asked if each is not None for one in each.providers)
+    return not slow and all(translation.fail_open and not _must_ask(translation) for translation in enforcing)
 
 
 def _must_ask(translation: PolicyTranslation) -> bool:
@@ -123,7 +135,7 @@ def _make_traits(cells: Cells, name: str) -> Traits:
         return Traits(broken, authenticates=False, authorizes=False, beyond_proxy="", fail_open=False)
     return Traits(
         broken="",
-        authenticates=auth.mode is not ir.Mode.NONE,
+        authenticates=auth.mode is not ir.Mode.NONE or bool(auth.trials),
         authorizes=bool(auth.authorizations),
         beyond_proxy=_beyond_proxy(auth),
         fail_open=auth.fail_open,
@@ -132,23 +144,28 @@ def _make_traits(cells: Cells, name: str) -> Traits:
 
 def _beyond_proxy(auth: ir.Auth) -> str:
     """Why the proxy can't do all of it; empty when it can."""
-    if auth.native:
-        return ""
-    passwords = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.BasicPasswords)})
-    if passwords:
-        return f"AuthPolicy {', '.join(passwords)} takes passwords"
-    keys = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.ApiKeyHeader)})
-    if keys:
-        return f"AuthPolicy {', '.join(keys)} takes API keys"
-    asking = [(a.policy, a.external.upstream) for a in auth.authorizations if a.external is not None]
-    if asking:
-        policy, upstream = asking[0]
-        return f"AuthPolicy {policy} asks Upstream {upstream}"
-    conditions = sorted({a.policy for a in auth.authorizations if any(grant.condition for grant in a.grants)})
-    if conditions:
-        return f"AuthPolicy {', '.join(conditions)} has CEL conditions"
-    claims = sorted({p.policy for p in auth.providers if isinstance(p.kind, ir.Jwt) and not p.kind.tenant_in_header})
-    return f"AuthPolicy {', '.join(claims)} has a tenant claim that the proxy can't read"
+    return "" if auth.native else next(_reasons_for_hop(auth))
+
+
+def _reasons_for_hop(auth: ir.Auth) -> Iterator[str]:
+    """Yields what of it the proxy can't do, what weighs most first."""
+    if passwords := {p.policy for p in auth.providers if isinstance(p.kind, ir.BasicPasswords)}:
+        yield f"AuthPolicy {_listed(passwords)} takes passwords"
+    if keys := {p.policy for p in auth.providers if isinstance(p.kind, ir.ApiKeyHeader)}:
+        yield f"AuthPolicy {_listed(keys)} takes API keys"
+    for each in auth.authorizations:
+        if each.external is not None:
+            yield f"AuthPolicy {each.policy} asks Upstream {each.external.upstream}"
+    if tried := {trial.policy for trial in auth.trials}:
+        yield f"the authentication of AuthPolicy {_listed(tried)} is only tried"
+    if conditions := {a.policy for a in auth.authorizations if any(grant.condition for grant in a.grants)}:
+        yield f"AuthPolicy {_listed(conditions)} has CEL conditions"
+    claims = {p.policy for p in auth.providers if isinstance(p.kind, ir.Jwt) and not p.kind.tenant_in_header}
+    yield f"AuthPolicy {_listed(claims)} has a tenant claim that the proxy can't read"
+
+
+def _listed(policies: Iterable[str]) -> str:
+    return ", ".join(sorted(policies))
 
 
 AUTH: Rule[Combination] = Rule("combination", _combine, gives=_combination_gifts)

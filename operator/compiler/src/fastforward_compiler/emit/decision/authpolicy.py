@@ -23,6 +23,12 @@ def emit_auth(auth: ir.Auth) -> snapshot_pb2.Auth:
         providers=[emit_provider(provider) for provider in auth.providers],
         authorizations=[emit_authorization(authorization) for authorization in auth.authorizations],
         fail_open=auth.fail_open,
+        trials=[
+            snapshot_pb2.ShadowAuthentication(
+                policy=trial.policy, mode=MODES[trial.mode], providers=[emit_provider(each) for each in trial.providers]
+            )
+            for trial in auth.trials
+        ],
     )
 
 
