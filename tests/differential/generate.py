@@ -188,8 +188,15 @@ def make_guards(rng: random.Random, world: World) -> None:
     authentication = {"mode": mode, "providers": providers[: rng.randint(1, len(providers))]}
     overridable = rng.random() < 0.3
     edge_policy: Document = {"targets": [{"kind": "Edge", "name": "edge"}], "authentication": authentication}
+    if rng.random() < 0.1:
+        authentication["shadow"] = True
     world.add("AuthPolicy", "everybody", {**edge_policy, "overridable": overridable})
     routes = [d for d in world.documents if d["kind"] == "Route"]
+    for document in rng.sample(routes, min(rng.randint(0, 1), len(routes))):
+        # Tried beside what the Edge enforces; in some worlds that is nothing.
+        target = {"kind": "Route", "name": document["metadata"]["name"]}  # ty: ignore[not-subscriptable]
+        tried = {"providers": [rng.choice(providers)], "shadow": True}
+        world.add("AuthPolicy", "tried", {"targets": [target], "authentication": tried})
     for document in rng.sample(routes, min(2, len(routes))):
         name = document["metadata"]["name"]  # ty: ignore[not-subscriptable]
         target = {"kind": "Route", "name": name}

@@ -1,4 +1,4 @@
-"""Cases of the rules of external authorization. Called by rule_cases."""
+"""Cases of the rules of external authorization, and of what is only tried. Called by rule_cases."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ import fastforward_crds as crds
 from support.documents import Document
 from support.rule_case import case
 
+KEYS: Document = {"name": "a", "apiKey": {"secrets": [{"name": "s"}]}}
 ASKED: Document = {"upstream": {"name": "guard"}}
 
 CASES = (
+    case(
+        crds.Authentication,
+        "Mode None refuses nobody, so there is nothing to try.",
+        "shadow",
+        kept=[
+            {"mode": "None"},
+            {"mode": "None", "shadow": False},
+            {"mode": "Optional", "providers": [KEYS], "shadow": True},
+        ],
+        broken=[{"mode": "None", "shadow": True}],
+    ),
     case(
         crds.Authorization,
         "An authorization has grants, or an external service that is asked.",

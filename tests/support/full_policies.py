@@ -72,5 +72,9 @@ def policies() -> list[Document]:
         "onFailure": "Open",
     }
     asking = {"targets": [on("Route", "books", "sharded")], "authorization": {"external": external}}
-    made = (("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking))
+    trial = {
+        "targets": [on("Route", "books", "away")],
+        "authentication": {"providers": [providers[-1]], "shadow": True},
+    }
+    made = (("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking), ("trial", trial))
     return [resource("AuthPolicy", *each) for each in made]

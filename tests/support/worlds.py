@@ -239,7 +239,11 @@ def auth_policies(aim: Strategy) -> Strategy:
         record({**common, "basic": record({"secrets": lists(refs(), 1)})}, tenants=listed),
     )
     authentication = st.one_of(
-        record({"providers": keyed(provider, "name", 1)}, mode=st.sampled_from(["Required", "Optional"])),
+        record(
+            {"providers": keyed(provider, "name", 1)},
+            mode=st.sampled_from(["Required", "Optional"]),
+            shadow=st.booleans(),
+        ),
         st.just({"mode": "None"}),
     )
     grant = record({"name": NAMES}, roles=lists(ROLES), condition=CONDITIONS, tenants=lists(NAMES))

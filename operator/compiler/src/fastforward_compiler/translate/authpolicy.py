@@ -49,9 +49,10 @@ class PolicyTranslation(NamedTuple):
 
     @property
     def tries(self) -> bool:
-        """Whether it asks for proof, and enforces nothing."""
-        authentication, authorization = self.authentication, self.authorization
-        return authentication is not None and authentication.shadow and (authorization is None or authorization.shadow)
+        """Whether it enforces nothing: its authentication is tried, or nothing is left of it."""
+        if self.authorization is not None and not self.authorization.shadow:
+            return False
+        return self.authorization is None if self.authentication is None else self.authentication.shadow
 
 
 class Attached(NamedTuple):
