@@ -46,13 +46,8 @@ class PolicyTranslation(NamedTuple):
     broken: str = ""
     problems: tuple[Problem, ...] = ()
     overridable: bool = False
-
-    @property
-    def tries(self) -> bool:
-        """Whether it enforces nothing: its authentication is tried, or nothing is left of it."""
-        if self.authorization is not None and not self.authorization.shadow:
-            return False
-        return self.authorization is None if self.authentication is None else self.authentication.shadow
+    tries: bool = False
+    """Whether its authentication is only tried, and it enforces nothing else."""
 
 
 class Attached(NamedTuple):
@@ -91,7 +86,13 @@ def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
         fail_open=spec.on_failure == "Open",
         problems=tuple(problems),
         overridable=spec.overridable,
+        tries=_only_tries(spec),
     )
+
+
+def _only_tries(spec: crds.AuthPolicySpec) -> bool:
+    is_tried = spec.authentication is not None and spec.authentication.shadow
+    return is_tried and (spec.authorization is None or spec.shadow)
 
 
 def _translate_authorization(
