@@ -1585,25 +1585,80 @@ class Authorization(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
     GRANTS_FIELD_NUMBER: _builtins.int
+    EXTERNAL_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """NAMESPACE/NAME"""
     shadow: _builtins.bool
     @_builtins.property
-    def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grant]: ...
+    def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grant]:
+        """None let nobody pass, unless a service is asked."""
+
+    @_builtins.property
+    def external(self) -> Global___ExternalAuthorization:
+        """Must allow as well."""
+
     def __init__(
         self,
         *,
         policy: _builtins.str = ...,
         shadow: _builtins.bool = ...,
         grants: _abc.Iterable[Global___Grant] | None = ...,
+        external: Global___ExternalAuthorization | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["external", b"external"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "policy", b"policy", "shadow", b"shadow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external", b"external", "grants", b"grants", "policy", b"policy", "shadow", b"shadow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Authorization: _TypeAlias = Authorization  # noqa: Y015
+
+@_typing.final
+class ExternalAuthorization(_message.Message):
+    """A service that is asked over HTTP/1.1 whether a request may pass: 2xx allows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    APPEND_PATH_FIELD_NUMBER: _builtins.int
+    REQUEST_HEADERS_FIELD_NUMBER: _builtins.int
+    ANSWER_HEADERS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    FAIL_OPEN_FIELD_NUMBER: _builtins.int
+    upstream: _builtins.str
+    """NAMESPACE/NAME"""
+    path: _builtins.str
+    append_path: _builtins.bool
+    """Whether the request's path and query follow `path`."""
+    timeout_ms: _builtins.int
+    fail_open: _builtins.bool
+    @_builtins.property
+    def request_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """lower case"""
+
+    @_builtins.property
+    def answer_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of an answer that allows, for the upstream."""
+
+    def __init__(
+        self,
+        *,
+        upstream: _builtins.str = ...,
+        path: _builtins.str = ...,
+        append_path: _builtins.bool = ...,
+        request_headers: _abc.Iterable[_builtins.str] | None = ...,
+        answer_headers: _abc.Iterable[_builtins.str] | None = ...,
+        timeout_ms: _builtins.int = ...,
+        fail_open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_headers", b"answer_headers", "append_path", b"append_path", "fail_open", b"fail_open", "path", b"path", "request_headers", b"request_headers", "timeout_ms", b"timeout_ms", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExternalAuthorization: _TypeAlias = ExternalAuthorization  # noqa: Y015
 
 @_typing.final
 class Auth(_message.Message):
@@ -1615,12 +1670,17 @@ class Auth(_message.Message):
     PROVIDERS_FIELD_NUMBER: _builtins.int
     AUTHORIZATIONS_FIELD_NUMBER: _builtins.int
     FAIL_OPEN_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
     mode: Global___AuthMode.ValueType
     fail_open: _builtins.bool
     @_builtins.property
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Provider]: ...
     @_builtins.property
     def authorizations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Authorization]: ...
+    @_builtins.property
+    def trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShadowAuthentication]:
+        """Judged and reported only. Where `mode` is none, whoever proves something by one of them is that."""
+
     def __init__(
         self,
         *,
@@ -1628,14 +1688,44 @@ class Auth(_message.Message):
         providers: _abc.Iterable[Global___Provider] | None = ...,
         authorizations: _abc.Iterable[Global___Authorization] | None = ...,
         fail_open: _builtins.bool = ...,
+        trials: _abc.Iterable[Global___ShadowAuthentication] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorizations", b"authorizations", "fail_open", b"fail_open", "mode", b"mode", "providers", b"providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorizations", b"authorizations", "fail_open", b"fail_open", "mode", b"mode", "providers", b"providers", "trials", b"trials"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Auth: _TypeAlias = Auth  # noqa: Y015
+
+@_typing.final
+class ShadowAuthentication(_message.Message):
+    """The authentication of a policy that is only tried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """NAMESPACE/NAME"""
+    mode: Global___AuthMode.ValueType
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Provider]: ...
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        mode: Global___AuthMode.ValueType = ...,
+        providers: _abc.Iterable[Global___Provider] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "policy", b"policy", "providers", b"providers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowAuthentication: _TypeAlias = ShadowAuthentication  # noqa: Y015
 
 @_typing.final
 class KeySet(_message.Message):
@@ -2002,7 +2092,7 @@ Global___Shard: _TypeAlias = Shard  # noqa: Y015
 
 @_typing.final
 class Upstream(_message.Message):
-    """Where messages go: an Upstream with the protocol GRPC."""
+    """Whom EntryPoint calls: an Upstream with the protocol GRPC, or one that is asked whether requests may pass."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
