@@ -13,15 +13,18 @@ from fastforward_pipeline import (
     ServiceAnswer,
     Snapshot,
     SnapshotError,
+    TokenBuckets,
     Trail,
     Unavailable,
     decide,
     problem_json,
+    run,
     upstream_request,
 )
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support.decision_snapshots import (
+    NOW,
     apikeys,
     ask,
     auth,
@@ -197,7 +200,12 @@ def test_in_the_shadow_it_is_asked_and_told_of_and_hinders_nobody() -> None:
 
 def test_where_nobody_is_asked_it_is_taken_to_allow_and_the_trail_says_who_would_be() -> None:
     trail = Trail()
-    assert decided(world(asking(path="/authz")), ask("/books"), trail=trail).allowed
+    said = world(asking(path="/authz"))
+    assert decided(said, ask("/books"), trail=trail).allowed
+    refused = run(decide(said, ask("/books")), TokenBuckets(), NOW, external=429)
+    assert refused.reason is Reason.EXTERNAL_EXCEEDED
+    assert refused.refusal is not None
+    assert refused.refusal.detail == "Upstream shop/guard is taken to answer 429"
     (told,) = [each.detail for each in trail.findings if each.field == "spec.authorization.external"]
     assert told == "Upstream shop/guard would be asked for /authz/books; here it is taken to allow it"
 

@@ -100,7 +100,7 @@ class ServiceAnswer:
     body: bytes = b""
     """Its beginning."""
     assumed: bool = False
-    """Whether nobody was asked: explanations take the answer for yes, and say so."""
+    """Whether nobody was asked: explanations take it for granted, and say so."""
 
     @property
     def allows(self) -> bool:

@@ -85,24 +85,26 @@ def decide(
     return _allow(exchange, None)
 
 
-def run(decision: Generator[Effect, Answer, Decision], counters: TokenBuckets, now: float) -> Decision:
+def run(
+    decision: Generator[Effect, Answer, Decision], counters: TokenBuckets, now: float, *, external: int = 200
+) -> Decision:
     """Runs a decision to its end with counters in memory; passwords are verified here, which takes its time.
 
-    Services are not asked: they are taken to allow it, which the Trail says.
+    Services are not asked: they are taken to answer with the status `external`, which the Trail says.
     """
     try:
         effect = next(decision)
         while True:
-            effect = decision.send(_answer(effect, counters, now))
+            effect = decision.send(_answer(effect, counters, now, external))
     except StopIteration as end:
         return end.value
 
 
-def _answer(effect: Effect, counters: TokenBuckets, now: float) -> Answer:
+def _answer(effect: Effect, counters: TokenBuckets, now: float, external: int) -> Answer:
     if isinstance(effect, TakeTokens):
         return counters.take(effect, now)
     if isinstance(effect, AskService):
-        return ServiceAnswer(200, assumed=True)
+        return ServiceAnswer(external, assumed=True)
     return Proof.RIGHT if verify_password(effect.hash, effect.password) else Proof.WRONG
 
 

@@ -27,6 +27,8 @@ def judge(exchange: Exchange) -> Refusal | AskService | None:
     """Returns what must be asked first, or the first no of a policy in force."""
     auth = exchange.snapshot.auths.get(exchange.final.auth)
     asking = () if auth is None else auth.asking
+    if not asking:
+        return None
     answers: list[tuple[Authorization, External, AskService, ServiceAnswer | Unavailable]] = []
     for authorization, external in asking:
         question = _question(exchange, authorization, external)
@@ -75,15 +77,19 @@ def _refusal(authorization: Authorization, external: External, answer: ServiceAn
         return None
     reason = _REASONS.get(answer.status, Reason.EXTERNAL_REFUSED)
     headers = tuple((name, value) for name, value in answer.headers if name in _FOR_CLIENTS)
-    detail = f"Upstream {external.upstream} answers {answer.status}"
+    detail = _said(external, answer)
     said = answer.body[:_SAID].decode("utf-8", "replace") if answer.status in {*_REASONS, 403} else ""
     return Refusal(reason=reason, detail=detail, object=policy, field=_FIELD, headers=headers, said=said)
 
 
 def _absence(external: External, answer: ServiceAnswer | Unavailable) -> str:
     if isinstance(answer, ServiceAnswer):
-        return f"Upstream {external.upstream} answers {answer.status}"
+        return _said(external, answer)
     return f"Upstream {external.upstream} did not answer within {external.timeout_s * 1e3:g} ms"
+
+
+def _said(external: External, answer: ServiceAnswer) -> str:
+    return f"Upstream {external.upstream} {'is taken to answer' if answer.assumed else 'answers'} {answer.status}"
 
 
 def _passed(external: External, question: AskService, answer: ServiceAnswer | Unavailable) -> str:

@@ -30,6 +30,8 @@ class Asked(NamedTuple):
     headers: tuple[str, ...]
     address: str
     listener: str
+    external: int = 200
+    """What services that would be asked are taken to answer."""
 
 
 def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, where: Where) -> int:
@@ -39,7 +41,7 @@ def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, 
     except RequestError as error:
         print(error, file=sys.stderr)
         return 1
-    told, notes = explain_request(request, read_snapshot(directories, state, where))
+    told, notes = explain_request(request, read_snapshot(directories, state, where), external=asked.external)
     for note in notes:
         print(note, file=sys.stderr)
     if output is not Output.TEXT:
@@ -63,13 +65,14 @@ def request_of(asked: Asked) -> Request:
     )
 
 
-def explain_request(request: Request, resources: Resources) -> tuple[dict[str, Any], list[str]]:
+def explain_request(request: Request, resources: Resources, *, external: int = 200) -> tuple[dict[str, Any], list[str]]:
     """Everything there is to say, and which credentials were taken as valid."""
     values = [value for values in request.headers.values() for value in values]
     believed = [f"API key {key} is taken as valid" for key in believe_keys(resources, values)]
     believed += [f"The password of {user} is taken as right" for user in believe_passwords(resources, values)]
     notes = [f"{each}: the operator hands out no hash to judge it by." for each in believed]
-    return explain(judge(Snapshot.empty().apply(resources), request, TokenBuckets())), notes
+    judged = judge(Snapshot.empty().apply(resources), request, TokenBuckets(), external=external)
+    return explain(judged), notes
 
 
 def explain(judged: Judged) -> dict[str, Any]:

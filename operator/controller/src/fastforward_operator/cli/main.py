@@ -203,6 +203,9 @@ def explain_request(
     directories: FromOption = None,
     address: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
     listener: Annotated[str, typer.Option(help="Name of the Edge's listener that it comes in by.")] = "",
+    external: Annotated[
+        int, typer.Option(min=200, max=599, help="Status that services are taken to answer; none is asked.")
+    ] = 200,
     state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
@@ -215,7 +218,7 @@ def explain_request(
     """
     from . import explain as command
 
-    asked = command.Asked(method, url, tuple(header or ()), address, listener)
+    asked = command.Asked(method, url, tuple(header or ()), address, listener, external)
     where = Where(api, context, kubeconfig)
     raise typer.Exit(command.run(asked, directories or [], state, output, where))
 

@@ -79,8 +79,8 @@ def _judge_case(bench: Bench, case: Case) -> Judged:
         body_bytes=written.body_bytes,
     )
     for _ in range(written.times - 1):
-        judge(bench.snapshot, request, buckets)
-    return judge(bench.snapshot, request, buckets)
+        judge(bench.snapshot, request, buckets, external=written.external)
+    return judge(bench.snapshot, request, buckets, external=written.external)
 
 
 def _print(results: Sequence[Result], *, problems: int, checked: str) -> None:

@@ -121,10 +121,11 @@ def _checked(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets) -> Judged:
-    """Decide, with a Trail."""
+def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets, *, external: int = 200) -> Judged:
+    """Decide, with a Trail. Services that would be asked are taken to answer with the status `external`."""
     trail, request = Trail(), _on_its_port(snapshot, request)
-    decision = run(decide(snapshot, request, trail=trail, counting_native=True), buckets, request.now)
+    steps = decide(snapshot, request, trail=trail, counting_native=True)
+    decision = run(steps, buckets, request.now, external=external)
     return Judged(request=request, decision=decision, trail=trail)
 
 

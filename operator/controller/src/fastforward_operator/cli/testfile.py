@@ -46,6 +46,8 @@ class CaseRequest(Model):
     """Claims of a token that is signed as the route's first issuer; `iss`, `aud` and `exp` may be given."""
     api_key: ApiKeyIdentity | None = None
     """Whom a valid API key stands for."""
+    external: Annotated[int, Field(ge=200, le=599)] = 200
+    """Status that services which would be asked are taken to answer: none is asked."""
     times: Annotated[int, Field(ge=1, le=100_000)] = 1
     """How often it is sent at once; the last one is judged. For rate limits."""
 
