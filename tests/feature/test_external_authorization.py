@@ -10,6 +10,7 @@ import pytest
 
 from support.credentials import apikeys_data
 from support.gateway import Gateway, until
+from support.message_target import running_target
 from support.origin import Answer, Origin, Received, Reply
 from support.resources import (
     Document,
@@ -25,6 +26,7 @@ from support.resources import (
     route,
     rule,
     secret,
+    upstream,
 )
 
 ROUTE = on("Route", "books")
@@ -214,6 +216,55 @@ def test_in_the_shadow_its_no_is_told_and_hinders_nobody(gateway: Gateway, origi
     late = gateway.get("/")
     assert late.status == 200
     assert gateway.log_line(late)["shadowDecision"] == f"{name} authorization/external-unavailable"
+
+
+def test_messages_are_asked_about_as_well(deciding_gateway: Gateway) -> None:
+    gateway, service = deciding_gateway, deciding_gateway.upstream("guard", by_path)
+    with running_target() as target:
+        sent = {"type": "shop.orders.place", "upstream": {"name": "orders"}}
+        gateway.apply(
+            upstream("orders", target.port, protocol="GRPC"),
+            route("orders", rule(prefix("/orders"), message=sent)),
+            policy("guarded", on("Route", "orders"), authorization=asking(answerHeaders=["x-auth-user"])),
+        )
+        headers = {"content-type": "application/json", "authorization": "Bearer t", "x-auth-user": "forged"}
+        assert gateway.request("POST", "/orders/401", headers=headers, body="{}").status == 401
+        assert target.received == []
+        assert gateway.request("POST", "/orders", headers=headers, body="{}").status == 200
+        [message] = target.received
+    assert {each.header("authorization") for each in service.received} == {"Bearer t"}
+    assert [each.value for each in message.header.source.fields if each.name == "x-auth-user"] == ["jo"]
+
+
+def test_open_policy_agent_is_asked_in_its_own_words(gateway: Gateway, origin: Origin) -> None:
+    """As its Data API has it: POST with an input, always answered 200, with what the policy says as the result."""
+
+    def decide(request: Received) -> Reply:
+        said = json.loads(request.body)["input"]
+        allow = said["request"]["method"] == "GET" and said["request"]["path"] != "/secret"
+        return Reply(body=json.dumps({"result": {"allow": allow}} if said["request"]["path"] != "/undefined" else {}))
+
+    service = guard(gateway, decide, protocol="OPA", path="/v1/data/http/authz", requestHeaders=["x-kind"])
+    assert gateway.get("/books?q=a", headers={"x-kind": "k", "x-other": "o"}).status == 200
+    asked = service.last
+    assert (asked.method, asked.target, asked.header("content-type")) == (
+        "POST",
+        "/v1/data/http/authz",
+        "application/json",
+    )
+    assert json.loads(asked.body)["input"]["request"] == {
+        "method": "GET",
+        "scheme": "http",
+        "host": "example.com",
+        "path": "/books",
+        "query": "q=a",
+        "address": "127.0.0.1",
+        "headers": {"x-kind": "k"},
+    }
+    for path in ("/secret", "/undefined"):
+        assert gateway.get(path).reason == "authorization/external-refused"
+    assert gateway.request("PUT", "/books").status == 403
+    assert len(origin.received) == 1
 
 
 def test_an_upstream_that_is_not_there_closes_the_route_and_is_told(gateway: Gateway, origin: Origin) -> None:

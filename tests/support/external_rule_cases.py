@@ -38,6 +38,13 @@ CASES = (
     ),
     case(
         crds.External,
+        "Only services of HTTP tell headers.",
+        "answerHeaders",
+        kept=[{**ASKED, "protocol": "OPA"}, {**ASKED, "protocol": "HTTP", "answerHeaders": ["x-a"]}],
+        broken=[{**ASKED, "protocol": "OPA", "answerHeaders": ["x-a"]}],
+    ),
+    case(
+        crds.External,
         "These headers the gateway writes itself.",
         "requestHeaders",
         kept=[ASKED, {**ASKED, "requestHeaders": []}, {**ASKED, "requestHeaders": ["Cookie", "x-forwarded", "x-f"]}],

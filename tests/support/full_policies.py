@@ -71,10 +71,12 @@ def policies() -> list[Document]:
         "timeout": "1s",
         "onFailure": "Open",
     }
+    agent = {"upstream": {"name": "asked"}, "protocol": "OPA", "path": "/v1/data/shop/allow"}
+    opa = {"targets": [on("Route", "books", "says")], "authorization": {"external": agent}}
     asking = {"targets": [on("Route", "books", "sharded")], "authorization": {"external": external}}
     trial = {
         "targets": [on("Route", "books", "away")],
         "authentication": {"providers": [providers[-1]], "shadow": True},
     }
-    made = (("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking), ("trial", trial))
+    made = (("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking), ("opa", opa), ("trial", trial))
     return [resource("AuthPolicy", *each) for each in made]

@@ -36,8 +36,14 @@ class External(Model):
     """Upstream that is asked, with the protocol HTTP1 and without TLS; in another namespace it needs a ReferenceGrant
     there.
     """
+    protocol: Literal["HTTP", "OPA"] = "HTTP"
+    """How it is asked. With OPA by the Data API of Open Policy Agent: POST of `path` as it is, with request and
+    identity as the `input`; 200 with the `result` true, or an object whose `allow` is true, allows it.
+    """
     path: PathText = "/"
-    """Path that is asked for; the request's path and query follow it."""
+    """Path that is asked for; the request's path and query follow it. With OPA that of the rule:
+    `/v1/data/http/authz/allow`.
+    """
     append_path: bool = True
     """Whether the request's path and query follow; if not, they stand in `x-forwarded-uri` alone."""
     request_headers: Annotated[tuple[HeaderName, ...], Items(most=32, distinct=True)] = ("authorization",)
@@ -62,6 +68,12 @@ class External(Model):
             "The path has no query.",
             "path",
             lambda s: not {"?", "#"} & set(s.path),
+        ),
+        Rule(
+            "self.protocol == 'HTTP' || !has(self.answerHeaders) || size(self.answerHeaders) == 0",
+            "Only services of HTTP tell headers.",
+            "answerHeaders",
+            lambda s: s.protocol == "HTTP" or not s.answer_headers,
         ),
         Rule(
             f"!has(self.requestHeaders) || self.requestHeaders.all(h, !h.matches('{_GATEWAYS_OWN}'))",

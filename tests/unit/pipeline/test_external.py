@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -208,6 +209,38 @@ def test_where_nobody_is_asked_it_is_taken_to_allow_and_the_trail_says_who_would
     assert refused.refusal.detail == "Upstream shop/guard is taken to answer 429"
     (told,) = [each.detail for each in trail.findings if each.field == "spec.authorization.external"]
     assert told == "Upstream shop/guard would be asked for /authz/books; here it is taken to allow it"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "allows"),
+    [
+        (200, b'{"result": true}', True),
+        (200, b'{"result": {"allow": true, "why": "x"}, "decision_id": "1"}', True),
+        (200, b'{"result": false}', False),
+        (200, b'{"result": {"allow": false}}', False),
+        (200, b'{"result": {"allow": "true"}}', False),
+        (200, b'{"result": 1}', False),
+        (200, b"{}", False),
+        (200, b"[true]", False),
+        (200, b'{"result": tr', False),
+        (200, b"[" * 100_000, False),
+        (201, b'{"result": true}', False),
+        (404, b'{"result": true}', False),
+    ],
+)
+def test_open_policy_agent_allows_by_its_result(status: int, body: bytes, allows: bool) -> None:
+    said = world(asking(path="/v1/data/shop/allow", opa=True))
+    decision, (asked,) = judge(said, ServiceAnswer(status, (), body), path="/books?q=1", headers=ANN)
+    assert decision.reason == (None if allows else Reason.EXTERNAL_REFUSED)
+    assert (asked.method, asked.path) == ("POST", "/v1/data/shop/allow")
+    told = json.loads(asked.body)["input"]
+    assert (told["request"]["path"], told["request"]["query"]) == ("/books", "q=1")
+    assert told["identity"] == {
+        "subject": "ann\u00e9",
+        "tenant": "acme",
+        "roles": ["a", "b", "c,d"],
+        "permissions": ["x:y"],
+    }
 
 
 def test_one_that_asks_nobody_is_refused_with_the_snapshot() -> None:

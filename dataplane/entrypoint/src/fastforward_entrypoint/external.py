@@ -149,14 +149,13 @@ class ServiceAsker:
             try:
                 url = URL(f"http://{place.address}{_in_bytes(asked.path)}", encoded=True)
                 headers = [(name, _readable(value)) for name, value in asked.headers]
-                going = self._client().request(asked.method, url, headers=headers, allow_redirects=False)
+                body = asked.body or None
+                going = self._client().request(asked.method, url, headers=headers, data=body, allow_redirects=False)
             except ValueError as error:
                 raise UnsendableError(str(error)) from error
             async with going as answer:
-                body = await answer.content.read(ANSWER_BYTES)
-                return ServiceAnswer(
-                    answer.status, tuple((name.lower(), value) for name, value in answer.headers.items()), body
-                )
+                told = tuple((name.lower(), value) for name, value in answer.headers.items())
+                return ServiceAnswer(answer.status, told, await _beginning(answer.content))
         except aiohttp.ClientConnectorError:
             place.alone_until = time.monotonic() + _ALONE_S
             raise
@@ -185,6 +184,14 @@ def _judge(error: Exception) -> Meaning:
     if isinstance(error, UnsendableError):
         return Meaning.ANSWERED
     return Meaning.AGAIN if isinstance(error, import_module(_CLIENT).ClientConnectorError) else Meaning.FAILED
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """Returns the first ANSWER_BYTES: a read returns what is there, which may be less."""
+    found = bytearray()
+    while len(found) < ANSWER_BYTES and (part := await content.read(ANSWER_BYTES - len(found))):
+        found += part
+    return bytes(found)
 
 
 def _in_bytes(text: str) -> str:

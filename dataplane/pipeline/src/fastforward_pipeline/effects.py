@@ -88,6 +88,7 @@ class AskService:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     """Names in lower case; `host` is among them. Text is Latin-1, so that no byte is lost."""
     timeout_s: float
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,6 @@ class ServiceAnswer:
     """Its beginning."""
     assumed: bool = False
     """Whether nobody was asked: explanations take it for granted, and say so."""
-
-    @property
-    def allows(self) -> bool:
-        """Whether it is a yes."""
-        return 200 <= self.status < 300
 
 
 Question = VerifyPassword | AskService

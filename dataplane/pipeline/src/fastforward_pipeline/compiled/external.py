@@ -20,6 +20,8 @@ class External:
     answer_headers: tuple[str, ...]
     timeout_s: float
     fail_open: bool
+    opa: bool = False
+    """Whether it is asked by the Data API of Open Policy Agent."""
 
 
 def compile_external(wire: snapshot_pb2.ExternalAuthorization) -> External:
@@ -34,4 +36,5 @@ def compile_external(wire: snapshot_pb2.ExternalAuthorization) -> External:
         answer_headers=tuple(wire.answer_headers),
         timeout_s=wire.timeout_ms / 1e3,
         fail_open=wire.fail_open,
+        opa=wire.opa,
     )

@@ -7,6 +7,8 @@ the shadow is reported, and hinders nobody.
 
 from __future__ import annotations
 
+import json
+
 from fastforward_pipeline.compiled.authpolicy import Authorization
 from fastforward_pipeline.compiled.external import External
 from fastforward_pipeline.decision import Pairs, Refusal
@@ -55,7 +57,7 @@ def _settle(
 ) -> Refusal | None:
     refusal = _refusal(authorization, external, answer)
     if refusal is None:
-        if isinstance(answer, ServiceAnswer) and answer.allows:
+        if isinstance(answer, ServiceAnswer) and _allows(external, answer):
             exchange.told.update(_told(external, answer))
         _tell(exchange, authorization, _passed(external, question, answer))
     elif authorization.shadow:
@@ -73,13 +75,25 @@ def _refusal(authorization: Authorization, external: External, answer: ServiceAn
             return None
         reason = Reason.EXTERNAL_UNAVAILABLE
         return Refusal(reason=reason, detail=_absence(external, answer), object=policy, field=_FIELD)
-    if answer.allows:
+    if _allows(external, answer):
         return None
     reason = _REASONS.get(answer.status, Reason.EXTERNAL_REFUSED)
     headers = tuple((name, value) for name, value in answer.headers if name in _FOR_CLIENTS)
     detail = _said(external, answer)
     said = answer.body[:_SAID].decode("utf-8", "replace") if answer.status in {*_REASONS, 403} else ""
     return Refusal(reason=reason, detail=detail, object=policy, field=_FIELD, headers=headers, said=said)
+
+
+def _allows(external: External, answer: ServiceAnswer) -> bool:
+    """Whether it is a yes. Open Policy Agent says 200 to a no as well: its result counts, and none is a no."""
+    if not external.opa or answer.assumed:
+        return 200 <= answer.status < 300
+    try:
+        said = json.loads(answer.body) if answer.status == 200 else None
+    except (ValueError, RecursionError):
+        return False
+    result = said.get("result") if isinstance(said, dict) else None
+    return result is True or (isinstance(result, dict) and result.get("allow") is True)
 
 
 def _absence(external: External, answer: ServiceAnswer | Unavailable) -> str:
@@ -111,6 +125,8 @@ def _told(external: External, answer: ServiceAnswer) -> Pairs:
 
 def _question(exchange: Exchange, authorization: Authorization, external: External) -> AskService:
     request = exchange.request
+    if external.opa:
+        return _question_of_agent(exchange, authorization, external)
     path = external.path.rstrip("/") + request.path if external.append_path else external.path
     sent = [(name, value) for name in external.request_headers for value in request.headers.get(name, ())]
     return AskService(
@@ -120,6 +136,40 @@ def _question(exchange: Exchange, authorization: Authorization, external: Extern
         path=path,
         headers=(*sent, *_known(exchange)),
         timeout_s=external.timeout_s,
+    )
+
+
+def _question_of_agent(exchange: Exchange, authorization: Authorization, external: External) -> AskService:
+    """Returns a question of Open Policy Agent (https://www.openpolicyagent.org/docs/latest/rest-api/, Data API)."""
+    request, identity = exchange.request, exchange.identity
+    path, _, query = request.path.partition("?")
+    sent = {name: request.text(name) for name in external.request_headers if name in request.headers}
+    said = {
+        "request": {
+            "method": request.method,
+            "scheme": request.scheme,
+            "host": request.host,
+            "path": path,
+            "query": query,
+            "address": request.address,
+            "headers": sent,
+        },
+        "identity": {
+            "subject": identity.subject,
+            "tenant": exchange.tenant,
+            "roles": sorted(identity.roles),
+            "permissions": sorted(identity.permissions),
+        },
+    }
+    headers = (("content-type", "application/json"), ("x-request-id", request.request_id))
+    return AskService(
+        policy=authorization.policy,
+        upstream=external.upstream,
+        method="POST",
+        path=external.path,
+        headers=tuple((name, value) for name, value in headers if value),
+        timeout_s=external.timeout_s,
+        body=json.dumps({"input": said}, separators=(",", ":")).encode(),
     )
 
 

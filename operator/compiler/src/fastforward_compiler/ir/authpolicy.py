@@ -170,6 +170,8 @@ class External:
     """Of an answer that allows, for the upstream; in lower case, sorted."""
     timeout_ms: int
     fail_open: bool
+    opa: bool = False
+    """Whether it is asked by the Data API of Open Policy Agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ def translate_external(
         request_headers=tuple(sorted({header.lower() for header in external.request_headers})),
         answer_headers=tuple(sorted({header.lower() for header in external.answer_headers})),
         timeout_ms=crds.milliseconds(external.timeout),
+        opa=external.protocol == "OPA",
         fail_open=external.on_failure == "Open",
     )
 

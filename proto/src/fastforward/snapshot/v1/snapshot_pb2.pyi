@@ -1626,6 +1626,7 @@ class ExternalAuthorization(_message.Message):
     ANSWER_HEADERS_FIELD_NUMBER: _builtins.int
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     FAIL_OPEN_FIELD_NUMBER: _builtins.int
+    OPA_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
     """NAMESPACE/NAME"""
     path: _builtins.str
@@ -1633,6 +1634,8 @@ class ExternalAuthorization(_message.Message):
     """Whether the request's path and query follow `path`."""
     timeout_ms: _builtins.int
     fail_open: _builtins.bool
+    opa: _builtins.bool
+    """Asked by the Data API of Open Policy Agent instead: POST of `path`, allowed by its result."""
     @_builtins.property
     def request_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """lower case"""
@@ -1651,10 +1654,11 @@ class ExternalAuthorization(_message.Message):
         answer_headers: _abc.Iterable[_builtins.str] | None = ...,
         timeout_ms: _builtins.int = ...,
         fail_open: _builtins.bool = ...,
+        opa: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_headers", b"answer_headers", "append_path", b"append_path", "fail_open", b"fail_open", "path", b"path", "request_headers", b"request_headers", "timeout_ms", b"timeout_ms", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_headers", b"answer_headers", "append_path", b"append_path", "fail_open", b"fail_open", "opa", b"opa", "path", b"path", "request_headers", b"request_headers", "timeout_ms", b"timeout_ms", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

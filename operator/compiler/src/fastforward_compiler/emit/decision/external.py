@@ -15,5 +15,6 @@ def emit_external(external: ir.External) -> snapshot_pb2.ExternalAuthorization:
         request_headers=external.request_headers,
         answer_headers=external.answer_headers,
         timeout_ms=external.timeout_ms,
+        opa=external.opa,
         fail_open=external.fail_open,
     )
