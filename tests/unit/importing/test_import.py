@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from fastforward_operator.importing.traefikrule import RuleError, parse_rule
+from fastforward_operator.importing.wishes import Asks
 
 from support.credentials import tls_data
 from support.ff import Said, ff
@@ -133,18 +134,69 @@ def test_what_is_guarded_by_something_unknown_is_closed(tmp_path: Path, annotati
     "spec",
     [
         {"basicAuth": {"secret": "users"}},
-        {"forwardAuth": {"address": "http://auth"}},
+        {"forwardAuth": {"address": "https://auth"}},
+        {"forwardAuth": {"address": "http://auth?a=b"}},
+        {"forwardAuth": {"address": "http://auth", "tls": {"caSecret": "ca"}}},
+        {"forwardAuth": {"address": "http://auth", "forwardBody": True}},
+        {"forwardAuth": {"address": "http://auth", "authRequestHeaders": ["x-forwarded-for"]}},
         {"plugin": {"anything": {}}},
         {"neverHeardOf": {}},
         {"chain": {"middlewares": [{"name": "missing"}]}},
         {"headers": {"allowedHosts": ["a.test"]}},
     ],
-    ids=lambda spec: next(iter(spec)),
+    ids=str,
 )
 def test_a_middleware_that_may_guard_closes_its_rules(tmp_path: Path, spec: Document) -> None:
     route = ingress_route("Host(`a.test`)", middlewares=[{"name": "m"}])
     found, _ = run(tmp_path, route, middleware("m", **spec))
     assert [rule["respond"]["status"] for rule in rules(found)] == [403]
+
+
+def test_services_that_are_asked_become_policies(tmp_path: Path) -> None:
+    forward = middleware(
+        "m",
+        forwardAuth={
+            "address": "http://auth.test:8080/verify",
+            "authRequestHeaders": ["cookie"],
+            "authResponseHeaders": ["x-user", "x-forwarded-user"],
+        },
+    )
+    asked = ingress(path(), name="asked", auth_url="http://oauth2.test/check", auth_response_headers="x-user,x-email")
+    found, said = run(tmp_path, ingress_route("Host(`a.test`)", middlewares=[{"name": "m"}]), forward, asked)
+    of_traefik, of_nginx = (each["authorization"]["external"] for each in found["AuthPolicy"])
+    assert of_traefik == {
+        "upstream": {"name": "m"},
+        "path": "/verify",
+        "appendPath": False,
+        "requestHeaders": ["cookie"],
+        "answerHeaders": ["x-user"],
+    }
+    assert (of_nginx["upstream"], of_nginx["answerHeaders"]) == ({"name": "asked-auth"}, ["x-user", "x-email"])
+    for host, port in (("auth.test", 8080), ("oauth2.test", 80)):
+        assert {"dns": {"host": host, "port": port}} in found["Upstream"]
+    assert all("upstreams" in rule for rule in rules(found))
+    assert "x-forwarded-user belongs to the gateway" in said.err
+
+
+@pytest.mark.parametrize(
+    ("host", "spec"),
+    [
+        ("auth.iam.svc.cluster.local", {"service": {"name": "auth", "namespace": "iam", "port": 80}}),
+        ("auth.shop.svc", {"service": {"name": "auth", "port": 80}}),
+        ("auth", {"dns": {"host": "auth", "port": 80}}),
+        ("192.0.2.1", {"endpoints": [{"address": "192.0.2.1", "port": 80}]}),
+    ],
+)
+def test_a_service_of_the_cluster_is_found_by_its_name(host: str, spec: Document) -> None:
+    assert Asks(name="auth", host=host, port=80, said={}).upstream("shop") == spec
+
+
+def test_of_two_services_none_is_asked(tmp_path: Path) -> None:
+    route = ingress_route("Host(`a.test`)", middlewares=[{"name": "m"}, {"name": "n"}])
+    both = [middleware(name, forwardAuth={"address": "http://auth"}) for name in ("m", "n")]
+    found, _ = run(tmp_path, route, *both)
+    assert [rule["respond"]["status"] for rule in rules(found)] == [403]
+    assert "AuthPolicy" not in found
 
 
 def test_a_guarded_prefix_stays_one_to_the_letter(tmp_path: Path) -> None:
@@ -231,7 +283,7 @@ def test_a_service_whose_proof_is_not_kept_gets_no_requests(tmp_path: Path, poli
 
 
 def test_files_are_written_with_a_report_and_never_over_others(tmp_path: Path) -> None:
-    (tmp_path / "in.yaml").write_text(yaml.safe_dump(ingress(path(), auth_url="http://x")))
+    (tmp_path / "in.yaml").write_text(yaml.safe_dump(ingress(path(), auth_url="https://x")))
     into = tmp_path / "made"
     assert ff("import", tmp_path / "in.yaml", "--into", into).code == 0
     assert {each.name for each in into.iterdir()} == {
@@ -247,7 +299,7 @@ def test_files_are_written_with_a_report_and_never_over_others(tmp_path: Path) -
 
 
 def test_the_report_is_data_for_programs(tmp_path: Path) -> None:
-    (tmp_path / "in.yaml").write_text(yaml.safe_dump(ingress(path(), auth_url="http://x")))
+    (tmp_path / "in.yaml").write_text(yaml.safe_dump(ingress(path(), auth_url="https://x")))
     found = ff("import", tmp_path / "in.yaml", "--edge", "shop/public", "-o", "json").json
     (lost,) = (each for each in found["report"] if each["verdict"] == "no equivalent")
     assert lost["object"] == "Ingress default/web"

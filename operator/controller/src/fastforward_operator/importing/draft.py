@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastforward_crds import API_VERSION
 
@@ -28,6 +28,14 @@ class EdgeKey:
     """An Edge by its name."""
 
     namespace: str
+    name: str
+
+
+class PolicyName(NamedTuple):
+    """A policy of some namespace."""
+
+    kind: str
+    """RateLimit or AuthPolicy."""
     name: str
 
 
@@ -54,8 +62,8 @@ class Rule:
     kept_from: tuple[str, ...] = ()
     """Hosts that a wildcard of it does not take, and all below them."""
     name: str = ""
-    limits: tuple[str, ...] = ()
-    """Names of RateLimits."""
+    policies: tuple[PolicyName, ...] = ()
+    """Of its namespace."""
     priority: int = 0
 
     def on(self, hosts: tuple[str, ...], order: tuple[int, ...]) -> Rule:
@@ -94,7 +102,8 @@ class Draft:
     rules: list[Rule] = field(default_factory=list)
     upstreams: dict[tuple[str, str], tuple[Document, dict[str, None]]] = field(default_factory=dict)
     """By namespace and name: the spec, and where it is from."""
-    limits: dict[tuple[str, str], tuple[Document, Item]] = field(default_factory=dict)
+    policies: dict[tuple[str, PolicyName], tuple[Document, Item]] = field(default_factory=dict)
+    """By namespace, kind and name: what it says besides its targets, and what it is from."""
     grants: dict[tuple[str, str, str, str, str], None] = field(default_factory=dict)
     """From kind, from namespace, to kind, to namespace, to name."""
 
@@ -126,14 +135,14 @@ class Draft:
                 return tried
         raise AssertionError(name)
 
-    def limit(self, namespace: str, name: str, spec: Document, item: Item) -> str:
-        """The name of the RateLimit with this spec."""
-        base = named(name)
+    def policy(self, namespace: str, wanted: PolicyName, spec: Document, item: Item) -> PolicyName:
+        """The kind and name of the policy with this spec."""
+        base = named(wanted.name)
         for number in range(1, 1000):
-            tried = base if number == 1 else f"{base}-{number}"
-            if self.limits.setdefault((namespace, tried), (spec, item))[0] == spec:
+            tried = PolicyName(wanted.kind, base if number == 1 else f"{base}-{number}")
+            if self.policies.setdefault((namespace, tried), (spec, item))[0] == spec:
                 return tried
-        raise AssertionError(name)
+        raise AssertionError(wanted)
 
     def permit(self, origin: tuple[str, str], kind: str, namespace: str, name: str) -> None:
         """Let objects of a kind and namespace refer to an object of another namespace."""

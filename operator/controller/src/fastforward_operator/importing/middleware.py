@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .draft import Context, Document
+from .draft import Context, Document, PolicyName
+from .external import Headers, take_service, unsaid
 from .headers import take_headers
 from .reading import Field, Item
 from .wishes import Rewrite, Wishes
@@ -157,7 +158,8 @@ def _rate_limit(wishes: Wishes, found: Field, item: Item) -> None:
         "Each proxy counts by itself.", "Set enforcement: Exact, and give the decision service Redis."
     )
     budget: Document = {"requests": average, "window": window, "burst": burst}
-    wishes.limits.append((item.name, {"key": [*key, {"type": "Endpoint"}], "budget": budget}))
+    limit = PolicyName("RateLimit", item.name)
+    wishes.policies.append((limit, {"key": [*key, {"type": "Endpoint"}], "budget": budget}))
 
 
 def _period(found: Field) -> str:
@@ -196,6 +198,30 @@ def _buffering(wishes: Wishes, found: Field, _: Item) -> None:
     found["retryExpression"].lost("Retries are said in other words.", "Add `retry` to the rule.")
 
 
+_UNTOLD = (
+    "authResponseHeadersRegex",
+    "addAuthCookiesToResponse",
+    "authSigninURL",
+    "headerField",
+    "preserveLocationHeader",
+)
+
+
+def _forward_auth(wishes: Wishes, found: Field, item: Item) -> None:
+    for part in ("tls", "forwardBody"):
+        if found[part].raw not in (None, {}, False):
+            wishes.close(found[part], "The service is asked in clear text, and not sent bodies.", unsaid("external"))
+    sent = found["authRequestHeaders"].texts()
+    if not sent:
+        found["address"].changed("It is sent `authorization` and `cookie`, not every header.", unsaid("requestHeaders"))
+    for part in _UNTOLD:
+        found[part].lost("Only headers that are named go on to the upstream.", unsaid("answerHeaders"))
+    for part in ("trustForwardHeader", "maxBodySize", "maxResponseBodySize", "preserveRequestMethod"):
+        found[part].aside("The service is told method and address as the gateway knows them.")
+    answered = [(each.text(), each) for each in found["authResponseHeaders"].each()]
+    take_service(wishes, found["address"], item.name, Headers(sent, answered))
+
+
 def _content_type(_: Wishes, found: Field, __: Item) -> None:
     found["autoDetect"].lost("No Content-Type is guessed.", "Let the upstream say it.")
 
@@ -216,10 +242,11 @@ _TAKES: dict[str, Callable[[Wishes, Field, Item], None]] = {
     "rateLimit": _rate_limit,
     "retry": _retry,
     "buffering": _buffering,
+    "forwardAuth": _forward_auth,
     "contentType": _content_type,
     "headers": _headers,
 }
-_GUARDS = frozenset({"basicAuth", "digestAuth", "forwardAuth", "passTLSClientCert"})
+_GUARDS = frozenset({"basicAuth", "digestAuth", "passTLSClientCert"})
 _LOST = {
     "compress": ("A rule does not compress.", "Set compression of the Edge."),
     "circuitBreaker": ("No expression over answers opens a circuit.", "Set outlierDetection in the Upstream."),

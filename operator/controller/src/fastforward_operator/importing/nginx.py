@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
-from .draft import Document
+from .draft import Document, PolicyName
+from .external import Headers, take_service, unsaid
 from .reading import Field, Item
 from .wishes import Wishes
 
@@ -53,10 +54,13 @@ def read_nginx(item: Item) -> NginxWishes:
             value.lost(*_LOST[name])
         elif name in _ASIDE:
             value.aside(_ASIDE[name])
+        elif name in _SERVICE:
+            continue
         elif name.startswith(_GUARDS):
             wishes.close(value, "Callers are checked here.", "Add an AuthPolicy, then give the rules their upstreams.")
     _finish_cors(wishes)
     _finish_limits(wishes, found, item)
+    _finish_service(wishes, found, item)
     return wishes
 
 
@@ -216,13 +220,30 @@ def _finish_cors(wishes: NginxWishes) -> None:
     wishes.body["cors"] = cors
 
 
+def _finish_service(wishes: NginxWishes, found: dict[str, Field], item: Item) -> None:
+    asked = found.get("auth-url")
+    if asked is None:
+        return
+    said = _SERVICE & found.keys()
+    for name in said & {"auth-signin", "auth-signin-redirect-param", "auth-method", "auth-always-set-cookie"}:
+        found[name].lost("Nobody is sent to a login, and cookies of the service go nowhere.", unsaid("external"))
+    for name in said & {"auth-cache-key", "auth-cache-duration"}:
+        found[name].changed("Answers are not kept: the service is asked about every request.")
+    for name in (each for each in said if each.startswith("auth-keepalive")):
+        found[name].aside("Connections to the service are kept.")
+    answered = found.get("auth-response-headers")
+    headers = Headers() if answered is None else Headers((), [(each, answered) for each in answered.words()])
+    take_service(wishes, asked, f"{item.name}-auth", headers)
+
+
 def _finish_limits(wishes: NginxWishes, found: dict[str, Field], item: Item) -> None:
     multiplier = found["limit-burst-multiplier"].number(5) if "limit-burst-multiplier" in found else 5
     for name, window in (("limit-rps", "1s"), ("limit-rpm", "1m")):
         requests = found[name].number() if name in found else 0
         if requests > 0:
             budget = {"requests": requests, "window": window, "burst": max(1, requests * max(multiplier, 1))}
-            wishes.limits.append((f"{item.name}-{name}", {"key": [{"type": "Address"}], "budget": budget}))
+            limit = PolicyName("RateLimit", f"{item.name}-{name}")
+            wishes.policies.append((limit, {"key": [{"type": "Address"}], "budget": budget}))
             found[name].changed("429 is answered, not 503; each proxy counts by itself, as each nginx did.")
 
 
@@ -269,6 +290,21 @@ _TAKES: dict[str, Callable[[NginxWishes, Field], None]] = {
     "limit-rpm": lambda _, found: found.taken(),
     "limit-burst-multiplier": lambda _, found: found.taken(),
 }
+_SERVICE = {
+    "auth-url",
+    "auth-signin",
+    "auth-signin-redirect-param",
+    "auth-method",
+    "auth-always-set-cookie",
+    "auth-response-headers",
+    "auth-cache-key",
+    "auth-cache-duration",
+    "auth-keepalive",
+    "auth-keepalive-requests",
+    "auth-keepalive-timeout",
+    "auth-keepalive-share-vars",
+}
+"""Of a service that is asked; what else begins with auth- guards in ways of its own."""
 _GUARDS = ("auth-", "enable-global-auth", "ssl-passthrough", "satisfy", "modsecurity", "enable-modsecurity")
 _BY_HAND = "Say it in the Route by hand."
 _LOST = {

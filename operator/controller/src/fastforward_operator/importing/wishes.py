@@ -6,14 +6,16 @@ In: what nginx, middleware and headers find. Out: `Wishes`. Called by ingress an
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from fastforward_compiler.translate.expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
 
-from .draft import REFUSED, Context, Document, Rule, key_of
+from .draft import REFUSED, Context, Document, PolicyName, Rule, key_of, service_spec
 from .reading import Field
 
+_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(?:\.cluster\.local)?")
 NO_BOUND = "0s"
 """Others bound a request by its silence alone; so a rule that says nothing has no bound on the whole either."""
 
@@ -32,17 +34,20 @@ class Wishes:
     closed: bool = False
     """Something guards the rule that is not imported."""
     rewrites: list[Rewrite] = field(default_factory=list)
-    limits: list[tuple[str, Document]] = field(default_factory=list)
+    policies: list[tuple[PolicyName, Document]] = field(default_factory=list)
+    """Those that hold for the rule."""
+    asks: Asks | None = None
+    """Who is asked whether its requests may pass."""
     hsts: str = ""
 
     @property
     def guarded(self) -> bool:
         """Whether somebody may be kept out: then not one path less may be taken than before."""
-        return self.closed or bool(self.admission) or bool(self.limits)
+        return self.closed or bool(self.admission) or bool(self.policies) or self.asks is not None
 
     def for_rule(self) -> Wishes:
         """A copy that one rule may change."""
-        return replace(self, body=dict(self.body), rewrites=list(self.rewrites), limits=list(self.limits))
+        return replace(self, body=dict(self.body), rewrites=list(self.rewrites), policies=list(self.policies))
 
     def close(self, found: Field, what: str, remedy: str) -> None:
         """A guard that has no equivalent."""
@@ -70,6 +75,26 @@ class Wishes:
             self.close(found, "Two lists of addresses hold together.", "Write those of both into the admission.")
             return
         self.admission[which] = [*(before or ()), *(each for each in listed if each not in (before or ()))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asks:
+    """A service that is asked whether requests may pass."""
+
+    name: str
+    host: str
+    port: int
+    said: Document
+    """The rest of `external`."""
+
+    def upstream(self, namespace: str) -> Document:
+        """Its Upstream: a Service by its name in the cluster, else what the name resolves to."""
+        service = _SERVICE.fullmatch(self.host)
+        if service is not None:
+            return service_spec(namespace, service["name"], self.port, service["namespace"])
+        if is_network(self.host):
+            return {"endpoints": [{"address": self.host, "port": self.port}]}
+        return {"dns": {"host": self.host, "port": self.port}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +195,21 @@ def finish(context: Context, rule: Rule, wishes: Wishes, destination: Document) 
         part = rule.on(rule.hosts, rule.order)
         part.matches, part.admission = matches, wishes.admission
         part.body = _body(wishes, rewrite, destination)
-        part.limits = tuple(
-            context.draft.limit(rule.item.namespace, name, spec, rule.item) for name, spec in wishes.limits
+        wanted = list(wishes.policies)
+        if wishes.asks is not None and not wishes.closed:
+            wanted.append(_ask(context, rule, wishes.asks))
+        part.policies = tuple(
+            context.draft.policy(rule.item.namespace, policy, spec, rule.item) for policy, spec in wanted
         )
         context.draft.add(part)
+
+
+def _ask(context: Context, rule: Rule, asks: Asks) -> tuple[PolicyName, Document]:
+    """The policy that asks, and in the draft the Upstream that is asked."""
+    namespace = rule.item.namespace
+    upstream = context.draft.upstream(namespace, asks.name, asks.upstream(namespace), rule.item.label)
+    external = {"upstream": {"name": upstream}, **asks.said}
+    return PolicyName("AuthPolicy", asks.name), {"authorization": {"external": external}}
 
 
 def _body(wishes: Wishes, rewrite: Document, destination: Document) -> Document:

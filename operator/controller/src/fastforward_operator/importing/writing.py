@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from .draft import Document, Draft, Edge, EdgeKey, Rule, document, key_of, named
+from .draft import Document, Draft, Edge, EdgeKey, PolicyName, Rule, document, key_of, named
 from .reading import Item, Verdict
 
 _MOST_MATCHES, _MOST_RULES, _MOST_HOSTS, _MOST_EDGE_HOSTS, _MOST_CERTIFICATES = 16, 64, 64, 256, 64
 _GATEWAY_GROUP = "gateway.networking.k8s.io"
 _WIDTH = 110
+_POLICIES = {"RateLimit": "ratelimits.yaml", "AuthPolicy": "authpolicies.yaml"}
 
 
 class _Plain(yaml.SafeDumper):
@@ -40,21 +41,25 @@ class Written:
 
 @dataclass(slots=True)
 class _Target:
-    """Rules that one RateLimit holds for."""
+    """Rules that one policy holds for."""
 
     route: str
     rules: list[str] = field(default_factory=list)
     whole: bool = True
 
 
+_Targets = dict[tuple[str, PolicyName], list[_Target]]
+"""Of each policy, by its namespace."""
+
+
 def write(draft: Draft, rules: Sequence[Rule]) -> tuple[Written, ...]:
     """Every document."""
-    targets: dict[tuple[str, str], list[_Target]] = {}
+    targets: _Targets = {}
     routes = list(_write_routes(draft, rules, targets))
     return (
         *(_write_edge(edge) for edge in draft.edges.values() if edge.listeners and edge.hosts),
         *routes,
-        *_write_limits(draft, targets),
+        *_write_policies(draft, targets),
         *(
             Written(
                 file="upstreams.yaml",
@@ -103,9 +108,7 @@ def _write_edge(edge: Edge) -> Written:
     )
 
 
-def _write_routes(
-    draft: Draft, rules: Sequence[Rule], targets: dict[tuple[str, str], list[_Target]]
-) -> Iterator[Written]:
+def _write_routes(draft: Draft, rules: Sequence[Rule], targets: _Targets) -> Iterator[Written]:
     groups: dict[tuple[object, ...], list[Rule]] = {}
     for rule in rules:
         key = (rule.item.label, rule.edge, rule.listeners, rule.hosts, key_of(rule.admission), rule.priority)
@@ -153,7 +156,7 @@ def _unique(names: set[tuple[str, str]], namespace: str, name: str) -> str:
     return tried
 
 
-def _route_spec(draft: Draft, rules: list[Rule], name: str, targets: dict[tuple[str, str], list[_Target]]) -> Document:
+def _route_spec(draft: Draft, rules: list[Rule], name: str, targets: _Targets) -> Document:
     first = rules[0]
     edge = draft.edges[first.edge]
     spec: Document = {"edges": list(_refs(edge.key, first))}
@@ -171,15 +174,15 @@ def _route_spec(draft: Draft, rules: list[Rule], name: str, targets: dict[tuple[
     return {**spec, "rules": written}
 
 
-def _rules(rules: list[Rule], route: str, targets: dict[tuple[str, str], list[_Target]]) -> Iterator[Document]:
+def _rules(rules: list[Rule], route: str, targets: _Targets) -> Iterator[Document]:
     used: set[str] = set()
     for place, rule in enumerate(rules):
         own = rule.name if rule.name not in used else ""
-        if rule.limits and not own:
+        if rule.policies and not own:
             own = f"rule-{place}"
         used.add(own)
-        for limit in rule.limits:
-            _aim(targets.setdefault((rule.item.namespace, limit), []), route, own)
+        for policy in rule.policies:
+            _aim(targets.setdefault((rule.item.namespace, policy), []), route, own)
         yield {**({"name": own} if own else {}), **_matches(rule), **rule.body}
 
 
@@ -208,18 +211,18 @@ def _aim(listed: list[_Target], route: str, rule: str) -> None:
     target.rules.append(rule)
 
 
-def _write_limits(draft: Draft, targets: dict[tuple[str, str], list[_Target]]) -> Iterator[Written]:
-    for (namespace, name), (spec, item) in draft.limits.items():
+def _write_policies(draft: Draft, targets: _Targets) -> Iterator[Written]:
+    for (namespace, policy), (spec, item) in draft.policies.items():
         aimed = [
             {"kind": "Route", "name": target.route, **({} if target.whole else {"rule": rule})}
-            for target in targets.get((namespace, name), ())
+            for target in targets.get((namespace, policy), ())
             for rule in ((target.rules[0],) if target.whole else target.rules)
         ]
         if aimed:
             yield Written(
-                file="ratelimits.yaml",
+                file=_POLICIES[policy.kind],
                 comments=(f"From {item.label} ({item.path}).",),
-                document=document("RateLimit", namespace, name, {"targets": aimed, **spec}),
+                document=document(policy.kind, namespace, policy.name, {"targets": aimed, **spec}),
             )
 
 
