@@ -113,6 +113,7 @@ def test_a_changed_list_holds_at_once_and_closes_no_connection(gateway: Gateway)
 
         assert (ask("192.0.2.1"), ask("192.0.2.2")) == (403, 200)
         before = gateway.stack.envoy_stats("listener_manager.listener_(modified|create_success)")
+        assert before
         for last in range(2, 6):
             gateway.apply(
                 config_map("lists", {"bots": f"192.0.2.{last}"}), route("other", rule(says="x"), hosts="x.example.com")

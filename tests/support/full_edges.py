@@ -36,7 +36,7 @@ def edges() -> list[Document]:
                     {"name": "office", "configMaps": [{"name": "lists", "key": "office", "namespace": "other"}]},
                     {"name": "other", "configMaps": [{"name": "lists", "key": "bots"}]},
                 ],
-                "countries": {"configMaps": [{"name": "countries", "key": "all.csv"}]},
+                "countries": {"configMaps": [{"name": "countries", "key": "all.csv", "namespace": "other"}]},
                 "admission": {**admission(), "shadow": False},
                 "limits": {
                     "maxHeaderBytes": 8192,

@@ -98,7 +98,7 @@ def _is_country(name: str) -> bool:
 
 def shown(name: str) -> str:
     """What people call a list of this name."""
-    return f"{'country' if _is_country(name) else 'list'} {name.rpartition('/')[2]}"
+    return f"{'country' if _is_country(name) else 'list'} {name.rpartition('|')[2]}"
 
 
 def _check_size(admission: Admission, bound: int, request: Request) -> Refusal | None:

@@ -90,7 +90,10 @@ def _tree(ranges: list[EnvoyMessage]) -> EnvoyMessage:
 
 
 def label_spans(lists: Iterable[tuple[str, list[ir.Span]]]) -> Iterator[Labelled]:
-    """Yields disjoint ranges, sorted, each with the names of the lists that hold it, parted by the mark."""
+    """Yields disjoint ranges, sorted, each with the names of the lists that hold it, parted by the mark.
+
+    Of one list the ranges are sorted and don't touch.
+    """
     edges: dict[int, list[tuple[str, bool]]] = {}
     for name, spans in lists:
         for first, last in spans:
@@ -103,8 +106,6 @@ def label_spans(lists: Iterable[tuple[str, list[ir.Span]]]) -> Iterator[Labelled
             yield (begin, at - 1), label
         for name, begins in edges[at]:
             (within.add if begins else within.discard)(name)
-        # Of a list whose ranges touch here, one ends and the next begins: the end must not win.
-        within.update(name for name, begins in edges[at] if begins)
         begin, label = at, _BETWEEN.join(sorted(within))
 
 
