@@ -34,7 +34,6 @@ def edges() -> list[Document]:
                 "addressLists": [
                     {"name": "bots", "configMaps": [{"name": "lists", "key": "bots"}]},
                     {"name": "office", "configMaps": [{"name": "lists", "key": "office", "namespace": "other"}]},
-                    {"name": "other", "configMaps": [{"name": "lists", "key": "bots"}]},
                 ],
                 "countries": {"configMaps": [{"name": "countries", "key": "all.csv", "namespace": "other"}]},
                 "admission": {**admission(), "shadow": False},

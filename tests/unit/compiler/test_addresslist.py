@@ -28,7 +28,7 @@ def edge(*keys: str, **spec: object) -> Document:
 
 
 def asking(name: str = "books", **admission: object) -> Document:
-    return route(name, rule(says="x"), admission=admission)  # ty: ignore[invalid-argument-type]
+    return route(name, rule(says="x"), admission=admission)
 
 
 def data(**keys: str) -> Document:

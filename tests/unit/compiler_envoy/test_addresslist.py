@@ -81,10 +81,14 @@ def test_an_edge_without_lists_has_no_such_filter() -> None:
     assert made.outputs["addresslist", f"{EDGE}|bots"] == ()
 
 
+def asking(verb: str, name: str) -> ir.Admission:
+    return ir.Admission(allow_lists=(name,)) if verb == "allow" else ir.Admission(deny_lists=(name,))
+
+
 HERE = (0x7F000000, 0x7FFFFFFF)
 ENTRIES = (
     *(
-        entry(f"{verb}-{label}", f"/{verb}/{label}", admission=ir.Admission(**{f"{verb}_lists": (f"{EDGE}|{label}",)}))
+        entry(f"{verb}-{label}", f"/{verb}/{label}", admission=asking(verb, f"{EDGE}|{label}"))
         for verb in ("allow", "deny")
         for label in ("here", "there", "lost", "nowhere")
     ),

@@ -61,7 +61,7 @@ LISTS = {
 
 
 def world(**admission: Any) -> Snapshot:
-    named = admission | {
+    named: dict[str, Any] = admission | {
         key: [f"{EDGE}|{each}" for each in value] for key, value in admission.items() if key.endswith("lists")
     }
     lists = [pb.Resource(name=f"addresslist/{EDGE}|{name}", addresslist=wire) for name, wire in LISTS.items()]
