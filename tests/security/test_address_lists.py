@@ -69,9 +69,9 @@ def test_the_check_sees_a_build_whose_proxy_does_not_look(monkeypatch: pytest.Mo
 
 
 def test_the_check_sees_a_build_whose_proxy_takes_a_mapped_address_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = addresslist.four_ranges
-    unmapped = lambda first, last: (each for each in own(first, last) if ":" not in each.address_prefix)  # noqa: E731
-    monkeypatch.setattr(addresslist, "four_ranges", unmapped)
+    own = addresslist.four_networks
+    unmapped = lambda first, last: ((four, four) for four, _ in own(first, last))  # noqa: E731
+    monkeypatch.setattr(addresslist, "four_networks", unmapped)
     with deploying(*documents(), origins=("shop",), edge_spec=EDGE) as broken:
         assert passed(broken) == [f"/ {address}" for address in DENIED if "ffff" in address.lower()]
 

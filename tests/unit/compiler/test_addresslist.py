@@ -100,10 +100,10 @@ def test_a_small_value_that_hides_a_large_one_is_lost(bench: Bench, monkeypatch:
 
 
 def test_a_list_that_no_proxy_could_hold_is_lost(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresslist, "_MAX_SPANS", 2)
+    monkeypatch.setattr(addresslist, "_MAX_NETWORKS", 2)
     bench.apply(edge("bots"), data(bots="10.0.0.1\n10.0.0.3\n10.0.0.5"), asking(denyLists=["bots"]))
     assert lists(bench)[f"{EDGE}|bots"].lost
-    bench.apply(data(bots="10.0.0.1\n10.0.0.2\n10.0.0.5"))
+    bench.apply(data(bots="10.0.0.0\n10.0.0.1\n10.0.0.5"))
     assert not lists(bench)[f"{EDGE}|bots"].lost
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from fastforward_compiler import ir
-from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter
-from fastforward_compiler.emit.envoy.addresslist import label_spans, networks, without_mapped
+from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter, addresslist
+from fastforward_compiler.emit.envoy.addresslist import label_spans, without_mapped
 from fastforward_compiler.emit.envoy.resource import EXTENSION
 from fastforward_compiler.translate.networks import merge
 from hypothesis import given
@@ -36,9 +36,9 @@ def test_every_address_has_the_names_of_all_lists_that_hold_it(lists: dict[str, 
 @given(st.integers(0, 255), st.integers(0, 255))
 def test_networks_make_up_a_range(one: int, other: int) -> None:
     first, last = sorted((one, other))
-    made = [number + rest for number, length in networks(first, last, 8) for rest in range(1 << (8 - length))]
+    made = [number + rest for number, length in ir.networks_of(first, last, 8) for rest in range(1 << (8 - length))]
     assert made == list(range(first, last + 1))
-    assert all(number % (1 << (8 - length)) == 0 for number, length in networks(first, last, 8))
+    assert all(number % (1 << (8 - length)) == 0 for number, length in ir.networks_of(first, last, 8))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,15 @@ def test_networks_make_up_a_range(one: int, other: int) -> None:
 )
 def test_addresses_that_are_ipv4_ones_are_looked_up_as_such(span: ir.Span, rest: list[ir.Span]) -> None:
     assert list(without_mapped(span)) == rest
+
+
+def test_of_more_than_envoy_holds_the_largest_list_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresslist, "_MOST_NETWORKS", 3)
+    lists = [address_list("small", (0, 0), (4, 4)), address_list("large", (8, 8), (16, 16), (32, 32))]
+    (config,) = addresslist.emit_lists(EDGE, lists).values()
+    assert b"|small|!large|" in config
+    assert b"0.0.0.8" not in config
+    assert b"|small|" in next(iter(addresslist.emit_lists(EDGE, lists[:1]).values()))
 
 
 def address_list(label: str, *spans: ir.Span, lost: bool = False) -> ir.AddressList:

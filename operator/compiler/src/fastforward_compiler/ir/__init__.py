@@ -3,7 +3,7 @@
 Import the package and use its names qualified: `ir.Entry`, `ir.Table`. Standard library only.
 """
 
-from .addresslist import AddressList, Span, packed_four, packed_six
+from .addresslist import AddressList, Span, networks_of, packed_four, packed_six
 from .authpolicy import (
     ApiKey,
     ApiKeyHeader,
@@ -176,6 +176,7 @@ __all__ = [
     "Verdict",
     "Workload",
     "claim_path",
+    "networks_of",
     "packed_four",
     "packed_six",
     "pods_name",

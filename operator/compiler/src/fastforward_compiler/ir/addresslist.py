@@ -7,7 +7,7 @@ address up needs no more than a binary search.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SIX_BYTES = 16
@@ -54,3 +54,12 @@ def packed_four(spans: Iterable[Span]) -> bytes:
 def packed_six(spans: Iterable[Span]) -> bytes:
     """Ranges of IPv6 as bytes."""
     return b"".join(number.to_bytes(SIX_BYTES) for span in spans for number in span)
+
+
+def networks_of(first: int, last: int, bits: int) -> Iterator[tuple[int, int]]:
+    """Yields the networks that make up a range: the number of the first address, and the length of the prefix."""
+    while first <= last:
+        aligned = (first & -first).bit_length() - 1 if first else bits
+        size = min(aligned, (last - first + 1).bit_length() - 1)
+        yield first, bits - size
+        first += 1 << size

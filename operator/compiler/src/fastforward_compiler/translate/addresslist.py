@@ -28,8 +28,10 @@ _GZIP_WINDOW = 31
 _MAX_FAULTS = 16
 _MAX_BYTES = 32 * 1024 * 1024
 """Of a value, as text: a small one may hide a large one."""
-_MAX_SPANS = 500_000
-"""Of one list, in one proxy: what takes some 200 MiB there."""
+_MAX_NETWORKS = 100_000
+"""Of one list: a proxy holds two and a half of them for an Edge."""
+_FAMILIES = (32, 128)
+"""Bits of an address."""
 
 _ALL_COUNTRIES = "COUNTRIES"
 """What the data of countries goes by among lists."""
@@ -161,9 +163,18 @@ def _make_list(cells: Cells, edge: str, label: str) -> ir.AddressList:
     if not contents or len(found) < len(contents):
         return ir.AddressList(name=name, lost=True)
     gathered = Gathered.union(each[key] for each in found if (key := label if is_country(label) else "") in each)
-    if len(gathered.four) + len(gathered.six) > _MAX_SPANS:
+    if _count_networks(gathered) > _MAX_NETWORKS:
         return ir.AddressList(name=name, lost=True)
     return ir.AddressList(name=name, four=ir.packed_four(gathered.four), six=ir.packed_six(gathered.six))
+
+
+def _count_networks(gathered: Gathered) -> int:
+    return sum(
+        1
+        for spans, bits in zip(gathered, _FAMILIES, strict=True)
+        for first, last in spans
+        for _ in ir.networks_of(first, last, bits)
+    )
 
 
 def _make_needed(cells: Cells, edge: str, label: str) -> str:
@@ -173,7 +184,7 @@ def _make_needed(cells: Cells, edge: str, label: str) -> str:
     if _find_sources(cells, edge, label) is None:
         return f"Edge {edge} has no data of countries." if is_country(label) else f"Edge {edge} has no {what}."
     if made.lost:
-        return f"The {what} of Edge {edge} can't be read: its ConfigMaps are not there, or hold too much."
+        return f"The {what} of Edge {edge} can't be read: see the Edge; it may hold {_MAX_NETWORKS:,} networks."
     if is_country(label) and not (made.four or made.six):
         return f"The data of Edge {edge} has no network of {what}."
     return ""

@@ -9,7 +9,8 @@ routes, and a changed list changes neither a route nor a listener.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from fastforward_compiler import ir
 
@@ -19,7 +20,6 @@ from .protos import (
     http_rbac_pb2,
     network_inputs_pb2,
     rbac_pb2,
-    xds_cidr_pb2,
     xds_extension_pb2,
     xds_ip_pb2,
     xds_matcher_pb2,
@@ -37,6 +37,11 @@ _MAPPED = 0xFFFF << _FOUR_BITS
 _MAPPED_SPAN = (_MAPPED, _MAPPED + (1 << _FOUR_BITS) - 1)
 _PREFIX_OF_MAPPED = _SIX_BITS - _FOUR_BITS
 
+_MOST_NETWORKS = 250_000
+"""Envoy's trie takes 262,144 of each family; those of IPv4 count for both."""
+
+Network = tuple[str, int]
+"""First address and length of the prefix."""
 Labelled = tuple[ir.Span, str]
 """Addresses that are in the same lists, and the lists' names."""
 
@@ -52,24 +57,40 @@ def list_filters(edge: ir.Edge) -> list[EnvoyMessage]:
 
 
 def emit_lists(edge: str, lists: Iterable[ir.AddressList]) -> dict[str, bytes]:
-    """Returns the filter of an Edge, with all of its lists."""
+    """Returns the filter of an Edge, with all of its lists; where Envoy can't hold them, the largest are lost."""
     named = sorted(lists, key=lambda each: each.name)
+    while (found := find_networks(named)) is None:
+        largest = max(named, key=lambda each: (len(each.four) + len(each.six), each.name))
+        named = [replace(each, four=b"", six=b"", lost=True) if each is largest else each for each in named]
     lost = tuple(_LOST + each.label for each in named if each.lost)
-    spans = [(each.label, *each.spans()) for each in named]
-    matchers: dict[str, list[EnvoyMessage]] = {}
-    for (first, last), label in label_spans([(name, four) for name, four, _ in spans]):
-        matchers.setdefault(label, []).extend(four_ranges(first, last))
-    for span, label in label_spans([(name, six) for name, _, six in spans]):
-        for first, last in without_mapped(span):
-            matchers.setdefault(label, []).extend(six_ranges(first, last))
-    ranges = [
-        xds_ip_pb2.IPMatcher.IPRangeMatcher(ranges=found, on_match=_telling((*label, *lost)))
-        for label, found in sorted((tuple(text.split(_BETWEEN)), found) for text, found in matchers.items())
-    ]
     config = http_rbac_pb2.RBAC(shadow_rules_stat_prefix=LISTED, shadow_matcher=_MATCHER(on_no_match=_telling(lost)))
-    if ranges:
-        config.shadow_matcher.matcher_tree.CopyFrom(_tree(ranges))
+    if found:
+        matcher = xds_ip_pb2.IPMatcher()
+        for text, networks in sorted(found.items()):
+            ranges = matcher.range_matchers.add(on_match=_telling((*text.split(_BETWEEN), *lost))).ranges
+            for address, length in networks:
+                # The cheapest way: there may be some hundred thousand.
+                network = ranges.add()
+                network.address_prefix = address
+                network.prefix_len.value = length
+        config.shadow_matcher.matcher_tree.CopyFrom(_tree(matcher))
     return {lists_name(edge): extension(lists_name(edge), config)}
+
+
+def find_networks(lists: Sequence[ir.AddressList]) -> dict[str, list[Network]] | None:
+    """Returns the networks by the names of the lists that hold them; None of more than Envoy can hold."""
+    spans = [(each.label, *each.spans()) for each in lists]
+    found: dict[str, list[Network]] = {}
+    fours = sixes = 0
+    for (first, last), label in label_spans([(name, four) for name, four, _ in spans]):
+        made = list(four_networks(first, last))
+        fours += len(made)
+        found.setdefault(label, []).extend(each for pair in made for each in pair)
+    for span, label in label_spans([(name, six) for name, _, six in spans]):
+        made = [each for first, last in without_mapped(span) for each in six_networks(first, last)]
+        sixes += len(made)
+        found.setdefault(label, []).extend(made)
+    return found if fours + sixes <= _MOST_NETWORKS else None
 
 
 def _telling(names: tuple[str, ...]) -> EnvoyMessage:
@@ -79,12 +100,11 @@ def _telling(names: tuple[str, ...]) -> EnvoyMessage:
     return _MATCHER.OnMatch(action=xds_extension_pb2.TypedExtensionConfig(name="tell", typed_config=action))
 
 
-def _tree(ranges: list[EnvoyMessage]) -> EnvoyMessage:
+def _tree(matcher: EnvoyMessage) -> EnvoyMessage:
     """Returns the trie over the client's address, seen past trusted hops."""
-    address, matcher = network_inputs_pb2.SourceIPInput(), xds_ip_pb2.IPMatcher(range_matchers=ranges)
     config = xds_extension_pb2.TypedExtensionConfig
     return _MATCHER.MatcherTree(
-        input=config(name="address", typed_config=pack(address)),
+        input=config(name="address", typed_config=pack(network_inputs_pb2.SourceIPInput())),
         custom_match=config(name="networks", typed_config=pack(matcher)),
     )
 
@@ -121,32 +141,17 @@ def without_mapped(span: ir.Span) -> Iterator[ir.Span]:
         yield _MAPPED_SPAN[1] + 1, last
 
 
-def four_ranges(first: int, last: int) -> Iterator[EnvoyMessage]:
-    """Yields the networks of IPv4, and those of IPv6 that mean the same (RFC 4291, section 2.5.5.2)."""
-    for number, length in networks(first, last, _FOUR_BITS):
+def four_networks(first: int, last: int) -> Iterator[tuple[Network, Network]]:
+    """Yields the networks of IPv4, and with each the one of IPv6 that means the same (RFC 4291, section 2.5.5.2)."""
+    for number, length in ir.networks_of(first, last, _FOUR_BITS):
         text = f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-        yield _range(text, length)
-        yield _range(f"::ffff:{text}", _PREFIX_OF_MAPPED + length)
+        yield (text, length), (f"::ffff:{text}", _PREFIX_OF_MAPPED + length)
 
 
-def six_ranges(first: int, last: int) -> Iterator[EnvoyMessage]:
+def six_networks(first: int, last: int) -> Iterator[Network]:
     """Yields the networks of IPv6."""
-    for number, length in networks(first, last, _SIX_BITS):
-        groups = (f"{number >> shift & 0xFFFF:x}" for shift in range(112, -1, -16))
-        yield _range(":".join(groups), length)
-
-
-def _range(address: str, length: int) -> EnvoyMessage:
-    return xds_cidr_pb2.CidrRange(address_prefix=address, prefix_len={"value": length})
-
-
-def networks(first: int, last: int, bits: int) -> Iterator[tuple[int, int]]:
-    """Yields the networks that make up a range: the number of the first address, and the length of the prefix."""
-    while first <= last:
-        aligned = (first & -first).bit_length() - 1 if first else bits
-        size = min(aligned, (last - first + 1).bit_length() - 1)
-        yield first, bits - size
-        first += 1 << size
+    for number, length in ir.networks_of(first, last, _SIX_BITS):
+        yield ":".join(f"{number >> shift & 0xFFFF:x}" for shift in range(112, -1, -16)), length
 
 
 def client_in_any(names: tuple[str, ...]) -> EnvoyMessage:
