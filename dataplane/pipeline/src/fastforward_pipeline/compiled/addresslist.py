@@ -37,9 +37,10 @@ class AddressList:
 
 def compile_addresslist(wire: snapshot_pb2.AddressList) -> AddressList:
     """Returns the compiled list. Raises ValueError on bytes that are no ranges."""
-    if len(wire.four) % 8 or len(wire.six) % (2 * _SIX_BYTES):
+    four, six = wire.four, wire.six  # each look copies them
+    if len(four) % 8 or len(six) % (2 * _SIX_BYTES):
         raise ValueError("the bytes are no ranges of addresses")
-    four = memoryview(struct.pack(f"={len(wire.four) // 4}I", *struct.unpack(f">{len(wire.four) // 4}I", wire.four)))
-    six = tuple(int.from_bytes(wire.six[at : at + _SIX_BYTES]) for at in range(0, len(wire.six), _SIX_BYTES))
-    numbers = four.cast("I")
-    return AddressList(four=(numbers[::2], numbers[1::2]), six=(six[::2], six[1::2]), lost=wire.lost)
+    count = len(four) // 4
+    fours = memoryview(struct.pack(f"={count}I", *struct.unpack(f">{count}I", four))).cast("I")
+    sixes = tuple(int.from_bytes(six[at : at + _SIX_BYTES]) for at in range(0, len(six), _SIX_BYTES))
+    return AddressList(four=(fours[::2], fours[1::2]), six=(sixes[::2], sixes[1::2]), lost=wire.lost)
