@@ -23,6 +23,7 @@ from differential.generate import (
     make_routes,
 )
 from differential.outcome import FORGED
+from support.resources import config_map
 
 UPSTREAMS = ("one", "two", "three")
 ORIGINS = (
@@ -63,6 +64,7 @@ def make_features(rng: random.Random, world: World, ports: dict[str, int], seed:
     for document in world.documents:
         if document["kind"] == "Route":
             _enrich(rng, document["spec"])  # ty: ignore[invalid-argument-type]
+    _add_lists(world)
     empty = {"name": "v1", "document": '{"maxProperties": 0}'}
     world.add("Schema", "empty", {"format": "JSONSchema", "versions": [empty]})
     for name in UPSTREAMS:
@@ -86,11 +88,32 @@ def make_feature_cases(rng: random.Random, world: World, count: int) -> list[Cas
     return [_enrich_case(rng, case) for case in cases]
 
 
+def _add_lists(world: World) -> None:
+    """Lists and countries of the Edge: requests come from this machine, which is near and of DE."""
+    lists = {"near": "127.0.0.0/8", "far": "192.0.2.0/24", "countries": "127.0.0.0/8,DE\n192.0.2.0/24,FR"}
+    world.documents.append(config_map("lists", lists))
+    for document in world.documents:
+        if document["kind"] == "Edge":
+            document["spec"] |= {  # ty: ignore[unsupported-operator]
+                "addressLists": [
+                    {"name": name, "configMaps": [{"name": "lists", "key": name}]} for name in ("near", "far")
+                ],
+                "countries": {"configMaps": [{"name": "lists", "key": "countries"}]},
+            }
+
+
 def _enrich(rng: random.Random, spec: Document) -> None:
     """Give a Route admission settings, and its rules other destinations and changes on the way."""
     if rng.random() < 0.15:
         spec["admission"] = rng.choice(
-            ({"maxBodyBytes": 3}, {"contentTypes": ["text/plain"]}, {"denyAddresses": ["127.0.0.1"]})
+            (
+                *({"maxBodyBytes": 3}, {"contentTypes": ["text/plain"]}, {"denyAddresses": ["127.0.0.1"]}),
+                *(
+                    {"denyLists": ["near"]},
+                    {"allowLists": ["far"], "allowCountries": ["DE"]},
+                    {"allowCountries": ["FR"]},
+                ),
+            )
         ) | rng.choice(({}, {}, {"shadow": True}))
     rules: list[Document] = spec["rules"]  # ty: ignore[invalid-assignment]
     for rule in rules:

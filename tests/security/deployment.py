@@ -73,7 +73,15 @@ class Deployment:
             except (OSError, StreamResetError):
                 return NOTHING
 
-    def judge(self, target: str = "/", headers: Pairs = (), *, method: str = "GET", host: str = HOST) -> Judged:
+    def judge(
+        self,
+        target: str = "/",
+        headers: Pairs = (),
+        *,
+        method: str = "GET",
+        host: str = HOST,
+        address: str = "127.0.0.1",
+    ) -> Judged:
         """What `decide` makes of the same request."""
         request = Request(
             method=method,
@@ -81,7 +89,7 @@ class Deployment:
             path=target,
             now=time.time(),
             headers=make_headers(headers),
-            address="127.0.0.1",
+            address=address,
             peer="127.0.0.1",
             listener="http",
             body_bytes=0,

@@ -31,6 +31,11 @@ def edges() -> list[Document]:
                 "region": "eu",
                 "trustedHops": {"count": 1, "addresses": ["10.0.0.0/8"], "tenantHeader": "x-tenant"},
                 "apiVersions": {"header": "x-version", "default": "v1"},
+                "addressLists": [
+                    {"name": "bots", "configMaps": [{"name": "lists", "key": "bots"}]},
+                    {"name": "office", "configMaps": [{"name": "lists", "key": "office", "namespace": "other"}]},
+                ],
+                "countries": {"configMaps": [{"name": "countries", "key": "all.csv", "namespace": "other"}]},
                 "admission": {**admission(), "shadow": False},
                 "limits": {
                     "maxHeaderBytes": 8192,
@@ -93,6 +98,10 @@ def admission() -> Document:
     return {
         "allowAddresses": ["127.0.0.0/8"],
         "denyAddresses": ["127.0.0.7"],
+        "allowLists": ["office"],
+        "denyLists": ["bots"],
+        "allowCountries": ["DE"],
+        "denyCountries": ["FR"],
         "maxBodyBytes": 1000,
         "contentTypes": ["application/json"],
     }

@@ -44,7 +44,13 @@ def secrets() -> Strategy:
 
 
 def config_maps() -> Strategy:
-    made = ({"jwks": jwks()}, {"jwks": "{}"}, {}, {"replicas": "3"}, {"replicas": "many"})
+    made = (
+        *({"jwks": jwks()}, {"jwks": "{}"}, {}, {"replicas": "3"}, {"replicas": "many"}),
+        *(
+            {"bots": "10.0.0.0/8\nnone", "office": "::/0", "countries": "10.0.0.0/8,DE\n::/1,FR"},
+            {"bots": "10.1.0.0/16"},
+        ),
+    )
     return st.sampled_from(made).map(lambda data: {"data": data})
 
 

@@ -27,6 +27,7 @@ OTHER_TEXTS = {
     "a URL": "https://other.example.com/jwks.json",
     "an IP address": "127.0.0.9",
     "a method": "PATCH",
+    "a country": "GB",
     "a media type": "text/csv",
     "an origin": "https://other.example.com",
     "a digest of a public key": "A" * 43 + "=",

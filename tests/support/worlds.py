@@ -34,6 +34,8 @@ DURATIONS = st.sampled_from(["250ms", "1s", "1m", "1h"])
 ROLES = st.sampled_from(["admin", "reader"])
 CREATED = st.sampled_from(["", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"])
 CONDITIONS = st.sampled_from(["request.method == 'GET'", "identity.subject == 'me'", "1 +", "unknown(1)"])
+LISTS = st.sampled_from(["bots", "office"])
+COUNTRIES = st.sampled_from(["DE"] * 6 + ["FR", "FR", "UK"])
 URL = "https://issuer.example.com/jwks.json"
 
 
@@ -47,11 +49,20 @@ def refs(**more: Strategy) -> Strategy:
     return record({"name": NAMES}, namespace=NAMESPACES, **more)
 
 
+def address_lists() -> Strategy:
+    """Lists of an Edge, some of which are not there, or no lists."""
+    return keyed(record({"name": LISTS, "configMaps": lists(refs(key=LISTS), 1)}), "name")
+
+
 def admissions() -> Strategy:
     networks = st.sampled_from(["10.0.0.0/8"] * 4 + ["2001:db8::/32", "192.0.2.7", "10.0.0.0/99"])
     return record(
         allowAddresses=lists(networks),
         denyAddresses=lists(networks),
+        allowLists=lists(LISTS),
+        denyLists=lists(LISTS),
+        allowCountries=lists(COUNTRIES),
+        denyCountries=lists(COUNTRIES),
         maxBodyBytes=st.integers(0, 1024),
         contentTypes=lists(st.sampled_from(["application/json", "text/plain"])),
         shadow=st.booleans(),
@@ -70,6 +81,8 @@ def edges() -> Strategy:
         region=st.sampled_from(["eu", "us"]),
         trustedHops=st.sampled_from([{"count": 1}, {"addresses": ["10.0.0.0/8"], "tenantHeader": "x-tenant"}]),
         apiVersions=record(header=HEADERS, default=st.just("v1")),
+        addressLists=address_lists(),
+        countries=record({"configMaps": lists(refs(key=st.just("countries")), 1)}),
         admission=admissions(),
         securityHeaders=st.sampled_from([{}, {"preset": "Web"}]),
         adaptiveConcurrency=st.sampled_from([{}, {"least": 1, "most": 5}]),

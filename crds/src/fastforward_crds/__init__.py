@@ -4,6 +4,7 @@ Import the package and use its names qualified: `crds.Route`, `crds.parse_resour
 """
 
 from . import gatewayapi
+from .addresslist import AddressList, CountryData
 from .answers import Compression, SecurityHeaders
 from .authpolicy import (
     ApiKey,

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .addresslist import AddressList, CountryData
 from .answers import Compression, SecurityHeaders
 from .backendtls import AuthoritiesRef
 from .concurrency import AdaptiveConcurrency
 from .durations import Duration
-from .formats import ANNOTATION, MEDIA_TYPE, Cidr, HeaderName, Host, Label
+from .formats import ANNOTATION, MEDIA_TYPE, Cidr, Country, HeaderName, Host, Label
 from .lists import Items
 from .meta import Model, Port, Ref, Resource, Rule, ShortText
 from .pods import Replicas, Resources
@@ -142,9 +143,17 @@ class Admission(Model):
     """Stage 2: who may knock, and with what. Settings on an Edge and on a Route both hold."""
 
     allow_addresses: Annotated[tuple[Cidr, ...], Items(most=256, distinct=True)] = ()
-    """Client networks let in; everybody when empty; 403 otherwise."""
+    """Client networks let in; 403 otherwise. Everybody when this, `allowLists` and `allowCountries` are empty."""
     deny_addresses: Annotated[tuple[Cidr, ...], Items(most=256, distinct=True)] = ()
     """Client networks kept out; denial wins; 403."""
+    allow_lists: Annotated[tuple[Label, ...], Items(most=32, distinct=True)] = ()
+    """Address lists of the Edge whose networks are let in."""
+    deny_lists: Annotated[tuple[Label, ...], Items(most=32, distinct=True)] = ()
+    """Address lists of the Edge whose networks are kept out. While one can't be read, everybody is."""
+    allow_countries: Annotated[tuple[Country, ...], Items(most=256, distinct=True)] = ()
+    """Countries whose networks are let in, by the Edge's `countries`."""
+    deny_countries: Annotated[tuple[Country, ...], Items(most=256, distinct=True)] = ()
+    """Countries whose networks are kept out, by the Edge's `countries`. While these can't be read, everybody is."""
     max_body_bytes: Annotated[int, Field(ge=0, le=1 << 30)] | None = None
     """Largest request body, in bytes; 413 above."""
     content_types: Annotated[
@@ -246,6 +255,10 @@ class EdgeSpec(Model):
     """What stands in front and is believed; nothing by default. A Traefik in `front` comes on top."""
     api_versions: ApiVersions = ApiVersions()
     """How a request names its API version."""
+    address_lists: Annotated[tuple[AddressList, ...], Items(most=32, key="name")] = ()
+    """Networks that admissions of this edge and of its Routes call by name."""
+    countries: CountryData | None = None
+    """Which networks are a country's, for admissions of this edge and of its Routes."""
     admission: Admission = Admission()
     """Who may knock, on every route of this edge."""
     limits: Limits = Limits()

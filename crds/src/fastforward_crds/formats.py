@@ -138,6 +138,7 @@ CPU = Format(
 )
 MEMORY = Format("an amount of memory", "^[0-9]{1,12}(Ki|Mi|Gi)?$", 14, "bytes, or with Ki, Mi or Gi", "512Mi")
 METHOD = Format("a method", "^[A-Z]{1,16}$", 16, "an HTTP method in capitals", "GET")
+COUNTRY = Format("a country", "^[A-Z]{2}$", 2, "two capital letters (ISO 3166-1 alpha-2)", "DE")
 
 FORMATS: tuple[Format, ...] = (
     NAME,
@@ -168,6 +169,7 @@ FORMATS: tuple[Format, ...] = (
     CPU,
     MEMORY,
     METHOD,
+    COUNTRY,
 )
 """Every format, in the order of the reference."""
 
@@ -177,6 +179,7 @@ Host = Annotated[str, HOST]
 ExactHost = Annotated[str, EXACT_HOST]
 Address = Annotated[str, ADDRESS]
 Cidr = Annotated[str, CIDR]
+Country = Annotated[str, COUNTRY]
 Cpu = Annotated[str, CPU]
 Memory = Annotated[str, MEMORY]
 HeaderName = Annotated[str, HEADER]

@@ -9,11 +9,24 @@ import base64
 import binascii
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from .formats import Label, Name
 from .lists import Items
 from .meta import ClusterMeta, Foreign, LongText, Resource, ShortText
+
+LongBinary = Annotated[str, StringConstraints(max_length=(1 << 20) * 4 // 3 + 4)]
+"""Base64 of as much as Kubernetes lets one value be."""
+
+
+def base64_values(data: dict[str, str]) -> dict[str, str]:
+    """The data; raises ValueError on a value that is not base64."""
+    for key, value in data.items():
+        try:
+            base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError(f"The value of key {key} is not base64.") from None
+    return data
 
 
 class Secret(Resource):
@@ -27,12 +40,7 @@ class Secret(Resource):
     @field_validator("data")
     @classmethod
     def _is_base64(cls, data: dict[str, str]) -> dict[str, str]:
-        for key, value in data.items():
-            try:
-                base64.b64decode(value, validate=True)
-            except (binascii.Error, ValueError):
-                raise ValueError(f"The value of key {key} is not base64.") from None
-        return data
+        return base64_values(data)
 
     def value(self, key: str) -> bytes | None:
         """The bytes under `key`, or None."""
@@ -42,14 +50,22 @@ class Secret(Resource):
 
 
 class ConfigMap(Resource):
-    """Plain data."""
+    """Plain data: `data` as text, `binaryData` in base64; no key is in both."""
 
     kind: Literal["ConfigMap"] = "ConfigMap"
     data: dict[ShortText, LongText] = Field(default_factory=dict)
+    binary_data: dict[ShortText, LongBinary] = Field(default_factory=dict)
+
+    @field_validator("binary_data")
+    @classmethod
+    def _is_base64(cls, data: dict[str, str]) -> dict[str, str]:
+        return base64_values(data)
 
     def value(self, key: str) -> bytes | None:
         """The bytes under `key`, or None."""
-        return self.data[key].encode() if key in self.data else None
+        if key in self.data:
+            return self.data[key].encode()
+        return base64.b64decode(self.binary_data[key]) if key in self.binary_data else None
 
 
 class Namespace(Resource):

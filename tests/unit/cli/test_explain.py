@@ -14,10 +14,12 @@ from support.ff import ff
 from support.gatewayapi import at, gateway, gateway_class, http_route, listener, parent, rule
 from support.operator_api import operator_api
 from support.repository import ROOT
-from support.resources import granted_to, policy
+from support.resources import config_map, edge, granted_to, policy, route
+from support.resources import rule as answers
 
 BOOKSHOP = ROOT / "examples" / "bookshop"
 OFFLINE = ("--from", BOOKSHOP)
+ADMITTED = "the client 198.51.100.1, of country DE, and its body are admitted"
 
 
 def explain(url: str, *options: str | Path, method: str = "GET") -> dict[str, object]:
@@ -201,3 +203,35 @@ def test_a_gateway_has_hosts_of_its_own_on_each_port(tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text(yaml.safe_dump_all(documents))
     asked = {port: explain(f"http://a.test{port}/", "--from", tmp_path)["route"] for port in ("", ":80", ":8080")}
     assert asked == {"": "shop/plain", ":80": "shop/plain", ":8080": "shop/other"}
+
+
+@pytest.mark.parametrize(
+    ("address", "verdict", "field", "detail"),
+    [
+        ("192.0.2.7", "refused", "spec.admission.denyLists", "'192.0.2.7' is of list bots"),
+        ("203.0.113.9", "refused", "spec.admission.allowCountries", "'203.0.113.9' is not of country DE"),
+        (
+            "198.51.100.1",
+            "allowed",
+            "spec.admission",
+            "the client 198.51.100.1, of country DE, and its body are admitted",
+        ),
+    ],
+)
+def test_an_explanation_names_the_list_or_the_country(
+    tmp_path: Path, address: str, verdict: str, field: str, detail: str
+) -> None:
+    lists = {"configMaps": [{"name": "lists", "key": "bots"}]}
+    countries = {"configMaps": [{"name": "lists", "key": "a.csv"}]}
+    documents = [
+        edge(80, addressLists=[{"name": "bots", **lists}], countries=countries),
+        config_map("lists", {"bots": "192.0.2.0/24", "a.csv": "198.51.100.0/24,DE"}),
+        route("books", answers(says="x"), admission={"denyLists": ["bots"], "allowCountries": ["DE"]}),
+    ]
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(documents))
+    told = explain("http://example.com/", "--address", address, "--from", tmp_path)
+    assert told["verdict"] == verdict
+    stages = told["stages"]
+    assert isinstance(stages, list)
+    findings = [each for stage in stages if stage["stage"] == "admission" for each in stage["findings"]]
+    assert [(each["field"], each["detail"]) for each in findings] == [(field, detail)]

@@ -199,3 +199,15 @@ def test_after_any_steps_each_edge_holds_exactly_what_it_uses(worlds: list[Any])
 
 def test_ports_with_hosts_of_their_own_belong_to_the_same_edge() -> None:
     assert edge_of("shop/front~gateway@443|example.com#acme") == "shop/front~gateway"
+
+
+def test_lists_are_told_to_the_proxies_of_their_edge_alone() -> None:
+    fleets = Fleets()
+    made = tuple(ir.AddressList(name=f"{name}|bots") for name in (PUBLIC, PRIVATE))
+    parts = fleets.split(replace(ir.Delta(), addresslists=ir.Changes(upserts=made)))
+    assert {edge: [each.name for each in part.addresslists.upserts] for edge, part in parts.items()} == {
+        PUBLIC: [f"{PUBLIC}|bots"],
+        PRIVATE: [f"{PRIVATE}|bots"],
+    }
+    gone = fleets.split(replace(ir.Delta(), addresslists=ir.Changes(removed=(f"{PUBLIC}|bots",))))
+    assert [part.addresslists.removed for part in gone.values()] == [(f"{PUBLIC}|bots",)]

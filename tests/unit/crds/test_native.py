@@ -42,6 +42,16 @@ def test_a_config_map_gives_bytes() -> None:
     assert [parsed.value(key) for key in ("a", "b")] == ["ä".encode(), None]
 
 
+def test_a_config_map_may_hold_what_is_no_text() -> None:
+    written = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": META, "data": {"a": "text"}}
+    parsed = crds.parse_resource({**written, "binaryData": {"b": "/wA="}})
+    assert isinstance(parsed, crds.ConfigMap)
+    assert [parsed.value(key) for key in ("a", "b")] == [b"text", b"\xff\x00"]
+    refused = crds.parse_resource({**written, "binaryData": {"b": "no base64!"}})
+    assert isinstance(refused, crds.Invalid)
+    assert refused.errors[0].field == "binaryData"
+
+
 @pytest.mark.parametrize("version", ["v1beta1", "v1"])
 def test_a_reference_grant_is_read(version: str) -> None:
     spec = {

@@ -109,7 +109,7 @@ FACTS: dict[Reason, Facts] = {
         "Nothing to do when it passes within seconds; otherwise look at `ff status` for the snapshot stream.",
     ),
     Reason.ADDRESS_DENIED: Facts(
-        403, "The client address is not admitted", "Change allowAddresses or denyAddresses in the admission settings."
+        403, "The client address is not admitted", "Change what the admission settings allow and deny, or their lists."
     ),
     Reason.ORIGIN_DENIED: Facts(
         403, "Pages of this origin may not open connections", "Add the origin to adapter.origins of the rule."

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
+from .compiled.addresslist import AddressList, compile_addresslist
 from .compiled.apikeys import ApiKeys, compile_apikeys
 from .compiled.authpolicy import Auth, compile_auth
 from .compiled.eventhook import EventHook, compile_eventhook
@@ -41,6 +42,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "keyset": ("keysets", lambda _, wire: compile_keyset(wire.jwks)),
     "apikeys": ("apikeys", compile_apikeys),
     "users": ("users", lambda _, wire: compile_users(wire)),
+    "addresslist": ("addresslists", lambda _, wire: compile_addresslist(wire)),
     "limit": ("limits", compile_limit),
     "tenant": ("tenants", lambda _, wire: compile_tenant(wire)),
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
@@ -62,6 +64,7 @@ class Snapshot:
     keysets: Mapping[str, KeySet] = field(default_factory=dict)
     apikeys: Mapping[str, ApiKeys] = field(default_factory=dict)
     users: Mapping[str, Users] = field(default_factory=dict)
+    addresslists: Mapping[str, AddressList] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     shards: Mapping[str, ShardSet] = field(default_factory=dict)

@@ -151,6 +151,9 @@ def _gather(snapshot: Snapshot, request: Request, standing: Standing) -> tuple[o
         tables.get(f"{name}#{standing.tenant}"),
         snapshot.tenants.get(f"{namespace}/{standing.tenant}"),
     ]
+    admissions = (*entry.admissions, *standing.plan.admissions)
+    lists = {name: None for each in admissions for name in (*each.allow_lists, *each.deny_lists)}
+    found.extend(map(snapshot.addresslists.get, lists))
     for named in map(snapshot.auths.get, dict.fromkeys((entry.auth, standing.plan.auth))):
         found.append(named)
         for auth in (named, *named.trials) if named is not None else ():

@@ -18,7 +18,7 @@ from fastforward_compiler import ir
 
 SHARED = ("upstreams", "auths", "keysets", "limits")
 """Nouns whose values several Edges may use."""
-OWN = ("scopes", "tables")
+OWN = ("scopes", "tables", "addresslists")
 """Nouns whose values belong to the Edge that their names begin with."""
 
 _Use = tuple[str, str]
@@ -26,7 +26,7 @@ _Use = tuple[str, str]
 
 
 def edge_of(name: str) -> str:
-    """The Edge of a scope or a table, by its name: see ir.Scope."""
+    """The Edge of a scope, a table or a list, by its name: see ir.Scope."""
     return name.partition("|")[0].partition("@")[0].partition("@")[0]
 
 

@@ -73,6 +73,10 @@ class Reason(StrEnum):
     """The Secret or ConfigMap is not there. Create it, or mend the name."""
     SECRET_INVALID = "SecretInvalid"
     """The Secret or ConfigMap does not hold what is needed; the message says what. Mend its data."""
+    ADDRESS_LIST_NOT_FOUND = "AddressListNotFound"
+    """The Edge has no such address list or country, or can't read it; one that keeps clients out keeps everybody out
+    then. Declare it in the Edge's `addressLists` or `countries`, or mend what the Edge says of its ConfigMaps.
+    """
     RATE_LIMIT_NOT_FOUND = "RateLimitNotFound"
     """The RateLimit that the Tenant has a budget for is not there, or not counted by tenant. Mend `limits`."""
     KEYS_UNAVAILABLE = "KeysUnavailable"
@@ -161,6 +165,7 @@ _REFERENCES = frozenset(
         Reason.TENANT_NOT_FOUND,
         Reason.SECRET_NOT_FOUND,
         Reason.SECRET_INVALID,
+        Reason.ADDRESS_LIST_NOT_FOUND,
         Reason.RATE_LIMIT_NOT_FOUND,
         Reason.KEYS_UNAVAILABLE,
         Reason.LISTENERS_NOT_RESOLVED,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from . import ir
 from .cells import Index, Key, Rule
 from .translate import (
+    addresslist,
     authpolicy,
     certificate,
     combination,
@@ -45,6 +46,12 @@ ORDER: tuple[Rule[Any], ...] = (
     keyset.KEYSET,
     keyset.APIKEYS,
     users.USERS,
+    addresslist.NETWORKS,
+    addresslist.COUNTRIES,
+    addresslist.SOURCES,
+    addresslist.LIST,
+    addresslist.NEEDED,
+    addresslist.FAULTS,
     edge.EDGE,
     edge.VIEW,
     edge.SETTINGS,
@@ -136,7 +143,10 @@ WANTS: Mapping[Index[Any], Callable[..., Iterable[Key]]] = {
 
 
 PATHS: Mapping[str, frozenset[Rule[Any]]] = {
-    "Edge": frozenset({edge.EDGE, report.REPORT}),
+    "Edge": frozenset(
+        {addresslist.SOURCES, addresslist.LIST, addresslist.NEEDED, addresslist.FAULTS}
+        | {edge.EDGE, edge.VIEW, report.REPORT}
+    ),
     "Upstream": frozenset({upstream.UPSTREAM, report.REPORT}),
     "Shard": frozenset({shard.SHARD, report.REPORT}),
     "Schema": frozenset({schema.SCHEMA, report.REPORT}),
@@ -170,6 +180,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("keysets", keyset.KEYSET, lambda made: made if isinstance(made, ir.KeySet) else None, _NAME),
     Noun("apikeys", keyset.APIKEYS, lambda made: getattr(made, "apikeys", None), _NAME),
     Noun("users", users.USERS, lambda made: getattr(made, "users", None), _NAME),
+    Noun("addresslists", addresslist.LIST, lambda made: made, _NAME),
     Noun("limits", ratelimit.LIMIT, lambda made: made, _NAME),
     Noun("tenants", tenant.TENANT, attrgetter("tenant"), lambda made: f"{made.namespace}/{made.name}"),
     Noun("shards", shard.SHARD, attrgetter("shard"), lambda made: f"{made.namespace}/{made.name}"),

@@ -1,8 +1,9 @@
-"""What leaves the proxies' shared filters last: requirements, keys and limits that routes may still name.
+"""What leaves the proxies' shared filters last: requirements, keys, limits and lists that routes may still name.
 
 In: Deltas. Out: the same without these removals, and the removals when their time has come. Called by reconcile, for
 the proxies' emitter only. Why it exists: one filter holds them all, so taking one out is an update of that filter, and
-an update goes to the proxies before the routes; a route that names a requirement that is not there answers 403.
+an update goes to the proxies before the routes; a route that names a requirement that is not there answers 403, and one
+that lets in a list's clients nobody.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from fastforward_compiler import ir
 
-_NOUNS = ("auths", "keysets", "limits")
+_NOUNS = ("auths", "keysets", "limits", "addresslists")
 
 
 @dataclass(slots=True)

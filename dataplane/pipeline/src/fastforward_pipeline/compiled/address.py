@@ -20,14 +20,22 @@ class AddressSet:
         self._by_prefix = tuple((version, shift, frozenset(found)) for (version, shift), found in by_prefix.items())
 
     def __contains__(self, text: str) -> bool:
-        try:
-            address = ip_address(text)
-        except ValueError:
+        address = parse_address(text)
+        if address is None:
             return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        number, version = int(address), address.version
+        version, number = address
         return any(version == family and number >> shift in found for family, shift, found in self._by_prefix)
+
+
+def parse_address(text: str) -> tuple[int, int] | None:
+    """The version and the number of an address; None of what is none. One that IPv6 maps is the IPv4 one."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.version, int(address)
 
 
 def is_address(text: str) -> bool:

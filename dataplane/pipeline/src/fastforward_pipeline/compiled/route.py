@@ -27,11 +27,13 @@ _PROXIED = frozenset({"upstreams", "shards"})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Admission:
-    """What one object admits. `allow` is None for everybody, `max_body_bytes` for no bound."""
+    """What one object admits: everybody without `allow` and `allow_lists`, any body without `max_body_bytes`."""
 
     object: str
     allow: AddressSet | None
     deny: AddressSet | None
+    allow_lists: tuple[str, ...]
+    deny_lists: tuple[str, ...]
     max_body_bytes: int | None
     content_types: frozenset[str]
     shadow: bool
@@ -168,6 +170,8 @@ def _compile_admission(wire: snapshot_pb2.Admission, owner: str) -> Admission:
         object=owner,
         allow=AddressSet(wire.allow_addresses) if wire.allow_addresses else None,
         deny=AddressSet(wire.deny_addresses) if wire.deny_addresses else None,
+        allow_lists=tuple(wire.allow_lists),
+        deny_lists=tuple(wire.deny_lists),
         max_body_bytes=wire.max_body_bytes if wire.HasField("max_body_bytes") else None,
         content_types=frozenset(wire.content_types),
         shadow=wire.shadow,

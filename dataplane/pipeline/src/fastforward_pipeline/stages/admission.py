@@ -26,7 +26,7 @@ def judge(exchange: Exchange) -> Refusal | None:
 def admit(exchange: Exchange, plan: Plan) -> Refusal | None:
     """Checks what a Plan asks."""
     for admission in plan.admissions:
-        refusal = _check(admission, exchange.request)
+        refusal = _check(admission, exchange)
         if refusal is None:
             _tell(exchange, admission)
         elif admission.shadow:
@@ -38,15 +38,18 @@ def admit(exchange: Exchange, plan: Plan) -> Refusal | None:
 
 def _tell(exchange: Exchange, admission: Admission) -> None:
     if exchange.trail is not None:
-        detail = f"the client {exchange.request.address or 'without address'} and its body are admitted"
+        address = exchange.request.address
+        lists = [shown(name) for name in admission.allow_lists if _is_in(exchange, name, address)]
+        of = f", of {' and '.join(lists)}," if lists else ""
+        detail = f"the client {address or 'without address'}{of} and its body are admitted"
         exchange.trail.note("admission", Verdict.PASSED, detail, object=admission.object, field="spec.admission")
 
 
-def _check(admission: Admission, request: Request) -> Refusal | None:
-    if admission.deny is not None or admission.allow is not None:
-        refusal = _check_address(admission, request.address)
-        if refusal is not None:
-            return refusal
+def _check(admission: Admission, exchange: Exchange) -> Refusal | None:
+    request = exchange.request
+    refusal = _check_address(admission, request.address) or _check_lists(admission, exchange, request.address)
+    if refusal is not None:
+        return refusal
     if admission.max_body_bytes is not None:
         refusal = _check_size(admission, admission.max_body_bytes, request)
         if refusal is not None:
@@ -59,9 +62,43 @@ def _check(admission: Admission, request: Request) -> Refusal | None:
 def _check_address(admission: Admission, address: str) -> Refusal | None:
     if admission.deny is not None and (address in admission.deny or not is_address(address)):
         return _refuse(Reason.ADDRESS_DENIED, admission, "denyAddresses", f"{address!r} is denied")
-    if admission.allow is not None and address not in admission.allow:
+    if admission.allow is not None and not admission.allow_lists and address not in admission.allow:
         return _refuse(Reason.ADDRESS_DENIED, admission, "allowAddresses", f"{address!r} is not among those allowed")
     return None
+
+
+def _check_lists(admission: Admission, exchange: Exchange, address: str) -> Refusal | None:
+    for name in admission.deny_lists:
+        found = exchange.snapshot.addresslists.get(name)
+        if found is None or found.lost:
+            return _refuse(Reason.ADDRESS_DENIED, admission, _field("deny", name), f"{shown(name)} can't be read")
+        if address in found or not is_address(address):
+            return _refuse(Reason.ADDRESS_DENIED, admission, _field("deny", name), f"{address!r} is of {shown(name)}")
+    if not admission.allow_lists or (admission.allow is not None and address in admission.allow):
+        return None
+    if any(_is_in(exchange, name, address) for name in admission.allow_lists):
+        return None
+    listed = ", ".join(map(shown, admission.allow_lists))
+    detail = f"{address!r} is not of {listed}"
+    return _refuse(Reason.ADDRESS_DENIED, admission, _field("allow", admission.allow_lists[0]), detail)
+
+
+def _is_in(exchange: Exchange, name: str, address: str) -> bool:
+    found = exchange.snapshot.addresslists.get(name)
+    return found is not None and not found.lost and address in found
+
+
+def _field(verb: str, name: str) -> str:
+    return f"{verb}Countries" if _is_country(name) else f"{verb}Lists"
+
+
+def _is_country(name: str) -> bool:
+    return name.rpartition("|")[2].isupper()
+
+
+def shown(name: str) -> str:
+    """What people call a list of this name."""
+    return f"{'country' if _is_country(name) else 'list'} {name.rpartition('|')[2]}"
 
 
 def _check_size(admission: Admission, bound: int, request: Request) -> Refusal | None:

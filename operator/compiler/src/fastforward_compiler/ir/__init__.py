@@ -3,6 +3,7 @@
 Import the package and use its names qualified: `ir.Entry`, `ir.Table`. Standard library only.
 """
 
+from .addresslist import AddressList, Span, networks_of, packed_four, packed_six
 from .authpolicy import (
     ApiKey,
     ApiKeyHeader,
@@ -95,6 +96,7 @@ __all__ = [
     "STAGES_PORT",
     "AdapterDispatch",
     "AdaptiveConcurrency",
+    "AddressList",
     "Admission",
     "ApiKey",
     "ApiKeyHeader",
@@ -156,6 +158,7 @@ __all__ = [
     "ShardDispatch",
     "Share",
     "Snapshot",
+    "Span",
     "Split",
     "StagePlacement",
     "Store",
@@ -173,6 +176,9 @@ __all__ = [
     "Verdict",
     "Workload",
     "claim_path",
+    "networks_of",
+    "packed_four",
+    "packed_six",
     "pods_name",
     "shortened",
 ]

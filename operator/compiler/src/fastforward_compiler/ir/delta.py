@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from fastforward_compiler.problem import ObjectRef, Problem
 
+from .addresslist import AddressList
 from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
@@ -81,6 +82,7 @@ class Delta:
     eventhooks: Changes[EventHook] = Changes()
     workloads: Changes[Workload] = Changes()
     stages: Changes[RemoteStages] = Changes()
+    addresslists: Changes[AddressList] = Changes()
     reports: Mapping[ObjectRef, Report | None] = field(default_factory=dict)
     """Changed reports; None for an object that is gone."""
     translated: int = 0

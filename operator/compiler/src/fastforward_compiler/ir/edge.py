@@ -183,4 +183,6 @@ class Edge:
     compression: Compression | None = None
     security_headers: SecurityHeaders | None = None
     adaptive_concurrency: AdaptiveConcurrency | None = None
+    has_lists: bool = False
+    """Whether its proxies look clients up in AddressLists."""
     proxies: Proxies = DEFAULT_PROXIES

@@ -226,6 +226,9 @@ class Admission:
 
     allow_addresses: tuple[str, ...] = ()
     deny_addresses: tuple[str, ...] = ()
+    allow_lists: tuple[str, ...] = ()
+    """Names of AddressLists, those of countries among them."""
+    deny_lists: tuple[str, ...] = ()
     max_body_bytes: int | None = None
     content_types: tuple[str, ...] = ()
     shadow: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .addresslist import AddressList
 from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
@@ -35,3 +36,4 @@ class Snapshot:
     eventhooks: tuple[EventHook, ...] = ()
     workloads: tuple[Workload, ...] = ()
     stages: tuple[RemoteStages, ...] = ()
+    addresslists: tuple[AddressList, ...] = ()

@@ -6,7 +6,6 @@ SETTINGS for scopes. Called by compile. The oldest claim wins; the loser is told
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
@@ -17,10 +16,12 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 
+from .addresslist import FAULTS, NEEDED, list_problems
 from .answers import translate_compression, translate_security_headers
 from .authorities import find_authorities
 from .certificate import CERTIFICATE, Unusable
 from .concurrency import translate_concurrency
+from .networks import plain_network
 from .reference import is_permitted, target
 from .workload import translate_pods
 from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
@@ -59,13 +60,15 @@ class Settings(NamedTuple):
     trusted_hop_count: int
 
 
-def translate_admission(admission: crds.Admission) -> ir.Admission:
-    """Stage 2 settings; every default is one and the same value."""
+def translate_admission(admission: crds.Admission, edge: str) -> ir.Admission:
+    """Stage 2 settings on an Edge, whose lists they are; every default is one and the same value."""
     if not admission.model_fields_set:
         return NO_ADMISSION
     made = ir.Admission(
         allow_addresses=_networks(admission.allow_addresses),
         deny_addresses=_networks(admission.deny_addresses),
+        allow_lists=tuple(f"{edge}|{each}" for each in (*admission.allow_lists, *admission.allow_countries)),
+        deny_lists=tuple(f"{edge}|{each}" for each in (*admission.deny_lists, *admission.deny_countries)),
         max_body_bytes=admission.max_body_bytes,
         content_types=admission.content_types,
     )
@@ -74,9 +77,16 @@ def translate_admission(admission: crds.Admission) -> ir.Admission:
     return replace(made, shadow=True) if admission.shadow else made
 
 
+def listed(cells: Cells, admission: ir.Admission) -> ir.Admission:
+    """The same; its lists are made."""
+    for name in (*admission.allow_lists, *admission.deny_lists):
+        cells.read(NEEDED, *name.rsplit("|", 1))
+    return admission
+
+
 def _networks(texts: Iterable[str]) -> tuple[str, ...]:
     """As everybody writes them, so that no two readers can differ: `10.1.2.3/8` is `10.0.0.0/8`."""
-    return tuple(str(ipaddress.ip_network(text, strict=False)) for text in texts)
+    return tuple(str(plain_network(text)) for text in texts)
 
 
 def covers(owned: str, host: str) -> bool:
@@ -94,6 +104,8 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
     hosts, problems = _own_hosts(cells, name, edge)
     listeners = _translate_listeners(cells, name, edge, problems)
     traefik = _translate_traefik(spec, hosts)
+    problems += cells.read(FAULTS, name)
+    problems += list_problems(cells, ref_of("Edge", name), name, spec.admission)
     value = ir.Edge(
         name=name,
         hosts=hosts,
@@ -117,6 +129,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         compression=translate_compression(spec.compression),
         security_headers=translate_security_headers(spec.security_headers),
         adaptive_concurrency=translate_concurrency(spec.adaptive_concurrency),
+        has_lists=bool(spec.address_lists) or spec.countries is not None,
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))
@@ -262,7 +275,7 @@ def _make_view(cells: Cells, name: str) -> View | None:
         hosts=_own_hosts(cells, name, edge)[0],
         listeners=frozenset(listener.name for listener in spec.listeners),
         route_namespaces=admitted.get(spec.route_namespaces.from_, frozenset(spec.route_namespaces.names)),
-        admission=translate_admission(spec.admission),
+        admission=listed(cells, translate_admission(spec.admission, name)),
         has_tenant_header=spec.trusted_hops.tenant_header is not None,
     )
 

@@ -20,6 +20,8 @@ class Needs(NamedTuple):
 
     admission: bool = False
     """Whether there are addresses, sizes or content types to check."""
+    lists: bool = False
+    """Whether addresses are looked up in lists or countries."""
     auth: str = ""
     """Name of the Auth; empty for none."""
     authenticates: bool = False
@@ -156,6 +158,8 @@ def _place_admission(needs: Needs) -> tuple[ir.Placement, str]:
         return INLINE, f"RateLimit {', '.join(needs.exact_limits)} counts exactly, over all proxies."
     if needs.native_limits:
         return NATIVE, f"RateLimit {', '.join(needs.native_limits)} counts in each proxy."
+    if needs.lists:
+        return NATIVE, "The proxy looks addresses up in the Edge's lists, and checks sizes and content types."
     if needs.admission:
         return NATIVE, "The proxy checks addresses, sizes and content types."
     return NONE, "No admission settings and no rate limits apply."

@@ -14,9 +14,10 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem, worst_first
 
+from .addresslist import lists_of
 from .authpolicy import POLICY
 from .combination import AUTHS_OF, WEAKENED
-from .edge import EDGE
+from .edge import EDGE, VIEW
 from .eventhook import EVENTHOOK
 from .gatewayapi import report as gatewayapi
 from .route import LATE, ROUTE, Spread
@@ -95,8 +96,12 @@ def invalid_problems(ref: ObjectRef, invalid: crds.Invalid) -> Iterator[Problem]
 
 
 def _tell_edge(cells: Cells, _: ObjectRef, name: str) -> Told:
-    translation = cells.read(EDGE, name)
-    return (list(translation.problems), {("edge", name)}, ()) if translation is not None else ([], set(), ())
+    translation, view = cells.read(EDGE, name), cells.read(VIEW, name)
+    if translation is None or view is None:
+        return [], set(), ()
+    outputs: Outputs = {("edge", name)}
+    outputs.update(("addresslist", each) for each in lists_of(view.admission))
+    return list(translation.problems), outputs, ()
 
 
 def _tell_route(cells: Cells, ref: ObjectRef, name: str) -> Told:
@@ -136,6 +141,7 @@ def _add_host(cells: Cells, spread: Spread, host: str, outputs: Outputs) -> set[
             if piece.needs.auth:
                 outputs.add(("auth", piece.needs.auth))
             outputs.update(("limit", limit) for limit in piece.fields["limits"])
+            outputs.update(("addresslist", each) for each in lists_of(piece.fields["admission"]))
     return reached
 
 

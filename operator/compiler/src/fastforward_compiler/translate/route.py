@@ -15,8 +15,9 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
+from .addresslist import list_problems, lists_of
 from .attachment import Attachment, resolve_attachments
-from .edge import NO_ADMISSION, translate_admission
+from .edge import NO_ADMISSION, listed, translate_admission
 from .overtaking import path_of
 from .piece import Piece, hop_conditions, precedence
 from .placement import Needs
@@ -53,7 +54,6 @@ class _Work(NamedTuple):
     name: str
     age: Age
     spec: crds.RouteSpec
-    admission: ir.Admission
     aims: Aims
     problems: list[Problem]
     effective: dict[str, None]
@@ -82,7 +82,6 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
         name=name,
         age=age(route),
         spec=route.spec,
-        admission=translate_admission(route.spec.admission),
         aims=read_aims(cells, "Route", name),
         problems=[],
         effective={},
@@ -108,6 +107,7 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
 
 def _spread(work: _Work, attachment: Attachment, blueprints: Iterable[Blueprint]) -> Spread:
     pieces: dict[str, list[Piece]] = {}
+    work.problems.extend(list_problems(work.cells, work.on, attachment.edge.name, work.spec.admission))
     for blueprint in blueprints:
         _spread_rule(work, attachment, blueprint, pieces)
     return Spread(attachment.edge.name, attachment.hosts, {tenant: tuple(found) for tenant, found in pieces.items()})
@@ -178,7 +178,7 @@ def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, pro
         "route": work.name,
         "rule": blueprint.name,
         "edge_admission": attachment.edge.admission,
-        "admission": work.admission,
+        "admission": listed(work.cells, translate_admission(work.spec.admission, attachment.edge.name)),
         **protection.fields(),
     }
 
@@ -187,6 +187,7 @@ def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: Protec
     body: ir.Body | None = fields.get("body")
     return protection.needs(fields["destination"])._replace(
         admission=fields["admission"] is not NO_ADMISSION or fields["edge_admission"] is not NO_ADMISSION,
+        lists=bool(lists_of(fields["admission"]) or lists_of(fields["edge_admission"])),
         tenant_header=attachment.edge.has_tenant_header,
         body="" if body is None else f"Schema {body.schema.schema}",
         body_open=body is not None and body.shadow,

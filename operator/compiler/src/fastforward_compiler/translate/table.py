@@ -15,6 +15,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 
+from .addresslist import lists_of
 from .combination import AUTH
 from .edge import NO_ADMISSION, SETTINGS, VIEW, Settings, View, covers
 from .overtaking import GATE_PRIORITY, Laid, PathMatch, make_gates, mark_overtaken
@@ -146,6 +147,7 @@ def _gate_needs(view: View, protection: Protection) -> Needs:
     traits = protection.traits
     return Needs(
         admission=view.admission is not NO_ADMISSION,
+        lists=bool(lists_of(view.admission)),
         auth=protection.auth,
         authenticates=traits.authenticates,
         authorizes=traits.authorizes,

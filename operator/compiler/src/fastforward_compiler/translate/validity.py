@@ -1,4 +1,4 @@
-"""What a schema's patterns can't say: that addresses and networks are real ones.
+"""What a schema's patterns can't say: that addresses, networks and countries are real ones.
 
 In: a resource. Out: the same, or `crds.Invalid`. Called by compile before anything else, so that such a resource is
 refused as a whole and its last good version stays: half an address list would let in whom it should keep out.
@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import fastforward_crds as crds
+
+from .countries import COUNTRIES
 
 
 def check_resource(value: crds.Resource | crds.Invalid | None) -> crds.Resource | crds.Invalid | None:
@@ -42,6 +44,14 @@ def _route_errors(route: crds.Route) -> Iterator[crds.FieldError]:
 def _admission_errors(admission: crds.Admission) -> Iterator[crds.FieldError]:
     yield from _network_errors("spec.admission.allowAddresses", admission.allow_addresses)
     yield from _network_errors("spec.admission.denyAddresses", admission.deny_addresses)
+    yield from _country_errors("spec.admission.allowCountries", admission.allow_countries)
+    yield from _country_errors("spec.admission.denyCountries", admission.deny_countries)
+
+
+def _country_errors(field: str, codes: Iterable[str]) -> Iterator[crds.FieldError]:
+    for place, code in enumerate(codes):
+        if code not in COUNTRIES:
+            yield crds.FieldError(field=f"{field}[{place}]", message=f"{code} is no country of ISO 3166-1.")
 
 
 def _network_errors(field: str, networks: Iterable[str]) -> Iterator[crds.FieldError]:

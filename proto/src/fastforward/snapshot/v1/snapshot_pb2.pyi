@@ -362,7 +362,7 @@ class Resource(_message.Message):
     """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, users/NAME, limit/NAME,
     tenant/NAMESPACE/NAME,
     shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME,
-    eventhook/NAMESPACE/NAME. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
+    eventhook/NAMESPACE/NAME, addresslist/EDGE_NAMESPACE/EDGE_NAME|LIST. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -383,6 +383,7 @@ class Resource(_message.Message):
     WORKLOAD_FIELD_NUMBER: _builtins.int
     EVENTHOOK_FIELD_NUMBER: _builtins.int
     USERS_FIELD_NUMBER: _builtins.int
+    ADDRESSLIST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -413,6 +414,8 @@ class Resource(_message.Message):
     def eventhook(self) -> Global___EventHook: ...
     @_builtins.property
     def users(self) -> Global___Users: ...
+    @_builtins.property
+    def addresslist(self) -> Global___AddressList: ...
     def __init__(
         self,
         *,
@@ -432,12 +435,13 @@ class Resource(_message.Message):
         workload: Global___Workload | None = ...,
         eventhook: Global___EventHook | None = ...,
         users: Global___Users | None = ...,
+        addresslist: Global___AddressList | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users", "addresslist"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -908,6 +912,8 @@ class Admission(_message.Message):
     MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
     CONTENT_TYPES_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
+    ALLOW_LISTS_FIELD_NUMBER: _builtins.int
+    DENY_LISTS_FIELD_NUMBER: _builtins.int
     max_body_bytes: _builtins.int
     """Largest request body in bytes; absent for no bound."""
     shadow: _builtins.bool
@@ -918,6 +924,12 @@ class Admission(_message.Message):
     def deny_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def content_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def allow_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """AddressList names; the last part is a country's code or the name of one of the Edge's lists."""
+
+    @_builtins.property
+    def deny_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -926,16 +938,48 @@ class Admission(_message.Message):
         max_body_bytes: _builtins.int | None = ...,
         content_types: _abc.Iterable[_builtins.str] | None = ...,
         shadow: _builtins.bool = ...,
+        allow_lists: _abc.Iterable[_builtins.str] | None = ...,
+        deny_lists: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes", "max_body_bytes", b"max_body_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes", "allow_addresses", b"allow_addresses", "content_types", b"content_types", "deny_addresses", b"deny_addresses", "max_body_bytes", b"max_body_bytes", "shadow", b"shadow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes", "allow_addresses", b"allow_addresses", "allow_lists", b"allow_lists", "content_types", b"content_types", "deny_addresses", b"deny_addresses", "deny_lists", b"deny_lists", "max_body_bytes", b"max_body_bytes", "shadow", b"shadow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_body_bytes: _TypeAlias = _typing.Literal["max_body_bytes"]  # noqa: Y015
     _WhichOneofArgType__max_body_bytes: _TypeAlias = _typing.Literal["_max_body_bytes", b"_max_body_bytes"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_body_bytes) -> _WhichOneofReturnType__max_body_bytes | None: ...
 
 Global___Admission: _TypeAlias = Admission  # noqa: Y015
+
+@_typing.final
+class AddressList(_message.Message):
+    """Networks of clients as ranges, merged and sorted: first and last address of each, big-endian."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOUR_FIELD_NUMBER: _builtins.int
+    SIX_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    four: _builtins.bytes
+    """Four bytes an address; those that IPv6 maps are among them."""
+    six: _builtins.bytes
+    """Sixteen bytes an address."""
+    lost: _builtins.bool
+    """Nobody knows what is in it: it lets nobody in, and keeps everybody out."""
+    def __init__(
+        self,
+        *,
+        four: _builtins.bytes = ...,
+        six: _builtins.bytes = ...,
+        lost: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["four", b"four", "lost", b"lost", "six", b"six"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddressList: _TypeAlias = AddressList  # noqa: Y015
 
 @_typing.final
 class Plan(_message.Message):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
+from .addresslist import emit_addresslist
 from .authpolicy import emit_apikeys, emit_auth, emit_keyset, emit_users
 from .eventhook import emit_eventhook
 from .ratelimit import emit_limit
@@ -25,7 +26,9 @@ from .upstream import emit_upstream, is_called
 from .workload import emit_workload
 
 # Nouns of which each value is one resource, named after it.
-SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "users", "limit", "tenant", "schema", "eventhook"})
+SINGLE = frozenset(
+    {"scope", "auth", "keyset", "apikeys", "users", "addresslist", "limit", "tenant", "schema", "eventhook"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class DecisionEmitter:
             step.put(f"apikeys/{apikeys.name}", apikeys=emit_apikeys(apikeys))
         for users in delta.users.upserts:
             step.put(f"users/{users.name}", users=emit_users(users))
+        for addresses in delta.addresslists.upserts:
+            step.put(f"addresslist/{addresses.name}", addresslist=emit_addresslist(addresses))
         for limit in delta.limits.upserts:
             step.put(f"limit/{limit.name}", limit=emit_limit(limit))
         for tenant in delta.tenants.upserts:
@@ -180,6 +185,7 @@ def _removed(delta: ir.Delta) -> Iterator[str]:
         ("keyset", delta.keysets),
         ("apikeys", delta.apikeys),
         ("users", delta.users),
+        ("addresslist", delta.addresslists),
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("schema", delta.schemas),

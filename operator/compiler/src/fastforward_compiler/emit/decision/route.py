@@ -127,6 +127,8 @@ def emit_admission(admission: ir.Admission) -> snapshot_pb2.Admission | None:
     return snapshot_pb2.Admission(
         allow_addresses=admission.allow_addresses,
         deny_addresses=admission.deny_addresses,
+        allow_lists=admission.allow_lists,
+        deny_lists=admission.deny_lists,
         max_body_bytes=admission.max_body_bytes,
         content_types=admission.content_types,
         shadow=admission.shadow,

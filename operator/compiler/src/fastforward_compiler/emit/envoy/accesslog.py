@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from google.protobuf import struct_pb2
 
-from .chain import ADMISSION_SHADOW, DECISION, METADATA, REASON_HEADER, SHADOW_HEADER, TENANT_HEADER
+from .chain import ADMISSION_SHADOW, DECISION, LISTED, METADATA, RBAC, REASON_HEADER, SHADOW_HEADER, TENANT_HEADER
 from .protos import EnvoyMessage, accesslog_pb2, file_pb2, substitution_format_string_pb2
 from .wire import pack
 
@@ -48,9 +48,11 @@ FIELDS = (
 """(field, format); `refusal` is STAGE/REASON."""
 
 
-def emit_access_log(path: str, edge: str, listener: str) -> EnvoyMessage:
-    """Returns the access log of one listener."""
+def emit_access_log(path: str, edge: str, listener: str, *, lists: bool = False) -> EnvoyMessage:
+    """Returns the access log of one listener; with `lists`, it tells which ones the client's address is in."""
     line = struct_pb2.Struct()
     line.update(dict(FIELDS) | {"edge": edge, "listener": listener})
+    if lists:
+        line.update({"addressLists": f"%DYNAMIC_METADATA({RBAC}:{LISTED}shadow_effective_policy_id)%"})
     form = substitution_format_string_pb2.SubstitutionFormatString(json_format=line)
     return accesslog_pb2.AccessLog(name="line", typed_config=pack(file_pb2.FileAccessLog(path=path, log_format=form)))

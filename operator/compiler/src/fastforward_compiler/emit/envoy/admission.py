@@ -16,6 +16,7 @@ from google.protobuf import any_pb2
 
 from fastforward_compiler import ir
 
+from .addresslist import client_in_any, client_in_any_or_unknown
 from .chain import ADMISSION, ADMISSION_SHADOW, BODY
 from .protos import EnvoyMessage, buffer_pb2
 from .rbac import client_in, every, has_header, header_at_least, header_matches, none, refuse, some
@@ -84,9 +85,12 @@ def hold(max_bytes: int) -> any_pb2.Any:
 def addresses_outside(admission: ir.Admission) -> list[EnvoyMessage]:
     """Returns the requests from clients that are not let in, seen past trusted hops."""
     outside = [client_in(network) for network in admission.deny_addresses]
-    if admission.allow_addresses:
-        outside.append(none(some(*map(client_in, admission.allow_addresses))))
-    return outside
+    if admission.deny_lists:
+        outside.append(client_in_any_or_unknown(admission.deny_lists))
+    inside = [client_in(network) for network in admission.allow_addresses]
+    if admission.allow_lists:
+        inside.append(client_in_any(admission.allow_lists))
+    return [*outside, none(some(*inside))] if inside else outside
 
 
 def too_large(max_bytes: int) -> EnvoyMessage:

@@ -83,6 +83,13 @@ SHADOW_HEADER = "x-ff-shadow"
 ADMISSION_SHADOW = "admission_"
 """Begins the names under which the filter `admission` tells what it would have refused."""
 
+LISTS = "lists"
+"""Begins the names of the filters that look clients up in lists; what stands after it is the Edge's name."""
+LISTED = "lists_"
+"""Begins the names under which they tell what they found."""
+
+RBAC = "envoy.filters.http.rbac"
+"""Namespace of what filters of this kind tell."""
 DECISION = "envoy.filters.http.ext_authz"
 """Namespace of what Envoy keeps of a decision."""
 DECISION_CLUSTER = "ff-decision"

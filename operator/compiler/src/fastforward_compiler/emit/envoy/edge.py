@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastforward_compiler import ir
 
 from .accesslog import emit_access_log
+from .addresslist import list_filters
 from .chain import (
     LISTENER_HEADER,
     NO_TABLE,
@@ -266,14 +267,16 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         told = _HCM.SetCurrentClientCertDetails(subject=boolean(True), dns=True, uri=True)
         manager.set_current_client_cert_details.CopyFrom(told)
     if edge.access_log:
-        manager.access_log.append(emit_access_log(settings.access_log, edge.name, name))
+        manager.access_log.append(emit_access_log(settings.access_log, edge.name, name, lists=edge.has_lists))
     return manager
 
 
 def for_answers(edge: ir.Edge, listener: ir.Listener) -> list[EnvoyMessage]:
-    """Returns the filters for all answers: what is written first is compressed last."""
+    """Returns the filters for all requests and answers: what is written first is compressed last."""
     tls = bool(listener.all_certificates) or (edge.traefik is not None and edge.traefik.terminates)
-    return [*security_filters(edge.security_headers, tls=tls), *compression_filters(edge.compression)]
+    answering = [*security_filters(edge.security_headers, tls=tls), *compression_filters(edge.compression)]
+    # Before admission, which asks what it found.
+    return [*answering, *list_filters(edge)]
 
 
 def trusted_hops(edge: ir.Edge, listener: ir.Listener) -> int:

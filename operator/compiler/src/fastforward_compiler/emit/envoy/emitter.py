@@ -14,6 +14,7 @@ from google.protobuf import any_pb2
 
 from fastforward_compiler import ir
 
+from .addresslist import emit_lists, lists_name
 from .authpolicy import emit_jwt, verified_by_proxy
 from .certificate import emit_secret
 from .chain import JWT, LIMITS, SHADOW_LIMITS
@@ -37,7 +38,7 @@ from .resource import (
 from .table import emit_table, scope_name
 from .upstream import emit_clusters, emit_endpoints, members_name
 
-Named = TypeVar("Named", ir.Edge, ir.Scope, ir.Table, ir.Auth, ir.KeySet, ir.Limit)
+Named = TypeVar("Named", ir.Edge, ir.Scope, ir.Table, ir.Auth, ir.KeySet, ir.Limit, ir.AddressList)
 
 _JWT_OUTPUT = ((EXTENSION, JWT),)
 _LIMITS_OUTPUT = ((EXTENSION, LIMITS), (EXTENSION, SHADOW_LIMITS))
@@ -64,6 +65,7 @@ class EnvoyEmitter:
         self._auths: dict[str, ir.Auth] = {}
         self._keysets: dict[str, ir.KeySet] = {}
         self._limits: dict[str, ir.Limit] = {}
+        self._lists: dict[str, ir.AddressList] = {}
         self._wildcards: set[str] = set()
         self._slots: dict[str, int] = {}
         self._grants: dict[tuple[str, bool], any_pb2.Any | None] = {}
@@ -78,6 +80,7 @@ class EnvoyEmitter:
         self._apply_policies(step, delta)
         self._apply_scopes(step, delta.scopes)
         matched_differently = self._apply_edges(step, delta.edges)
+        self._apply_lists(step, delta)
         self._apply_tables(step, delta.tables, matched_differently)
         self._apply_limits(step, delta)
         return EnvoyDelta(upserts=tuple(step.upserts.values()), removed=tuple(step.removed), outputs=step.outputs)
@@ -143,6 +146,23 @@ class EnvoyEmitter:
             for edge in changes.upserts
             if edge.name in before and seen_by_tables(edge) != seen_by_tables(before[edge.name])
         }
+
+    def _apply_lists(self, step: Step, delta: ir.Delta) -> None:
+        """Emits again the filters of Edges whose lists changed."""
+        changes = delta.addresslists
+        touched = {edge.name for edge in delta.edges.upserts}
+        touched |= {each.edge for each in changes.upserts} | {name.rpartition("|")[0] for name in changes.removed}
+        keep(self._lists, changes)
+        for name in sorted(touched):
+            edge = self._edges.get(name)
+            if edge is not None and edge.has_lists:
+                self._put(
+                    step, EXTENSION, emit_lists(name, [each for each in self._lists.values() if each.edge == name])
+                )
+        for each in changes.upserts:
+            edge = self._edges.get(each.edge)
+            known = edge is not None and edge.has_lists
+            step.outputs["addresslist", each.name] = ((EXTENSION, lists_name(each.edge)),) if known else ()
 
     def _apply_tables(self, step: Step, changes: ir.Changes[ir.Table], touched: set[str]) -> None:
         keep(self._tables, changes)
@@ -224,10 +244,11 @@ def keep(values: dict[str, Named], changes: ir.Changes[Named]) -> None:
 
 
 def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
-    """Returns the edge's resources: listeners, then secrets."""
+    """Returns the edge's resources: listeners, then secrets, then the filter of its lists."""
     secrets = {certificate.name for listener in edge.listeners for certificate in listener.all_certificates}
     listeners = [(LISTENER, f"{edge.name}/{listener.name}") for listener in edge.listeners]
-    return (*listeners, *((SECRET, name) for name in sorted(secrets)))
+    lists = ((EXTENSION, lists_name(edge.name)),) if edge.has_lists else ()
+    return (*listeners, *((SECRET, name) for name in sorted(secrets)), *lists)
 
 
 def seen_by_tables(edge: ir.Edge) -> tuple[object, ...]:

@@ -101,6 +101,7 @@ from envoy.type.v3 import percent_pb2 as _percent_pb2
 from envoy.type.v3 import range_pb2 as _range_pb2
 from envoy.type.v3 import token_bucket_pb2 as _token_bucket_pb2
 from xds.core.v3 import extension_pb2 as _xds_extension_pb2
+from xds.type.matcher.v3 import ip_pb2 as _xds_ip_pb2
 from xds.type.matcher.v3 import matcher_pb2 as _matcher_pb2
 from xds.type.matcher.v3 import regex_pb2 as _xds_regex_pb2
 from xds.type.matcher.v3 import string_pb2 as _xds_string_pb2
@@ -190,6 +191,7 @@ udp_socket_config_pb2: Any = _udp_socket_config_pb2
 upstream_proxy_protocol_pb2: Any = _upstream_proxy_protocol_pb2
 value_pb2: Any = _value_pb2
 xds_extension_pb2: Any = _xds_extension_pb2
+xds_ip_pb2: Any = _xds_ip_pb2
 xds_matcher_pb2: Any = _matcher_pb2
 xds_regex_pb2: Any = _xds_regex_pb2
 xds_string_pb2: Any = _xds_string_pb2

@@ -32,6 +32,7 @@ NOBODY = _PRINCIPAL(not_id=ANYBODY)
 _ANY_ACTION = rbac_pb2.Permission(any=True)
 _HEADER = route_components_pb2.HeaderMatcher
 _INT64_MAX = (1 << 63) - 1
+_FOUR, _MAPPED_BITS = 4, 96
 _NOTHING: Mapping[str, EnvoyMessage] = {}
 _PRESENT = value_pb2.ValueMatcher(present_match=True)
 
@@ -52,10 +53,19 @@ def none(principal: EnvoyMessage) -> EnvoyMessage:
 
 
 def client_in(network: str) -> EnvoyMessage:
-    """Returns the requests from clients in a network, seen past trusted hops."""
+    """Returns the requests from clients in a network, seen past trusted hops.
+
+    A hop may write an IPv4 address as IPv6 does (RFC 4291, section 2.5.5.2); Envoy takes that for another one.
+    """
     parsed = ip_network(network, strict=False)
-    prefix = address_pb2.CidrRange(address_prefix=str(parsed.network_address), prefix_len=uint32(parsed.prefixlen))
-    return _PRINCIPAL(remote_ip=prefix)
+    same = [parsed]
+    if parsed.version == _FOUR:
+        same.append(ip_network(f"::ffff:{parsed.network_address}/{_MAPPED_BITS + parsed.prefixlen}"))
+    prefixes = [
+        address_pb2.CidrRange(address_prefix=str(each.network_address), prefix_len=uint32(each.prefixlen))
+        for each in same
+    ]
+    return some(*(_PRINCIPAL(remote_ip=prefix) for prefix in prefixes))
 
 
 def has_header(name: str) -> EnvoyMessage:
