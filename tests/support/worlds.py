@@ -73,6 +73,7 @@ def edges() -> Strategy:
         admission=admissions(),
         securityHeaders=st.sampled_from([{}, {"preset": "Web"}]),
         adaptiveConcurrency=st.sampled_from([{}, {"least": 1, "most": 5}]),
+        grpc=st.sampled_from([{}, {"web": True}]),
         compression=st.sampled_from([{}, {"algorithms": ["gzip"], "minBytes": 50}]),
     )
 

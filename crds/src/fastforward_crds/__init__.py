@@ -50,6 +50,7 @@ from .edge import (
 from .eventhook import DeadLetters, EventHook, EventHookSpec, HookRetry, HookTls
 from .external import External
 from .fielderror import FieldError
+from .grpcclients import GrpcClients
 from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
 from .native import ConfigMap, Namespace, ReferenceGrant, Secret

@@ -14,6 +14,7 @@ from .backendtls import AuthoritiesRef
 from .concurrency import AdaptiveConcurrency
 from .durations import Duration
 from .formats import ANNOTATION, MEDIA_TYPE, Cidr, HeaderName, Host, Label
+from .grpcclients import GrpcClients
 from .lists import Items
 from .meta import Model, Port, Ref, Resource, Rule, ShortText
 from .pods import Replicas, Resources
@@ -258,6 +259,8 @@ class EdgeSpec(Model):
     """Headers by which browsers protect the client; none when absent."""
     adaptive_concurrency: AdaptiveConcurrency | None = None
     """How many requests may be under way in each proxy, found by how long they take; no bound when absent."""
+    grpc: GrpcClients = GrpcClients()
+    """Clients that can't speak gRPC; none by default."""
     proxies: Proxies = Proxies()
     """The Envoys that serve it, on Kubernetes."""
     access_log: bool = True

@@ -181,6 +181,11 @@ def test_a_stage_runs_in_the_cheapest_place_that_is_right() -> None:
     assert stages(counted) == plain | nothing | inline | {"admission": "inline"}
 
 
+def test_what_becomes_a_call_in_grpc_is_told_of_the_destination() -> None:
+    [told] = [placed.why for placed in place_stages(Needs(grpc_web=True)).placements if placed.stage == "dispatch"]
+    assert told == "The proxy sends the request to the upstream; calls in gRPC-Web become calls in gRPC."
+
+
 @pytest.mark.parametrize(
     ("needs", "hop", "fail_open"),
     [

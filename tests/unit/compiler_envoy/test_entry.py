@@ -10,6 +10,7 @@ from fastforward_compiler.emit.decision import plan_name
 from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, METADATA, retries
 from fastforward_compiler.emit.envoy.concurrency import CONCURRENCY
 from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
+from fastforward_compiler.emit.envoy.grpcweb import GRPC_WEB
 from fastforward_compiler.emit.envoy.protos import route_components_pb2
 from fastforward_compiler.emit.envoy.refusal import REASON_HEADER, Refusal, emit_refusal
 from fastforward_compiler.emit.envoy.route import MISSING_CLUSTER, emit_retry, emit_split
@@ -55,6 +56,19 @@ def test_streams_are_no_measure_of_how_long_answers_take() -> None:
         configs = emit_entry(lasting, replace(setting_of(lasting), edge=adaptive)).typed_per_filter_config
         assert (CONCURRENCY in configs) is exempt
         assert CONCURRENCY not in emit_entry(lasting, setting_of(lasting)).typed_per_filter_config
+
+
+def test_only_what_speaks_grpc_and_what_stands_in_for_tenants_take_grpc_web() -> None:
+    web = replace(edge(), grpc_web=True)
+    calls = ir.Split(shares=(ir.Share(upstream="shop/a", weight=1),), grpc=True)
+    adapters = [ir.AdapterDispatch(protocol=protocol) for protocol in ("GRPC", "GraphQL")]
+    kinds = zip((calls, adapters[0], replace(calls, grpc=False), adapters[1]), (True, True, False, False), strict=True)
+    for destination, served in kinds:
+        made = entry("call", destination=destination)
+        assert (GRPC_WEB in emit_entry(made, replace(setting_of(made), edge=web)).typed_per_filter_config) is not served
+        assert GRPC_WEB not in emit_entry(made, setting_of(made)).typed_per_filter_config
+    gate = entry("gate", gate=True, destination=ir.Respond(status=404))
+    assert GRPC_WEB not in emit_entry(gate, replace(setting_of(gate), edge=web)).typed_per_filter_config
 
 
 def test_a_split_of_one_is_no_split() -> None:

@@ -63,6 +63,7 @@ from .route import (
     TextMatch,
     TextType,
     Unavailable,
+    speaks_grpc,
 )
 from .schema import Schema, SchemaVersion
 from .shard import Shard
@@ -175,4 +176,5 @@ __all__ = [
     "claim_path",
     "pods_name",
     "shortened",
+    "speaks_grpc",
 ]

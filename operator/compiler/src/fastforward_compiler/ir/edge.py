@@ -183,4 +183,6 @@ class Edge:
     compression: Compression | None = None
     security_headers: SecurityHeaders | None = None
     adaptive_concurrency: AdaptiveConcurrency | None = None
+    grpc_web: bool = False
+    """Whether calls in gRPC-Web become calls in gRPC."""
     proxies: Proxies = DEFAULT_PROXIES

@@ -163,6 +163,17 @@ class Unavailable:
 Destination = Split | ShardDispatch | Redirect | Respond | MessageDispatch | AdapterDispatch | Unavailable
 
 
+def speaks_grpc(destination: Destination) -> bool:
+    """Whether requests that come there are calls in gRPC."""
+    match destination:
+        case Split(grpc=grpc) | ShardDispatch(grpc=grpc):
+            return grpc
+        case AdapterDispatch(protocol=protocol):
+            return protocol == "GRPC"
+        case _:
+            return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
     """What the upstream sees instead; empty parts stay. `prefix` replaces the matched one."""

@@ -46,6 +46,7 @@ class View(NamedTuple):
     """Namespaces whose Routes may attach; None for all."""
     admission: ir.Admission
     has_tenant_header: bool
+    grpc_web: bool
 
 
 class Settings(NamedTuple):
@@ -117,6 +118,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         compression=translate_compression(spec.compression),
         security_headers=translate_security_headers(spec.security_headers),
         adaptive_concurrency=translate_concurrency(spec.adaptive_concurrency),
+        grpc_web=spec.grpc.web,
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))
@@ -264,6 +266,7 @@ def _make_view(cells: Cells, name: str) -> View | None:
         route_namespaces=admitted.get(spec.route_namespaces.from_, frozenset(spec.route_namespaces.names)),
         admission=translate_admission(spec.admission),
         has_tenant_header=spec.trusted_hops.tenant_header is not None,
+        grpc_web=spec.grpc.web,
     )
 
 

@@ -17,6 +17,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .attachment import Attachment, resolve_attachments
 from .edge import NO_ADMISSION, translate_admission
+from .grpcweb import open_to_grpc_web
 from .overtaking import path_of
 from .piece import Piece, hop_conditions, precedence
 from .placement import Needs
@@ -173,8 +174,11 @@ def _make_pieces(
 
 
 def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, protection: Protection) -> dict[str, Any]:
+    own = blueprint.fields
+    if attachment.edge.grpc_web and "cors" in own and ir.speaks_grpc(own["destination"]):
+        own = {**own, "cors": open_to_grpc_web(own["cors"])}
     return {
-        **blueprint.fields,
+        **own,
         "route": work.name,
         "rule": blueprint.name,
         "edge_admission": attachment.edge.admission,
@@ -188,6 +192,7 @@ def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: Protec
     return protection.needs(fields["destination"])._replace(
         admission=fields["admission"] is not NO_ADMISSION or fields["edge_admission"] is not NO_ADMISSION,
         tenant_header=attachment.edge.has_tenant_header,
+        grpc_web=attachment.edge.grpc_web and ir.speaks_grpc(fields["destination"]),
         body="" if body is None else f"Schema {body.schema.schema}",
         body_open=body is not None and body.shadow,
     )

@@ -23,6 +23,7 @@ from .chain import (
 from .compression import compression_filters
 from .concurrency import concurrency_filters
 from .datagrams import emit_datagrams
+from .grpcweb import grpc_web_filters
 from .protection import security_filters
 from .protos import (
     EnvoyMessage,
@@ -237,7 +238,7 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         http_filters=http_filters(
             settings.decision_timeout_ms,
             for_answers(edge, listener),
-            concurrency_filters(edge.adaptive_concurrency),
+            for_upstreams(edge),
         ),
         early_header_mutation_extensions=[early_mutations(edge, listener, name)],
         use_remote_address=boolean(True),
@@ -274,6 +275,11 @@ def for_answers(edge: ir.Edge, listener: ir.Listener) -> list[EnvoyMessage]:
     """Returns the filters for all answers: what is written first is compressed last."""
     tls = bool(listener.all_certificates) or (edge.traefik is not None and edge.traefik.terminates)
     return [*security_filters(edge.security_headers, tls=tls), *compression_filters(edge.compression)]
+
+
+def for_upstreams(edge: ir.Edge) -> list[EnvoyMessage]:
+    """Returns the filters for all that goes on to an upstream: refusals by the bound are translated, too."""
+    return [*grpc_web_filters(edge), *concurrency_filters(edge.adaptive_concurrency)]
 
 
 def trusted_hops(edge: ir.Edge, listener: ir.Listener) -> int:

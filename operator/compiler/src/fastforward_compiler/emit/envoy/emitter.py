@@ -233,4 +233,4 @@ def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
 def seen_by_tables(edge: ir.Edge) -> tuple[object, ...]:
     """Returns what tables depend on."""
     adapts = edge.adaptive_concurrency is not None
-    return edge.api_version_header, edge.api_version_default, edge.tenant_header, adapts
+    return edge.api_version_header, edge.api_version_default, edge.tenant_header, adapts, edge.grpc_web

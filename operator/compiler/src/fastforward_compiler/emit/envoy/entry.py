@@ -43,6 +43,7 @@ from .csrf import emit_csrf
 from .external import extra_ms, patient_service, write_told
 from .fault import emit_fault
 from .grant import emit_grants
+from .grpcweb import emit_no_grpc_web
 from .headers import LIMIT_HEADERS
 from .protos import EnvoyMessage
 from .ratelimit import ENDPOINT, slots_of
@@ -79,9 +80,8 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     slots = slots_of(limits)
     # A tenant's entry is found after the filter `admission` has passed: `authorization` judges it there.
     configs = emit_body_bound(entry) | ({} if setting.table.tenant else emit_admission(entry))
-    configs |= (
-        emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge) | emit_own(entry, setting.scope.host)
-    )
+    configs |= emit_policies(entry, auth, setting) | emit_own(entry, setting.scope.host)
+    configs |= emit_exemption(entry, setting.edge) | emit_no_grpc_web(entry, setting.edge)
     if slots:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():

@@ -54,6 +54,7 @@ from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors_pb2
 from envoy.extensions.filters.http.csrf.v3 import csrf_pb2 as _csrf_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2 as _ext_authz_pb2
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as _fault_pb2
+from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2 as _grpc_web_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _header_mutation_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt_authn_pb2
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as _local_rate_limit_pb2
@@ -141,6 +142,7 @@ fault_common_pb2: Any = _fault_common_pb2
 fault_pb2: Any = _fault_pb2
 file_pb2: Any = _file_pb2
 grpc_service_pb2: Any = _grpc_service_pb2
+grpc_web_pb2: Any = _grpc_web_pb2
 gzip_pb2: Any = _gzip_pb2
 header_mutation_pb2: Any = _header_mutation_pb2
 health_check_pb2: Any = _health_check_pb2
