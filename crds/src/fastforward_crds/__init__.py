@@ -74,6 +74,7 @@ from .service import (
 )
 from .shard import Shard, ShardSpec, ShardUpstream
 from .tenant import Tenant, TenantLimit, TenantSpec
+from .transcode import Transcode
 from .tries import Retry, RuleTimeout
 from .upstream import (
     CircuitBreaker,

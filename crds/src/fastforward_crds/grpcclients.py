@@ -15,3 +15,5 @@ class GrpcClients(Model):
     """Whether calls in gRPC-Web, binary or as text, become calls in gRPC where an upstream speaks that; pages of other
     origins need `cors` on the rule as well, which then grants the headers of gRPC-Web by itself.
     """
+    transcoding: bool = False
+    """Whether rules may make calls of requests in JSON (`transcode`)."""

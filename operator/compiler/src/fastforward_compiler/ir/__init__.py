@@ -70,6 +70,7 @@ from .shard import Shard
 from .snapshot import Snapshot
 from .table import Scope, Table
 from .tenant import Tenant
+from .transcoding import Transcoding
 from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream, UpstreamTls
 from .verdict import Part, Verdict
 from .workload import (
@@ -166,6 +167,7 @@ __all__ = [
     "TextMatch",
     "TextType",
     "Traefik",
+    "Transcoding",
     "Unavailable",
     "Upstream",
     "UpstreamTls",

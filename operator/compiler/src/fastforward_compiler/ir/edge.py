@@ -185,4 +185,6 @@ class Edge:
     adaptive_concurrency: AdaptiveConcurrency | None = None
     grpc_web: bool = False
     """Whether calls in gRPC-Web become calls in gRPC."""
+    grpc_transcoding: bool = False
+    """Whether rules make calls in gRPC of JSON."""
     proxies: Proxies = DEFAULT_PROXIES

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from .dispatch import AdapterDispatch, MessageDispatch, SchemaRef
 from .placement import StagePlacement
+from .transcoding import Transcoding
 
 
 class PathType(StrEnum):
@@ -285,6 +286,7 @@ class Entry:
     fault: Fault | None = None
     body: Body | None = None
     response_body: ResponseBody | None = None
+    transcoding: Transcoding | None = None
 
     @property
     def served_inside(self) -> bool:

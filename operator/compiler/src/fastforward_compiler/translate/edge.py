@@ -47,6 +47,7 @@ class View(NamedTuple):
     admission: ir.Admission
     has_tenant_header: bool
     grpc_web: bool
+    grpc_transcoding: bool
 
 
 class Settings(NamedTuple):
@@ -119,6 +120,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         security_headers=translate_security_headers(spec.security_headers),
         adaptive_concurrency=translate_concurrency(spec.adaptive_concurrency),
         grpc_web=spec.grpc.web,
+        grpc_transcoding=spec.grpc.transcoding,
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))
@@ -267,6 +269,7 @@ def _make_view(cells: Cells, name: str) -> View | None:
         admission=translate_admission(spec.admission),
         has_tenant_header=spec.trusted_hops.tenant_header is not None,
         grpc_web=spec.grpc.web,
+        grpc_transcoding=spec.grpc.transcoding,
     )
 
 

@@ -24,6 +24,7 @@ from .placement import Needs
 from .protection import UNPROTECTED, Aims, Protection, protect, read_aims
 from .reference import EXISTS
 from .rule import Blueprint, Condition, translate_rule
+from .transcoding import keep_from
 from .world import ROUTES, TENANTS, Age, age, ref_of
 
 
@@ -177,6 +178,9 @@ def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, pro
     own = blueprint.fields
     if attachment.edge.grpc_web and "cors" in own and ir.speaks_grpc(own["destination"]):
         own = {**own, "cors": open_to_grpc_web(own["cors"])}
+    if "transcoding" in own and not attachment.edge.grpc_transcoding:
+        field = f"spec.rules[{blueprint.place}].transcode"
+        own = {**own, **keep_from(attachment.edge.name, work.on, field, work.problems)}
     return {
         **own,
         "route": work.name,
@@ -190,12 +194,19 @@ def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, pro
 def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: Protection) -> Needs:
     body: ir.Body | None = fields.get("body")
     return protection.needs(fields["destination"])._replace(
-        admission=fields["admission"] is not NO_ADMISSION or fields["edge_admission"] is not NO_ADMISSION,
+        admission=fields["admission"] is not NO_ADMISSION
+        or fields["edge_admission"] is not NO_ADMISSION
+        or fields.get("transcoding") is not None,
         tenant_header=attachment.edge.has_tenant_header,
+        transcoded=_transcoded(fields.get("transcoding")),
         grpc_web=attachment.edge.grpc_web and ir.speaks_grpc(fields["destination"]),
         body="" if body is None else f"Schema {body.schema.schema}",
         body_open=body is not None and body.shadow,
     )
+
+
+def _transcoded(made: ir.Transcoding | None) -> str:
+    return "" if made is None else f"Schema {made.schema}, version {made.version}"
 
 
 def _with_listener(match: ir.Match, listener: str) -> ir.Match:

@@ -190,6 +190,8 @@ def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
         plan.body.CopyFrom(emit_body(entry.body))
     if entry.response_body is not None:
         plan.response_body.CopyFrom(emit_body(entry.response_body))
+    if entry.transcoding is not None:
+        plan.transcoding.max_bytes = entry.transcoding.max_bytes
     if entry.csrf is not None:
         plan.csrf.CopyFrom(snapshot_pb2.Csrf(hosts=entry.csrf.hosts, shadow=entry.csrf.shadow))
 

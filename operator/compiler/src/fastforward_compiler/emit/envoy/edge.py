@@ -48,6 +48,7 @@ from .protos import (
 from .refusal import emit_local_replies
 from .resource import EmitSettings
 from .route import MISSING_CLUSTER
+from .transcoding import transcoder_filters
 from .wire import ADS, PATIENT_ADS, SET, boolean, header_option, header_value, milliseconds, pack, serialise, uint32
 
 _HCM = http_connection_manager_pb2.HttpConnectionManager
@@ -279,7 +280,7 @@ def for_answers(edge: ir.Edge, listener: ir.Listener) -> list[EnvoyMessage]:
 
 def for_upstreams(edge: ir.Edge) -> list[EnvoyMessage]:
     """Returns the filters for all that goes on to an upstream: refusals by the bound are translated, too."""
-    return [*grpc_web_filters(edge), *concurrency_filters(edge.adaptive_concurrency)]
+    return [*grpc_web_filters(edge), *transcoder_filters(edge), *concurrency_filters(edge.adaptive_concurrency)]
 
 
 def trusted_hops(edge: ir.Edge, listener: ir.Listener) -> int:

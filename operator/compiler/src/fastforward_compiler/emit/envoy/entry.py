@@ -50,6 +50,7 @@ from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
 from .responsebody import emit_identity, emit_response_body
 from .route import emit_route
+from .transcoding import emit_transcoding
 from .wire import header_option, header_value, pack
 
 
@@ -107,6 +108,7 @@ def emit_own(entry: ir.Entry, host: str) -> dict[str, any_pb2.Any]:
         configs[CORS] = pack(emit_cors(entry.cors))
     if entry.csrf is not None and not isinstance(entry.destination, ir.MessageDispatch):
         configs[CSRF] = pack(emit_csrf(entry.csrf, host))
+    configs |= emit_transcoding(entry)
     if entry.fault is not None:
         configs[FAULT] = pack(emit_fault(entry.fault))
     return configs

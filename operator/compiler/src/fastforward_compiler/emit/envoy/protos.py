@@ -54,6 +54,7 @@ from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors_pb2
 from envoy.extensions.filters.http.csrf.v3 import csrf_pb2 as _csrf_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2 as _ext_authz_pb2
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as _fault_pb2
+from envoy.extensions.filters.http.grpc_json_transcoder.v3 import transcoder_pb2 as _transcoder_pb2
 from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2 as _grpc_web_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _header_mutation_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt_authn_pb2
@@ -186,6 +187,7 @@ tls_common_pb2: Any = _tls_common_pb2
 tls_inspector_pb2: Any = _tls_inspector_pb2
 tls_pb2: Any = _tls_pb2
 token_bucket_pb2: Any = _token_bucket_pb2
+transcoder_pb2: Any = _transcoder_pb2
 udp_proxy_pb2: Any = _udp_proxy_pb2
 udp_route_pb2: Any = _udp_route_pb2
 udp_socket_config_pb2: Any = _udp_socket_config_pb2
