@@ -83,7 +83,7 @@ class CalledShop:
                 return _placed(1, "x" * HUGE_BYTES)
         return _placed(7, f"{which.id} {which.page_size}")
 
-    def list(self, which: Any, context: grpc.ServicerContext) -> Iterator[Message]:  # noqa: ANN401
+    def list_some(self, which: Any, context: grpc.ServicerContext) -> Iterator[Message]:  # noqa: ANN401
         self._note("List", which.id, context)
         for number in range(which.page_size or 2):
             yield _placed(number, f"number {number}")
@@ -127,7 +127,7 @@ def called_shop() -> Generator[CalledShop]:
         "Place": unary(shop.place, read, write),
         "Plain": unary(shop.place, read, write),
         "Find": unary(shop.find, _TYPES["Which"].FromString, write),
-        "List": grpc.unary_stream_rpc_method_handler(shop.list, _TYPES["Which"].FromString, write),
+        "List": grpc.unary_stream_rpc_method_handler(shop.list_some, _TYPES["Which"].FromString, write),
         "PlaceAll": grpc.stream_unary_rpc_method_handler(shop.place_all, read, write),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))

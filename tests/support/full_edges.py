@@ -53,7 +53,7 @@ def edges() -> list[Document]:
                 },
                 "timeouts": {"requestHeaders": "5s", "streamIdle": "1m", "connectionIdle": "10m"},
                 "accessLog": True,
-                "grpc": {"web": True},
+                "grpc": {"web": True, "transcoding": True},
                 "adaptiveConcurrency": {"least": 4, "most": 500, "percentile": 60, "measureEvery": "30s"},
                 "compression": {"algorithms": ["zstd", "gzip"], "minBytes": 100, "contentTypes": ["text/plain"]},
                 "securityHeaders": {"preset": "Web", "hstsDays": 7, "contentSecurityPolicy": "img-src *"},

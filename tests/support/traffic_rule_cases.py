@@ -18,7 +18,28 @@ MESSAGE: Document = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 
 TEMPLATE: Document = {"path": {"type": "Template", "value": "/a/{b}"}}
 
+CALLS: Document = {"transcode": {"schema": {"name": "s"}}}
+
 CASES = (
+    case(
+        crds.RouteRule,
+        "Calls in gRPC need an upstream.",
+        "transcode",
+        kept=[{**UP, **CALLS}, {"shards": {"upstream": "orders"}, **CALLS}],
+        broken=[{"respond": {}, **CALLS}, {**MESSAGE, **CALLS}],
+    ),
+    case(
+        crds.RouteRule,
+        "The path says which call it is: with `transcode` only the host can be rewritten.",
+        "rewrite",
+        kept=[{**UP, **CALLS, "rewrite": {"host": "a.example.com"}}, {**UP, "rewrite": {"replacePath": "/a"}}],
+        broken=[
+            {**UP, **CALLS, "rewrite": {"replacePath": "/a"}},
+            {**UP, **CALLS, "rewrite": {"replacePrefix": "/a"}},
+            {**UP, **CALLS, "rewrite": {"host": "a.example.com", "regex": {"pattern": "a", "substitution": "b"}}},
+            {**UP, **CALLS, "matches": [TEMPLATE], "rewrite": {"template": "/{b}"}},
+        ],
+    ),
     case(
         crds.PathMatch,
         "A template has at most one {name} in each segment, {name...} at its end alone, and 512 characters.",

@@ -73,7 +73,7 @@ def edges() -> Strategy:
         admission=admissions(),
         securityHeaders=st.sampled_from([{}, {"preset": "Web"}]),
         adaptiveConcurrency=st.sampled_from([{}, {"least": 1, "most": 5}]),
-        grpc=st.sampled_from([{}, {"web": True}]),
+        grpc=st.sampled_from([{}, {"web": True}, {"transcoding": True}]),
         compression=st.sampled_from([{}, {"algorithms": ["gzip"], "minBytes": 50}]),
     )
 
@@ -127,6 +127,7 @@ def rules() -> Strategy:
     proxied = {**common, "rewrite": rewrite, "retry": record(attempts=st.just(3), backoff=DURATIONS)}
     proxied["mirrors"] = lists(refs(percent=st.just(7)))
     proxied["body"] = record({"schema": refs()}, shadow=st.booleans())
+    proxied["transcode"] = record({"schema": refs()})
     return st.one_of(
         record({"upstreams": lists(share, 1)}, **proxied),
         record({"shards": record({"upstream": NAMES}, key=st.just("Subject"))}, **proxied),

@@ -32,8 +32,8 @@ class Transcode(Model):
     """Requests in JSON become calls of the methods whose `google.api.http` their path and method fit: 404 for others.
 
     The path is the one that the client asked for. What is no JSON or no message is 400. A call that fails is answered
-    by the status that its code stands for, and a google.rpc.Status in JSON. Calls in gRPC itself are 415 here: they have
-    a rule of their own.
+    by the status that its code stands for, and a google.rpc.Status in JSON. Calls in gRPC itself are refused here: they
+    need a rule of their own.
     """
 
     schema_: Annotated[SchemaRef, Field(alias="schema")]

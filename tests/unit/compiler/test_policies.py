@@ -186,6 +186,12 @@ def test_what_becomes_a_call_in_grpc_is_told_of_the_destination() -> None:
     assert told == "The proxy sends the request to the upstream; calls in gRPC-Web become calls in gRPC."
 
 
+def test_json_that_becomes_a_call_is_told_of_the_destination() -> None:
+    needs = Needs(transcoded="Schema shop/s, version 1")
+    [told] = [placed.why for placed in place_stages(needs).placements if placed.stage == "dispatch"]
+    assert told.endswith("; JSON becomes calls in gRPC by Schema shop/s, version 1.")
+
+
 @pytest.mark.parametrize(
     ("needs", "hop", "fail_open"),
     [

@@ -26,7 +26,9 @@ _LITERAL = r"[^/{}*:?#\s]+"
 _SEGMENT = rf"(?:\*\*|\*|{_LITERAL})"
 _VARIABLE = re.compile(rf"\{{({_IDENTIFIER}(?:\.{_IDENTIFIER})*)(?:={_SEGMENT}(?:/{_SEGMENT})*)?\}}")
 _PART = rf"(?:{_SEGMENT}|{_VARIABLE.pattern.replace('({', '(?:{', 1)})"
-_TEMPLATE = re.compile(rf"/(?:{_PART}(?:/{_PART})*)?(?::{_LITERAL})?")
+_TEMPLATE = re.compile(rf"/(?:{_PART}(?:/{_PART})*(?::{_LITERAL})?)?")
+_BEHIND_ALL = re.compile(r"\*\*\}?/")
+"""A segment behind `**`, which is all that is left of a path."""
 
 
 class Called(NamedTuple):
@@ -87,6 +89,8 @@ def _fault_of_methods(
                 return Fault(place, f"{name}.{method.name} can't be called by JSON: {wrong}.")
     if called:
         return None
+    if not names:
+        return Fault(None, "The schema has no service.")
     return Fault(None, "No method of the services has google.api.http; `allMethods` calls them by their names.")
 
 
@@ -111,7 +115,7 @@ def _faults(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Iterator[str]:
     if pattern is None:
         return
     path = rule.custom.path if pattern == "custom" else str(getattr(rule, pattern))
-    if not _TEMPLATE.fullmatch(path):
+    if not _TEMPLATE.fullmatch(path) or _BEHIND_ALL.search(path):
         yield f"{path or 'an empty path'} is no template of a path"
     for variable in _VARIABLE.findall(path):
         if not _is_single(method.input_type, variable.split(".")):
