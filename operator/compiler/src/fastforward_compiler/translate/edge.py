@@ -237,6 +237,7 @@ def _translate_listener(
         plain,
         certificates=tuple(certificates),
         min_tls=listener.tls.min_version,
+        http3=listener.http3,
         client_ca=authorities,
         client_optional=clients is not None and clients.mode == "Optional",
     )

@@ -19,6 +19,7 @@ from .certificate import emit_secret
 from .chain import JWT, LIMITS, SHADOW_LIMITS
 from .edge import emit_listeners
 from .entry import Setting, emit_entry
+from .http3 import http3_name
 from .ratelimit import count_slots, emit_limits, slots_of
 from .resolver import emit_fallback, emit_resolve
 from .resource import (
@@ -227,6 +228,7 @@ def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
     """Returns the edge's resources: listeners, then secrets."""
     secrets = {certificate.name for listener in edge.listeners for certificate in listener.all_certificates}
     listeners = [(LISTENER, f"{edge.name}/{listener.name}") for listener in edge.listeners]
+    listeners += [(LISTENER, http3_name(edge, listener)) for listener in edge.listeners if listener.http3]
     return (*listeners, *((SECRET, name) for name in sorted(secrets)))
 
 

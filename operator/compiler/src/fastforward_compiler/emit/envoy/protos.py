@@ -30,6 +30,7 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2 as _endpoint_compon
 from envoy.config.endpoint.v3 import endpoint_pb2 as _endpoint_pb2
 from envoy.config.listener.v3 import listener_components_pb2 as _listener_components_pb2
 from envoy.config.listener.v3 import listener_pb2 as _listener_pb2
+from envoy.config.listener.v3 import quic_config_pb2 as _quic_config_pb2
 from envoy.config.overload.v3 import overload_pb2 as _overload_pb2
 from envoy.config.rbac.v3 import rbac_pb2 as _rbac_pb2
 from envoy.config.route.v3 import route_components_pb2 as _route_components_pb2
@@ -86,6 +87,7 @@ from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as 
 from envoy.extensions.transport_sockets.proxy_protocol.v3 import (
     upstream_proxy_protocol_pb2 as _upstream_proxy_protocol_pb2,
 )
+from envoy.extensions.transport_sockets.quic.v3 import quic_transport_pb2 as _quic_transport_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2 as _raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2 as _tls_common_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as _secret_pb2
@@ -169,6 +171,8 @@ previous_hosts_pb2: Any = _previous_hosts_pb2
 protocol_pb2: Any = _protocol_pb2
 proxy_protocol_config_pb2: Any = _proxy_protocol_config_pb2
 proxy_protocol_pb2: Any = _proxy_protocol_pb2
+quic_config_pb2: Any = _quic_config_pb2
+quic_transport_pb2: Any = _quic_transport_pb2
 range_pb2: Any = _range_pb2
 ratelimit_pb2: Any = _ratelimit_pb2
 raw_buffer_pb2: Any = _raw_buffer_pb2
