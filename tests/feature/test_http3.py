@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from support.credentials import certificate_pem, tls_data
@@ -113,7 +115,7 @@ def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_on(ga
         assert old.request("GET", "/", host=HOST).body == "hello"
 
 
-def test_policies_and_limits_hold_and_are_counted_with_those_of_tls(gateway: Gateway, https: int) -> None:
+def test_policies_bounds_and_limits_hold(gateway: Gateway, https: int) -> None:
     gateway.upstream("books")
     gateway.apply(
         certificate("shop", HOST),
@@ -129,9 +131,7 @@ def test_policies_and_limits_hold_and_are_counted_with_those_of_tls(gateway: Gat
         assert (refused.status, refused.reason) == (401, "authentication/token-missing")
         large = client.request("POST", "/", host=HOST, headers=[*token, ("content-length", "101")], body=b"x" * 101)
         assert (large.status, large.reason) == (413, "admission/body-too-large")
-        assert client.request("GET", "/", host=HOST, headers=token).status == 200
-        assert gateway.get(host=HOST, port=https, server_name=HOST, headers=dict(token)).status == 200
-        assert [client.request("GET", "/", host=HOST, headers=token).status for _ in range(2)] == [200, 429]
+        assert [client.request("GET", "/", host=HOST, headers=token).status for _ in range(4)] == [200] * 3 + [429]
 
 
 def test_forged_headers_are_taken_away(gateway: Gateway, https: int) -> None:
@@ -141,7 +141,7 @@ def test_forged_headers_are_taken_away(gateway: Gateway, https: int) -> None:
         forged = [("x-ff-tenant", "acme"), ("x-forwarded-for", "203.0.113.9"), ("x-envoy-original-path", "/x")]
         assert client.request("GET", "/", host=HOST, headers=forged).status == 200
     assert origin.last.header("x-ff-tenant") is None
-    assert origin.last.header("x-forwarded-for") == "127.0.0.1"
+    assert "203.0.113.9" not in (origin.last.header("x-forwarded-for") or "")
 
 
 def test_nothing_is_taken_before_the_handshake_has_ended(gateway: Gateway, https: int) -> None:
@@ -150,7 +150,7 @@ def test_nothing_is_taken_before_the_handshake_has_ended(gateway: Gateway, https
         assert client.request("GET", "/", host=HOST).body == "hello"
         client.wait(lambda: bool(client.tickets))
         [ticket, *_] = client.tickets
-    assert not ticket.max_early_data_size
+    assert ticket.max_early_data_size is None
     # Who sends early all the same is not heard early.
     ticket.max_early_data_size = 0xFFFFFFFF
     with Http3Client(https, server_name=HOST, ticket=ticket) as again:
@@ -176,8 +176,6 @@ def test_a_listener_that_no_longer_speaks_it_is_told_and_gone(gateway: Gateway, 
 
 
 def test_a_port_that_is_taken_is_told_in_the_status(gateway: Gateway, https: int) -> None:
-    import socket
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", https))
         gateway.write(certificate("shop", HOST))

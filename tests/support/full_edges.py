@@ -26,6 +26,13 @@ def edges() -> list[Document]:
                             "clients": {"authorities": full_upstreams.named_authorities(), "mode": "Optional"},
                         },
                     },
+                    {
+                        "name": "quic",
+                        "port": 8445,
+                        "protocol": "HTTPS",
+                        "http3": True,
+                        "tls": {"certificates": [{"name": "here"}]},
+                    },
                 ],
                 "routeNamespaces": {"from": "Selected", "names": ["shop", "other"]},
                 "region": "eu",

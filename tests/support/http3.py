@@ -59,13 +59,14 @@ class Http3Client:
         if trusted:
             configuration.load_verify_locations(cadata=trusted.encode())
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.connect(("127.0.0.1", port))
+        self._peer = ("127.0.0.1", port)
+        self._socket.connect(self._peer)
         self._quic = QuicConnection(configuration=configuration, session_ticket_handler=self.tickets.append)
         self._http = H3Connection(self._quic)
         self._streams: dict[int, _Stream] = {}
         self._events: list[QuicEvent] = []
         self._timeout_s = timeout_s
-        self._quic.connect(("127.0.0.1", port), now=time.monotonic())
+        self._quic.connect(self._peer, now=time.monotonic())
         try:
             self.wait(lambda: any(isinstance(each, HandshakeCompleted) for each in self._events))
         except ClosedError:
@@ -112,7 +113,7 @@ class Http3Client:
             timer = self._quic.get_timer()
             self._socket.settimeout(max(0.001, min(deadline, deadline if timer is None else timer) - now))
             try:
-                self._quic.receive_datagram(self._socket.recv(READ_BYTES), ("127.0.0.1", 0), now=time.monotonic())
+                self._quic.receive_datagram(self._socket.recv(READ_BYTES), self._peer, now=time.monotonic())
             except ConnectionRefusedError as error:
                 raise ClosedError("nobody is there") from error
             except TimeoutError:

@@ -18,9 +18,45 @@ MESSAGE: Document = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 
 TEMPLATE: Document = {"path": {"type": "Template", "value": "/a/{b}"}}
 
+QUIC: Document = {
+    "name": "s",
+    "port": 2,
+    "protocol": "HTTPS",
+    "tls": {"certificates": [{"name": "c"}]},
+    "http3": True,
+}
+CLIENTS: Document = {"certificates": [{"name": "c"}], "clients": {"authorities": [{"name": "a"}]}}
 CALLS: Document = {"transcode": {"schema": {"name": "s"}}}
 
 CASES = (
+    case(
+        crds.Listener,
+        "HTTP/3 needs HTTPS.",
+        "http3",
+        kept=[QUIC, {**DIRECT["listeners"][0], "http3": False}],
+        broken=[{**DIRECT["listeners"][0], "http3": True}],
+    ),
+    case(
+        crds.Listener,
+        "Over HTTP/3 nobody is asked for a certificate: leave out `clients`, or take another listener.",
+        "http3",
+        kept=[QUIC, {**QUIC, "http3": False, "tls": CLIENTS}],
+        broken=[{**QUIC, "tls": CLIENTS}],
+    ),
+    case(
+        crds.Listener,
+        "HTTP/3 has no PROXY protocol.",
+        "http3",
+        kept=[QUIC, {**QUIC, "http3": False, "proxyProtocol": True}],
+        broken=[{**QUIC, "proxyProtocol": True}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "Traefik hands on connections of TCP: there is no HTTP/3 behind it.",
+        "listeners",
+        kept=[{**DIRECT, "listeners": [QUIC]}, {**DIRECT, **FRONT, "listeners": [{**QUIC, "http3": False}]}],
+        broken=[{**DIRECT, **FRONT, "listeners": [QUIC]}],
+    ),
     case(
         crds.RouteRule,
         "Calls in gRPC need an upstream.",

@@ -62,7 +62,10 @@ def edges() -> Strategy:
     tls = st.fixed_dictionaries({"certificates": st.lists(refs(), min_size=1, max_size=2, unique_by=json.dumps)})
     listener = st.one_of(
         record({"name": NAMES, "port": st.sampled_from([8080, 8081])}),
-        record({"name": NAMES, "port": st.sampled_from([8443]), "protocol": st.just("HTTPS"), "tls": tls}),
+        record(
+            {"name": NAMES, "port": st.sampled_from([8443]), "protocol": st.just("HTTPS"), "tls": tls},
+            http3=st.booleans(),
+        ),
     )
     return record(
         {"hosts": lists(HOSTS, 1, 3), "listeners": keyed(listener, "name", 1)},
