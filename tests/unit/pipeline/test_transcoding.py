@@ -43,3 +43,6 @@ def test_the_trail_names_the_field() -> None:
     trail = Trail()
     decided(world(), ask(method="POST", headers={"content-length": "101"}), trail=trail)
     assert "rules[main].transcode.maxBytes" in {found.field for found in trail.findings}
+    trail = Trail()
+    decided(world(), ask(method="POST", headers={"content-length": "100"}), trail=trail)
+    assert trail.findings[-1].detail.endswith("as a call in gRPC, by the path of its method")
