@@ -23,6 +23,7 @@ from support.resources import (
     policy,
     prefix,
     proven_by,
+    resource,
     route,
     rule,
     tokens_of,
@@ -201,6 +202,23 @@ def test_the_routes_policies_hold_by_the_path_that_was_asked_for(gateway: Gatewa
     assert post(gateway, "/orders", {"sku": "a"}, **bearer("a")).status == 200
     assert [gateway.get("/orders/a").status for _ in range(3)] == [200, 200, 429]
     assert [method for method, _ in shop.received] == ["Place", "Find", "Find"]
+
+
+def test_a_tenants_rule_makes_calls_for_its_own_callers_alone(gateway: Gateway, shop: CalledShop) -> None:
+    gateway.apply(
+        issuers("a"),
+        resource("Tenant", "acme", {}),
+        route("shop", calling(prefix("/orders", tenants=["acme"]), transcode={"maxBytes": 100})),
+        policy("callers", on("Edge", "public"), authentication=proven_by(tokens_of(), mode="Optional")),
+    )
+    member = bearer("a", tenant="acme")
+    assert post(gateway, "/orders", {"sku": "a"}).status == 404
+    assert post(gateway, "/orders", {"sku": "a"}, **member).status == 200
+    refused = post(gateway, "/orders", {"sku": "a" * 100}, **member)
+    assert (refused.status, refused.reason) == (413, "admission/body-too-large")
+    called = {**member, "content-type": "application/grpc"}
+    assert gateway.request("POST", "/orders", headers=called, body=b"").reason == "admission/content-type"
+    assert shop.received == [("Place", "a")]
 
 
 def test_what_never_ends_is_ended_by_the_rules_bound(gateway: Gateway) -> None:
