@@ -17,9 +17,23 @@ from support import tools
 from support.credentials import apikeys_data
 from support.gateway import Gateway, until
 from support.grpc_schemas import descriptors, messages
+from support.grpc_web import BINARY, framed, read_answer
 from support.message_target import ThreadedTarget, running_target
 from support.messages import reply
-from support.resources import Document, keys_of, on, policy, prefix, proven_by, resource, route, rule, secret, upstream
+from support.resources import (
+    Document,
+    edge,
+    keys_of,
+    on,
+    policy,
+    prefix,
+    proven_by,
+    resource,
+    route,
+    rule,
+    secret,
+    upstream,
+)
 
 KEYS = "gateway.fastforward.dev/api-keys"
 ACME = "AAAAAAAAAAAA"
@@ -116,6 +130,18 @@ def test_a_call_reaches_its_target_as_a_signed_message_and_is_answered(
     assert header.source.address == "127.0.0.1"
     assert header.authorization.count(".") == 2
     assert message.payload.body == b'{"quantity":2,"sku":"abc"}'
+
+
+def test_a_call_in_grpc_web_is_one_like_any_other(deciding_gateway: Gateway, target: ThreadedTarget) -> None:
+    deciding_gateway.apply(edge(deciding_gateway.port, grpc={"web": True}))
+    body = framed(TYPES["Order"](sku="b-1", quantity=2).SerializeToString())
+    headers = {"content-type": BINARY, **dict(KEY)}
+    answer = read_answer(
+        deciding_gateway.request("POST", "/shop.v1.Orders/Place", host="calls.example.com", headers=headers, body=body)
+    )
+    assert answer.status == 0
+    assert TYPES["Placed"].FromString(answer.messages[0]) == TYPES["Placed"](order=7)
+    assert [each.header.source.protocol for each in target.received] == [envelope_pb2.PROTOCOL_GRPC]
 
 
 def test_without_a_key_the_operation_is_refused_with_details(channel: grpc.Channel, target: ThreadedTarget) -> None:

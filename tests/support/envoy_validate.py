@@ -22,6 +22,7 @@ from fastforward_compiler.emit.envoy.protos import (
     extension_pb2,
     http_connection_manager_pb2,
     listener_pb2,
+    quic_transport_pb2,
     scoped_route_pb2,
     secret_pb2,
     tls_pb2,
@@ -127,8 +128,10 @@ def _inline_http(packed: EnvoyMessage, scopes: list[EnvoyMessage], extensions: d
 
 
 def _inline_secrets(packed: EnvoyMessage) -> None:
-    context = tls_pb2.DownstreamTlsContext()
-    packed.Unpack(context)
+    quic = packed.Is(quic_transport_pb2.QuicDownstreamTransport.DESCRIPTOR)
+    socket = quic_transport_pb2.QuicDownstreamTransport() if quic else tls_pb2.DownstreamTlsContext()
+    packed.Unpack(socket)
+    context = socket.downstream_tls_context if quic else socket
     for secret in context.common_tls_context.tls_certificate_sds_secret_configs:
         secret.ClearField("sds_config")
-    packed.Pack(context)
+    packed.Pack(socket)

@@ -7,6 +7,7 @@ import json
 
 from google.protobuf import descriptor_pb2
 
+from . import called_shop
 from .credentials import webhook_key
 from .documents import Document
 from .resources import resource, secret, upstream
@@ -81,6 +82,7 @@ def schemas() -> list[Document]:
         _schema("order", "JSONSchema", json.dumps(STRICT), json.dumps(ORDER), compatibility="Backward"),
         _schema("graph", "GraphQL", SDL, SDL.replace("Query {", "Query { me: String")),
         _schema("calls", "Protobuf", calls),
+        _schema("services", "Protobuf", base64.b64encode(called_shop.DESCRIPTORS).decode()),
     ]
 
 

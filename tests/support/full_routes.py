@@ -68,6 +68,20 @@ def _proxied_rules() -> list[Document]:
             "rewrite": {"template": "/{rest}/of/{user}"},
         },
         {
+            "name": "called",
+            "matches": [{"path": {"value": "/called"}}],
+            "upstreams": [{"name": "taker"}],
+            "transcode": {
+                "schema": {"name": "services", "namespace": "shop", "version": "1"},
+                "services": ["shop.v1.Shop"],
+                "allMethods": True,
+                "unknownQuery": "Ignore",
+                "ignoredQuery": ["key"],
+                "maxBytes": 4096,
+                "printing": {"names": "Proto", "defaults": True, "enums": "Numbers", "stream": "Lines"},
+            },
+        },
+        {
             "name": "sharded",
             "matches": [{"path": {"value": "/sharded"}}],
             "shards": {"upstream": "orders", "key": "Header", "header": "x-key"},

@@ -18,7 +18,64 @@ MESSAGE: Document = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 
 TEMPLATE: Document = {"path": {"type": "Template", "value": "/a/{b}"}}
 
+QUIC: Document = {
+    "name": "s",
+    "port": 2,
+    "protocol": "HTTPS",
+    "tls": {"certificates": [{"name": "c"}]},
+    "http3": True,
+}
+CLIENTS: Document = {"certificates": [{"name": "c"}], "clients": {"authorities": [{"name": "a"}]}}
+CALLS: Document = {"transcode": {"schema": {"name": "s"}}}
+
 CASES = (
+    case(
+        crds.Listener,
+        "HTTP/3 needs HTTPS.",
+        "http3",
+        kept=[QUIC, {**DIRECT["listeners"][0], "http3": False}],
+        broken=[{**DIRECT["listeners"][0], "http3": True}],
+    ),
+    case(
+        crds.Listener,
+        "Over HTTP/3 nobody is asked for a certificate: leave out `clients`, or take another listener.",
+        "http3",
+        kept=[QUIC, {**QUIC, "http3": False, "tls": CLIENTS}],
+        broken=[{**QUIC, "tls": CLIENTS}],
+    ),
+    case(
+        crds.Listener,
+        "HTTP/3 has no PROXY protocol.",
+        "http3",
+        kept=[QUIC, {**QUIC, "http3": False, "proxyProtocol": True}],
+        broken=[{**QUIC, "proxyProtocol": True}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "Traefik hands on connections of TCP: there is no HTTP/3 behind it.",
+        "listeners",
+        kept=[{**DIRECT, "listeners": [QUIC]}, {**DIRECT, **FRONT, "listeners": [{**QUIC, "http3": False}]}],
+        broken=[{**DIRECT, **FRONT, "listeners": [QUIC]}],
+    ),
+    case(
+        crds.RouteRule,
+        "Calls in gRPC need an upstream.",
+        "transcode",
+        kept=[{**UP, **CALLS}, {"shards": {"upstream": "orders"}, **CALLS}],
+        broken=[{"respond": {}, **CALLS}, {**MESSAGE, **CALLS}],
+    ),
+    case(
+        crds.RouteRule,
+        "The path says which call it is: with `transcode` only the host can be rewritten.",
+        "rewrite",
+        kept=[{**UP, **CALLS, "rewrite": {"host": "a.example.com"}}, {**UP, "rewrite": {"replacePath": "/a"}}],
+        broken=[
+            {**UP, **CALLS, "rewrite": {"replacePath": "/a"}},
+            {**UP, **CALLS, "rewrite": {"replacePrefix": "/a"}},
+            {**UP, **CALLS, "rewrite": {"host": "a.example.com", "regex": {"pattern": "a", "substitution": "b"}}},
+            {**UP, **CALLS, "matches": [TEMPLATE], "rewrite": {"template": "/{b}"}},
+        ],
+    ),
     case(
         crds.PathMatch,
         "A template has at most one {name} in each segment, {name...} at its end alone, and 512 characters.",

@@ -73,7 +73,10 @@ def edges() -> Strategy:
     tls = st.fixed_dictionaries({"certificates": st.lists(refs(), min_size=1, max_size=2, unique_by=json.dumps)})
     listener = st.one_of(
         record({"name": NAMES, "port": st.sampled_from([8080, 8081])}),
-        record({"name": NAMES, "port": st.sampled_from([8443]), "protocol": st.just("HTTPS"), "tls": tls}),
+        record(
+            {"name": NAMES, "port": st.sampled_from([8443]), "protocol": st.just("HTTPS"), "tls": tls},
+            http3=st.booleans(),
+        ),
     )
     return record(
         {"hosts": lists(HOSTS, 1, 3), "listeners": keyed(listener, "name", 1)},
@@ -86,6 +89,7 @@ def edges() -> Strategy:
         admission=admissions(),
         securityHeaders=st.sampled_from([{}, {"preset": "Web"}]),
         adaptiveConcurrency=st.sampled_from([{}, {"least": 1, "most": 5}]),
+        grpc=st.sampled_from([{}, {"web": True}, {"transcoding": True}]),
         compression=st.sampled_from([{}, {"algorithms": ["gzip"], "minBytes": 50}]),
     )
 
@@ -139,6 +143,7 @@ def rules() -> Strategy:
     proxied = {**common, "rewrite": rewrite, "retry": record(attempts=st.just(3), backoff=DURATIONS)}
     proxied["mirrors"] = lists(refs(percent=st.just(7)))
     proxied["body"] = record({"schema": refs()}, shadow=st.booleans())
+    proxied["transcode"] = record({"schema": refs()})
     return st.one_of(
         record({"upstreams": lists(share, 1)}, **proxied),
         record({"shards": record({"upstream": NAMES}, key=st.just("Subject"))}, **proxied),

@@ -51,6 +51,7 @@ from .edge import (
 from .eventhook import DeadLetters, EventHook, EventHookSpec, HookRetry, HookTls
 from .external import External
 from .fielderror import FieldError
+from .grpcclients import GrpcClients
 from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
 from .native import ConfigMap, Namespace, ReferenceGrant, Secret
@@ -74,6 +75,7 @@ from .service import (
 )
 from .shard import Shard, ShardSpec, ShardUpstream
 from .tenant import Tenant, TenantLimit, TenantSpec
+from .transcode import Transcode
 from .tries import Retry, RuleTimeout
 from .upstream import (
     CircuitBreaker,

@@ -15,6 +15,7 @@ from .backendtls import AuthoritiesRef
 from .concurrency import AdaptiveConcurrency
 from .durations import Duration
 from .formats import ANNOTATION, MEDIA_TYPE, Cidr, Country, HeaderName, Host, Label
+from .grpcclients import GrpcClients
 from .lists import Items
 from .meta import Model, Port, Ref, Resource, Rule, ShortText
 from .pods import Replicas, Resources
@@ -49,6 +50,10 @@ class Listener(Model):
     """TCP port."""
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
     """HTTP/1.1 and HTTP/2 in clear text, or both over TLS."""
+    http3: bool = False
+    """Whether HTTPS is spoken over QUIC as well (HTTP/3, RFC 9114), on the UDP port of the same number; answers tell
+    clients so (`alt-svc`). Nothing is taken before the handshake has ended (no 0-RTT).
+    """
     tls: ListenerTls | None = None
     """TLS settings; HTTPS needs them, HTTP must not have them."""
     proxy_protocol: bool = False
@@ -62,6 +67,24 @@ class Listener(Model):
             "HTTPS needs tls; HTTP has none.",
             "tls",
             lambda s: (s.tls is not None) == (s.protocol == "HTTPS"),
+        ),
+        Rule(
+            "!self.http3 || self.protocol == 'HTTPS'",
+            "HTTP/3 needs HTTPS.",
+            "http3",
+            lambda s: not s.http3 or s.protocol == "HTTPS",
+        ),
+        Rule(
+            "!self.http3 || !has(self.tls) || !has(self.tls.clients)",
+            "Over HTTP/3 nobody is asked for a certificate: leave out `clients`, or take another listener.",
+            "http3",
+            lambda s: not s.http3 or s.tls is None or s.tls.clients is None,
+        ),
+        Rule(
+            "!self.http3 || !self.proxyProtocol",
+            "HTTP/3 has no PROXY protocol.",
+            "http3",
+            lambda s: not s.http3 or not s.proxy_protocol,
         ),
     )
 
@@ -271,6 +294,8 @@ class EdgeSpec(Model):
     """Headers by which browsers protect the client; none when absent."""
     adaptive_concurrency: AdaptiveConcurrency | None = None
     """How many requests may be under way in each proxy, found by how long they take; no bound when absent."""
+    grpc: GrpcClients = GrpcClients()
+    """Clients that can't speak gRPC; none by default."""
     proxies: Proxies = Proxies()
     """The Envoys that serve it, on Kubernetes."""
     access_log: bool = True
@@ -289,6 +314,12 @@ class EdgeSpec(Model):
             "Behind Traefik the PROXY protocol is set up by itself.",
             "listeners",
             lambda s: s.front.traefik is None or not any(each.proxy_protocol for each in s.listeners),
+        ),
+        Rule(
+            "!has(self.front) || !has(self.front.traefik) || self.listeners.all(l, !l.http3)",
+            "Traefik hands on connections of TCP: there is no HTTP/3 behind it.",
+            "listeners",
+            lambda s: s.front.traefik is None or not any(each.http3 for each in s.listeners),
         ),
         Rule(
             "!has(self.front) || !has(self.front.traefik) || !has(self.trustedHops)"

@@ -137,6 +137,13 @@ CPU = Format(
     "an amount of cores", r"^([0-9]{1,6}m|[0-9]{1,3}(\.[0-9]{1,3})?)$", 7, "cores, or thousandths with m", "500m"
 )
 MEMORY = Format("an amount of memory", "^[0-9]{1,12}(Ki|Mi|Gi)?$", 14, "bytes, or with Ki, Mi or Gi", "512Mi")
+SERVICE = Format(
+    "a service",
+    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$",
+    253,
+    "its full name in protobuf, with the package",
+    "shop.v1.Orders",
+)
 METHOD = Format("a method", "^[A-Z]{1,16}$", 16, "an HTTP method in capitals", "GET")
 COUNTRY = Format("a country", "^[A-Z]{2}$", 2, "two capital letters (ISO 3166-1 alpha-2)", "DE")
 
@@ -168,6 +175,7 @@ FORMATS: tuple[Format, ...] = (
     ANNOTATION,
     CPU,
     MEMORY,
+    SERVICE,
     METHOD,
     COUNTRY,
 )

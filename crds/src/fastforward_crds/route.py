@@ -21,6 +21,7 @@ from .lists import Items
 from .match import Match
 from .meta import Model, Port, Ref, Resource, Rule, count_set
 from .responsebody import ResponseBodyRules
+from .transcode import Transcode
 from .tries import Retry, RuleTimeout
 
 _HAS_UPSTREAMS = "(has(self.upstreams) && size(self.upstreams) > 0)"
@@ -78,6 +79,10 @@ def _is_one_template(rule: RouteRule) -> bool:
     return [match.path.type for match in rule.matches] == ["Template"]
 
 
+def _rewrites_path(rewrite: Rewrite) -> bool:
+    return count_set(rewrite.replace_prefix, rewrite.replace_path, rewrite.regex, rewrite.template) > 0
+
+
 def _asks_who(match: Match) -> bool:
     return bool(match.tenants or match.roles) or count_set(match.region, match.flag) > 0
 
@@ -101,6 +106,8 @@ class RouteRule(Model):
     """Destination: a workload that takes messages."""
     adapter: AdapterDispatch | None = None
     """Destination: the rules of the operations that an adapter finds in the request."""
+    transcode: Transcode | None = None
+    """Requests in JSON for upstreams that speak gRPC; the Edge needs `grpc.transcoding`."""
     rewrite: Rewrite | None = None
     """What the upstream sees instead."""
     request_headers: HeaderChanges | None = None
@@ -137,6 +144,19 @@ class RouteRule(Model):
             "A rewrite needs an upstream.",
             "rewrite",
             lambda s: s.rewrite is None or _is_proxied(s),
+        ),
+        Rule(
+            f"!has(self.transcode) || {_HAS_UPSTREAMS} || has(self.shards)",
+            "Calls in gRPC need an upstream.",
+            "transcode",
+            lambda s: s.transcode is None or _is_proxied(s),
+        ),
+        Rule(
+            "!has(self.transcode) || !has(self.rewrite) || (!has(self.rewrite.replacePrefix) && "
+            "!has(self.rewrite.replacePath) && !has(self.rewrite.regex) && !has(self.rewrite.template))",
+            "The path says which call it is: with `transcode` only the host can be rewritten.",
+            "rewrite",
+            lambda s: s.transcode is None or s.rewrite is None or not _rewrites_path(s.rewrite),
         ),
         Rule(
             f"!has(self.retry) || {_HAS_UPSTREAMS} || has(self.shards)",

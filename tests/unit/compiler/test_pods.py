@@ -36,6 +36,15 @@ def test_a_number_is_one_port_of_tcp_and_one_of_udp() -> None:
     ]
 
 
+def test_http3_is_a_port_of_udp_beside_the_one_of_tcp() -> None:
+    secure = ir.Listener(name="secure", port=443, http3=True)
+    documents = made(ir.Edge(name="shop/public", hosts=(), listeners=(secure,)))
+    ports = [(each["name"], each["targetPort"], each["protocol"]) for each in documents["Service"]["spec"]["ports"]]
+    assert ports == [("p443", 443, "TCP"), ("udp-443", 443, "UDP")]
+    (envoy, _) = documents["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert [each["protocol"] for each in envoy["ports"]] == ["TCP", "UDP"]
+
+
 def test_decision_services_are_told_of_a_collector_where_there_is_one() -> None:
     workload = ir.Workload(name="shop/decision", pods=ir.Pods())
 

@@ -181,6 +181,17 @@ def test_a_stage_runs_in_the_cheapest_place_that_is_right() -> None:
     assert stages(counted) == plain | nothing | inline | {"admission": "inline"}
 
 
+def test_what_becomes_a_call_in_grpc_is_told_of_the_destination() -> None:
+    [told] = [placed.why for placed in place_stages(Needs(grpc_web=True)).placements if placed.stage == "dispatch"]
+    assert told == "The proxy sends the request to the upstream; calls in gRPC-Web become calls in gRPC."
+
+
+def test_json_that_becomes_a_call_is_told_of_the_destination() -> None:
+    needs = Needs(transcoded="Schema shop/s, version 1")
+    [told] = [placed.why for placed in place_stages(needs).placements if placed.stage == "dispatch"]
+    assert told.endswith("; JSON becomes calls in gRPC by Schema shop/s, version 1.")
+
+
 @pytest.mark.parametrize(
     ("needs", "hop", "fail_open"),
     [

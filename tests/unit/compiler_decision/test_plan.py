@@ -136,7 +136,7 @@ def test_only_rules_with_conditions_on_the_caller_are_selected() -> None:
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(ir.Entry) if field.name != "__weakref__"])
 def test_whatever_decides_a_request_changes_the_plans_name(field: str) -> None:
-    others = {
+    others: dict[str, object] = {
         "route": "shop/other",
         "rule": "other",
         "priority": 4,
@@ -156,6 +156,8 @@ def test_whatever_decides_a_request_changes_the_plans_name(field: str) -> None:
         "body": ir.Body(schema=ir.SchemaRef(schema="shop/order", version="v1"), max_bytes=7),
         "response_body": ir.ResponseBody(schema=ir.SchemaRef(schema="shop/order", version="v1"), max_bytes=7),
     }
+    called = ir.Transcoding(schema="shop/s", version="1", descriptors=b"", services=("a.B",))
+    others["transcoding"] = called
     # These only concern the proxy: how it asks, waits and tries again. The id counts through `select`.
     proxys_own = {"hop", "fail_open", "timeout_ms", "idle_timeout_ms", "retry", "mirrors", "fault"}
     if field in others:

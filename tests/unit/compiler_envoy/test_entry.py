@@ -7,12 +7,21 @@ from dataclasses import replace
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import plan_name
-from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, METADATA, retries
+from fastforward_compiler.emit.envoy.admission import not_admitted
+from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, BODY, METADATA, retries
 from fastforward_compiler.emit.envoy.concurrency import CONCURRENCY
 from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
-from fastforward_compiler.emit.envoy.protos import route_components_pb2
-from fastforward_compiler.emit.envoy.refusal import REASON_HEADER, Refusal, emit_refusal
+from fastforward_compiler.emit.envoy.grpcweb import GRPC_WEB
+from fastforward_compiler.emit.envoy.protos import buffer_pb2, route_components_pb2, transcoder_pb2
+from fastforward_compiler.emit.envoy.refusal import (
+    BODY_TOO_LARGE,
+    CONTENT_TYPE_REFUSED,
+    REASON_HEADER,
+    Refusal,
+    emit_refusal,
+)
 from fastforward_compiler.emit.envoy.route import MISSING_CLUSTER, emit_retry, emit_split
+from fastforward_compiler.emit.envoy.transcoding import TRANSCODER
 from fastforward_compiler.emit.envoy.upstream import emit_health_check
 from google.protobuf import json_format
 
@@ -55,6 +64,32 @@ def test_streams_are_no_measure_of_how_long_answers_take() -> None:
         configs = emit_entry(lasting, replace(setting_of(lasting), edge=adaptive)).typed_per_filter_config
         assert (CONCURRENCY in configs) is exempt
         assert CONCURRENCY not in emit_entry(lasting, setting_of(lasting)).typed_per_filter_config
+
+
+def test_only_what_speaks_grpc_and_what_stands_in_for_tenants_take_grpc_web() -> None:
+    web = replace(edge(), grpc_web=True)
+    calls = ir.Split(shares=(ir.Share(upstream="shop/a", weight=1),), grpc=True)
+    adapters = [ir.AdapterDispatch(protocol=protocol) for protocol in ("GRPC", "GraphQL")]
+    kinds = zip((calls, adapters[0], replace(calls, grpc=False), adapters[1]), (True, True, False, False), strict=True)
+    for destination, served in kinds:
+        made = entry("call", destination=destination)
+        assert (GRPC_WEB in emit_entry(made, replace(setting_of(made), edge=web)).typed_per_filter_config) is not served
+        assert GRPC_WEB not in emit_entry(made, setting_of(made)).typed_per_filter_config
+    gate = entry("gate", gate=True, destination=ir.Respond(status=404))
+    assert GRPC_WEB not in emit_entry(gate, replace(setting_of(gate), edge=web)).typed_per_filter_config
+
+
+def test_json_that_becomes_a_call_is_held_and_bounded_and_no_call_itself() -> None:
+    calls = ir.Split(shares=(ir.Share(upstream="shop/a", weight=1),), grpc=True)
+    said = ir.Transcoding(schema="shop/s", version="1", descriptors=b"", services=("a.B",), max_bytes=99)
+    json_ = entry("json", destination=calls, transcoding=said, admission=ir.Admission(max_body_bytes=100))
+    configs = emit_entry(json_, setting_of(json_)).typed_per_filter_config
+    assert buffer_pb2.BufferPerRoute.FromString(configs[BODY].value).buffer.max_request_bytes.value == 99
+    config = transcoder_pb2.GrpcJsonTranscoder.FromString(configs[TRANSCODER].value)
+    assert (config.match_incoming_request_route, config.max_request_body_size.value) == (True, 99)
+    assert list(not_admitted(json_)) == [BODY_TOO_LARGE, CONTENT_TYPE_REFUSED]
+    plain = replace(json_, transcoding=None)
+    assert {BODY, TRANSCODER}.isdisjoint(emit_entry(plain, setting_of(plain)).typed_per_filter_config)
 
 
 def test_a_split_of_one_is_no_split() -> None:

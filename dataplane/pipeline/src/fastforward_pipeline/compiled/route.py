@@ -66,6 +66,8 @@ class Plan:
     response_body: BodyRules | None
     """Of what upstreams answer."""
     csrf: Csrf | None
+    max_json_bytes: int | None
+    """Where JSON becomes calls in gRPC: the largest body."""
     origins: Origins | None
     """Others than its own host's, whose pages may open connections to an adapter."""
     destination: str
@@ -132,6 +134,7 @@ def compile_plan(name: str, wire: snapshot_pb2.Plan) -> Plan:
         body=compile_body(wire.body) if wire.HasField("body") and destination in _PROXIED else None,
         response_body=_compile_response_body(wire),
         csrf=compile_csrf(wire.csrf, wire.scope.partition("|")[2]) if wire.HasField("csrf") else None,
+        max_json_bytes=wire.transcoding.max_bytes if wire.HasField("transcoding") else None,
         origins=compile_origins(wire.adapter.origins) if destination == "adapter" else None,
         destination=destination or "",
         candidates=_compile_candidates(wire, destination),

@@ -15,6 +15,8 @@ from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.request import Request
 from fastforward_pipeline.trail import Verdict
 
+from . import transcoding
+
 WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
@@ -33,7 +35,7 @@ def admit(exchange: Exchange, plan: Plan) -> Refusal | None:
             exchange.shade(refusal)
         else:
             return refusal
-    return None
+    return transcoding.judge(exchange, plan, body_length(exchange.request))
 
 
 def _tell(exchange: Exchange, admission: Admission) -> None:

@@ -52,7 +52,8 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
         shares = ", ".join(f"{c.upstream or 'nobody (500)'} {c.share:.1%}" for c in exchange.candidates)
         rules = plan.response_body
         judged = "" if rules is None else f"; Schema {rules.schema} judges the answer"
-        _tell(exchange, Verdict.PASSED, f"sent to {shares}{judged}")
+        called = "" if plan.max_json_bytes is None else " as a call in gRPC, by the path of its method"
+        _tell(exchange, Verdict.PASSED, f"sent to {shares}{called}{judged}")
     return None
 
 

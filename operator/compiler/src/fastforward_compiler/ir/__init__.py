@@ -64,12 +64,14 @@ from .route import (
     TextMatch,
     TextType,
     Unavailable,
+    speaks_grpc,
 )
 from .schema import Schema, SchemaVersion
 from .shard import Shard
 from .snapshot import Snapshot
 from .table import Scope, Table
 from .tenant import Tenant
+from .transcoding import Transcoding
 from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream, UpstreamTls
 from .verdict import Part, Verdict
 from .workload import (
@@ -168,6 +170,7 @@ __all__ = [
     "TextMatch",
     "TextType",
     "Traefik",
+    "Transcoding",
     "Unavailable",
     "Upstream",
     "UpstreamTls",
@@ -181,4 +184,5 @@ __all__ = [
     "packed_six",
     "pods_name",
     "shortened",
+    "speaks_grpc",
 ]

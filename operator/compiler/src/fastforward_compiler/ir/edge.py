@@ -68,8 +68,15 @@ class Listener:
     """Where all connections go; None for HTTP, and where there are chains."""
     proxy_protocol: bool = False
     """Whether each connection begins by saying who the client is (PROXY protocol)."""
+    http3: bool = False
+    """Whether HTTP is spoken over QUIC as well, on the UDP port of the same number."""
     scope: str = ""
     """What the names of its hosts' scopes begin with; the Edge's name when empty."""
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """What its port is a port of."""
+        return (self.transport, "UDP") if self.http3 else (self.transport,)
 
     @property
     def all_certificates(self) -> tuple[Certificate, ...]:
@@ -185,4 +192,8 @@ class Edge:
     adaptive_concurrency: AdaptiveConcurrency | None = None
     has_lists: bool = False
     """Whether its proxies look clients up in AddressLists."""
+    grpc_web: bool = False
+    """Whether calls in gRPC-Web become calls in gRPC."""
+    grpc_transcoding: bool = False
+    """Whether rules make calls in gRPC of JSON."""
     proxies: Proxies = DEFAULT_PROXIES

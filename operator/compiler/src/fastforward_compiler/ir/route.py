@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from .dispatch import AdapterDispatch, MessageDispatch, SchemaRef
 from .placement import StagePlacement
+from .transcoding import Transcoding
 
 
 class PathType(StrEnum):
@@ -163,6 +164,17 @@ class Unavailable:
 Destination = Split | ShardDispatch | Redirect | Respond | MessageDispatch | AdapterDispatch | Unavailable
 
 
+def speaks_grpc(destination: Destination) -> bool:
+    """Whether requests that come there are calls in gRPC."""
+    match destination:
+        case Split(grpc=grpc) | ShardDispatch(grpc=grpc):
+            return grpc
+        case AdapterDispatch(protocol=protocol):
+            return protocol == "GRPC"
+        case _:
+            return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
     """What the upstream sees instead; empty parts stay. `prefix` replaces the matched one."""
@@ -277,6 +289,7 @@ class Entry:
     fault: Fault | None = None
     body: Body | None = None
     response_body: ResponseBody | None = None
+    transcoding: Transcoding | None = None
 
     @property
     def served_inside(self) -> bool:

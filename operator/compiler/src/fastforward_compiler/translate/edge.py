@@ -47,6 +47,8 @@ class View(NamedTuple):
     """Namespaces whose Routes may attach; None for all."""
     admission: ir.Admission
     has_tenant_header: bool
+    grpc_web: bool
+    grpc_transcoding: bool
 
 
 class Settings(NamedTuple):
@@ -130,6 +132,8 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         security_headers=translate_security_headers(spec.security_headers),
         adaptive_concurrency=translate_concurrency(spec.adaptive_concurrency),
         has_lists=bool(spec.address_lists) or spec.countries is not None,
+        grpc_web=spec.grpc.web,
+        grpc_transcoding=spec.grpc.transcoding,
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
     )
     return EdgeTranslation(value, tuple(problems))
@@ -246,6 +250,7 @@ def _translate_listener(
         plain,
         certificates=tuple(certificates),
         min_tls=listener.tls.min_version,
+        http3=listener.http3,
         client_ca=authorities,
         client_optional=clients is not None and clients.mode == "Optional",
     )
@@ -277,6 +282,8 @@ def _make_view(cells: Cells, name: str) -> View | None:
         route_namespaces=admitted.get(spec.route_namespaces.from_, frozenset(spec.route_namespaces.names)),
         admission=listed(cells, translate_admission(spec.admission, name)),
         has_tenant_header=spec.trusted_hops.tenant_header is not None,
+        grpc_web=spec.grpc.web,
+        grpc_transcoding=spec.grpc.transcoding,
     )
 
 

@@ -46,6 +46,10 @@ class Needs(NamedTuple):
     """Protocol of the adapter that takes the request; empty for none."""
     tenant_header: bool = False
     """Whether a trusted peer may name the tenant in a header."""
+    transcoded: str = ""
+    """What JSON becomes calls in gRPC by; empty for nothing."""
+    grpc_web: bool = False
+    """Whether calls in gRPC-Web become calls in gRPC."""
     body: str = ""
     """What judges the body; empty for nothing."""
     body_open: bool = False
@@ -84,9 +88,11 @@ def place_stages(needs: Needs) -> Placed:
 
 
 def _destination(needs: Needs) -> str:
+    called = "; calls in gRPC-Web become calls in gRPC" if needs.grpc_web else ""
+    called += f"; JSON becomes calls in gRPC by {needs.transcoded}" if needs.transcoded else ""
     if needs.adapter:
-        return f"The proxy hands the request to the {needs.adapter} adapter."
-    return "The proxy sends the request to the upstream." if needs.proxied else "The proxy answers by itself."
+        return f"The proxy hands the request to the {needs.adapter} adapter{called}."
+    return f"The proxy sends the request to the upstream{called}." if needs.proxied else "The proxy answers by itself."
 
 
 def _staged(placed: Iterable[tuple[ir.Placement, str]]) -> tuple[ir.StagePlacement, ...]:

@@ -18,12 +18,14 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from .addresslist import list_problems, lists_of
 from .attachment import Attachment, resolve_attachments
 from .edge import NO_ADMISSION, listed, translate_admission
+from .grpcweb import open_to_grpc_web
 from .overtaking import path_of
 from .piece import Piece, hop_conditions, precedence
 from .placement import Needs
 from .protection import UNPROTECTED, Aims, Protection, protect, read_aims
 from .reference import EXISTS
 from .rule import Blueprint, Condition, translate_rule
+from .transcoding import keep_from
 from .world import ROUTES, TENANTS, Age, age, ref_of
 
 
@@ -173,8 +175,14 @@ def _make_pieces(
 
 
 def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, protection: Protection) -> dict[str, Any]:
+    own = blueprint.fields
+    if attachment.edge.grpc_web and "cors" in own and ir.speaks_grpc(own["destination"]):
+        own = {**own, "cors": open_to_grpc_web(own["cors"])}
+    if "transcoding" in own and not attachment.edge.grpc_transcoding:
+        field = f"spec.rules[{blueprint.place}].transcode"
+        own = {**own, **keep_from(attachment.edge.name, work.on, field, work.problems)}
     return {
-        **blueprint.fields,
+        **own,
         "route": work.name,
         "rule": blueprint.name,
         "edge_admission": attachment.edge.admission,
@@ -186,12 +194,20 @@ def _entry_fields(work: _Work, attachment: Attachment, blueprint: Blueprint, pro
 def _needs(attachment: Attachment, fields: Mapping[str, Any], protection: Protection) -> Needs:
     body: ir.Body | None = fields.get("body")
     return protection.needs(fields["destination"])._replace(
-        admission=fields["admission"] is not NO_ADMISSION or fields["edge_admission"] is not NO_ADMISSION,
+        admission=fields["admission"] is not NO_ADMISSION
+        or fields["edge_admission"] is not NO_ADMISSION
+        or fields.get("transcoding") is not None,
         lists=bool(lists_of(fields["admission"]) or lists_of(fields["edge_admission"])),
         tenant_header=attachment.edge.has_tenant_header,
+        transcoded=_transcoded(fields.get("transcoding")),
+        grpc_web=attachment.edge.grpc_web and ir.speaks_grpc(fields["destination"]),
         body="" if body is None else f"Schema {body.schema.schema}",
         body_open=body is not None and body.shadow,
     )
+
+
+def _transcoded(made: ir.Transcoding | None) -> str:
+    return "" if made is None else f"Schema {made.schema}, version {made.version}"
 
 
 def _with_listener(match: ir.Match, listener: str) -> ir.Match:

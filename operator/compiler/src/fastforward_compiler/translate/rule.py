@@ -24,6 +24,7 @@ from .reference import target
 from .shard import PURPOSES
 from .template import fault_of_path, fault_of_template, parse_template, path_rewrite
 from .texts import translate_texts
+from .transcoding import translate_transcode
 from .upstream import Traits, resolve_upstream
 
 UNAVAILABLE = ""
@@ -63,13 +64,14 @@ def translate_rule(
         problems.append(problem(on, Reason.REGEX_INVALID, f"{field}.{where}", f"The rewrite is refused: {fault}."))
         destination = ir.Unavailable(reason="The rule's rewrite is broken.")
     fields = _translate_changes(rule, destination)
+    if rule.transcode is not None:
+        where = f"{field}.transcode"
+        fields |= translate_transcode(cells, on, where, rule.transcode, destination, problems)
     fields |= translate_bodies(cells, on, field, rule, problems)
     if rule.rewrite is not None and not fault:
         fields["rewrite"] = _translate_rewrite(rule.rewrite, rule.matches[0].path.value)
-    if rule.timeout is not None and rule.timeout.request is not None:
-        fields["timeout_ms"] = crds.milliseconds(rule.timeout.request)
-    if rule.timeout is not None and rule.timeout.idle is not None:
-        fields["idle_timeout_ms"] = crds.milliseconds(rule.timeout.idle)
+    if rule.timeout is not None:
+        fields |= _translate_timeout(rule.timeout)
     if rule.mirrors:
         fields["mirrors"] = translate_mirrors(cells, on, f"{field}.mirrors", rule.mirrors, problems)
         upstreams = tuple(dict.fromkeys((*upstreams, *(each.upstream for each in fields["mirrors"]))))
@@ -92,6 +94,11 @@ def _translate_changes(rule: crds.RouteRule, destination: ir.Destination) -> dic
     if rule.retry is not None:
         fields["retry"] = _translate_retry(rule.retry)
     return fields
+
+
+def _translate_timeout(timeout: crds.RuleTimeout) -> dict[str, Any]:
+    said = (("timeout_ms", timeout.request), ("idle_timeout_ms", timeout.idle))
+    return {name: crds.milliseconds(bound) for name, bound in said if bound is not None}
 
 
 def _translate_conditions(

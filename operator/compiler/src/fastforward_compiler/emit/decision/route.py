@@ -173,27 +173,37 @@ def emit_share(share: ir.Share) -> snapshot_pb2.WeightedUpstream:
 def emit_changes(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
     """Writes into `plan` what happens to requests and responses on the way."""
     if entry.rewrite is not None:
-        plan.rewrite.CopyFrom(
-            snapshot_pb2.Rewrite(
-                host=entry.rewrite.host,
-                prefix=entry.rewrite.prefix,
-                path=entry.rewrite.path,
-                regex_pattern=entry.rewrite.regex_pattern,
-                regex_substitution=entry.rewrite.regex_substitution,
-            )
-        )
+        plan.rewrite.CopyFrom(emit_rewrite(entry.rewrite))
     if entry.request_headers != ir.HeaderChanges():
         plan.request_headers.CopyFrom(emit_header_changes(entry.request_headers))
     if entry.response_headers != ir.HeaderChanges():
         plan.response_headers.CopyFrom(emit_header_changes(entry.response_headers))
     if entry.cors is not None:
         plan.cors.CopyFrom(emit_cors(entry.cors))
+    emit_content(entry, plan)
+    if entry.csrf is not None:
+        plan.csrf.CopyFrom(snapshot_pb2.Csrf(hosts=entry.csrf.hosts, shadow=entry.csrf.shadow))
+
+
+def emit_content(entry: ir.Entry, plan: snapshot_pb2.Plan) -> None:
+    """Writes into `plan` what bodies must be."""
     if entry.body is not None:
         plan.body.CopyFrom(emit_body(entry.body))
     if entry.response_body is not None:
         plan.response_body.CopyFrom(emit_body(entry.response_body))
-    if entry.csrf is not None:
-        plan.csrf.CopyFrom(snapshot_pb2.Csrf(hosts=entry.csrf.hosts, shadow=entry.csrf.shadow))
+    if entry.transcoding is not None:
+        plan.transcoding.max_bytes = entry.transcoding.max_bytes
+
+
+def emit_rewrite(rewrite: ir.Rewrite) -> snapshot_pb2.Rewrite:
+    """Returns the wire form of a rewrite."""
+    return snapshot_pb2.Rewrite(
+        host=rewrite.host,
+        prefix=rewrite.prefix,
+        path=rewrite.path,
+        regex_pattern=rewrite.regex_pattern,
+        regex_substitution=rewrite.regex_substitution,
+    )
 
 
 def emit_header_changes(changes: ir.HeaderChanges) -> snapshot_pb2.HeaderChanges:

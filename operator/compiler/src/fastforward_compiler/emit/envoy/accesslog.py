@@ -20,7 +20,7 @@ FIELDS = (
     ("requestId", "%REQ(X-REQUEST-ID)%"),
     ("traceparent", "%REQ(TRACEPARENT)%"),
     ("address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
-    ("method", "%REQ(:METHOD)%"),
+    ("method", "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%"),
     ("host", "%REQ(:AUTHORITY)%"),
     ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
     ("protocol", "%PROTOCOL%"),

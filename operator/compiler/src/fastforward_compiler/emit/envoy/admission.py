@@ -31,6 +31,7 @@ _HAS_UNANNOUNCED_BODY = every(
     none(header_matches(":method", "GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT")),
     has_header("content-type"),
 )
+_IS_CALL = header_matches("content-type", r"(?i)[ \t]*application/grpc.*")
 _HAS_BODY = some(header_at_least("content-length", 1), _HAS_UNANNOUNCED_BODY)
 
 
@@ -43,7 +44,8 @@ def emit_admission(entry: ir.Entry) -> dict[str, any_pb2.Any]:
 def emit_body_bound(entry: ir.Entry) -> dict[str, any_pb2.Any]:
     """Returns the configuration of the filter `body`, if it has something to check, by the filter's name."""
     bounds = body_bounds(entry)
-    return {BODY: hold(min(bounds))} if bounds and not streams(entry.destination) else {}
+    held = entry.transcoding is not None or not streams(entry.destination)
+    return {BODY: hold(min(bounds))} if bounds and held else {}
 
 
 def streams(destination: ir.Destination) -> bool:
@@ -60,7 +62,10 @@ def not_admitted(entry: ir.Entry, *, shadow: bool = False) -> dict[str, EnvoyMes
         refused[ADDRESS_DENIED] = some(*outside)
     if bounds:
         refused[BODY_TOO_LARGE] = too_large(min(bounds))
-    if other := [wrong_content(admission.content_types) for admission in admissions if admission.content_types]:
+    other = [wrong_content(admission.content_types) for admission in admissions if admission.content_types]
+    if entry.transcoding is not None and not shadow:
+        other.append(_IS_CALL)
+    if other:
         refused[CONTENT_TYPE_REFUSED] = some(*other)
     return refused
 
@@ -71,8 +76,12 @@ def admissions_of(entry: ir.Entry, *, shadow: bool = False) -> list[ir.Admission
 
 
 def body_bounds(entry: ir.Entry, *, shadow: bool = False) -> list[int]:
-    """Returns the largest sizes of bodies, in bytes; a message is held whole, so it has one in any case."""
+    """Returns the largest sizes of bodies, in bytes; what is held whole has one in any case: messages, and JSON that
+    becomes a call. (Envoy's transcoder bounds only what it has not read yet.)
+    """
     whole = [_MAX_MESSAGE_BYTES] if isinstance(entry.destination, ir.MessageDispatch) and not shadow else []
+    if entry.transcoding is not None and not shadow:
+        whole.append(entry.transcoding.max_bytes)
     admissions = admissions_of(entry, shadow=shadow)
     return whole + [each.max_body_bytes for each in admissions if each.max_body_bytes is not None]
 

@@ -24,6 +24,8 @@ from .chain import (
 from .compression import compression_filters
 from .concurrency import concurrency_filters
 from .datagrams import emit_datagrams
+from .grpcweb import grpc_web_filters
+from .http3 import advertisements, http3_name, quic_socket, speak_http3, take_datagrams
 from .protection import security_filters
 from .protos import (
     EnvoyMessage,
@@ -48,6 +50,7 @@ from .protos import (
 from .refusal import emit_local_replies
 from .resource import EmitSettings
 from .route import MISSING_CLUSTER
+from .transcoding import transcoder_filters
 from .wire import ADS, PATIENT_ADS, SET, boolean, header_option, header_value, milliseconds, pack, serialise, uint32
 
 _HCM = http_connection_manager_pb2.HttpConnectionManager
@@ -64,24 +67,35 @@ _TLS_VERSIONS = {"1.2": tls_common_pb2.TlsParameters.TLSv1_2, "1.3": tls_common_
 
 def emit_listeners(edge: ir.Edge, settings: EmitSettings) -> dict[str, bytes]:
     """Returns the serialised listeners of an Edge by name: `EDGE/LISTENER`."""
-    return {
-        f"{edge.name}/{listener.name}": serialise(emit_listener(edge, listener, settings))
-        for listener in edge.listeners
-    }
+    made = {f"{edge.name}/{each.name}": emit_listener(edge, each, settings) for each in edge.listeners}
+    made |= {http3_name(edge, each): emit_http3(edge, each, settings) for each in edge.listeners if each.http3}
+    return {name: serialise(message) for name, message in made.items()}
 
 
 def emit_listener(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> EnvoyMessage:
     """Returns one listener."""
-    first, *others = bound_addresses(edge, listener, settings)
-    message = listener_pb2.Listener(
-        name=f"{edge.name}/{listener.name}",
-        address=first,
-        additional_addresses=[listener_pb2.AdditionalAddress(address=other) for other in others],
-    )
+    addresses = bound_addresses(edge, listener, settings, listener.transport)
+    message = bound_listener(f"{edge.name}/{listener.name}", addresses)
     if listener.transport == "UDP":
         emit_datagrams(listener, listener.stream or ir.Stream(shares=()), message)
     else:
         _emit_connections(edge, listener, message, settings)
+    return message
+
+
+def bound_listener(name: str, addresses: list[EnvoyMessage]) -> EnvoyMessage:
+    """Returns a listener at these addresses, with nothing behind."""
+    first, *others = addresses
+    more = [listener_pb2.AdditionalAddress(address=other) for other in others]
+    return listener_pb2.Listener(name=name, address=first, additional_addresses=more)
+
+
+def emit_http3(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> EnvoyMessage:
+    """Returns the listener of QUIC beside one of TLS: the same certificates, filters and tables."""
+    message = bound_listener(http3_name(edge, listener), bound_addresses(edge, listener, settings, "UDP"))
+    message.per_connection_buffer_limit_bytes.CopyFrom(uint32(_CONNECTION_BUFFER_BYTES))
+    take_datagrams(edge, message)
+    message.filter_chains.extend(emit_filter_chains(edge, listener, settings, http3=True))
     return message
 
 
@@ -112,11 +126,11 @@ def admit_only(addresses: tuple[str, ...], message: EnvoyMessage) -> None:
             )
 
 
-def bound_addresses(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
+def bound_addresses(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings, transport: str) -> list[EnvoyMessage]:
     """Returns where the listener listens."""
-    port = settings.ports.get(listener.port, listener.port)
+    port = bound_port(listener, settings)
     own = () if settings.listen_everywhere else edge.addresses
-    protocol = address_pb2.SocketAddress.Protocol.Value(listener.transport)
+    protocol = address_pb2.SocketAddress.Protocol.Value(transport)
     socket = address_pb2.SocketAddress
     return [
         address_pb2.Address(socket_address=socket(protocol=protocol, address=address, port_value=port))
@@ -124,7 +138,14 @@ def bound_addresses(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings
     ]
 
 
-def emit_filter_chains(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
+def bound_port(listener: ir.Listener, settings: EmitSettings) -> int:
+    """Returns the number of the listener's port here."""
+    return settings.ports.get(listener.port, listener.port)
+
+
+def emit_filter_chains(
+    edge: ir.Edge, listener: ir.Listener, settings: EmitSettings, *, http3: bool = False
+) -> list[EnvoyMessage]:
     """Returns a chain for each certificate, matched by server name; one chain for clear text.
 
     A server name that several certificates hold belongs to the first: Envoy refuses two chains that match alike.
@@ -133,7 +154,8 @@ def emit_filter_chains(edge: ir.Edge, listener: ir.Listener, settings: EmitSetti
         return [listener_components_pb2.FilterChain(name="stream", filters=stream_filters(edge, listener.stream))]
     if listener.chains:
         return [emit_chain(edge, listener, chain, settings) for chain in listener.chains]
-    chain, filters = listener_components_pb2.FilterChain, network_filters(edge, listener, listener.name, settings)
+    chain = listener_components_pb2.FilterChain
+    filters = network_filters(edge, listener, listener.name, settings, http3=http3)
     if not listener.certificates:
         return [chain(name="plain", filters=filters)]
     taken: set[str] = set()
@@ -147,7 +169,7 @@ def emit_filter_chains(edge: ir.Edge, listener: ir.Listener, settings: EmitSetti
             if listener.client_ca:
                 context.common_tls_context.validation_context.trusted_ca.inline_bytes = listener.client_ca
                 context.require_client_certificate.CopyFrom(boolean(not listener.client_optional))
-            socket = transport_socket(context)
+            socket = quic_socket(context) if http3 else transport_socket(context)
             chains.append(
                 chain(name=certificate.name, filter_chain_match=match, filters=filters, transport_socket=socket)
             )
@@ -200,14 +222,19 @@ def transport_socket(context: EnvoyMessage) -> EnvoyMessage:
     return base_pb2.TransportSocket(name="tls", typed_config=pack(context))
 
 
-def network_filters(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSettings) -> list[EnvoyMessage]:
+def network_filters(
+    edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSettings, *, http3: bool = False
+) -> list[EnvoyMessage]:
     """Returns what a connection passes: the bound on connections, then HTTP. `name` is what rules call it."""
     limit = connection_limit_pb2.ConnectionLimit(
         stat_prefix="connections", max_connections={"value": edge.max_connections}
     )
+    manager = emit_http(edge, listener, name, settings)
+    if http3:
+        speak_http3(edge, manager)
     return [
         listener_components_pb2.Filter(name="connections", typed_config=pack(limit)),
-        listener_components_pb2.Filter(name="http", typed_config=pack(emit_http(edge, listener, name, settings))),
+        listener_components_pb2.Filter(name="http", typed_config=pack(manager)),
     ]
 
 
@@ -237,8 +264,8 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         scoped_routes=scoped_routes(),
         http_filters=http_filters(
             settings.decision_timeout_ms,
-            for_answers(edge, listener),
-            concurrency_filters(edge.adaptive_concurrency),
+            for_answers(edge, listener, settings),
+            for_upstreams(edge),
         ),
         early_header_mutation_extensions=[early_mutations(edge, listener, name)],
         use_remote_address=boolean(True),
@@ -271,12 +298,21 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
     return manager
 
 
-def for_answers(edge: ir.Edge, listener: ir.Listener) -> list[EnvoyMessage]:
+def for_answers(edge: ir.Edge, listener: ir.Listener, settings: EmitSettings) -> list[EnvoyMessage]:
     """Returns the filters for all requests and answers: what is written first is compressed last."""
     tls = bool(listener.all_certificates) or (edge.traefik is not None and edge.traefik.terminates)
-    answering = [*security_filters(edge.security_headers, tls=tls), *compression_filters(edge.compression)]
-    # Before admission, which asks what it found.
-    return [*answering, *list_filters(edge)]
+    return [
+        *advertisements(listener, bound_port(listener, settings)),
+        *security_filters(edge.security_headers, tls=tls),
+        *compression_filters(edge.compression),
+        # Before admission, which asks what it found.
+        *list_filters(edge),
+    ]
+
+
+def for_upstreams(edge: ir.Edge) -> list[EnvoyMessage]:
+    """Returns the filters for all that goes on to an upstream: refusals by the bound are translated, too."""
+    return [*grpc_web_filters(edge), *transcoder_filters(edge), *concurrency_filters(edge.adaptive_concurrency)]
 
 
 def trusted_hops(edge: ir.Edge, listener: ir.Listener) -> int:

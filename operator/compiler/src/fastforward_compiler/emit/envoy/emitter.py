@@ -20,6 +20,7 @@ from .certificate import emit_secret
 from .chain import JWT, LIMITS, SHADOW_LIMITS
 from .edge import emit_listeners
 from .entry import Setting, emit_entry
+from .http3 import http3_name
 from .ratelimit import count_slots, emit_limits, slots_of
 from .resolver import emit_fallback, emit_resolve
 from .resource import (
@@ -247,6 +248,7 @@ def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
     """Returns the edge's resources: listeners, then secrets, then the filter of its lists."""
     secrets = {certificate.name for listener in edge.listeners for certificate in listener.all_certificates}
     listeners = [(LISTENER, f"{edge.name}/{listener.name}") for listener in edge.listeners]
+    listeners += [(LISTENER, http3_name(edge, listener)) for listener in edge.listeners if listener.http3]
     lists = ((EXTENSION, lists_name(edge.name)),) if edge.has_lists else ()
     return (*listeners, *((SECRET, name) for name in sorted(secrets)), *lists)
 
@@ -254,4 +256,4 @@ def edge_outputs(edge: ir.Edge) -> tuple[ResourceId, ...]:
 def seen_by_tables(edge: ir.Edge) -> tuple[object, ...]:
     """Returns what tables depend on."""
     adapts = edge.adaptive_concurrency is not None
-    return edge.api_version_header, edge.api_version_default, edge.tenant_header, adapts
+    return edge.api_version_header, edge.api_version_default, edge.tenant_header, adapts, edge.grpc_web

@@ -43,12 +43,14 @@ from .csrf import emit_csrf
 from .external import extra_ms, patient_service, write_told
 from .fault import emit_fault
 from .grant import emit_grants
+from .grpcweb import emit_no_grpc_web
 from .headers import LIMIT_HEADERS
 from .protos import EnvoyMessage
 from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
 from .responsebody import emit_identity, emit_response_body
 from .route import emit_route
+from .transcoding import emit_transcoding
 from .wire import header_option, header_value, pack
 
 
@@ -79,9 +81,8 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     slots = slots_of(limits)
     # A tenant's entry is found after the filter `admission` has passed: `authorization` judges it there.
     configs = emit_body_bound(entry) | ({} if setting.table.tenant else emit_admission(entry))
-    configs |= (
-        emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge) | emit_own(entry, setting.scope.host)
-    )
+    configs |= emit_policies(entry, auth, setting) | emit_own(entry, setting.scope.host)
+    configs |= emit_exemption(entry, setting.edge) | emit_no_grpc_web(entry, setting.edge)
     if slots:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
@@ -107,6 +108,7 @@ def emit_own(entry: ir.Entry, host: str) -> dict[str, any_pb2.Any]:
         configs[CORS] = pack(emit_cors(entry.cors))
     if entry.csrf is not None and not isinstance(entry.destination, ir.MessageDispatch):
         configs[CSRF] = pack(emit_csrf(entry.csrf, host))
+    configs |= emit_transcoding(entry)
     if entry.fault is not None:
         configs[FAULT] = pack(emit_fault(entry.fault))
     return configs

@@ -30,6 +30,7 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2 as _endpoint_compon
 from envoy.config.endpoint.v3 import endpoint_pb2 as _endpoint_pb2
 from envoy.config.listener.v3 import listener_components_pb2 as _listener_components_pb2
 from envoy.config.listener.v3 import listener_pb2 as _listener_pb2
+from envoy.config.listener.v3 import quic_config_pb2 as _quic_config_pb2
 from envoy.config.overload.v3 import overload_pb2 as _overload_pb2
 from envoy.config.rbac.v3 import rbac_pb2 as _rbac_pb2
 from envoy.config.route.v3 import route_components_pb2 as _route_components_pb2
@@ -54,6 +55,8 @@ from envoy.extensions.filters.http.cors.v3 import cors_pb2 as _cors_pb2
 from envoy.extensions.filters.http.csrf.v3 import csrf_pb2 as _csrf_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2 as _ext_authz_pb2
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as _fault_pb2
+from envoy.extensions.filters.http.grpc_json_transcoder.v3 import transcoder_pb2 as _transcoder_pb2
+from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2 as _grpc_web_pb2
 from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as _header_mutation_pb2
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as _jwt_authn_pb2
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as _local_rate_limit_pb2
@@ -84,6 +87,7 @@ from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as 
 from envoy.extensions.transport_sockets.proxy_protocol.v3 import (
     upstream_proxy_protocol_pb2 as _upstream_proxy_protocol_pb2,
 )
+from envoy.extensions.transport_sockets.quic.v3 import quic_transport_pb2 as _quic_transport_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2 as _raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2 as _tls_common_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as _secret_pb2
@@ -142,6 +146,7 @@ fault_common_pb2: Any = _fault_common_pb2
 fault_pb2: Any = _fault_pb2
 file_pb2: Any = _file_pb2
 grpc_service_pb2: Any = _grpc_service_pb2
+grpc_web_pb2: Any = _grpc_web_pb2
 gzip_pb2: Any = _gzip_pb2
 header_mutation_pb2: Any = _header_mutation_pb2
 health_check_pb2: Any = _health_check_pb2
@@ -167,6 +172,8 @@ previous_hosts_pb2: Any = _previous_hosts_pb2
 protocol_pb2: Any = _protocol_pb2
 proxy_protocol_config_pb2: Any = _proxy_protocol_config_pb2
 proxy_protocol_pb2: Any = _proxy_protocol_pb2
+quic_config_pb2: Any = _quic_config_pb2
+quic_transport_pb2: Any = _quic_transport_pb2
 range_pb2: Any = _range_pb2
 ratelimit_pb2: Any = _ratelimit_pb2
 raw_buffer_pb2: Any = _raw_buffer_pb2
@@ -185,6 +192,7 @@ tls_common_pb2: Any = _tls_common_pb2
 tls_inspector_pb2: Any = _tls_inspector_pb2
 tls_pb2: Any = _tls_pb2
 token_bucket_pb2: Any = _token_bucket_pb2
+transcoder_pb2: Any = _transcoder_pb2
 udp_proxy_pb2: Any = _udp_proxy_pb2
 udp_route_pb2: Any = _udp_route_pb2
 udp_socket_config_pb2: Any = _udp_socket_config_pb2

@@ -52,6 +52,8 @@ NO_ROUTE = Refusal(
 )
 UNAVAILABLE = Refusal("routing/unavailable", 500, "The route has no usable destination")
 
+_TRANSCODER = "response.code_details.contains('grpc_json_transcode_failure')"
+
 REFUSALS = (
     Refusal(ADDRESS_DENIED, 403, "The client address is not admitted", by_rule(ADDRESS_DENIED)),
     Refusal(BODY_TOO_LARGE, 413, "The request body is too large", by_rule(BODY_TOO_LARGE)),
@@ -106,6 +108,24 @@ REFUSALS = (
         "response.code_details == 'ext_authz_error'",
     ),
     NO_ROUTE,
+    Refusal(
+        "routing/no-method",
+        404,
+        "No method fits the request",
+        f"response.code == 404 && {_TRANSCODER}",
+    ),
+    Refusal(
+        "normalization/call-malformed",
+        400,
+        "The request can't be made a call of the method",
+        f"response.code == 400 && {_TRANSCODER}",
+    ),
+    Refusal(
+        "normalization/reply-malformed",
+        502,
+        "What the upstream answered can't be written in JSON",
+        f"response.code >= 500 && {_TRANSCODER}",
+    ),
     Refusal(
         "dispatch/no-endpoint",
         0,

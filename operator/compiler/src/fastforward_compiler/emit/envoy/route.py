@@ -71,11 +71,11 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
         case ir.Split() as split:
             emit_split(split, route.route)
             route.response_headers_to_remove.append(REASON_HEADER)
-            emit_forwarding(entry, route, grpc=split.grpc, hash_on=split.hash_on)
+            emit_forwarding(entry, route, grpc=split.grpc and entry.transcoding is None, hash_on=split.hash_on)
         case ir.ShardDispatch() as shards:
             route.route.cluster_header = CLUSTER_HEADER
             route.response_headers_to_remove.append(REASON_HEADER)
-            emit_forwarding(entry, route, grpc=shards.grpc, hash_on=shards.hash_on)
+            emit_forwarding(entry, route, grpc=shards.grpc and entry.transcoding is None, hash_on=shards.hash_on)
         case ir.MessageDispatch(ingress=ingress):
             # Whoever decides takes messages as well: the same services, sockets and certificates.
             route.route.cluster = ingress or DECISION_CLUSTER

@@ -114,8 +114,8 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
         ],
         "env": [from_field("POD_NAME", "metadata.name")],
         "ports": [
-            {"name": _port_name(listener), "containerPort": listener.port, "protocol": listener.transport}
-            for listener in edge.listeners
+            {"name": _port_name(port, transport), "containerPort": port, "protocol": transport}
+            for port, transport in _ports(edge)
         ],
         "resources": resources(edge.proxies.pods, _REQUESTS),
         "securityContext": container_security(),
@@ -134,9 +134,13 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
     }
 
 
-def _port_name(listener: ir.Listener) -> str:
+def _ports(edge: ir.Edge) -> list[tuple[int, str]]:
+    return [(listener.port, transport) for listener in edge.listeners for transport in listener.transports]
+
+
+def _port_name(port: int, transport: str) -> str:
     """The same number may be a port of TCP and one of UDP."""
-    return f"udp-{listener.port}" if listener.transport == "UDP" else f"p{listener.port}"
+    return f"udp-{port}" if transport == "UDP" else f"p{port}"
 
 
 def _companion(settings: PodSettings) -> Document:
@@ -188,12 +192,12 @@ def _service(edge: ir.Edge, names: Names, settings: PodSettings) -> Document:
         "selector": names.selector,
         "ports": [
             {
-                "name": _port_name(listener),
-                "port": listener.port,
-                "targetPort": listener.port,
-                "protocol": listener.transport,
+                "name": _port_name(port, transport),
+                "port": port,
+                "targetPort": port,
+                "protocol": transport,
             }
-            for listener in edge.listeners
+            for port, transport in _ports(edge)
         ],
     }
     if proxies.service_type != "ClusterIP":

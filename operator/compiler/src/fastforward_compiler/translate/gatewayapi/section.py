@@ -19,6 +19,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_compiler.translate.certificate import AUTHORITIES, CERTIFICATE, Unusable
 from fastforward_compiler.translate.reference import is_permitted
 from fastforward_compiler.translate.world import (
+    EDGES,
     FETCHED,
     GATEWAY_CLASSES,
     GATEWAY_PORT_CLAIMS,
@@ -169,7 +170,7 @@ def _owner_of_port(cells: Cells, name: str, port: int, transport: str) -> str:
     """
     if cells.read(FETCHED, ADDRESSES) is not None:
         return ""
-    edges = cells.read(PORT_CLAIMS, port) if transport == TCP else ()
+    edges = [edge for edge in cells.read(PORT_CLAIMS, port) if transport == TCP or _speaks_http3(cells, edge, port)]
     if edges:
         return f"Edge {min(edges)}"
     gateways = {other: cells.read(GATEWAYS, other) for other in cells.read(GATEWAY_PORT_CLAIMS, port, transport)}
@@ -178,6 +179,11 @@ def _owner_of_port(cells: Cells, name: str, port: int, transport: str) -> str:
     if first is None or identity(first) == name:
         return ""
     return f"Gateway {identity(first)}, {why_first(first, cells.read(GATEWAYS, name))}"
+
+
+def _speaks_http3(cells: Cells, edge: str, port: int) -> bool:
+    found = cells.read(EDGES, edge)
+    return found is not None and any(each.http3 for each in found.spec.listeners if each.port == port)
 
 
 def _class_of(gateway: gatewayapi.Gateway) -> str:
