@@ -184,3 +184,5 @@ class Edge:
     security_headers: SecurityHeaders | None = None
     adaptive_concurrency: AdaptiveConcurrency | None = None
     proxies: Proxies = DEFAULT_PROXIES
+    tells_ends: bool = False
+    """Whether the decision service is told when requests end that some limit counts by that."""

@@ -23,7 +23,7 @@ from .certificate import CERTIFICATE, Unusable
 from .concurrency import translate_concurrency
 from .reference import is_permitted, target
 from .workload import translate_pods
-from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
+from .world import EDGES, ENDS_ON, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
 
 NO_ADMISSION = ir.Admission()
 
@@ -118,6 +118,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         security_headers=translate_security_headers(spec.security_headers),
         adaptive_concurrency=translate_concurrency(spec.adaptive_concurrency),
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
+        tells_ends=bool(cells.read(ENDS_ON, name)),
     )
     return EdgeTranslation(value, tuple(problems))
 

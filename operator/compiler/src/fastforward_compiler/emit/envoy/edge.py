@@ -23,6 +23,7 @@ from .chain import (
 from .compression import compression_filters
 from .concurrency import concurrency_filters
 from .datagrams import emit_datagrams
+from .ends import emit_ends
 from .protection import security_filters
 from .protos import (
     EnvoyMessage,
@@ -267,6 +268,8 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         manager.set_current_client_cert_details.CopyFrom(told)
     if edge.access_log:
         manager.access_log.append(emit_access_log(settings.access_log, edge.name, name))
+    if edge.tells_ends:
+        manager.access_log.append(emit_ends())
     return manager
 
 

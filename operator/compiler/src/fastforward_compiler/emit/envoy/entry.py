@@ -39,6 +39,7 @@ from .chain import (
 )
 from .concurrency import emit_exemption
 from .cors import emit_cors
+from .cost import ENCODING_HEADER, emit_cost, reads_bodies
 from .csrf import emit_csrf
 from .external import extra_ms, patient_service, write_told
 from .fault import emit_fault
@@ -82,6 +83,11 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     configs |= (
         emit_policies(entry, auth, setting) | emit_exemption(entry, setting.edge) | emit_own(entry, setting.scope.host)
     )
+    cost = emit_cost(limits)
+    if cost is not None:
+        configs[FALLBACK] = cost
+        if reads_bodies(limits):
+            route.request_headers_to_remove.append(ENCODING_HEADER)
     if slots:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
