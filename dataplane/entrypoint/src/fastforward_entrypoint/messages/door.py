@@ -17,6 +17,7 @@ from fastforward_pipeline.message import ENTRY
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.ask import PLAN
 from fastforward_entrypoint.endpoint import Current
+from fastforward_entrypoint.ends import ENDS
 from fastforward_entrypoint.responses import MARK
 
 from .handshakes import Handshakes, is_handshake
@@ -33,6 +34,8 @@ class Ways(NamedTuple):
     """Answers of upstreams."""
     messages: Handler
     adapters: Callable[[snapshot_pb2.AdapterProtocol.ValueType], Adapter]
+    ends: Handler
+    """Of requests that proxies tell of."""
 
 
 def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -> Handler:
@@ -40,11 +43,13 @@ def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -
 
     A rule that is not known any more is the stages' business: they say so in the words of messages.
     """
-    decisions, responses, messages, adapters = ways
+    decisions, responses, messages, adapters, ends = ways
 
     def handle(asked: Request) -> Response | asyncio.Future[Response]:
         if MARK in asked.headers:
             return responses(asked)
+        if ENDS in asked.headers and PLAN not in asked.headers:
+            return ends(asked)
         if ENTRY not in asked.headers or PLAN in asked.headers:
             return decisions(asked)
         plan = snapshots.current.plans.get(asked.header(ENTRY))

@@ -103,10 +103,8 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
                 exchange.shadow.append(_refuse(state))
             else:
                 refused.append(state)
-        elif isinstance(bucket, Slots):
-            ends.append(GiveBack(bucket.key, answer.holder))
-        elif limit.cost is not None:
-            ends.append(Charge(bucket, limit.cost.source, limit.cost.otherwise))
+        else:
+            ends += _ends(limit, bucket, answer.holder)
     exchange.limits += tuple(states)
     if exchange.trail is not None:
         _tell(exchange, states)
@@ -115,6 +113,14 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
         return None
     worst = max(refused, key=lambda state: state.reset_s)
     return _refuse(worst, (*describe(exchange.limits), ("retry-after", str(worst.reset_s))))
+
+
+def _ends(limit: Limit, bucket: Bucket | Slots, holder: str) -> Iterable[End]:
+    """Yields what is left to do for a limit when the request has ended."""
+    if isinstance(bucket, Slots):
+        yield GiveBack(bucket.key, holder)
+    elif limit.cost is not None:
+        yield Charge(bucket, limit.cost.source, limit.cost.otherwise)
 
 
 def _refuse(state: LimitState, headers: Pairs = ()) -> Refusal:
