@@ -225,6 +225,9 @@ def _add_limits(rng: random.Random, world: World, seed: int) -> None:
         }
         if spec["enforcement"] == "Exact" and rng.random() < 0.3:
             spec["period"] = "Month"
+        elif spec["enforcement"] == "Exact" and rng.random() < 0.3:
+            # Answers tell no cost here, and none is counted: so what is left does not change.
+            spec.update(rng.choice(({"cost": {"path": "usage.total_tokens", "otherwise": 0}}, {"concurrency": {}})))
         name = f"limit-{seed}-{number}"
         if "Tenant" in parts and rng.random() < 0.7:
             spec["plans"] = [{"plan": "gold", "requests": 5, "window": "2h"}]

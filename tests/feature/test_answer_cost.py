@@ -30,7 +30,7 @@ def apply(gateway: Gateway, *, units: int, cost: Json = TOTAL, name: str = "toke
 
 def ask(gateway: Gateway, *, stream: bool = False, **headers: str) -> Response:
     sent = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return gateway.post(PATH, json.dumps({"model": "small", "stream": stream}), headers=sent)
+    return gateway.request("POST", PATH, body=json.dumps({"model": "small", "stream": stream}), headers=sent)
 
 
 def left(answer: Response) -> int:
@@ -124,8 +124,20 @@ def test_a_header_may_tell(gateway: Gateway, models: ModelServer) -> None:
 
 
 def test_limits_of_one_route_count_different_costs(gateway: Gateway, models: ModelServer) -> None:
-    apply(gateway, units=500, cost={"path": "usage.prompt_tokens"}, name="asked", key=[{"type": "Header", "header": "x-a"}])
-    apply(gateway, units=400, cost={"path": "usage.completion_tokens"}, name="said", key=[{"type": "Header", "header": "x-a"}])
+    apply(
+        gateway,
+        units=500,
+        cost={"path": "usage.prompt_tokens"},
+        name="asked",
+        key=[{"type": "Header", "header": "x-a"}],
+    )
+    apply(
+        gateway,
+        units=400,
+        cost={"path": "usage.completion_tokens"},
+        name="said",
+        key=[{"type": "Header", "header": "x-a"}],
+    )
     models.told = {"prompt_tokens": 300, "completion_tokens": 50}
     assert left(ask(gateway, x_a="one")) == 400
     models.told = {"prompt_tokens": 0, "completion_tokens": 0}

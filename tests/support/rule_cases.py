@@ -297,6 +297,61 @@ CASES = (
         broken=[{"targets": [EDGE], "budget": {"requests": 1}, "period": "Month"}],
     ),
     case(
+        crds.Cost,
+        "A cost is told by either path or header.",
+        "",
+        kept=[{"path": "usage.total_tokens"}, {"header": "x-units", "otherwise": 0}],
+        broken=[{}, {"path": "usage.total_tokens", "header": "x-units"}],
+    ),
+    case(
+        crds.RateLimitSpec,
+        "Costs need enforcement: Exact: they are told to the decision service.",
+        "cost",
+        kept=[
+            {"targets": [EDGE], "budget": {"requests": 1}, "cost": {"path": "a"}, "enforcement": "Exact"},
+            {"targets": [EDGE], "budget": {"requests": 1}},
+        ],
+        broken=[{"targets": [EDGE], "budget": {"requests": 1}, "cost": {"path": "a"}}],
+    ),
+    case(
+        crds.RateLimitSpec,
+        "Requests under way need enforcement: Exact: their ends are told to the decision service.",
+        "concurrency",
+        kept=[{"targets": [EDGE], "budget": {"requests": 1}, "concurrency": {}, "enforcement": "Exact"}],
+        broken=[{"targets": [EDGE], "budget": {"requests": 1}, "concurrency": {}}],
+    ),
+    case(
+        crds.RateLimitSpec,
+        "Requests under way have neither a cost nor a period.",
+        "concurrency",
+        kept=[
+            {"targets": [EDGE], "budget": {"requests": 1}, "concurrency": {}, "enforcement": "Exact"},
+            {
+                "targets": [EDGE],
+                "budget": {"requests": 1},
+                "cost": {"path": "a"},
+                "period": "Day",
+                "enforcement": "Exact",
+            },
+        ],
+        broken=[
+            {
+                "targets": [EDGE],
+                "budget": {"requests": 1},
+                "concurrency": {},
+                "cost": {"path": "a"},
+                "enforcement": "Exact",
+            },
+            {
+                "targets": [EDGE],
+                "budget": {"requests": 1},
+                "concurrency": {},
+                "period": "Day",
+                "enforcement": "Exact",
+            },
+        ],
+    ),
+    case(
         crds.RateLimitSpec,
         "Plans need Tenant in the key.",
         "plans",

@@ -29,10 +29,10 @@ COST_METADATA = "fastforward.cost"
 ENCODING_HEADER = "accept-encoding"
 """Not sent on where answers are read: what is compressed tells nothing."""
 
-COST_SOURCE = f"""
+COST_SOURCE = rf"""
 local find, sub = string.find, string.sub
 local DEEPEST, LONGEST, MOST = 32, 128, 1e15
-local SIGN, NUMBERS_END = '["{{}}%[%]:,\\n%d-]', "[^%d.eE+-]"
+local SIGN, NUMBERS_END = '["{{}}%[%]:,\n%d-]', "[^%d.eE+-]"
 
 local function scanner(wanted, lines)
   local keys, depth = {{}}, 0
