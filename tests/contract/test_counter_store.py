@@ -148,16 +148,15 @@ async def test_a_request_that_is_refused_costs_the_buckets_in_the_shadow_nothing
     assert await counting.levels(watched, empty) == [(False, 2), (True, 0)]
 
 
-def owed(name: str, cost: float, **fields: int) -> Bucket:
+def owed(cost: float, of: Bucket) -> Bucket:
     """What an answer has cost."""
-    return replace(bucket(name, **fields), cost=cost, least=UNASKED)
+    return replace(of, cost=cost, least=UNASKED)
 
 
 async def test_what_is_owed_is_taken_though_it_is_not_there(counting: Counting) -> None:
     asks = replace(bucket("a", burst=10, requests=10, window_ms=1000), cost=0.0)
     assert [await counting.levels(asks) for _ in range(3)] == [[(False, 10)]] * 3
-    debt = owed("a", 14.5, burst=10, requests=10, window_ms=1000)
-    assert (await counting.levels(debt))[0][0] is False
+    assert (await counting.levels(owed(14.5, asks)))[0][0] is False
     level = (await counting.verdict(asks)).levels[0]
     assert level.refused
     assert -4.5 <= level.tokens < 0
@@ -167,7 +166,7 @@ async def test_what_is_owed_is_taken_though_it_is_not_there(counting: Counting) 
 
 async def test_a_quota_may_be_overdrawn_as_well(counting: Counting) -> None:
     asks = replace(bucket("a", burst=5, requests=0, window_ms=60_000), cost=0.0)
-    assert await counting.levels(owed("a", 7, burst=5, requests=0, window_ms=60_000)) == [(False, -1)]
+    assert await counting.levels(owed(7, asks)) == [(False, -1)]
     assert (await counting.verdict(asks)).levels[0].refused
 
 

@@ -28,9 +28,9 @@ def apply(gateway: Gateway, *, units: int, cost: Json = TOTAL, name: str = "toke
     gateway.apply(limit(name, aimed, requests=units, window="1h", enforcement="Exact", cost=cost, **spec))
 
 
-def ask(gateway: Gateway, *, stream: bool = False, **headers: str) -> Response:
+def ask(gateway: Gateway, **headers: str) -> Response:
     sent = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return gateway.request("POST", PATH, body=json.dumps({"model": "small", "stream": stream}), headers=sent)
+    return gateway.request("POST", PATH, body=json.dumps({"model": "small"}), headers=sent)
 
 
 def left(answer: Response) -> int:

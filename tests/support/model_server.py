@@ -44,35 +44,40 @@ class ModelServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: ModelServer
+
+    @property
+    def model(self) -> ModelServer:
+        """The server, with what the test has set."""
+        assert isinstance(self.server, ModelServer)
+        return self.server
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.encodings.append(self.headers["accept-encoding"])
+        self.model.encodings.append(self.headers["accept-encoding"])
         if asked.get("stream"):
             self._stream()
         else:
             self._answer()
 
     def _answer(self) -> None:
-        said = {"choices": [{"message": {"content": 'the "total_tokens": 99 ' + "x" * self.server.padding}}]}
-        if self.server.told is not None:
-            said["usage"] = self.server.told
+        said = {"choices": [{"message": {"content": 'the "total_tokens": 99 ' + "x" * self.model.padding}}]}
+        if self.model.told is not None:
+            said["usage"] = self.model.told
         body = json.dumps(said).encode()
         self._begin("application/json", content_length=str(len(body)))
         self.wfile.write(body)
 
     def _stream(self) -> None:
         self._begin("text/event-stream", transfer_encoding="chunked")
-        self._event({"choices": [{"delta": {"content": "first"}}], "usage": self.server.each})
-        self.server.finish.wait(20)
-        self._event({"choices": [], "usage": self.server.told})
+        self._event({"choices": [{"delta": {"content": "first"}}], "usage": self.model.each})
+        self.model.finish.wait(20)
+        self._event({"choices": [], "usage": self.model.told})
         self._part(b"data: [DONE]\n\n")
         self._part(b"")
 
     def _begin(self, kind: str, **headers: str) -> None:
-        self.send_response(self.server.status)
-        for name, value in {"content-type": kind, **headers, **self.server.headers}.items():
+        self.send_response(self.model.status)
+        for name, value in {"content-type": kind, **headers, **self.model.headers}.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
 
@@ -83,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
         self.wfile.flush()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as http.server wants it
         """Nothing."""
 
 
