@@ -11,7 +11,7 @@ from support import model_server
 from support.client import Response
 from support.gateway import Gateway, until
 from support.model_server import PATH, ModelServer
-from support.resources import Json, limit, on, route, rule
+from support.resources import Json, limit, on, resource, route, rule
 
 TOTAL: Json = {"path": "usage.total_tokens"}
 
@@ -149,6 +149,19 @@ def test_answers_that_are_read_are_not_compressed_on_the_way(gateway: Gateway, m
     apply(gateway, units=500)
     assert ask(gateway, accept_encoding="gzip").status == 200
     assert models.encodings == [None]
+
+
+def test_a_rule_that_judges_answers_reads_what_they_cost_as_well(gateway: Gateway, models: ModelServer) -> None:
+    versions = [{"name": "v1", "document": json.dumps({"type": "object", "required": ["choices"]})}]
+    gateway.apply(
+        resource("Schema", "answers", {"format": "JSONSchema", "versions": versions}),
+        route("models", rule(to="models", responseBody={"schema": {"name": "answers"}})),
+    )
+    apply(gateway, units=1000)
+    models.told = {"total_tokens": 400}
+    assert ask(gateway).status == 200
+    models.told = {"total_tokens": 0}
+    spent(gateway, 600)
 
 
 def test_quotas_count_costs_as_well(gateway: Gateway, models: ModelServer) -> None:

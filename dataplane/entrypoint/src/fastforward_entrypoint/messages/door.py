@@ -43,15 +43,12 @@ def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -
 
     A rule that is not known any more is the stages' business: they say so in the words of messages.
     """
-    decisions, responses, messages, adapters, ends = ways
+    messages, adapters = ways.messages, ways.adapters
 
     def handle(asked: Request) -> Response | asyncio.Future[Response]:
-        if MARK in asked.headers:
-            return responses(asked)
-        if ENDS in asked.headers and PLAN not in asked.headers:
-            return ends(asked)
-        if ENTRY not in asked.headers or PLAN in asked.headers:
-            return decisions(asked)
+        alone = _without_message(ways, asked)
+        if alone is not None:
+            return alone(asked)
         plan = snapshots.current.plans.get(asked.header(ENTRY))
         if plan is None or plan.destination != "adapter":
             return messages(asked)
@@ -68,6 +65,15 @@ def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -
         return guard.over(judged, adapters(adapter.protocol)(judged.asked, adapter))
 
     return handle
+
+
+def _without_message(ways: Ways, asked: Request) -> Handler | None:
+    """Who takes what is no message: an answer to judge, the end of a request, a question."""
+    if MARK in asked.headers:
+        return ways.responses
+    if ENDS in asked.headers and PLAN not in asked.headers:
+        return ways.ends
+    return ways.decisions if ENTRY not in asked.headers or PLAN in asked.headers else None
 
 
 def decide_nothing(_: Request) -> Response:

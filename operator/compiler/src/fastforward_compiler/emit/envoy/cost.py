@@ -13,7 +13,7 @@ than a connection's buffer; both it and `sse_to_metadata` are the same for all r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.protobuf import any_pb2, struct_pb2
 
@@ -29,7 +29,7 @@ COST_METADATA = "fastforward.cost"
 ENCODING_HEADER = "accept-encoding"
 """Not sent on where answers are read: what is compressed tells nothing."""
 
-COST_SOURCE = rf"""
+COST_LIBRARY = rf"""
 local find, sub = string.find, string.sub
 local DEEPEST, LONGEST, MOST = 32, 128, 1e15
 local SIGN, NUMBERS_END = '["{{}}%[%]:,\n%d-]', "[^%d.eE+-]"
@@ -97,7 +97,7 @@ end
 
 local function each(context, name) return string.gmatch(context:get(name) or "", "%S+") end
 
-function envoy_on_response(handle)
+local function begin_cost(handle)
   local context, headers, found = handle:filterContext(), handle:headers(), {{}}
   local function tell(name, units)
     if units and units >= 0 and units <= MOST and found[name] ~= units then
@@ -113,24 +113,38 @@ function envoy_on_response(handle)
   if not next(wanted) or headers:get("content-encoding") then return end
   local kind = string.lower(headers:get("content-type") or "")
   local read = scanner(wanted, find(kind, "text/event-stream", 1, true) == 1)
-  for chunk in handle:bodyChunks() do read(chunk:getBytes(0, chunk:length()), tell) end
+  return function(bytes) read(bytes, tell) end
 end
 """
-"""The filter is there twice: the second to see an answer finds it read."""
+"""Begins to read an answer; the filter is there twice, and the second to see an answer finds it read."""
+
+COST_SOURCE = f"""{COST_LIBRARY}
+function envoy_on_response(handle)
+  local read = begin_cost(handle)
+  if not read then return end
+  for chunk in handle:bodyChunks() do read(chunk:getBytes(0, chunk:length())) end
+end
+"""
+
+
+def cost_context(limits: Iterable[ir.Limit]) -> Mapping[str, str]:
+    """Returns what a route with these limits tells the script; empty where no answer's cost is asked for."""
+    costs = [limit.cost for limit in limits if limit.cost is not None]
+    if not costs:
+        return {}
+    return {
+        "paths": " ".join(sorted({cost.path for cost in costs if cost.path})),
+        "headers": " ".join(sorted({cost.header for cost in costs if cost.header})),
+    }
 
 
 def emit_cost(limits: Iterable[ir.Limit]) -> any_pb2.Any | None:
-    """Returns what a route with these limits tells the script; None where no answer's cost is asked for."""
-    costs = [limit.cost for limit in limits if limit.cost is not None]
-    if not costs:
+    """Returns the configuration of such a route; None where no answer's cost is asked for."""
+    said = cost_context(limits)
+    if not said:
         return None
     context = struct_pb2.Struct()
-    context.update(
-        {
-            "paths": " ".join(sorted({cost.path for cost in costs if cost.path})),
-            "headers": " ".join(sorted({cost.header for cost in costs if cost.header})),
-        }
-    )
+    context.update(said)
     return pack(lua_pb2.LuaPerRoute(name=COST, filter_context=context))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .chain import FALLBACK, NO_SCOPE, NO_TABLE, RESOLVE, SCOPE_HEADER, TABLE_HEADER
-from .cost import COST, COST_SOURCE
 from .protos import EnvoyMessage, base_pb2, lua_pb2
 from .responsebody import scripts
 from .wire import extension
@@ -79,7 +78,7 @@ def emit_resolve(wildcards: Iterable[str]) -> dict[str, bytes]:
 
 def emit_fallback() -> dict[str, bytes]:
     """Returns the filter `fallback`, and what routes have it run instead."""
-    return {FALLBACK: emit_lua(FALLBACK, _FALLBACK_SOURCE, scripts() | {COST: base_pb2.DataSource(inline_string=COST_SOURCE)})}
+    return {FALLBACK: emit_lua(FALLBACK, _FALLBACK_SOURCE, scripts())}
 
 
 def lua_string(text: str) -> str:
