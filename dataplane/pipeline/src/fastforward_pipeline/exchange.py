@@ -66,6 +66,11 @@ class Exchange:
         "trail",
     )
 
+    counted: tuple[tuple[Limit, Budget, Bucket | Slots], ...]
+    limits: tuple[LimitState, ...]
+    ends: tuple[End, ...]
+    """What is left to do when the request has ended."""
+
     def __init__(self, snapshot: Snapshot, request: Request, trail: Trail | None, *, counting_native: bool) -> None:
         self.snapshot = snapshot
         self.request = request
@@ -89,10 +94,7 @@ class Exchange:
         """What they tell the upstream, by header; empty where they say nothing, and nobody else may."""
         self.tenant = ""
         self.tenant_facts: Tenant | None = None
-        self.counted: tuple[tuple[Limit, Budget, Bucket | Slots], ...] = ()
-        self.limits: tuple[LimitState, ...] = ()
-        self.ends: tuple[End, ...] = ()
-        """What is left to do when the request has ended."""
+        self.counted, self.limits, self.ends = (), (), ()
         self.candidates: tuple[Candidate, ...] = ()
         self.shard = ""
         self.shadow: list[Refusal] = []
