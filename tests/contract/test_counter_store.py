@@ -6,81 +6,16 @@ windows.
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
-from fastforward_entrypoint.counters.redis import RedisCounterStore, connect
-from fastforward_pipeline.effects import Answer, Bucket, TakeTokens, Unavailable, Verdict
+from fastforward_entrypoint.counters import InProcessCounterStore
+from fastforward_pipeline.effects import TakeTokens, Unavailable, Verdict
 
+from support.counting import HOUR_MS, Counting, bucket, redis_store, wait
 from support.eventually import eventually
-from support.redis import RedisServer, running_redis
+from support.redis import RedisServer
 
 DEADLINE_SECONDS = 0.05
-HOUR_MS = 3_600_000
-
-
-@dataclass
-class Counting:
-    """A store under test; `advance` lets seconds pass for it."""
-
-    store: CounterStore
-    advance: Callable[[float], Awaitable[None]]
-
-    async def take(self, *buckets: Bucket) -> Answer:
-        answer = self.store.take(TakeTokens(buckets))
-        return await answer if isinstance(answer, asyncio.Future) else answer
-
-    async def levels(self, *buckets: Bucket) -> list[tuple[bool, int]]:
-        """Whether each bucket refused, and its whole tokens."""
-        answer = await self.take(*buckets)
-        assert isinstance(answer, Verdict), answer
-        return [(level.refused, int(level.tokens + 1e-6)) for level in answer.levels]
-
-    async def allowed(self, *buckets: Bucket) -> bool:
-        return not any(refused for refused, _ in await self.levels(*buckets))
-
-
-@asynccontextmanager
-async def redis_store(server: RedisServer, deadline: float = 5.0) -> AsyncGenerator[RedisCounterStore]:
-    """Most tests leave a busy machine time to answer; those of the deadline set the real one."""
-    client = connect(server.url, username=None, password=None, deadline=deadline)
-    store = RedisCounterStore(client, deadline=deadline)
-    running = asyncio.create_task(store.run())
-    try:
-        yield store
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await store.close()
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> "object":
-    with running_redis(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture(params=["in process", "redis"])
-async def counting(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Counting]:
-    if request.param == "in process":
-        now = [1000.0]
-
-        async def advance(seconds: float) -> None:
-            now[0] += seconds
-
-        yield Counting(InProcessCounterStore(clock=lambda: now[0]), advance)
-        return
-    with running_redis(tmp_path) as server:
-        async with redis_store(server) as store:
-            yield Counting(store, asyncio.sleep)
-
-
-def bucket(name: str, *, burst: int = 3, requests: int = 1, window_ms: int = HOUR_MS, shadow: bool = False) -> Bucket:
-    return Bucket(key=f"{{default/{name}}}d1", burst=burst, requests=requests, window_ms=window_ms, shadow=shadow)
 
 
 async def test_a_bucket_begins_full_and_gives_what_it_holds(counting: Counting) -> None:
@@ -212,11 +147,6 @@ async def test_services_that_share_redis_share_the_budget(redis_server: RedisSer
     async with redis_store(redis_server) as one, redis_store(redis_server) as other:
         answers = await asyncio.gather(*(wait(store, shared) for _ in range(100) for store in (one, other)))
     assert sum(isinstance(one, Verdict) and not one.levels[0].refused for one in answers) == 100
-
-
-async def wait(store: RedisCounterStore, effect: TakeTokens) -> Answer:
-    answer = store.take(effect)
-    return await answer if isinstance(answer, asyncio.Future) else answer
 
 
 async def test_a_quota_outlasts_the_services_that_count_it_and_leaves_redis_after_its_period(

@@ -248,6 +248,11 @@ def _add_limits(rng: random.Random, world: World, seed: int) -> None:
         }
         if spec["enforcement"] == "Exact" and rng.random() < 0.3:
             spec["period"] = "Month"
+        elif spec["enforcement"] == "Exact" and rng.random() < 0.3:
+            # Answers tell no cost here, and none is counted: so what is left does not change. How many places are left
+            # depends on when ends are told: only what nobody is told of has them.
+            cost: Document = {"cost": {"path": "usage.total_tokens", "otherwise": 0}}
+            spec.update(rng.choice((cost, {"concurrency": {}, "shadow": True})))
         name = f"limit-{seed}-{number}"
         if "Tenant" in parts and rng.random() < 0.7:
             spec["plans"] = [{"plan": "gold", "requests": 5, "window": "2h"}]

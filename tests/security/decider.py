@@ -12,8 +12,10 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fastforward_entrypoint.ask import PLAN
 from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
+from fastforward_entrypoint.ends import ENDS, Ends
 from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.measures import Measures
 from fastforward_entrypoint.responses import MARK, ResponseEndpoint
@@ -38,12 +40,15 @@ class Decider:
     _endpoint: DecisionEndpoint = field(init=False)
     _responses: ResponseEndpoint = field(init=False)
     _services: ServiceAsker = field(init=False)
+    _ends: Ends = field(init=False)
 
     def start(self) -> None:
         """Listen."""
         self._services = ServiceAsker(self.current.upstreams.get)
-        counters, measures = InProcessCounterStore(), Measures(CollectorRegistry())
+        counters, registry = InProcessCounterStore(), CollectorRegistry()
+        measures, self._ends = Measures(registry), Ends(counters, registry)
         self._endpoint = DecisionEndpoint(self, counters, measures, services=self._services)
+        self._endpoint.ends = self._ends
         self._responses = ResponseEndpoint(self, measures)
         self._server = HttpServer(self._answer)
         self.loop.call(self._listen())
@@ -65,7 +70,10 @@ class Decider:
             case "fail":
                 return Response(500)
             case _:
-                return self._responses(request) if MARK in request.headers else self._endpoint(request)
+                if MARK in request.headers:
+                    return self._responses(request)
+                told = ENDS in request.headers and PLAN not in request.headers
+                return self._ends.handle(request) if told else self._endpoint(request)
 
 
 @contextlib.contextmanager

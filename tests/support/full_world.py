@@ -72,12 +72,19 @@ def _limits() -> list[Document]:
         "shadow": True,
     }
     says = [on("Route", "books", "says")]
-    monthly = {"targets": says, "budget": {"requests": 3}, "period": "Month", "enforcement": "Exact"}
+    exact = {"targets": says, "budget": {"requests": 3}, "enforcement": "Exact"}
+    monthly = {**exact, "period": "Month"}
+    tokens = {**exact, "cost": {"path": "usage.total_tokens", "otherwise": 4}}
+    units = {**exact, "cost": {"header": "x-units", "otherwise": 4}}
+    at_once = {**exact, "concurrency": {"lease": "20s"}}
     listed = {"targets": [gatewayapi.at("HTTPRoute", "books", "list")], "budget": {"requests": 3}}
     return [
         resource("RateLimit", "by-tenant", by_tenant),
         resource("RateLimit", "listed", listed),
         resource("RateLimit", "monthly", monthly),
+        resource("RateLimit", "tokens", tokens),
+        resource("RateLimit", "units", units),
+        resource("RateLimit", "at-once", at_once),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fastforward_crds as crds
 
-from support import external_rule_cases, inside_rule_cases, traffic_rule_cases
+from support import external_rule_cases, inside_rule_cases, limit_rule_cases, traffic_rule_cases
 from support.documents import Document
 from support.rule_case import case
 
@@ -28,6 +28,7 @@ NAMING: Document = {"tenantHeader": "t", "addresses": ["10.0.0.0/8"]}
 CASES = (
     *external_rule_cases.CASES,
     *inside_rule_cases.CASES,
+    *limit_rule_cases.CASES,
     *traffic_rule_cases.CASES,
     case(
         crds.PolicyTarget,
@@ -273,51 +274,11 @@ CASES = (
         broken=[{"name": "a"}, {"name": "a", "port": 1, "portName": "http"}],
     ),
     case(
-        crds.KeyPart,
-        "A header goes with type: Header, and only with it.",
-        "header",
-        kept=[{"type": "Header", "header": "h"}, {"type": "Tenant"}],
-        broken=[{"type": "Header"}, {"type": "Tenant", "header": "h"}],
-    ),
-    case(
         crds.AdaptiveConcurrency,
         "The least is no more than the most.",
         "least",
         kept=[{}, {"least": 5, "most": 5}],
         broken=[{"least": 6, "most": 5}, {"least": 2000}],
-    ),
-    case(
-        crds.RateLimitSpec,
-        "A quota needs enforcement: Exact: proxies keep no account over restarts.",
-        "period",
-        kept=[
-            {"targets": [EDGE], "budget": {"requests": 1}, "period": "Day", "enforcement": "Exact"},
-            {"targets": [EDGE], "budget": {"requests": 1}, "enforcement": "PerProxy"},
-        ],
-        broken=[{"targets": [EDGE], "budget": {"requests": 1}, "period": "Month"}],
-    ),
-    case(
-        crds.RateLimitSpec,
-        "Plans need Tenant in the key.",
-        "plans",
-        kept=[
-            {"targets": [EDGE], "budget": {"requests": 1}, "plans": []},
-            {
-                "targets": [EDGE],
-                "budget": {"requests": 1},
-                "plans": [{"plan": "a", "requests": 1}],
-                "key": [{"type": "Address"}, {"type": "Tenant"}],
-            },
-        ],
-        broken=[
-            {"targets": [EDGE], "budget": {"requests": 1}, "plans": [{"plan": "a", "requests": 1}]},
-            {
-                "targets": [EDGE],
-                "budget": {"requests": 1},
-                "plans": [{"plan": "a", "requests": 1}],
-                "key": [{"type": "Address"}],
-            },
-        ],
     ),
     case(
         crds.JwksSource,

@@ -234,10 +234,14 @@ def rate_limits(aim: Strategy) -> Strategy:
         "onFailure": st.sampled_from(["Open", "Closed"]),
         "shadow": st.booleans(),
     }
+    cost = st.sampled_from([{"path": "usage.total_tokens"}, {"header": "X-Units", "otherwise": 3}])
+    concurrency = record({}, lease=DURATIONS)
     required = {"targets": aim, "budget": record(budget, window=DURATIONS)}
     return st.one_of(
         record({**required, "key": st.just([{"type": "Tenant"}])}, plans=keyed(plan, "plan"), **common),
         record({**required, "enforcement": st.just("Exact")}, period=st.sampled_from(["Hour", "Day", "Week", "Month"])),
+        record({**required, "enforcement": st.just("Exact"), "cost": cost}, shadow=st.booleans()),
+        record({**required, "enforcement": st.just("Exact"), "concurrency": concurrency}, shadow=st.booleans()),
         record(required, key=lists(st.sampled_from(parts)), **common),
     )
 

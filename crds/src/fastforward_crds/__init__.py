@@ -58,7 +58,7 @@ from .native import ConfigMap, Namespace, ReferenceGrant, Secret
 from .packed import Packed, pack
 from .parse import Invalid, parse_resource
 from .pods import Amounts, Resources
-from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
+from .ratelimit import Budget, Concurrency, Cost, KeyPart, PlanBudget, RateLimit, RateLimitSpec
 from .registry import CLUSTER_SCOPED, INPUTS, KINDS, PLURALS, Kind
 from .responsebody import ResponseBodyRules
 from .route import EdgeRef, Redirect, Respond, Route, RouteRule, RouteSpec, UpstreamShare

@@ -110,6 +110,13 @@ ORIGIN = Format(
     "scheme and host, * in it for any labels; * alone for every origin",
     "https://*.example.com",
 )
+JSON_PATH = Format(
+    "a path in JSON",
+    r"^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$",
+    128,
+    "names of members with dots between, each of letters, digits, - and _",
+    "usage.total_tokens",
+)
 COOKIE = Format("a cookie name", "^[A-Za-z0-9_-]{1,64}$", 64, "letters, digits, - and _", "session")
 URL = Format("a URL", "^https?://[!-~]{1,1000}$", 1008, "http or https", "https://issuer.example.com/jwks.json")
 IDENTIFIER = Format(
@@ -166,6 +173,7 @@ FORMATS: tuple[Format, ...] = (
     MEDIA_TYPE,
     CONTENT_TYPE,
     ORIGIN,
+    JSON_PATH,
     COOKIE,
     URL,
     IDENTIFIER,
@@ -191,6 +199,7 @@ Country = Annotated[str, COUNTRY]
 Cpu = Annotated[str, CPU]
 Memory = Annotated[str, MEMORY]
 HeaderName = Annotated[str, HEADER]
+JsonPath = Annotated[str, JSON_PATH]
 HeaderText = Annotated[str, VALUE]
 PathText = Annotated[str, PATH]
 RegexText = Annotated[str, StringConstraints(min_length=1, max_length=512)]

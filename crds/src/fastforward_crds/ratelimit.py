@@ -1,4 +1,4 @@
-"""RateLimit: how many requests, by which key (token bucket, or quota of a calendar period).
+"""RateLimit: how many requests, by which key (token bucket, quota of a calendar period, or requests under way).
 
 In: a RateLimit document. Out: `RateLimit`. Called by parse and by the compiler's translate/ratelimit.
 """
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .durations import Period
-from .formats import HeaderName, Label
+from .formats import HeaderName, JsonPath, Label
 from .lists import Items
 from .meta import Model, PolicyTarget, Resource, Rule
 
@@ -51,6 +51,37 @@ class PlanBudget(Budget):
     """Plan, as in Tenant `plan`."""
 
 
+class Cost(Model):
+    """What an answer costs, as the answer itself tells."""
+
+    path: JsonPath | None = None
+    """Where its JSON tells: `usage.total_tokens`, as model servers with OpenAI's API do. Of a stream of events
+    (`text/event-stream`) the last event that tells counts.
+    """
+    header: HeaderName | None = None
+    """Response header that tells instead."""
+    otherwise: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1
+    """What a successful answer (2xx) costs that does not tell; others that don't, cost nothing."""
+
+    rules_cel = (
+        Rule(
+            "has(self.path) != has(self.header)",
+            "A cost is told by either path or header.",
+            "",
+            lambda s: (s.path is None) != (s.header is None),
+        ),
+    )
+
+
+class Concurrency(Model):
+    """How requests under way are counted."""
+
+    lease: Period = "10m"
+    """The longest that one is counted: when its end can't be told, as of a proxy that is killed, its place is free
+    again then. A request that lasts longer is counted no more.
+    """
+
+
 class RateLimitSpec(Model):
     """What a RateLimit says."""
 
@@ -66,6 +97,15 @@ class RateLimitSpec(Model):
     """Makes every budget a quota: its `requests`, and those of plans and tenants, may be used in each calendar period
     (UTC; weeks begin on Monday) whenever they are, and come back together when the next one begins. `window` and
     `burst` say nothing then. Needs Exact; with Redis a quota outlasts restarts, without it does not.
+    """
+    cost: Cost | None = None
+    """Makes budgets count what answers cost, in the units that these tell, rather than requests. A request passes
+    while there is a whole unit left; what its answer costs is taken when it has ended, and may leave less than nothing.
+    Needs Exact.
+    """
+    concurrency: Concurrency | None = None
+    """Makes every budget a bound on requests under way: its `requests`, and those of plans and tenants, may be there at
+    once. `window` and `burst` say nothing then. Needs Exact.
     """
     enforcement: Literal["Exact", "PerProxy"] = "PerProxy"
     """Exact counts over all proxies together, by the decision service; PerProxy counts in each proxy, natively."""
@@ -86,6 +126,24 @@ class RateLimitSpec(Model):
             "A quota needs enforcement: Exact: proxies keep no account over restarts.",
             "period",
             lambda s: s.period is None or s.enforcement == "Exact",
+        ),
+        Rule(
+            "!has(self.cost) || self.enforcement == 'Exact'",
+            "Costs need enforcement: Exact: they are told to the decision service.",
+            "cost",
+            lambda s: s.cost is None or s.enforcement == "Exact",
+        ),
+        Rule(
+            "!has(self.concurrency) || self.enforcement == 'Exact'",
+            "Requests under way need enforcement: Exact: their ends are told to the decision service.",
+            "concurrency",
+            lambda s: s.concurrency is None or s.enforcement == "Exact",
+        ),
+        Rule(
+            "!has(self.concurrency) || !(has(self.cost) || has(self.period))",
+            "Requests under way have neither a cost nor a period.",
+            "concurrency",
+            lambda s: s.concurrency is None or (s.cost is None and s.period is None),
         ),
     )
 

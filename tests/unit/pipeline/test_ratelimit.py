@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastforward_pipeline import (
     Answer,
+    Bucket,
     Decision,
     Level,
     Reason,
@@ -21,6 +22,7 @@ from fastforward_pipeline import (
     decide,
     run,
 )
+from fastforward_pipeline.ends import settle_ends
 
 from support.decision_snapshots import (
     NOW,
@@ -161,7 +163,8 @@ def test_a_value_can_not_be_split_over_two_parts() -> None:
 def test_a_tenants_own_budget_comes_before_its_plans_and_that_before_everybodys() -> None:
     budgets: dict[str, Any] = {"budget": budget(1), "plans": {"gold": budget(2)}, "tenants": {"bolt": budget(3)}}
     snapshot_ = world(limit("shop/limit", "TENANT", **budgets))
-    found = [effect(snapshot_, ask(headers=headers)).buckets[0].burst for headers in ({}, key("ANN"), key("BOB"))]
+    asked = [effect(snapshot_, ask(headers=headers)).buckets[0] for headers in ({}, key("ANN"), key("BOB"))]
+    found = [bucket.burst for bucket in asked if isinstance(bucket, Bucket)]
     assert found == [1, 2, 3]
 
 
@@ -278,3 +281,49 @@ def test_bytes_that_are_no_text_tell_callers_apart_too() -> None:
         for value in ("\udc80", "\udc81", "\udc80")
     ]
     assert told == [200, 200, 429]
+
+
+def test_what_answers_cost_is_owed_and_not_taken_before() -> None:
+    counters = TokenBuckets()
+    snapshot_ = world(limit("shop/tokens", budget=budget(100), cost=pb.Cost(path="usage.total_tokens", otherwise=7)))
+    first = decided(snapshot_, ask(), counters=counters)
+    assert [(state.remaining, state.counts) for state in first.limits] == [(100, "units")]
+    counters.take(settle_ends(first.ends, 200, {"usage.total_tokens": 130.0}), NOW)
+    refused = decided(snapshot_, ask(), counters=counters)
+    assert (refused.status, refused.reason, refused.ends) == (429, Reason.EXCEEDED, ())
+    assert dict(refused.response_headers)["x-ratelimit-remaining"] == "0"
+    later = decided(snapshot_, replace(ask(), now=NOW + 3600), counters=counters)
+    assert later.allowed
+
+
+def test_places_are_taken_at_once_and_given_back_at_the_end() -> None:
+    counters, trail = TokenBuckets(), Trail()
+    snapshot_ = world(limit("shop/at-once", budget=budget(1), lease_ms=60_000))
+    first = run(decide(snapshot_, ask(), trail=trail), counters, NOW)
+    assert [(state.burst, state.remaining, state.reset_s) for state in first.limits] == [(1, 0, 0)]
+    assert "0 of 1 places for requests under way are left" in [finding.detail for finding in trail.findings]
+    refused = decided(snapshot_, ask(), counters=counters)
+    assert (refused.status, refused.reason) == (429, Reason.TOO_MANY_AT_ONCE)
+    assert dict(refused.response_headers)["retry-after"] == "1"
+    counters.take(settle_ends(first.ends, 200, {}), NOW)
+    assert decided(snapshot_, ask(), counters=counters).allowed
+    assert decided(snapshot_, replace(ask(), now=NOW + 61), counters=counters).allowed
+    assert counters.size == 1
+
+
+def test_plans_have_costs_and_places_of_their_own() -> None:
+    gold = {"gold": budget(3)}
+    snapshot_ = world(limit("shop/at-once", "TENANT", budget=budget(1), plans=gold, lease_ms=60_000))
+    counters = TokenBuckets()
+    for id_, most in (("ANN", 3), ("BOB", 1)):
+        found = [decided(snapshot_, ask(headers=key(id_)), counters=counters).status for _ in range(4)]
+        assert found == [200] * most + [429] * (4 - most)
+
+
+def test_in_the_shadow_nothing_is_owed_by_who_would_be_refused() -> None:
+    counters = TokenBuckets()
+    snapshot_ = world(limit("shop/at-once", budget=budget(1), lease_ms=60_000, shadow=True))
+    first, second = (decided(snapshot_, ask(), counters=counters) for _ in range(2))
+    assert [len(each.ends) for each in (first, second)] == [1, 0]
+    assert second.allowed
+    assert second.shadow == ("RateLimit shop/at-once",)

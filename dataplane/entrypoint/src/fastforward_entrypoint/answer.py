@@ -7,6 +7,7 @@ refusal that the client is to see as 503 is answered with JUDGED, which the prox
 
 from fastforward_kit.http import Response
 from fastforward_pipeline.decision import Decision, Pairs
+from fastforward_pipeline.ends import write_ends
 from fastforward_pipeline.problem import CONTENT_TYPE, problem_json
 
 REASON = "x-ff-reason"
@@ -19,6 +20,8 @@ EXACT = "x-ff-exact-"
 """Followed by limit, remaining and reset: the proxy tells the client of the tighter one, these or its own."""
 JUDGED = 421
 """Stands for 503; the proxy knows (emit/envoy/refusal.py). No refusal of ours has this status by itself."""
+ENDS = f"{EXACT}ends"
+"""For the proxy, which tells it to `ends` when the request has ended."""
 _MOST_TOLD = 8
 _PROBLEM = ("content-type", CONTENT_TYPE)
 
@@ -28,6 +31,8 @@ def answer_decision(decision: Decision, *, content_type: str) -> Response:
     if decision.allowed:
         told = tuple((f"{TOLD}{name}", value) for name, value in decision.told if value)
         headers = (*decision.request_headers, *told, *_for_client(decision))
+        if decision.ends:
+            headers = (*headers, (ENDS, write_ends(decision.ends)))
         return Response(200, (*headers, *_in_the_shadow(decision)) if decision.would_refuse else headers)
     grpc = content_type.startswith("application/grpc")
     reason = "" if decision.reason is None else decision.reason.value

@@ -32,6 +32,7 @@ from prometheus_client import CollectorRegistry
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.counters import CounterStore, InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
+from fastforward_entrypoint.ends import Ends
 from fastforward_entrypoint.external import ServiceAsker, import_client
 from fastforward_entrypoint.measures import ConnectionMeasures, Measures, RedisMeasures
 from fastforward_entrypoint.messages.adapters import Adapters, import_adapters
@@ -84,8 +85,8 @@ class EntryPoint:
             serving=self._listening.wait,
             stale_start_seconds=settings.stale_start_seconds,
         )
-        self._redis = _redis_store(settings, registry)
-        counters: CounterStore = self._redis or InProcessCounterStore(capacity=settings.max_local_buckets)
+        counters, self._redis = _counter_store(settings, registry)
+        self._ends = Ends(counters, registry)
         self._passwords, self._services = PasswordVerifier(threads=settings.password_threads), self._asker()
         self._targets = GrpcTargets(self._find_upstream, find_how=how_told(self._holder))
         self._stages = GrpcStages(self._find_upstream, self._tls)
@@ -106,6 +107,7 @@ class EntryPoint:
             commands=self._commands,
             passwords=self._passwords,
             services=self._services,
+            ends=self._ends,
         )
         exchange = self._exchange = MessageExchange(self._holder, counters, self._once, callees, self._seal)
         self._connections = open_connections(settings, exchange.events)
@@ -139,11 +141,13 @@ class EntryPoint:
         self._adapters = Adapters(way, self._holder, self._connections)
         rest = RestAdapter(way, time.time, make_message_id)
         if self._remote is not None:
-            return Ways(decide_nothing, decide_nothing, rest, self._adapters.of)
+            return Ways(decide_nothing, decide_nothing, rest, self._adapters.of, self._ends.handle)
         decisions = DecisionEndpoint(
             self._holder, counters, measures, passwords=self._passwords, services=self._services
         )
-        return Ways(decisions, ResponseEndpoint(self._holder, measures), rest, self._adapters.of)
+        decisions.ends = self._ends
+        responses = ResponseEndpoint(self._holder, measures)
+        return Ways(decisions, responses, rest, self._adapters.of, self._ends.handle)
 
     async def run(self) -> None:
         """Decides until SIGTERM. Raises OSError, in a group, when an address is taken."""
@@ -249,9 +253,10 @@ def _prepare(resources: Sequence[snapshot_pb2.Resource]) -> None:
     import_client(resources)
 
 
-def _redis_store(settings: Settings, registry: CollectorRegistry) -> RedisCounterStore | None:
+def _counter_store(settings: Settings, registry: CollectorRegistry) -> tuple[CounterStore, RedisCounterStore | None]:
+    """The store, and again if it is one that runs."""
     if settings.redis_url is None:
-        return None
+        return InProcessCounterStore(capacity=settings.max_local_buckets), None
     # The client costs a fifth of the time and memory of a start: only whoever counts in Redis pays for it.
     from fastforward_entrypoint.counters.redis import RedisCounterStore, connect  # noqa: PLC0415
 
@@ -263,7 +268,7 @@ def _redis_store(settings: Settings, registry: CollectorRegistry) -> RedisCounte
     )
     store = RedisCounterStore(client, deadline=settings.redis_deadline_seconds)
     registry.register(RedisMeasures(store))
-    return store
+    return store, store
 
 
 def _stop_events(settings: Settings) -> asyncio.Event:

@@ -17,6 +17,8 @@ from fastforward_pipeline import Answer, AskService, Decision, Effect, Snapshot,
 from fastforward_entrypoint.answer import NO_PLAN, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
+from fastforward_entrypoint.counters.patience import take_patiently
+from fastforward_entrypoint.ends import Ends
 from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.measures import Measures
 from fastforward_entrypoint.passwords import PasswordVerifier
@@ -58,6 +60,8 @@ class DecisionEndpoint:
         self._measures = measures
         self._passwords = passwords or PasswordVerifier()
         self._services = services
+        self.ends: Ends | None = None
+        """Whoever gives places of refused requests back; without one, they are held until their lease is over."""
         self._clock = clock
 
     def __call__(self, asked: Request) -> Response | asyncio.Future[Response]:
@@ -89,7 +93,7 @@ class DecisionEndpoint:
 
     def _answer(self, effect: Effect) -> Answer | asyncio.Future[Answer]:
         if isinstance(effect, TakeTokens):
-            return self._counters.take(effect)
+            return take_patiently(self._counters, effect)
         if isinstance(effect, AskService):
             asked = Unavailable() if self._services is None else self._services.ask(effect)
             return cast("Answer | asyncio.Future[Answer]", asked)
@@ -111,4 +115,6 @@ class DecisionEndpoint:
 
     def _finish(self, question: _Question, decision: Decision) -> Response:
         self._measures.decided(decision, time.perf_counter() - question.started)
+        if decision.ends and not decision.allowed and self.ends is not None:
+            self.ends.give_back(decision.ends)
         return answer_decision(decision, content_type=question.content_type)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .compiled.jsonschema import Violation
     from .compiled.route import Plan
     from .compiled.table import Scope
+    from .ends import End
 
 Pairs = tuple[tuple[str, str], ...]
 """Header names and values, in order."""
@@ -73,6 +74,8 @@ class LimitState:
     shadow: bool = False
     period: str = ""
     """Of a quota: hour, day, week or month."""
+    counts: str = "requests"
+    """What it counts: requests, `units` of what answers cost, or requests under way (`at once`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,8 @@ class Decision:
     limits: tuple[LimitState, ...] = ()
     proxy_tells_limits: bool = False
     """Whether the proxy counts limits on the rule as well, and tells clients of them."""
+    ends: tuple[End, ...] = ()
+    """What is left to do when the request has ended, or at once where it goes nowhere."""
     would_refuse: tuple[Refusal, ...] = ()
     """What refuses the request but for being in the shadow."""
     request_id: str = ""

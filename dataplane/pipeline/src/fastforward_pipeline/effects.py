@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+UNASKED = float("-inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -25,21 +27,45 @@ class Bucket:
     window_ms: int
     shadow: bool = False
     """Watched only: an empty one refuses nothing."""
+    cost: float = 1.0
+    """Tokens to take."""
+    least: float = 1.0
+    """Tokens that must be there; UNASKED where they are owed already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Places for requests under way: `most` at once, each for `lease_ms` unless it is given back before."""
+
+    key: str
+    most: int
+    lease_ms: int
+    shadow: bool = False
+    """Watched only: that none is left refuses nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Give back the place that somebody holds, if he still does."""
+
+    key: str
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
 class TakeTokens:
-    """Take one token from each bucket, or from none when a bucket that is not in the shadow has less than one.
+    """Take from each bucket what is asked of it, and a place from all slots; or from none when one that is not in the
+    shadow has too little.
 
-    A bucket in the shadow that has less than one gives nothing and hinders nobody.
+    One in the shadow that has too little gives nothing and hinders nobody. What is given back always is.
     """
 
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[Bucket | Slots | GiveBack, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One bucket afterwards: whether it had less than one token, and the tokens that it has now."""
+    """One bucket afterwards: whether it had too little, and the tokens, or free places, that it has now."""
 
     refused: bool
     tokens: float
@@ -50,6 +76,8 @@ class Verdict:
     """The answer: a Level for each bucket, in order."""
 
     levels: tuple[Level, ...]
+    holder: str = ""
+    """By what name the places were taken, if any were; no other request has it."""
 
 
 @dataclass(frozen=True, slots=True)

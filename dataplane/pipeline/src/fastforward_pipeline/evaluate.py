@@ -54,7 +54,7 @@ STEPS: tuple[Callable[[Exchange], Outcome], ...] = (
     dispatch.judge,
 )
 _NO_TABLE = "-"
-_TELL_LIMITS = frozenset({Reason.EXCEEDED, Reason.QUOTA_USED})
+_TELL_LIMITS = frozenset({Reason.EXCEEDED, Reason.QUOTA_USED, Reason.TOO_MANY_AT_ONCE})
 """Refusals that have the limits' headers by themselves."""
 
 
@@ -126,6 +126,7 @@ def _refuse(exchange: Exchange, refusal: Refusal) -> Decision:
         identity=exchange.identity,
         response_headers=refusal.headers + ingress.mark_answer(exchange) + _describe(exchange, refusal),
         limits=exchange.limits,
+        ends=exchange.ends,
         would_refuse=tuple(exchange.shadow),
         request_id=exchange.request.request_id,
     )
@@ -153,6 +154,7 @@ def _allow(exchange: Exchange, reply: Reply | None) -> Decision:
         body="" if reply is None else reply.body,
         changes=None if reply is not None and reply.preflight else plan,
         limits=exchange.limits,
+        ends=exchange.ends,
         proxy_tells_limits=ratelimit.has_native(exchange),
         would_refuse=tuple(exchange.shadow),
         request_id=exchange.request.request_id,

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 from .compiled.authpolicy import ANONYMOUS, Identity
 from .decision import Candidate, LimitState, Refusal, Reply
-from .effects import Answer, AskService, Proof, Question, ServiceAnswer, TakeTokens, Unavailable, VerifyPassword
+from .effects import (
+    Answer,
+    AskService,
+    Bucket,
+    Proof,
+    Question,
+    ServiceAnswer,
+    Slots,
+    TakeTokens,
+    Unavailable,
+    VerifyPassword,
+)
+from .ends import End
 from .facts import Facts
 from .request import Request
 from .snapshot import Snapshot
@@ -35,6 +47,7 @@ class Exchange:
         "counted",
         "counting_native",
         "decided",
+        "ends",
         "entry",
         "facts",
         "final",
@@ -52,6 +65,11 @@ class Exchange:
         "told_by",
         "trail",
     )
+
+    counted: tuple[tuple[Limit, Budget, Bucket | Slots], ...]
+    limits: tuple[LimitState, ...]
+    ends: tuple[End, ...]
+    """What is left to do when the request has ended."""
 
     def __init__(self, snapshot: Snapshot, request: Request, trail: Trail | None, *, counting_native: bool) -> None:
         self.snapshot = snapshot
@@ -76,8 +94,7 @@ class Exchange:
         """What they tell the upstream, by header; empty where they say nothing, and nobody else may."""
         self.tenant = ""
         self.tenant_facts: Tenant | None = None
-        self.counted: tuple[tuple[Limit, Budget], ...] = ()
-        self.limits: tuple[LimitState, ...] = ()
+        self.counted, self.limits, self.ends = (), (), ()
         self.candidates: tuple[Candidate, ...] = ()
         self.shard = ""
         self.shadow: list[Refusal] = []

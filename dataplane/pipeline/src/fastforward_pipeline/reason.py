@@ -46,6 +46,7 @@ class Reason(StrEnum):
     EXTERNAL_UNAVAILABLE = "authorization/external-unavailable"
     EXCEEDED = "ratelimit/exceeded"
     QUOTA_USED = "ratelimit/quota-used"
+    TOO_MANY_AT_ONCE = "ratelimit/too-many-at-once"
     COUNTERS_UNAVAILABLE = "ratelimit/counters-unavailable"
     SHARD_KEY_MISSING = "routing/shard-key-missing"
     SHARD_UNAVAILABLE = "routing/shard-unavailable"
@@ -192,6 +193,11 @@ FACTS: dict[Reason, Facts] = {
         429,
         "The quota is used up",
         "Wait for Retry-After seconds: the next period begins; or raise the limit's budget.",
+    ),
+    Reason.TOO_MANY_AT_ONCE: Facts(
+        429,
+        "Too many requests at once",
+        "Wait until one of the caller's requests has ended, or raise the limit's budget.",
     ),
     Reason.COUNTERS_UNAVAILABLE: Facts(
         503, "The rate limit can't be counted", "Look after the counters, or set onFailure: Open on the RateLimit."

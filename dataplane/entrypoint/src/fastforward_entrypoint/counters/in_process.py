@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 from fastforward_pipeline.buckets import TokenBuckets
-from fastforward_pipeline.effects import TakeTokens, Verdict
+from fastforward_pipeline.effects import Bucket, TakeTokens, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ class InProcessCounterStore:
 
     def take(self, effect: TakeTokens) -> Verdict:
         """See the port."""
-        if not self._said and any(not bucket.requests for bucket in effect.buckets):
+        if not self._said and any(isinstance(bucket, Bucket) and not bucket.requests for bucket in effect.buckets):
             self._said = True
             log.warning("quotas are counted in this process alone: a restart begins them anew; Redis would keep them")
         return self._buckets.take(effect, self._clock())

@@ -9,9 +9,11 @@ replicas and failover): a request's buckets belong to several limits, which a Re
 """
 
 import asyncio
+import secrets
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 
 import structlog
 from fastforward_kit.backoff import Backoff
@@ -23,7 +25,7 @@ from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import NoScriptError
 
 from fastforward_entrypoint.counters.breaker import Breaker
-from fastforward_entrypoint.counters.script import SHA, SOURCE, pack, unpack
+from fastforward_entrypoint.counters.script import SHA, SOURCE, Asked, pack, unpack
 from fastforward_entrypoint.redisfailure import FAILURES, kind_of
 
 log = structlog.get_logger(__name__)
@@ -35,7 +37,7 @@ MAX_BATCH = 128  # requests an exchange: the script runs some 5 us for each, and
 class _Waiting:
     """A request that waits for its counters."""
 
-    effect: TakeTokens
+    asked: Asked
     future: asyncio.Future[Answer]
     timer: asyncio.TimerHandle
 
@@ -61,6 +63,8 @@ class RedisCounterStore:
         self._client = client
         self._deadline = deadline
         self._queue: deque[_Waiting] = deque()
+        # Of all processes that ask, no two take a place by the same name.
+        self._name, self._numbers = secrets.token_hex(8), count()
         self._asked = asyncio.Event()
         self.breaker = Breaker()
         self.errors: defaultdict[str, int] = defaultdict(int)
@@ -73,7 +77,7 @@ class RedisCounterStore:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         timer = loop.call_later(self._deadline, self._expire, future)
-        self._queue.append(_Waiting(effect, future, timer))
+        self._queue.append(_Waiting(Asked(effect, f"{self._name}-{next(self._numbers)}"), future, timer))
         self._asked.set()
         return future
 
@@ -107,9 +111,10 @@ class RedisCounterStore:
     async def _exchange(self, batch: list[_Waiting]) -> None:
         if not batch:
             return
-        keys, arguments = pack([waiting.effect for waiting in batch])
+        asked = [waiting.asked for waiting in batch]
+        keys, arguments = pack(asked)
         try:
-            verdicts = unpack([waiting.effect for waiting in batch], await self._evaluate(keys, arguments))
+            verdicts = unpack(asked, await self._evaluate(keys, arguments))
         except (*FAILURES, ValueError) as error:
             self._failed(error)
             self._give_up(batch)

@@ -17,6 +17,7 @@ from fastforward_pipeline.message import ENTRY
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_entrypoint.ask import PLAN
 from fastforward_entrypoint.endpoint import Current
+from fastforward_entrypoint.ends import ENDS
 from fastforward_entrypoint.responses import MARK
 
 from .handshakes import Handshakes, is_handshake
@@ -33,6 +34,8 @@ class Ways(NamedTuple):
     """Answers of upstreams."""
     messages: Handler
     adapters: Callable[[snapshot_pb2.AdapterProtocol.ValueType], Adapter]
+    ends: Handler
+    """Of requests that proxies tell of."""
 
 
 def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -> Handler:
@@ -40,13 +43,12 @@ def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -
 
     A rule that is not known any more is the stages' business: they say so in the words of messages.
     """
-    decisions, responses, messages, adapters = ways
+    messages, adapters = ways.messages, ways.adapters
 
     def handle(asked: Request) -> Response | asyncio.Future[Response]:
-        if MARK in asked.headers:
-            return responses(asked)
-        if ENTRY not in asked.headers or PLAN in asked.headers:
-            return decisions(asked)
+        alone = _without_message(ways, asked)
+        if alone is not None:
+            return alone(asked)
         plan = snapshots.current.plans.get(asked.header(ENTRY))
         if plan is None or plan.destination != "adapter":
             return messages(asked)
@@ -63,6 +65,15 @@ def door(ways: Ways, snapshots: Current, handshakes: Handshakes, guard: Guard) -
         return guard.over(judged, adapters(adapter.protocol)(judged.asked, adapter))
 
     return handle
+
+
+def _without_message(ways: Ways, asked: Request) -> Handler | None:
+    """Who takes what is no message: an answer to judge, the end of a request, a question."""
+    if MARK in asked.headers:
+        return ways.responses
+    if ENDS in asked.headers and PLAN not in asked.headers:
+        return ways.ends
+    return ways.decisions if ENTRY not in asked.headers or PLAN in asked.headers else None
 
 
 def decide_nothing(_: Request) -> Response:

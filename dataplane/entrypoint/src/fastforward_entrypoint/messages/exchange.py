@@ -39,7 +39,9 @@ from fastforward_pipeline.trail import Trail
 
 from fastforward.message.v1 import envelope_pb2
 from fastforward_entrypoint.counters import CounterStore
+from fastforward_entrypoint.counters.patience import take_patiently
 from fastforward_entrypoint.endpoint import Current
+from fastforward_entrypoint.ends import Ends
 from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.passwords import PasswordVerifier
 
@@ -70,6 +72,7 @@ class Callees(NamedTuple):
     commands: Commands = NoCommands()
     passwords: PasswordVerifier | None = None
     services: ServiceAsker | None = None
+    ends: Ends | None = None
 
 
 class MessageExchange:
@@ -85,6 +88,7 @@ class MessageExchange:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._ends = callees.ends
         self._snapshots = snapshots
         self._counters = counters
         self._once = once
@@ -119,8 +123,15 @@ class MessageExchange:
         except BaseException:
             self._watch.end(passage, None)
             raise
+        finally:
+            self._end(passage)
         self._watch.end(passage, outcome)
         return outcome
+
+    def _end(self, passage: Passage) -> None:
+        """What limits wait for. Who ran the stage elsewhere is told nothing: leases end by themselves."""
+        if passage.exchange.ends and self._ends is not None:
+            self._ends.end_inside(passage.exchange.ends)
 
     async def _pass_through(self, passage: Passage) -> Answered | Failed:
         ended = await self._bring_in(passage, INBOUND)
@@ -146,6 +157,8 @@ class MessageExchange:
         except BaseException:
             self._watch.end(passage, None)
             raise
+        finally:
+            self._end(passage)
         header = envelope.header
         outcome: Failed | Standing
         if isinstance(ended, Failed):
@@ -215,7 +228,7 @@ class MessageExchange:
     async def _perform(self, effect: Effect) -> object:
         match effect:
             case TakeTokens():
-                taken = self._counters.take(effect)
+                taken = take_patiently(self._counters, effect)
                 return await taken if isinstance(taken, asyncio.Future) else taken
             case VerifyPassword():
                 found = self._passwords.verify(effect)

@@ -41,6 +41,14 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cost:
+    """What an answer costs: told at `source`, a path in JSON or `header:NAME`; `otherwise` where it is not told."""
+
+    source: str
+    otherwise: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Limit:
     """One RateLimit."""
 
@@ -55,6 +63,10 @@ class Limit:
     shadow: bool
     period: Period | None
     """Of quotas."""
+    cost: Cost | None = None
+    """Of answers, where budgets count that instead of requests."""
+    lease_ms: int = 0
+    """Above 0, budgets bound requests under way; each is counted for as long at most."""
 
     def budget_for(self, tenant: str, plan: str) -> Budget:
         """Returns the tenant's own budget, or its plan's, or everybody's."""
@@ -77,7 +89,13 @@ def compile_limit(name: str, wire: snapshot_pb2.Limit) -> Limit:
         fail_open=wire.fail_open,
         shadow=wire.shadow,
         period=PERIODS[wire.period],
+        cost=_compile_cost(wire.cost) if wire.HasField("cost") else None,
+        lease_ms=wire.lease_ms,
     )
+
+
+def _compile_cost(wire: snapshot_pb2.Cost) -> Cost:
+    return Cost(source=wire.path or f"header:{wire.header.lower()}", otherwise=wire.otherwise)
 
 
 def _compile_budget(name: str, wire: snapshot_pb2.Budget) -> Budget:

@@ -1,5 +1,8 @@
 """Rate limits: one token from each limit on the rule, counted when tenant and subject are known.
 
+A limit that counts what answers cost takes none yet: `ends` keeps what is left to do; so do places for requests under
+way, which are taken here.
+
 In: `final`, `identity`, `tenant`. The one stage that asks the world: `judge` returns the effect, `settle` takes its
 answer. Exact limits are counted here; those that each proxy counts are left to it, but for `explain` and tests, which
 count them after all else, as it does. A value
@@ -14,11 +17,24 @@ from collections.abc import Iterable
 
 from fastforward_pipeline.compiled.ratelimit import Budget, Limit
 from fastforward_pipeline.decision import LimitState, Pairs, Refusal
-from fastforward_pipeline.effects import Answer, Bucket, Level, Proof, ServiceAnswer, TakeTokens, Unavailable
+from fastforward_pipeline.effects import (
+    Answer,
+    Bucket,
+    GiveBack,
+    Level,
+    Proof,
+    ServiceAnswer,
+    Slots,
+    TakeTokens,
+    Unavailable,
+)
+from fastforward_pipeline.ends import Charge, End
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import Verdict
 
+REQUESTS, UNITS, AT_ONCE = "requests", "units", "at once"
+"""What limits count."""
 _ABSENT = "-"
 _CLOCKS_DIFFER_S = 3600
 
@@ -42,8 +58,7 @@ def has_native(exchange: Exchange) -> bool:
 
 
 def _count(exchange: Exchange, *, exact: bool) -> TakeTokens | Refusal | None:
-    counted: list[tuple[Limit, Budget]] = []
-    buckets: list[Bucket] = []
+    counted: list[tuple[Limit, Budget, Bucket | Slots]] = []
     plan = "" if exchange.tenant_facts is None else exchange.tenant_facts.plan
     for name in exchange.final.limits:
         limit = exchange.snapshot.limits.get(name)
@@ -52,22 +67,25 @@ def _count(exchange: Exchange, *, exact: bool) -> TakeTokens | Refusal | None:
             return Refusal(reason=Reason.COUNTERS_UNAVAILABLE, detail=detail, object=f"RateLimit {name}")
         if limit.exact is exact:
             budget = limit.budget_for(exchange.tenant, plan)
-            buckets.append(_bucket(exchange, limit, budget))
-            counted.append((limit, budget))
-    if not buckets:
+            counted.append((limit, budget, _bucket(exchange, limit, budget)))
+    if not counted:
         return None
     exchange.counted = tuple(counted)
-    return TakeTokens(tuple(buckets))
+    return TakeTokens(tuple([bucket for _, _, bucket in counted]))
 
 
-def _bucket(exchange: Exchange, limit: Limit, budget: Budget) -> Bucket:
+def _bucket(exchange: Exchange, limit: Limit, budget: Budget) -> Bucket | Slots:
     key = f"{{{limit.name}}}{_digest(exchange, limit)}"
+    if limit.lease_ms:
+        return Slots(f"{key}@once", budget.requests, limit.lease_ms, limit.shadow)
+    # What the answer costs is taken when it has told that.
+    cost = 1.0 if limit.cost is None else 0.0
     if limit.period is None:
-        return Bucket(key, budget.burst, budget.requests, budget.window_ms, limit.shadow)
+        return Bucket(key, budget.burst, budget.requests, budget.window_ms, limit.shadow, cost)
     begin, end = limit.period.around(exchange.request.now)
     # Kept longer than it is asked for: the clocks of decision services may differ.
     kept_ms = int((end - exchange.request.now + _CLOCKS_DIFFER_S) * 1000)
-    return Bucket(f"{key}@{limit.period}-{begin}", budget.requests, 0, kept_ms, limit.shadow)
+    return Bucket(f"{key}@{limit.period}-{begin}", budget.requests, 0, kept_ms, limit.shadow, cost)
 
 
 def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
@@ -76,7 +94,8 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
         return _settle_without(exchange)
     refused: list[LimitState] = []
     states: list[LimitState] = []
-    for (limit, budget), level in zip(exchange.counted, answer.levels, strict=True):
+    ends: list[End] = []
+    for (limit, budget, bucket), level in zip(exchange.counted, answer.levels, strict=True):
         state = _state(exchange, limit, budget, level)
         states.append(state)
         if state.refused:
@@ -84,23 +103,38 @@ def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
                 exchange.shadow.append(_refuse(state))
             else:
                 refused.append(state)
+        else:
+            ends += _ends(limit, bucket, answer.holder)
     exchange.limits += tuple(states)
     if exchange.trail is not None:
         _tell(exchange, states)
     if not refused:
+        exchange.ends += tuple(ends)
         return None
     worst = max(refused, key=lambda state: state.reset_s)
     return _refuse(worst, (*describe(exchange.limits), ("retry-after", str(worst.reset_s))))
 
 
+def _ends(limit: Limit, bucket: Bucket | Slots, holder: str) -> Iterable[End]:
+    """Yields what is left to do for a limit when the request has ended."""
+    if isinstance(bucket, Slots):
+        yield GiveBack(bucket.key, holder)
+    elif limit.cost is not None:
+        yield Charge(bucket, limit.cost.source, limit.cost.otherwise)
+
+
 def _refuse(state: LimitState, headers: Pairs = ()) -> Refusal:
+    reason = Reason.EXCEEDED
     detail = f"its bucket of {state.burst} is empty for {state.reset_s} s"
     if state.period:
-        detail = (
-            f"its quota of {state.burst} requests a {state.period} is used up; the next begins in {state.reset_s} s"
-        )
+        reason = Reason.QUOTA_USED
+        of = f"its quota of {state.burst} {state.counts} a {state.period}"
+        detail = f"{of} is used up; the next begins in {state.reset_s} s"
+    elif state.counts == AT_ONCE:
+        reason = Reason.TOO_MANY_AT_ONCE
+        detail = f"{state.burst} requests are under way, as many as there may be"
     return Refusal(
-        reason=Reason.QUOTA_USED if state.period else Reason.EXCEEDED,
+        reason=reason,
         detail=detail,
         object=f"RateLimit {state.limit}",
         field="spec.budget",
@@ -122,7 +156,7 @@ def describe(states: tuple[LimitState, ...]) -> Pairs:
 
 
 def _settle_without(exchange: Exchange) -> Refusal | None:
-    closed = next((limit for limit, _ in exchange.counted if not limit.fail_open and not limit.shadow), None)
+    closed = next((limit for limit, *_ in exchange.counted if not limit.fail_open and not limit.shadow), None)
     if closed is not None:
         detail = "the counters can't be reached, and the limit fails closed"
         name = f"RateLimit {closed.name}"
@@ -133,7 +167,8 @@ def _settle_without(exchange: Exchange) -> Refusal | None:
 
 
 def _state(exchange: Exchange, limit: Limit, budget: Budget, level: Level) -> LimitState:
-    remaining = int(level.tokens + 1e-9)
+    remaining = max(int(level.tokens + 1e-9), 0)
+    counts = UNITS if limit.cost is not None else AT_ONCE if limit.lease_ms else REQUESTS
     if limit.period is not None:
         _, end = limit.period.around(exchange.request.now)
         return LimitState(
@@ -144,15 +179,21 @@ def _state(exchange: Exchange, limit: Limit, budget: Budget, level: Level) -> Li
             refused=level.refused,
             shadow=limit.shadow,
             period=limit.period,
+            counts=counts,
         )
-    waiting = budget.seconds_for(1.0 - level.tokens) if remaining < 1 else 0.0
+    if limit.lease_ms:
+        # Nobody knows when one of them ends.
+        waiting = 1.0 if level.refused else 0.0
+    else:
+        waiting = budget.seconds_for(1.0 - level.tokens) if remaining < 1 else 0.0
     return LimitState(
         limit=limit.name,
-        burst=budget.burst,
+        burst=budget.requests if limit.lease_ms else budget.burst,
         remaining=remaining,
         reset_s=max(math.ceil(waiting - 1e-9), 1 if level.refused else 0),
         refused=level.refused,
         shadow=limit.shadow,
+        counts=counts,
     )
 
 
@@ -187,6 +228,14 @@ def _tell(exchange: Exchange, states: Iterable[LimitState]) -> None:
         if state.refused:
             verdict = Verdict.SHADOWED if state.shadow else Verdict.REFUSED
         if exchange.trail is not None and verdict is not Verdict.REFUSED:
-            of = f"{state.burst} requests a {state.period}" if state.period else f"{state.burst} tokens"
-            detail = f"{state.remaining} of {of} are left"
+            detail = _say_left(state)
             exchange.trail.note("ratelimit", verdict, detail, object=f"RateLimit {state.limit}", field="spec.budget")
+
+
+def _say_left(state: LimitState) -> str:
+    if state.counts == AT_ONCE:
+        return f"{state.remaining} of {state.burst} places for requests under way are left"
+    unit = "tokens" if state.counts == REQUESTS and not state.period else state.counts
+    of = f"{state.burst} {unit} a {state.period}" if state.period else f"{state.burst} {unit}"
+    later = "; what the answer costs is taken when it ends" if state.counts == UNITS else ""
+    return f"{state.remaining} of {of} are left{later}"

@@ -40,7 +40,7 @@ from .edge import (
 )
 from .eventhook import EventHook
 from .placement import STAGES, Placement, StagePlacement
-from .ratelimit import Budget, KeyPart, Limit
+from .ratelimit import Budget, Cost, KeyPart, Limit
 from .route import (
     Admission,
     Body,

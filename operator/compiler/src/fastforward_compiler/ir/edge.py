@@ -197,3 +197,5 @@ class Edge:
     grpc_transcoding: bool = False
     """Whether rules make calls in gRPC of JSON."""
     proxies: Proxies = DEFAULT_PROXIES
+    tells_ends: bool = False
+    """Whether the decision service is told when requests end that some limit counts by that."""

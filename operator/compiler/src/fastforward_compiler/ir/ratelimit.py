@@ -23,6 +23,15 @@ class KeyPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What answers cost: told at a JSON `path`, or by a `header` (lower case); `otherwise` where none is told."""
+
+    path: str = ""
+    header: str = ""
+    otherwise: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """One RateLimit."""
 
@@ -38,4 +47,13 @@ class Limit:
     fail_open: bool = True
     period: str = ""
     """Hour, Day, Week or Month where each budget is a quota: `requests` in each such period of the calendar."""
+    cost: Cost | None = None
+    """What budgets count instead of requests."""
+    lease_ms: int = 0
+    """Above 0, each budget is a bound on requests under way, which are counted no longer than this."""
     shadow: bool = False
+
+    @property
+    def needs_ends(self) -> bool:
+        """Whether the decision service must be told when requests end."""
+        return self.cost is not None or self.lease_ms > 0

@@ -24,7 +24,7 @@ from .concurrency import translate_concurrency
 from .networks import plain_network
 from .reference import is_permitted, target
 from .workload import translate_pods
-from .world import EDGES, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
+from .world import EDGES, ENDS_ON, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
 
 NO_ADMISSION = ir.Admission()
 
@@ -135,6 +135,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
         grpc_web=spec.grpc.web,
         grpc_transcoding=spec.grpc.transcoding,
         proxies=translate_proxies(spec.proxies, edge.metadata.namespace, direct=traefik is None),
+        tells_ends=bool(cells.read(ENDS_ON, name)),
     )
     return EdgeTranslation(value, tuple(problems))
 

@@ -33,6 +33,8 @@ class Needs(NamedTuple):
     exact_limits: tuple[str, ...] = ()
     limits_open: bool = False
     """Whether every exact limit fails open."""
+    ends: tuple[str, ...] = ()
+    """Limits that count by what is told when requests end."""
     conditions: tuple[str, ...] = ()
     """Conditions of its match that only the decision service can judge."""
     overtaken: bool = False
@@ -161,7 +163,8 @@ def _place_normalization(needs: Needs) -> tuple[ir.Placement, str]:
 
 def _place_admission(needs: Needs) -> tuple[ir.Placement, str]:
     if needs.exact_limits:
-        return INLINE, f"RateLimit {', '.join(needs.exact_limits)} counts exactly, over all proxies."
+        told = f" The proxy tells it when requests end, for {', '.join(needs.ends)}." if needs.ends else ""
+        return INLINE, f"RateLimit {', '.join(needs.exact_limits)} counts exactly, over all proxies.{told}"
     if needs.native_limits:
         return NATIVE, f"RateLimit {', '.join(needs.native_limits)} counts in each proxy."
     if needs.lists:

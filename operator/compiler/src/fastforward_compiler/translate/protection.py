@@ -66,6 +66,7 @@ class Protection(NamedTuple):
     def needs(self, destination: ir.Destination) -> Needs:
         """What it asks of the places where stages run."""
         exact = [limit for limit in self.limits if limit.exact]
+        message = isinstance(destination, ir.MessageDispatch)
         return Needs(
             auth=self.auth,
             authenticates=bool(self.auth) and self.traits.authenticates,
@@ -74,9 +75,10 @@ class Protection(NamedTuple):
             auth_open=self.traits.fail_open,
             native_limits=tuple(limit.name for limit in self.limits if not limit.exact),
             exact_limits=tuple(limit.name for limit in exact),
+            ends=() if message else tuple(limit.name for limit in self.limits if limit.needs_ends),
             limits_open=all(limit.fail_open for limit in exact),
             shards=isinstance(destination, ir.ShardDispatch),
-            message=isinstance(destination, ir.MessageDispatch),
+            message=message,
             proxied=isinstance(destination, ir.Split | ir.ShardDispatch),
             adapter=destination.protocol if isinstance(destination, ir.AdapterDispatch) else "",
         )

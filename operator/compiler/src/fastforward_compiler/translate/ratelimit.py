@@ -25,6 +25,8 @@ class Attached(NamedTuple):
     sections: frozenset[str] | None
     exact: bool
     fail_open: bool
+    needs_ends: bool = False
+    """Whether the decision service must be told when requests end."""
 
 
 def sections_aimed_at(targets: Iterable[crds.PolicyTarget], kind: str, name: str) -> frozenset[str] | None:
@@ -48,8 +50,16 @@ def _translate_limit(cells: Cells, name: str) -> ir.Limit | None:
         exact=exact,
         fail_open=spec.on_failure == "Open",
         period=spec.period or "",
+        cost=_translate_cost(spec.cost),
+        lease_ms=crds.milliseconds(spec.concurrency.lease) if spec.concurrency is not None else 0,
         shadow=spec.shadow,
     )
+
+
+def _translate_cost(cost: crds.Cost | None) -> ir.Cost | None:
+    if cost is None:
+        return None
+    return ir.Cost(path=cost.path or "", header=(cost.header or "").lower(), otherwise=cost.otherwise)
 
 
 def _budgets_of_tenants(cells: Cells, name: str, plans: Mapping[str, ir.Budget]) -> tuple[tuple[str, ir.Budget], ...]:
@@ -70,7 +80,9 @@ def _attach(cells: Cells, name: str, kind: str, target: str) -> Attached:
     if limit is None:
         return Attached(name, frozenset(), exact=False, fail_open=True)
     sections = sections_aimed_at(limit.spec.targets, kind, target.partition("/")[2])
-    return Attached(name, sections, limit.spec.enforcement == "Exact", limit.spec.on_failure == "Open")
+    spec = limit.spec
+    needs_ends = spec.cost is not None or spec.concurrency is not None
+    return Attached(name, sections, spec.enforcement == "Exact", spec.on_failure == "Open", needs_ends)
 
 
 LIMIT: Rule[ir.Limit | None] = Rule("limit", _translate_limit, root=True, counted=True)

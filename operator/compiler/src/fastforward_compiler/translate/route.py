@@ -26,7 +26,7 @@ from .protection import UNPROTECTED, Aims, Protection, protect, read_aims
 from .reference import EXISTS
 from .rule import Blueprint, Condition, translate_rule
 from .transcoding import keep_from
-from .world import ROUTES, TENANTS, Age, age, ref_of
+from .world import ENDS_ON, ROUTES, TENANTS, Age, age, ref_of
 
 
 class Spread(NamedTuple):
@@ -231,6 +231,8 @@ def _route_gifts(translation: RouteTranslation | None, name: str) -> Iterable[Gi
     for policy, rule in translation.late:
         yield (LATE, policy), (name, rule)
     for edge, hosts, pieces in translation.spreads:
+        if any(piece.needs.ends for found in pieces.values() for piece in found):
+            yield (ENDS_ON, edge), name
         facts: list[Fact] = [("tenant", tenant) for tenant in pieces]
         facts.extend({("auth", piece.needs.auth) for piece in pieces.get("", ()) if piece.needs.auth})
         conditional = (piece.match for tenant, found in pieces.items() if tenant for piece in found)

@@ -87,6 +87,8 @@ EDGES_IN: Index[str] = Index("edges by namespace")
 """(namespace) -> Edges."""
 AIMED_AT: Index[tuple[str, str]] = Index("policies by target")
 """(kind, identity of the target) -> (kind, identity) of the AuthPolicies and RateLimits aimed there."""
+ENDS_ON: Index[str] = Index("routes whose ends are told by edge")
+"""(Edge, or the Edge made of a Gateway) -> routes with a RateLimit that must be told when requests end."""
 CHILDREN: Index[str] = Index("tenants by parent")
 """(identity of the parent) -> Tenants."""
 HOSTS_OF_TENANTS: Index[str] = Index("hosts of tenants")

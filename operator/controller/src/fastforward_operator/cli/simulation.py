@@ -29,6 +29,7 @@ from fastforward_pipeline import (
     run,
     upstream_request,
 )
+from fastforward_pipeline.ends import give_back, settle_ends
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A method or the name of a header (RFC 9110, section 5.6.2)."""
@@ -122,10 +123,16 @@ def _checked(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets, *, external: int = 200) -> Judged:
-    """Decide, with a Trail. Services that would be asked are taken to answer with the status `external`."""
+    """Decide, with a Trail. Services that would be asked are taken to answer with the status `external`.
+
+    The request has ended afterwards, with an answer that tells no cost.
+    """
     trail, request = Trail(), _on_its_port(snapshot, request)
     steps = decide(snapshot, request, trail=trail, counting_native=True)
     decision = run(steps, buckets, request.now, external=external)
+    if decision.ends:
+        ended = settle_ends(decision.ends, decision.status, {}) if decision.allowed else give_back(decision.ends)
+        buckets.take(ended, request.now)
     return Judged(request=request, decision=decision, trail=trail)
 
 

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61stforward/otlp/v1/otlp.proto\x12\x13\x66\x61stforward.otlp.v1\"W\n\x19\x45xportTraceServiceRequest\x12:\n\x0eresource_spans\x18\x01 \x03(\x0b\x32\".fastforward.otlp.v1.ResourceSpans\"v\n\rResourceSpans\x12/\n\x08resource\x18\x01 \x01(\x0b\x32\x1d.fastforward.otlp.v1.Resource\x12\x34\n\x0bscope_spans\x18\x02 \x03(\x0b\x32\x1f.fastforward.otlp.v1.ScopeSpans\"=\n\x08Resource\x12\x31\n\nattributes\x18\x01 \x03(\x0b\x32\x1d.fastforward.otlp.v1.KeyValue\"p\n\nScopeSpans\x12\x38\n\x05scope\x18\x01 \x01(\x0b\x32).fastforward.otlp.v1.InstrumentationScope\x12(\n\x05spans\x18\x02 \x03(\x0b\x32\x19.fastforward.otlp.v1.Span\"$\n\x14InstrumentationScope\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x96\x02\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12+\n\x04kind\x18\x06 \x01(\x0e\x32\x1d.fastforward.otlp.v1.SpanKind\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x31\n\nattributes\x18\t \x03(\x0b\x32\x1d.fastforward.otlp.v1.KeyValue\x12+\n\x06status\x18\x0f \x01(\x0b\x32\x1b.fastforward.otlp.v1.Status\"H\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\x04\x63ode\x18\x03 \x01(\x0e\x32\x1f.fastforward.otlp.v1.StatusCode\"E\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.fastforward.otlp.v1.AnyValue\"+\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x42\x07\n\x05value*i\n\x08SpanKind\x12\x19\n\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SPAN_KIND_INTERNAL\x10\x01\x12\x14\n\x10SPAN_KIND_SERVER\x10\x02\x12\x14\n\x10SPAN_KIND_CLIENT\x10\x03*@\n\nStatusCode\x12\x1b\n\x17STATUS_CODE_UNSPECIFIED\x10\x00\x12\x15\n\x11STATUS_CODE_ERROR\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61stforward/otlp/v1/otlp.proto\x12\x13\x66\x61stforward.otlp.v1\"W\n\x19\x45xportTraceServiceRequest\x12:\n\x0eresource_spans\x18\x01 \x03(\x0b\x32\".fastforward.otlp.v1.ResourceSpans\"v\n\rResourceSpans\x12/\n\x08resource\x18\x01 \x01(\x0b\x32\x1d.fastforward.otlp.v1.Resource\x12\x34\n\x0bscope_spans\x18\x02 \x03(\x0b\x32\x1f.fastforward.otlp.v1.ScopeSpans\"=\n\x08Resource\x12\x31\n\nattributes\x18\x01 \x03(\x0b\x32\x1d.fastforward.otlp.v1.KeyValue\"p\n\nScopeSpans\x12\x38\n\x05scope\x18\x01 \x01(\x0b\x32).fastforward.otlp.v1.InstrumentationScope\x12(\n\x05spans\x18\x02 \x03(\x0b\x32\x19.fastforward.otlp.v1.Span\"$\n\x14InstrumentationScope\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x96\x02\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12+\n\x04kind\x18\x06 \x01(\x0e\x32\x1d.fastforward.otlp.v1.SpanKind\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x31\n\nattributes\x18\t \x03(\x0b\x32\x1d.fastforward.otlp.v1.KeyValue\x12+\n\x06status\x18\x0f \x01(\x0b\x32\x1b.fastforward.otlp.v1.Status\"H\n\x06Status\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\x04\x63ode\x18\x03 \x01(\x0e\x32\x1f.fastforward.otlp.v1.StatusCode\"E\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.fastforward.otlp.v1.AnyValue\"+\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x42\x07\n\x05value\"T\n\x18\x45xportLogsServiceRequest\x12\x38\n\rresource_logs\x18\x01 \x03(\x0b\x32!.fastforward.otlp.v1.ResourceLogs\"B\n\x0cResourceLogs\x12\x32\n\nscope_logs\x18\x02 \x03(\x0b\x32\x1e.fastforward.otlp.v1.ScopeLogs\"@\n\tScopeLogs\x12\x33\n\x0blog_records\x18\x02 \x03(\x0b\x32\x1e.fastforward.otlp.v1.LogRecord\">\n\tLogRecord\x12\x31\n\nattributes\x18\x06 \x03(\x0b\x32\x1d.fastforward.otlp.v1.KeyValue*i\n\x08SpanKind\x12\x19\n\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SPAN_KIND_INTERNAL\x10\x01\x12\x14\n\x10SPAN_KIND_SERVER\x10\x02\x12\x14\n\x10SPAN_KIND_CLIENT\x10\x03*@\n\nStatusCode\x12\x1b\n\x17STATUS_CODE_UNSPECIFIED\x10\x00\x12\x15\n\x11STATUS_CODE_ERROR\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fastforward.otlp.v1.otlp_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SPANKIND']._serialized_start=950
-  _globals['_SPANKIND']._serialized_end=1055
-  _globals['_STATUSCODE']._serialized_start=1057
-  _globals['_STATUSCODE']._serialized_end=1121
+  _globals['_SPANKIND']._serialized_start=1234
+  _globals['_SPANKIND']._serialized_end=1339
+  _globals['_STATUSCODE']._serialized_start=1341
+  _globals['_STATUSCODE']._serialized_end=1405
   _globals['_EXPORTTRACESERVICEREQUEST']._serialized_start=55
   _globals['_EXPORTTRACESERVICEREQUEST']._serialized_end=142
   _globals['_RESOURCESPANS']._serialized_start=144
@@ -53,4 +53,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYVALUE']._serialized_end=903
   _globals['_ANYVALUE']._serialized_start=905
   _globals['_ANYVALUE']._serialized_end=948
+  _globals['_EXPORTLOGSSERVICEREQUEST']._serialized_start=950
+  _globals['_EXPORTLOGSSERVICEREQUEST']._serialized_end=1034
+  _globals['_RESOURCELOGS']._serialized_start=1036
+  _globals['_RESOURCELOGS']._serialized_end=1102
+  _globals['_SCOPELOGS']._serialized_start=1104
+  _globals['_SCOPELOGS']._serialized_end=1168
+  _globals['_LOGRECORD']._serialized_start=1170
+  _globals['_LOGRECORD']._serialized_end=1232
 # @@protoc_insertion_point(module_scope)

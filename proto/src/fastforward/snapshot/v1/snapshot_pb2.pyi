@@ -2041,12 +2041,16 @@ class Limit(_message.Message):
     FAIL_OPEN_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    LEASE_MS_FIELD_NUMBER: _builtins.int
     exact: _builtins.bool
     """counted by the decision service; otherwise natively in each proxy"""
     fail_open: _builtins.bool
     shadow: _builtins.bool
     period: Global___Period.ValueType
     """Makes every budget a quota: `requests` of it in each such period of the calendar, in UTC."""
+    lease_ms: _builtins.int
+    """Above 0, every budget is a bound on requests under way: `requests` of it, each counted for as long at most."""
     @_builtins.property
     def key(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyPart]: ...
     @_builtins.property
@@ -2055,6 +2059,10 @@ class Limit(_message.Message):
     def plans(self) -> _containers.MessageMap[_builtins.str, Global___Budget]: ...
     @_builtins.property
     def tenants(self) -> _containers.MessageMap[_builtins.str, Global___Budget]: ...
+    @_builtins.property
+    def cost(self) -> Global___Cost:
+        """Makes budgets count what answers cost, rather than requests."""
+
     def __init__(
         self,
         *,
@@ -2066,14 +2074,44 @@ class Limit(_message.Message):
         fail_open: _builtins.bool = ...,
         shadow: _builtins.bool = ...,
         period: Global___Period.ValueType = ...,
+        cost: Global___Cost | None = ...,
+        lease_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost", b"cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "exact", b"exact", "fail_open", b"fail_open", "key", b"key", "period", b"period", "plans", b"plans", "shadow", b"shadow", "tenants", b"tenants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost", b"cost", "exact", b"exact", "fail_open", b"fail_open", "key", b"key", "lease_ms", b"lease_ms", "period", b"period", "plans", b"plans", "shadow", b"shadow", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Limit: _TypeAlias = Limit  # noqa: Y015
+
+@_typing.final
+class Cost(_message.Message):
+    """What an answer costs, as it tells by itself: either at a path in its JSON or by a header in lower case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    header: _builtins.str
+    otherwise: _builtins.int
+    """Of a successful answer that does not tell."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        header: _builtins.str = ...,
+        otherwise: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "otherwise", b"otherwise", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cost: _TypeAlias = Cost  # noqa: Y015
 
 @_typing.final
 class Tenant(_message.Message):

@@ -35,7 +35,16 @@ def emit_limit(limit: ir.Limit) -> snapshot_pb2.Limit:
         fail_open=limit.fail_open,
         shadow=limit.shadow,
         period=PERIODS[limit.period],
+        cost=emit_cost(limit.cost),
+        lease_ms=limit.lease_ms,
     )
+
+
+def emit_cost(cost: ir.Cost | None) -> snapshot_pb2.Cost | None:
+    """Returns the wire form of what answers cost."""
+    if cost is None:
+        return None
+    return snapshot_pb2.Cost(path=cost.path, header=cost.header, otherwise=cost.otherwise)
 
 
 def emit_budget(budget: ir.Budget) -> snapshot_pb2.Budget:

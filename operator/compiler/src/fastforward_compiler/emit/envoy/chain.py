@@ -78,6 +78,8 @@ EXACT = "x-ff-exact-"
 TOLD = "x-ff-told-"
 """Of a decision, followed by a header's name: what a service that was asked says to the upstream."""
 
+ENDS = f"{EXACT}ends"
+"""Of a decision: what is to be done when the request ends. For the decision service, which is told it again."""
 SHADOW_HEADER = "x-ff-shadow"
 """Of a decision: what policies in the shadow would have refused. For the access log alone."""
 ADMISSION_SHADOW = "admission_"

@@ -24,6 +24,7 @@ from .chain import (
 from .compression import compression_filters
 from .concurrency import concurrency_filters
 from .datagrams import emit_datagrams
+from .ends import emit_ends
 from .grpcweb import grpc_web_filters
 from .http3 import advertisements, http3_name, quic_socket, speak_http3, take_datagrams
 from .protection import security_filters
@@ -295,6 +296,8 @@ def emit_http(edge: ir.Edge, listener: ir.Listener, name: str, settings: EmitSet
         manager.set_current_client_cert_details.CopyFrom(told)
     if edge.access_log:
         manager.access_log.append(emit_access_log(settings.access_log, edge.name, name, lists=edge.has_lists))
+    if edge.tells_ends:
+        manager.access_log.append(emit_ends())
     return manager
 
 

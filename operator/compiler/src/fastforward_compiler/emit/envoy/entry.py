@@ -39,6 +39,7 @@ from .chain import (
 )
 from .concurrency import emit_exemption
 from .cors import emit_cors
+from .cost import ENCODING_HEADER, cost_context, emit_cost, reads_bodies
 from .csrf import emit_csrf
 from .external import extra_ms, patient_service, write_told
 from .fault import emit_fault
@@ -87,10 +88,7 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
-    judged = emit_response_body(entry, plan_name(entry, setting.table))
-    if judged is not None:
-        route.typed_per_filter_config[FALLBACK].CopyFrom(judged)
-        emit_identity(route)
+    emit_reading(route, entry, setting, limits)
     if entry.hop and isinstance(entry.destination, ir.Split | ir.ShardDispatch):
         write_told(auth, route)
     if entry.body is not None:
@@ -99,6 +97,18 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         route.request_headers_to_add.extend(header_option(*each) for each in inside_headers(entry, setting.edge))
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
     return route
+
+
+def emit_reading(route: EnvoyMessage, entry: ir.Entry, setting: Setting, limits: list[ir.Limit]) -> None:
+    """Writes what is read in answers: whether they keep the rule's schema, and what they cost."""
+    judged = emit_response_body(entry, plan_name(entry, setting.table), cost_context(limits))
+    if judged is not None:
+        emit_identity(route)
+    elif reads_bodies(limits):
+        route.request_headers_to_remove.append(ENCODING_HEADER)
+    read = judged or emit_cost(limits)
+    if read is not None:
+        route.typed_per_filter_config[FALLBACK].CopyFrom(read)
 
 
 def emit_own(entry: ir.Entry, host: str) -> dict[str, any_pb2.Any]:

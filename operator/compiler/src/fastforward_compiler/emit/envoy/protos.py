@@ -109,6 +109,7 @@ from xds.type.matcher.v3 import ip_pb2 as _xds_ip_pb2
 from xds.type.matcher.v3 import matcher_pb2 as _matcher_pb2
 from xds.type.matcher.v3 import regex_pb2 as _xds_regex_pb2
 from xds.type.matcher.v3 import string_pb2 as _xds_string_pb2
+from xds.type.v3 import typed_struct_pb2 as _typed_struct_pb2
 
 EnvoyMessage: TypeAlias = Any
 """A message of Envoy's API."""
@@ -198,6 +199,7 @@ udp_route_pb2: Any = _udp_route_pb2
 udp_socket_config_pb2: Any = _udp_socket_config_pb2
 upstream_proxy_protocol_pb2: Any = _upstream_proxy_protocol_pb2
 value_pb2: Any = _value_pb2
+typed_struct_pb2: Any = _typed_struct_pb2
 xds_extension_pb2: Any = _xds_extension_pb2
 xds_ip_pb2: Any = _xds_ip_pb2
 xds_matcher_pb2: Any = _matcher_pb2

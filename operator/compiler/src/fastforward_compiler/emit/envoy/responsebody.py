@@ -7,15 +7,18 @@ Source: Envoy's documentation of the Lua filter (httpCall, body, bodyChunks, fil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from google.protobuf import any_pb2, struct_pb2
 
 from fastforward_compiler import ir
 
 from .chain import DECISION, DECISION_CLUSTER, REASON_HEADER, SHADOW_HEADER
+from .cost import COST, COST_LIBRARY, COST_SOURCE
 from .protos import EnvoyMessage, base_pb2, lua_pb2
 from .wire import pack
 
-NAME = "response-body"
+NAME, NAME_WITH_COST = "response-body", "response-body.cost"
 _ENCODINGS = ("accept-encoding", "range", "if-range")
 """By these a request lets the upstream answer with what can't be judged."""
 _NOTES = "fastforward.response"
@@ -53,11 +56,12 @@ local function tell(handle, route, verdict)
   if told then handle:streamInfo():dynamicMetadata():set("{DECISION}", "{SHADOW_HEADER}", told) end
 end
 
-local function pieces(handle, most)
+local function pieces(handle, most, read)
   local held, copied = 0, {{}}
   for chunk in handle:bodyChunks() do
     local length = chunk:length()
     held = held + length
+    if read then read(chunk:getBytes(0, length)) end
     if held <= most and length > 0 then copied[#copied + 1] = chunk:getBytes(0, length) end
   end
   return held > most and too_large(most) or table.concat(copied)
@@ -67,11 +71,12 @@ local function watch(handle, notes, said)
   local context, content = handle:filterContext(), nil
   local most, route = context:get("most"), context:get("route")
   if not said.length then
-    content = pieces(handle, most)
+    content = pieces(handle, most, said.read)
   elseif said.length > most then
     content = too_large(most)
   else
     content = handle:body(true):getBytes(0, said.length)
+    if said.read then said.read(content) end
   end
   tell(handle, route, (ask(handle, notes, said, content)))
 end
@@ -99,6 +104,7 @@ local function judge(handle, notes, said)
   local body, most = handle:body(true), handle:filterContext():get("most")
   local length = body:length()
   local content = length > most and too_large(most) or body:getBytes(0, length)
+  if said.read then said.read(content) end
   local verdict, document = ask(handle, notes, said, content)
   if verdict[":status"] == "200" then return end
   local reason = verdict["{REASON_HEADER}"]
@@ -108,7 +114,7 @@ end
 local function look(handle, notes)
   local headers = handle:headers()
   local said = {{ kind = headers:get("content-type"), encoding = headers:get("content-encoding"),
-    length = tonumber(headers:get("content-length") or "") }}
+    length = tonumber(headers:get("content-length") or ""), read = notes["read"] }}
   local act = handle:filterContext():get("shadow") and watch or judge
   act(handle, notes, said)
 end
@@ -119,6 +125,8 @@ function envoy_on_response(handle)
   -- What filters in front of this one answer was never asked for: the request did not come by.
   if not notes or notes["judged"] then return end
   metadata:set("{_NOTES}", "judged", true)
+  local begun, read = pcall(begin_cost, handle)
+  notes["read"] = begun and read
   if string.sub(status, 1, 1) ~= "2" or status == "204" or notes["method"] == "HEAD" then return end
   local id = notes["id"]
   if not pcall(look, handle, notes) and not handle:filterContext():get("shadow") then refuse_unjudged(handle, id) end
@@ -126,14 +134,14 @@ end
 """
 
 
-def emit_response_body(entry: ir.Entry, plan: str) -> any_pb2.Any | None:
-    """Returns the configuration; None where answers are not judged."""
+def emit_response_body(entry: ir.Entry, plan: str, cost: Mapping[str, str]) -> any_pb2.Any | None:
+    """Returns the configuration; None where answers are not judged. `cost` is what else to read in them."""
     rules = entry.response_body
     if rules is None:
         return None
     context = struct_pb2.Struct()
-    context.update({"plan": plan, "route": entry.route, "most": rules.max_bytes, "shadow": rules.shadow})
-    return pack(lua_pb2.LuaPerRoute(name=NAME, filter_context=context))
+    context.update({"plan": plan, "route": entry.route, "most": rules.max_bytes, "shadow": rules.shadow, **cost})
+    return pack(lua_pb2.LuaPerRoute(name=NAME_WITH_COST if cost else NAME, filter_context=context))
 
 
 def emit_identity(route: EnvoyMessage) -> None:
@@ -143,4 +151,9 @@ def emit_identity(route: EnvoyMessage) -> None:
 
 def scripts() -> dict[str, EnvoyMessage]:
     """Returns what the filter may run besides its own."""
-    return {NAME: base_pb2.DataSource(inline_string=SCRIPT)}
+    sources = {
+        NAME: f"local function begin_cost() end\n{SCRIPT}",
+        COST: COST_SOURCE,
+        NAME_WITH_COST: f"{COST_LIBRARY}\n{SCRIPT}",
+    }
+    return {name: base_pb2.DataSource(inline_string=source) for name, source in sources.items()}

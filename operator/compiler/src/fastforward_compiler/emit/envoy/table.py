@@ -102,7 +102,7 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
         own.route_configuration.typed_per_filter_config[HEADERS].CopyFrom(emit_host_tenant(scope.host_tenant))
     if edge.tenant_header:
         own.route_configuration.request_headers_to_remove.append(edge.tenant_header)
-    follows = scope.tenant_tables or any(entry.response_body is not None for entry in table.entries)
+    follows = scope.tenant_tables or any(FALLBACK in route.typed_per_filter_config for route in routes.values())
     return (_ALIKE_FOLLOWED if follows else _ALIKE) + serialise(own)
 
 
@@ -245,6 +245,6 @@ def emit_alike(fallback: EnvoyMessage) -> bytes:
 _NEVER_CREATED = pack(route_components_pb2.FilterConfig(disabled=True))
 _ALIKE = emit_alike(_NEVER_CREATED)
 # Judged on the route of the moment: `fallback` must run where a tenant's table has no route, and where a rule that is
-# found later judges answers.
+# found later judges answers, or reads what they cost.
 _ALIKE_FOLLOWED = emit_alike(pack(lua_pb2.LuaPerRoute(disabled=True)))
 _NOT_FOUND = not_found()

@@ -17,7 +17,7 @@ from fastforward_crds import gatewayapi
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason, problem
-from fastforward_compiler.translate.world import FETCHED, GATEWAYS, UDP, ref_of
+from fastforward_compiler.translate.world import ENDS_ON, FETCHED, GATEWAYS, UDP, ref_of
 
 from .backendtlspolicy import CLIENT_CERTIFICATE
 from .parameters import PROXIES
@@ -86,6 +86,7 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
         listeners=tuple(_listeners(name, serving, streams)) if listens else (),
         addresses=given.addresses or (),
         proxies=ir.DEFAULT_PROXIES if isinstance(proxies, Problem) else proxies,
+        tells_ends=bool(cells.read(ENDS_ON, gateway_edge(name))),
         upstreams=tuple(sorted({share.upstream for bound in streams for share in bound.stream.shares} - {REFUSED})),
     )
     return GatewayTranslation(

@@ -15,12 +15,12 @@ from fastforward_compiler.cells import Cells, Gift, Index
 from fastforward_compiler.problem import ObjectRef, Problem
 from fastforward_compiler.translate.piece import Piece, precedence
 from fastforward_compiler.translate.protection import Aims, Protection, protect, read_aims
-from fastforward_compiler.translate.world import Age
+from fastforward_compiler.translate.world import ENDS_ON, Age
 
 from .attachment import Attached, Parent
 from .backend import BACKENDS_OF, BackendKey, backend_name, client_name
 from .backendtlspolicy import CLIENT_CERTIFICATE, GATEWAYS_USING, UPSTREAMS_USING
-from .gateway import HOSTS_AT, PLACE, Place, place_of
+from .gateway import HOSTS_AT, PLACE, Place, gateway_edge, place_of
 from .section import ATTACHED, SectionKey
 
 
@@ -144,15 +144,21 @@ def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> I
         for each in parent.attached:
             yield (ATTACHED, each.gateway, *each.section.key), (kind, name)
     for spread in translation.spreads:
-        for host in spread.hosts:
-            yield (ROUTES_AT, spread.place, spread.section, host), (kind, name)
-            yield (HOSTS_AT, spread.place, host), ("route", kind, name)
+        yield from _spread_gifts(kind, spread, name)
     gateways = {each.gateway for parent in translation.parents for each in parent.attached}
     for backend in translation.backends:
         yield (BACKENDS_OF, *backend), (kind, name)
         yield (UPSTREAMS_USING, backend.service), backend_name(backend)
         for gateway in gateways:
             yield (GATEWAYS_USING, backend.service), gateway
+
+
+def _spread_gifts(kind: str, spread: Spread, name: str) -> Iterable[Gift]:
+    if any(piece.needs.ends for piece in spread.pieces):
+        yield (ENDS_ON, gateway_edge(spread.gateway)), name
+    for host in spread.hosts:
+        yield (ROUTES_AT, spread.place, spread.section, host), (kind, name)
+        yield (HOSTS_AT, spread.place, host), ("route", kind, name)
 
 
 ROUTES_AT: Index[tuple[str, str]] = Index("routes by place, listener and host")
