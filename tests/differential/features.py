@@ -57,6 +57,15 @@ CONDITIONS = (
 )
 
 
+SCHEDULES: tuple[Document, ...] = (
+    {"until": "2020-01-01T00:00:00Z"},
+    {"from": "2090-01-01T00:00:00+01:00"},
+    {"from": "2020-01-01T00:00:00Z", "until": "2090-01-01T00:00:00Z"},
+    {"weekly": [{}], "zone": "Asia/Tokyo"},
+)
+"""None of them changes while a test lasts."""
+
+
 def make_features(rng: random.Random, world: World, ports: dict[str, int], seed: int) -> None:
     """Add Routes with rules of all kinds, and what they lead to."""
     make_routes(rng, world, rng.randint(3, 8), tenants=True)
@@ -105,6 +114,8 @@ def _enrich(rng: random.Random, spec: Document) -> None:
         if rng.random() < 0.2:
             hosts = rng.choice(([], ["shop.test"], ["*.shop.test", "b.test"]))
             rule["csrf"] = {"hosts": hosts, "shadow": rng.random() < 0.2}
+        if rng.random() < 0.15:
+            rule["schedule"] = rng.choice(SCHEDULES)
 
 
 def _asks_who(rule: Document) -> bool:

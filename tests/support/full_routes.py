@@ -94,6 +94,12 @@ def _answering_rules() -> list[Document]:
         {
             "name": "says",
             "matches": [{"path": {"value": "/says"}}],
+            "schedule": {
+                "from": "2025-01-01T00:00:00Z",
+                "until": "2035-01-01T00:00:00Z",
+                "weekly": [{"days": ["Mon", "Tue"], "from": "00:30", "until": "23:30"}],
+                "zone": "Europe/Berlin",
+            },
             "respond": {"status": 201, "body": "{}", "contentType": "application/json"},
         },
         *messages.rules(),

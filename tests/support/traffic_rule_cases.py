@@ -9,6 +9,7 @@ from support.rule_case import case
 
 COPY: Document = {"mirrors": [{"name": "m"}]}
 FAULT: Document = {"fault": {"abort": {}}}
+NOON, LATER = "2026-12-24T12:00:00Z", "2026-12-24T12:00:01Z"
 UP: Document = {"upstreams": [{"name": "u"}]}
 PROXIED: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1, "proxyProtocol": True}]}
 DIRECT: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1}]}
@@ -41,6 +42,27 @@ CASES = (
             {**UP, "rewrite": {"template": "/b"}},
             {**UP, "matches": [TEMPLATE, TEMPLATE], "rewrite": {"template": "/{b}"}},
         ],
+    ),
+    case(
+        crds.Schedule,
+        "A schedule says something: from, until or weekly.",
+        "",
+        kept=[{"from": NOON}, {"until": NOON}, {"weekly": [{}]}],
+        broken=[{}, {"weekly": []}],
+    ),
+    case(
+        crds.Schedule,
+        "A schedule ends after it has begun.",
+        "until",
+        kept=[{"from": NOON, "until": LATER}, {"from": "2026-12-24T12:00:00+02:00", "until": NOON}],
+        broken=[{"from": LATER, "until": NOON}, {"from": NOON, "until": "2026-12-24T13:00:00+01:00"}],
+    ),
+    case(
+        crds.Schedule,
+        "Only weekly hours have a zone: instants say theirs.",
+        "zone",
+        kept=[{"from": NOON, "zone": "UTC"}, {"weekly": [{}], "zone": "Europe/Berlin"}],
+        broken=[{"from": NOON, "zone": "Europe/Berlin"}],
     ),
     case(
         crds.Retry,

@@ -60,6 +60,7 @@ from .ratelimit import Budget, KeyPart, PlanBudget, RateLimit, RateLimitSpec
 from .registry import CLUSTER_SCOPED, INPUTS, KINDS, PLURALS, Kind
 from .responsebody import ResponseBodyRules
 from .route import EdgeRef, Redirect, Respond, Route, RouteRule, RouteSpec, UpstreamShare
+from .schedule import WEEKDAYS, Schedule, WeeklyHours, parse_clock, parse_instant
 from .schema import Schema, SchemaSpec, SchemaVersion
 from .service import (
     SERVICE_LABEL,

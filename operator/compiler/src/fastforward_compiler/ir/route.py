@@ -274,6 +274,8 @@ class Entry:
     fault: Fault | None = None
     body: Body | None = None
     response_body: ResponseBody | None = None
+    schedule: str = ""
+    """When the rule holds, in words; empty for always. At other times there is no entry."""
 
     @property
     def served_inside(self) -> bool:

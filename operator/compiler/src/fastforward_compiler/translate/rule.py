@@ -21,6 +21,7 @@ from .dispatch import translate_adapter, translate_message
 from .disturbance import translate_fault, translate_mirrors
 from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
 from .reference import target
+from .schedule import written
 from .shard import PURPOSES
 from .template import fault_of_path, fault_of_template, parse_template, path_rewrite
 from .texts import translate_texts
@@ -81,6 +82,8 @@ def translate_rule(
 
 def _translate_changes(rule: crds.RouteRule, destination: ir.Destination) -> dict[str, Any]:
     fields: dict[str, Any] = {"destination": destination}
+    if rule.schedule is not None:
+        fields["schedule"] = written(rule.schedule)
     if rule.request_headers is not None:
         fields["request_headers"] = _translate_headers(rule.request_headers)
     if rule.response_headers is not None:
