@@ -72,6 +72,8 @@ def make_features(rng: random.Random, world: World, ports: dict[str, int], seed:
     for document in world.documents:
         if document["kind"] == "Route":
             _enrich(rng, document["spec"])  # ty: ignore[invalid-argument-type]
+            # Drawn apart, so that the rest of each world stays as it was.
+            _schedule(random.Random(f"{seed} {document['metadata']}"), document["spec"])  # ty: ignore[invalid-argument-type]
     empty = {"name": "v1", "document": '{"maxProperties": 0}'}
     world.add("Schema", "empty", {"format": "JSONSchema", "versions": [empty]})
     for name in UPSTREAMS:
@@ -114,6 +116,12 @@ def _enrich(rng: random.Random, spec: Document) -> None:
         if rng.random() < 0.2:
             hosts = rng.choice(([], ["shop.test"], ["*.shop.test", "b.test"]))
             rule["csrf"] = {"hosts": hosts, "shadow": rng.random() < 0.2}
+
+
+def _schedule(rng: random.Random, spec: Document) -> None:
+    """Give some rules of a Route hours."""
+    rules: list[Document] = spec["rules"]  # ty: ignore[invalid-assignment]
+    for rule in rules:
         if rng.random() < 0.15:
             rule["schedule"] = rng.choice(SCHEDULES)
 
