@@ -48,7 +48,7 @@ def _proxied_rules() -> list[Document]:
         },
         {
             "matches": [{"path": {"type": "Exact", "value": "/whole"}}],
-            "upstreams": [{"name": "origin"}],
+            "upstreams": [{"name": "origin"}, {"name": "kept"}, {"name": "kept-by-header"}],
             "rewrite": {"replacePath": "/w"},
             "body": {"schema": {"name": "order", "namespace": "shop", "version": "1"}, "maxBytes": 99, "shadow": True},
         },

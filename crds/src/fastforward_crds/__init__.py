@@ -72,6 +72,7 @@ from .service import (
     SliceEndpoint,
     SlicePort,
 )
+from .session import SessionAffinity, SessionCookie
 from .shard import Shard, ShardSpec, ShardUpstream
 from .tenant import Tenant, TenantLimit, TenantSpec
 from .tries import Retry, RuleTimeout

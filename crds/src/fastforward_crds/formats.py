@@ -128,6 +128,13 @@ ORIGIN = Format(
     "https://*.example.com",
 )
 COOKIE = Format("a cookie name", "^[A-Za-z0-9_-]{1,64}$", 64, "letters, digits, - and _", "session")
+COOKIE_PATH = Format(
+    "a cookie's path",
+    "^/[A-Za-z0-9/._~-]{0,255}$",
+    256,
+    "starts with /; letters, digits, /, ., _, ~ and -",
+    "/shop",
+)
 URL = Format("a URL", "^https?://[!-~]{1,1000}$", 1008, "http or https", "https://issuer.example.com/jwks.json")
 IDENTIFIER = Format(
     "an identifier", "^[!-~]{1,512}$", 512, "printable ASCII without spaces", "https://issuer.example.com/"
@@ -179,6 +186,7 @@ FORMATS: tuple[Format, ...] = (
     CONTENT_TYPE,
     ORIGIN,
     COOKIE,
+    COOKIE_PATH,
     URL,
     IDENTIFIER,
     CLAIM,

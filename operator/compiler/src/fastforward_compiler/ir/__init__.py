@@ -63,8 +63,10 @@ from .route import (
     TextMatch,
     TextType,
     Unavailable,
+    sessions_of,
 )
 from .schema import Schema, SchemaVersion
+from .session import Session
 from .shard import Shard
 from .snapshot import Snapshot
 from .table import Scope, Table
@@ -152,6 +154,7 @@ __all__ = [
     "SchemaVersion",
     "Scope",
     "SecurityHeaders",
+    "Session",
     "Shard",
     "ShardDispatch",
     "Share",
@@ -174,5 +177,6 @@ __all__ = [
     "Workload",
     "claim_path",
     "pods_name",
+    "sessions_of",
     "shortened",
 ]

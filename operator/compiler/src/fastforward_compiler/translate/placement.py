@@ -40,6 +40,8 @@ class Needs(NamedTuple):
     """Whether the request becomes a message."""
     proxied: bool = True
     """Whether the request goes to an upstream, rather than being answered by the edge."""
+    sessions: bool = False
+    """Whether clients stay with the endpoint that they began with."""
     adapter: str = ""
     """Protocol of the adapter that takes the request; empty for none."""
     tenant_header: bool = False
@@ -84,6 +86,8 @@ def place_stages(needs: Needs) -> Placed:
 def _destination(needs: Needs) -> str:
     if needs.adapter:
         return f"The proxy hands the request to the {needs.adapter} adapter."
+    if needs.sessions:
+        return "The proxy sends the request to the endpoint of its session, or else to the upstream."
     return "The proxy sends the request to the upstream." if needs.proxied else "The proxy answers by itself."
 
 

@@ -78,6 +78,7 @@ class Protection(NamedTuple):
             shards=isinstance(destination, ir.ShardDispatch),
             message=isinstance(destination, ir.MessageDispatch),
             proxied=isinstance(destination, ir.Split | ir.ShardDispatch),
+            sessions=bool(ir.sessions_of(destination)),
             adapter=destination.protocol if isinstance(destination, ir.AdapterDispatch) else "",
         )
 

@@ -166,6 +166,7 @@ def _translate_split(
 ) -> tuple[ir.Destination, tuple[str, ...]]:
     weights: dict[str, int] = {}
     traits: list[Traits] = []
+    sessions: dict[str, ir.Session | None] = {}
     for place, share in enumerate(shares):
         name = target(share, on.namespace)
         found = resolve_upstream(cells, on, f"{field}.upstreams[{place}]", name, problems)
@@ -175,18 +176,20 @@ def _translate_split(
         weights[weights_key] = weights.get(weights_key, 0) + share.weight
         if found is not None:
             traits.append(found)
+            sessions[name] = found.session
     names = tuple(name for name in weights if name != UNAVAILABLE)
     if not names:
         reason = "None of the rule's upstreams is there." if weights else "Every upstream of the rule has weight 0."
         return ir.Unavailable(reason=reason), ()
-    return _split(tuple(weights.items()), tuple(traits)), names
+    parts = tuple((name, weight, sessions.get(name)) for name, weight in weights.items())
+    return _split(parts, tuple(traits)), names
 
 
 @lru_cache(maxsize=8192)
-def _split(weights: tuple[tuple[str, int], ...], traits: tuple[Traits, ...]) -> ir.Split:
+def _split(parts: tuple[tuple[str, int, ir.Session | None], ...], traits: tuple[Traits, ...]) -> ir.Split:
     """One value for all rules that send requests to the same Upstreams."""
     return ir.Split(
-        shares=tuple(ir.Share(upstream=name, weight=weight) for name, weight in weights),
+        shares=tuple(ir.Share(upstream=name, weight=weight, session=session) for name, weight, session in parts),
         grpc=any(found.grpc for found in traits),
         hash_on=tuple(dict.fromkeys(found.hash_on for found in traits if found.hash_on)),
     )
@@ -203,7 +206,12 @@ def _translate_shards(
     key = f"header:{shards.header.lower()}" if shards.header is not None else shards.key.lower()
     traits = purposes[shards.upstream]
     return ir.ShardDispatch(
-        namespace=on.namespace, purpose=shards.upstream, key=key, grpc=traits.grpc, hash_on=traits.hash_on
+        namespace=on.namespace,
+        purpose=shards.upstream,
+        key=key,
+        grpc=traits.grpc,
+        hash_on=traits.hash_on,
+        session=traits.session,
     )
 
 

@@ -49,6 +49,7 @@ from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
 from .responsebody import emit_identity, emit_response_body
 from .route import emit_route
+from .session import emit_kept
 from .wire import header_option, header_value, pack
 
 
@@ -88,10 +89,12 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         route.typed_per_filter_config[name].CopyFrom(config)
     judged = emit_response_body(entry, plan_name(entry, setting.table))
     if judged is not None:
-        route.typed_per_filter_config[FALLBACK].CopyFrom(judged)
         emit_identity(route)
     if entry.hop and isinstance(entry.destination, ir.Split | ir.ShardDispatch):
         write_told(auth, route)
+    kept = emit_kept(entry, judged)
+    if kept is not None:
+        route.typed_per_filter_config[FALLBACK].CopyFrom(pack(kept))
     if entry.body is not None:
         route.request_body_buffer_limit.value = held_bytes(entry.body)
     if isinstance(entry.destination, ir.MessageDispatch | ir.AdapterDispatch):

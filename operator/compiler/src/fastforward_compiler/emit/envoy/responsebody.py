@@ -7,13 +7,13 @@ Source: Envoy's documentation of the Lua filter (httpCall, body, bodyChunks, fil
 
 from __future__ import annotations
 
-from google.protobuf import any_pb2, struct_pb2
+from google.protobuf import struct_pb2
 
 from fastforward_compiler import ir
 
+from . import session
 from .chain import DECISION, DECISION_CLUSTER, REASON_HEADER, SHADOW_HEADER
 from .protos import EnvoyMessage, base_pb2, lua_pb2
-from .wire import pack
 
 NAME = "response-body"
 _ENCODINGS = ("accept-encoding", "range", "if-range")
@@ -126,14 +126,14 @@ end
 """
 
 
-def emit_response_body(entry: ir.Entry, plan: str) -> any_pb2.Any | None:
+def emit_response_body(entry: ir.Entry, plan: str) -> EnvoyMessage | None:
     """Returns the configuration; None where answers are not judged."""
     rules = entry.response_body
     if rules is None:
         return None
     context = struct_pb2.Struct()
     context.update({"plan": plan, "route": entry.route, "most": rules.max_bytes, "shadow": rules.shadow})
-    return pack(lua_pb2.LuaPerRoute(name=NAME, filter_context=context))
+    return lua_pb2.LuaPerRoute(name=NAME, filter_context=context)
 
 
 def emit_identity(route: EnvoyMessage) -> None:
@@ -143,4 +143,5 @@ def emit_identity(route: EnvoyMessage) -> None:
 
 def scripts() -> dict[str, EnvoyMessage]:
     """Returns what the filter may run besides its own."""
-    return {NAME: base_pb2.DataSource(inline_string=SCRIPT)}
+    both = base_pb2.DataSource(inline_string=session.beside(SCRIPT))
+    return {NAME: base_pb2.DataSource(inline_string=SCRIPT), f"{NAME}.{session.NAME}": both, **session.scripts()}

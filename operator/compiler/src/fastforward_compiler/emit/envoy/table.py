@@ -102,7 +102,7 @@ def emit_table(table: ir.Table, edge: ir.Edge, scope: ir.Scope, emit_entry: Emit
         own.route_configuration.typed_per_filter_config[HEADERS].CopyFrom(emit_host_tenant(scope.host_tenant))
     if edge.tenant_header:
         own.route_configuration.request_headers_to_remove.append(edge.tenant_header)
-    follows = scope.tenant_tables or any(entry.response_body is not None for entry in table.entries)
+    follows = scope.tenant_tables or any(entry.response_body is not None or entry.sessions for entry in table.entries)
     return (_ALIKE_FOLLOWED if follows else _ALIKE) + serialise(own)
 
 
