@@ -87,20 +87,25 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
-    judged = emit_response_body(entry, plan_name(entry, setting.table))
-    if judged is not None:
-        emit_identity(route)
+    emit_script(entry, setting, route)
     if entry.hop and isinstance(entry.destination, ir.Split | ir.ShardDispatch):
         write_told(auth, route)
-    kept = emit_kept(entry, judged)
-    if kept is not None:
-        route.typed_per_filter_config[FALLBACK].CopyFrom(pack(kept))
     if entry.body is not None:
         route.request_body_buffer_limit.value = held_bytes(entry.body)
     if isinstance(entry.destination, ir.MessageDispatch | ir.AdapterDispatch):
         route.request_headers_to_add.extend(header_option(*each) for each in inside_headers(entry, setting.edge))
     route.metadata.filter_metadata[METADATA].CopyFrom(emit_metadata(entry, setting, slots, limits))
     return route
+
+
+def emit_script(entry: ir.Entry, setting: Setting, route: EnvoyMessage) -> None:
+    """Writes what the filter `fallback` runs on the route, and what that needs of the upstream."""
+    judged = emit_response_body(entry, plan_name(entry, setting.table))
+    if judged is not None:
+        emit_identity(route)
+    script = emit_kept(entry, judged)
+    if script is not None:
+        route.typed_per_filter_config[FALLBACK].CopyFrom(pack(script))
 
 
 def emit_own(entry: ir.Entry, host: str) -> dict[str, any_pb2.Any]:
