@@ -47,7 +47,7 @@ def test_objects_that_come_one_by_one_end_the_same(case: Case) -> None:
     compiler.apply(before)
     compiler.apply(dict.fromkeys(before.keys() - set(map(object_ref, case.objects()))))
     fetched = {url: text.encode() for document in case.documents("fetched.yaml") for url, text in document.items()}
-    compiler.apply({}, fetched)
+    compiler.apply({}, fetched, case.at)
     for value in reversed(case.objects()):
         compiler.apply({object_ref(value): value})
     assert compiler.snapshot() == expected.snapshot

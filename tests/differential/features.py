@@ -58,12 +58,23 @@ CONDITIONS = (
 )
 
 
+SCHEDULES: tuple[Document, ...] = (
+    {"until": "2020-01-01T00:00:00Z"},
+    {"from": "2090-01-01T00:00:00+01:00"},
+    {"from": "2020-01-01T00:00:00Z", "until": "2090-01-01T00:00:00Z"},
+    {"weekly": [{}], "zone": "Asia/Tokyo"},
+)
+"""None of them changes while a test lasts."""
+
+
 def make_features(rng: random.Random, world: World, ports: dict[str, int], seed: int) -> None:
     """Add Routes with rules of all kinds, and what they lead to."""
     make_routes(rng, world, rng.randint(3, 8), tenants=True)
     for document in world.documents:
         if document["kind"] == "Route":
             _enrich(rng, document["spec"])  # ty: ignore[invalid-argument-type]
+            # Drawn apart, so that the rest of each world stays as it was.
+            _schedule(random.Random(f"{seed} {document['metadata']}"), document["spec"])  # ty: ignore[invalid-argument-type]
     _add_lists(world)
     empty = {"name": "v1", "document": '{"maxProperties": 0}'}
     world.add("Schema", "empty", {"format": "JSONSchema", "versions": [empty]})
@@ -128,6 +139,14 @@ def _enrich(rng: random.Random, spec: Document) -> None:
         if rng.random() < 0.2:
             hosts = rng.choice(([], ["shop.test"], ["*.shop.test", "b.test"]))
             rule["csrf"] = {"hosts": hosts, "shadow": rng.random() < 0.2}
+
+
+def _schedule(rng: random.Random, spec: Document) -> None:
+    """Give some rules of a Route hours."""
+    rules: list[Document] = spec["rules"]  # ty: ignore[invalid-assignment]
+    for rule in rules:
+        if rng.random() < 0.15:
+            rule["schedule"] = rng.choice(SCHEDULES)
 
 
 def _asks_who(rule: Document) -> bool:

@@ -42,6 +42,7 @@ TIED = (
     ("rule", "kind", "Route", "Edge"),
 )
 """A field, the field that says whether it is there, and that one's values with it and without it."""
+INSTANTS = ("2026-12-24T18:00:00Z", "2026-12-24T18:00:00+01:00", "2027-01-01T00:00:00Z")
 DURATIONS = ("1s", "1500ms", "5s", "1s500ms")
 TEXTS = ("/", "/books", "/a/b.c", "/a?b=1", "a.*b", "ä")
 NOT_TEXTS = (None, True, 0, -1, 5.0, 0.5, 1e30, 10**30, [], {}, [None], {"a": 1})
@@ -74,6 +75,8 @@ def values(schema: Schema) -> st.SearchStrategy[Any]:
 def _texts(schema: Schema) -> st.SearchStrategy[str]:
     if schema.get(FORMAT_KEY) == "a duration":
         return st.sampled_from(DURATIONS)
+    if schema.get(FORMAT_KEY) == "an instant":
+        return st.sampled_from(INSTANTS)
     least, most = schema.get("minLength", 0), schema["maxLength"]
     if "pattern" in schema:
         written = st.from_regex(schema["pattern"].removesuffix("$") + r"\Z")

@@ -48,7 +48,7 @@ def _proxied_rules() -> list[Document]:
         },
         {
             "matches": [{"path": {"type": "Exact", "value": "/whole"}}],
-            "upstreams": [{"name": "origin"}],
+            "upstreams": [{"name": "origin"}, {"name": "kept"}, {"name": "kept-by-header"}],
             "rewrite": {"replacePath": "/w"},
             "body": {"schema": {"name": "order", "namespace": "shop", "version": "1"}, "maxBytes": 99, "shadow": True},
         },
@@ -108,6 +108,12 @@ def _answering_rules() -> list[Document]:
         {
             "name": "says",
             "matches": [{"path": {"value": "/says"}}],
+            "schedule": {
+                "from": "2025-01-01T00:00:00Z",
+                "until": "2035-01-01T00:00:00Z",
+                "weekly": [{"days": ["Mon", "Tue"], "from": "00:30", "until": "23:30"}],
+                "zone": "Europe/Berlin",
+            },
             "respond": {"status": 201, "body": "{}", "contentType": "application/json"},
         },
         *messages.rules(),

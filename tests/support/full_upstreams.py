@@ -36,8 +36,11 @@ def upstreams() -> list[Document]:
     hashing = [{"cookie": "session"}, {"address": True}]
     hashed = [{"endpoints": endpoints, "loadBalancing": {"policy": "RingHash", "hashOn": on_}} for on_ in hashing]
     eager = {"slowStart": "20s", "panicThreshold": 40}
+    cookie = {"name": "session", "path": "/shop", "maxAge": "1h", "sameSite": "Strict"}
     return [
         resource("Upstream", "eager", {"endpoints": endpoints, "loadBalancing": {"policy": "LeastRequest", **eager}}),
+        resource("Upstream", "kept", {"endpoints": endpoints, "sessionAffinity": {"cookie": cookie}}),
+        resource("Upstream", "kept-by-header", {"endpoints": endpoints, "sessionAffinity": {"header": "x-session"}}),
         resource("Upstream", "secured", {"endpoints": endpoints, "tls": _tls(), "proxyProtocol": "V2"}),
         resource("Upstream", "origin", tight),
         resource("Upstream", "named", by_name),

@@ -1,9 +1,9 @@
 """The golden corpus: worlds in tests/corpus, and what compiling them yields.
 
 A case is a folder: `case.yaml` (a claim as title; `pins`: the outputs kept beside it; `nouns`: the parts of the
-Snapshot that snapshot.yaml shows), `input.yaml` (the whole World), sometimes `before.yaml` (the World before it) and
-`fetched.yaml` (documents by URL). `make golden` runs this module: it rewrites every pinned output and removes others.
-Called by tests/corpus too, which compares.
+Snapshot that snapshot.yaml shows; `at`: the time), `input.yaml` (the whole World), sometimes `before.yaml` (the World
+before it) and `fetched.yaml` (documents by URL). `make golden` runs this module: it rewrites every pinned output and
+removes others. Called by tests/corpus too, which compares.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Case:
     title: str
     pins: tuple[str, ...]
     nouns: tuple[str, ...] = NOUNS
+    at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -78,7 +80,9 @@ def cases() -> list[Case]:
 
 def _read_case(folder: Path) -> Case:
     said = yaml.safe_load((folder / "case.yaml").read_text(encoding="utf-8"))
-    return Case(folder=folder, title=said["title"], pins=tuple(said["pins"]), nouns=tuple(said.get("nouns", NOUNS)))
+    at = crds.parse_instant(said["at"]) if "at" in said else None
+    nouns = tuple(said.get("nouns", NOUNS))
+    return Case(folder=folder, title=said["title"], pins=tuple(said["pins"]), nouns=nouns, at=at)
 
 
 def compile_case(case: Case) -> Outcome:
@@ -88,7 +92,7 @@ def compile_case(case: Case) -> Outcome:
     compiler.apply(before)
     after = {object_ref(value): value for value in case.objects()}
     fetched = {url: text.encode() for document in case.documents("fetched.yaml") for url, text in document.items()}
-    delta = compiler.apply({**dict.fromkeys(before.keys() - after.keys()), **after}, fetched)
+    delta = compiler.apply({**dict.fromkeys(before.keys() - after.keys()), **after}, fetched, case.at)
     return Outcome(case=case, snapshot=compiler.snapshot(), reports=compiler.reports(), delta=delta)
 
 

@@ -9,6 +9,11 @@ from support.rule_case import case
 
 COPY: Document = {"mirrors": [{"name": "m"}]}
 FAULT: Document = {"fault": {"abort": {}}}
+ENDPOINTS: Document = {"endpoints": [{"address": "10.0.0.1", "port": 1}]}
+NAMED: Document = {"dns": {"host": "a.example.com", "port": 1}}
+SESSION: Document = {"sessionAffinity": {"header": "x-a"}}
+HASHED: Document = {"loadBalancing": {"policy": "Maglev", "hashOn": {"address": True}}}
+NOON, LATER = "2026-12-24T12:00:00Z", "2026-12-24T12:00:01Z"
 UP: Document = {"upstreams": [{"name": "u"}]}
 PROXIED: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1, "proxyProtocol": True}]}
 DIRECT: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1}]}
@@ -98,6 +103,55 @@ CASES = (
             {**UP, "rewrite": {"template": "/b"}},
             {**UP, "matches": [TEMPLATE, TEMPLATE], "rewrite": {"template": "/{b}"}},
         ],
+    ),
+    case(
+        crds.SessionAffinity,
+        "A session is told by a cookie or by a header.",
+        "",
+        kept=[{"cookie": {"name": "a"}}, {"header": "x-a"}],
+        broken=[{}, {"cookie": {"name": "a"}, "header": "x-a"}],
+    ),
+    case(
+        crds.SessionAffinity,
+        "A header of sessions begins with x-, but not with x-ff- or x-envoy-, which are the gateway's own.",
+        "header",
+        kept=[{"header": "X-Session"}, {"header": "x-ffa"}, {"cookie": {"name": "a"}}],
+        broken=[{"header": name} for name in ("cookie", "X-FF-Tenant", "x-envoy-a", "session")],
+    ),
+    case(
+        crds.UpstreamSpec,
+        "Sessions need endpoints that are told one by one: endpoints or service.",
+        "sessionAffinity",
+        kept=[{**ENDPOINTS, **SESSION}, {"service": {"name": "s", "port": 1}, **SESSION}, NAMED],
+        broken=[{**NAMED, **SESSION}],
+    ),
+    case(
+        crds.UpstreamSpec,
+        "A hash keeps sessions by itself: sessionAffinity goes with the other policies.",
+        "sessionAffinity",
+        kept=[{**ENDPOINTS, **SESSION, "loadBalancing": {"policy": "LeastRequest"}}, {**ENDPOINTS, **HASHED}],
+        broken=[{**ENDPOINTS, **SESSION, **HASHED}],
+    ),
+    case(
+        crds.Schedule,
+        "A schedule says something: from, until or weekly.",
+        "",
+        kept=[{"from": NOON}, {"until": NOON}, {"weekly": [{}]}],
+        broken=[{}, {"weekly": []}],
+    ),
+    case(
+        crds.Schedule,
+        "A schedule ends after it has begun.",
+        "until",
+        kept=[{"from": NOON, "until": LATER}, {"from": "2026-12-24T12:00:00+02:00", "until": NOON}],
+        broken=[{"from": LATER, "until": NOON}, {"from": NOON, "until": "2026-12-24T13:00:00+01:00"}],
+    ),
+    case(
+        crds.Schedule,
+        "Only weekly hours have a zone: instants say theirs.",
+        "zone",
+        kept=[{"from": NOON, "zone": "UTC"}, {"weekly": [{}], "zone": "Europe/Berlin"}],
+        broken=[{"from": NOON, "zone": "Europe/Berlin"}],
     ),
     case(
         crds.Retry,

@@ -138,6 +138,7 @@ def rules() -> Strategy:
         "responseHeaders": changes,
         "cors": st.just({"allowOrigins": ["*"]}),
         "timeout": record(request=DURATIONS, idle=DURATIONS),
+        "schedule": st.sampled_from([{"until": "2020-01-01T00:00:00Z"}, {"weekly": [{}], "zone": "Asia/Tokyo"}]),
         "fault": record({"delay": record({"duration": DURATIONS})}, headers=keyed(texts(), "name")),
     }
     proxied = {**common, "rewrite": rewrite, "retry": record(attempts=st.just(3), backoff=DURATIONS)}
@@ -190,8 +191,16 @@ def upstreams() -> Strategy:
         loadBalancing=balancing,
         healthCheck=record(type_=st.sampled_from(["HTTP", "TCP"])),
         outlierDetection=record(),
+        sessionAffinity=st.sampled_from([{"header": "x-session"}, {"cookie": {"name": "session"}}]),
     )
-    return st.builds(lambda one, other: {**one, **other}, where, rest)
+    return st.builds(lambda one, other: _sound({**one, **other}), where, rest)
+
+
+def _sound(upstream: Document) -> Document:
+    """Without sessions where there can be none."""
+    hashes = upstream.get("loadBalancing", {}).get("policy") == "RingHash"
+    kept = "dns" not in upstream and not hashes
+    return {key: value for key, value in upstream.items() if kept or key != "sessionAffinity"}
 
 
 def tenants() -> Strategy:

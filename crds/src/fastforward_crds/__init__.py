@@ -62,6 +62,7 @@ from .ratelimit import Budget, Concurrency, Cost, KeyPart, PlanBudget, RateLimit
 from .registry import CLUSTER_SCOPED, INPUTS, KINDS, PLURALS, Kind
 from .responsebody import ResponseBodyRules
 from .route import EdgeRef, Redirect, Respond, Route, RouteRule, RouteSpec, UpstreamShare
+from .schedule import WEEKDAYS, Schedule, WeeklyHours, parse_clock, parse_instant
 from .schema import Schema, SchemaSpec, SchemaVersion
 from .service import (
     SERVICE_LABEL,
@@ -73,6 +74,7 @@ from .service import (
     SliceEndpoint,
     SlicePort,
 )
+from .session import SessionAffinity, SessionCookie
 from .shard import Shard, ShardSpec, ShardUpstream
 from .tenant import Tenant, TenantLimit, TenantSpec
 from .transcode import Transcode

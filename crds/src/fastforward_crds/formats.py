@@ -83,6 +83,23 @@ DURATION = Format(
     "whole numbers with the units h, m, s and ms (GEP-2257)",
     "1m30s",
 )
+INSTANT = Format(
+    "an instant",
+    "^20[0-9]{2}-[01][0-9]-[0-3][0-9]T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
+    25,
+    "date, T, time and offset (RFC 3339), without fractions of seconds",
+    "2026-12-24T18:00:00+01:00",
+)
+CLOCK = Format(
+    "a time of day", "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", 5, "hours and minutes; 24:00 is the day's end", "08:30"
+)
+ZONE = Format(
+    "a time zone",
+    "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$",
+    64,
+    "a name of the IANA time zone database",
+    "Europe/Berlin",
+)
 PIN = Format(
     "a digest of a public key",
     "^[A-Za-z0-9+/]{43}=$",
@@ -118,6 +135,13 @@ JSON_PATH = Format(
     "usage.total_tokens",
 )
 COOKIE = Format("a cookie name", "^[A-Za-z0-9_-]{1,64}$", 64, "letters, digits, - and _", "session")
+COOKIE_PATH = Format(
+    "a cookie's path",
+    "^/[A-Za-z0-9/._~-]{0,255}$",
+    256,
+    "starts with /; letters, digits, /, ., _, ~ and -",
+    "/shop",
+)
 URL = Format("a URL", "^https?://[!-~]{1,1000}$", 1008, "http or https", "https://issuer.example.com/jwks.json")
 IDENTIFIER = Format(
     "an identifier", "^[!-~]{1,512}$", 512, "printable ASCII without spaces", "https://issuer.example.com/"
@@ -166,6 +190,9 @@ FORMATS: tuple[Format, ...] = (
     HEADER,
     VALUE,
     DURATION,
+    INSTANT,
+    CLOCK,
+    ZONE,
     KEY,
     PIN,
     PATH,
@@ -175,6 +202,7 @@ FORMATS: tuple[Format, ...] = (
     ORIGIN,
     JSON_PATH,
     COOKIE,
+    COOKIE_PATH,
     URL,
     IDENTIFIER,
     CLAIM,

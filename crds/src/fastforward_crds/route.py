@@ -21,6 +21,7 @@ from .lists import Items
 from .match import Match
 from .meta import Model, Port, Ref, Resource, Rule, count_set
 from .responsebody import ResponseBodyRules
+from .schedule import Schedule
 from .transcode import Transcode
 from .tries import Retry, RuleTimeout
 
@@ -94,6 +95,8 @@ class RouteRule(Model):
     """Name, unique in the Route; policies may aim at it; `rule-N` by position when absent."""
     matches: Annotated[tuple[Match, ...], Items(least=1, most=16)] = (Match(),)
     """Ways to match; any one suffices."""
+    schedule: Schedule | None = None
+    """When the rule holds; always when absent."""
     upstreams: Annotated[tuple[UpstreamShare, ...], Items(most=16)] = ()
     """Destination: Upstreams, split by weight."""
     shards: ShardDispatch | None = None

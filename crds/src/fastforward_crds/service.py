@@ -49,12 +49,19 @@ class EndpointConditions(Foreign):
     terminating: bool = False
 
 
+class TargetRef(Foreign):
+    """The pod that an endpoint is."""
+
+    uid: ShortText = ""
+
+
 class SliceEndpoint(Foreign):
     """One pod."""
 
     addresses: Annotated[tuple[ShortText, ...], Items(least=1, most=100)]
     """All of the same pod: the first is enough."""
     conditions: EndpointConditions = EndpointConditions()
+    target_ref: TargetRef = TargetRef()
 
 
 class SlicePort(Foreign):

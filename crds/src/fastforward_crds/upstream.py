@@ -14,6 +14,7 @@ from .durations import Period, Within
 from .formats import COOKIE, DURATION, IP, Address, HeaderName, Label, PathText
 from .lists import Items
 from .meta import Model, Port, Ref, Resource, Rule, count_set
+from .session import SessionAffinity
 
 
 class Endpoint(Model):
@@ -177,6 +178,8 @@ class UpstreamSpec(Model):
     """Time that a connection may take."""
     load_balancing: LoadBalancing = LoadBalancing()
     """How an endpoint is chosen."""
+    session_affinity: SessionAffinity | None = None
+    """How a client stays with the endpoint that it began with; it does not, when absent."""
     health_check: HealthCheck | None = None
     """Active health checks."""
     outlier_detection: OutlierDetection | None = None
@@ -193,6 +196,18 @@ class UpstreamSpec(Model):
             "An upstream has exactly one of endpoints, dns and service.",
             "endpoints",
             lambda s: count_set(s.endpoints or None, s.dns, s.service) == 1,
+        ),
+        Rule(
+            "!has(self.sessionAffinity) || !has(self.dns)",
+            "Sessions need endpoints that are told one by one: endpoints or service.",
+            "sessionAffinity",
+            lambda s: s.session_affinity is None or s.dns is None,
+        ),
+        Rule(
+            "!has(self.sessionAffinity) || !(self.loadBalancing.policy in ['RingHash', 'Maglev'])",
+            "A hash keeps sessions by itself: sessionAffinity goes with the other policies.",
+            "sessionAffinity",
+            lambda s: s.session_affinity is None or s.load_balancing.policy not in ("RingHash", "Maglev"),
         ),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import fastforward_crds as crds
 import pytest
@@ -22,6 +23,7 @@ from support.variants import field_of, fields, leaves, variants
 
 KINDS = {kind.name: document_schema(kind) for kind in crds.KINDS}
 PODS = PodSettings(namespace="fastforward-system", envoy_image="envoy:1", decision_image="decision:1")
+MONDAY = datetime(2026, 11, 30, 12, tzinfo=UTC)
 FOR_THE_OPERATOR = {
     "spec.authentication.providers[].jwt.jwks.refresh",
     "spec.authentication.providers[].jwt.jwks.maxStale",
@@ -34,7 +36,7 @@ that has one value so far.
 
 def compiled(documents: Iterable[Document]) -> ir.Delta:
     resources = [crds.parse_resource(document) for document in documents]
-    return Compiler(pods=PODS.namespace).apply({object_ref(each): each for each in resources}, FETCHED)
+    return Compiler(pods=PODS.namespace).apply({object_ref(each): each for each in resources}, FETCHED, MONDAY)
 
 
 def told(documents: Iterable[Document]) -> dict[object, str]:

@@ -4,22 +4,24 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import fastforward_crds as crds
 import pytest
-from fastforward_compiler import Compiler, Judgement, ir
+from fastforward_compiler import Compiler, Judgement, ir, object_ref
 from fastforward_compiler.emit.envoy import EmitSettings
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_operator.kept import Change
 from fastforward_operator.pipeline import Pipeline, new_pipeline
 from fastforward_operator.providers import Batch
 from fastforward_operator.publication import Publications
-from fastforward_operator.reconcile import Reconciler
+from fastforward_operator.reconcile import TICK_S, Reconciler
 from fastforward_operator.status import StatusBoard
 from fastforward_operator.telemetry import Metrics
 from fastforward_operator.xds.store import CLUSTER, Key, Publication
 
 from support.eventually import eventually
+from support.resources import edge, route, rule
 
 
 def upstream(name: str, port: int = 80) -> crds.Upstream:
@@ -69,15 +71,22 @@ class FragileCompiler:
         self._scene = scene
         self._compiler = Compiler()
 
-    def apply(self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes] | None = None) -> ir.Delta:
+    def apply(
+        self,
+        changes: Mapping[ObjectRef, Change],
+        fetched: Mapping[str, bytes] | None = None,
+        now: datetime | None = None,
+    ) -> ir.Delta:
         self._scene.steps.append(dict(changes))
-        for object_ref, value in changes.items():
-            if value is not None and object_ref.name in self._scene.deadly:
-                raise RuntimeError(f"a defect that shows with {object_ref.name}")
-        return self._compiler.apply(changes, fetched or {})
+        if now is not None and now == self._scene.fails_at:
+            raise RuntimeError("a defect that shows at some times")
+        for changed, value in changes.items():
+            if value is not None and changed.name in self._scene.deadly:
+                raise RuntimeError(f"a defect that shows with {changed.name}")
+        return self._compiler.apply(changes, fetched or {}, now)
 
-    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
-        return self._compiler.judge(ref, value)
+    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid, now: datetime | None = None) -> Judgement:
+        return self._compiler.judge(ref, value, now)
 
 
 @dataclass
@@ -91,6 +100,8 @@ class Scene:
     publications: list[Publication] = field(default_factory=list)
     reconciler: Reconciler = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
+    now: datetime = datetime(2026, 12, 24, tzinfo=UTC)
+    fails_at: datetime | None = None
 
     def __post_init__(self) -> None:
         publications = Publications()
@@ -101,6 +112,7 @@ class Scene:
             board=StatusBoard(publications),
             publish=self._publish,
             metrics=self.metrics,
+            clock=lambda: self.now,
         )
 
     def _new_pipeline(self) -> Pipeline:
@@ -235,3 +247,64 @@ async def test_problems_of_documents_are_told_whatever_the_size_of_the_step(coun
         await eventually(lambda: document in scene.reconciler.board.statuses)
         scene.provider.put(documents={document: ()})
         await eventually(lambda: document not in scene.reconciler.board.statuses)
+
+
+def timed(name: str) -> dict[ObjectRef, Change]:
+    """An Edge, and a Route with a rule that begins at ten."""
+    documents = [
+        edge(8080),
+        route(name, {**rule(says="timed"), "name": "timed", "schedule": {"from": "2026-12-24T10:00:00Z"}}),
+    ]
+    values = map(crds.parse_resource, documents)
+    return {object_ref(value): value for value in values}
+
+
+def tables(scene: Scene) -> int:
+    return sum("example.com" in name for _, name, _ in scene.published)
+
+
+def late(scene: Scene) -> float | None:
+    return scene.metrics.registry.get_sample_value("ff_schedule_late_seconds_sum")
+
+
+async def test_a_rule_begins_when_the_clock_says_so_and_it_is_told_how_late() -> None:
+    async with running() as scene:
+        scene.provider.queue.put_nowait(Batch(changes=timed("a"), world="1"))
+        await eventually(scene.reconciler.first_step.is_set)
+        before, steps = tables(scene), len(scene.steps)
+        scene.now += timedelta(hours=9)
+        scene.reconciler.take_fetched({"https://issuer/keys": b"{}"})
+        await eventually(lambda: len(scene.steps) > steps)
+        assert (tables(scene), late(scene)) == (before, 0.0)
+        scene.now += timedelta(hours=1, seconds=2)
+        await eventually(lambda: tables(scene) > before)
+        await eventually(lambda: late(scene) == 2.0)
+        # Nothing waits any more, so nothing is made again.
+        steps = len(scene.steps)
+        scene.now += timedelta(days=1)
+        await asyncio.sleep(2 * TICK_S)
+        assert len(scene.steps) == steps
+
+
+async def test_a_defect_at_the_boundary_is_not_tried_again_and_again() -> None:
+    async with running() as scene:
+        scene.provider.queue.put_nowait(Batch(changes=timed("a"), world="1"))
+        await eventually(scene.reconciler.first_step.is_set)
+        scene.fails_at = scene.now + timedelta(hours=10)
+        scene.now = scene.fails_at
+        await eventually(lambda: scene.metrics.failures._value.get() == 1)
+        await asyncio.sleep(2 * TICK_S)
+        assert scene.metrics.failures._value.get() == 1
+
+
+async def test_an_object_is_judged_by_the_clock() -> None:
+    async with running() as scene:
+        (public, there), (late_ref, value) = timed("late").items()
+        taken = crds.parse_resource(route("a", rule(says="taken")))
+        scene.provider.queue.put_nowait(Batch(changes={public: there, object_ref(taken): taken}, world="1"))
+        await eventually(scene.reconciler.first_step.is_set)
+        assert isinstance(value, crds.Route)
+        assert (await scene.reconciler.judge(late_ref, value)).problems == ()
+        scene.now += timedelta(hours=11)
+        said = await scene.reconciler.judge(late_ref, value)
+        assert {found.reason for found in said.problems} == {Reason.RULE_CONFLICT}

@@ -1,8 +1,8 @@
 """The compiler: changed objects in, what they change in the Snapshot out.
 
-In: resources, invalid documents and deletions by reference; fetched key sets by URL. Out: Delta. Called by the operator
-for each batch, by the CLI and by tests. Why it exists: it alone holds state, and all of it can be made again from the
-objects: any way to the same objects ends in the same Snapshot.
+In: resources, invalid documents and deletions by reference; fetched key sets by URL; the time. Out: Delta. Called by
+the operator for each batch, by the CLI and by tests. Why it exists: it alone holds state, and all of it can be made
+again from the objects: any way to the same objects ends in the same Snapshot.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import fastforward_crds as crds
@@ -18,7 +19,8 @@ from . import ir
 from .cells import Cell, Cells, Gift, Key
 from .problem import ObjectRef, Problem
 from .rules import NOUNS, ORDER, PATHS, ROOTS, TABLES, WANTS, Noun
-from .translate import report, table, validity, world
+from .timetable import Timetable
+from .translate import report, schedule, table, validity, world
 from .trial import Trial
 
 _CLAIMS_OF_PORTS = (world.PORT_CLAIMS, world.GATEWAY_PORT_CLAIMS)
@@ -49,13 +51,20 @@ class Compiler:
         if pods:
             self._cells.put(world.PODS_IN, value=pods)
         self._gifts: dict[ObjectRef, frozenset[Gift]] = {}
+        self._timetable = Timetable()
 
     def apply(
         self,
         changes: Mapping[ObjectRef, crds.Resource | crds.Invalid | None],
         fetched: Mapping[str, bytes] | None = None,
+        now: datetime | None = None,
     ) -> ir.Delta:
-        """Take in changed objects (None: gone) and fetched documents by URL; tell what that changes."""
+        """Take in changed objects (None: gone) and fetched documents by URL; tell what that changes.
+
+        It is `now`, or as late as before: when rules begin and end to hold, that alone is a step.
+        """
+        for name, hours in self._timetable.pass_to(now) if now is not None else ():
+            self._cells.put(world.HOURS, name, value=hours)
         if len(changes) < _LARGE_BATCH:
             return self._apply(changes, fetched or {})
         with _without_collector():
@@ -74,9 +83,9 @@ class Compiler:
             self._cells.put(world.FETCHED, url, value=body)
         steps = self._cells.settle()
         counted, self._cells.counted = self._cells.counted, 0
-        return _delta(steps, counted)
+        return _delta(steps, counted, self._timetable.due)
 
-    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
+    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid, now: datetime | None = None) -> Judgement:
         """What would be wrong with an object, were it in place of the one with its reference. Changes nothing here."""
         there = self._cells.peek((report.REPORT, *_sortable(ref)))
         before = there.problems if isinstance(there, ir.Report) else ()
@@ -87,6 +96,8 @@ class Compiler:
         trial = Trial(self._cells, goal, PATHS.get(ref.kind, ORDER))
         trial.put(world.INVALID, *_sortable(ref), value=None)
         trial.put(source, name, value=checked)
+        if isinstance(checked, crds.Route):
+            trial.put(world.HOURS, name, value=schedule.hours_of(checked, now or self._timetable.now))
         trial.give(self._gifts.get(ref, _NO_GIFTS), world.gifts_of(checked))
         for root in ROOTS.get(ref.kind, ()):
             trial.want((root, name))
@@ -113,6 +124,9 @@ class Compiler:
             self._cells.put(world.INVALID, *_sortable(ref), value=None)
         if source is not None:
             self._cells.put(source, name, value=value)
+            if source is world.ROUTES:
+                hours = self._timetable.note(name, value if isinstance(value, crds.Route) else None)
+                self._cells.put(world.HOURS, name, value=hours)
             self._give(ref, world.gifts_of(value) if value is not None else _NO_GIFTS)
         if value is not None:
             self._want(ref, name)
@@ -188,7 +202,7 @@ def _without_collector() -> Generator[None]:
             gc.enable()
 
 
-def _delta(steps: Mapping[Cell, Any], counted: int) -> ir.Delta:
+def _delta(steps: Mapping[Cell, Any], counted: int, due: datetime | None) -> ir.Delta:
     tallies = {noun.field: _Tally() for noun in NOUNS}
     reports: dict[ObjectRef, ir.Report | None] = {}
     for cell, old in steps.items():
@@ -199,7 +213,8 @@ def _delta(steps: Mapping[Cell, Any], counted: int) -> ir.Delta:
         elif rule is report.REPORT and _told(cell.value) != _told(old):
             reports[_ref(cell.key)] = _told(cell.value)
     _upsert_touched(steps, {field: tally.upserts for field, tally in tallies.items()})
-    return ir.Delta(**{field: tally.changes() for field, tally in tallies.items()}, reports=reports, translated=counted)
+    changes = {field: tally.changes() for field, tally in tallies.items()}
+    return ir.Delta(**changes, reports=reports, translated=counted, due=due)
 
 
 def _told(made: ir.Report | None) -> ir.Report | None:
@@ -240,11 +255,13 @@ def _ref(key: Key) -> ObjectRef:
 
 
 def compile_world(
-    objects: Iterable[crds.Resource | crds.Invalid], fetched: Mapping[str, bytes] | None = None
+    objects: Iterable[crds.Resource | crds.Invalid],
+    fetched: Mapping[str, bytes] | None = None,
+    now: datetime | None = None,
 ) -> tuple[ir.Snapshot, tuple[Problem, ...]]:
     """Everything at once, from nothing; of two objects with the same reference the last counts."""
     compiler = Compiler()
-    delta = compiler.apply({object_ref(value): value for value in objects}, fetched)
+    delta = compiler.apply({object_ref(value): value for value in objects}, fetched, now)
     problems = (found for one in delta.reports.values() if one is not None for found in one.problems)
     return compiler.snapshot(), tuple(problems)
 

@@ -1,13 +1,14 @@
 """Compiler and emitters in a row: the pure part of a step.
 
-In: changed objects, documents fetched by URL. Out: what changed, serialised. Called by reconcile, in the event loop or
-in a thread, one step at a time.
+In: changed objects, documents fetched by URL, the time. Out: what changed, serialised. Called by reconcile, in the
+event loop or in a thread, one step at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
@@ -29,11 +30,13 @@ from .xds.store import SHARED
 class Compiles(Protocol):
     """The compiler."""
 
-    def apply(self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes] = ...) -> ir.Delta:
+    def apply(
+        self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes] = ..., now: datetime | None = ...
+    ) -> ir.Delta:
         """One step."""
         ...
 
-    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
+    def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid, now: datetime | None = ...) -> Judgement:
         """What would be wrong with an object, were it there."""
         ...
 
@@ -105,10 +108,12 @@ class Pipeline:
     decision: EmitsDecision
     metrics: Metrics
 
-    def apply(self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes], revision: int) -> Emitted:
-        """One step, to be published as `revision`."""
+    def apply(
+        self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes], revision: int, now: datetime
+    ) -> Emitted:
+        """One step at a point in time, to be published as `revision`."""
         with self.metrics.stage("compile"):
-            delta = self.compiler.apply(changes, fetched)
+            delta = self.compiler.apply(changes, fetched, now)
         with self.metrics.stage("emit"):
             return encode(delta, self.proxies.apply(delta, revision, monotonic()), self.decision.apply(delta))
 

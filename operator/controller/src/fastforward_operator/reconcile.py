@@ -1,8 +1,9 @@
 """The loop: changes in, compiled, emitted, published; statuses out.
 
-In: Batches of a provider and documents fetched by URL. Out: Publications and what is said of objects. Called by
+In: Batches of a provider, documents fetched by URL, a clock. Out: Publications and what is said of objects. Called by
 bootstrap. The first change of a burst goes at once; then the loop rests as long as its last step took, at most
-DEBOUNCE_S, and takes what came meanwhile as one step: the latest version of each object wins.
+DEBOUNCE_S, and takes what came meanwhile as one step: the latest version of each object wins. When a rule of a Route
+begins or ends to hold, that is a step, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import fastforward_crds as crds
 import structlog
@@ -31,6 +33,8 @@ _log = structlog.get_logger(__name__)
 DEBOUNCE_S = 0.02
 INLINE_CHANGES = 32
 """Up to so many changes are compiled in the event loop; more would keep it from answering: in a thread."""
+TICK_S = 0.25
+"""How often the clock is looked at while some rule waits for its time: it may be set meanwhile."""
 _DEFECT = "FastForward failed on this version, which is a defect of its own; the log of the operator has the details."
 
 
@@ -78,6 +82,7 @@ class Reconciler:
     """Told of every change of objects: the fetcher of keys looks for URLs."""
     on_step: Callable[[ir.Delta], None] = lambda _: None
     """Told of every step of the compiler: those who keep something in step with it look."""
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     first_step: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everything that was there at the start is published."""
     world: str = ""
@@ -89,6 +94,8 @@ class Reconciler:
     _inbox: Inbox = field(default_factory=Inbox)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _due: datetime | None = None
+    """When the next rule of a Route begins or ends to hold."""
 
     def __post_init__(self) -> None:
         self._pipeline = self.new_pipeline()
@@ -99,6 +106,7 @@ class Reconciler:
             group.create_task(self._collect())
             group.create_task(self._work())
             group.create_task(self._retire())
+            group.create_task(self._keep_time())
 
     def take_fetched(self, documents: Mapping[str, bytes]) -> None:
         """Documents that came from URLs."""
@@ -113,7 +121,7 @@ class Reconciler:
     async def judge(self, ref: ObjectRef, value: crds.Resource | crds.Invalid) -> Judgement:
         """What would be wrong with an object, were it there; between two steps. Raises on a defect of ours."""
         async with self._stepping:
-            return self._pipeline.compiler.judge(ref, value)
+            return self._pipeline.compiler.judge(ref, value, self.clock())
 
     async def _collect(self) -> None:
         async for batch in self.provider.watch():
@@ -139,21 +147,25 @@ class Reconciler:
         """Compile, emit, publish, report: the order is the design. A defect of ours leaves all nodes as they are."""
         self.world = inbox.world or self.world
         self._fetched.update(inbox.fetched)
+        now, due = self.clock(), self._due
         try:
             if len(inbox.changes) <= INLINE_CHANGES:
-                steps = self._compile(inbox)
+                steps = self._compile(inbox, now)
             else:
-                steps = await asyncio.to_thread(self._compile, inbox)
+                steps = await asyncio.to_thread(self._compile, inbox, now)
         except Exception:  # noqa: BLE001 - the compiler never raises on what the schema admits: a defect of ours
             _log.exception("step failed", world=self.world, objects=[str(ref) for ref in list(inbox.changes)[:20]])
             self.metrics.failures.inc()
-            if not await self._recover(inbox):
+            if not await self._recover(inbox, now):
+                # What is due stays as it is with the rest, until the next change.
+                self._due = None
                 return
         else:
             self._objects.merge(inbox.at_first())
             for emitted in steps:
                 self._take(self.publications.build(emitted), emitted.delta, inbox)
         self.board.observe_documents(inbox.documents, inbox.sources)
+        self._tell_time(due, now)
         if inbox.seen_at and len(inbox.changes) > INLINE_CHANGES:
             seconds = round(time.monotonic() - inbox.seen_at, 3)
             _log.info("changes published", objects=len(inbox.changes), seconds=seconds, world=self.world)
@@ -161,21 +173,28 @@ class Reconciler:
         self.on_changes(inbox.changes)
         self.first_step.set()
 
-    def _compile(self, inbox: Inbox) -> list[Emitted]:
+    def _tell_time(self, due: datetime | None, now: datetime) -> None:
+        if due is not None and due <= now:
+            late_s = (self.clock() - due).total_seconds()
+            self.metrics.scheduled(late_s)
+            _log.info("rules begin or end", due=due.isoformat(), late_s=round(late_s, 3))
+
+    def _compile(self, inbox: Inbox, now: datetime) -> list[Emitted]:
         """After a restart, what served before goes first in place of what is invalid now, with all the rest."""
         revision = self.publications.revision + 1
         if not inbox.last_good:
-            return [self._pipeline.apply(inbox.changes, inbox.fetched, revision)]
+            return [self._pipeline.apply(inbox.changes, inbox.fetched, revision, now)]
         late = inbox.changes.some(inbox.last_good)
         return [
-            self._pipeline.apply(inbox.at_first(), inbox.fetched, revision),
-            self._pipeline.apply(late, {}, revision + 1),
+            self._pipeline.apply(inbox.at_first(), inbox.fetched, revision, now),
+            self._pipeline.apply(late, {}, revision + 1, now),
         ]
 
     def _take(self, publication: Publication, delta: ir.Delta, inbox: Inbox) -> None:
         """Publish a step and report it."""
         with self.metrics.stage("publish"):
             self.publish(publication)
+        self._due = delta.due
         self.on_step(delta)
         self.metrics.published.inc(len(publication.upserts))
         self.metrics.translated.inc(delta.translated)
@@ -185,11 +204,11 @@ class Reconciler:
         self.board.forget(publication.removed)
         self.board.observe_reports(delta.reports, inbox.sources, keys, inbox.seen_at)
 
-    async def _recover(self, inbox: Inbox) -> bool:
+    async def _recover(self, inbox: Inbox, now: datetime) -> bool:
         """Everything but what it fails on; when that fails too, the last good state stays until the next change."""
         changes = inbox.at_first()
         try:
-            found = await asyncio.to_thread(recover, self.new_pipeline, self._objects, changes, self._fetched)
+            found = await asyncio.to_thread(recover, self.new_pipeline, self._objects, changes, self._fetched, now)
         except Exception:  # noqa: BLE001 - as above
             _log.exception("recovery failed; the last good state stays", world=self.world)
             inbox.add(self._inbox)
@@ -199,10 +218,10 @@ class Reconciler:
         self._pipeline, self._objects = found.pipeline, found.objects
         self._take(self.publications.build(found.emitted), found.emitted.delta, inbox)
         kept = {key for key, _, _ in found.emitted.wires}
-        self._take(self.publications.prune(kept), ir.Delta(), inbox)
+        self._take(self.publications.prune(kept), ir.Delta(due=found.emitted.delta.due), inbox)
         invalid = {ref: value for ref, value in self._invalid.items() if ref in self._objects}
         if invalid:
-            again = self._pipeline.apply(invalid, {}, self.publications.revision + 1)
+            again = self._pipeline.apply(invalid, {}, self.publications.revision + 1, now)
             self._take(self.publications.build(again), again.delta, inbox)
         self.board.observe_reports(dict(self._defects(found.culprits, found.emitted.delta)), inbox.sources, ())
         return True
@@ -229,4 +248,13 @@ class Reconciler:
             async with self._stepping:
                 emitted = self._pipeline.retire(self.board.routes_settled)
                 if emitted is not None:
-                    self._take(self.publications.build(emitted), emitted.delta, Inbox())
+                    self._take(self.publications.build(emitted), replace(emitted.delta, due=self._due), Inbox())
+
+    async def _keep_time(self) -> None:
+        """A step whenever a rule begins or ends to hold."""
+        while True:
+            left_s = TICK_S if self._due is None else (self._due - self.clock()).total_seconds()
+            if left_s <= 0:
+                self._news.set()
+                left_s = TICK_S
+            await asyncio.sleep(min(TICK_S, left_s))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from fastforward_compiler.problem import ObjectRef
 
@@ -34,6 +35,7 @@ class Recovered:
 class _Search:
     new_pipeline: NewPipeline
     fetched: Mapping[str, bytes]
+    now: datetime
     objects: Kept
     culprits: list[ObjectRef] = field(default_factory=list)
     trials: int = 0
@@ -54,16 +56,18 @@ class _Search:
     def _works(self, objects: Kept) -> bool:
         self.trials += 1
         try:
-            self.new_pipeline().apply(objects, self.fetched, 0)
+            self.new_pipeline().apply(objects, self.fetched, 0, self.now)
         except Exception:  # noqa: BLE001 - whatever it is, the search is for what causes it
             return False
         return True
 
 
-def recover(new_pipeline: NewPipeline, objects: Kept, changes: Kept, fetched: Mapping[str, bytes]) -> Recovered:
+def recover(
+    new_pipeline: NewPipeline, objects: Kept, changes: Kept, fetched: Mapping[str, bytes], now: datetime
+) -> Recovered:
     """Finds the culprits among the changes; raises when the objects before them fail as well."""
-    search = _Search(new_pipeline, fetched, Kept(objects))
+    search = _Search(new_pipeline, fetched, now, Kept(objects))
     search.settle(changes)
     pipeline = new_pipeline()
-    emitted = pipeline.apply(search.objects, fetched, 0)
+    emitted = pipeline.apply(search.objects, fetched, 0, now)
     return Recovered(pipeline=pipeline, emitted=emitted, objects=search.objects, culprits=tuple(search.culprits))

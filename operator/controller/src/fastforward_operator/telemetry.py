@@ -64,6 +64,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._late = Histogram(
+            "ff_schedule_late_seconds",
+            "From a rule being due to begin or end to hold, to that being published.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.translated = Counter("ff_translated", "Objects translated again.", registry=registry)
         self.published = Counter("ff_published", "Resources published.", registry=registry)
         self.failures = Counter("ff_failures", "Steps that failed by a defect of ours.", registry=registry)
@@ -93,6 +99,10 @@ class Metrics:
     def reached(self, stage: str, seen_at: float) -> None:
         """A change that was seen at a time of time.monotonic reached a stage."""
         self._changes.labels(stage).observe(time.monotonic() - seen_at)
+
+    def scheduled(self, late_s: float) -> None:
+        """Rules began or ended to hold, so late."""
+        self._late.observe(late_s)
 
     def certified(self, name: str, ends: datetime) -> None:
         """A certificate is in use until then."""

@@ -64,9 +64,11 @@ from .route import (
     TextMatch,
     TextType,
     Unavailable,
+    sessions_of,
     speaks_grpc,
 )
 from .schema import Schema, SchemaVersion
+from .session import Session
 from .shard import Shard
 from .snapshot import Snapshot
 from .table import Scope, Table
@@ -156,6 +158,7 @@ __all__ = [
     "SchemaVersion",
     "Scope",
     "SecurityHeaders",
+    "Session",
     "Shard",
     "ShardDispatch",
     "Share",
@@ -183,6 +186,7 @@ __all__ = [
     "packed_four",
     "packed_six",
     "pods_name",
+    "sessions_of",
     "shortened",
     "speaks_grpc",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from fastforward_compiler.problem import ObjectRef, Problem
@@ -87,3 +88,5 @@ class Delta:
     """Changed reports; None for an object that is gone."""
     translated: int = 0
     """Objects translated again: what the step cost."""
+    due: datetime | None = None
+    """When the next step is, though nothing else changes: a rule begins or ends to hold. None for never."""

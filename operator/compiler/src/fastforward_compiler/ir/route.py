@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from .dispatch import AdapterDispatch, MessageDispatch, SchemaRef
 from .placement import StagePlacement
+from .session import Session
 from .transcoding import Transcoding
 
 
@@ -79,6 +80,7 @@ class Share:
     """Changes to its requests only, before those of the rule."""
     response_headers: HeaderChanges = HeaderChanges()
     """Changes to its answers only, before those of the rule."""
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,8 @@ class ShardDispatch:
     grpc: bool = False
     hash_on: tuple[str, ...] = ()
     """As in Split, over the Upstreams of all Shards for this purpose."""
+    session: Session | None = None
+    """Where all of them have the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +294,13 @@ class Entry:
     body: Body | None = None
     response_body: ResponseBody | None = None
     transcoding: Transcoding | None = None
+    schedule: str = ""
+    """When the rule holds, in words; empty for always. At other times there is no entry."""
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """How clients stay with endpoints of the Upstreams, without repetition."""
+        return sessions_of(self.destination)
 
     @property
     def served_inside(self) -> bool:
@@ -312,3 +323,11 @@ class Entry:
     def ingress(self) -> str:
         """The Upstream that has the adapter that takes the requests; empty where the decision service has it."""
         return self.destination.ingress if isinstance(self.destination, MessageDispatch | AdapterDispatch) else ""
+
+
+def sessions_of(destination: Destination) -> tuple[Session, ...]:
+    """How clients stay with endpoints of the Upstreams of a destination, without repetition."""
+    if isinstance(destination, ShardDispatch):
+        return (destination.session,) if destination.session is not None else ()
+    shares = destination.shares if isinstance(destination, Split) else ()
+    return tuple(dict.fromkeys(share.session for share in shares if share.session is not None))

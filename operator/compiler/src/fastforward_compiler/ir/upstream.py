@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .edge import Certificate
+from .session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,8 @@ class Endpoint:
     address: str
     port: int
     weight: int = 1
+    uid: str = ""
+    """Of the pod that it is; nobody can guess it. Empty for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ class Upstream:
     """RoundRobin, LeastRequest, Random, RingHash or Maglev."""
     hash_on: str = ""
     """With RingHash or Maglev: `header:NAME`, `cookie:NAME` or `address`. Rules tell the proxy."""
+    session: Session | None = None
     slow_start_ms: int = 0
     panic_threshold: int = 0
     """Percent; 0 for never."""

@@ -44,6 +44,8 @@ class Needs(NamedTuple):
     """Whether the request becomes a message."""
     proxied: bool = True
     """Whether the request goes to an upstream, rather than being answered by the edge."""
+    sessions: bool = False
+    """Whether clients stay with the endpoint that they began with."""
     adapter: str = ""
     """Protocol of the adapter that takes the request; empty for none."""
     tenant_header: bool = False
@@ -94,6 +96,8 @@ def _destination(needs: Needs) -> str:
     called += f"; JSON becomes calls in gRPC by {needs.transcoded}" if needs.transcoded else ""
     if needs.adapter:
         return f"The proxy hands the request to the {needs.adapter} adapter{called}."
+    if needs.sessions:
+        return f"The proxy sends the request to the endpoint of its session, or else to the upstream{called}."
     return f"The proxy sends the request to the upstream{called}." if needs.proxied else "The proxy answers by itself."
 
 

@@ -80,6 +80,7 @@ class Protection(NamedTuple):
             shards=isinstance(destination, ir.ShardDispatch),
             message=message,
             proxied=isinstance(destination, ir.Split | ir.ShardDispatch),
+            sessions=bool(ir.sessions_of(destination)),
             adapter=destination.protocol if isinstance(destination, ir.AdapterDispatch) else "",
         )
 

@@ -31,6 +31,8 @@ from .workload import INGRESS, STAGES, WORKLOAD
 from .world import INPUTS, INVALID
 
 MAX_PROBLEMS = 100
+SCHEDULED = "Scheduled"
+"""Condition of Routes with rules that hold at some times only; it says at which."""
 
 Outputs = set[ir.Output]
 Told = tuple[list[Problem], Outputs, tuple[str, ...]]
@@ -61,7 +63,15 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
         problems=worst_first(problems)[:MAX_PROBLEMS] if problems else (),
         effective=effective,
         outputs=frozenset(outputs),
+        verdicts=tuple(_schedule_verdicts(cells, name)) if kind == "Route" else (),
     )
+
+
+def _schedule_verdicts(cells: Cells, name: str) -> Iterator[ir.Verdict]:
+    """Of a Route with rules that hold at some times only."""
+    translation = cells.read(ROUTE, name)
+    if translation is not None and translation.scheduled:
+        yield ir.Verdict(type=SCHEDULED, holds=True, reason=SCHEDULED, message=" ".join(translation.scheduled))
 
 
 def _report_foreign(

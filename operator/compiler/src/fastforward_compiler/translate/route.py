@@ -25,8 +25,9 @@ from .placement import Needs
 from .protection import UNPROTECTED, Aims, Protection, protect, read_aims
 from .reference import EXISTS
 from .rule import Blueprint, Condition, translate_rule
+from .schedule import told
 from .transcoding import keep_from
-from .world import ENDS_ON, ROUTES, TENANTS, Age, age, ref_of
+from .world import ENDS_ON, HOURS, ROUTES, TENANTS, Age, age, ref_of
 
 
 class Spread(NamedTuple):
@@ -46,6 +47,8 @@ class RouteTranslation(NamedTuple):
     upstreams: tuple[str, ...]
     late: tuple[tuple[str, str], ...]
     """(AuthPolicy, rule) where an authentication is aimed at a tenant's rule."""
+    scheduled: tuple[str, ...] = ()
+    """What is to be said of rules that hold at some times only."""
 
 
 class _Work(NamedTuple):
@@ -94,8 +97,10 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
         blueprint, problems = translate_rule(cells, work.on, place, rule_name, rule)
         blueprints.append(blueprint)
         work.problems.extend(problems)
+    hours = cells.read(HOURS, name) if any(rule.schedule is not None for rule in route.spec.rules) else ()
+    in_force = [each for each in blueprints if not hours or (at := hours[each.place]) is None or at.holds]
     spreads = tuple(
-        _spread(work, attachment, blueprints)
+        _spread(work, attachment, in_force)
         for attachment in resolve_attachments(cells, work.on, route.spec, work.problems)
     )
     return RouteTranslation(
@@ -104,6 +109,7 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
         effective=tuple(work.effective),
         upstreams=tuple(dict.fromkeys(name for blueprint in blueprints for name in blueprint.upstreams)),
         late=tuple(work.late),
+        scheduled=tuple(told(blueprints[place].name, at) for place, at in enumerate(hours) if at is not None),
     )
 
 

@@ -21,6 +21,7 @@ from .dispatch import translate_adapter, translate_message
 from .disturbance import translate_fault, translate_mirrors
 from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
 from .reference import target
+from .schedule import written
 from .shard import PURPOSES
 from .template import fault_of_path, fault_of_template, parse_template, path_rewrite
 from .texts import translate_texts
@@ -83,6 +84,8 @@ def translate_rule(
 
 def _translate_changes(rule: crds.RouteRule, destination: ir.Destination) -> dict[str, Any]:
     fields: dict[str, Any] = {"destination": destination}
+    if rule.schedule is not None:
+        fields["schedule"] = written(rule.schedule)
     if rule.request_headers is not None:
         fields["request_headers"] = _translate_headers(rule.request_headers)
     if rule.response_headers is not None:
@@ -170,6 +173,7 @@ def _translate_split(
 ) -> tuple[ir.Destination, tuple[str, ...]]:
     weights: dict[str, int] = {}
     traits: list[Traits] = []
+    sessions: dict[str, ir.Session | None] = {}
     for place, share in enumerate(shares):
         name = target(share, on.namespace)
         found = resolve_upstream(cells, on, f"{field}.upstreams[{place}]", name, problems)
@@ -179,18 +183,20 @@ def _translate_split(
         weights[weights_key] = weights.get(weights_key, 0) + share.weight
         if found is not None:
             traits.append(found)
+            sessions[name] = found.session
     names = tuple(name for name in weights if name != UNAVAILABLE)
     if not names:
         reason = "None of the rule's upstreams is there." if weights else "Every upstream of the rule has weight 0."
         return ir.Unavailable(reason=reason), ()
-    return _split(tuple(weights.items()), tuple(traits)), names
+    parts = tuple((name, weight, sessions.get(name)) for name, weight in weights.items())
+    return _split(parts, tuple(traits)), names
 
 
 @lru_cache(maxsize=8192)
-def _split(weights: tuple[tuple[str, int], ...], traits: tuple[Traits, ...]) -> ir.Split:
+def _split(parts: tuple[tuple[str, int, ir.Session | None], ...], traits: tuple[Traits, ...]) -> ir.Split:
     """One value for all rules that send requests to the same Upstreams."""
     return ir.Split(
-        shares=tuple(ir.Share(upstream=name, weight=weight) for name, weight in weights),
+        shares=tuple(ir.Share(upstream=name, weight=weight, session=session) for name, weight, session in parts),
         grpc=any(found.grpc for found in traits),
         hash_on=tuple(dict.fromkeys(found.hash_on for found in traits if found.hash_on)),
     )
@@ -207,7 +213,12 @@ def _translate_shards(
     key = f"header:{shards.header.lower()}" if shards.header is not None else shards.key.lower()
     traits = purposes[shards.upstream]
     return ir.ShardDispatch(
-        namespace=on.namespace, purpose=shards.upstream, key=key, grpc=traits.grpc, hash_on=traits.hash_on
+        namespace=on.namespace,
+        purpose=shards.upstream,
+        key=key,
+        grpc=traits.grpc,
+        hash_on=traits.hash_on,
+        session=traits.session,
     )
 
 

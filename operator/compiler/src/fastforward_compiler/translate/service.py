@@ -89,7 +89,7 @@ def _endpoints_of(
         except ValueError:
             continue
         for number in numbers:
-            yield ir.Endpoint(address=address, port=number), endpoint.conditions
+            yield ir.Endpoint(address=address, port=number, uid=endpoint.target_ref.uid), endpoint.conditions
 
 
 def _numbers(ports: Iterable[crds.SlicePort], name: str, transport: str) -> list[int]:

@@ -30,6 +30,8 @@ class PurposeTraits(NamedTuple):
 
     grpc: bool
     hash_on: tuple[str, ...]
+    session: ir.Session | None = None
+    """Where all of them have the same."""
 
 
 def _translate_shard(cells: Cells, name: str) -> ShardTranslation | None:
@@ -66,6 +68,7 @@ def _make_purposes(cells: Cells, namespace: str) -> Mapping[str, PurposeTraits]:
         purpose: PurposeTraits(
             grpc=any(each.grpc for each in found),
             hash_on=tuple(dict.fromkeys(each.hash_on for each in found if each.hash_on)),
+            session=found[0].session if len({each.session for each in found}) == 1 else None,
         )
         for purpose, found in traits.items()
     }

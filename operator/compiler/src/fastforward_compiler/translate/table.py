@@ -213,7 +213,8 @@ def _lay(pieces: Sequence[Laid], scope: ir.Scope, tenant: str) -> tuple[tuple[ir
         winner = seen.setdefault((piece.priority, first, piece.match), piece)
         if winner is piece:
             entries.append(piece.entry(overtaken=overtaken, tenant_first=first))
-        else:
+        elif not winner.fields.get("schedule"):
+            # One with hours of its own is there to go before another, as long as it holds.
             conflicts.append(_conflict(piece, winner, scope.host, tenant))
     return tuple(entries), tuple(conflicts)
 

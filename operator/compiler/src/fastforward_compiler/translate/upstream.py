@@ -18,6 +18,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from .backendtls import BackendTls, translate_backend_tls
 from .reference import is_permitted, target
 from .service import ENDPOINTS, PORT, Fault, ServicePort
+from .session import session_problems, translate_session
 from .world import UPSTREAMS, ref_of
 
 ASKED_BY: Index[str] = Index("policies by the upstream that they ask")
@@ -42,6 +43,7 @@ class Traits(NamedTuple):
     tls: bool = False
     http1: bool = True
     """Whether it is spoken to in HTTP/1.1."""
+    session: ir.Session | None = None
 
 
 class _Places(NamedTuple):
@@ -60,6 +62,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
     protocol = _protocol(cells, name, spec)
     checks = _check_problems(ref_of("Upstream", name), spec, protocol)
     secured = BackendTls(None) if spec.tls is None else translate_backend_tls(cells, ref_of("Upstream", name), spec.tls)
+    nameless = session_problems(ref_of("Upstream", name), spec.session_affinity, places.dns)
     value = ir.Upstream(
         name=name,
         # Nothing goes in clear text, or to whoever, what was to go by TLS.
@@ -71,6 +74,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         connect_timeout_ms=crds.milliseconds(spec.connect_timeout),
         policy=spec.load_balancing.policy,
         hash_on=_hash_on(spec.load_balancing.hash_on),
+        session=None if nameless else translate_session(spec.session_affinity),
         slow_start_ms=_slow_start_ms(spec.load_balancing),
         panic_threshold=spec.load_balancing.panic_threshold,
         health_check=None if checks or spec.health_check is None else _translate_health_check(spec.health_check),
@@ -82,7 +86,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         retry_min_concurrent=spec.retry_budget.min_concurrent,
         asked=bool(cells.read(ASKED_BY, name)),
     )
-    return UpstreamTranslation(value, (*places.problems, *checks, *secured.problems))
+    return UpstreamTranslation(value, (*places.problems, *checks, *secured.problems, *nameless))
 
 
 def _slow_start_ms(balancing: crds.LoadBalancing) -> int:
@@ -169,7 +173,13 @@ def _read_traits(cells: Cells, name: str) -> Traits | None:
         return None
     spec = upstream.spec
     hash_on = _hash_on(spec.load_balancing.hash_on)
-    return Traits(spec.protocol == "GRPC", hash_on, spec.tls is not None, spec.protocol in (None, "HTTP1"))
+    return Traits(
+        grpc=spec.protocol == "GRPC",
+        hash_on=hash_on,
+        tls=spec.tls is not None,
+        http1=spec.protocol in (None, "HTTP1"),
+        session=translate_session(spec.session_affinity),
+    )
 
 
 def _hash_on(hash_on: crds.HashOn | None) -> str:
@@ -188,6 +198,8 @@ def fault_of_messages(name: str, traits: Traits) -> str:
         return f"Upstream {name} does not take messages: TLS to its endpoints is the proxy's own."
     if traits.hash_on.startswith("cookie:"):
         return f"Upstream {name} chooses endpoints by a cookie, and messages have none: hash a header or the address."
+    if traits.session is not None:
+        return f"Upstream {name} keeps sessions, and messages have none: leave sessionAffinity out, or hash a header."
     return ""
 
 

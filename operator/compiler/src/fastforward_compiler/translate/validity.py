@@ -1,4 +1,4 @@
-"""What a schema's patterns can't say: that addresses, networks and countries are real ones.
+"""What a schema's patterns can't say: that addresses, networks, countries and time zones are real ones.
 
 In: a resource. Out: the same, or `crds.Invalid`. Called by compile before anything else, so that such a resource is
 refused as a whole and its last good version stays: half an address list would let in whom it should keep out.
@@ -7,6 +7,7 @@ refused as a whole and its last good version stays: half an address list would l
 from __future__ import annotations
 
 import ipaddress
+import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -38,7 +39,19 @@ def _edge_errors(edge: crds.Edge) -> Iterator[crds.FieldError]:
 
 
 def _route_errors(route: crds.Route) -> Iterator[crds.FieldError]:
-    return _admission_errors(route.spec.admission)
+    yield from _admission_errors(route.spec.admission)
+    for place, rule in enumerate(route.spec.rules):
+        if rule.schedule is not None and not _is_zone(rule.schedule.zone):
+            message = f"{rule.schedule.zone} is no time zone of the IANA database."
+            yield crds.FieldError(field=f"spec.rules[{place}].schedule.zone", message=message)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _admission_errors(admission: crds.Admission) -> Iterator[crds.FieldError]:

@@ -16,6 +16,8 @@ from fastforward_compiler.cells import Gift, Index, Source
 from fastforward_compiler.packed import PackedSource
 from fastforward_compiler.problem import ObjectRef
 
+from .schedule import Hours
+
 EDGES: Source[crds.Edge | None] = Source("edges", None)
 ROUTES: Source[crds.Route | None] = PackedSource("routes")
 UPSTREAMS: Source[crds.Upstream | None] = PackedSource("upstreams")
@@ -45,6 +47,8 @@ INVALID: Source[crds.Invalid | None] = Source("invalid documents", None)
 """(kind, namespace, name): the document that is no resource. The inputs above keep the last good version, if any."""
 PODS_IN: Source[str] = Source("namespace of pods", "")
 """() -> the namespace in which pods run; empty where none do."""
+HOURS: Source[tuple[Hours | None, ...]] = Source("hours of rules", ())
+"""(Route) -> of each of its rules, whether it holds; empty when none has a schedule."""
 FETCHED: Source[bytes | None] = Source("fetched documents", None)
 """(URL)."""
 

@@ -17,6 +17,7 @@ from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward_pipeline import TokenBuckets
 
 from .bench import Bench
+from .moment import moment
 from .offline import Offline, load, load_over, read_cluster
 from .outcome import Outcome, World
 from .output import Output, counted, print_data
@@ -73,15 +74,17 @@ class _Side:
         return self._world.outcome(judge(self.bench.snapshot, request, TokenBuckets()))
 
 
-def run_directories(before: Path, after: Path, output: Output) -> int:
+def run_directories(before: Path, after: Path, output: Output, at: str = "") -> int:
     """Of two directories."""
-    return _print(compare(load([before]), load([after])), output)
+    when = moment(at)
+    return _print(compare(load([before], at=when), load([after], at=when)), output)
 
 
-def run_live(directories: Sequence[Path], output: Output, where: Where) -> int:
+def run_live(directories: Sequence[Path], output: Output, where: Where, at: str = "") -> int:
     """Of a cluster, and the same cluster after the directories have been applied."""
     cluster = read_cluster(where if where.is_cluster else Where(where.api, CURRENT, where.kubeconfig))
-    return _print(compare(load_over(cluster, ()), load_over(cluster, directories)), output)
+    when = moment(at)
+    return _print(compare(load_over(cluster, (), when), load_over(cluster, directories, when)), output)
 
 
 def compare(before: Offline, after: Offline) -> Report:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fastforward_pipeline import Request, Snapshot, TokenBuckets
 
+from .moment import moment
 from .output import Output, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .snapshots import Resources, believe_keys, believe_passwords, read_snapshot
@@ -34,14 +35,15 @@ class Asked(NamedTuple):
     """What services that would be asked are taken to answer."""
 
 
-def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, where: Where) -> int:
+def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, where: Where, at: str = "") -> int:
     """Print the explanation; 1 when what was typed is no request."""
     try:
         request = request_of(asked)
     except RequestError as error:
         print(error, file=sys.stderr)
         return 1
-    told, notes = explain_request(request, read_snapshot(directories, state, where), external=asked.external)
+    resources = read_snapshot(directories, state, where, moment(at))
+    told, notes = explain_request(request, resources, external=asked.external)
     for note in notes:
         print(note, file=sys.stderr)
     if output is not Output.TEXT:

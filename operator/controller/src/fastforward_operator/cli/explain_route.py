@@ -18,6 +18,7 @@ from google.protobuf import json_format
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
+from .moment import moment
 from .output import Output, print_data
 from .snapshots import Resources, read_snapshot
 from .where import Where
@@ -34,10 +35,10 @@ _PATHS = {
 }
 
 
-def run(name: str, directories: Sequence[Path], state: Path, output: Output, where: Where) -> int:
+def run(name: str, directories: Sequence[Path], state: Path, output: Output, where: Where, at: str = "") -> int:
     """Print the explanation."""
     wanted = name if "/" in name else f"default/{name}"
-    told = explain_route(wanted, read_snapshot(directories, state, where))
+    told = explain_route(wanted, read_snapshot(directories, state, where, moment(at)))
     if not told["rules"]:
         known = ", ".join(told["known"]) or "none"
         print(f"No rule of Route {wanted} is in use; `ff get` says why. Routes in use: {known}.", file=sys.stderr)
@@ -73,6 +74,7 @@ def _rule(plan: snapshot_pb2.Plan) -> dict[str, Any]:
     return {
         "rule": plan.rule,
         "priority": plan.priority,
+        "schedule": plan.schedule,
         "auth": plan.auth,
         "limits": list(plan.limits),
         "destination": plan.WhichOneof("destination"),
@@ -102,6 +104,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"rule {rule['rule']}: {rule['destination']}, {hop}"
         for match in rule["matches"]:
             yield f"  {_describe(match)}"
+        if rule["schedule"]:
+            yield f"  holds {rule['schedule']}"
         if rule["priority"]:
             yield f"  priority {rule['priority']}"
         yield from (f"  policy {name}" for name in filter(None, rule["auth"].split("+")))

@@ -20,6 +20,7 @@ from .options import (
     DEFAULT_API,
     DEFAULT_STATE,
     ApiOption,
+    AtOption,
     ContextOption,
     Directories,
     FromOption,
@@ -116,6 +117,7 @@ def render(
     target: Annotated[Target, typer.Option(help="Whose configuration.")] = Target.ENVOY,
     output: OutputOption = Output.YAML,
     show_secrets: Annotated[bool, typer.Option(help="Print private keys and the hashes of keys as well.")] = False,
+    at: AtOption = "",
 ) -> None:
     """Print what Envoy, the decision service or a Traefik in front gets.
 
@@ -123,7 +125,7 @@ def render(
     """
     from . import render as command
 
-    raise typer.Exit(command.run(directories, target, output, show_secrets=show_secrets))
+    raise typer.Exit(command.run(directories, target, output, show_secrets=show_secrets, at=at))
 
 
 @app.command()
@@ -206,6 +208,7 @@ def explain_request(
     external: Annotated[
         int, typer.Option(min=200, max=599, help="Status that services are taken to answer; none is asked.")
     ] = 200,
+    at: AtOption = "",
     state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
@@ -220,13 +223,14 @@ def explain_request(
 
     asked = command.Asked(method, url, tuple(header or ()), address, listener, external)
     where = Where(api, context, kubeconfig)
-    raise typer.Exit(command.run(asked, directories or [], state, output, where))
+    raise typer.Exit(command.run(asked, directories or [], state, output, where, at))
 
 
 @explain_app.command("route")
 def explain_route(
     name: RouteArgument,
     directories: FromOption = None,
+    at: AtOption = "",
     state: StateOption = DEFAULT_STATE,
     output: OutputOption = Output.TEXT,
     api: ApiOption = DEFAULT_API,
@@ -240,7 +244,7 @@ def explain_route(
     from . import explain_route as command
 
     where = Where(api, context, kubeconfig)
-    raise typer.Exit(command.run(name, directories or [], state, output, where))
+    raise typer.Exit(command.run(name, directories or [], state, output, where, at))
 
 
 @app.command("test")
@@ -277,6 +281,7 @@ def diff(
     live: Annotated[
         bool, typer.Option("--live", help="Compare a cluster with what it would be after these were applied.")
     ] = False,
+    at: AtOption = "",
     output: OutputOption = Output.TEXT,
     context: ContextOption = "",
     kubeconfig: KubeconfigOption = "",
@@ -292,10 +297,10 @@ def diff(
     from . import diff as command
 
     if live:
-        raise typer.Exit(command.run_live(directories, output, Where("", context, kubeconfig)))
+        raise typer.Exit(command.run_live(directories, output, Where("", context, kubeconfig), at))
     if len(directories) != 2:
         raise typer.BadParameter("Name two directories, the one before and the one after; or one with --live.")
-    raise typer.Exit(command.run_directories(*directories, output))
+    raise typer.Exit(command.run_directories(*directories, output, at))
 
 
 @key_app.command("create")

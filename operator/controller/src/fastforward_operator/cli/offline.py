@@ -1,9 +1,9 @@
 """What directories compile to, without a running operator.
 
-In: directories. Out: `Offline`: the Delta from nothing, and where everything is written. Called by validate, render,
-explain and test. References to missing `development-` objects are satisfied as `ff up` would: with its credentials
-where they are asked for, else with some that are thrown away. Key sets behind URLs are not fetched: a key of our own
-stands in for them.
+In: directories, a point in time. Out: `Offline`: the Delta from nothing, and where everything is written. Called by
+validate, render, explain and test. References to missing `development-` objects are satisfied as `ff up` would: with
+its credentials where they are asked for, else with some that are thrown away. Key sets behind URLs are not fetched: a
+key of our own stands in for them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fastforward_compiler import ir
@@ -48,15 +49,21 @@ class Finding:
 
 
 class Offline:
-    """Some objects, compiled once, with what a directory of `ff up` has besides."""
+    """Some objects, compiled once as they are `at` a time or now, with what a directory of `ff up` has besides."""
 
-    def __init__(self, batch: Batch, locate: Locate = lambda place, _: place, besides: Batch | None = None) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        locate: Locate = lambda place, _: place,
+        besides: Batch | None = None,
+        at: datetime | None = None,
+    ) -> None:
         self.batch, self.locate = batch, locate
         self.resources = resources_of(batch)
         self.issuer = Issuer.new()
         """Who signs in place of issuers whose keys are behind URLs."""
         changes = {**batch.changes, **(besides.changes if besides is not None else {})}
-        self.delta: ir.Delta = Compiler().apply(changes, self._fetched())
+        self.delta: ir.Delta = Compiler().apply(changes, self._fetched(), at or datetime.now(UTC))
 
     @property
     def count(self) -> int:
@@ -84,7 +91,7 @@ class Offline:
         return dict.fromkeys(_urls(self.resources), keys)
 
 
-def load(directories: Sequence[Path], credentials: Path | None = None) -> Offline:
+def load(directories: Sequence[Path], credentials: Path | None = None, at: datetime | None = None) -> Offline:
     """Compile directories; `credentials` is the folder of the development credentials in force.
 
     A directory that is not there is one sentence and exit code 1.
@@ -98,20 +105,20 @@ def load(directories: Sequence[Path], credentials: Path | None = None) -> Offlin
             raise SystemExit(1)
     provider = FileProvider(directories)
     batch = provider.load()
-    return Offline(batch, provider.locate, _development(resources_of(batch), credentials))
+    return Offline(batch, provider.locate, _development(resources_of(batch), credentials), at)
 
 
-def load_over(cluster: Batch, directories: Sequence[Path]) -> Offline:
+def load_over(cluster: Batch, directories: Sequence[Path], at: datetime | None = None) -> Offline:
     """Compile directories in place of what is in a cluster; what is found wrong is the directories'.
 
     Without any directory it is the cluster's.
     """
     if not directories:
         everywhere = dict.fromkeys(cluster.changes, Source(path="", line=0))
-        return Offline(replace(cluster, sources=everywhere))
+        return Offline(replace(cluster, sources=everywhere), at=at)
     written = load(directories)
     changes = {**cluster.changes, **written.batch.changes}
-    return Offline(replace(written.batch, changes=changes), written.locate)
+    return Offline(replace(written.batch, changes=changes), written.locate, at=at)
 
 
 def read_cluster(where: Where) -> Batch:

@@ -46,6 +46,9 @@ RouteArgument = Annotated[
     str,
     typer.Argument(help="NAMESPACE/NAME of a Route, HTTPRoute or GRPCRoute.", autocompletion=completion.routes),
 ]
+AtOption = Annotated[
+    str, typer.Option("--at", metavar="TIME", help="As it will be then, or was (RFC 3339): rules may have hours.")
+]
 HeaderOption = Annotated[list[str] | None, typer.Option("-H", "--header", help="Request header, 'name: value'.")]
 
 DEFAULT_API = "http://127.0.0.1:9080"

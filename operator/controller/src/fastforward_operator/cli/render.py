@@ -21,6 +21,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
+from .moment import moment
 from .offline import load
 from .output import Output, print_data
 from .target import Target
@@ -33,9 +34,9 @@ Rendered = dict[str, dict[str, Any]]
 """Resources by type, then by name."""
 
 
-def run(directories: Sequence[Path], target: Target, output: Output, *, show_secrets: bool) -> int:
+def run(directories: Sequence[Path], target: Target, output: Output, *, show_secrets: bool, at: str = "") -> int:
     """Print the resources; what is wrong with the directories is left to `ff validate`."""
-    delta = load(directories).delta
+    delta = load(directories, at=moment(at)).delta
     if target is Target.TRAEFIK:
         return _print_traefik(delta.edges.upserts, output)
     if target is Target.ENVOY:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from fastforward_compiler.emit.decision import DecisionEmitter
@@ -19,7 +20,7 @@ from fastforward_operator.supervisor.yamlfile import FileProblemError
 from .bench import Bench
 from .comparison import differences
 from .junit import Result, junit_xml
-from .offline import load, load_over, read_cluster
+from .offline import Offline, load, load_over, read_cluster
 from .output import Output, counted, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .testfile import Case, read_cases
@@ -28,7 +29,6 @@ from .where import CURRENT, Where
 
 def run(directories: Sequence[Path], output: Output, junit: Path | None, where: Where) -> int:
     """Run the tests and print how they ended."""
-    offline = load_over(read_cluster(where), ()) if where.is_cluster else load(directories)
     try:
         cases = read_cases(directories)
     except FileProblemError as error:
@@ -38,15 +38,29 @@ def run(directories: Sequence[Path], output: Output, junit: Path | None, where: 
         names = " ".join(map(str, directories))
         print(f"There are no tests in {names}: write some into a file such as routes.test.yaml.", file=sys.stderr)
         return 1
-    bench = Bench(DecisionEmitter().apply(offline.delta).upserts, cases)
-    results = [_run_case(bench, case) for case in cases]
+    worlds = _load(directories, where, {case.at for case in cases} | {None})
+    benches = {
+        at: Bench(DecisionEmitter().apply(offline.delta).upserts, [case for case in cases if case.at == at])
+        for at, offline in worlds.items()
+    }
+    results = [_run_case(benches[case.at], case) for case in cases]
     written = junit is None or _write_junit(junit, results)
     if output is Output.TEXT:
         checked = f"--context={where.context or CURRENT}" if where.is_cluster else " ".join(map(str, directories))
-        _print(results, problems=len(offline.findings()), checked=checked)
+        _print(results, problems=len(worlds[None].findings()), checked=checked)
     else:
         print_data([_data(result) for result in results], output)
     return 0 if written and not any(result.differences for result in results) else 1
+
+
+def _load(
+    directories: Sequence[Path], where: Where, times: Iterable[datetime | None]
+) -> dict[datetime | None, Offline]:
+    """The resources as they are at each time; None is now."""
+    if not where.is_cluster:
+        return {at: load(directories, at=at) for at in times}
+    cluster = read_cluster(where)
+    return {at: load_over(cluster, (), at) for at in times}
 
 
 def _write_junit(path: Path, results: Sequence[Result]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from fastforward_compiler.emit.decision import DecisionEmitter
@@ -18,25 +19,31 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_operator.supervisor.apikey import parse_api_key
 
 from .client import connect
-from .offline import load
+from .offline import load, load_over, read_cluster
 from .output import counted
 from .where import Where
 
 Resources = Sequence[snapshot_pb2.Resource]
 
 
-def read_snapshot(directories: Sequence[Path], state: Path, where: Where) -> Resources:
+def read_snapshot(directories: Sequence[Path], state: Path, where: Where, at: datetime | None = None) -> Resources:
     """Compiled from the directories when there are any, with the credentials of `ff up`; else as it is published.
 
-    Of a cluster it is compiled here: with the right to read them, the operator's own API would say the same.
+    Of a cluster it is compiled here: with the right to read them, the operator's own API would say the same. `at`
+    another time than now it can only be compiled.
     """
     if directories:
-        offline = load(directories, state / "dev")
+        offline = load(directories, state / "dev", at)
         if findings := offline.findings():
             found, names = counted(len(findings), "problem"), " ".join(map(str, directories))
             print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
         return DecisionEmitter().apply(offline.delta).upserts
-    return connect(where).snapshot().resources
+    if at is None:
+        return connect(where).snapshot().resources
+    if not where.is_cluster:
+        print("A running operator tells of now alone: with --at, name a directory with --from.", file=sys.stderr)
+        raise SystemExit(1)
+    return DecisionEmitter().apply(load_over(read_cluster(where), (), at).delta).upserts
 
 
 def believe_passwords(resources: Resources, values: Iterable[str]) -> list[str]:

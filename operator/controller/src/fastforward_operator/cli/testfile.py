@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastforward_crds import Model
+from fastforward_crds import Model, parse_instant
 from fastforward_crds.formats import METHOD, URL
 from fastforward_crds.lists import Items
+from fastforward_crds.schedule import Instant
 from pydantic import Field
 
 from fastforward_operator.supervisor.yamlfile import read_model
@@ -80,6 +82,8 @@ class WrittenCase(Model):
 
     name: str
     """A claim, shown in the report."""
+    at: Instant | None = None
+    """When it is sent; now, when absent. For rules that hold at some times only."""
     request: CaseRequest
     expect: Expectation
 
@@ -100,6 +104,7 @@ class Case:
     name: str
     request: CaseRequest
     expect: Expectation
+    at: datetime | None = None
 
 
 def read_cases(directories: Sequence[Path]) -> list[Case]:
@@ -122,4 +127,5 @@ def _read(path: Path) -> Iterator[Case]:
     written = read_model(path, CaseFile)
     for index, case in enumerate(written.value.tests):
         place = written.place(f"tests[{index}]")
-        yield Case(place=place, file=str(path), name=case.name, request=case.request, expect=case.expect)
+        at = parse_instant(case.at) if case.at is not None else None
+        yield Case(place=place, file=str(path), name=case.name, request=case.request, expect=case.expect, at=at)

@@ -1015,6 +1015,7 @@ class Plan(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     RESPONSE_BODY_FIELD_NUMBER: _builtins.int
     TRANSCODING_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """NAMESPACE/NAME; empty for a gate"""
     rule: _builtins.str
@@ -1028,6 +1029,8 @@ class Plan(_message.Message):
     """Auth name; empty for none"""
     select: _builtins.str
     """Rules with roles, region or flag conditions: the value of the select header that leads the proxy to this rule."""
+    schedule: _builtins.str
+    """When the rule holds, in words for people; empty for always. At other times it is not here."""
     @_builtins.property
     def match(self) -> Global___Match: ...
     @_builtins.property
@@ -1105,10 +1108,11 @@ class Plan(_message.Message):
         body: Global___BodyRules | None = ...,
         response_body: Global___BodyRules | None = ...,
         transcoding: Global___Transcoding | None = ...,
+        schedule: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "match", b"match", "message", b"message", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_body", b"response_body", "response_headers", b"response_headers", "rewrite", b"rewrite", "shards", b"shards", "transcoding", b"transcoding", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_body", b"response_body", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "transcoding", b"transcoding", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "admission", b"admission", "auth", b"auth", "body", b"body", "cors", b"cors", "csrf", b"csrf", "destination", b"destination", "edge_admission", b"edge_admission", "gate", b"gate", "limits", b"limits", "match", b"match", "message", b"message", "placements", b"placements", "priority", b"priority", "redirect", b"redirect", "request_headers", b"request_headers", "respond", b"respond", "response_body", b"response_body", "response_headers", b"response_headers", "rewrite", b"rewrite", "route", b"route", "rule", b"rule", "schedule", b"schedule", "scope", b"scope", "select", b"select", "shards", b"shards", "tenant", b"tenant", "transcoding", b"transcoding", "unavailable", b"unavailable", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_destination: _TypeAlias = _typing.Literal["upstreams", "shards", "redirect", "respond", "unavailable", "message", "adapter"]  # noqa: Y015
     _WhichOneofArgType_destination: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015

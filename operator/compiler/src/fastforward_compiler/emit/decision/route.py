@@ -93,6 +93,7 @@ def _emit_entry(entry: ir.Entry) -> snapshot_pb2.Plan:
         auth=entry.auth,
         limits=entry.limits,
         select=select_value(entry),
+        schedule=entry.schedule,
     )
     emit_destination(entry.destination, plan)
     emit_changes(entry, plan)

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from google.protobuf import any_pb2, struct_pb2
+from google.protobuf import struct_pb2
 
 from fastforward_compiler import ir
 
-from .protos import lua_pb2
-from .wire import pack
+from .protos import EnvoyMessage, lua_pb2
 
 COST = "cost"
 """The script's name in the filter."""
@@ -138,14 +137,14 @@ def cost_context(limits: Iterable[ir.Limit]) -> Mapping[str, str]:
     }
 
 
-def emit_cost(limits: Iterable[ir.Limit]) -> any_pb2.Any | None:
+def emit_cost(limits: Iterable[ir.Limit]) -> EnvoyMessage | None:
     """Returns the configuration of such a route; None where no answer's cost is asked for."""
     said = cost_context(limits)
     if not said:
         return None
     context = struct_pb2.Struct()
     context.update(said)
-    return pack(lua_pb2.LuaPerRoute(name=COST, filter_context=context))
+    return lua_pb2.LuaPerRoute(name=COST, filter_context=context)
 
 
 def reads_bodies(limits: Iterable[ir.Limit]) -> bool:

@@ -51,6 +51,7 @@ from .ratelimit import ENDPOINT, slots_of
 from .refusal import UNAVAILABLE, emit_refusal
 from .responsebody import emit_identity, emit_response_body
 from .route import emit_route
+from .session import emit_kept
 from .transcoding import emit_transcoding
 from .wire import header_option, header_value, pack
 
@@ -88,7 +89,7 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
         configs[HEADERS] = LIMIT_HEADERS[any(limit.exact for limit in limits)]
     for name, config in configs.items():
         route.typed_per_filter_config[name].CopyFrom(config)
-    emit_reading(route, entry, setting, limits)
+    emit_script(route, entry, setting, limits)
     if entry.hop and isinstance(entry.destination, ir.Split | ir.ShardDispatch):
         write_told(auth, route)
     if entry.body is not None:
@@ -99,16 +100,16 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
     return route
 
 
-def emit_reading(route: EnvoyMessage, entry: ir.Entry, setting: Setting, limits: list[ir.Limit]) -> None:
-    """Writes what is read in answers: whether they keep the rule's schema, and what they cost."""
+def emit_script(route: EnvoyMessage, entry: ir.Entry, setting: Setting, limits: list[ir.Limit]) -> None:
+    """Writes what the filter `fallback` runs: to judge answers, read what they cost, keep sessions."""
     judged = emit_response_body(entry, plan_name(entry, setting.table), cost_context(limits))
     if judged is not None:
         emit_identity(route)
     elif reads_bodies(limits):
         route.request_headers_to_remove.append(ENCODING_HEADER)
-    read = judged or emit_cost(limits)
-    if read is not None:
-        route.typed_per_filter_config[FALLBACK].CopyFrom(read)
+    script = emit_kept(entry, judged or emit_cost(limits))
+    if script is not None:
+        route.typed_per_filter_config[FALLBACK].CopyFrom(pack(script))
 
 
 def emit_own(entry: ir.Entry, host: str) -> dict[str, any_pb2.Any]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from google.protobuf import any_pb2, struct_pb2
+from google.protobuf import struct_pb2
 
 from fastforward_compiler import ir
 
+from . import session
 from .chain import DECISION, DECISION_CLUSTER, REASON_HEADER, SHADOW_HEADER
 from .cost import COST, COST_LIBRARY, COST_SOURCE
 from .protos import EnvoyMessage, base_pb2, lua_pb2
-from .wire import pack
 
 NAME, NAME_WITH_COST = "response-body", "response-body.cost"
 _ENCODINGS = ("accept-encoding", "range", "if-range")
@@ -134,14 +134,14 @@ end
 """
 
 
-def emit_response_body(entry: ir.Entry, plan: str, cost: Mapping[str, str]) -> any_pb2.Any | None:
+def emit_response_body(entry: ir.Entry, plan: str, cost: Mapping[str, str]) -> EnvoyMessage | None:
     """Returns the configuration; None where answers are not judged. `cost` is what else to read in them."""
     rules = entry.response_body
     if rules is None:
         return None
     context = struct_pb2.Struct()
     context.update({"plan": plan, "route": entry.route, "most": rules.max_bytes, "shadow": rules.shadow, **cost})
-    return pack(lua_pb2.LuaPerRoute(name=NAME_WITH_COST if cost else NAME, filter_context=context))
+    return lua_pb2.LuaPerRoute(name=NAME_WITH_COST if cost else NAME, filter_context=context)
 
 
 def emit_identity(route: EnvoyMessage) -> None:
@@ -151,9 +151,13 @@ def emit_identity(route: EnvoyMessage) -> None:
 
 def scripts() -> dict[str, EnvoyMessage]:
     """Returns what the filter may run besides its own."""
-    sources = {
+    alone = {
         NAME: f"local function begin_cost() end\n{SCRIPT}",
         COST: COST_SOURCE,
         NAME_WITH_COST: f"{COST_LIBRARY}\n{SCRIPT}",
     }
-    return {name: base_pb2.DataSource(inline_string=source) for name, source in sources.items()}
+    beside = {f"{name}.{session.NAME}": session.beside(source) for name, source in alone.items()}
+    return {
+        name: base_pb2.DataSource(inline_string=source)
+        for name, source in {**alone, **beside, session.NAME: session.SCRIPT}.items()
+    }

@@ -10,6 +10,7 @@ from fastforward_compiler import ir
 from .chain import CALL_CLUSTER, CLUSTER_HEADER, DECISION_CLUSTER, REASON_HEADER
 from .protos import EnvoyMessage, base_pb2, percent_pb2, previous_hosts_pb2, regex_pb2, route_components_pb2
 from .refusal import NO_ROUTE, UNAVAILABLE, emit_refusal
+from .session import emit_told
 from .wire import (
     ADD,
     header_option,
@@ -69,12 +70,13 @@ def emit_destination(entry: ir.Entry, route: EnvoyMessage) -> None:
     """Writes where the request goes. No upstream says that the gateway refused it: logs and `ff top` believe that."""
     match entry.destination:
         case ir.Split() as split:
-            emit_split(split, route.route)
+            emit_split(split, route)
             route.response_headers_to_remove.append(REASON_HEADER)
             emit_forwarding(entry, route, grpc=split.grpc and entry.transcoding is None, hash_on=split.hash_on)
         case ir.ShardDispatch() as shards:
             route.route.cluster_header = CLUSTER_HEADER
             route.response_headers_to_remove.append(REASON_HEADER)
+            emit_told(shards.session, route)
             emit_forwarding(entry, route, grpc=shards.grpc and entry.transcoding is None, hash_on=shards.hash_on)
         case ir.MessageDispatch(ingress=ingress):
             # Whoever decides takes messages as well: the same services, sockets and certificates.
@@ -104,16 +106,18 @@ def emit_return(ingress: str, route: EnvoyMessage) -> None:
         route.route.retry_policy.CopyFrom(emit_retry(_UNCONNECTED))
 
 
-def emit_split(split: ir.Split, action: EnvoyMessage) -> None:
+def emit_split(split: ir.Split, route: EnvoyMessage) -> None:
     """Writes the cluster, or the clusters by weight."""
-    first = split.shares[0]
+    first, action = split.shares[0], route.route
     if len(split.shares) == 1 and first.upstream and first.request_headers == first.response_headers == _NO_CHANGES:
         action.cluster = first.upstream
+        emit_told(first.session, route)
         return
     for share in split.shares:
         name = share.upstream or MISSING_CLUSTER
         cluster = action.weighted_clusters.clusters.add(name=name, weight=uint32(share.weight))
         emit_header_changes(share.request_headers, share.response_headers, cluster)
+        emit_told(share.session, cluster)
         if not share.upstream:
             action.cluster_not_found_response_code = _ACTION.INTERNAL_SERVER_ERROR
 

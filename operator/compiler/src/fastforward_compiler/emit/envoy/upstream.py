@@ -35,6 +35,7 @@ from .protos import (
     tls_pb2,
     upstream_proxy_protocol_pb2,
 )
+from .session import emit_mark, emit_subsets
 from .wire import ADS, exact, milliseconds, pack, serialise, uint32
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -103,14 +104,14 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
             healthy_panic_threshold=percent_pb2.Percent(value=upstream.panic_threshold)
         ),
     )
+    emit_subsets(upstream.session, cluster)
     if upstream.slow_start_ms:
         emit_slow_start(upstream, cluster)
     if upstream.protocol != "HTTP1":
         cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(_HTTP2)
     if upstream.health_check is not None:
         cluster.health_checks.append(emit_health_check(upstream, upstream.health_check))
-    if upstream.outlier_detection is not None:
-        cluster.outlier_detection.CopyFrom(emit_outlier_detection(upstream.outlier_detection))
+    emit_ejection(upstream, cluster)
     if upstream.workload:
         namespace, _, name = upstream.workload.partition("/")
         peer = Peer(uri=f"spiffe://fastforward/ns/{namespace}/workload/{name}")
@@ -206,7 +207,11 @@ def emit_endpoints(upstream: ir.Upstream) -> bytes | None:
     """Returns the serialised ClusterLoadAssignment; None for an Upstream by DNS name."""
     if upstream.dns is not None:
         return None
-    return serialise(assignment(upstream.name, [endpoint(e.address, e.port, e.weight) for e in upstream.endpoints]))
+    endpoints = [endpoint(e.address, e.port, e.weight) for e in upstream.endpoints]
+    if upstream.session is not None:
+        for each, made in zip(upstream.endpoints, endpoints, strict=True):
+            emit_mark(each, made)
+    return serialise(assignment(upstream.name, endpoints))
 
 
 def assignment(name: str, endpoints: list[EnvoyMessage]) -> EnvoyMessage:
@@ -262,6 +267,15 @@ def emit_health_check(upstream: ir.Upstream, check: ir.HealthCheck) -> EnvoyMess
             if upstream.protocol != "HTTP1":
                 message.http_health_check.codec_client_type = 1
     return message
+
+
+def emit_ejection(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
+    """Writes which endpoints are left alone for a while."""
+    if upstream.outlier_detection is not None:
+        cluster.outlier_detection.CopyFrom(emit_outlier_detection(upstream.outlier_detection))
+    elif upstream.session is not None:
+        # Or clients of an endpoint that takes no connections would wait until somebody takes it off the list.
+        cluster.outlier_detection.CopyFrom(_GONE)
 
 
 def emit_outlier_detection(outlier: ir.OutlierDetection) -> EnvoyMessage:

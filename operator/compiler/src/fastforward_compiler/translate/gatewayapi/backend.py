@@ -49,6 +49,7 @@ class Resolved(NamedTuple):
     upstream: str
     key: BackendKey | None
     hash_on: str = ""
+    session: ir.Session | None = None
 
 
 def backend_name(key: BackendKey) -> str:
@@ -86,7 +87,7 @@ def resolve_backend(
         if traits is None:
             problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, f"Upstream {name} was not found."))
             return None
-        return Resolved(name, None, traits.hash_on)
+        return Resolved(name, None, traits.hash_on, traits.session)
     return _resolve_service(cells, on, field, ref, BackendKey(name, ref.port or 0, manner), problems)
 
 

@@ -164,6 +164,7 @@ def translate_backends(step: Step, backends: Sequence[gatewayapi.FilteredBackend
     """Where requests go: shares of backends that can't be used are answered 500."""
     weights: dict[tuple[str, ir.HeaderChanges, ir.HeaderChanges], int] = {}
     hashes: dict[str, None] = {}
+    sessions: dict[str, ir.Session | None] = {}
     for place, backend in enumerate(backends):
         field = f"{step.field}.backendRefs[{place}]"
         found = resolve_backend(step.cells, step.on, field, backend, step.manner, step.problems)
@@ -177,6 +178,8 @@ def translate_backends(step: Step, backends: Sequence[gatewayapi.FilteredBackend
             step.backends[found.key] = None
         if found is not None and found.hash_on:
             hashes[found.hash_on] = None
+        if found is not None:
+            sessions[found.upstream] = found.session
         changes = own.fields.get("request_headers", _NO_CHANGES), own.fields.get("response_headers", _NO_CHANGES)
         key = (UNAVAILABLE, _NO_CHANGES, _NO_CHANGES) if found is None or own.refused else (found.upstream, *changes)
         weights[key] = weights.get(key, 0) + backend.weight
@@ -184,7 +187,13 @@ def translate_backends(step: Step, backends: Sequence[gatewayapi.FilteredBackend
         return ir.Unavailable(reason="None of the rule's backends can be used.")
     return ir.Split(
         shares=tuple(
-            ir.Share(upstream=upstream, weight=weight, request_headers=request, response_headers=response)
+            ir.Share(
+                upstream=upstream,
+                weight=weight,
+                request_headers=request,
+                response_headers=response,
+                session=sessions.get(upstream),
+            )
             for (upstream, request, response), weight in weights.items()
         ),
         grpc=step.manner == GRPC,
