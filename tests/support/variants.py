@@ -26,6 +26,8 @@ OTHER_TEXTS = {
     "a duration": "7s",
     "a URL": "https://other.example.com/jwks.json",
     "an IP address": "127.0.0.9",
+    "a site": "https://other.example.com",
+    "a path of a page": "/other",
     "a method": "PATCH",
     "a media type": "text/csv",
     "an origin": "https://other.example.com",

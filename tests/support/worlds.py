@@ -35,6 +35,7 @@ ROLES = st.sampled_from(["admin", "reader"])
 CREATED = st.sampled_from(["", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"])
 CONDITIONS = st.sampled_from(["request.method == 'GET'", "identity.subject == 'me'", "1 +", "unknown(1)"])
 URL = "https://issuer.example.com/jwks.json"
+HTTP = "http://issuer.example.com/token"
 
 
 def keyed(items: Strategy, key: str, least: int = 0, most: int = 2) -> Strategy:
@@ -238,12 +239,24 @@ def auth_policies(aim: Strategy) -> Strategy:
         record({**common, "apiKey": record({"secrets": lists(refs(), 1)})}, tenants=listed),
         record({**common, "basic": record({"secrets": lists(refs(), 1)})}, tenants=listed),
     )
+    oidc = record(
+        {
+            "issuer": st.just("https://issuer"),
+            "clientId": st.just("shop"),
+            "clientSecret": key,
+            "endpoints": st.sampled_from([{"authorization": URL, "token": URL}, {"authorization": URL, "token": HTTP}]),
+            "tokenUpstream": refs(),
+            "jwks": source,
+        }
+    )
+    login = st.lists(record({**common, "oidc": oidc}, tenants=listed), min_size=1, max_size=1)
     authentication = st.one_of(
         record(
             {"providers": keyed(provider, "name", 1)},
             mode=st.sampled_from(["Required", "Optional"]),
             shadow=st.booleans(),
         ),
+        record({"providers": login}, mode=st.sampled_from(["Required", "Optional"])),
         st.just({"mode": "None"}),
     )
     grant = record({"name": NAMES}, roles=lists(ROLES), condition=CONDITIONS, tenants=lists(NAMES))

@@ -8,9 +8,10 @@ import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import plan_name
 from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, METADATA, retries
+from fastforward_compiler.emit.envoy.chain import CLOSED as CLOSED_FILTER
 from fastforward_compiler.emit.envoy.concurrency import CONCURRENCY
 from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
-from fastforward_compiler.emit.envoy.protos import route_components_pb2
+from fastforward_compiler.emit.envoy.protos import ext_authz_pb2, route_components_pb2
 from fastforward_compiler.emit.envoy.refusal import REASON_HEADER, Refusal, emit_refusal
 from fastforward_compiler.emit.envoy.route import MISSING_CLUSTER, emit_retry, emit_split
 from fastforward_compiler.emit.envoy.upstream import emit_health_check
@@ -126,3 +127,44 @@ def test_headers_are_changed_on_the_way_there_and_back() -> None:
     )
     assert [(o.header.key, o.header.value) for o in made.request_headers_to_add] == [("b", "1"), ("c", "2")]
     assert [(o.header.key, o.header.value) for o in made.response_headers_to_add] == [("e", "3"), ("f", "4")]
+
+
+def test_only_where_browsers_log_in_answers_set_cookies_and_a_decision_may_take_long() -> None:
+    login = ir.OidcLogin(
+        issuer="https://login",
+        client_id="shop",
+        keyset="keys",
+        tenant_claim="tenant",
+        roles_claim="roles",
+        permissions_claim="permissions",
+        authorization_url="https://login/authorize",
+        end_session_url="",
+        scope="openid",
+        origin="",
+        redirect_path="/back",
+        logout_path="/out",
+        session_s=60,
+    )
+    provider = ir.Provider(name="shop/staff/login", policy="shop/staff", kind=login)
+    auths = {"staff": ir.Auth(name="staff", mode=ir.Mode.REQUIRED, providers=(provider,))}
+    held = ir.Body(schema=ir.SchemaRef(schema="shop/order", version="1"), max_bytes=9)
+    for guarded, body in ((True, None), (True, held), (False, None)):
+        each = entry("a", hop=True, auth="staff" if guarded else "", body=body)
+        made = emit_entry(each, replace(setting_of(each), auths=auths)).typed_per_filter_config[CLOSED_FILTER]
+        asked = ext_authz_pb2.ExtAuthzPerRoute()
+        made.Unpack(asked)
+        settings = asked.check_settings
+        assert settings.HasField("http_service") is guarded
+        assert settings.HasField("with_request_body") is (body is not None)
+        if guarded:
+            answer = settings.http_service.authorization_response
+            told = {pattern.exact for pattern in answer.allowed_client_headers.patterns}
+            written = {pattern.exact for pattern in answer.allowed_upstream_headers.patterns}
+            assert {"location", "set-cookie"} <= told
+            assert "cookie" in written
+            assert not {"location", "set-cookie"} & {
+                pattern.exact for pattern in answer.allowed_client_headers_on_success.patterns
+            }
+            back_off = settings.http_service.retry_policy.retry_back_off
+            assert settings.http_service.server_uri.timeout.ToMilliseconds() > 5000
+            assert back_off.max_interval.ToMilliseconds() > 5000, "no second service is asked meanwhile"

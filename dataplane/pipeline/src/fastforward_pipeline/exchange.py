@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 
 from .compiled.authpolicy import ANONYMOUS, Identity
 from .decision import Candidate, LimitState, Refusal, Reply
-from .effects import Answer, AskService, Proof, Question, ServiceAnswer, TakeTokens, Unavailable, VerifyPassword
+from .effects import (
+    Answer,
+    AskService,
+    DrawBytes,
+    Proof,
+    Question,
+    RedeemCode,
+    ServiceAnswer,
+    TakeTokens,
+    Unavailable,
+    VerifyPassword,
+)
 from .facts import Facts
 from .request import Request
 from .snapshot import Snapshot
@@ -30,6 +41,7 @@ class Exchange:
     """One request on its way through the stages."""
 
     __slots__ = (
+        "answers",
         "asked",
         "candidates",
         "counted",
@@ -39,6 +51,7 @@ class Exchange:
         "facts",
         "final",
         "identity",
+        "interactive",
         "limits",
         "proofs",
         "request",
@@ -53,12 +66,22 @@ class Exchange:
         "trail",
     )
 
-    def __init__(self, snapshot: Snapshot, request: Request, trail: Trail | None, *, counting_native: bool) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        request: Request,
+        trail: Trail | None,
+        *,
+        counting_native: bool,
+        interactive: bool = False,
+    ) -> None:
         self.snapshot = snapshot
         self.request = request
         self.trail = trail
         self.counting_native = counting_native
         """Whether limits that the proxies count are counted here as well, for `explain` and tests."""
+        # Whether a browser may be sent elsewhere, to log in: not from within connections and messages.
+        self.interactive = interactive
         self.facts: Facts
         self.scope: Scope
         self.entry: Plan
@@ -68,12 +91,14 @@ class Exchange:
         self.final: Plan
         """What governs the rest: the same, or what the caller's tenant, roles or flags lead to."""
         self.identity: Identity = ANONYMOUS
+        # What has been asked, and answered, about passwords.
         self.proofs: dict[VerifyPassword, Proof] = {}
-        """What has been asked, and answered, about passwords."""
+        # What services have been asked, and have answered.
         self.told_by: dict[AskService, ServiceAnswer | Unavailable] = {}
-        """What services have been asked, and have answered."""
         self.told: dict[str, str] = {}
         """What they tell the upstream, by header; empty where they say nothing, and nobody else may."""
+        # What has been asked, and answered, for logins.
+        self.answers: dict[DrawBytes | RedeemCode, Answer] = {}
         self.tenant = ""
         self.tenant_facts: Tenant | None = None
         self.counted: tuple[tuple[Limit, Budget], ...] = ()
@@ -89,6 +114,8 @@ class Exchange:
         """Keeps the answer to what a stage has asked; one that is none is a no."""
         if isinstance(asked, VerifyPassword):
             self.proofs[asked] = answer if isinstance(answer, Proof) else Proof.BUSY
+        elif isinstance(asked, DrawBytes | RedeemCode):
+            self.answers[asked] = answer
         else:
             self.told_by[asked] = answer if isinstance(answer, ServiceAnswer) else Unavailable()
 

@@ -17,6 +17,7 @@ from .compiled.apikeys import ApiKeys, compile_apikeys
 from .compiled.authpolicy import Auth, compile_auth
 from .compiled.eventhook import EventHook, compile_eventhook
 from .compiled.keyset import KeySet, compile_keyset
+from .compiled.oidc import OidcClient, compile_oidc_client
 from .compiled.ratelimit import Limit, compile_limit
 from .compiled.route import Plan, compile_plan
 from .compiled.schema import Schema, compile_schema
@@ -41,6 +42,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "keyset": ("keysets", lambda _, wire: compile_keyset(wire.jwks)),
     "apikeys": ("apikeys", compile_apikeys),
     "users": ("users", lambda _, wire: compile_users(wire)),
+    "oidc": ("oidc", compile_oidc_client),
     "limit": ("limits", compile_limit),
     "tenant": ("tenants", lambda _, wire: compile_tenant(wire)),
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
@@ -62,6 +64,7 @@ class Snapshot:
     keysets: Mapping[str, KeySet] = field(default_factory=dict)
     apikeys: Mapping[str, ApiKeys] = field(default_factory=dict)
     users: Mapping[str, Users] = field(default_factory=dict)
+    oidc: Mapping[str, OidcClient] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     shards: Mapping[str, ShardSet] = field(default_factory=dict)

@@ -12,9 +12,10 @@ import hashlib
 import math
 from collections.abc import Iterable
 
+from fastforward_pipeline import effects
 from fastforward_pipeline.compiled.ratelimit import Budget, Limit
 from fastforward_pipeline.decision import LimitState, Pairs, Refusal
-from fastforward_pipeline.effects import Answer, Bucket, Level, Proof, ServiceAnswer, TakeTokens, Unavailable
+from fastforward_pipeline.effects import Answer, Bucket, Level, TakeTokens
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import Verdict
@@ -72,7 +73,7 @@ def _bucket(exchange: Exchange, limit: Limit, budget: Budget) -> Bucket:
 
 def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
     """Takes the counters' answer."""
-    if isinstance(answer, Unavailable | Proof | ServiceAnswer):
+    if not isinstance(answer, effects.Verdict):
         return _settle_without(exchange)
     refused: list[LimitState] = []
     states: list[LimitState] = []

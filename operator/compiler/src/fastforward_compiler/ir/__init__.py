@@ -38,6 +38,7 @@ from .edge import (
     Traefik,
 )
 from .eventhook import EventHook
+from .oidc import OidcClient, OidcLogin
 from .placement import STAGES, Placement, StagePlacement
 from .ratelimit import Budget, KeyPart, Limit
 from .route import (

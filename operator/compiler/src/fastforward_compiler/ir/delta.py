@@ -14,6 +14,7 @@ from fastforward_compiler.problem import ObjectRef, Problem
 from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
+from .oidc import OidcClient
 from .ratelimit import Limit
 from .schema import Schema
 from .shard import Shard
@@ -74,6 +75,7 @@ class Delta:
     keysets: Changes[KeySet] = Changes()
     apikeys: Changes[ApiKeys] = Changes()
     users: Changes[Users] = Changes()
+    oidc: Changes[OidcClient] = Changes()
     limits: Changes[Limit] = Changes()
     tenants: Changes[Tenant] = Changes()
     shards: Changes[Shard] = Changes()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
+from .oidc import OidcClient
 from .ratelimit import Limit
 from .schema import Schema
 from .shard import Shard
@@ -28,6 +29,7 @@ class Snapshot:
     keysets: tuple[KeySet, ...] = ()
     apikeys: tuple[ApiKeys, ...] = ()
     users: tuple[Users, ...] = ()
+    oidc: tuple[OidcClient, ...] = ()
     limits: tuple[Limit, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     shards: tuple[Shard, ...] = ()

@@ -15,6 +15,7 @@ from fastforward_compiler import ir
 
 from .authpolicy import emit_apikeys, emit_auth, emit_keyset, emit_users
 from .eventhook import emit_eventhook
+from .oidc import emit_oidc_client
 from .ratelimit import emit_limit
 from .route import content_hash, emit_plan, is_named, plan_name
 from .schema import emit_schema
@@ -25,7 +26,7 @@ from .upstream import emit_upstream, is_called
 from .workload import emit_workload
 
 # Nouns of which each value is one resource, named after it.
-SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "users", "limit", "tenant", "schema", "eventhook"})
+SINGLE = frozenset({"scope", "auth", "keyset", "apikeys", "users", "oidc", "limit", "tenant", "schema", "eventhook"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,8 @@ class DecisionEmitter:
             step.put(f"apikeys/{apikeys.name}", apikeys=emit_apikeys(apikeys))
         for users in delta.users.upserts:
             step.put(f"users/{users.name}", users=emit_users(users))
+        for client in delta.oidc.upserts:
+            step.put(f"oidc/{client.name}", oidc=emit_oidc_client(client))
         for limit in delta.limits.upserts:
             step.put(f"limit/{limit.name}", limit=emit_limit(limit))
         for tenant in delta.tenants.upserts:
@@ -180,6 +183,7 @@ def _removed(delta: ir.Delta) -> Iterator[str]:
         ("keyset", delta.keysets),
         ("apikeys", delta.apikeys),
         ("users", delta.users),
+        ("oidc", delta.oidc),
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("schema", delta.schemas),
