@@ -105,7 +105,7 @@ def policies() -> list[Document]:
     }
     # One policy sends browsers to one issuer, so that each source of keys needs a policy of its own.
     logins = {
-        "away": {"configMap": there},
+        "rule-2": {"configMap": there},
         "says": {"secret": there},
         "sharded": {"url": "https://issuer.example.com/jwks.json", "refresh": "10m", "maxStale": "1h"},
     }
