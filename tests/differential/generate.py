@@ -10,6 +10,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from support.issuer import login_of
+
 Document = dict[str, object]
 
 HOSTS = ("a.test", "b.test", "x.wild.test", "deep.x.wild.test", "wild.test", "other.test")
@@ -27,7 +29,7 @@ ROLES = ("admin", "member")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who asks; the test turns it into a token, an API key or a password."""
+    """Who asks; the test turns it into a token, an API key, a password, a session, or a browser that has none."""
 
     tenant: str = ""
     subject: str = ""
@@ -185,7 +187,12 @@ def make_guards(rng: random.Random, world: World) -> None:
         providers.append({"name": "key", "apiKey": {"secrets": [{"name": "api-keys"}]}, "tenants": ["acme"]})
     if rng.random() < 0.3:
         providers.append({"name": "password", "basic": {"secrets": [{"name": "users"}]}, "tenants": ["acme"]})
-    authentication = {"mode": mode, "providers": providers[: rng.randint(1, len(providers))]}
+    providers = providers[: rng.randint(1, len(providers))]
+    if rng.random() < 0.3:
+        world.add("Upstream", "login", {"endpoints": [{"address": "127.0.0.1", "port": 9}]})
+        keys: Document = {"configMap": {"name": "keys", "key": "main"}}
+        providers.append(login_of(tenants=("acme", "globex"), jwks=keys))
+    authentication = {"mode": mode, "providers": providers}
     overridable = rng.random() < 0.3
     edge_policy: Document = {"targets": [{"kind": "Edge", "name": "edge"}], "authentication": authentication}
     if rng.random() < 0.1:
@@ -236,6 +243,6 @@ def _identity(rng: random.Random) -> Identity | None:
         roles=tuple(rng.sample(ROLES, rng.randint(0, 2))),
         permissions=tuple(rng.sample(("read", "write"), rng.randint(0, 2))),
         issuer=rng.choice(("main",) * 5 + ("foreign", "foreign", "stranger")),
-        kind=rng.choice(("token",) * 5 + ("key", "password")),
+        kind=rng.choice(("token",) * 5 + ("key", "password", "session", "session", "page")),
         broken=rng.choice(("",) * 10 + ("expired", "signature")),
     )

@@ -16,6 +16,7 @@ from fastforward_operator.cli.simulation import Judged, judge
 from fastforward_operator.cli.snapshots import read_snapshot
 from fastforward_operator.cli.where import Where
 from fastforward_pipeline import Request, Snapshot, TokenBuckets, make_headers
+from fastforward_pipeline.compiled.oidc import OidcClient
 
 from differential.features import UPSTREAMS, make_feature_cases, make_features
 from differential.generate import Case, Identity, World, make_cases, make_guarded_cases, make_guards, make_routes
@@ -25,6 +26,7 @@ from support.client import Connection, Response
 from support.credentials import apikeys_data, basic, jwks, users_data
 from support.gateway import API_VERSION, Stack, running_stack, until
 from support.http2 import Http2Client
+from support.issuer import SECRET
 from support.origin import Origin, Reply
 from support.processes import free_port
 from support.resources import Document, config_map, secret
@@ -79,7 +81,7 @@ def test_every_caller_gets_the_same_verdict(stack: Stack, port: int, seed: int) 
     rng, world = random.Random(seed), _world(port)
     make_routes(rng, world, rng.randint(2, 8), tenants=True)
     make_guards(rng, world)
-    world.documents += [_keys(), _api_keys(), _users()]
+    world.documents += [_keys(), _api_keys(), _users(), _client()]
     _compare(stack, port, world, make_guarded_cases(rng, world, REQUESTS))
 
 
@@ -89,7 +91,7 @@ def test_every_request_looks_the_same_to_client_and_origin(
 ) -> None:
     rng, world = random.Random(seed), _world(port)
     make_features(rng, world, {origin.name: origin.port for origin in (*origins, guard)}, seed)
-    world.documents += [_keys(), _api_keys(), _users()]
+    world.documents += [_keys(), _api_keys(), _users(), _client()]
     _compare(stack, port, world, make_feature_cases(rng, world, REQUESTS), origins)
 
 
@@ -119,12 +121,16 @@ def _users() -> Document:
     return secret("users", users_data(acme="acme", initech="initech", nobody=""), "gateway.fastforward.dev/users")
 
 
+def _client() -> Document:
+    return secret("client", {"secret": SECRET})
+
+
 def _compare(stack: Stack, port: int, world: World, cases: list[Case], origins: Sequence[Origin] = ()) -> None:
     _publish(stack, world.documents)
     snapshot = Snapshot.empty().apply(read_snapshot([stack.resources], stack.folder, Where("")))
     buckets, differences = TokenBuckets(), []
     for case in cases:
-        headers = (*case.headers, *_proof(case.identity))
+        headers = (*case.headers, *_proof(case.identity, snapshot, case.host))
         for origin in origins:
             origin.received.clear()
         if case.body and case.http2:
@@ -175,9 +181,26 @@ def _settled(objects: list[Document], expected: int, generation: int) -> bool:
     )
 
 
-def _proof(identity: Identity | None) -> tuple[tuple[str, str], ...]:
+def _session(identity: Identity, client: OidcClient, host: str) -> tuple[tuple[str, str], ...]:
+    """The cookie that a login would have set, among others."""
+    kept = {
+        "subject": "ann",
+        "tenant": identity.tenant,
+        "roles": list(identity.roles),
+        "permissions": list(identity.permissions),
+        "until": 0 if identity.broken == "expired" else int(time.time()) + 600,
+    }
+    sealed = client.seal(kept, f"session {host.partition(':')[0].lower()}", b"i" * 12)
+    text = f"ff-session-{client.mark}={sealed[:-4] if identity.broken == 'signature' else sealed}"
+    return (("cookie", f"{text}; theme=dark" if identity.roles else text), ("accept", "text/html"))
+
+
+def _proof(identity: Identity | None, snapshot: Snapshot, host: str) -> tuple[tuple[str, str], ...]:
     if identity is None or identity.broken == "absent":
         return ()
+    if identity.kind in ("session", "page"):
+        clients = list(snapshot.oidc.values()) if identity.kind == "session" else []
+        return _session(identity, clients[0], host) if clients else (("accept", "text/html"),)
     if identity.kind == "key":
         key = f"ffk_{_key_id(identity.tenant)}_{_key_id(identity.tenant)}"
         return (("x-api-key", key[:-1] + "x" if identity.broken else key),)

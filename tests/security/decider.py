@@ -18,6 +18,7 @@ from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.ends import ENDS, Ends
 from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.measures import Measures
+from fastforward_entrypoint.oidc import TokenEndpoints
 from fastforward_entrypoint.responses import MARK, ResponseEndpoint
 from fastforward_kit.http import Address, HttpServer, Request, Response
 from fastforward_pipeline import Snapshot
@@ -38,16 +39,17 @@ class Decider:
     """Requests so far."""
     _server: HttpServer = field(init=False)
     _endpoint: DecisionEndpoint = field(init=False)
+    _issuers: TokenEndpoints = field(init=False)
     _responses: ResponseEndpoint = field(init=False)
     _services: ServiceAsker = field(init=False)
     _ends: Ends = field(init=False)
 
     def start(self) -> None:
         """Listen."""
-        self._services = ServiceAsker(self.current.upstreams.get)
+        self._services, self._issuers = ServiceAsker(self.current.upstreams.get), TokenEndpoints()
         counters, registry = InProcessCounterStore(), CollectorRegistry()
         measures, self._ends = Measures(registry), Ends(counters, registry)
-        self._endpoint = DecisionEndpoint(self, counters, measures, services=self._services)
+        self._endpoint = DecisionEndpoint(self, counters, measures, services=self._services, issuers=self._issuers)
         self._endpoint.ends = self._ends
         self._responses = ResponseEndpoint(self, measures)
         self._server = HttpServer(self._answer)
@@ -57,6 +59,7 @@ class Decider:
         """Stop listening, and close every connection."""
         self.loop.call(self._server.drain(linger_seconds=0, limit_seconds=0))
         self.loop.call(self._services.close())
+        self.loop.call(self._issuers.close())
         self.socket.unlink(missing_ok=True)
 
     async def _listen(self) -> None:

@@ -18,8 +18,10 @@ from security.policies import api_keys, by_key, by_password, by_token, key_text,
 from support import tokens
 from support.credentials import basic, password_hash, password_of, private_key_pem, tls_data, users_data, webhook_key
 from support.gateway import Gateway, Stack, running_stack, until
+from support.issuer import SECRET as CLIENT_SECRET
+from support.issuer import login_of
 from support.processes import free_port
-from support.resources import Document, edge, prefix, resource, route, rule, secret
+from support.resources import Document, edge, prefix, resource, route, rule, secret, upstream
 
 KEY_ID = "ACMEKEYACMEK"
 PAGES = (
@@ -49,6 +51,7 @@ def hidden() -> Mapping[str, str]:
         "name and password": basic("ann")["authorization"].removeprefix("Basic "),
         "hash of a password": password_hash(password_of("ann")),
         "webhook key": webhook_key("hidden"),
+        "secret of a client": CLIENT_SECRET,
         "token": TOKEN,
         "signature of a token": TOKEN.rpartition(".")[2],
         "private key": private_key_pem(HOST),
@@ -88,7 +91,8 @@ def documents(tls_port: int) -> list[Document]:
         secret("hook", {"current": webhook_key("hidden")}, "gateway.fastforward.dev/webhook-keys"),
         resource("EventHook", "shop", {"events": ["a.b"], "upstream": {"name": "shop"}, "secret": {"name": "hook"}}),
         edge(tls_port, name="secure", hosts=["secure.example.com"], listeners=[listener]),
-        policy("callers", ("Route", "shop"), "Required", by_key("acme"), by_token("main", "acme"), by_password("acme")),
+        secret("client", {"secret": CLIENT_SECRET}),
+        policy("callers", ("Route", "shop"), "Required", *providers()),
         secret("users", users_data(ann="acme"), "gateway.fastforward.dev/users"),
         route("shop", rule(prefix("/"), to="shop"), hosts=HOST),
     ]
@@ -111,6 +115,12 @@ def stack() -> Generator[Stack]:
         until(lambda: made.object("AuthPolicy", "secrets", "callers"), lambda found: found.get("problems"))
         yield running
         made.end()
+
+
+def providers() -> list[Document]:
+    """One of each kind."""
+    login = login_of(tokenUpstream={"name": "shop"}, jwks={"configMap": {"name": "keys", "key": "main"}})
+    return [by_key("acme"), by_token("main", "acme"), by_password("acme"), login]
 
 
 def use(made: Gateway) -> None:
@@ -171,10 +181,11 @@ def test_sockets_are_their_owners_alone(stack: Stack, name: str) -> None:
 
 
 def test_the_check_sees_a_snapshot_with_its_secrets() -> None:
-    delta, _ = compiled([edge(free_port()), *documents(free_port())])
+    delta, _ = compiled([edge(free_port()), upstream("shop", 1), *documents(free_port())])
     whole = b"".join(one.SerializeToString() for one in DecisionEmitter().apply(delta).upserts).decode("latin-1")
     seen = leaks({"snapshot": whole})
-    assert {f"{each} in snapshot" for each in ("pepper", "hash of a key", "webhook key", "hash of a password")} <= seen
+    known = ("pepper", "hash of a key", "webhook key", "hash of a password", "secret of a client")
+    assert {f"{each} in snapshot" for each in known} <= seen
 
 
 def test_the_check_sees_a_build_that_logs_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

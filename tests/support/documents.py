@@ -26,7 +26,7 @@ SCHEMAS = {name: document_schema(kind) for name, kind in KINDS.items()}
 EXCLUSIVE = (
     ("upstreams", "shards", "redirect", "respond"),
     ("secret", "configMap", "url"),
-    ("jwt", "apiKey", "basic"),
+    ("jwt", "apiKey", "basic", "oidc"),
     ("endpoints", "dns", "service"),
     ("port", "portName"),
     ("header", "cookie", "address"),

@@ -26,6 +26,31 @@ def _here_and_there(name: str) -> list[Document]:
     return [{"name": name}, {"name": name, "namespace": "other"}]
 
 
+def _oidc(source: Document) -> Document:
+    elsewhere = {"namespace": "other"}
+    oidc = {
+        "issuer": "https://login.example.com",
+        "clientId": "shop",
+        "clientSecret": {"name": "client", "key": "secret", **elsewhere},
+        "endpoints": {
+            "authorization": "https://login.example.com/authorize",
+            "token": "http://login.example.com/token",
+            "endSession": "https://login.example.com/logout",
+        },
+        "tokenUpstream": {"name": "login", **elsewhere},
+        "jwks": source,
+        "scopes": ["profile"],
+        "origin": "https://shop.example.com",
+        "redirectPath": "/back",
+        "logoutPath": "/out",
+        "tenantClaim": "org",
+        "rolesClaim": "r",
+        "permissionsClaim": "p",
+        "sessionTtl": "1h",
+    }
+    return {"name": "login", "oidc": oidc, "tenants": ["group"]}
+
+
 def policies() -> list[Document]:
     here, there = {"name": "keys", "key": "jwks"}, {"name": "keys", "namespace": "other", "key": "jwks"}
     providers = [
@@ -78,5 +103,14 @@ def policies() -> list[Document]:
         "targets": [on("Route", "books", "away")],
         "authentication": {"providers": [providers[-1]], "shadow": True},
     }
-    made = (("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking), ("opa", opa), ("trial", trial))
+    # One policy sends browsers to one issuer, so that each source of keys needs a policy of its own.
+    logins = {
+        "rule-2": {"configMap": there},
+        "says": {"secret": there},
+        "sharded": {"url": "https://issuer.example.com/jwks.json", "refresh": "10m", "maxStale": "1h"},
+    }
+    made = [("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking), ("opa", opa), ("trial", trial)]
+    for name, source in logins.items():
+        spec = {"targets": [on("Route", "books", name)], "authentication": {"providers": [_oidc(source)]}}
+        made.append((f"login-{name}", spec))
     return [resource("AuthPolicy", *each) for each in made]

@@ -108,6 +108,7 @@ def _natives() -> list[Document]:
             ("Upstream", "ConfigMap"),
             ("AuthPolicy", "Secret"),
             ("AuthPolicy", "ConfigMap"),
+            ("AuthPolicy", "Upstream"),
         )
     ]
     keys = {"jwks": jwks("keys"), "other": jwks("others")}
@@ -129,6 +130,8 @@ def _natives() -> list[Document]:
         secret("keys", {"jwks": jwks("other-keys")}, **here),
         secret("api", apikeys_data(AAAAAAAAAAAA="acme"), api),
         secret("api", apikeys_data(BBBBBBBBBBBB="acme"), api, **here),
+        secret("client", {"secret": "what the issuer knows", "other": "what it does not know"}, **here),
+        resource("Upstream", "login", {"dns": {"host": "login.example.com", "port": 80}}, **here),
         secret("users", users_data(ann="acme"), "gateway.fastforward.dev/users"),
         secret("users", users_data(bob="acme"), "gateway.fastforward.dev/users", **here),
     ]

@@ -192,7 +192,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401
             for part in dataclasses.fields(value)
             if getattr(value, part.name) != part.default and part.name != "placements"
         }
-        tagged = ir.Destination | ir.Jwt | ir.ApiKeyHeader | ir.BasicPasswords
+        tagged = ir.Destination | ir.Jwt | ir.ApiKeyHeader | ir.BasicPasswords | ir.OidcLogin
         tag = {"kind": type(value).__name__} if isinstance(value, tagged) else {}
         return tag | shown
     if isinstance(value, enum.Enum):

@@ -7,6 +7,7 @@ import fastforward_crds as crds
 from support import external_rule_cases, inside_rule_cases, limit_rule_cases, traffic_rule_cases
 from support.documents import Document
 from support.rule_case import case
+from support.traffic_rule_cases import OIDC
 
 UP = {"upstreams": [{"name": "u"}]}
 BODY = {"schema": {"name": "order"}}
@@ -289,12 +290,13 @@ CASES = (
     ),
     case(
         crds.Provider,
-        "A provider is one of jwt, apiKey and basic.",
+        "A provider is one of jwt, apiKey, basic and oidc.",
         "",
         kept=[
             {"name": "a", "jwt": JWT},
             {"name": "a", "apiKey": {"secrets": [{"name": "s"}]}},
             {"name": "a", "basic": {"secrets": [{"name": "s"}]}},
+            {"name": "a", "oidc": OIDC},
         ],
         broken=[{"name": "a"}, {"name": "a", "jwt": JWT, "apiKey": {"secrets": [{"name": "s"}]}}],
     ),

@@ -1,4 +1,4 @@
-"""Cases of the rules of mirrors, faults and load balancing. Called by rule_cases."""
+"""Cases of the rules of mirrors, faults, load balancing and logins. Called by rule_cases."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ DIRECT: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "por
 TRUSTED: Document = {"trustedHops": {"addresses": ["10.0.0.0/8"]}}
 FRONT: Document = {"front": {"traefik": {"addresses": ["10.0.0.0/8"]}}}
 MESSAGE: Document = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
+OIDC: Document = {
+    "issuer": "i",
+    "clientId": "c",
+    "clientSecret": {"name": "s", "key": "k"},
+    "endpoints": {"authorization": "https://i/a", "token": "https://i/t"},
+    "tokenUpstream": {"name": "u"},
+    "jwks": {"url": "https://i/keys"},
+}
+JWT: Document = {"issuer": "i", "jwks": {"url": "https://i/keys"}}
 
 TEMPLATE: Document = {"path": {"type": "Template", "value": "/a/{b}"}}
 
@@ -201,5 +210,19 @@ CASES = (
         "slowStart",
         kept=[{"slowStart": "1s"}, {"policy": "LeastRequest", "slowStart": "1s"}, {"policy": "Random"}],
         broken=[{"policy": "Random", "slowStart": "1s"}],
+    ),
+    case(
+        crds.Authentication,
+        "Browsers are sent to one issuer.",
+        "providers",
+        kept=[{"providers": [{"name": "a", "oidc": OIDC}, {"name": "b", "jwt": JWT}]}],
+        broken=[{"providers": [{"name": "a", "oidc": OIDC}, {"name": "b", "oidc": OIDC}]}],
+    ),
+    case(
+        crds.Oidc,
+        "Login and logout need two paths.",
+        "logoutPath",
+        kept=[OIDC, {**OIDC, "redirectPath": "/a", "logoutPath": "/b"}],
+        broken=[{**OIDC, "redirectPath": "/oauth2/logout"}, {**OIDC, "redirectPath": "/a", "logoutPath": "/a"}],
     ),
 )

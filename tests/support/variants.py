@@ -30,6 +30,8 @@ OTHER_TEXTS = {
     "a time zone": "Asia/Tokyo",
     "a URL": "https://other.example.com/jwks.json",
     "an IP address": "127.0.0.9",
+    "a site": "https://other.example.com",
+    "a path of a page": "/other",
     "a method": "PATCH",
     "a country": "GB",
     "a media type": "text/csv",

@@ -37,6 +37,7 @@ CONDITIONS = st.sampled_from(["request.method == 'GET'", "identity.subject == 'm
 LISTS = st.sampled_from(["bots", "office"])
 COUNTRIES = st.sampled_from(["DE"] * 6 + ["FR", "FR", "UK"])
 URL = "https://issuer.example.com/jwks.json"
+HTTP = "http://issuer.example.com/token"
 
 
 def keyed(items: Strategy, key: str, least: int = 0, most: int = 2) -> Strategy:
@@ -269,12 +270,24 @@ def auth_policies(aim: Strategy) -> Strategy:
         record({**common, "apiKey": record({"secrets": lists(refs(), 1)})}, tenants=listed),
         record({**common, "basic": record({"secrets": lists(refs(), 1)})}, tenants=listed),
     )
+    oidc = record(
+        {
+            "issuer": st.just("https://issuer"),
+            "clientId": st.just("shop"),
+            "clientSecret": key,
+            "endpoints": st.sampled_from([{"authorization": URL, "token": URL}, {"authorization": URL, "token": HTTP}]),
+            "tokenUpstream": refs(),
+            "jwks": source,
+        }
+    )
+    login = st.lists(record({**common, "oidc": oidc}, tenants=listed), min_size=1, max_size=1)
     authentication = st.one_of(
         record(
             {"providers": keyed(provider, "name", 1)},
             mode=st.sampled_from(["Required", "Optional"]),
             shadow=st.booleans(),
         ),
+        record({"providers": login}, mode=st.sampled_from(["Required", "Optional"])),
         st.just({"mode": "None"}),
     )
     grant = record({"name": NAMES}, roles=lists(ROLES), condition=CONDITIONS, tenants=lists(NAMES))

@@ -13,7 +13,6 @@ from .authpolicy import (
     AuthPolicy,
     AuthPolicySpec,
     Grant,
-    JwksSource,
     Jwt,
     Provider,
 )
@@ -52,9 +51,11 @@ from .eventhook import DeadLetters, EventHook, EventHookSpec, HookRetry, HookTls
 from .external import External
 from .fielderror import FieldError
 from .grpcclients import GrpcClients
+from .jwks import JwksSource
 from .match import Match, PathMatch, TextMatch
 from .meta import API_VERSION, GROUP, VERSION, KeyRef, Model, ObjectMeta, PolicyTarget, Ref, Resource
 from .native import ConfigMap, Namespace, ReferenceGrant, Secret
+from .oidc import Oidc, OidcEndpoints
 from .packed import Packed, pack
 from .parse import Invalid, parse_resource
 from .pods import Amounts, Resources

@@ -7,38 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from .durations import Duration, Within
+from .durations import Duration
 from .external import External
-from .formats import CLAIM, DURATION, IDENTIFIER, METHOD, PERMISSION, TENANT, URL, Condition, HeaderName, Label, Name
+from .formats import METHOD, PERMISSION, TENANT, Condition, HeaderName, Label, Name
+from .jwks import Claim, Identifier, JwksSource
 from .lists import Items
-from .meta import KeyRef, Model, PolicyTarget, Ref, Resource, Rule, count_set
-
-Claim = Annotated[str, CLAIM]
-Identifier = Annotated[str, IDENTIFIER]
-
-
-class JwksSource(Model):
-    """Where the issuer's public keys are (RFC 7517)."""
-
-    secret: KeyRef | None = None
-    """A Secret's key."""
-    config_map: KeyRef | None = None
-    """A ConfigMap's key."""
-    url: Annotated[str, URL] | None = None
-    """A URL; the operator fetches it, keeps the last good answer, and hands the keys to the proxies."""
-    refresh: Annotated[str, DURATION, Within("1s", "999h")] = "5m"
-    """How often the URL is fetched again."""
-    max_stale: Duration = "24h"
-    """How long the last good answer is believed when the URL does not answer."""
-
-    rules_cel = (
-        Rule(
-            "[has(self.secret), has(self.configMap), has(self.url)].filter(x, x).size() == 1",
-            "Exactly one source of keys.",
-            "",
-            lambda s: count_set(s.secret, s.config_map, s.url) == 1,
-        ),
-    )
+from .meta import Model, PolicyTarget, Ref, Resource, Rule, count_set
+from .oidc import Oidc
 
 
 class Jwt(Model):
@@ -89,15 +64,17 @@ class Provider(Model):
     """By API key."""
     basic: Basic | None = None
     """By name and password."""
+    oidc: Oidc | None = None
+    """By login at an issuer, with a browser."""
     tenants: Annotated[tuple[Annotated[str, TENANT], ...], Items(most=1024, distinct=True)] = ()
     """Tenants that this provider may speak for, with their descendants; `*` for all; none when empty."""
 
     rules_cel = (
         Rule(
-            "[has(self.jwt), has(self.apiKey), has(self.basic)].filter(x, x).size() == 1",
-            "A provider is one of jwt, apiKey and basic.",
+            "[has(self.jwt), has(self.apiKey), has(self.basic), has(self.oidc)].filter(x, x).size() == 1",
+            "A provider is one of jwt, apiKey, basic and oidc.",
             "",
-            lambda s: count_set(s.jwt, s.api_key, s.basic) == 1,
+            lambda s: count_set(s.jwt, s.api_key, s.basic, s.oidc) == 1,
         ),
     )
 
@@ -129,6 +106,12 @@ class Authentication(Model):
             "Providers are needed, except with mode None.",
             "providers",
             lambda s: (s.mode == "None") == (not s.providers),
+        ),
+        Rule(
+            "!has(self.providers) || self.providers.filter(p, has(p.oidc)).size() <= 1",
+            "Browsers are sent to one issuer.",
+            "providers",
+            lambda s: count_set(*(provider.oidc for provider in s.providers)) <= 1,
         ),
     )
 
@@ -184,8 +167,8 @@ class AuthPolicySpec(Model):
     authorization: Authorization | None = None
     """What the caller may do; nothing further is asked when absent."""
     on_failure: Literal["Closed", "Open"] = "Closed"
-    """What happens when the decision service can't be reached; always Closed where a provider takes passwords, or an
-    external service is asked whose own `onFailure` is Closed.
+    """What happens when the decision service can't be reached; always Closed where a provider takes passwords or logs
+    in, or an external service is asked whose own `onFailure` is Closed.
     """
     shadow: bool = False
     """Judge and report the authorization, but let everything pass; `authentication.shadow` says it of the rest."""

@@ -146,6 +146,21 @@ URL = Format("a URL", "^https?://[!-~]{1,1000}$", 1008, "http or https", "https:
 IDENTIFIER = Format(
     "an identifier", "^[!-~]{1,512}$", 512, "printable ASCII without spaces", "https://issuer.example.com/"
 )
+SITE = Format(
+    "a site",
+    rf"^https?://{_DNS}(:[0-9]{{1,5}})?$",
+    267,
+    "scheme, host and maybe port",
+    "https://shop.example.com:8443",
+)
+LOCATION = Format(
+    "a path of a page",
+    "^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$",
+    256,
+    "segments of letters, digits, -, ., _ and ~ that begin with no dot",
+    "/oauth2/callback",
+)
+SCOPE = Format("a scope", "^[!#-[\\]-~]{1,128}$", 128, r'printable ASCII without spaces, " and \ (RFC 6749)', "profile")
 CLAIM = Format("a claim", "^[A-Za-z0-9_:/.-]{1,128}$", 128, "letters, digits, _, :, /, . and -", "tenant")
 PERMISSION = Format(
     "a permission", "^[A-Za-z0-9_:.*/-]{1,128}$", 128, "letters, digits, _, :, ., *, / and -", "stock:write"
@@ -204,6 +219,9 @@ FORMATS: tuple[Format, ...] = (
     COOKIE,
     COOKIE_PATH,
     URL,
+    SITE,
+    LOCATION,
+    SCOPE,
     IDENTIFIER,
     CLAIM,
     PERMISSION,

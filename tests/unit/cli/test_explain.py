@@ -10,11 +10,23 @@ from fastforward_operator.supervisor.development import Development
 from fastforward_pipeline.trail import STAGES
 
 from fastforward.snapshot.v1 import snapshot_pb2
+from support.credentials import jwks
 from support.ff import ff
 from support.gatewayapi import at, gateway, gateway_class, http_route, listener, parent, rule
+from support.issuer import LABEL, SECRET, login_of
 from support.operator_api import operator_api
 from support.repository import ROOT
-from support.resources import config_map, edge, granted_to, policy, route
+from support.resources import (
+    config_map,
+    edge,
+    granted_to,
+    on,
+    policy,
+    proven_by,
+    route,
+    secret,
+    upstream,
+)
 from support.resources import rule as answers
 
 BOOKSHOP = ROOT / "examples" / "bookshop"
@@ -54,6 +66,29 @@ def test_a_refusal_names_stage_object_and_remedy() -> None:
     assert "refused with 401: A token is needed (authentication/token-missing)" in out
     assert "AuthPolicy bookshop/administrators spec.authentication" in out
     assert "Remedy: Send `Authorization: Bearer TOKEN`." in out
+
+
+def test_a_login_is_explained_and_begins_with_no_secret(tmp_path: Path) -> None:
+    documents = [
+        edge(8080, hosts=["shop.example.com"]),
+        upstream("login", 9),
+        secret("client", {"secret": SECRET}),
+        config_map("keys", {LABEL: jwks(LABEL)}),
+        route("shop", {"upstreams": [{"name": "login"}]}),
+        policy("staff", on("Route", "shop"), authentication=proven_by(login_of())),
+    ]
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(documents))
+    told = explain("http://shop.example.com/", "-H", "accept: text/html", "--from", tmp_path)
+    assert (told["status"], told["reason"]) == (302, "authentication/login-started")
+    stages = told["stages"]
+    assert isinstance(stages, list)
+    (stage,) = [each for each in stages if each["stage"] == "authentication"]
+    assert stage["placement"] == "inline"
+    assert stage["why"].endswith("AuthPolicy default/staff logs browsers in.")
+    (finding,) = stage["findings"]
+    assert finding["detail"] == "there is no session, so the browser is sent to http://login.example.com"
+    assert finding["field"] == "spec.authentication.providers[login].oidc"
+    assert SECRET not in str(told)
 
 
 def test_a_near_miss_says_what_did_not_match() -> None:

@@ -1,14 +1,17 @@
 """`ff render` prints everything that a proxy or a decision service gets, and no secret unless asked."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from support.credentials import webhook_key
+from support.credentials import jwks, webhook_key
 from support.ff import ff
+from support.issuer import LABEL, login_of
+from support.issuer import SECRET as CLIENT_SECRET
 from support.repository import ROOT
-from support.resources import resource, secret, upstream
+from support.resources import config_map, edge, on, policy, proven_by, resource, route, rule, secret, upstream
 
 BOOKSHOP = ROOT / "examples" / "bookshop"
 SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"
@@ -50,6 +53,25 @@ def test_what_proves_an_api_key_is_redacted_unless_asked_for() -> None:
     assert keys()["pepper"] == "[redacted: --show-secrets]"
     assert {key["hash"] for key in keys()["keys"]} == {"[redacted: --show-secrets]"}
     assert "redacted" not in str(keys("--show-secrets"))
+
+
+def test_what_the_issuer_knows_of_a_client_is_redacted_unless_asked_for(tmp_path: Path) -> None:
+    documents = [
+        edge(8080),
+        upstream("login", 80),
+        secret("client", {"secret": CLIENT_SECRET}),
+        config_map("keys", {LABEL: jwks(LABEL)}),
+        route("page", rule(says="page")),
+        policy("staff", on("Route", "page"), authentication=proven_by(login_of())),
+    ]
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(documents))
+
+    def client(*options: str) -> dict[str, Any]:
+        (found,) = ff("render", tmp_path, "--target", "decision", "-o", "json", *options).json["oidc"].values()
+        return found
+
+    assert client()["secret"] == "[redacted: --show-secrets]"
+    assert base64.b64decode(client("--show-secrets")["secret"]).decode() == CLIENT_SECRET
 
 
 def test_what_signs_webhooks_is_redacted_unless_asked_for(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ MONDAY = datetime(2026, 11, 30, 12, tzinfo=UTC)
 FOR_THE_OPERATOR = {
     "spec.authentication.providers[].jwt.jwks.refresh",
     "spec.authentication.providers[].jwt.jwks.maxStale",
+    "spec.authentication.providers[].oidc.jwks.refresh",
+    "spec.authentication.providers[].oidc.jwks.maxStale",
     "spec.component",
 }
 """When to fetch keys, and how long to believe them: tests of the operator's fetching show what these do; and a choice

@@ -9,10 +9,16 @@ from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import plan_name
 from fastforward_compiler.emit.envoy.admission import not_admitted
 from fastforward_compiler.emit.envoy.chain import AUTHORIZATION, BODY, METADATA, retries
+from fastforward_compiler.emit.envoy.chain import CLOSED as CLOSED_FILTER
 from fastforward_compiler.emit.envoy.concurrency import CONCURRENCY
 from fastforward_compiler.emit.envoy.entry import Setting, emit_entry
 from fastforward_compiler.emit.envoy.grpcweb import GRPC_WEB
-from fastforward_compiler.emit.envoy.protos import buffer_pb2, route_components_pb2, transcoder_pb2
+from fastforward_compiler.emit.envoy.protos import (
+    buffer_pb2,
+    ext_authz_pb2,
+    route_components_pb2,
+    transcoder_pb2,
+)
 from fastforward_compiler.emit.envoy.refusal import (
     BODY_TOO_LARGE,
     CONTENT_TYPE_REFUSED,
@@ -45,8 +51,9 @@ def test_what_one_entry_of_a_tenant_does_not_admit_another_does() -> None:
 
 
 def test_a_share_without_an_upstream_answers_500_and_the_others_serve() -> None:
-    action = route_components_pb2.RouteAction()
-    emit_split(ir.Split(shares=(ir.Share(upstream="shop/a", weight=3), ir.Share(upstream="", weight=1))), action)
+    route = route_components_pb2.Route()
+    emit_split(ir.Split(shares=(ir.Share(upstream="shop/a", weight=3), ir.Share(upstream="", weight=1))), route)
+    action = route.route
     assert [(each.name, each.weight.value) for each in action.weighted_clusters.clusters] == [
         ("shop/a", 3),
         (MISSING_CLUSTER, 1),
@@ -93,9 +100,9 @@ def test_json_that_becomes_a_call_is_held_and_bounded_and_no_call_itself() -> No
 
 
 def test_a_split_of_one_is_no_split() -> None:
-    action = route_components_pb2.RouteAction()
-    emit_split(ir.Split(shares=(ir.Share(upstream="shop/a", weight=1),)), action)
-    assert action.cluster == "shop/a"
+    route = route_components_pb2.Route()
+    emit_split(ir.Split(shares=(ir.Share(upstream="shop/a", weight=1),)), route)
+    assert route.route.cluster == "shop/a"
 
 
 def test_a_retry_asks_another_endpoint_and_waits_longer_each_time() -> None:
@@ -161,3 +168,44 @@ def test_headers_are_changed_on_the_way_there_and_back() -> None:
     )
     assert [(o.header.key, o.header.value) for o in made.request_headers_to_add] == [("b", "1"), ("c", "2")]
     assert [(o.header.key, o.header.value) for o in made.response_headers_to_add] == [("e", "3"), ("f", "4")]
+
+
+def test_only_where_browsers_log_in_answers_set_cookies_and_a_decision_may_take_long() -> None:
+    login = ir.OidcLogin(
+        issuer="https://login",
+        client_id="shop",
+        keyset="keys",
+        tenant_claim="tenant",
+        roles_claim="roles",
+        permissions_claim="permissions",
+        authorization_url="https://login/authorize",
+        end_session_url="",
+        scope="openid",
+        origin="",
+        redirect_path="/back",
+        logout_path="/out",
+        session_s=60,
+    )
+    provider = ir.Provider(name="shop/staff/login", policy="shop/staff", kind=login)
+    auths = {"staff": ir.Auth(name="staff", mode=ir.Mode.REQUIRED, providers=(provider,))}
+    held = ir.Body(schema=ir.SchemaRef(schema="shop/order", version="1"), max_bytes=9)
+    for guarded, body in ((True, None), (True, held), (False, None)):
+        each = entry("a", hop=True, auth="staff" if guarded else "", body=body)
+        made = emit_entry(each, replace(setting_of(each), auths=auths)).typed_per_filter_config[CLOSED_FILTER]
+        asked = ext_authz_pb2.ExtAuthzPerRoute()
+        made.Unpack(asked)
+        settings = asked.check_settings
+        assert settings.HasField("http_service") is guarded
+        assert settings.HasField("with_request_body") is (body is not None)
+        if guarded:
+            answer = settings.http_service.authorization_response
+            told = {pattern.exact for pattern in answer.allowed_client_headers.patterns}
+            written = {pattern.exact for pattern in answer.allowed_upstream_headers.patterns}
+            assert {"location", "set-cookie"} <= told
+            assert "cookie" in written
+            assert not {"location", "set-cookie"} & {
+                pattern.exact for pattern in answer.allowed_client_headers_on_success.patterns
+            }
+            back_off = settings.http_service.retry_policy.retry_back_off
+            assert settings.http_service.server_uri.timeout.ToMilliseconds() > 5000
+            assert back_off.max_interval.ToMilliseconds() > 5000, "no second service is asked meanwhile"

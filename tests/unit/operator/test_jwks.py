@@ -15,6 +15,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.jwks import MAX_BYTES, KeyFetcher
 
 from support.eventually import eventually
+from support.issuer import login_of
 
 KEYS = json.dumps({"keys": [{"kty": "RSA", "kid": "1"}]}).encode()
 OTHER = json.dumps({"keys": [{"kty": "RSA", "kid": "2"}]}).encode()
@@ -66,7 +67,10 @@ class Scene:
     def _time(self) -> float:
         return time.time() + self.now
 
-    def want(self, url: str, *, refresh: str = "1s", max_stale: str = "1h") -> None:
+    def want(self, url: str, *, refresh: str = "1s", max_stale: str = "1h", login: bool = False) -> None:
+        jwks = {"url": url, "refresh": refresh, "maxStale": max_stale}
+        plain = {"name": "issuer", "jwt": {"issuer": "https://issuer", "jwks": jwks}}
+        provider = login_of(jwks=jwks) if login else plain
         policy = crds.parse_resource(
             {
                 "apiVersion": crds.API_VERSION,
@@ -74,17 +78,7 @@ class Scene:
                 "metadata": {"name": "members"},
                 "spec": {
                     "targets": [{"kind": "Edge", "name": "public"}],
-                    "authentication": {
-                        "providers": [
-                            {
-                                "name": "issuer",
-                                "jwt": {
-                                    "issuer": "https://issuer",
-                                    "jwks": {"url": url, "refresh": refresh, "maxStale": max_stale},
-                                },
-                            }
-                        ]
-                    },
+                    "authentication": {"providers": [provider]},
                 },
             }
         )
@@ -110,6 +104,13 @@ async def test_keys_are_delivered_once_and_again_only_when_they_change(tmp_path:
         assert scene.delivered == [{issuer.url: KEYS}]
         issuer.body = OTHER
         await eventually(lambda: scene.delivered[-1] == {issuer.url: OTHER})
+
+
+async def test_keys_of_logins_are_fetched_as_well(tmp_path: Path) -> None:
+    async with issuing() as issuer, fetching(tmp_path) as scene:
+        scene.want(issuer.url, login=True)
+        await eventually(lambda: scene.delivered)
+        assert scene.delivered == [{issuer.url: KEYS}]
 
 
 async def test_a_url_that_nobody_names_any_more_is_not_fetched(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from fastforward_entrypoint.messages.observation import Observation
 from fastforward_entrypoint.messages.remembering import open_once_store
 from fastforward_entrypoint.messages.stages import GrpcStages, serve_stages
 from fastforward_entrypoint.messages.targets import GrpcTargets, how_told
+from fastforward_entrypoint.oidc import TokenEndpoints
 from fastforward_entrypoint.passwords import PasswordVerifier
 from fastforward_entrypoint.responses import ResponseEndpoint
 from fastforward_entrypoint.settings import Settings
@@ -142,8 +143,9 @@ class EntryPoint:
         rest = RestAdapter(way, time.time, make_message_id)
         if self._remote is not None:
             return Ways(decide_nothing, decide_nothing, rest, self._adapters.of, self._ends.handle)
+        self._issuers = TokenEndpoints()
         decisions = DecisionEndpoint(
-            self._holder, counters, measures, passwords=self._passwords, services=self._services
+            self._holder, counters, measures, passwords=self._passwords, services=self._services, issuers=self._issuers
         )
         decisions.ends = self._ends
         responses = ResponseEndpoint(self._holder, measures)
@@ -228,6 +230,7 @@ class EntryPoint:
         await self._exchange.close()
         self._passwords.close()
         await self._services.close()
+        await self._issuers.close()
         await self._once.close()
         await self._hooks.close()
         await self._connections.end()

@@ -1,7 +1,7 @@
 """The decision endpoint: drives `decide` for each request, answers the effects it yields, counts what came out.
 
-In: HTTP requests of ext_authz. Out: answers, at once unless counters, a password or a service of others have to be
-waited for; then a future. Called by the HTTP server on the event loop. A request reads the current snapshot once.
+In: HTTP requests of ext_authz. Out: answers, at once unless counters, a password, a service of others or an issuer have
+to be waited for; then a future. Called by the HTTP server on the event loop. A request reads the current snapshot once.
 """
 
 import asyncio
@@ -11,8 +11,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast
 
+import structlog
 from fastforward_kit.http import Request, Response
-from fastforward_pipeline import Answer, AskService, Decision, Effect, Snapshot, TakeTokens, Unavailable, decide
+from fastforward_pipeline import (
+    Answer,
+    AskService,
+    Decision,
+    DrawBytes,
+    Effect,
+    Reason,
+    RedeemCode,
+    Snapshot,
+    TakeTokens,
+    Unavailable,
+    decide,
+)
 
 from fastforward_entrypoint.answer import NO_PLAN, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
@@ -21,7 +34,10 @@ from fastforward_entrypoint.counters.patience import take_patiently
 from fastforward_entrypoint.ends import Ends
 from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.measures import Measures
+from fastforward_entrypoint.oidc import TokenEndpoints
 from fastforward_entrypoint.passwords import PasswordVerifier
+
+log = structlog.get_logger(__name__)
 
 Running = Generator[Effect, Answer, Decision]
 
@@ -40,12 +56,14 @@ class _Question:
     running: Running
     content_type: str
     started: float
+    redeemed: bool = False
+    """Whether an issuer was asked: then somebody wants to know why a login has failed."""
 
 
 class DecisionEndpoint:
     """`clock` tells Unix time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whoever answers one kind of question each
         self,
         snapshots: Current,
         counters: CounterStore,
@@ -53,6 +71,7 @@ class DecisionEndpoint:
         *,
         passwords: PasswordVerifier | None = None,
         services: ServiceAsker | None = None,
+        issuers: TokenEndpoints | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._snapshots = snapshots
@@ -60,6 +79,7 @@ class DecisionEndpoint:
         self._measures = measures
         self._passwords = passwords or PasswordVerifier()
         self._services = services
+        self._issuers = issuers or TokenEndpoints()
         self.ends: Ends | None = None
         """Whoever gives places of refused requests back; without one, they are held until their lease is over."""
         self._clock = clock
@@ -86,6 +106,7 @@ class DecisionEndpoint:
                 effect = next(question.running) if answer is None else question.running.send(answer)
             except StopIteration as end:
                 return self._finish(question, end.value)
+            question.redeemed |= isinstance(effect, RedeemCode)
             found = self._answer(effect)
             if isinstance(found, asyncio.Future):
                 return found
@@ -97,8 +118,11 @@ class DecisionEndpoint:
         if isinstance(effect, AskService):
             asked = Unavailable() if self._services is None else self._services.ask(effect)
             return cast("Answer | asyncio.Future[Answer]", asked)
-        # A future is read from only.
-        return cast("Answer | asyncio.Future[Answer]", self._passwords.verify(effect))
+        if isinstance(effect, DrawBytes):
+            return self._issuers.draw(effect)
+        # Futures are read from only.
+        found = self._issuers.redeem(effect) if isinstance(effect, RedeemCode) else self._passwords.verify(effect)
+        return cast("Answer | asyncio.Future[Answer]", found)
 
     def _resume(
         self, question: _Question, promised: asyncio.Future[Response], answered: asyncio.Future[Answer]
@@ -114,6 +138,8 @@ class DecisionEndpoint:
             outcome.add_done_callback(partial(self._resume, question, promised))
 
     def _finish(self, question: _Question, decision: Decision) -> Response:
+        if question.redeemed and decision.reason is Reason.LOGIN_FAILED and decision.refusal is not None:
+            log.warning("login failed", policy=decision.refusal.object, why=decision.refusal.detail)
         self._measures.decided(decision, time.perf_counter() - question.started)
         if decision.ends and not decision.allowed and self.ends is not None:
             self.ends.give_back(decision.ends)

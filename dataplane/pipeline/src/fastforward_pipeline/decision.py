@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Pairs = tuple[tuple[str, str], ...]
 """Header names and values, in order."""
+REMOVED = "x-envoy-auth-headers-to-remove"
+"""Among the headers of a request that goes on: the name of one that the proxy takes out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

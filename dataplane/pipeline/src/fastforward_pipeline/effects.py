@@ -1,14 +1,18 @@
-"""What `decide` asks of the world while it runs, and the answers: taking tokens from buckets, verifying passwords, and
-asking services of others.
+"""What `decide` asks of the world while it runs, and the answers: tokens of buckets, passwords, services,
+random bytes, codes.
 
-Yielded by stages/ratelimit, stages/authentication and stages/external; answered by `buckets.TokenBuckets` or by
-EntryPoint's counter store, by whoever has the time to hash, and by whoever can call.
+Yielded by stages/ratelimit, authentication, external and oidc; answered by `buckets.TokenBuckets` or by EntryPoint's
+counter store, by whoever has the time to hash, and by whoever can call.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .compiled.oidc import OidcClient
 
 UNASKED = float("-inf")
 
@@ -132,7 +136,45 @@ class ServiceAnswer:
     """Whether nobody was asked: explanations take it for granted, and say so."""
 
 
-Question = VerifyPassword | AskService
+@dataclass(frozen=True, slots=True)
+class DrawBytes:
+    """Draw so many bytes that nobody can guess. The stage that asks it is run again with the answer."""
+
+    count: int
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The answer to that."""
+
+    octets: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RedeemCode:
+    """Exchange an authorization code at the token endpoint (RFC 6749, section 4.1.3; RFC 7636, section 4.5), once.
+
+    The stage that asks it is run again with the answer.
+    """
+
+    client: OidcClient
+    code: str = field(repr=False)
+    verifier: str = field(repr=False)
+    redirect_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """The answer to that: an ID token that nobody has judged yet, or why there is none."""
+
+    id_token: str = field(default="", repr=False)
+    fault: str = ""
+    reached: bool = True
+    """Whether the token endpoint has said so itself."""
+
+
+Question = VerifyPassword | AskService | DrawBytes | RedeemCode
 """What a stage asks before it is run again."""
 Effect = TakeTokens | Question
-Answer = Verdict | Unavailable | Proof | ServiceAnswer
+Answer = Verdict | Unavailable | Proof | ServiceAnswer | Drawn | Redeemed

@@ -11,7 +11,19 @@ from collections.abc import Callable, Generator
 from .buckets import TokenBuckets
 from .compiled.password import verify_password
 from .decision import Decision, Pairs, Refusal, Reply
-from .effects import Answer, AskService, Effect, Proof, ServiceAnswer, TakeTokens, VerifyPassword
+from .effects import (
+    Answer,
+    AskService,
+    DrawBytes,
+    Drawn,
+    Effect,
+    Proof,
+    Question,
+    RedeemCode,
+    Redeemed,
+    ServiceAnswer,
+    TakeTokens,
+)
 from .exchange import Exchange, Outcome
 from .reason import FACTS, Reason
 from .request import Request
@@ -26,6 +38,7 @@ from .stages import (
     external,
     ingress,
     normalization,
+    oidc,
     ratelimit,
     routing,
     tenant,
@@ -65,10 +78,10 @@ def decide(
 
     `counting_native` also counts the limits that the proxies count by themselves, as a whole deployment would.
     """
-    exchange = Exchange(snapshot, request, trail, counting_native=counting_native)
+    exchange = Exchange(snapshot, request, trail, counting_native=counting_native, interactive=True)
     for step in STEPS:
         outcome = step(exchange)
-        while isinstance(outcome, VerifyPassword | AskService):
+        while isinstance(outcome, Question):
             exchange.keep(outcome, (yield outcome))
             outcome = step(exchange)
         if outcome is None:
@@ -90,7 +103,8 @@ def run(
 ) -> Decision:
     """Runs a decision to its end with counters in memory; passwords are verified here, which takes its time.
 
-    Services are not asked: they are taken to answer with the status `external`, which the Trail says.
+    Services are not asked: they are taken to answer with the status `external`, which the Trail says. Nobody logs in
+    by this: what is drawn is no secret, and no issuer is asked.
     """
     try:
         effect = next(decision)
@@ -105,6 +119,10 @@ def _answer(effect: Effect, counters: TokenBuckets, now: float, external: int) -
         return counters.take(effect, now)
     if isinstance(effect, AskService):
         return ServiceAnswer(external, assumed=True)
+    if isinstance(effect, DrawBytes):
+        return Drawn(bytes(effect.count))
+    if isinstance(effect, RedeemCode):
+        return Redeemed(fault="nobody asks the issuer here", reached=False)
     return Proof.RIGHT if verify_password(effect.hash, effect.password) else Proof.WRONG
 
 
@@ -178,7 +196,7 @@ def _trusted_headers(exchange: Exchange) -> Pairs:
         headers.append(("x-ff-key", identity.key_id))
     if exchange.shard:
         headers.append(("x-ff-cluster", exchange.candidates[0].upstream))
-    return tuple(headers)
+    return (*headers, *oidc.without_cookies(exchange))
 
 
 def _answer_headers(exchange: Exchange, reply: Reply | None) -> Pairs:

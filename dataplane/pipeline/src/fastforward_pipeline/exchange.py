@@ -13,8 +13,10 @@ from .effects import (
     Answer,
     AskService,
     Bucket,
+    DrawBytes,
     Proof,
     Question,
+    RedeemCode,
     ServiceAnswer,
     Slots,
     TakeTokens,
@@ -42,6 +44,7 @@ class Exchange:
     """One request on its way through the stages."""
 
     __slots__ = (
+        "answers",
         "asked",
         "candidates",
         "counted",
@@ -52,6 +55,7 @@ class Exchange:
         "facts",
         "final",
         "identity",
+        "interactive",
         "limits",
         "proofs",
         "request",
@@ -71,12 +75,22 @@ class Exchange:
     ends: tuple[End, ...]
     """What is left to do when the request has ended."""
 
-    def __init__(self, snapshot: Snapshot, request: Request, trail: Trail | None, *, counting_native: bool) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        request: Request,
+        trail: Trail | None,
+        *,
+        counting_native: bool,
+        interactive: bool = False,
+    ) -> None:
         self.snapshot = snapshot
         self.request = request
         self.trail = trail
         self.counting_native = counting_native
         """Whether limits that the proxies count are counted here as well, for `explain` and tests."""
+        # Whether a browser may be sent elsewhere, to log in: not from within connections and messages.
+        self.interactive = interactive
         self.facts: Facts
         self.scope: Scope
         self.entry: Plan
@@ -86,12 +100,14 @@ class Exchange:
         self.final: Plan
         """What governs the rest: the same, or what the caller's tenant, roles or flags lead to."""
         self.identity: Identity = ANONYMOUS
+        # What has been asked, and answered, about passwords.
         self.proofs: dict[VerifyPassword, Proof] = {}
-        """What has been asked, and answered, about passwords."""
+        # What services have been asked, and have answered.
         self.told_by: dict[AskService, ServiceAnswer | Unavailable] = {}
-        """What services have been asked, and have answered."""
         self.told: dict[str, str] = {}
         """What they tell the upstream, by header; empty where they say nothing, and nobody else may."""
+        # What has been asked, and answered, for logins.
+        self.answers: dict[DrawBytes | RedeemCode, Answer] = {}
         self.tenant = ""
         self.tenant_facts: Tenant | None = None
         self.counted, self.limits, self.ends = (), (), ()
@@ -106,6 +122,8 @@ class Exchange:
         """Keeps the answer to what a stage has asked; one that is none is a no."""
         if isinstance(asked, VerifyPassword):
             self.proofs[asked] = answer if isinstance(answer, Proof) else Proof.BUSY
+        elif isinstance(asked, DrawBytes | RedeemCode):
+            self.answers[asked] = answer
         else:
             self.told_by[asked] = answer if isinstance(answer, ServiceAnswer) else Unavailable()
 

@@ -179,6 +179,9 @@ def _security(snapshot: Snapshot, plan: Plan) -> Iterator[tuple[str, Document]]:
         yield "token", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     if auth.basic:
         yield "password", {"type": "http", "scheme": "basic"}
+    if auth.oidc is not None:
+        discovery = f"{auth.oidc.issuer.rstrip('/')}/.well-known/openid-configuration"
+        yield "login", {"type": "openIdConnect", "openIdConnectUrl": discovery}
     for header, _ in auth.keys_by_header:
         yield f"key.{header}", {"type": "apiKey", "in": "header", "name": header}
 

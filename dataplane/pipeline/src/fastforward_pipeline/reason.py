@@ -31,6 +31,12 @@ class Reason(StrEnum):
     PASSWORD_MISSING = "authentication/password-missing"
     PASSWORD_WRONG = "authentication/password-wrong"
     PASSWORDS_BUSY = "authentication/passwords-busy"
+    LOGIN_STARTED = "authentication/login-started"
+    LOGGED_IN = "authentication/logged-in"
+    LOGGED_OUT = "authentication/logged-out"
+    LOGIN_REQUIRED = "authentication/login-required"
+    LOGIN_FAILED = "authentication/login-failed"
+    LOGIN_UNAVAILABLE = "authentication/login-unavailable"
     TOKEN_INVALID = "authentication/token-invalid"
     AUDIENCE_NOT_ALLOWED = "authentication/audience-not-allowed"
     KEY_UNKNOWN = "authentication/key-unknown"
@@ -140,6 +146,24 @@ FACTS: dict[Reason, Facts] = {
         "Too many passwords are being verified",
         "Ask again in a second. If it lasts, somebody is guessing: limit the rate by address, or give EntryPoint more "
         "threads for passwords.",
+    ),
+    Reason.LOGIN_STARTED: Facts(
+        302, "Log in first", "Nothing to mend: a browser without a session is sent to the issuer."
+    ),
+    Reason.LOGGED_IN: Facts(302, "Logged in", "Nothing to mend: the browser is sent to the page that it came for."),
+    Reason.LOGGED_OUT: Facts(302, "Logged out", "Nothing to mend: the session has ended."),
+    Reason.LOGIN_REQUIRED: Facts(
+        401,
+        "A login is needed",
+        "Open the page in a browser; for programs add a provider that they can satisfy, such as jwt.",
+    ),
+    Reason.LOGIN_FAILED: Facts(
+        401,
+        "The login failed",
+        "Begin again at the page itself; if it lasts, compare the provider with the client that the issuer knows.",
+    ),
+    Reason.LOGIN_UNAVAILABLE: Facts(
+        503, "The issuer can't be asked", "Look after the token endpoint and the Upstream by which it is reached."
     ),
     Reason.TOKEN_INVALID: Facts(
         401, "The token is not valid", "Get a new token from the issuer; compare its claims with the provider."

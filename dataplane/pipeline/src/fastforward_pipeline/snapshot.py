@@ -18,6 +18,7 @@ from .compiled.apikeys import ApiKeys, compile_apikeys
 from .compiled.authpolicy import Auth, compile_auth
 from .compiled.eventhook import EventHook, compile_eventhook
 from .compiled.keyset import KeySet, compile_keyset
+from .compiled.oidc import OidcClient, compile_oidc_client
 from .compiled.ratelimit import Limit, compile_limit
 from .compiled.route import Plan, compile_plan
 from .compiled.schema import Schema, compile_schema
@@ -43,6 +44,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "apikeys": ("apikeys", compile_apikeys),
     "users": ("users", lambda _, wire: compile_users(wire)),
     "addresslist": ("addresslists", lambda _, wire: compile_addresslist(wire)),
+    "oidc": ("oidc", compile_oidc_client),
     "limit": ("limits", compile_limit),
     "tenant": ("tenants", lambda _, wire: compile_tenant(wire)),
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
@@ -65,6 +67,7 @@ class Snapshot:
     apikeys: Mapping[str, ApiKeys] = field(default_factory=dict)
     users: Mapping[str, Users] = field(default_factory=dict)
     addresslists: Mapping[str, AddressList] = field(default_factory=dict)
+    oidc: Mapping[str, OidcClient] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     shards: Mapping[str, ShardSet] = field(default_factory=dict)

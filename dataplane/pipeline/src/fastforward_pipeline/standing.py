@@ -15,7 +15,7 @@ from operator import is_
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
-from .compiled.authpolicy import Identity, JwtProvider, KeyProvider
+from .compiled.authpolicy import Identity, JwtProvider, KeyProvider, OidcProvider
 from .compiled.route import Plan
 from .decision import Refusal
 from .effects import Proof, VerifyPassword
@@ -160,6 +160,7 @@ def _gather(snapshot: Snapshot, request: Request, standing: Standing) -> tuple[o
             found.extend(snapshot.keysets.get(provider.keyset) for provider in auth.jwt)
             found.extend(snapshot.apikeys.get(keys) for provider in auth.keys for keys in provider.apikeys)
             found.extend(snapshot.users.get(users) for provider in auth.basic for users in provider.users)
+            found.append(None if auth.oidc is None else snapshot.oidc.get(auth.oidc.name))
     return tuple(found)
 
 
@@ -181,5 +182,7 @@ def _end_of(snapshot: Snapshot, identity: Identity) -> float:
             sets = (snapshot.apikeys[name] for name in names if name in snapshot.apikeys)
             ends = (known.keys[identity.key_id].not_after for known in sets if identity.key_id in known.keys)
             return min((float(end) for end in ends if end), default=inf)
+        case OidcProvider():
+            return float(identity.until)
         case _:
             return inf

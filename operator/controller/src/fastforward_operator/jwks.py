@@ -132,7 +132,8 @@ class KeyFetcher:
 def _wishes_of(policy: crds.Resource | None) -> list[tuple[str, Wish]]:
     if not isinstance(policy, crds.AuthPolicy) or policy.spec.authentication is None:
         return []
-    sources = [p.jwt.jwks for p in policy.spec.authentication.providers if p.jwt is not None]
+    kinds = [provider.jwt or provider.oidc for provider in policy.spec.authentication.providers]
+    sources = [kind.jwks for kind in kinds if kind is not None]
     return [
         (
             source.url,

@@ -160,8 +160,8 @@ def present_snapshot(resources: Resources) -> Iterator[dict[str, Any]]:
 
 
 def snapshot_without_secrets(resources: Resources) -> Iterator[snapshot_pb2.Resource]:
-    """What the decision services get, with zeros for peppers, hashes and keys of webhooks, and no hashes of
-    passwords: nobody is to read them.
+    """What the decision services get, with zeros for peppers, hashes, keys of webhooks and secrets of clients, and no
+    hashes of passwords: nobody is to read them.
     """
     for _, entry in sorted(resources.get(SHARED, {}).get(SNAPSHOT, {}).items()):
         resource = snapshot_pb2.Resource.FromString(wire.entry_content(entry.wire))
@@ -171,6 +171,8 @@ def snapshot_without_secrets(resources: Resources) -> Iterator[snapshot_pb2.Reso
                 key.hash = _ZEROS
         for user in resource.users.users:
             user.hash = ""
+        if resource.WhichOneof("body") == "oidc":
+            resource.oidc.secret = _ZEROS
         for place in range(len(resource.eventhook.secrets)):
             resource.eventhook.secrets[place] = _ZEROS
         yield resource

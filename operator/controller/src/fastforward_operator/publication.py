@@ -177,6 +177,7 @@ def _removed(delta: ir.Delta) -> Iterator[ir.Output]:
         ("keyset", delta.keysets),
         ("apikeys", delta.apikeys),
         ("users", delta.users),
+        ("oidc", delta.oidc),
         ("addresslist", delta.addresslists),
         ("limit", delta.limits),
         ("tenant", delta.tenants),

@@ -36,16 +36,37 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class JwtProvider(Provider):
-    """By JSON Web Token."""
+class TokenProvider(Provider):
+    """By what an issuer has signed, and how its claims are read."""
 
     issuer: str
-    audiences: frozenset[str]
     keyset: str
     tenant_claim: tuple[str, ...]
     roles_claim: tuple[str, ...]
     permissions_claim: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JwtProvider(TokenProvider):
+    """By JSON Web Token."""
+
+    audiences: frozenset[str]
     skew_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OidcProvider(TokenProvider):
+    """By login with a browser; the snapshot has an OidcClient of its name."""
+
+    authorization_url: str
+    end_session_url: str
+    """Empty for none."""
+    scope: str
+    origin: str
+    """Scheme, host and port that browsers see; empty for the request's own."""
+    redirect_path: str
+    logout_path: str
+    session_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,6 +96,8 @@ class Identity:
     provider: Provider | None = None
     """None for an anonymous caller."""
     key_id: str = ""
+    until: int = 0
+    """Unix time at which a session ends; 0 for no session."""
 
 
 ANONYMOUS = Identity()
@@ -136,6 +159,7 @@ class Auth:
     keys: tuple[KeyProvider, ...]
     keys_by_header: tuple[tuple[str, tuple[KeyProvider, ...]], ...]
     basic: tuple[BasicProvider, ...]
+    oidc: OidcProvider | None
     authorizations: tuple[Authorization, ...]
     asking: tuple[tuple[Authorization, External], ...]
     """Those of them that ask a service."""
@@ -159,7 +183,7 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
     alone = snapshot_pb2.Auth(mode=wire.mode, providers=wire.providers)
     asks = wire.mode != snapshot_pb2.AUTH_MODE_NONE
     kinds = {provider.WhichOneof("kind") for provider in wire.providers}
-    if not kinds <= {"jwt", "api_key", "basic"}:
+    if not kinds <= {"jwt", "api_key", "basic", "oidc"}:
         raise ValueError(f"auth {name} has a provider of a kind that is not known here")
     keys = tuple(_compile_api_key(p) for p in wire.providers if asks and p.HasField("api_key"))
     headers = dict.fromkeys(provider.header for provider in keys)
@@ -171,6 +195,7 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
         keys=keys,
         keys_by_header=tuple((header, tuple(p for p in keys if p.header == header)) for header in headers),
         basic=tuple(_compile_basic(p) for p in wire.providers if asks and p.HasField("basic")),
+        oidc=next((_compile_oidc(p) for p in wire.providers if asks and p.HasField("oidc")), None),
         authorizations=authorizations,
         asking=tuple((each, each.external) for each in authorizations if each.external is not None),
         authentication=alone.SerializeToString(deterministic=True),
@@ -178,7 +203,7 @@ def compile_auth(name: str, wire: snapshot_pb2.Auth) -> Auth:
     )
 
 
-def read_identity(provider: JwtProvider, token: Token, tenant: str) -> Identity:
+def read_identity(provider: TokenProvider, token: Token, tenant: str) -> Identity:
     """Returns the identity that a verified token proves, for `tenant`."""
     return Identity(
         subject=token.subject,
@@ -228,6 +253,28 @@ def _compile_jwt(wire: snapshot_pb2.Provider) -> JwtProvider:
         roles_claim=claim_path(jwt.roles_claim),
         permissions_claim=claim_path(jwt.permissions_claim),
         skew_s=jwt.clock_skew_seconds,
+    )
+
+
+def _compile_oidc(wire: snapshot_pb2.Provider) -> OidcProvider:
+    oidc = wire.oidc
+    return OidcProvider(
+        name=wire.name,
+        policy=wire.policy,
+        tenants=frozenset(wire.tenants),
+        any_tenant=wire.any_tenant,
+        issuer=oidc.issuer,
+        keyset=oidc.keyset,
+        tenant_claim=claim_path(oidc.tenant_claim),
+        roles_claim=claim_path(oidc.roles_claim),
+        permissions_claim=claim_path(oidc.permissions_claim),
+        authorization_url=oidc.authorization_url,
+        end_session_url=oidc.end_session_url,
+        scope=oidc.scope,
+        origin=oidc.origin,
+        redirect_path=oidc.redirect_path,
+        logout_path=oidc.logout_path,
+        session_s=oidc.session_seconds,
     )
 
 

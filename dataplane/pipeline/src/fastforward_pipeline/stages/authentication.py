@@ -1,4 +1,4 @@
-"""Stage 3, authentication: who the caller is, proven by a JSON Web Token, an API key or a password.
+"""Stage 3, authentication: who the caller is, proven by a JSON Web Token, an API key, a password or a login.
 
 In: the Auth of the entry. Leaves: `identity`. Bad proof is refused even where proof is optional. What is only tried is
 judged alike, reported, and refuses nobody. What the proxy
@@ -17,26 +17,25 @@ from fastforward_pipeline.compiled.authpolicy import (
     Identity,
     JwtProvider,
     KeyProvider,
+    OidcProvider,
     Provider,
-    find_claim,
-    read_identity,
 )
 from fastforward_pipeline.compiled.keyset import KeySet
 from fastforward_pipeline.compiled.token import Token, find_token, parse_token
 from fastforward_pipeline.compiled.users import User, find_basic, parse_basic
 from fastforward_pipeline.decision import Pairs, Refusal
-from fastforward_pipeline.effects import Proof, VerifyPassword
+from fastforward_pipeline.effects import Proof, Question, VerifyPassword
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import NearMiss, Verdict
 
-from . import tenant
+from . import oidc, tenant
+from .idtoken import speak
 
-_MISSING = object()
 _MAX_REALM = 256
 
 
-def judge(exchange: Exchange) -> Refusal | VerifyPassword | None:
+def judge(exchange: Exchange) -> Refusal | Question | None:
     """Authenticates the caller as the entry for everybody asks."""
     name = exchange.entry.auth
     if not name:
@@ -48,17 +47,17 @@ def judge(exchange: Exchange) -> Refusal | VerifyPassword | None:
     if not isinstance(outcome, Identity):
         return outcome
     exchange.identity = outcome
-    asked = try_out(exchange, auth, adopt=not auth.required and not (auth.jwt or auth.keys or auth.basic))
+    asked = try_out(exchange, auth, adopt=not auth.required and not (auth.jwt or auth.keys or auth.basic or auth.oidc))
     if asked is None and exchange.trail is not None:
         _tell(exchange, auth, exchange.identity)
     return asked
 
 
-def try_out(exchange: Exchange, auth: Auth, *, adopt: bool) -> VerifyPassword | None:
+def try_out(exchange: Exchange, auth: Auth, *, adopt: bool) -> Question | None:
     """Judges what is only tried, and reports it. Whoever has proven something by it is that where `adopt` says so."""
     for trial in auth.trials:
         outcome = authenticate(exchange, trial)
-        if isinstance(outcome, VerifyPassword):
+        if isinstance(outcome, Question):
             return outcome
         if isinstance(outcome, Refusal):
             exchange.shade(replace(outcome, headers=()))
@@ -77,16 +76,27 @@ def _contradicted(exchange: Exchange, identity: Identity) -> bool:
     return bool(others)
 
 
-def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal | VerifyPassword:
-    """Returns who the caller is by `auth`, or why that is not known, or what must be verified before that."""
+def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal | Question:
+    """Returns who the caller is by `auth`, or why that is not known, or what must be asked before that.
+
+    A session counts where nothing else is proven: browsers send it by themselves, the others are sent on purpose.
+    """
+    answered = oidc.answer(exchange, auth.oidc) if auth.oidc is not None else None
+    proven = answered or _verify_sent(exchange, auth)
+    if proven is None and auth.oidc is not None:
+        proven = oidc.find_session(exchange, auth.oidc)
+    return proven or (_refuse_missing(exchange, auth) if auth.required else ANONYMOUS)
+
+
+def _verify_sent(exchange: Exchange, auth: Auth) -> Identity | Refusal | VerifyPassword | None:
+    """Returns who the caller is by what it sends on purpose; None when that is nothing."""
     by_password = _verify_basic(exchange, auth) if auth.basic else None
     if isinstance(by_password, VerifyPassword | Refusal):
         return by_password
     token = _find_token(exchange, auth) if auth.jwt else None
     proven = by_password if token is None else _verify_token(exchange, auth, token)
     taken = token is not None or by_password is not None
-    proven = proven if isinstance(proven, Refusal) else _verify_keys(exchange, auth, proven, taken=taken)
-    return proven or (_refuse_missing(exchange, auth) if auth.required else ANONYMOUS)
+    return proven if isinstance(proven, Refusal) else _verify_keys(exchange, auth, proven, taken=taken)
 
 
 def _verify_keys(exchange: Exchange, auth: Auth, proven: Identity | None, *, taken: bool) -> Identity | Refusal | None:
@@ -185,7 +195,7 @@ def _verify_token(exchange: Exchange, auth: Auth, text: str) -> Identity | Refus
             continue
         said = _check_token(exchange, provider, keyset, token, None if known is token else text)
         if said is None:
-            return _speak(provider, token)
+            return speak(provider, token)
     return said or _refuse_token(exchange, auth.jwt[0], "no provider has the token's issuer")
 
 
@@ -205,21 +215,6 @@ def _check_token(
         detail = f"no key {token.kid!r} of the issuer has signed the token with {token.alg}"
         return _refuse_token(exchange, provider, detail)
     return None
-
-
-def _speak(provider: JwtProvider, token: Token) -> Identity | Refusal:
-    """Returns the identity, if the provider may speak for the tenant that the token names."""
-    claim = find_claim(token.claims, provider.tenant_claim, _MISSING)
-    if claim is _MISSING or (provider.any_tenant and claim in {"", None}):
-        return read_identity(provider, token, "")
-    if not isinstance(claim, str) or not _is_tenant(claim) or not provider.may_speak_for(claim):
-        return _refuse(Reason.TENANT_NOT_ALLOWED, provider, f"its tokens may not name the tenant {str(claim)[:60]!r}")
-    return read_identity(provider, token, claim)
-
-
-def _is_tenant(text: str) -> bool:
-    """Whether `text` could name a tenant: no spaces, and not the name of everybody's table."""
-    return text != "-" and text.isascii() and text.isprintable() and " " not in text and text != ""
 
 
 def _verify_key(exchange: Exchange, providers: tuple[KeyProvider, ...], text: str) -> Identity | Refusal:
@@ -265,8 +260,15 @@ def _refuse_token(exchange: Exchange, provider: Provider, detail: str) -> Refusa
     return _refuse(Reason.TOKEN_INVALID, provider, detail, (("www-authenticate", challenge),))
 
 
-def _refuse_missing(exchange: Exchange, auth: Auth) -> Refusal:
-    """Says what is missing, and challenges for it (RFC 9110, section 11.6.1)."""
+def _refuse_missing(exchange: Exchange, auth: Auth) -> Refusal | Question:
+    """Says what is missing, and challenges for it (RFC 9110, section 11.6.1); a browser is sent to log in."""
+    if auth.oidc is not None:
+        instead = (
+            *((("www-authenticate", _bearer(exchange)),) if auth.jwt else ()),
+            *(_key_scheme(exchange) if auth.keys else ()),
+            *(_basic_scheme(exchange) if auth.basic else ()),
+        )
+        return oidc.begin(exchange, auth.oidc, instead)
     bearer, key = (("www-authenticate", _bearer(exchange)),), _key_scheme(exchange)
     if auth.basic:
         return _refuse_without_password(exchange, auth, (*(bearer if auth.jwt else ()), *(key if auth.keys else ())))
@@ -326,13 +328,17 @@ def _tell(exchange: Exchange, auth: Auth, identity: Identity) -> None:
         return
     if provider is None:
         detail = (
-            "no credentials are asked for" if not (auth.jwt or auth.keys or auth.basic) else "the caller is anonymous"
+            "the caller is anonymous"
+            if auth.jwt or auth.keys or auth.basic or auth.oidc
+            else "no credentials are asked for"
         )
         exchange.trail.note("authentication", Verdict.PASSED, detail, object=f"AuthPolicy {auth.name}")
         return
     how = f"the API key {identity.key_id}" if identity.key_id else "a token"
     if isinstance(provider, BasicProvider):
         how = "a password"
+    if isinstance(provider, OidcProvider):
+        how = "a session"
     detail = f"the caller is {identity.subject or 'without subject'}, by {how}"
     exchange.trail.note(
         "authentication", Verdict.PASSED, detail, object=f"AuthPolicy {provider.policy}", field=provider.field

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastforward_pipeline.compiled.authpolicy import Authorization, Identity
 from fastforward_pipeline.decision import Refusal
-from fastforward_pipeline.effects import VerifyPassword
+from fastforward_pipeline.effects import Question
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import NearMiss, Verdict
@@ -17,7 +17,7 @@ from . import admission, authentication
 _FIELD = "spec.authorization.grants"
 
 
-def recheck(exchange: Exchange) -> Refusal | VerifyPassword | None:
+def recheck(exchange: Exchange) -> Refusal | Question | None:
     """Checks what the final rule asks for, where it is not the rule for everybody: its admission, its authentication.
 
     Who is let in by one rule and led to another must satisfy both.
@@ -29,13 +29,13 @@ def recheck(exchange: Exchange) -> Refusal | VerifyPassword | None:
     return asked or admission.admit(exchange, exchange.final) or _authenticate_again(exchange) or _try_again(exchange)
 
 
-def _try_again(exchange: Exchange) -> VerifyPassword | None:
+def _try_again(exchange: Exchange) -> Question | None:
     """Tries what the final rule tries: who the caller is has been settled by then."""
     auth = exchange.snapshot.auths.get(exchange.final.auth)
     return authentication.try_out(exchange, auth, adopt=False) if auth is not None else None
 
 
-def _authenticate_again(exchange: Exchange) -> Refusal | VerifyPassword | None:
+def _authenticate_again(exchange: Exchange) -> Refusal | Question | None:
     """Asks for the final rule's credentials, if it asks for others."""
     entry, final, auths = exchange.entry, exchange.final, exchange.snapshot.auths
     first, second = auths.get(entry.auth), auths.get(final.auth)

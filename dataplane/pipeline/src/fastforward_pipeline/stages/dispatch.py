@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.compiled.pattern import Pattern
 from fastforward_pipeline.compiled.route import Plan
-from fastforward_pipeline.decision import Decision, Pairs, Refusal, Reply
+from fastforward_pipeline.decision import REMOVED, Decision, Pairs, Refusal, Reply
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.request import Headers, Request, make_headers
@@ -20,7 +20,7 @@ from fastforward_pipeline.trail import Verdict
 
 from .normalization import receive
 
-_TRUSTED = ("x-ff-tenant", "x-ff-subject")
+_TRUSTED = ("x-ff-tenant", "x-ff-subject", "cookie")
 _OWN = ("location", "content-type")
 """What an answer of the gateway itself consists of; the rule may change these."""
 
@@ -167,9 +167,9 @@ def client_headers(decision: Decision, received: Pairs, upstream: str = "") -> P
 
 def _change_headers(plan: Plan, headers: Headers, decision: Decision, upstream: str) -> Headers:
     trusted = {name: (value,) for name, value in decision.request_headers if name in _TRUSTED}
-    changed = _change(
-        _change({**headers, **trusted}, _share(plan, upstream).request_headers), plan.wire.request_headers
-    )
+    taken = {value for name, value in decision.request_headers if name == REMOVED}
+    left = {name: values for name, values in headers.items() if name not in taken}
+    changed = _change(_change({**left, **trusted}, _share(plan, upstream).request_headers), plan.wire.request_headers)
     if not decision.told:
         return changed
     kept = {name: values for name, values in changed.items() if name not in dict(decision.told)}

@@ -15,6 +15,7 @@ import hashlib
 import math
 from collections.abc import Iterable
 
+from fastforward_pipeline import effects
 from fastforward_pipeline.compiled.ratelimit import Budget, Limit
 from fastforward_pipeline.decision import LimitState, Pairs, Refusal
 from fastforward_pipeline.effects import (
@@ -22,11 +23,8 @@ from fastforward_pipeline.effects import (
     Bucket,
     GiveBack,
     Level,
-    Proof,
-    ServiceAnswer,
     Slots,
     TakeTokens,
-    Unavailable,
 )
 from fastforward_pipeline.ends import Charge, End
 from fastforward_pipeline.exchange import Exchange
@@ -90,7 +88,7 @@ def _bucket(exchange: Exchange, limit: Limit, budget: Budget) -> Bucket | Slots:
 
 def settle(exchange: Exchange, answer: Answer) -> Refusal | None:
     """Takes the counters' answer."""
-    if isinstance(answer, Unavailable | Proof | ServiceAnswer):
+    if not isinstance(answer, effects.Verdict):
         return _settle_without(exchange)
     refused: list[LimitState] = []
     states: list[LimitState] = []

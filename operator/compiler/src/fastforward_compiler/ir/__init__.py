@@ -39,6 +39,7 @@ from .edge import (
     Traefik,
 )
 from .eventhook import EventHook
+from .oidc import OidcClient, OidcLogin
 from .placement import STAGES, Placement, StagePlacement
 from .ratelimit import Budget, Cost, KeyPart, Limit
 from .route import (

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .oidc import OidcLogin
+
 
 class Mode(StrEnum):
     NONE = "None"
@@ -124,7 +126,7 @@ class Provider:
     name: str
     """POLICY_NAMESPACE/POLICY_NAME/PROVIDER, unique in the Snapshot."""
     policy: str
-    kind: Jwt | ApiKeyHeader | BasicPasswords
+    kind: Jwt | ApiKeyHeader | BasicPasswords | OidcLogin
     tenants: tuple[str, ...] = ()
     """Tenants that it may speak for, descendants included."""
     any_tenant: bool = False
@@ -140,6 +142,8 @@ class Provider:
                 return header == wider.header and set(apikeys) <= set(wider.apikeys)
             case BasicPasswords(users=users), BasicPasswords() as wider:
                 return set(users) <= set(wider.users)
+            case OidcLogin() as login, OidcLogin() as wider:
+                return login.proves_as(wider)
         return False
 
 
@@ -205,6 +209,11 @@ class Auth:
     authorizations: tuple[Authorization, ...] = ()
     fail_open: bool = False
     trials: tuple[Trial, ...] = ()
+
+    @property
+    def logs_in(self) -> bool:
+        """Whether browsers are sent to an issuer."""
+        return any(isinstance(provider.kind, OidcLogin) for provider in self.providers)
 
     @property
     def native(self) -> bool:

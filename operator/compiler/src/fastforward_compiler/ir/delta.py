@@ -16,6 +16,7 @@ from .addresslist import AddressList
 from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
+from .oidc import OidcClient
 from .ratelimit import Limit
 from .schema import Schema
 from .shard import Shard
@@ -76,6 +77,7 @@ class Delta:
     keysets: Changes[KeySet] = Changes()
     apikeys: Changes[ApiKeys] = Changes()
     users: Changes[Users] = Changes()
+    oidc: Changes[OidcClient] = Changes()
     limits: Changes[Limit] = Changes()
     tenants: Changes[Tenant] = Changes()
     shards: Changes[Shard] = Changes()

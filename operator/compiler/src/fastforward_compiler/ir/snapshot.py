@@ -8,6 +8,7 @@ from .addresslist import AddressList
 from .authpolicy import ApiKeys, Auth, KeySet, Users
 from .edge import Edge
 from .eventhook import EventHook
+from .oidc import OidcClient
 from .ratelimit import Limit
 from .schema import Schema
 from .shard import Shard
@@ -29,6 +30,7 @@ class Snapshot:
     keysets: tuple[KeySet, ...] = ()
     apikeys: tuple[ApiKeys, ...] = ()
     users: tuple[Users, ...] = ()
+    oidc: tuple[OidcClient, ...] = ()
     limits: tuple[Limit, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     shards: tuple[Shard, ...] = ()

@@ -20,7 +20,8 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from .certificate import Unusable
 from .expression import fault_of_condition
 from .external import translate_external
-from .keyset import APIKEYS, KEYSET, ApiKeysFound, KeySetSource
+from .keyset import APIKEYS, KEYSET, ApiKeysFound, find_source
+from .oidc import translate_oidc
 from .ratelimit import sections_aimed_at
 from .reference import EXISTS, is_permitted, target
 from .tenant import FAMILY
@@ -124,9 +125,9 @@ def _translate_providers(
     made: dict[str, ir.Provider] = {}
     for place, provider in enumerate(providers):
         field = f"spec.authentication.providers[{place}]"
-        kind = _translate_kind(cells, on, field, provider, problems)
-        tenants = _translate_tenants(cells, on, f"{field}.tenants", provider.tenants, problems)
         name = f"{policy}/{provider.name}"
+        kind = _translate_kind(cells, on, field, name, provider, problems)
+        tenants = _translate_tenants(cells, on, f"{field}.tenants", provider.tenants, problems)
         if kind is not None and name not in made:
             made[name] = ir.Provider(
                 name=name, policy=policy, kind=kind, tenants=tenants, any_tenant="*" in provider.tenants
@@ -152,13 +153,15 @@ def _translate_tenants(
 
 
 def _translate_kind(
-    cells: Cells, on: ObjectRef, field: str, provider: crds.Provider, problems: list[Problem]
-) -> ir.Jwt | ir.ApiKeyHeader | ir.BasicPasswords | None:
+    cells: Cells, on: ObjectRef, field: str, name: str, provider: crds.Provider, problems: list[Problem]
+) -> ir.Jwt | ir.ApiKeyHeader | ir.BasicPasswords | ir.OidcLogin | None:
     if provider.jwt is not None:
         return _translate_jwt(cells, on, f"{field}.jwt", provider.jwt, problems)
     if provider.basic is not None:
         users = _resolve_secrets(cells, on, f"{field}.basic", USERS, provider.basic.secrets, problems)
         return ir.BasicPasswords(users=users) if users else None
+    if provider.oidc is not None:
+        return translate_oidc(cells, on, f"{field}.oidc", name, provider.oidc, problems)
     if provider.api_key is None:
         return None
     apikeys = _resolve_secrets(cells, on, f"{field}.apiKey", APIKEYS, provider.api_key.secrets, problems)
@@ -166,7 +169,7 @@ def _translate_kind(
 
 
 def _translate_jwt(cells: Cells, on: ObjectRef, field: str, jwt: crds.Jwt, problems: list[Problem]) -> ir.Jwt | None:
-    source, place = _source(jwt.jwks, on.namespace)
+    source, place = find_source(jwt.jwks, on.namespace)
     keyset = _resolve(cells, on, source.kind, source.name) or cells.read(KEYSET, source)
     if isinstance(keyset, Unusable):
         problems.append(problem(on, keyset.reason, f"{field}.jwks.{place}", keyset.message))
@@ -180,15 +183,6 @@ def _translate_jwt(cells: Cells, on: ObjectRef, field: str, jwt: crds.Jwt, probl
         permissions_claim=jwt.permissions_claim,
         clock_skew_s=crds.milliseconds(jwt.clock_skew) // 1000,
     )
-
-
-def _source(jwks: crds.JwksSource, namespace: str) -> tuple[KeySetSource, str]:
-    """Where the keys are, and the field that says so."""
-    if jwks.secret is not None:
-        return KeySetSource("Secret", target(jwks.secret, namespace), jwks.secret.key), "secret"
-    if jwks.config_map is not None:
-        return KeySetSource("ConfigMap", target(jwks.config_map, namespace), jwks.config_map.key), "configMap"
-    return KeySetSource("URL", jwks.url or ""), "url"
 
 
 def _resolve(cells: Cells, on: ObjectRef, kind: str, name: str) -> Unusable | None:

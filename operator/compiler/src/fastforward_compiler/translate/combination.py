@@ -88,14 +88,16 @@ def _combine(cells: Cells, name: str) -> Combination:
 
 
 def _fails_open(found: Sequence[PolicyTranslation]) -> bool:
-    """Not with passwords: these are slow to verify, and many keep the decision service from answering in time. Nor
-    where a service must be asked: without the decision service nobody asks it.
+    """Not with passwords: these are slow to verify, and many keep the decision service from answering in time. Nor with
+    logins, for an issuer may be slow as well. Nor where a service must be asked: without the decision service nobody
+    asks it.
     """
     enforcing = [translation for translation in found if not translation.tries]
     if not enforcing:
         return True
     asked = (each.authentication for each in found)
-    slow = any(isinstance(one.kind, ir.BasicPasswords) for each in asked if each is not None for one in each.providers)
+    kinds = (one.kind for each in asked if each is not None for one in each.providers)
+    slow = any(isinstance(kind, ir.BasicPasswords | ir.OidcLogin) for kind in kinds)
     return not slow and all(translation.fail_open and not _must_ask(translation) for translation in enforcing)
 
 
@@ -149,6 +151,8 @@ def _beyond_proxy(auth: ir.Auth) -> str:
 
 def _reasons_for_hop(auth: ir.Auth) -> Iterator[str]:
     """Yields what of it the proxy can't do, what weighs most first."""
+    if logins := {p.policy for p in auth.providers if isinstance(p.kind, ir.OidcLogin)}:
+        yield f"AuthPolicy {_listed(logins)} logs browsers in"
     if passwords := {p.policy for p in auth.providers if isinstance(p.kind, ir.BasicPasswords)}:
         yield f"AuthPolicy {_listed(passwords)} takes passwords"
     if keys := {p.policy for p in auth.providers if isinstance(p.kind, ir.ApiKeyHeader)}:

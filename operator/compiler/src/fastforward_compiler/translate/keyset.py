@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import fastforward_crds as crds
+
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Reason
 
 from .certificate import Unusable, fault_of_key
+from .reference import target
 from .world import CONFIG_MAPS, FETCHED, SECRETS
 
 API_KEYS_TYPE = "gateway.fastforward.dev/api-keys"
@@ -36,6 +39,15 @@ class KeySetSource(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind.lower()}/{self.name}/{self.key}" if self.key else f"url/{self.name}"
+
+
+def find_source(jwks: crds.JwksSource, namespace: str) -> tuple[KeySetSource, str]:
+    """Where the keys are that an object of the namespace names, and the field that says so."""
+    if jwks.secret is not None:
+        return KeySetSource("Secret", target(jwks.secret, namespace), jwks.secret.key), "secret"
+    if jwks.config_map is not None:
+        return KeySetSource("ConfigMap", target(jwks.config_map, namespace), jwks.config_map.key), "configMap"
+    return KeySetSource("URL", jwks.url or ""), "url"
 
 
 class ApiKeysFound(NamedTuple):

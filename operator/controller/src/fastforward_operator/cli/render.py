@@ -106,6 +106,8 @@ def decision_body(resource: snapshot_pb2.Resource, *, show_secrets: bool) -> dic
             key["hash"] = REDACTED
     if resource.WhichOneof("body") == "users" and not show_secrets:
         content["users"] = [{**user, "hash": REDACTED} for user in content.get("users", ())]
+    if resource.WhichOneof("body") == "oidc" and not show_secrets:
+        content["secret"] = REDACTED
     if "secrets" in content and not show_secrets:
         content["secrets"] = [REDACTED] * len(content["secrets"])
     return content

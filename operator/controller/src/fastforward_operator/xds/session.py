@@ -30,6 +30,7 @@ _SNAPSHOT_ORDER = (
     "keyset",
     "apikeys",
     "users",
+    "oidc",
     "addresslist",
     "tenant",
     "auth",

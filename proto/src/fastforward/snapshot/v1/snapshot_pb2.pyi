@@ -359,7 +359,7 @@ Global___SnapshotDelta: _TypeAlias = SnapshotDelta  # noqa: Y015
 
 @_typing.final
 class Resource(_message.Message):
-    """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, users/NAME, limit/NAME,
+    """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, users/NAME, oidc/NAME, limit/NAME,
     tenant/NAMESPACE/NAME,
     shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME,
     eventhook/NAMESPACE/NAME, addresslist/EDGE_NAMESPACE/EDGE_NAME|LIST. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
@@ -384,6 +384,7 @@ class Resource(_message.Message):
     EVENTHOOK_FIELD_NUMBER: _builtins.int
     USERS_FIELD_NUMBER: _builtins.int
     ADDRESSLIST_FIELD_NUMBER: _builtins.int
+    OIDC_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -416,6 +417,8 @@ class Resource(_message.Message):
     def users(self) -> Global___Users: ...
     @_builtins.property
     def addresslist(self) -> Global___AddressList: ...
+    @_builtins.property
+    def oidc(self) -> Global___OidcClient: ...
     def __init__(
         self,
         *,
@@ -436,12 +439,13 @@ class Resource(_message.Message):
         eventhook: Global___EventHook | None = ...,
         users: Global___Users | None = ...,
         addresslist: Global___AddressList | None = ...,
+        oidc: Global___OidcClient | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users", "addresslist"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users", "addresslist", "oidc"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1565,6 +1569,64 @@ class BasicProvider(_message.Message):
 Global___BasicProvider: _TypeAlias = BasicProvider  # noqa: Y015
 
 @_typing.final
+class OidcProvider(_message.Message):
+    """A login at an issuer. What is secret of it is in the OidcClient of the provider's name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: _builtins.int
+    KEYSET_FIELD_NUMBER: _builtins.int
+    TENANT_CLAIM_FIELD_NUMBER: _builtins.int
+    ROLES_CLAIM_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_CLAIM_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_URL_FIELD_NUMBER: _builtins.int
+    END_SESSION_URL_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    REDIRECT_PATH_FIELD_NUMBER: _builtins.int
+    LOGOUT_PATH_FIELD_NUMBER: _builtins.int
+    SESSION_SECONDS_FIELD_NUMBER: _builtins.int
+    issuer: _builtins.str
+    keyset: _builtins.str
+    """KeySet name"""
+    tenant_claim: _builtins.str
+    roles_claim: _builtins.str
+    permissions_claim: _builtins.str
+    authorization_url: _builtins.str
+    end_session_url: _builtins.str
+    """Empty for none."""
+    scope: _builtins.str
+    """Joined by blanks, `openid` first."""
+    origin: _builtins.str
+    """Scheme, host and port that browsers see; empty for the request's own."""
+    redirect_path: _builtins.str
+    logout_path: _builtins.str
+    session_seconds: _builtins.int
+    def __init__(
+        self,
+        *,
+        issuer: _builtins.str = ...,
+        keyset: _builtins.str = ...,
+        tenant_claim: _builtins.str = ...,
+        roles_claim: _builtins.str = ...,
+        permissions_claim: _builtins.str = ...,
+        authorization_url: _builtins.str = ...,
+        end_session_url: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        redirect_path: _builtins.str = ...,
+        logout_path: _builtins.str = ...,
+        session_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_url", b"authorization_url", "end_session_url", b"end_session_url", "issuer", b"issuer", "keyset", b"keyset", "logout_path", b"logout_path", "origin", b"origin", "permissions_claim", b"permissions_claim", "redirect_path", b"redirect_path", "roles_claim", b"roles_claim", "scope", b"scope", "session_seconds", b"session_seconds", "tenant_claim", b"tenant_claim"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OidcProvider: _TypeAlias = OidcProvider  # noqa: Y015
+
+@_typing.final
 class Provider(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1573,6 +1635,7 @@ class Provider(_message.Message):
     JWT_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
     BASIC_FIELD_NUMBER: _builtins.int
+    OIDC_FIELD_NUMBER: _builtins.int
     TENANTS_FIELD_NUMBER: _builtins.int
     ANY_TENANT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
@@ -1586,6 +1649,8 @@ class Provider(_message.Message):
     @_builtins.property
     def basic(self) -> Global___BasicProvider: ...
     @_builtins.property
+    def oidc(self) -> Global___OidcProvider: ...
+    @_builtins.property
     def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tenants that it may speak for, descendants included."""
 
@@ -1597,14 +1662,15 @@ class Provider(_message.Message):
         jwt: Global___JwtProvider | None = ...,
         api_key: Global___ApiKeyProvider | None = ...,
         basic: Global___BasicProvider | None = ...,
+        oidc: Global___OidcProvider | None = ...,
         tenants: _abc.Iterable[_builtins.str] | None = ...,
         any_tenant: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "basic", b"basic", "jwt", b"jwt", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "basic", b"basic", "jwt", b"jwt", "kind", b"kind", "oidc", b"oidc"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_tenant", b"any_tenant", "api_key", b"api_key", "basic", b"basic", "jwt", b"jwt", "kind", b"kind", "name", b"name", "policy", b"policy", "tenants", b"tenants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_tenant", b"any_tenant", "api_key", b"api_key", "basic", b"basic", "jwt", b"jwt", "kind", b"kind", "name", b"name", "oidc", b"oidc", "policy", b"policy", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["jwt", "api_key", "basic"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["jwt", "api_key", "basic", "oidc"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1941,6 +2007,73 @@ class Users(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Users: _TypeAlias = Users  # noqa: Y015
+
+@_typing.final
+class OidcClient(_message.Message):
+    """What a provider is to its issuer, and where codes become tokens. NAME is the provider's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    TOKEN_URL_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    DNS_HOST_FIELD_NUMBER: _builtins.int
+    DNS_PORT_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    secret: _builtins.bytes
+    token_url: _builtins.str
+    """Asked at one of these places."""
+    dns_host: _builtins.str
+    dns_port: _builtins.int
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
+    @_builtins.property
+    def tls(self) -> Global___TokenTls:
+        """Absent for clear text."""
+
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        secret: _builtins.bytes = ...,
+        token_url: _builtins.str = ...,
+        endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
+        dns_host: _builtins.str = ...,
+        dns_port: _builtins.int = ...,
+        tls: Global___TokenTls | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tls", b"tls"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints", "secret", b"secret", "tls", b"tls", "token_url", b"token_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OidcClient: _TypeAlias = OidcClient  # noqa: Y015
+
+@_typing.final
+class TokenTls(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_NAME_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    server_name: _builtins.str
+    authorities: _builtins.bytes
+    """PEM; empty for those that the system knows."""
+    def __init__(
+        self,
+        *,
+        server_name: _builtins.str = ...,
+        authorities: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "server_name", b"server_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenTls: _TypeAlias = TokenTls  # noqa: Y015
 
 @_typing.final
 class KeyPart(_message.Message):

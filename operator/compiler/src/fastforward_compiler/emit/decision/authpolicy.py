@@ -8,6 +8,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
 from .external import emit_external
+from .oidc import emit_oidc
 
 MODES = {
     ir.Mode.NONE: snapshot_pb2.AUTH_MODE_NONE,
@@ -44,6 +45,8 @@ def emit_provider(provider: ir.Provider) -> snapshot_pb2.Provider:
             message.api_key.CopyFrom(snapshot_pb2.ApiKeyProvider(header=header, apikeys=apikeys))
         case ir.BasicPasswords(users=users):
             message.basic.CopyFrom(snapshot_pb2.BasicProvider(users=users))
+        case ir.OidcLogin() as login:
+            message.oidc.CopyFrom(emit_oidc(login))
         case _:
             assert_never(provider.kind)
     return message

@@ -16,6 +16,7 @@ from fastforward_compiler import ir
 from .addresslist import emit_addresslist
 from .authpolicy import emit_apikeys, emit_auth, emit_keyset, emit_users
 from .eventhook import emit_eventhook
+from .oidc import emit_oidc_client
 from .ratelimit import emit_limit
 from .route import content_hash, emit_plan, is_named, plan_name
 from .schema import emit_schema
@@ -27,7 +28,7 @@ from .workload import emit_workload
 
 # Nouns of which each value is one resource, named after it.
 SINGLE = frozenset(
-    {"scope", "auth", "keyset", "apikeys", "users", "addresslist", "limit", "tenant", "schema", "eventhook"}
+    {"scope", "auth", "keyset", "apikeys", "users", "oidc", "addresslist", "limit", "tenant", "schema", "eventhook"}
 )
 
 
@@ -76,12 +77,7 @@ class DecisionEmitter:
         self._emit_tables(delta.tables, step)
         for auth in delta.auths.upserts:
             step.put(f"auth/{auth.name}", auth=emit_auth(auth))
-        for keyset in delta.keysets.upserts:
-            step.put(f"keyset/{keyset.name}", keyset=emit_keyset(keyset))
-        for apikeys in delta.apikeys.upserts:
-            step.put(f"apikeys/{apikeys.name}", apikeys=emit_apikeys(apikeys))
-        for users in delta.users.upserts:
-            step.put(f"users/{users.name}", users=emit_users(users))
+        _emit_credentials(delta, step)
         for addresses in delta.addresslists.upserts:
             step.put(f"addresslist/{addresses.name}", addresslist=emit_addresslist(addresses))
         for limit in delta.limits.upserts:
@@ -165,6 +161,17 @@ class DecisionEmitter:
             step.outputs["upstream", name] = (f"upstream/{name}",)
 
 
+def _emit_credentials(delta: ir.Delta, step: _Step) -> None:
+    for keyset in delta.keysets.upserts:
+        step.put(f"keyset/{keyset.name}", keyset=emit_keyset(keyset))
+    for apikeys in delta.apikeys.upserts:
+        step.put(f"apikeys/{apikeys.name}", apikeys=emit_apikeys(apikeys))
+    for users in delta.users.upserts:
+        step.put(f"users/{users.name}", users=emit_users(users))
+    for client in delta.oidc.upserts:
+        step.put(f"oidc/{client.name}", oidc=emit_oidc_client(client))
+
+
 def _emit_for_messages(delta: ir.Delta, step: _Step) -> None:
     """What proxied requests have nothing to do with."""
     for schema in delta.schemas.upserts:
@@ -186,6 +193,7 @@ def _removed(delta: ir.Delta) -> Iterator[str]:
         ("apikeys", delta.apikeys),
         ("users", delta.users),
         ("addresslist", delta.addresslists),
+        ("oidc", delta.oidc),
         ("limit", delta.limits),
         ("tenant", delta.tenants),
         ("schema", delta.schemas),

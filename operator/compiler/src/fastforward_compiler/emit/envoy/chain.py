@@ -117,6 +117,7 @@ _ASKED = (
 )
 _ANSWERED = (TENANT_HEADER, SUBJECT_HEADER, TABLE_HEADER, SELECT_HEADER, CLUSTER_HEADER, KEY_HEADER)
 _TOLD = ("content-type", "www-authenticate", "retry-after", REASON_HEADER)
+_LOGIN_TOLD = ("location", "set-cookie")
 
 
 def http_filters(
@@ -211,14 +212,19 @@ def decision(timeout_ms: int, *, fail_open: bool) -> EnvoyMessage:
     )
 
 
-def http_service(timeout_ms: int, more_ms: int = 0) -> EnvoyMessage:
-    """Returns how the decision service is asked; each try, and the whole, may take `more_ms` longer."""
+def http_service(timeout_ms: int, more_ms: int = 0, *, logs_in: bool = False) -> EnvoyMessage:
+    """Returns how the decision service is asked; each try, and the whole, may take `more_ms` longer.
+
+    Where it `logs_in`, its answers set cookies, send browsers elsewhere, and take cookies out of requests.
+    """
     request = ext_authz_pb2.AuthorizationRequest(
         headers_to_add=[base_pb2.HeaderValue(key=name, value=value) for name, value in _ASKED]
     )
     response = ext_authz_pb2.AuthorizationResponse(
-        allowed_upstream_headers=string_list(exact_names=_ANSWERED),
-        allowed_client_headers=string_list(exact_names=_TOLD, prefixes=("x-ratelimit-",)),
+        allowed_upstream_headers=string_list(exact_names=(*_ANSWERED, *(("cookie",) if logs_in else ()))),
+        allowed_client_headers=string_list(
+            exact_names=(*_TOLD, *(_LOGIN_TOLD if logs_in else ())), prefixes=("x-ratelimit-",)
+        ),
         allowed_client_headers_on_success=string_list(prefixes=("x-ratelimit-",)),
         dynamic_metadata_from_headers=string_list(
             exact_names=(TENANT_HEADER, REASON_HEADER, SHADOW_HEADER), prefixes=(EXACT, TOLD)

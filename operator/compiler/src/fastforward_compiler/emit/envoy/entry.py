@@ -145,8 +145,8 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
     """
     configs: dict[str, any_pb2.Any] = {}
     if entry.hop:
-        more_ms = extra_ms(auth)
-        service = patient_service(setting.decision_timeout_ms, more_ms) if more_ms else None
+        more_ms, logs_in = extra_ms(auth), auth is not None and auth.logs_in
+        service = patient_service(setting.decision_timeout_ms, more_ms, logs_in=logs_in) if more_ms else None
         configs[OPEN if entry.fail_open else CLOSED] = emit_question(entry, service)
     elif auth is not None and not (setting.table.tenant or entry.served_inside) and verified_by_proxy(auth):
         configs[JWT] = emit_jwt_requirement(auth, setting.scope)

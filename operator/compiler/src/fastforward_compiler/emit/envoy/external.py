@@ -15,16 +15,26 @@ from .chain import DECISION, TOLD, http_service
 from .protos import EnvoyMessage
 from .wire import header_option
 
+_ISSUER_MS = 5500
+"""The decision service gives an issuer 5 s (fastforward_entrypoint/oidc.py)."""
+
 
 def extra_ms(auth: ir.Auth | None) -> int:
-    """Returns how much longer a decision may take because others are asked, one after the other."""
-    return sum(each.external.timeout_ms for each in _asking(auth) if each.external is not None)
+    """Returns how much longer a decision may take because others are asked, one after the other.
+
+    A code is exchanged once: nobody asks a second decision service while the first one waits for an issuer.
+    """
+    services = sum(each.external.timeout_ms for each in _asking(auth) if each.external is not None)
+    return services + (_ISSUER_MS if auth is not None and auth.logs_in else 0)
 
 
 @lru_cache(maxsize=256)
-def patient_service(decision_timeout_ms: int, more_ms: int) -> EnvoyMessage:
-    """Returns the decision service as it is asked where others are asked in turn: each try may take as much longer."""
-    return http_service(decision_timeout_ms, more_ms)
+def patient_service(decision_timeout_ms: int, more_ms: int, *, logs_in: bool = False) -> EnvoyMessage:
+    """Returns the decision service as it is asked where others are asked in turn: each try may take as much longer.
+
+    Where it `logs_in`, its answers set cookies and send browsers elsewhere.
+    """
+    return http_service(decision_timeout_ms, more_ms, logs_in=logs_in)
 
 
 def write_told(auth: ir.Auth | None, route: EnvoyMessage) -> None:
