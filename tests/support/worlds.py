@@ -15,7 +15,7 @@ from fastforward_compiler import object_ref
 from fastforward_compiler.problem import ObjectRef
 from hypothesis import strategies as st
 
-from .credentials import apikeys_data, jwks
+from .ground import ground
 from .native_worlds import BODIES, NAMES, Strategy, lists, record
 
 Document = dict[str, Any]
@@ -351,29 +351,6 @@ def objects(draw: st.DrawFn) -> Object:
     """Resources and a few documents that are none."""
     document = draw(documents())
     return crds.parse_resource(spoil(document) if draw(st.integers(0, 11)) == 7 else document)
-
-
-def ground() -> tuple[Object, ...]:
-    """What most references can resolve to: without it most Worlds would be full of holes and of little else."""
-    specs = (
-        ("Edge", "x", {"hosts": ["*.example.com", "other.org"], "listeners": [{"name": "x", "port": 8080}]}),
-        ("Upstream", "x", {"endpoints": [{"address": "127.0.0.1", "port": 80}]}),
-        ("Upstream", "y", {"dns": {"host": "inner.example.com", "port": 80}, "protocol": "GRPC"}),
-        ("Tenant", "x", {"plan": "pro"}),
-        ("Tenant", "y", {"parent": "x"}),
-        ("Shard", "x", {"upstreams": [{"purpose": "x", "name": "x"}]}),
-    )
-    ours = tuple(
-        {"apiVersion": crds.API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": "a"}, "spec": spec}
-        for kind, name, spec in specs
-    )
-    meta = {"name": "x", "namespace": "a"}
-    keys = {"type": "gateway.fastforward.dev/api-keys", "stringData": apikeys_data(AAAAAAAAAAAA="x")}
-    theirs: tuple[Document, ...] = (
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"jwks": jwks()}},
-        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, **keys},
-    )
-    return tuple(crds.parse_resource(document) for document in (*ours, *theirs))
 
 
 @st.composite
