@@ -169,11 +169,11 @@ def _change_headers(plan: Plan, headers: Headers, decision: Decision, upstream: 
     trusted = {name: (value,) for name, value in decision.request_headers if name in _TRUSTED}
     taken = {value for name, value in decision.request_headers if name == REMOVED}
     left = {name: values for name, values in headers.items() if name not in taken}
-    changed = _change(_change({**left, **trusted}, _share(plan, upstream).request_headers), plan.wire.request_headers)
-    if not decision.told:
-        return changed
-    kept = {name: values for name, values in changed.items() if name not in dict(decision.told)}
-    return {**kept, **{name: (value,) for name, value in decision.told if value}}
+    shared = _change({**left, **trusted}, _share(plan, upstream).request_headers)
+    # What services may tell is taken away before the rule writes, whether they tell it or not.
+    told = dict(decision.told)
+    changed = _change({name: values for name, values in shared.items() if name not in told}, plan.wire.request_headers)
+    return {**changed, **{name: (value,) for name, value in told.items() if value}}
 
 
 def _share(plan: Plan, upstream: str) -> snapshot_pb2.WeightedUpstream:

@@ -36,7 +36,8 @@ def emit_host_tenant(tenant: str) -> any_pb2.Any:
 def emit_limit_headers(*, exact: bool) -> any_pb2.Any:
     """Returns what tells a refused client when to come again, and of native and `exact` limits the tighter one.
 
-    An empty value writes no header. What decides which is tighter is written last.
+    An empty value writes no header. What is left decides which is tighter, and so is written last; the reset, which is
+    written before, decides only between two that have as much left.
     """
     options = [header_option(f"x-ratelimit-{part}", tighter(part), SET) for part in _PARTS if exact]
     options += [header_option(*each) for each in _RETRY]
@@ -47,14 +48,19 @@ def emit_limit_headers(*, exact: bool) -> any_pb2.Any:
 
 
 def tighter(part: str) -> str:
-    """Returns the value that the tighter limit has: the decision's, kept as metadata, or the proxy's own."""
+    """Returns the value that the tighter limit has: the decision's, kept as metadata, or the proxy's own.
+
+    Of two with as much left, the one that takes longer to have more.
+    """
     told = f"metadata.filter_metadata['{DECISION}']"
     native = "response.headers['x-ratelimit-{}']"
     is_told = f"'{DECISION}' in metadata.filter_metadata && '{EXACT}remaining' in {told}"
     counted = "'x-ratelimit-remaining' in response.headers"
-    less = f"int({told}['{EXACT}remaining']) < int({native.format('remaining')})"
+    left, later = (f"int({told}['{EXACT}{each}'])" for each in ("remaining", "reset"))
+    own_left, own_later = (f"int({native.format(each)})" for each in ("remaining", "reset"))
+    tighter_ = f"{left} < {own_left} || ({left} == {own_left} && {later} > {own_later})"
     own = f"({counted} ? {native.format(part)} : '')"
-    return f"%CEL({is_told} && (!({counted}) || {less}) ? {told}['{EXACT}{part}'] : {own})%"
+    return f"%CEL({is_told} && (!({counted}) || {tighter_}) ? {told}['{EXACT}{part}'] : {own})%"
 
 
 LIMIT_HEADERS = {exact: emit_limit_headers(exact=exact) for exact in (False, True)}
