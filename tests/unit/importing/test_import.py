@@ -191,6 +191,23 @@ def test_a_service_of_the_cluster_is_found_by_its_name(host: str, spec: Document
     assert Asks(name="auth", host=host, port=80, said={}).upstream("shop") == spec
 
 
+@pytest.mark.parametrize(
+    ("criterion", "key"),
+    [
+        ({}, []),
+        ({"sourceCriterion": {"ipStrategy": {"depth": 0}}}, [{"type": "Address"}]),
+        ({"sourceCriterion": {"requestHeaderName": "x-user"}}, [{"type": "Header", "header": "x-user"}]),
+    ],
+)
+def test_requests_under_way_are_counted(tmp_path: Path, criterion: Document, key: list[Document]) -> None:
+    bound = middleware("m", inFlightReq={"amount": 7, **criterion})
+    found, said = run(tmp_path, ingress_route("Host(`a.test`)", middlewares=[{"name": "m"}]), bound)
+    (spec,) = found["RateLimit"]
+    assert (spec["key"], spec["budget"]) == ([*key, {"type": "Endpoint"}], {"requests": 7})
+    assert (spec["concurrency"], spec["enforcement"]) == ({}, "Exact")
+    assert "counted over all proxies" in said.err
+
+
 def test_of_two_services_none_is_asked(tmp_path: Path) -> None:
     route = ingress_route("Host(`a.test`)", middlewares=[{"name": "m"}, {"name": "n"}])
     both = [middleware(name, forwardAuth={"address": "http://auth"}) for name in ("m", "n")]

@@ -146,20 +146,35 @@ def _rate_limit(wishes: Wishes, found: Field, item: Item) -> None:
         for part in ("burst", "period"):
             found[part].aside("There is no limit.")
         return
-    key: list[Document] = [{"type": "Address"}]
-    criterion = found["sourceCriterion"]
-    _strategy(criterion["ipStrategy"])
-    if criterion["requestHeaderName"]:
-        key = [{"type": "Header", "header": criterion["requestHeaderName"].text()}]
-    criterion["requestHost"].changed(
-        "The address is counted, not the host.", "Aim a RateLimit of its own at each host."
-    )
+    key = _counted_by(found["sourceCriterion"]) or [{"type": "Address"}]
     found["redis"].changed(
         "Each proxy counts by itself.", "Set enforcement: Exact, and give the decision service Redis."
     )
     budget: Document = {"requests": average, "window": window, "burst": burst}
     limit = PolicyName("RateLimit", item.name)
     wishes.policies.append((limit, {"key": [*key, {"type": "Endpoint"}], "budget": budget}))
+
+
+def _counted_by(criterion: Field) -> list[Document]:
+    """Returns what requests are told apart by; nothing where that is not said."""
+    _strategy(criterion["ipStrategy"])
+    criterion["requestHost"].changed("Hosts are not counted apart.", "Aim a RateLimit of its own at each host.")
+    if criterion["requestHeaderName"]:
+        return [{"type": "Header", "header": criterion["requestHeaderName"].text()}]
+    return [{"type": "Address"}] if criterion["ipStrategy"].raw is not None else []
+
+
+def _in_flight(wishes: Wishes, found: Field, item: Item) -> None:
+    amount, key = found["amount"].number(), _counted_by(found["sourceCriterion"])
+    if amount <= 0:
+        found["amount"].lost("This is no bound.", "Add a RateLimit with concurrency.")
+        return
+    found["amount"].changed(
+        "They are counted over all proxies, for each rule.", "The decision service needs Redis, if there are several."
+    )
+    spec: Document = {"key": [*key, {"type": "Endpoint"}], "budget": {"requests": amount}}
+    spec |= {"concurrency": {}, "enforcement": "Exact"}
+    wishes.policies.append((PolicyName("RateLimit", item.name), spec))
 
 
 def _period(found: Field) -> str:
@@ -243,6 +258,7 @@ _TAKES: dict[str, Callable[[Wishes, Field, Item], None]] = {
     "retry": _retry,
     "buffering": _buffering,
     "forwardAuth": _forward_auth,
+    "inFlightReq": _in_flight,
     "contentType": _content_type,
     "headers": _headers,
 }
@@ -251,7 +267,6 @@ _LOST = {
     "compress": ("A rule does not compress.", "Set compression of the Edge."),
     "circuitBreaker": ("No expression over answers opens a circuit.", "Set outlierDetection in the Upstream."),
     "errors": ("Answers of upstreams go to clients as they are.", "Let the upstream answer for people."),
-    "grpcWeb": ("gRPC-Web is not translated by a rule.", "Serve it by the upstream itself."),
-    "inFlightReq": ("Requests under way are not counted by caller.", "Bound the Upstream's circuitBreaker."),
+    "grpcWeb": ("A rule does not translate gRPC-Web.", "Set grpc.web of the Edge."),
     "redirectRegex": ("No expression over whole URLs redirects.", "Write the redirects as rules of a Route."),
 }

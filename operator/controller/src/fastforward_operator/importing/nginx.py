@@ -308,7 +308,10 @@ _SERVICE = {
 _GUARDS = ("auth-", "enable-global-auth", "ssl-passthrough", "satisfy", "modsecurity", "enable-modsecurity")
 _BY_HAND = "Say it in the Route by hand."
 _LOST = {
-    "limit-connections": ("Open connections of one client are not counted.", "Bound the Upstream's circuitBreaker."),
+    "limit-connections": (
+        "Connections of one client are not counted.",
+        "Add a RateLimit with concurrency, by Address.",
+    ),
     "limit-whitelist": ("A limit counts everybody.", "Leave the RateLimit off where it is not wanted."),
     "configuration-snippet": ("Text of nginx's own language is not read.", _BY_HAND),
     "server-snippet": ("Text of nginx's own language is not read.", _BY_HAND),
