@@ -237,8 +237,8 @@ def test_a_page_names_every_field_and_every_rule(kind: Kind) -> None:
 @KINDS
 def test_an_example_is_a_complete_resource(kind: Kind) -> None:
     text = (ROOT / f"crds/examples/{kind.noun}.yaml").read_text()
-    parsed = crds.parse_resource(yaml.safe_load(text))
-    assert type(parsed) is kind.model
+    parsed = [crds.parse_resource(document) for document in yaml.safe_load_all(text)]
+    assert {type(each) for each in parsed} == {kind.model}
     assert text.strip() in write_page(kind, text)
 
 
