@@ -35,10 +35,12 @@ def upstreams() -> list[Document]:
     by_name = {"dns": {"host": "origin.example.com", "port": 8002, "refresh": "9s"}}
     hashing = [{"cookie": "session"}, {"address": True}]
     hashed = [{"endpoints": endpoints, "loadBalancing": {"policy": "RingHash", "hashOn": on_}} for on_ in hashing]
+    zoned = [{"address": "127.0.0.1", "port": 8001, "zone": "a"}, {"address": "127.0.0.1", "port": 8002, "zone": "b"}]
     eager = {"slowStart": "20s", "panicThreshold": 40}
     cookie = {"name": "session", "path": "/shop", "maxAge": "1h", "sameSite": "Strict"}
     return [
         resource("Upstream", "eager", {"endpoints": endpoints, "loadBalancing": {"policy": "LeastRequest", **eager}}),
+        resource("Upstream", "close", {"endpoints": zoned, "loadBalancing": {"zoneAware": {"minimumEndpoints": 2}}}),
         resource("Upstream", "kept", {"endpoints": endpoints, "sessionAffinity": {"cookie": cookie}}),
         resource("Upstream", "kept-by-header", {"endpoints": endpoints, "sessionAffinity": {"header": "x-session"}}),
         resource("Upstream", "secured", {"endpoints": endpoints, "tls": _tls(), "proxyProtocol": "V2"}),

@@ -61,6 +61,7 @@ class Stack:
 
     folder: Path
     api_port: int
+    zone: str | None = None  # where its Envoy is
     origins: Loop = field(default_factory=Loop)
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -117,6 +118,7 @@ class Stack:
                 xds=f"unix:{self.folder / 'xds.sock'}",
                 admin=f"unix:{self.folder / 'admin.sock'}",
                 decisions=tuple(map(str, self.decision_sockets())),
+                zone=self.zone,
             )
         )
         options = ("--concurrency", "2", "--file-flush-interval-msec", "10", "-l", "warning", "--disable-hot-restart")
@@ -222,10 +224,10 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack() -> Generator[Stack]:
+def running_stack(zone: str | None = None) -> Generator[Stack]:
     """A started stack in a folder with a short name, as paths of Unix sockets must be."""
     with tempfile.TemporaryDirectory(prefix="ff") as name:
-        stack = Stack(Path(name), free_port())
+        stack = Stack(Path(name), free_port(), zone)
         try:
             stack.start()
             yield stack

@@ -13,6 +13,7 @@ ENDPOINTS: Document = {"endpoints": [{"address": "10.0.0.1", "port": 1}]}
 NAMED: Document = {"dns": {"host": "a.example.com", "port": 1}}
 SESSION: Document = {"sessionAffinity": {"header": "x-a"}}
 HASHED: Document = {"loadBalancing": {"policy": "Maglev", "hashOn": {"address": True}}}
+ZONED: Document = {"loadBalancing": {"zoneAware": {}}}
 NOON, LATER = "2026-12-24T12:00:00Z", "2026-12-24T12:00:01Z"
 UP: Document = {"upstreams": [{"name": "u"}]}
 PROXIED: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1, "proxyProtocol": True}]}
@@ -142,6 +143,13 @@ CASES = (
         broken=[{**ENDPOINTS, **SESSION, **HASHED}],
     ),
     case(
+        crds.UpstreamSpec,
+        "Zones need endpoints that are told one by one: endpoints or service.",
+        "loadBalancing.zoneAware",
+        kept=[{**ENDPOINTS, **ZONED}, {"service": {"name": "s", "port": 1}, **ZONED}, NAMED],
+        broken=[{**NAMED, **ZONED}],
+    ),
+    case(
         crds.Schedule,
         "A schedule says something: from, until or weekly.",
         "",
@@ -210,6 +218,13 @@ CASES = (
         "slowStart",
         kept=[{"slowStart": "1s"}, {"policy": "LeastRequest", "slowStart": "1s"}, {"policy": "Random"}],
         broken=[{"policy": "Random", "slowStart": "1s"}],
+    ),
+    case(
+        crds.LoadBalancing,
+        "A hash chooses among all endpoints: zoneAware goes with the other policies.",
+        "zoneAware",
+        kept=[{"zoneAware": {}}, {"policy": "Random", "zoneAware": {}}, HASHED["loadBalancing"]],
+        broken=[{**HASHED["loadBalancing"], "zoneAware": {}}],
     ),
     case(
         crds.Authentication,

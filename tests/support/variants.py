@@ -28,6 +28,7 @@ OTHER_TEXTS = {
     "an instant": "2025-02-03T04:05:06Z",
     "a time of day": "23:00",
     "a time zone": "Asia/Tokyo",
+    "a topology zone": "other",
     "a URL": "https://other.example.com/jwks.json",
     "an IP address": "127.0.0.9",
     "a site": "https://other.example.com",

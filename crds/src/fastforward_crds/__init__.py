@@ -92,6 +92,7 @@ from .upstream import (
     ServiceRef,
     Upstream,
     UpstreamSpec,
+    ZoneAware,
 )
 from .workload import PostgreSQL, RabbitMQ, Redis, Resilience, SecretKey, Workload, WorkloadSpec
 

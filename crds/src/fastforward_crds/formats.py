@@ -100,6 +100,13 @@ ZONE = Format(
     "a name of the IANA time zone database",
     "Europe/Berlin",
 )
+PLACE = Format(
+    "a topology zone",
+    "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+    63,
+    "letters, digits, -, _ and . (the value of a label)",
+    "eu-central-1a",
+)
 PIN = Format(
     "a digest of a public key",
     "^[A-Za-z0-9+/]{43}=$",
@@ -208,6 +215,7 @@ FORMATS: tuple[Format, ...] = (
     INSTANT,
     CLOCK,
     ZONE,
+    PLACE,
     KEY,
     PIN,
     PATH,

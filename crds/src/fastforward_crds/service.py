@@ -62,6 +62,8 @@ class SliceEndpoint(Foreign):
     """All of the same pod: the first is enough."""
     conditions: EndpointConditions = EndpointConditions()
     target_ref: TargetRef = TargetRef()
+    zone: ShortText = ""
+    """Of the node, by its label `topology.kubernetes.io/zone`."""
 
 
 class SlicePort(Foreign):

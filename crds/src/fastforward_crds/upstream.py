@@ -11,7 +11,7 @@ from pydantic import Field
 
 from .backendtls import UpstreamTls
 from .durations import Period, Within
-from .formats import COOKIE, DURATION, IP, Address, HeaderName, Label, PathText
+from .formats import COOKIE, DURATION, IP, PLACE, Address, HeaderName, Label, PathText
 from .lists import Items
 from .meta import Model, Port, Ref, Resource, Rule, count_set
 from .session import SessionAffinity
@@ -26,6 +26,8 @@ class Endpoint(Model):
     """TCP port."""
     weight: Annotated[int, Field(ge=1, le=128)] = 1
     """Share among the endpoints, with any load-balancing policy that is not random."""
+    zone: Annotated[str, PLACE] | None = None
+    """Zone that it is in; of no zone when absent. Counts with `loadBalancing.zoneAware`."""
 
 
 class Dns(Model):
@@ -77,6 +79,15 @@ class HashOn(Model):
     )
 
 
+class ZoneAware(Model):
+    """Endpoints of the proxy's own zone come first."""
+
+    minimum_endpoints: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Healthy endpoints in the proxy's zone from which on they get all of its requests; with fewer, and without a zone
+    of the proxy, the endpoints of all zones do.
+    """
+
+
 class LoadBalancing(Model):
     """How an endpoint is chosen."""
 
@@ -90,6 +101,8 @@ class LoadBalancing(Model):
     """Time in which an endpoint that has come gets more and more requests, up to its share."""
     panic_threshold: Annotated[int, Field(ge=0, le=100)] = 0
     """With a smaller share of healthy endpoints, in percent, all of them get requests; never with 0."""
+    zone_aware: ZoneAware | None = None
+    """Keeps requests in the proxy's own zone, where there are enough endpoints; zones do not count when absent."""
 
     rules_cel = (
         Rule(
@@ -103,6 +116,12 @@ class LoadBalancing(Model):
             "slowStart goes with RoundRobin and LeastRequest.",
             "slowStart",
             lambda s: s.slow_start is None or s.policy in ("RoundRobin", "LeastRequest"),
+        ),
+        Rule(
+            "!has(self.zoneAware) || !(self.policy in ['RingHash', 'Maglev'])",
+            "A hash chooses among all endpoints: zoneAware goes with the other policies.",
+            "zoneAware",
+            lambda s: s.zone_aware is None or s.policy not in ("RingHash", "Maglev"),
         ),
     )
 
@@ -208,6 +227,12 @@ class UpstreamSpec(Model):
             "A hash keeps sessions by itself: sessionAffinity goes with the other policies.",
             "sessionAffinity",
             lambda s: s.session_affinity is None or s.load_balancing.policy not in ("RingHash", "Maglev"),
+        ),
+        Rule(
+            "!has(self.loadBalancing.zoneAware) || !has(self.dns)",
+            "Zones need endpoints that are told one by one: endpoints or service.",
+            "loadBalancing.zoneAware",
+            lambda s: s.load_balancing.zone_aware is None or s.dns is None,
         ),
     )
 

@@ -122,8 +122,10 @@ def test_one_of_each_kind() -> None:
 
 
 @pytest.mark.parametrize("sockets", [("/a.sock",), ("/a.sock", "/b.sock")])
-def test_the_bootstrap_of_a_connected_envoy(tmp_path: Path, sockets: tuple[str, ...]) -> None:
-    made = bootstrap(node_id="n", node_cluster="c", xds=("127.0.0.1", 1), admin=("127.0.0.1", 0), decisions=sockets)
+@pytest.mark.parametrize("zone", [None, "", "a"])
+def test_the_bootstrap_of_a_connected_envoy(tmp_path: Path, sockets: tuple[str, ...], zone: str | None) -> None:
+    here = ("127.0.0.1", 1)
+    made = bootstrap(node_id="n", node_cluster="c", xds=here, admin=("127.0.0.1", 0), decisions=sockets, zone=zone)
     assert json.loads(made)["dynamicResources"]["adsConfig"]["apiType"] == "DELTA_GRPC"
     file = tmp_path / "bootstrap.json"
     file.write_text(made)

@@ -17,6 +17,8 @@ class Endpoint:
     weight: int = 1
     uid: str = ""
     """Of the pod that it is; nobody can guess it. Empty for others."""
+    zone: str = ""
+    """Empty for those of no zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,8 @@ class Upstream:
     slow_start_ms: int = 0
     panic_threshold: int = 0
     """Percent; 0 for never."""
+    own_zone_minimum: int = 0
+    """Healthy endpoints in a proxy's own zone from which on they get all of its requests; with 0 no zone counts."""
     health_check: HealthCheck | None = None
     outlier_detection: OutlierDetection | None = None
     max_connections: int = 1024

@@ -89,7 +89,8 @@ def _endpoints_of(
         except ValueError:
             continue
         for number in numbers:
-            yield ir.Endpoint(address=address, port=number, uid=endpoint.target_ref.uid), endpoint.conditions
+            uid, zone = endpoint.target_ref.uid, endpoint.zone
+            yield ir.Endpoint(address=address, port=number, uid=uid, zone=zone), endpoint.conditions
 
 
 def _numbers(ports: Iterable[crds.SlicePort], name: str, transport: str) -> list[int]:

@@ -20,6 +20,7 @@ from .reference import is_permitted, target
 from .service import ENDPOINTS, PORT, Fault, ServicePort
 from .session import session_problems, translate_session
 from .world import UPSTREAMS, ref_of
+from .zone import own_zone_minimum, zone_problems
 
 ASKED_BY: Index[str] = Index("policies by the upstream that they ask")
 """(upstream) -> AuthPolicies whose requests it judges."""
@@ -63,6 +64,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
     checks = _check_problems(ref_of("Upstream", name), spec, protocol)
     secured = BackendTls(None) if spec.tls is None else translate_backend_tls(cells, ref_of("Upstream", name), spec.tls)
     nameless = session_problems(ref_of("Upstream", name), spec.session_affinity, places.dns)
+    placeless = zone_problems(ref_of("Upstream", name), spec.load_balancing, places.dns)
     value = ir.Upstream(
         name=name,
         # Nothing goes in clear text, or to whoever, what was to go by TLS.
@@ -77,6 +79,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         session=None if nameless else translate_session(spec.session_affinity),
         slow_start_ms=_slow_start_ms(spec.load_balancing),
         panic_threshold=spec.load_balancing.panic_threshold,
+        own_zone_minimum=0 if placeless else own_zone_minimum(spec.load_balancing),
         health_check=None if checks or spec.health_check is None else _translate_health_check(spec.health_check),
         outlier_detection=None if spec.outlier_detection is None else _translate_outliers(spec.outlier_detection),
         max_connections=spec.circuit_breaker.max_connections,
@@ -86,7 +89,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         retry_min_concurrent=spec.retry_budget.min_concurrent,
         asked=bool(cells.read(ASKED_BY, name)),
     )
-    return UpstreamTranslation(value, (*places.problems, *checks, *secured.problems, *nameless))
+    return UpstreamTranslation(value, (*places.problems, *checks, *secured.problems, *nameless, *placeless))
 
 
 def _slow_start_ms(balancing: crds.LoadBalancing) -> int:
@@ -107,7 +110,8 @@ def _find_places(cells: Cells, name: str, spec: crds.UpstreamSpec) -> _Places:
     if spec.service is not None:
         return _find_service(cells, ref_of("Upstream", name), spec.service)
     listed = (
-        ir.Endpoint(address=str(ipaddress.ip_address(e.address)), port=e.port, weight=e.weight) for e in spec.endpoints
+        ir.Endpoint(address=str(ipaddress.ip_address(e.address)), port=e.port, weight=e.weight, zone=e.zone or "")
+        for e in spec.endpoints
     )
     return _Places(endpoints=tuple(listed))
 

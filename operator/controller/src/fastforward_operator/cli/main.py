@@ -80,6 +80,7 @@ def up(
     front: Annotated[
         Front | None, typer.Option(help="What stands before the Envoy, for Edges that name one in `front`.")
     ] = None,
+    zone: Annotated[str | None, typer.Option(help="Zone of this machine, for Upstreams with `zoneAware`.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines instead of the live screen.")] = False,
 ) -> None:
     """Run everything on this machine: operator, Envoy, decision service and the directory's sample programs.
@@ -89,7 +90,15 @@ def up(
     from . import up as command
 
     raise typer.Exit(
-        command.run(directories, state=state, bind=bind or [], api_port=api_port, front=front is not None, plain=plain)
+        command.run(
+            directories,
+            state=state,
+            bind=bind or [],
+            api_port=api_port,
+            front=front is not None,
+            zone=zone,
+            plain=plain,
+        )
     )
 
 

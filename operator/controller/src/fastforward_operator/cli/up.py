@@ -18,11 +18,25 @@ from fastforward_operator.supervisor.settings import UpSettings
 from fastforward_operator.supervisor.up import up
 
 
-def run(directories: list[Path], *, state: Path, bind: list[str], api_port: int, front: bool, plain: bool) -> int:
+def run(
+    directories: list[Path],
+    *,
+    state: Path,
+    bind: list[str],
+    api_port: int,
+    front: bool,
+    zone: str | None,
+    plain: bool,
+) -> int:
     """Run until somebody ends it."""
     loopback = ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
     settings = UpSettings(
-        directories=tuple(directories), state=state, bind=tuple(bind) or loopback, api_port=api_port, front=front
+        directories=tuple(directories),
+        state=state,
+        bind=tuple(bind) or loopback,
+        api_port=api_port,
+        zone=zone,
+        front=front,
     )
     console = Console()
     live = console.is_terminal and not plain

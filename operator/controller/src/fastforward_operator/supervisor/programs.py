@@ -94,13 +94,13 @@ def _envoy(prepared: Prepared, state: StateFolder) -> ChildSpec:
         name=ENVOY,
         command=envoy_command(prepared.envoy, path),
         environment=prepared.settings.environment,
-        prepare=partial(_write_bootstrap, path, state),
+        prepare=partial(_write_bootstrap, path, state, prepared.settings.zone),
         drain=partial(drain_envoy, state.admin_socket),
         grace_s=DRAIN_S,
     )
 
 
-def _write_bootstrap(path: Path, state: StateFolder) -> None:
+def _write_bootstrap(path: Path, state: StateFolder, zone: str | None) -> None:
     # Its import takes a fifth of a second, in which the operator has already begun.
     from fastforward_compiler.emit.envoy import bootstrap  # noqa: PLC0415
 
@@ -111,6 +111,7 @@ def _write_bootstrap(path: Path, state: StateFolder) -> None:
             xds=f"unix:{state.xds_socket}",
             admin=f"unix:{state.admin_socket}",
             decisions=(str(state.decision_socket),),
+            zone=zone,
         )
     )
 

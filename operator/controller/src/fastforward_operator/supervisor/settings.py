@@ -22,6 +22,8 @@ class UpSettings:
     """Addresses of the listeners."""
     api_port: int
     api_address: str = "127.0.0.1"
+    zone: str | None = None
+    """Where this machine is; None where zones do not matter."""
     front: bool = False
     """Whether a Traefik stands before the Envoy."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)

@@ -33,6 +33,7 @@ from .protos import (
 )
 from .upstream import HTTP_OPTIONS, assignment, endpoint, looked_up
 from .wire import PATIENT_ADS, milliseconds, pack, uint32
+from .zone import OWN_CLUSTER, own_cluster
 
 ADS_CLUSTER = "ff-operator"
 KEEPALIVE_INTERVAL_MS = 5000
@@ -67,6 +68,7 @@ def bootstrap(
     admin: Place,
     decisions: tuple[Place, ...],
     trust: Trust | None = None,
+    zone: str | None = None,
 ) -> str:
     """Returns the bootstrap as JSON.
 
@@ -74,7 +76,8 @@ def bootstrap(
     for a socket that only its own user may open (private keys travel over the former, the latter can stop Envoy).
     `decisions` are where the decision services listen: several share the load, and one that is gone is passed by; a
     host stands for all its addresses. `trust` is for peers that are reached over a network: without it nobody proves
-    who they are.
+    who they are. `zone` is where this Envoy is: empty for one that may have a zone and has none, None where zones do not
+    matter.
     """
     message = bootstrap_pb2.Bootstrap(
         node=base_pb2.Node(id=node_id, cluster=node_cluster),
@@ -89,6 +92,10 @@ def bootstrap(
         # Statistics of a cluster are made when it is first used: most of many never are, at once.
         deferred_stat_options=bootstrap_pb2.Bootstrap.DeferredStatOptions(enable_deferred_creation_stats=True),
     )
+    if zone is not None:
+        message.node.locality.zone = zone
+        message.cluster_manager.local_cluster_name = OWN_CLUSTER
+        message.static_resources.clusters.append(own_cluster(zone))
     return json_format.MessageToJson(message)
 
 

@@ -75,6 +75,11 @@ from envoy.extensions.filters.udp.udp_proxy.v3 import udp_proxy_pb2 as _udp_prox
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     header_mutation_pb2 as _early_header_mutation_pb2,
 )
+from envoy.extensions.load_balancing_policies.common.v3 import common_pb2 as _lb_common_pb2
+from envoy.extensions.load_balancing_policies.least_request.v3 import least_request_pb2 as _least_request_pb2
+from envoy.extensions.load_balancing_policies.random.v3 import random_pb2 as _random_pb2
+from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_pb2 as _round_robin_pb2
+from envoy.extensions.load_balancing_policies.subset.v3 import subset_pb2 as _subset_pb2
 from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2 as _network_inputs_pb2
 from envoy.extensions.matching.input_matchers.consistent_hashing.v3 import (
     consistent_hashing_pb2 as _consistent_hashing_pb2,
@@ -206,3 +211,8 @@ xds_matcher_pb2: Any = _matcher_pb2
 xds_regex_pb2: Any = _xds_regex_pb2
 xds_string_pb2: Any = _xds_string_pb2
 zstd_pb2: Any = _zstd_pb2
+lb_common_pb2: Any = _lb_common_pb2
+least_request_pb2: Any = _least_request_pb2
+random_pb2: Any = _random_pb2
+round_robin_pb2: Any = _round_robin_pb2
+subset_pb2: Any = _subset_pb2

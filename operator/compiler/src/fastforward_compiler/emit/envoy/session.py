@@ -9,12 +9,13 @@ Balancer Subsets" (FALLBACK_LIST) and of the Lua filter (filterContext); why not
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 from google.protobuf import struct_pb2
 
 from fastforward_compiler import ir
 
-from .protos import EnvoyMessage, base_pb2, cluster_pb2, lua_pb2
+from .protos import EnvoyMessage, base_pb2, cluster_pb2, lua_pb2, subset_pb2
 from .wire import ADD, SET
 
 NAME = "session"
@@ -23,7 +24,6 @@ _BALANCER = "envoy.lb"
 _MARK = "ff-session"
 _SENT = "fastforward.session"
 """Namespace of what the client sent."""
-_SUBSETS = cluster_pb2.Cluster.LbSubsetConfig
 _MARKED = f"xds.upstream_host_metadata.filter_metadata['{_BALANCER}']['{_MARK}']"
 
 _KEEP = f"""
@@ -111,16 +111,24 @@ def option(name: str, value: str, action: int) -> EnvoyMessage:
 def emit_subsets(session: ir.Session | None, cluster: EnvoyMessage) -> None:
     """Writes that each endpoint is a subset of its own. One that is gone or fails leaves its clients to all others."""
     if session is not None:
-        cluster.lb_subset_config.CopyFrom(
-            _SUBSETS(
-                fallback_policy=_SUBSETS.ANY_ENDPOINT,
-                metadata_fallback_policy=_SUBSETS.FALLBACK_LIST,
-                # A mark that nobody here has is that of another Upstream, maybe: the next one is tried.
-                subset_selectors=[
-                    _SUBSETS.LbSubsetSelector(keys=[_MARK], fallback_policy=_SUBSETS.LbSubsetSelector.NO_FALLBACK)
-                ],
-            )
-        )
+        cluster.lb_subset_config.CopyFrom(_subsets(cluster_pb2.Cluster.LbSubsetConfig))
+
+
+def among_sessions(policy: EnvoyMessage) -> EnvoyMessage:
+    """Returns the same as an extension for load balancing; `policy` chooses where there is no session yet."""
+    made = _subsets(subset_pb2.Subset)
+    made.subset_lb_policy.CopyFrom(policy)
+    return made
+
+
+def _subsets(message: Any) -> EnvoyMessage:  # noqa: ANN401 - a class of Envoy's; both have the same fields
+    selector = message.LbSubsetSelector
+    return message(
+        fallback_policy=message.ANY_ENDPOINT,
+        metadata_fallback_policy=message.FALLBACK_LIST,
+        # A mark that nobody here has is that of another Upstream, maybe: the next one is tried.
+        subset_selectors=[selector(keys=[_MARK], fallback_policy=selector.NO_FALLBACK)],
+    )
 
 
 def emit_mark(endpoint: ir.Endpoint, target: EnvoyMessage) -> None:

@@ -37,6 +37,7 @@ from .protos import (
 )
 from .session import emit_mark, emit_subsets
 from .wire import ADS, exact, milliseconds, pack, serialise, uint32
+from .zone import by_zone, emit_own_zone
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 MAX_FIRST_CHECK_MS = 5000
@@ -104,9 +105,7 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
             healthy_panic_threshold=percent_pb2.Percent(value=upstream.panic_threshold)
         ),
     )
-    emit_subsets(upstream.session, cluster)
-    if upstream.slow_start_ms:
-        emit_slow_start(upstream, cluster)
+    emit_choice(upstream, cluster)
     if upstream.protocol != "HTTP1":
         cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(_HTTP2)
     if upstream.health_check is not None:
@@ -124,6 +123,16 @@ def emit_cluster(upstream: ir.Upstream) -> bytes:
         cluster.transport_socket.CopyFrom(emit_proxy_protocol(upstream, cluster))
     emit_discovery(upstream, cluster)
     return serialise(cluster)
+
+
+def emit_choice(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
+    """Writes how an endpoint is chosen, beyond the policy."""
+    if upstream.own_zone_minimum:
+        emit_own_zone(upstream, cluster)
+        return
+    emit_subsets(upstream.session, cluster)
+    if upstream.slow_start_ms:
+        emit_slow_start(upstream, cluster)
 
 
 def emit_slow_start(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
@@ -211,6 +220,8 @@ def emit_endpoints(upstream: ir.Upstream) -> bytes | None:
     if upstream.session is not None:
         for each, made in zip(upstream.endpoints, endpoints, strict=True):
             emit_mark(each, made)
+    if upstream.own_zone_minimum:
+        return serialise(by_zone(upstream.name, zip(upstream.endpoints, endpoints, strict=True)))
     return serialise(assignment(upstream.name, endpoints))
 
 

@@ -37,6 +37,8 @@ _ADMIN = f"{RUN_FOLDER}/admin.sock"
 _REQUESTS = {"cpu": "250m", "memory": "128Mi"}
 _COMPANION_REQUESTS = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}}
 _DOMAIN = re.compile(r"^([^/]+\.)?(kubernetes|k8s)\.io/")
+_ZONE = "topology.kubernetes.io/zone"
+"""Label of nodes that Kubernetes copies to their pods (KEP-4742); the variable is empty where there is none."""
 _MARGIN_S = 15
 """What ending a pod may take beyond draining."""
 _FROZEN_GRACE_S = 5
@@ -112,7 +114,7 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
             *("--file-flush-interval-msec", "1000"),
             "--disable-hot-restart",
         ],
-        "env": [from_field("POD_NAME", "metadata.name")],
+        "env": [from_field("POD_NAME", "metadata.name"), from_field("POD_ZONE", f"metadata.labels['{_ZONE}']")],
         "ports": [
             {"name": _port_name(port, transport), "containerPort": port, "protocol": transport}
             for port, transport in _ports(edge)
@@ -174,6 +176,7 @@ def _bootstrap(edge: ir.Edge, settings: PodSettings) -> str:
         admin=f"unix:{_ADMIN}",
         decisions=((f"{workload_names(decision).base}.{settings.namespace}.svc", DECISION_PORT),),
         trust=Trust(folder=TLS_FOLDER, operator=Peer(dns=settings.operator_name), decisions=Peer(uri=uri)),
+        zone="$(POD_ZONE)",
     )
 
 
