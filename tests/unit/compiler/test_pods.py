@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,16 @@ def test_a_number_is_one_port_of_tcp_and_one_of_udp() -> None:
         ("p53", 53, "TCP"),
         ("udp-53", 53, "UDP"),
     ]
+
+
+def test_an_envoy_learns_its_zone_from_a_label_of_its_pod() -> None:
+    documents = made(ir.Edge(name="shop/public", hosts=()))
+    (envoy, _) = documents["Deployment"]["spec"]["template"]["spec"]["containers"]
+    paths = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in envoy["env"]}
+    assert paths["POD_ZONE"] == "metadata.labels['topology.kubernetes.io/zone']"
+    # Kubernetes puts the variable's value there, which is empty where there is no such label.
+    boots = json.loads(envoy["args"][envoy["args"].index("--config-yaml") + 1])
+    assert boots["node"]["locality"] == {"zone": "$(POD_ZONE)"}
 
 
 def test_http3_is_a_port_of_udp_beside_the_one_of_tcp() -> None:

@@ -84,6 +84,7 @@ def test_one_of_each_kind() -> None:
     ]
     outlier = ir.OutlierDetection(consecutive_errors=1, interval_ms=1, ejection_time_ms=1, max_ejected_percent=100)
     upstreams = (
+        upstream("shop/zones", endpoints=(ir.Endpoint(address="10.0.0.1", port=1, zone="a"),), own_zone_minimum=1000),
         upstream("shop/plain", endpoints=(ir.Endpoint(address="2001:db8::1", port=1, weight=128),)),
         upstream("shop/none", endpoints=()),
         upstream("shop/dns", endpoints=(), dns=ir.Dns(host="a.example", port=80, refresh_ms=1000), protocol="HTTP2"),

@@ -18,7 +18,7 @@ from fastforward_operator.supervisor.settings import UpSettings
 from fastforward_operator.supervisor.up import up
 
 
-def run(
+def run(  # noqa: PLR0913 - one for each option
     directories: list[Path],
     *,
     state: Path,

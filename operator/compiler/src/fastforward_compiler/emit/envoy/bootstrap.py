@@ -60,7 +60,7 @@ class Trust:
     decisions: Peer
 
 
-def bootstrap(
+def bootstrap(  # noqa: PLR0913 - one for each thing that differs between Envoys
     *,
     node_id: str,
     node_cluster: str,
@@ -76,8 +76,8 @@ def bootstrap(
     for a socket that only its own user may open (private keys travel over the former, the latter can stop Envoy).
     `decisions` are where the decision services listen: several share the load, and one that is gone is passed by; a
     host stands for all its addresses. `trust` is for peers that are reached over a network: without it nobody proves
-    who they are. `zone` is where this Envoy is: empty for one that may have a zone and has none, None where zones do not
-    matter.
+    who they are. `zone` is where this Envoy is: empty for one that may have a zone and has none, None where zones do
+    not matter.
     """
     message = bootstrap_pb2.Bootstrap(
         node=base_pb2.Node(id=node_id, cluster=node_cluster),
