@@ -38,7 +38,7 @@ def test_a_number_is_one_port_of_tcp_and_one_of_udp() -> None:
 
 
 def test_an_envoy_learns_its_zone_from_a_label_of_its_pod() -> None:
-    documents = made(ir.Edge(name="shop/public", hosts=()))
+    documents = made(ir.Edge(name="shop/public", hosts=(), listeners=()))
     (envoy, _) = documents["Deployment"]["spec"]["template"]["spec"]["containers"]
     paths = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in envoy["env"]}
     assert paths["POD_ZONE"] == "metadata.labels['topology.kubernetes.io/zone']"

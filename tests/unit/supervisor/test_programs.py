@@ -16,7 +16,7 @@ from fastforward_operator.supervisor.state import StateFolder
 @pytest.mark.parametrize(("zone", "told"), [("near", {"zone": "near"}), (None, None)])
 def test_envoy_is_told_its_zone_where_there_is_one(tmp_path: Path, zone: str | None, told: object) -> None:
     settings = UpSettings(directories=(tmp_path,), state=tmp_path, bind=("127.0.0.1",), api_port=1, zone=zone)
-    prepared = Prepared(settings=settings, project=Project(), resources=(), envoy=Path("envoy"))
+    prepared = Prepared(settings=settings, project=Project(files=()), resources=(), envoy=Path("envoy"))
     state = StateFolder(tmp_path)
     state.envoy.mkdir(parents=True, exist_ok=True)
     (envoy,) = [each for each in child_specs(prepared, state) if each.name == "envoy"]
