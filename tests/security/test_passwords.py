@@ -104,6 +104,6 @@ def test_a_flood_of_guesses_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_check_sees_a_build_where_guesses_make_the_policy_fail_open(monkeypatch: pytest.MonkeyPatch) -> None:
     unbounded(monkeypatch)
-    monkeypatch.setattr(combination, "_fails_open", lambda _, found: all(each.fail_open for each in found))
+    monkeypatch.setattr(combination, "_fails_open", lambda found: all(each.fail_open for each in found))
     with deploying(*documents(), origins=("shop",), decision_timeout_ms=IMPATIENT_MS) as broken:
         assert 200 in flood(broken)

@@ -84,7 +84,7 @@ from support.repository import ROOT
 
 path, test = "{path}", "{test}"
 found = find_mutants(path, (ROOT / path).read_bytes())
-mutant = next(mutant for mutant in found if mutant.diff()[1] == "_ENOUGH = 2.0 - 1e-9")
+mutant = next(mutant for mutant in found if mutant.diff()[1] == "_ROUNDING = 1.000000001")
 assert mutant.function is None
 ends = run_forked([None, mutant], lambda mutant: _attempt_cold(mutant, [test]), jobs=1)
 print(json.dumps([end.value for end in ends]))

@@ -91,11 +91,8 @@ class Offline:
         return dict.fromkeys(_urls(self.resources), keys)
 
 
-def load(directories: Sequence[Path], credentials: Path | None = None, at: datetime | None = None) -> Offline:
-    """Compile directories; `credentials` is the folder of the development credentials in force.
-
-    A directory that is not there is one sentence and exit code 1.
-    """
+def require(directories: Sequence[Path]) -> None:
+    """Ends with one sentence and exit code 1 where one of them is not there, or can't hold resources."""
     for directory in directories:
         if not directory.exists():
             print(f"{directory} is not there: name a directory of resources.", file=sys.stderr)
@@ -103,6 +100,14 @@ def load(directories: Sequence[Path], credentials: Path | None = None, at: datet
         if not directory.is_dir() and not directory.is_file():
             print(f"{directory} is neither a directory nor a file: name one that holds resources.", file=sys.stderr)
             raise SystemExit(1)
+
+
+def load(directories: Sequence[Path], credentials: Path | None = None, at: datetime | None = None) -> Offline:
+    """Compile directories; `credentials` is the folder of the development credentials in force.
+
+    A directory that is not there is one sentence and exit code 1.
+    """
+    require(directories)
     provider = FileProvider(directories)
     batch = provider.load()
     return Offline(batch, provider.locate, _development(resources_of(batch), credentials), at)

@@ -20,7 +20,7 @@ from fastforward_operator.supervisor.yamlfile import FileProblemError
 from .bench import Bench
 from .comparison import differences
 from .junit import Result, junit_xml
-from .offline import Offline, load, load_over, read_cluster
+from .offline import Offline, load, load_over, require, read_cluster
 from .output import Output, counted, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .testfile import Case, read_cases
@@ -29,6 +29,7 @@ from .where import CURRENT, Where
 
 def run(directories: Sequence[Path], output: Output, junit: Path | None, where: Where) -> int:
     """Run the tests and print how they ended."""
+    require(directories)
     try:
         cases = read_cases(directories)
     except FileProblemError as error:
