@@ -122,7 +122,7 @@ end
 function envoy_on_response(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   local notes, status = metadata:get("{_NOTES}"), handle:headers():get(":status")
-  -- What filters in front of this one answer was never asked for: the request did not come by.
+  -- What earlier filters answer was never asked for: the request did not come by.
   if not notes or notes["judged"] then return end
   metadata:set("{_NOTES}", "judged", true)
   local begun, read = pcall(begin_cost, handle)
