@@ -155,7 +155,7 @@ def test_whatever_decides_a_request_changes_the_plans_name(field: str) -> None:
         "csrf": ir.Csrf(hosts=("pages.example.com",)),
         "body": ir.Body(schema=ir.SchemaRef(schema="shop/order", version="v1"), max_bytes=7),
         "schedule": "until 2090-01-01T00:00:00Z",
-        "response_body": ir.ResponseBody(schema=ir.SchemaRef(schema="shop/order", version="v1"), max_bytes=7),
+        "response_body": ir.Body(schema=ir.SchemaRef(schema="shop/order", version="v1"), max_bytes=7),
     }
     called = ir.Transcoding(schema="shop/s", version="1", descriptors=b"", services=("a.B",))
     others["transcoding"] = called

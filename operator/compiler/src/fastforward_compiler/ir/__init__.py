@@ -56,7 +56,6 @@ from .route import (
     PathType,
     Redirect,
     Respond,
-    ResponseBody,
     Retry,
     Rewrite,
     ShardDispatch,

@@ -220,16 +220,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What a request's body must be: held up to `max_bytes`, and judged by the schema."""
-
-    schema: SchemaRef
-    max_bytes: int
-    shadow: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseBody:
-    """What an upstream's answer must be: held up to `max_bytes`, and judged by the schema."""
+    """What the body of a request, or of an answer, must be: held up to `max_bytes`, and judged by the schema."""
 
     schema: SchemaRef
     max_bytes: int
@@ -292,7 +283,7 @@ class Entry:
     mirrors: tuple[Mirror, ...] = ()
     fault: Fault | None = None
     body: Body | None = None
-    response_body: ResponseBody | None = None
+    response_body: Body | None = None
     transcoding: Transcoding | None = None
     schedule: str = ""
     """When the rule holds, in words; empty for always. At other times there is no entry."""

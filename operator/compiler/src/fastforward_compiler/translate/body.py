@@ -1,4 +1,4 @@
-"""What a rule asks of bodies, to `ir.Body` and `ir.ResponseBody`.
+"""What a rule asks of bodies, to `ir.Body`.
 
 In: `body` and `responseBody` of a RouteRule. Out: the fields of its entries that it makes, and Problems. Called by
 rule.
@@ -22,17 +22,15 @@ def translate_bodies(
 ) -> dict[str, Any]:
     """Without a schema there is a Problem, and nothing unchecked goes where something was to be checked."""
     fields: dict[str, Any] = {}
-    if (body := rule.body) is not None:
-        schema = resolve_schema(cells, on, f"{field}.body.schema", body.schema_, "JSONSchema", problems)
+    for name, said, what, rules in (
+        ("body", "body", "body", rule.body),
+        ("response_body", "responseBody", "answer", rule.response_body),
+    ):
+        if rules is None:
+            continue
+        schema = resolve_schema(cells, on, f"{field}.{said}.schema", rules.schema_, "JSONSchema", problems)
         if schema is not None:
-            fields["body"] = ir.Body(schema=schema, max_bytes=body.max_bytes, shadow=body.shadow)
-        elif not body.shadow:
-            fields["destination"] = ir.Unavailable(reason="The schema of the body is not there.")
-    if (answer := rule.response_body) is not None:
-        schema = resolve_schema(cells, on, f"{field}.responseBody.schema", answer.schema_, "JSONSchema", problems)
-        if schema is not None:
-            made = ir.ResponseBody(schema=schema, max_bytes=answer.max_bytes, shadow=answer.shadow)
-            fields["response_body"] = made
-        elif not answer.shadow:
-            fields["destination"] = ir.Unavailable(reason="The schema of the answer is not there.")
+            fields[name] = ir.Body(schema=schema, max_bytes=rules.max_bytes, shadow=rules.shadow)
+        elif not rules.shadow:
+            fields["destination"] = ir.Unavailable(reason=f"The schema of the {what} is not there.")
     return fields

@@ -102,7 +102,7 @@ def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
 
 def emit_script(route: EnvoyMessage, entry: ir.Entry, setting: Setting, limits: list[ir.Limit]) -> None:
     """Writes what the filter `fallback` runs: to judge answers, read what they cost, keep sessions."""
-    judged = emit_response_body(entry, plan_name(entry, setting.table), cost_context(limits))
+    judged = emit_response_body(entry, setting.table, cost_context(limits))
     if judged is not None:
         emit_identity(route)
     elif reads_bodies(limits):

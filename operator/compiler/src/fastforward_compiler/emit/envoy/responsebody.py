@@ -1,7 +1,7 @@
 """Answers of upstreams that a rule holds to a schema: the proxy holds them, the decision service judges them.
 
-In: an ir.Entry and the name of its Plan. Out: per-route configuration of the filter `fallback`, which runs SCRIPT in
-place of its own where a route says so. Called by entry, resolver and table.
+In: an ir.Entry and its table. Out: per-route configuration of the filter `fallback`, which runs SCRIPT in
+place of its own where a route says so. Called by entry and resolver.
 Source: Envoy's documentation of the Lua filter (httpCall, body, bodyChunks, filterContext).
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from google.protobuf import struct_pb2
 
 from fastforward_compiler import ir
+from fastforward_compiler.emit.decision import plan_name
 
 from . import session
 from .chain import DECISION, DECISION_CLUSTER, REASON_HEADER, SHADOW_HEADER
@@ -44,7 +45,6 @@ local function ask(handle, notes, said, content)
   return handle:httpCall("{DECISION_CLUSTER}", asked, content, {_TIMEOUT_MS})
 end
 
--- What Envoy hands out is gone after a call: it is asked for again.
 -- What is too large is not sent whole to be told so.
 local function too_large(most)
   return string.rep(" ", most + 1)
@@ -82,6 +82,7 @@ local function watch(handle, notes, said)
 end
 
 local function refuse(handle, reason, document)
+  -- What Envoy hands out is gone after a call: it is asked for again.
   handle:body(true):setBytes(document)
   local headers = handle:headers()
   headers:replace(":status", "502")
@@ -134,12 +135,14 @@ end
 """
 
 
-def emit_response_body(entry: ir.Entry, plan: str, cost: Mapping[str, str]) -> EnvoyMessage | None:
+def emit_response_body(entry: ir.Entry, table: ir.Table, cost: Mapping[str, str]) -> EnvoyMessage | None:
     """Returns the configuration; None where answers are not judged. `cost` is what else to read in them."""
     rules = entry.response_body
     if rules is None:
         return None
     context = struct_pb2.Struct()
+    # The name of a Plan costs its serialisation: only rules that tell it pay for that.
+    plan = plan_name(entry, table)
     context.update({"plan": plan, "route": entry.route, "most": rules.max_bytes, "shadow": rules.shadow, **cost})
     return lua_pb2.LuaPerRoute(name=NAME_WITH_COST if cost else NAME, filter_context=context)
 
