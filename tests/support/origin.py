@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 CALL_S = 10.0
+TURNS = 5
+"""Of the loop: from an accepted connection to the first line of what serves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,14 @@ class Loop:
         self._loop.close()
 
 
+async def _settle() -> None:
+    # asyncio closes no connection whose task is cancelled before it first ran, as one just accepted is.
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
 async def _cancel_others() -> None:
+    await _settle()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -138,6 +147,9 @@ class Origin:
 
     async def _stop(self) -> None:
         if self._server is not None:
+            for listening in self._server.sockets:  # a server that closes forgets whom it has just accepted
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            await _settle()
             self._server.close()
             self._server = None
         for task in tuple(self._open):
