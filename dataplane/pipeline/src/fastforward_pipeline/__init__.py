@@ -7,7 +7,8 @@ Called by EntryPoint (live requests), by the CLI (`explain`, `test`, `diff`) and
 """
 
 from .buckets import TokenBuckets
-from .decision import Candidate, Decision, LimitState, Refusal
+from .compiled.route import Candidate
+from .decision import Decision, LimitState, Refusal
 from .effects import (
     Answer,
     AskService,

@@ -13,7 +13,7 @@ from .reason import FACTS, Reason
 if TYPE_CHECKING:
     from .compiled.authpolicy import Identity
     from .compiled.jsonschema import Violation
-    from .compiled.route import Plan
+    from .compiled.route import Candidate, Plan
     from .compiled.table import Scope
     from .ends import End
 
@@ -51,14 +51,6 @@ class Reply:
     body: str = ""
     preflight: bool = False
     """Whether it is the answer to a preflight, which no rule's changes to headers touch."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """An Upstream (NAMESPACE/NAME; empty for one that is not there) and its share of the requests, 0 to 1."""
-
-    upstream: str
-    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

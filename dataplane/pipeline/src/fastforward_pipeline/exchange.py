@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .compiled.authpolicy import ANONYMOUS, Identity
-from .decision import Candidate, LimitState, Refusal, Reply
+from .compiled.route import Candidate
+from .decision import LimitState, Refusal, Reply
 from .effects import (
     Answer,
     AskService,

@@ -8,7 +8,7 @@ proxy has begun, a share is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastforward_kit import spans
 from fastforward_kit.traceparent import Parent, new_span_id, new_trace_id, parse_traceparent, write_traceparent
@@ -16,28 +16,14 @@ from fastforward_kit.traceparent import Parent, new_span_id, new_trace_id, parse
 from fastforward.message.v1 import envelope_pb2
 from fastforward.otlp.v1 import otlp_pb2
 
+from .way import Record, Span, Way
+
 if TYPE_CHECKING:
     from fastforward_kit.otlp import SpanExporter
-
-    from .way import Record, Way
 
 Metadata = tuple[tuple[str, str], ...]
 _LONGEST_STATE = 512
 _ALL = 1 << 32
-
-
-class Span(NamedTuple):
-    """The span of a message."""
-
-    trace_id: str
-    id: str
-    parent_id: str
-
-    def tell_callee(self, trace: envelope_pb2.TraceContext) -> str:
-        """Writes a new span, by which somebody is called, into what that one is told; returns its id."""
-        made = new_span_id()
-        trace.traceparent = write_traceparent(self.trace_id, made, sampled=True)
-        return made
 
 
 class Tracer:

@@ -11,11 +11,10 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from fastforward_kit.traceparent import new_span_id, write_traceparent
 from fastforward_pipeline.message import DISPATCH
 
 from fastforward.message.v1 import envelope_pb2
-
-from .tracing import Span
 
 PROTOCOLS = {value: name.removeprefix("PROTOCOL_") for name, value in envelope_pb2.Protocol.items() if value}
 DELIVERIES = {value: name.removeprefix("DELIVERY_") for name, value in envelope_pb2.Delivery.items() if value}
@@ -23,6 +22,20 @@ Place = tuple[str, str, str]
 """Direction, stage, and the Upstream that runs it; that is empty for EntryPoint itself."""
 _HERE: dict[tuple[str, str], Place] = {}
 """Of the stages that run here: one tuple each, however many messages are remembered."""
+
+
+class Span(NamedTuple):
+    """The span of a message."""
+
+    trace_id: str
+    id: str
+    parent_id: str
+
+    def tell_callee(self, trace: envelope_pb2.TraceContext) -> str:
+        """Writes a new span, by which somebody is called, into what that one is told; returns its id."""
+        made = new_span_id()
+        trace.traceparent = write_traceparent(self.trace_id, made, sampled=True)
+        return made
 
 
 class Step(NamedTuple):

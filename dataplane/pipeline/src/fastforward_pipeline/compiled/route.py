@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastforward.snapshot.v1 import snapshot_pb2
-from fastforward_pipeline.decision import Candidate
 from fastforward_pipeline.facts import Facts
 
 from .address import AddressSet
@@ -37,6 +36,14 @@ class Admission:
     max_body_bytes: int | None
     content_types: frozenset[str]
     shadow: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An Upstream (NAMESPACE/NAME; empty for one that is not there) and its share of the requests, 0 to 1."""
+
+    upstream: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

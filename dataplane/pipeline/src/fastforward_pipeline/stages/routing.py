@@ -7,10 +7,10 @@ regions or flags can be judged only when the caller is known, and a tenant's own
 
 from __future__ import annotations
 
-from fastforward_pipeline.compiled.route import Plan
+from fastforward_pipeline.compiled.route import Candidate, Plan
 from fastforward_pipeline.compiled.shard import Shard, ShardSet
 from fastforward_pipeline.compiled.table import Table
-from fastforward_pipeline.decision import Candidate, Refusal
+from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import MAX_NEAR_MISSES, NearMiss, Verdict

@@ -1,7 +1,7 @@
 """The running operator as commands see it: its HTTP API, read only.
 
-In: the base URL of the API, or a cluster. Out: objects, proxies, hops, messages, the decision snapshot; one sentence
-and exit code 1 when nobody answers. Called by get, status, trace and explain.
+In: the base URL of the API. Out: objects, proxies, hops, messages, the decision snapshot; one sentence
+and exit code 1 when nobody answers. Called by source and cluster.
 """
 
 from __future__ import annotations
@@ -12,56 +12,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlencode
-
-from .where import Where
 
 if TYPE_CHECKING:
     from fastforward.snapshot.v1 import snapshot_pb2
 
 _TIMEOUT_S = 10.0
-
-
-class Source(Protocol):
-    """Whoever knows what there is and what is said of it."""
-
-    def objects(self, *, kind: str = "", namespace: str = "", name: str = "") -> list[dict[str, Any]]:
-        """Objects with their conditions; `kind`, `namespace` and `name` narrow them down."""
-        ...
-
-    def proxies(self) -> list[dict[str, Any]]:
-        """Connected nodes and what they acknowledged."""
-        ...
-
-    def hops(self) -> list[dict[str, Any]]:
-        """Hops of EntryPoints, as they are now."""
-        ...
-
-    def messages(self, id_: str) -> list[dict[str, Any]]:
-        """What EntryPoints remember of a message, or of those of a request or a trace."""
-        ...
-
-    def rendered(self) -> list[dict[str, Any]]:
-        """What proxies should have: name, version and resource of each; of one Edge's with `edge`."""
-        ...
-
-    def metrics(self) -> str:
-        """What the operators tell Prometheus."""
-        ...
-
-    def snapshot(self) -> snapshot_pb2.SnapshotDelta:
-        """The decision snapshot."""
-        ...
-
-
-def connect(where: Where) -> Source:
-    """The operator, or the cluster."""
-    if not where.is_cluster:
-        return OperatorClient(where.api)
-    from .cluster import Cluster  # noqa: PLC0415 - whoever asks an operator needs none of it
-
-    return Cluster(where)
 
 
 class OperatorClient:

@@ -1,7 +1,7 @@
 """A cluster as commands see it: objects, and what their statuses say, with the user's own access.
 
 In: a context of the kubeconfig. Out: objects, proxies, the decision snapshot, as from a running operator; one sentence
-and exit code 1 when the cluster does not answer. Called by client, validate and route_test. It is kubectl that is
+and exit code 1 when the cluster does not answer. Called by source. It is kubectl that is
 asked: it knows every way to log in, and proxies' acknowledgements are behind a port that only it can forward.
 """
 
@@ -25,13 +25,12 @@ from fastforward_operator.kubernetes import rbac
 from fastforward_operator.providers import Batch
 from fastforward_operator.providers.kubernetes import WATCHED, WATCHED_ALL, Watched
 
+from .client import OperatorClient
 from .console import PodConsole
 from .where import Where
 
 if TYPE_CHECKING:
     from fastforward.snapshot.v1 import snapshot_pb2
-
-    from .client import OperatorClient
 
 _SECONDS = 30.0
 _AT_ONCE = 6
@@ -179,8 +178,6 @@ class Cluster:
         return self._operators
 
     def _of_operator(self, pod: str, what: str, ask: Callable[[OperatorClient], list[Document]]) -> list[Document]:
-        from .client import OperatorClient  # noqa: PLC0415 - which imports this module
-
         with self._forwarded(pod) as address:
             if address:
                 return ask(OperatorClient(f"http://{address}"))

@@ -26,11 +26,11 @@ import yaml
 from fastforward_operator.supervisor.state import StateFolder
 
 from .archive import Archive
-from .client import Source, connect
 from .console import Console, ConsoleError, SocketConsole
 from .held import TARGET
 from .output import counted
 from .redaction import REDACTED, Scrubber
+from .source import Source, connect
 from .where import Where
 
 _TAIL = 2 << 20

@@ -19,7 +19,7 @@ from .shell import Shell
 from .where import CURRENT, Where
 
 if TYPE_CHECKING:
-    from .client import Source
+    from .source import Source
 
 VARIABLE = "_FF_COMPLETE"
 """By it a shell asks (typer)."""
@@ -102,7 +102,7 @@ def _full_names(ctx: typer.Context, of_kinds: Iterable[str]) -> Iterator[str]:
 
 
 def _source(ctx: typer.Context) -> Source:
-    from .client import connect  # noqa: PLC0415
+    from .source import connect  # noqa: PLC0415
 
     # Variables of the environment are among them, but commands that ask nobody have no --api.
     given = {name: str(ctx.params.get(name) or "") for name in ("api", "context", "kubeconfig")}

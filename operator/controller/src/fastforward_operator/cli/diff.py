@@ -18,10 +18,11 @@ from fastforward_pipeline import TokenBuckets
 
 from .bench import Bench
 from .moment import moment
-from .offline import Offline, load, load_over, read_cluster
+from .offline import Offline, load, load_over
 from .outcome import Outcome, World
 from .output import Output, counted, print_data
 from .simulation import RequestError, judge, make_request
+from .source import read_cluster
 from .testfile import Case, CaseRequest, Expectation
 from .where import CURRENT, Where
 from .witness import Witnesses

@@ -10,9 +10,9 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from .client import connect
 from .kinds import kind_named, known_kinds
 from .output import Output, print_data, print_table
+from .source import connect
 from .where import Where
 
 _TITLES = ("KIND", "NAME", "ACCEPTED", "RESOLVED", "PROGRAMMED", "PROXIES", "REASON", "GENERATION", "SINCE")

@@ -27,8 +27,6 @@ from fastforward_operator.providers.file import FileProvider
 from fastforward_operator.supervisor.development import PREFIX, Development, DevelopmentError
 from fastforward_operator.supervisor.issuer import Issuer
 
-from .where import Where
-
 Locate = Callable[[Source, str], Source]
 """A document and a field of it -> where that field is."""
 
@@ -124,13 +122,6 @@ def load_over(cluster: Batch, directories: Sequence[Path], at: datetime | None =
     written = load(directories)
     changes = {**cluster.changes, **written.batch.changes}
     return Offline(replace(written.batch, changes=changes), written.locate, at=at)
-
-
-def read_cluster(where: Where) -> Batch:
-    """Everything in a cluster that an operator would compile."""
-    from .cluster import Cluster  # noqa: PLC0415 - whoever asks no cluster needs none of it
-
-    return Cluster(where).batch()
 
 
 def resources_of(batch: Batch) -> tuple[Resource, ...]:

@@ -18,7 +18,6 @@ import yaml
 
 from fastforward_operator.supervisor.state import StateFolder
 
-from .client import connect
 from .console import Console, ConsoleError, SocketConsole, console_at
 from .drift import Difference, Wanted, addresses, differences
 from .envoyjson import canonical, equal
@@ -26,6 +25,7 @@ from .envoykind import EnvoyKind
 from .held import KINDS, TARGET, Dump, Held, Json, Key, name_of, read_dump, readable
 from .options import DEFAULT_API
 from .output import Output, counted, print_data, print_table
+from .source import connect
 from .where import Where
 
 _TITLES = ("PROXY", "KIND", "NAME", "DIFFERENCE", "SHOULD HAVE", "HAS", "DETAIL")

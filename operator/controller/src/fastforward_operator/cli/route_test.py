@@ -20,9 +20,10 @@ from fastforward_operator.supervisor.yamlfile import FileProblemError
 from .bench import Bench
 from .comparison import differences
 from .junit import Result, junit_xml
-from .offline import Offline, load, load_over, read_cluster, require
+from .offline import Offline, load, load_over, require
 from .output import Output, counted, print_data
 from .simulation import Judged, RequestError, judge, make_request
+from .source import read_cluster
 from .testfile import Case, read_cases
 from .where import CURRENT, Where
 

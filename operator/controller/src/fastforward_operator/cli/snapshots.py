@@ -18,9 +18,9 @@ from fastforward_pipeline.compiled.users import find_basic, parse_basic
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_operator.supervisor.apikey import parse_api_key
 
-from .client import connect
-from .offline import load, load_over, read_cluster
+from .offline import load, load_over
 from .output import counted
+from .source import connect, read_cluster
 from .where import Where
 
 Resources = Sequence[snapshot_pb2.Resource]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from .client import connect
 from .output import Output, print_data, print_table
+from .source import connect
 from .where import Where
 
 

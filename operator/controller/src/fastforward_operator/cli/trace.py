@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from .client import connect
 from .output import Output, print_data
+from .source import connect
 from .where import Where
 
 _WIDTH = 40

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from fastforward_compiler.problem import is_refused
 
-from .offline import Finding, load, load_over, read_cluster
+from .offline import Finding, load, load_over
 from .output import Output, counted, print_data
+from .source import read_cluster
 from .where import Where
 
 
