@@ -62,7 +62,8 @@ _FEATURES = (
     "filters that other routes may need, and its host's table is found by headers that are set first. Tried: a trace "
     "context without Lua (done: 5 us a request less), Retry-After without an expression (done: 8 us less), leaving out "
     "filters that no route of a host wants (2 to 3 us, for 0.75 KiB a table and filter), plain routes instead of a "
-    "tree, one table instead of scopes (nothing that can be told apart). ADR 22."
+    "tree, one table instead of scopes (nothing that can be told apart). ADR 22 counts the instructions: bare Envoy's "
+    "160 thousand a request become 199 by hand and 273 here, of which 30 are the features themselves."
 )
 _HOP = (
     "Asking costs Envoy itself 60 us, even when another Envoy answers at once, more than all else that it does; the "
