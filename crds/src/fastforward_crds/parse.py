@@ -130,9 +130,15 @@ def _unknown_kind(document: dict[Any, Any]) -> FieldError:
     if kind in known:
         versions = ", ".join(sorted(v for v, name in INPUTS if name == kind))
         return FieldError(field="apiVersion", message=f"{kind} has apiVersion {versions}, not {version or 'none'}.")
+    if not kind:
+        return FieldError(field="kind", message=f"A kind is required; known are {', '.join(known)}.")
+    if kind.removesuffix("List") in ("", *known):
+        return FieldError(
+            field="kind", message=f"A {kind} is not read: write each of its items as a document of its own."
+        )
     near = difflib.get_close_matches(kind, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return FieldError(field="kind", message=f"Kind {kind or 'none'} is not known; known are {', '.join(known)}.{hint}")
+    return FieldError(field="kind", message=f"Kind {kind} is not known; known are {', '.join(known)}.{hint}")
 
 
 def _unknown_at_top(document: dict[Any, Any]) -> tuple[FieldError, ...]:

@@ -72,3 +72,33 @@ def test_results_that_can_not_be_written_are_one_sentence(tmp_path: Path) -> Non
     said = ff("test", BOOKSHOP, "--junit", tmp_path / "none" / "x.xml")
     assert said.code == 1
     assert said.err.endswith("x.xml can't be written (No such file or directory): name another file with --junit.\n")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("validate", BOOKSHOP), ("completion", "bash")], ids=str)
+def test_a_closed_standard_output_is_no_traceback(arguments: tuple[str | Path, ...]) -> None:
+    command = [sys.executable, "-m", "fastforward_operator.cli", *map(str, arguments)]
+    script = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    done = subprocess.run(script, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_cluster_that_does_not_answer_is_told_once(tmp_path: Path) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\necho refused >&2\nexit 1\n")
+    kubectl.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    code, said = run("get", "--context", "nowhere", environment={"PATH": path})
+    told = "The cluster does not answer (refused): name another with --context or --kubeconfig.\n"
+    assert (code, said) == (1, told)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("render",), ("diff", BOOKSHOP), ("explain", "request", "GET", "http://a/", "--from")], ids=str
+)
+def test_what_is_printed_of_broken_resources_comes_with_a_warning(
+    tmp_path: Path, arguments: tuple[str | Path, ...]
+) -> None:
+    (tmp_path / "a.yaml").write_text("kind: Rout\n")
+    said = ff(*arguments, tmp_path, "-o", "json")
+    assert said.err == f"The resources have 1 problem, which may be why: ff validate {tmp_path}\n"
+    assert said.json

@@ -98,3 +98,9 @@ def test_what_nobody_knows_of_is_exit_code_one_with_the_reason() -> None:
 def test_a_message_that_took_no_time_is_shown() -> None:
     with operator_api([], [], messages=[way(ms=0.0)]) as api:
         assert ff("trace", "m-1", "--api", api).code == 0
+
+
+def test_no_id_is_a_wrong_call() -> None:
+    said = ff("trace", "")
+    assert said.code == 2
+    assert said.err.startswith("Name the ID of a message")

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
+from support.closed import close_folder
 from support.ff import ff
 from support.repository import ROOT
 
@@ -99,3 +101,31 @@ def test_a_directory_without_resources_is_no_good_one(tmp_path: Path) -> None:
     said = ff("validate", tmp_path)
     assert (said.code, said.out) == (1, "no objects, no problems.\n")
     assert said.err.startswith(f"There are no resources in {tmp_path}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ROUTE.replace("  edges", "\tedges"), ":6: Not YAML: there is a tab where YAML takes spaces alone."),
+        (ROUTE.replace("{name: public}", "{{ .Values.edge }}"), ":6: A key has to be a word. Is this a template?"),
+        ("{{- if .Values.on }}\n" + ROUTE, ":1: A key has to be a word. Is this a template? Render it first"),
+        (ROUTE.replace("books}", "Böoks}"), ":4: metadata.name: 'B"),
+        (ROUTE.replace("kind: Route\n", ""), ":2: kind: A kind is required; known are "),
+        ("apiVersion: v1\nkind: List\nitems: []\n", ":2: kind: A List is not read: write each of its items"),
+    ],
+    ids=["tab", "template in a value", "template around", "name", "no kind", "list"],
+)
+def test_what_hurried_people_write_is_told_at_its_line_with_how_to_mend_it(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert f"a.yaml{said}" in ff("validate", tmp_path).out
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text(ROUTE)
+    (tmp_path / "closed").mkdir()
+    close_folder(monkeypatch, tmp_path / "closed")
+    said = ff("validate", tmp_path)
+    assert said.code == 1
+    assert f"{tmp_path}/closed:1: The folder can't be read: Permission denied. (Invalid)" in said.out

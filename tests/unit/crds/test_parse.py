@@ -63,9 +63,11 @@ def test_a_status_and_what_kubernetes_adds_to_metadata_are_ignored() -> None:
     [
         (None, "", "The document is not a mapping."),
         ([], "", "The document is not a mapping."),
-        ({}, "kind", f"Kind none is not known; known are {KNOWN}."),
+        ({}, "kind", f"A kind is required; known are {KNOWN}."),
         ({"kind": "Rout"}, "kind", f"Kind Rout is not known; known are {KNOWN}. Did you mean Route?"),
-        ({"kind": ["Route"]}, "kind", f"Kind none is not known; known are {KNOWN}."),
+        ({"kind": ["Route"]}, "kind", f"A kind is required; known are {KNOWN}."),
+        ({"kind": "List"}, "kind", "A List is not read: write each of its items as a document of its own."),
+        ({"kind": "RouteList"}, "kind", "A RouteList is not read: write each of its items as a document of its own."),
         ({"kind": "a\nb\ud800"}, "kind", f"Kind a?b? is not known; known are {KNOWN}."),
         ({"kind": "Route"}, "apiVersion", f"Route has apiVersion {crds.API_VERSION}, not none."),
         ({"kind": "Secret", "apiVersion": "v2"}, "apiVersion", "Secret has apiVersion v1, not v2."),

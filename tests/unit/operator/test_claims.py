@@ -191,7 +191,7 @@ def test_a_file_that_can_not_be_read_keeps_its_objects(files: Files) -> None:
         ("just words", "not a mapping"),
         ("apiVersion: gateway.fastforward.dev/v1alpha1\nkind: Route\n", "This field is required."),
         ("apiVersion: gateway.fastforward.dev/v1alpha1\nkind: Route\nmetadata: {name: Bad Name}", "name"),
-        ("apiVersion: gateway.fastforward.dev/v1alpha1\nkind: [Route]\nmetadata: {name: x}", "Kind none"),
+        ("apiVersion: gateway.fastforward.dev/v1alpha1\nkind: [Route]\nmetadata: {name: x}", "A kind is required"),
     ],
 )
 def test_a_document_that_is_no_object_says_why(files: Files, text: str, part: str) -> None:

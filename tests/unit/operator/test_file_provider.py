@@ -14,6 +14,7 @@ from fastforward_operator.providers.file import MAX_FILE_BYTES, FileProvider
 from fastforward_operator.providers.lastgood import LastGood
 from fastforward_operator.providers.watch import InotifyWatch, OpenWatch, PollingWatch
 
+from support.closed import close_folder
 from support.eventually import eventually
 
 
@@ -323,3 +324,34 @@ async def test_a_file_that_becomes_a_pipe_is_gone_and_does_not_hang_the_reader(
         (tmp_path / "a.yaml").unlink()
         (tmp_path / "a.yaml").write_text(text("a", "2"))
         await eventually(lambda: found.believed == {"a": "2"})
+
+
+async def test_a_folder_that_cannot_be_read_any_more_loses_nothing_and_is_told_of(
+    tmp_path: Path, open_watch: OpenWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    (root / "in").mkdir(parents=True)
+    (root / "in" / "a.yaml").write_text(text("a"))
+    (root / "b.yaml").write_text(text("b"))
+
+    def told(found: Watching) -> list[str]:
+        return [one.message for batch in found.batches for each in batch.documents.values() for one in each]
+
+    async with watching(root, state=tmp_path / "state", by=open_watch) as found:
+        with monkeypatch.context() as closed:
+            close_folder(closed, root / "in")
+            (root / "new").mkdir()
+            await eventually(lambda: told(found) == ["The folder can't be read: Permission denied."])
+            (root / "b.yaml").write_text(text("b", "2"))
+            await eventually(lambda: found.believed == {"a": "1", "b": "2"})
+            assert found.gone == []
+    with monkeypatch.context() as closed:
+        close_folder(closed, root / "in")
+        async with watching(root, state=tmp_path / "state", by=open_watch) as found:
+            assert found.believed == {"a": "1", "b": "2"}
+            closed.undo()
+            (root / "in" / "a.yaml").write_text(text("a", "3"))
+            (root / "newer").mkdir()
+            await eventually(lambda: found.believed == {"a": "3", "b": "2"})
+            await eventually(lambda: any(() in batch.documents.values() for batch in found.batches))
+            assert found.gone == []

@@ -43,6 +43,10 @@ _CONDITIONS = ("Accepted", "ResolvedRefs", "Programmed")
 Document = dict[str, Any]
 
 
+class _UnansweredError(Exception):
+    """Nobody answers; the message is a sentence for people."""
+
+
 class Cluster:
     """Asks one cluster."""
 
@@ -139,25 +143,37 @@ class Cluster:
 
     def _lists(self, watched: Iterable[Watched], namespace: str = "") -> list[list[Document]]:
         """The objects of each kind; none of kinds that are not installed, or that the user may not read."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(lambda each: self._list(each, namespace), watched))
+        try:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                return list(pool.map(lambda each: self._list(each, namespace), watched))
+        except _UnansweredError as error:
+            # Here, and not in the threads: each of them would say it.
+            _fail(str(error))
 
     def _list(self, watched: Watched, namespace: str) -> list[Document]:
         path = watched.path("" if watched.of_cluster else namespace)
-        found = self._raw(path, **({"labelSelector": watched.selector} if watched.selector else {}))
+        found = self._ask(path, **({"labelSelector": watched.selector} if watched.selector else {}))
         # Lists leave out what all their items have.
         return [{"apiVersion": watched.api_version, "kind": watched.kind, **each} for each in found or ()]
 
     def _raw(self, path: str, **query: str) -> list[Document] | None:
+        try:
+            return self._ask(path, **query)
+        except _UnansweredError as error:
+            _fail(str(error))
+
+    def _ask(self, path: str, **query: str) -> list[Document] | None:
+        """The items of a list; raises _UnansweredError."""
         target = f"{path}?{urlencode(query)}" if query else path
-        done = _kubectl(*self._flags, "get", "--raw", target)
+        done = _run_kubectl(*self._flags, "get", "--raw", target)
         if done.returncode == 0:
             return json.loads(done.stdout)["items"]
         said = done.stderr.strip().rpartition("\n")[2]
         if "(Forbidden)" in said:
             print(f"Left out, for you may not read it: {path.rpartition('/')[2]}.", file=sys.stderr)
         elif "(NotFound)" not in said:
-            _fail(f"The cluster does not answer ({said or 'no word'}): name another with --context or --kubeconfig.")
+            told = f"The cluster does not answer ({said or 'no word'}): name another with --context or --kubeconfig."
+            raise _UnansweredError(told)
         return None
 
     def _of_operators(self, what: str, ask: Callable[[OperatorClient], list[Document]]) -> list[Document]:
@@ -241,11 +257,19 @@ def _ref(value: crds.Resource | crds.Invalid) -> Any:  # noqa: ANN401 - the comp
 
 def _kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
+        return _run_kubectl(*arguments)
+    except _UnansweredError as error:
+        _fail(str(error))
+
+
+def _run_kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
         return subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False, timeout=_SECONDS)
     except FileNotFoundError:
-        _fail("To ask a cluster, kubectl is needed: install it, or ask a running operator with --api.")
+        told = "To ask a cluster, kubectl is needed: install it, or ask a running operator with --api."
+        raise _UnansweredError(told) from None
     except subprocess.TimeoutExpired:
-        _fail(f"The cluster does not answer within {_SECONDS:.0f} seconds.")
+        raise _UnansweredError(f"The cluster does not answer within {_SECONDS:.0f} seconds.") from None
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from fastforward_pipeline import TokenBuckets
 
 from .bench import Bench
 from .moment import moment
-from .offline import Offline, load, load_over
+from .offline import Offline, load, load_over, warn_of_problems
 from .outcome import Outcome, World
 from .output import Output, counted, print_data
 from .simulation import RequestError, judge, make_request
@@ -78,14 +78,19 @@ class _Side:
 def run_directories(before: Path, after: Path, output: Output, at: str = "") -> int:
     """Of two directories."""
     when = moment(at)
-    return _print(compare(load([before], at=when), load([after], at=when)), output)
+    sides = [(load([directory], at=when), directory) for directory in (before, after)]
+    for offline, directory in sides:
+        warn_of_problems(offline, [directory])
+    return _print(compare(sides[0][0], sides[1][0]), output)
 
 
 def run_live(directories: Sequence[Path], output: Output, where: Where, at: str = "") -> int:
     """Of a cluster, and the same cluster after the directories have been applied."""
     cluster = read_cluster(where if where.is_cluster else Where(where.api, CURRENT, where.kubeconfig))
     when = moment(at)
-    return _print(compare(load_over(cluster, (), when), load_over(cluster, directories, when)), output)
+    applied = load_over(cluster, directories, when)
+    warn_of_problems(applied, directories)
+    return _print(compare(load_over(cluster, (), when), applied), output)
 
 
 def compare(before: Offline, after: Offline) -> Report:

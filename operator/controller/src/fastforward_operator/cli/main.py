@@ -371,8 +371,17 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _open_closed_streams() -> None:
+    """Started with `>&-` there is no stream: what is written goes nowhere, and into no file that is opened later."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # It takes the lowest number that is free: the stream's own.
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open until the end
+
+
 def main() -> None:
     """Run the command line; whatever happens, no traceback is printed."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What the terminal's encoding lacks is escaped: a name in another script must not end the command.

@@ -27,6 +27,8 @@ from fastforward_operator.providers.file import FileProvider
 from fastforward_operator.supervisor.development import PREFIX, Development, DevelopmentError
 from fastforward_operator.supervisor.issuer import Issuer
 
+from .output import counted
+
 Locate = Callable[[Source, str], Source]
 """A document and a field of it -> where that field is."""
 
@@ -109,6 +111,13 @@ def load(directories: Sequence[Path], credentials: Path | None = None, at: datet
     provider = FileProvider(directories)
     batch = provider.load()
     return Offline(batch, provider.locate, _development(resources_of(batch), credentials), at)
+
+
+def warn_of_problems(offline: Offline, directories: Sequence[Path]) -> None:
+    """A line on standard error where something is wrong: what is not read changes what is printed."""
+    if findings := offline.findings():
+        found, names = counted(len(findings), "problem"), " ".join(map(str, directories))
+        print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
 
 
 def load_over(cluster: Batch, directories: Sequence[Path], at: datetime | None = None) -> Offline:

@@ -22,7 +22,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from fastforward.snapshot.v1 import snapshot_pb2
 
 from .moment import moment
-from .offline import load
+from .offline import load, warn_of_problems
 from .output import Output, print_data
 from .target import Target
 
@@ -35,8 +35,10 @@ Rendered = dict[str, dict[str, Any]]
 
 
 def run(directories: Sequence[Path], target: Target, output: Output, *, show_secrets: bool, at: str = "") -> int:
-    """Print the resources; what is wrong with the directories is left to `ff validate`."""
-    delta = load(directories, at=moment(at)).delta
+    """Print the resources; what is wrong with the directories is counted, and left to `ff validate`."""
+    offline = load(directories, at=moment(at))
+    warn_of_problems(offline, directories)
+    delta = offline.delta
     if target is Target.TRAEFIK:
         return _print_traefik(delta.edges.upserts, output)
     if target is Target.ENVOY:

@@ -18,8 +18,7 @@ from fastforward_pipeline.compiled.users import find_basic, parse_basic
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_operator.supervisor.apikey import parse_api_key
 
-from .offline import load, load_over
-from .output import counted
+from .offline import load, load_over, warn_of_problems
 from .source import connect, read_cluster
 from .where import Where
 
@@ -34,9 +33,7 @@ def read_snapshot(directories: Sequence[Path], state: Path, where: Where, at: da
     """
     if directories:
         offline = load(directories, state / "dev", at)
-        if findings := offline.findings():
-            found, names = counted(len(findings), "problem"), " ".join(map(str, directories))
-            print(f"The resources have {found}, which may be why: ff validate {names}", file=sys.stderr)
+        warn_of_problems(offline, directories)
         return DecisionEmitter().apply(offline.delta).upserts
     if at is None:
         return connect(where).snapshot().resources

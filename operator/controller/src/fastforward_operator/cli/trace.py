@@ -21,6 +21,9 @@ _SETTING = "FF_ENTRYPOINT_REMEMBERED_MESSAGES"
 
 def run(id_: str, output: Output, where: Where) -> int:
     """Print what is known of it."""
+    if not id_:
+        print("Name the ID of a message, its request or its trace: x-ff-message-id has it.", file=sys.stderr)
+        return 2
     found = sorted(connect(where).messages(id_), key=lambda message: message["began"])
     if output is not Output.TEXT:
         print_data({"messages": found}, output)

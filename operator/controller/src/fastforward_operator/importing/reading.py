@@ -268,7 +268,11 @@ def _objects(path: str, chunk: Chunk, document: Any) -> Iterator[Item]:  # noqa:
         for item in document["items"]:
             yield from _objects(path, flat, item)
         return
+    if not isinstance(document.get("kind"), str):
+        raise ReadError(f"{path}:{first_line(chunk)}: kind: A kind is required.")
     metadata = document.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise ReadError(f"{path}:{first_line(chunk)}: metadata: Wanted is a mapping.")
     meta: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
     item = Item(
         kind=str(document.get("kind", "")),

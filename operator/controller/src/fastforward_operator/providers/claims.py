@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 import fastforward_crds as crds
@@ -22,7 +23,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_operator.kept import Kept
 
 from . import Batch, Source
-from .document import Chunk, DocumentError, decode_document, first_line, split_documents
+from .document import Chunk, DocumentError, decode_document, first_line, locate_field, split_documents
 
 DOCUMENT = "Document"
 """Kind under which documents are reported that are no object."""
@@ -205,9 +206,9 @@ class Claims:
 
     def _lose(self, ref: ObjectRef, delivered: Delivered, changes: Kept) -> None:
         """No document is the object any more: it is gone, unless a document where it was can't be read."""
-        path = delivered.source.path
-        if (piece := self.unread_piece(path)) is not None:
-            self._held[path].add(ref)
+        if (unread := self._unread_at(delivered.source.path)) is not None:
+            place, piece = unread
+            self._held[place].add(ref)
             if delivered.digest != piece.digest:
                 self._count_world(ref, delivered)
                 delivered.digest = piece.digest
@@ -220,17 +221,22 @@ class Claims:
         self.good[ref] = None
         changes[ref] = None
 
-    def unread_piece(self, path: str) -> Piece | None:
-        """A document of a file that can't be read and may be anything."""
-        return next((p for p in self._files.get(path, ()) if p.ref is None and p.error and not p.spec), None)
+    def _unread_at(self, path: str) -> tuple[str, Piece] | None:
+        """A document that can't be read and may be anything, of the file, or in place of a folder that holds it."""
+        for place in (path, *map(str, PurePath(path).parents)):
+            for piece in self._files.get(place, ()):
+                if piece.ref is None and piece.error and not piece.spec:
+                    return place, piece
+        return None
 
     def hold(self, ref: ObjectRef) -> crds.Invalid | None:
         """After a restart: an object of which only the memory is left, because its file can't be read; else None."""
         known = self.remembered[ref]
-        piece = self.unread_piece(known.path)
-        if piece is None:
+        unread = self._unread_at(known.path)
+        if unread is None:
             return None
-        self._held[known.path].add(ref)
+        place, piece = unread
+        self._held[place].add(ref)
         source = Source(path=known.path, line=piece.line)
         delivered = Delivered(digest=piece.digest, spec=known.spec, generation=known.generation, source=source)
         self._delivered[ref] = delivered
@@ -337,8 +343,11 @@ def _read_piece(chunk: Chunk, digest: bytes) -> Piece:
         content = {key: item for key, item in value.items() if key not in ("metadata", "status")}
         piece.spec = _digest(json.dumps(content, sort_keys=True).encode())
     if piece.ref is None:
-        piece.error = _why_no_object(value)
-        piece.spec = piece.spec or piece.digest
+        piece.error, wrong = _why_no_object(value)
+        piece.error_line = locate_field(chunk, wrong)
+        # A torn file may end anywhere, and a wrong kind or name may be a slip of the pen: then what was here is not
+        # gone. What is clearly somebody else's keeps nothing.
+        piece.spec = piece.spec if _is_foreign(value) else b""
     return piece
 
 
@@ -371,11 +380,25 @@ def _ref(kind: str, namespace: str, name: str) -> ObjectRef:
     return ObjectRef(kind=kind, namespace="" if kind in crds.CLUSTER_SCOPED else namespace, name=name)
 
 
-def _why_no_object(value: object) -> str:
+def _is_foreign(value: object) -> bool:
+    """Whether it is clearly an object of others, with a kind of a group that is not ours, and a name."""
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+        return False
+    told = (value.get("apiVersion"), value.get("kind"), value["metadata"].get("name"))
+    return (
+        all(isinstance(text, str) for text in told)
+        and (told[0], told[1]) not in crds.INPUTS
+        and told[0] != crds.API_VERSION
+    )
+
+
+def _why_no_object(value: object) -> tuple[str, str]:
+    """The message, and the first field that it is about."""
     found = crds.parse_resource(value)
     if isinstance(found, crds.Invalid):
-        return " ".join(f"{e.field}: {e.message}" if e.field else e.message for e in found.errors)
-    return "metadata.name: A name of lower-case letters, digits, - and . is required."
+        said = " ".join(f"{e.field}: {e.message}" if e.field else e.message for e in found.errors)
+        return said, found.errors[0].field
+    return "metadata.name: A name of lower-case letters, digits, - and . is required.", "metadata.name"
 
 
 def _invalid(ref: ObjectRef, generation: int, message: str) -> crds.Invalid:

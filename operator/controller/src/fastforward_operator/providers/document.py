@@ -30,6 +30,8 @@ _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18}|0o?[0-7]{1,20}|0x[0-9a-fA-F]{1,16})")
 _FLOAT = re.compile(r"[-+]?([0-9]{1,40}\.[0-9]{0,40}|\.[0-9]{1,40}|[0-9]{1,40}(?=[eE]))([eE][-+]?[0-9]{1,3})?")
 _NUMBER_STARTS = frozenset("-+.0123456789")
+_TEMPLATE = re.compile(r"\{\{.*\}\}")
+_RENDER = "Is this a template? Render it first, with `helm template` for example."
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -150,6 +152,14 @@ class _Builder:
 
     def build(self) -> Any:  # noqa: ANN401
         try:
+            return self._build()
+        except DocumentError as error:
+            if _TEMPLATE.search(self._text.split("\n")[error.line - 1]):
+                raise DocumentError(f"{error.message} {_RENDER}", error.line) from None
+            raise
+
+    def _build(self) -> Any:  # noqa: ANN401
+        try:
             parser = CParser(self._text)
             while (event := parser.get_event()) is not None:
                 take = _TAKES.get(type(event))
@@ -158,6 +168,8 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             words = " ".join(part for part in (error.context, error.problem) if part is not None)
+            if error.problem_mark is not None and self._has_tab_at(error.problem_mark):
+                words = "there is a tab where YAML takes spaces alone"
             # What is not closed is noticed at the end of the text: its last line with content is meant.
             last = self._text.rstrip().count("\n") + 1
             raise DocumentError(f"Not YAML: {words}.", min(mark.line + 1, last) if mark else 1) from None
@@ -165,6 +177,10 @@ class _Builder:
             line = self._text.count("\n", 0, error.position) + 1
             raise DocumentError(f"Not YAML: {error.reason}.", line) from None
         return self._root
+
+    def _has_tab_at(self, mark: yaml.Mark) -> bool:
+        lines = self._text.split("\n")
+        return mark.line < len(lines) and lines[mark.line][mark.column :].startswith("\t")
 
     def take_scalar(self, event: yaml.ScalarEvent) -> None:
         self._add(event, self._scalar(event), nodes=1, height=0)

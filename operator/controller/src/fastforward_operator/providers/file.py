@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from . import Batch, Source
 from .claims import Claims, Unreadable
 from .document import locate_field, split_documents
 from .lastgood import LastGood
-from .tree import Signature, Tree, list_tree, sign
+from .tree import Signature, Tree, is_hidden, list_tree, sign
 from .watch import Change, OpenWatch, Watch, open_watch
 
 _log = structlog.get_logger(__name__)
@@ -48,6 +48,8 @@ class FileProvider:
         self._last_good = last_good
         self._claims = Claims(_read)
         self._signatures: dict[str, Signature] = {}
+        self._closed: set[str] = set()
+        """Folders that can't be read, which is told of."""
 
     def load(self) -> Batch:
         """Everything that is there now."""
@@ -104,7 +106,7 @@ class FileProvider:
         _warn_of_missing(tree)
         self._signatures = dict(tree.files)
         seen_at = time.monotonic()
-        batch = self._claims.update({path: _read(path) for path in tree.files})
+        batch = self._claims.update({**self._note_closed(tree), **{path: _read(path) for path in tree.files}})
         changes, last_good = Kept(batch.changes), {}
         for ref in self._claims.forgotten():
             if (held := self._claims.hold(ref)) is not None:
@@ -124,23 +126,24 @@ class FileProvider:
         return self._last_good.read(ref)
 
     async def _look(self, change: Change, watch: Watch) -> Batch:
-        paths = set(change.paths)
+        paths, closed = set(change.paths), dict[str, Unreadable | None]()
         if change.rescan:
             tree = await self._list(watch)
             _warn_of_missing(tree)
-            missing = tuple(tree.missing)
+            closed = self._note_closed(tree)
+            missing = (*tree.missing, *(f"{folder}/" for folder in tree.closed))
             paths |= {path for path, signature in tree.files.items() if self._signatures.get(path) != signature}
             gone = (path for path in self._signatures if path not in tree.files and not path.startswith(missing))
             watch.doubt(gone)
         seen_at = time.monotonic()
         if len(paths) <= _INLINE_FILES:
-            batch = self._update(paths)
+            batch = self._update(paths, closed)
         else:
-            batch = await asyncio.to_thread(self._update, paths)
+            batch = await asyncio.to_thread(self._update, paths, closed)
         return replace(batch, seen_at=seen_at)
 
-    def _update(self, paths: Iterable[str]) -> Batch:
-        contents: dict[str, bytes | Unreadable | None] = {}
+    def _update(self, paths: Iterable[str], closed: Mapping[str, Unreadable | None]) -> Batch:
+        contents: dict[str, bytes | Unreadable | None] = {**closed}
         for path in paths:
             signature = sign(path)
             if signature is None:
@@ -151,9 +154,19 @@ class FileProvider:
                 contents[path] = _read(path)
         return self._claims.update(contents)
 
+    def _note_closed(self, tree: Tree) -> dict[str, Unreadable | None]:
+        """What is new about folders that can't be read: a document each, in whose place nothing is known."""
+        told: dict[str, Unreadable | None] = dict.fromkeys(self._closed - tree.closed.keys())
+        for folder in tree.closed.keys() - self._closed:
+            told[folder] = Unreadable(message=f"The folder can't be read: {tree.closed[folder]}.")
+        self._closed = set(tree.closed)
+        return told
+
     def _is_gone(self, path: str) -> bool:
         """Whether a file that can't be seen is gone by itself, and not with the whole directory."""
-        if path not in self._signatures or not all(root.exists() for root in self._roots if _holds(root, path)):
+        if path not in self._signatures or is_hidden(path):
+            return False
+        if not all(root.exists() for root in self._roots if _holds(root, path)):
             return False
         del self._signatures[path]
         return True

@@ -34,6 +34,8 @@ class Tree:
     """Folders that symbolic links lead into."""
     missing: list[str] = field(default_factory=list)
     """Roots that are not there."""
+    closed: dict[str, str] = field(default_factory=dict)
+    """Folders that are there and can't be read: why. What is in them is not known, so nothing of it is gone."""
 
 
 def is_resource_name(name: str) -> bool:
@@ -42,12 +44,23 @@ def is_resource_name(name: str) -> bool:
 
 
 def sign(path: str) -> Signature | None:
-    """The signature of a regular file, links followed; None when there is none."""
+    """The signature of a regular file, links followed; None when there is none, or none can be seen."""
     try:
         found = os.stat(path)  # noqa: PTH116 - called for every file at every scan
     except OSError:
         return None
     return _signature(found) if stat.S_ISREG(found.st_mode) else None
+
+
+def is_hidden(path: str) -> bool:
+    """Whether it can't be told if a file is there, because a folder above it can't be looked into."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def list_tree(roots: Iterable[Path]) -> Tree:
@@ -78,8 +91,10 @@ def _walk(root: str, tree: Tree, visited: set[tuple[int, int]]) -> None:
             with os.scandir(folder) as entries:
                 tree.folders.add(folder)
                 waiting += [path for entry in entries if (path := _visit(entry, tree)) is not None]
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            tree.closed[folder] = error.strerror or str(error)
 
 
 def _visit(entry: os.DirEntry[str], tree: Tree) -> str | None:

@@ -28,6 +28,8 @@ WRITTEN_AFTER_S = 1.0
 """How long after its last write a file that nobody closes is read."""
 RETRY_S = 0.25
 """How often a missing root is looked for."""
+CLOSED_S = 5.0
+"""How often a folder is looked at that can't be read: nothing tells when it can."""
 LOOK_S = 1.0
 """How often everything is looked at where changes may go unseen."""
 
@@ -83,8 +85,8 @@ class InotifyWatch:
         added = [folder for folder in sorted(new) if self._inotify.add(folder)]
         self._folders |= tree.folders & set(added)
         self._targets = (self._targets | (tree.targets & set(added))) - self._folders
-        if tree.missing:
-            self._rescan_at = time.monotonic() + RETRY_S
+        if tree.missing or tree.closed:
+            self._rescan_at = time.monotonic() + (RETRY_S if tree.missing else CLOSED_S)
         return bool(added)
 
     def doubt(self, paths: Iterable[str]) -> None:
