@@ -333,6 +333,10 @@ def test_the_report_is_data_for_programs(tmp_path: Path) -> None:
         ("a: [", "in.yaml:1: Not YAML"),
         ("- a", "in.yaml:1: The document is not a mapping."),
         ("", "There are no manifests"),
+        ("metadata: {name: x}", "in.yaml:1: kind: A kind is required."),
+        ("kind: Ingress\nmetadata: x", "in.yaml:1: metadata: Wanted is a mapping."),
+        ("kind: List\nitems: [3]", "in.yaml:1: The document is not a mapping."),
+        ("host: {{ .Values.host }}", "in.yaml:1: A key has to be a word. Is this a template? Render it first"),
     ],
 )
 def test_what_cant_be_read_is_one_sentence(tmp_path: Path, content: str, said: str) -> None:

@@ -260,3 +260,31 @@ def test_any_sequence_of_edits_ends_where_reading_everything_at_once_ends(steps:
     assert {ref: told[ref] for ref in here} == here
     unread = any("{{{" in text for text in (c.decode() for c in files.contents.values() if isinstance(c, bytes)))
     assert unread or told == here
+
+
+WHOLE = upstream("cart") + "---\n" + upstream("books")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(WHOLE[: -len(upstream("books")) + length] for length in (4, 8, 30, 45, 62, 72)),
+        upstream("cart") + "---\n" + upstream("books").replace("Upstream", "Upsteam"),
+        upstream("cart") + "---\n" + upstream("books").replace("name: books", "name: Books"),
+        upstream("cart") + "---\n" + upstream("books").replace("kind:", "knid:"),
+        upstream("cart") + "---\n" + upstream("books").replace("v1alpha1\nkind: Upstream", "v9\nkind: Upsteam"),
+    ],
+)
+def test_a_torn_file_or_a_slip_in_kind_or_name_takes_nothing_away(files: Files, content: str) -> None:
+    files.put(a=WHOLE)
+    batch = files.put(a=content)
+    assert isinstance(batch.changes[BOOKS], crds.Invalid)
+    assert CART not in batch.changes
+    assert files.put(a=WHOLE).changes.keys() == {BOOKS}
+    assert files.put(a=upstream("cart")).changes == {BOOKS: None}
+
+
+def test_what_is_clearly_of_others_keeps_nothing(files: Files) -> None:
+    others = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n"
+    files.put(a=WHOLE + others)
+    assert files.put(a=upstream("cart") + others).changes == {BOOKS: None}

@@ -29,6 +29,7 @@ DOCUMENT = "Document"
 """Kind under which documents are reported that are no object."""
 
 _KNOWN = frozenset(kind for _, kind in crds.INPUTS)
+_GROUP = crds.API_VERSION.partition("/")[0]
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
 _METADATA = re.compile(rb"^metadata:[ \t]*\r?\n((?:[ \t]+.*(?:\r?\n|\Z))+)", re.MULTILINE)
@@ -381,15 +382,13 @@ def _ref(kind: str, namespace: str, name: str) -> ObjectRef:
 
 
 def _is_foreign(value: object) -> bool:
-    """Whether it is clearly an object of others, with a kind of a group that is not ours, and a name."""
+    """Whether it is clearly an object of others: of a kind that is not read, a group that is not ours, with a name."""
     if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
         return False
-    told = (value.get("apiVersion"), value.get("kind"), value["metadata"].get("name"))
-    return (
-        all(isinstance(text, str) for text in told)
-        and (told[0], told[1]) not in crds.INPUTS
-        and told[0] != crds.API_VERSION
-    )
+    version, kind, name = value.get("apiVersion"), value.get("kind"), value["metadata"].get("name")
+    if not (isinstance(version, str) and isinstance(kind, str) and isinstance(name, str)):
+        return False
+    return kind not in _KNOWN and version.partition("/")[0] != _GROUP
 
 
 def _why_no_object(value: object) -> tuple[str, str]:
