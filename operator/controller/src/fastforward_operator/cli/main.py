@@ -5,15 +5,13 @@ Called by the console script `ff`. Nothing heavy is imported here: `ff --help` s
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from . import completion, diagnosis
+from . import completion, diagnosis, streams
 from .group import QuickGroup
 from .importing import import_manifests
 from .options import (
@@ -366,26 +364,9 @@ def token(
 diagnosis.add_to(app)
 
 
-def _discard_output() -> None:
-    """What could not be written is not tried again at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _open_closed_streams() -> None:
-    """Started with `>&-` there is no stream: what is written goes nowhere, and into no file that is opened later."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            # It takes the lowest number that is free: the stream's own.
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open until the end
-
-
 def main() -> None:
     """Run the command line; whatever happens, no traceback is printed."""
-    _open_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What the terminal's encoding lacks is escaped: a name in another script must not end the command.
-            stream.reconfigure(errors="backslashreplace")
+    streams.prepare()
     try:
         try:
             completion.enable()
@@ -396,10 +377,10 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
-        _discard_output()
+        streams.discard()
         raise SystemExit(1) from None
     except Exception as error:  # noqa: BLE001 - the last resort
-        _discard_output()
+        streams.discard()
         from .failure import sentence
 
         sys.stderr.write(f"{sentence(error)}\n")

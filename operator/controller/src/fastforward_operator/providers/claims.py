@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,17 +23,10 @@ from fastforward_operator.kept import Kept
 
 from . import Batch, Source
 from .document import Chunk, DocumentError, decode_document, first_line, locate_field, split_documents
+from .identity import claimed_ref, guess_ref, is_foreign
 
 DOCUMENT = "Document"
 """Kind under which documents are reported that are no object."""
-
-_KNOWN = frozenset(kind for _, kind in crds.INPUTS)
-_GROUP = crds.API_VERSION.partition("/")[0]
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
-_METADATA = re.compile(rb"^metadata:[ \t]*\r?\n((?:[ \t]+.*(?:\r?\n|\Z))+)", re.MULTILINE)
-_NAME_LINE = re.compile(rb"^[ \t]+name:[ \t]*[\"']?([-a-z0-9.]+)", re.MULTILINE)
-_NAMESPACE_LINE = re.compile(rb"^[ \t]+namespace:[ \t]*[\"']?([-a-z0-9]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,9 +329,9 @@ def _read_piece(chunk: Chunk, digest: bytes) -> Piece:
         value = decode_document(chunk)
     except DocumentError as error:
         piece.error, piece.error_line = error.message, chunk.line + error.line - 1
-        piece.ref = _guess_ref(chunk.text)
+        piece.ref = guess_ref(chunk.text)
         return piece
-    piece.value, piece.ref = value, _claimed_ref(value)
+    piece.value, piece.ref = value, claimed_ref(value)
     if isinstance(value, dict):
         content = {key: item for key, item in value.items() if key not in ("metadata", "status")}
         piece.spec = _digest(json.dumps(content, sort_keys=True).encode())
@@ -348,47 +340,8 @@ def _read_piece(chunk: Chunk, digest: bytes) -> Piece:
         piece.error_line = locate_field(chunk, wrong)
         # A torn file may end anywhere, and a wrong kind or name may be a slip of the pen: then what was here is not
         # gone. What is clearly somebody else's keeps nothing.
-        piece.spec = piece.spec if _is_foreign(value) else b""
+        piece.spec = piece.spec if is_foreign(value) else b""
     return piece
-
-
-def _claimed_ref(value: object) -> ObjectRef | None:
-    """The object that a document says it is."""
-    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or value["kind"] not in _KNOWN:
-        return None
-    metadata = value.get("metadata")
-    if not isinstance(metadata, dict):
-        return None
-    name, namespace = metadata.get("name"), metadata.get("namespace", "default")
-    if not all(isinstance(text, str) and _NAME.fullmatch(text) for text in (name, namespace)):
-        return None
-    return _ref(value["kind"], str(namespace), str(name))
-
-
-def _guess_ref(text: bytes) -> ObjectRef | None:
-    """The object that an unreadable document most likely is."""
-    kind, metadata = _KIND_LINE.search(text), _METADATA.search(text)
-    if kind is None or metadata is None or kind[1].decode() not in _KNOWN:
-        return None
-    name, namespace = _NAME_LINE.search(metadata[1]), _NAMESPACE_LINE.search(metadata[1])
-    if name is None or not _NAME.fullmatch(name[1].decode()):
-        return None
-    return _ref(kind[1].decode(), namespace[1].decode() if namespace else "default", name[1].decode())
-
-
-def _ref(kind: str, namespace: str, name: str) -> ObjectRef:
-    """An object of the cluster is the same in whatever namespace a document puts it."""
-    return ObjectRef(kind=kind, namespace="" if kind in crds.CLUSTER_SCOPED else namespace, name=name)
-
-
-def _is_foreign(value: object) -> bool:
-    """Whether it is clearly an object of others: of a kind that is not read, a group that is not ours, with a name."""
-    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
-        return False
-    version, kind, name = value.get("apiVersion"), value.get("kind"), value["metadata"].get("name")
-    if not (isinstance(version, str) and isinstance(kind, str) and isinstance(name, str)):
-        return False
-    return kind not in _KNOWN and version.partition("/")[0] != _GROUP
 
 
 def _why_no_object(value: object) -> tuple[str, str]:
