@@ -127,6 +127,21 @@ def test_a_chunked_body_of_another_type_is_refused_too(gateway: Gateway) -> None
     assert post(gateway, b"x", "text/plain", chunked=True).status == 415
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "PROPFIND"])
+def test_a_chunked_body_without_a_type_is_refused_too(gateway: Gateway, method: str) -> None:
+    origin = admit(gateway, {"contentTypes": ["application/json"]})
+    assert gateway.request(method, headers={"transfer-encoding": "chunked"}, body=b"1\r\nx\r\n0\r\n\r\n").status == 415
+    assert origin.received == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
+def test_no_method_lifts_the_media_type_of_a_chunked_body(gateway: Gateway, method: str) -> None:
+    origin = admit(gateway, {"contentTypes": ["application/json"]})
+    headers = {"transfer-encoding": "chunked", "content-type": "text/xml"}
+    assert gateway.request(method, headers=headers, body=b"1\r\nx\r\n0\r\n\r\n").status == 415
+    assert origin.received == []
+
+
 @pytest.mark.parametrize(
     "headers",
     [

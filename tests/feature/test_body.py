@@ -135,6 +135,14 @@ def test_methods_without_content_need_none_and_other_rules_hold_nothing(gateway:
     assert len(origin.received) == 4
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x-own", "identity, deflate"])
+def test_what_the_upstream_would_decode_is_not_what_was_judged(gateway: Gateway, origin: Origin, encoding: str) -> None:
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    answer = gateway.request("POST", "/orders", headers=headers, body=json.dumps(FINE).encode())
+    assert (answer.status, answer.reason) == (415, "normalization/content-untyped")
+    assert origin.received == []
+
+
 def test_an_upgrade_carries_nothing_past_the_schema(gateway: Gateway, origin: Origin) -> None:
     headers = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13"}
     assert gateway.get("/orders", headers={**headers, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="}).status == 415

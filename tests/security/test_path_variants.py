@@ -15,7 +15,7 @@ from security.policies import by_token, keys, policy
 from support import tokens
 from support.client import Response
 from support.path_variants import VARIANTS, reaches
-from support.resources import Document, prefix, route, rule
+from support.resources import Document, prefix, regex, route, rule
 
 LEAST = 200
 Ask = Callable[..., Response]
@@ -77,7 +77,7 @@ def test_gateway_authorization_and_upstream_see_the_same_path(deployment: Deploy
         for get in askers(deployment, canonical):
             answer = get(variant, proof)
             got = None if answer.origin is None else deployment.origins[answer.origin].received.pop().target
-            refused = answer == NOTHING or answer.status == 400
+            refused = answer == NOTHING or answer.status in {400, 404}
             agrees = refused if canonical is None else (answer.origin, got) == (wanted, canonical)
             differences += [] if agrees else [f"{variant} -> {answer.status} {answer.origin} {got}, not {canonical}"]
         judged = deployment.judge(variant, proof)
@@ -118,5 +118,19 @@ def test_the_check_sees_a_build_that_does_not_normalise(monkeypatch: pytest.Monk
 def test_the_check_sees_an_evaluator_that_does_not_normalise(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(normalization, "normalize_path", lambda target, *_, **__: target)
+    monkeypatch.setattr(normalization, "_canonical", lambda target, *_, **__: target)
     assert deployment.judge("/public/../admin").decision.route == "default/open"
+
+
+def test_the_check_sees_a_build_that_looks_for_no_hidden_dots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emit_edge, "_HIDDEN", "")
+    with deploying(*documents(), origins=("open", "admin")) as broken:
+        assert "/public/%2e%2e;/admin" in walked_around(broken)
+
+
+def test_no_expression_matches_a_path_with_hidden_dots() -> None:
+    any_ = route("any", rule(regex(".*"), to="any"))
+    with deploying(any_, origins=("any",)) as running:
+        assert running.get("/a/%2e%2e/b").status == 200
+        assert running.get("/a/%2e%2e;/b").status == 404
+        assert running.received == 1

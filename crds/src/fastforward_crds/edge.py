@@ -183,7 +183,10 @@ class Admission(Model):
         tuple[Annotated[str, MEDIA_TYPE], ...],
         Items(most=32, distinct=True),
     ] = ()
-    """Media types accepted for a body, lower case, without parameters; any when empty; 415 otherwise."""
+    """Media types accepted for a body, lower case, without parameters; any when empty; 415 otherwise.
+
+    A request without length is taken for one with a body when it names a media type, or its method has bodies.
+    """
     shadow: bool = False
     """Judge and report, but let everything pass. A body whose length is not announced is not held to be measured."""
 

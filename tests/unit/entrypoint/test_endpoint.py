@@ -3,22 +3,23 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
-from fastforward_entrypoint.answer import JUDGED
+from fastforward_entrypoint.answer import FAILED, JUDGED, MOST_BYTES, TOO_LONG, answer_decision
 from fastforward_entrypoint.ask import parse_request
 from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
 from fastforward_entrypoint.measures import Measures
 from fastforward_kit.http import Request, Response
 from fastforward_kit.telemetry import exposition
-from fastforward_pipeline import Answer, Snapshot, TakeTokens, Unavailable, Verdict
+from fastforward_pipeline import Answer, Decision, Snapshot, TakeTokens, Unavailable, Verdict
 from prometheus_client import CollectorRegistry
 
 from support.decision_world import Key, asking, limit, make_key, world
 
 KEY = make_key("acme")
+DECISION = Decision(allowed=True, status=200)
 
 
 @dataclass
@@ -101,6 +102,17 @@ def test_an_exhausted_limit_says_when_to_come_back_and_whose_it_was() -> None:
     assert (headers["retry-after"], headers["x-ratelimit-remaining"]) == ("3600", "0")
 
 
+@pytest.mark.parametrize(("announced", "status"), [("0" * 5000, 200), ("9" * 5000, 200), ("\xb2", 200)])
+def test_no_length_is_too_long_to_be_read(announced: str, status: int) -> None:
+    assert endpoint(snapshot()).ask(x_ff_body_bytes=announced).status == status
+
+
+def test_an_answer_that_the_proxy_would_not_take_is_no() -> None:
+    decision = replace(DECISION, response_headers=(("x", "\xff" * (MOST_BYTES // 2)),))
+    assert answer_decision(decision, content_type="") is TOO_LONG
+    assert answer_decision(DECISION, content_type="").status == 200
+
+
 def test_a_plan_that_is_not_known_here_is_refused_whatever_the_fail_mode() -> None:
     answer = endpoint(snapshot()).ask(x_ff_plan="another")
     assert (answer.status, json.loads(answer.body)["reason"]) == (JUDGED, "plan-unknown")
@@ -139,9 +151,8 @@ async def test_counters_that_take_time_are_waited_for_without_holding_up_others(
     waits[2].set_result(Unavailable())
     assert (await answers[2]).status == JUDGED
     assert not answers[0].done()
-    waits[1].set_result(Verdict(()))  # for other buckets than asked: an error, told to whoever waits
-    with pytest.raises(ValueError, match="shorter"):
-        await answers[1]
+    waits[1].set_result(Verdict(()))  # for other buckets than asked: a defect, which lets nobody pass
+    assert await answers[1] is FAILED
     waits[0].set_result(Unavailable())
     assert (await answers[0]).status == JUDGED
 

@@ -86,6 +86,10 @@ def test_what_is_judged_is_the_body_as_it_goes_on() -> None:
             Reason.CONTENT_MALFORMED,
         ),
         (send(b'{"sku": "abc"}', headers={"content-type": "application/x+json"}), None),
+        (send(b'{"sku": "abc"}', headers={**JSON, "content-encoding": "deflate"}), Reason.CONTENT_UNTYPED),
+        (send(b'{"sku": "abc"}', headers={**JSON, "content-encoding": "identity, br"}), Reason.CONTENT_UNTYPED),
+        (send(b'{"sku": "abc"}', headers={**JSON, "content-encoding": "Identity"}), None),
+        (send(b"", "GET", headers={"content-encoding": "gzip"}), None),
     ],
 )
 def test_who_needs_a_body_and_of_which_type(request_: Request, reason: Reason | None) -> None:
@@ -116,6 +120,26 @@ def test_without_its_schema_nothing_passes() -> None:
     other = pb.Resource(name="schema/shop/other", schema=pb.Schema())
     refused = decided(world(other), send(b'{"sku": "abc"}'))
     assert (refused.status, refused.reason) == (503, Reason.SCHEMA_MISSING)
+
+
+def test_the_beginning_that_the_proxy_held_does_not_pass_for_the_whole() -> None:
+    """Everybody's rule bounds bodies lower than the rule of the tenant to which the caller leads."""
+    judged = host(plan("tenants", body=rules()), tenant="acme")
+    everybodys = host(
+        plan("a", body=rules(max_bytes=20)), host_tenant="", tenant_header="x-tenant", trusted=["0.0.0.0/0"]
+    )
+    tenant = pb.Resource(name="tenant/shop/acme", tenant=pb.Tenant(name="acme"))
+    snapshot_ = snapshot(everybodys, judged[1:], schema(), tenant)
+
+    def send_on(content: bytes, length: int | None) -> Decision:
+        asked = send(content, headers={**JSON, "x-tenant": "acme"}, peer="10.0.0.1", body_bytes=length)
+        return decided(snapshot_, asked)
+
+    fitting = b'{"sku": "abc"}'
+    assert send_on(fitting.ljust(20), 20).allowed
+    for length in (None, 50):
+        refused = send_on(fitting.ljust(21), length)
+        assert (refused.status, refused.reason) == (503, Reason.CONTENT_UNSEEN)
 
 
 def test_what_the_proxy_did_not_hold_does_not_pass_for_empty() -> None:

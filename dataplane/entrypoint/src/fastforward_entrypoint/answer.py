@@ -23,11 +23,24 @@ JUDGED = 421
 ENDS = f"{EXACT}ends"
 """For the proxy, which tells it to `ends` when the request has ended."""
 _MOST_TOLD = 8
+MOST_BYTES = 48 << 10
+"""Of an answer's headers. One with more than 60 KiB the proxy takes for a failure, which passes where a policy fails
+open; and what they repeat (an origin, a host, cookies) is as long as the client makes it."""
 _PROBLEM = ("content-type", CONTENT_TYPE)
 
 
 def answer_decision(decision: Decision, *, content_type: str) -> Response:
     """Returns the answer; `content_type` is the request's, for gRPC callers get a sentence instead of JSON."""
+    answer = _answer(decision, content_type)
+    return answer if sum(map(_length, answer.headers)) <= MOST_BYTES else TOO_LONG
+
+
+def _length(header: tuple[str, str]) -> int:
+    name, value = header
+    return len(name) + (len(value) if value.isascii() else len(value.encode("utf-8", "replace")))
+
+
+def _answer(decision: Decision, content_type: str) -> Response:
     if decision.allowed:
         told = tuple((f"{TOLD}{name}", value) for name, value in decision.told if value)
         headers = (*decision.request_headers, *told, *_for_client(decision))
@@ -64,3 +77,16 @@ NO_PLAN = Response(
     b'"stage":"routing","reason":"plan-unknown"}',
 )
 """Envoy always names the route's Plan: a request without one is decided by nobody."""
+FAILED = Response(
+    JUDGED,
+    (_PROBLEM, (REASON, "authentication/decision-unavailable")),
+    b'{"type":"about:blank","title":"The request can\'t be decided","status":503,'
+    b'"stage":"authentication","reason":"decision-unavailable"}',
+)
+"""A request that can't be judged is refused, whatever fails open: or whoever finds one such request is let in by it."""
+TOO_LONG = Response(
+    431,
+    (_PROBLEM, (REASON, "ingress/malformed-request")),
+    b'{"type":"about:blank","title":"The request\'s headers are too long to be answered","status":431,'
+    b'"stage":"ingress","reason":"malformed-request"}',
+)

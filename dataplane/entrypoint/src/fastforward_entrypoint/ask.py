@@ -6,7 +6,7 @@ In: the HTTP request of ext_authz: the client's method, target, host and headers
 
 from fastforward_kit import http
 from fastforward_pipeline.message.intake import ADDRESS, PEER
-from fastforward_pipeline.request import Request
+from fastforward_pipeline.request import Request, read_length
 
 PLAN = "x-ff-plan"
 SCOPE = "x-ff-scope"
@@ -31,12 +31,7 @@ def parse_request(asked: http.Request, *, now: float) -> Request:
         listener=header(LISTENER),
         edge=header(SCOPE).partition("|")[0],
         plan=header(PLAN),
-        body_bytes=_length(header(BODY_BYTES)),
+        body_bytes=read_length(header(BODY_BYTES)),
         request_id=header(REQUEST_ID),
         content=asked.body,
     )
-
-
-def _length(text: str) -> int | None:
-    """Returns the length that the client declared; None for a body of unknown length, sent in chunks."""
-    return int(text) if text.isascii() and text.isdigit() else None

@@ -27,7 +27,7 @@ from fastforward_pipeline import (
     decide,
 )
 
-from fastforward_entrypoint.answer import NO_PLAN, answer_decision
+from fastforward_entrypoint.answer import FAILED, NO_PLAN, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.counters.patience import take_patiently
@@ -85,7 +85,17 @@ class DecisionEndpoint:
         self._clock = clock
 
     def __call__(self, asked: Request) -> Response | asyncio.Future[Response]:
-        """Answers one request; may raise, which the server answers with 500."""
+        """Answers one request. One that can't be judged is refused: the server's 500 would let it pass by what fails
+        open.
+        """
+        try:
+            return self._begin(asked)
+        except Exception:  # the defect is ours; nobody gains by it
+            log.exception("request not judged")
+            self._measures.failed()
+            return FAILED
+
+    def _begin(self, asked: Request) -> Response | asyncio.Future[Response]:
         started = time.perf_counter()
         if PLAN not in asked.headers:
             self._measures.undecided()
@@ -129,8 +139,10 @@ class DecisionEndpoint:
     ) -> None:
         try:
             outcome = self._advance(question, answered.result())
-        except Exception as error:  # noqa: BLE001  # whoever waits is told
-            promised.set_exception(error)
+        except Exception:  # as above
+            log.exception("request not judged")
+            self._measures.failed()
+            promised.set_result(FAILED)
             return
         if isinstance(outcome, Response):
             promised.set_result(outcome)

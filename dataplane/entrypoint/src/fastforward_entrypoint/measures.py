@@ -64,6 +64,10 @@ class Measures:
         """Counts a request that named no Plan."""
         self._decisions.counts["refused", Reason.PLAN_UNKNOWN.stage, Reason.PLAN_UNKNOWN.short] += 1
 
+    def failed(self) -> None:
+        """Counts a request that could not be judged."""
+        self._decisions.counts["refused", "authentication", "decision-unavailable"] += 1
+
 
 class MessageMeasures:
     """Messages by what came of them, and how long they and their stages took."""

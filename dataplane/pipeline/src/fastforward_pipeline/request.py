@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 Headers = Mapping[str, tuple[str, ...]]
 """Names in lower case; the values of a repeated header in order."""
+_LENGTH_DIGITS = 19
+"""The proxy refuses longer ones."""
 
 
 def make_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
@@ -19,6 +21,17 @@ def make_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
         lower = name.lower()
         headers[lower] = (*headers.get(lower, ()), value)
     return headers
+
+
+def read_length(text: str) -> int | None:
+    """Returns the length that a client announces (RFC 9110, section 8.6); None of what is none.
+
+    Zeros in front are allowed, as many as a header holds: they say nothing, and Python reads 4300 digits at most.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _LENGTH_DIGITS else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

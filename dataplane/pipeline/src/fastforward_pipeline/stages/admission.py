@@ -1,8 +1,8 @@
 """Stage 2, admission: client addresses, body sizes, media types. The Edge's settings and the Route's both hold,
 but for those in the shadow, which are reported.
 
-In: `entry`. A body is there when its length is above 0, when it comes in chunks, or when nothing says how long it is
-but a media type is named with a method that has bodies (HTTP/2 needs no more than that).
+In: `entry`. For media types a body may be there when its length is above 0, when it comes in chunks, or when nothing
+says how long it is and a media type is named or the method has bodies (HTTP/2 needs no more than that).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fastforward_pipeline.compiled.route import Admission, Plan
 from fastforward_pipeline.decision import Refusal
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
-from fastforward_pipeline.request import Request
+from fastforward_pipeline.request import Request, read_length
 from fastforward_pipeline.trail import Verdict
 
 from . import transcoding
@@ -56,7 +56,7 @@ def _check(admission: Admission, exchange: Exchange) -> Refusal | None:
         refusal = _check_size(admission, admission.max_body_bytes, request)
         if refusal is not None:
             return refusal
-    if admission.content_types and _has_body(request):
+    if admission.content_types and _may_have_body(request):
         return _check_content_type(admission, request)
     return None
 
@@ -126,17 +126,16 @@ def body_length(request: Request) -> int | None:
     """Returns the length of the body as announced; None when it is not."""
     if request.body_bytes is not None:
         return request.body_bytes
-    text = request.text("content-length")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+    return read_length(request.text("content-length"))
 
 
-def _has_body(request: Request) -> bool:
+def _may_have_body(request: Request) -> bool:
     length = body_length(request)
     if length is not None:
         return length > 0
-    if "transfer-encoding" in request.headers:
+    if "transfer-encoding" in request.headers or "content-type" in request.headers:
         return True
-    return request.method not in WITHOUT_BODY and "content-type" in request.headers
+    return request.method not in WITHOUT_BODY
 
 
 def _refuse(reason: Reason, admission: Admission, field: str, detail: str) -> Refusal:

@@ -19,6 +19,7 @@ from fastforward_pipeline.trail import Verdict
 from .admission import WITHOUT_BODY, body_length
 
 _FIELD = "spec.rules.body"
+_PLAIN = frozenset({"", "identity"})
 
 
 def judge(exchange: Exchange) -> Refusal | None:
@@ -45,9 +46,21 @@ def _judge(exchange: Exchange, rules: BodyRules) -> Refusal | None:
         return _refuse(exchange, Reason.CONTENT_UNTYPED, "what an upgraded connection carries can't be judged")
     if content is None or (not content and request.method in WITHOUT_BODY and announced == 0):
         return None
-    if not content and exchange.entry.body is None:
+    return _refuse_unreadable(exchange, content) or _judge_content(exchange, rules, content)
+
+
+def _refuse_unreadable(exchange: Exchange, content: bytes) -> Refusal | None:
+    """Says no to what is not the text that the upstream will read: a part of it, or another one in an encoding."""
+    held = (exchange.asked or exchange.entry).body
+    if not content and held is None:
         return _refuse(exchange, Reason.CONTENT_UNSEEN, "the proxy asked about a rule that holds no bodies")
-    return _judge_content(exchange, rules, content)
+    if held is not None and len(content) > held.max_bytes:
+        detail = f"the proxy asked about a rule that holds bodies of {held.max_bytes} bytes"
+        return _refuse(exchange, Reason.CONTENT_UNSEEN, detail)
+    encoding = exchange.request.text("content-encoding")
+    if encoding.strip(" \t").lower() in _PLAIN:
+        return None
+    return _refuse(exchange, Reason.CONTENT_UNTYPED, f"the body is encoded as {encoding[:40]}")
 
 
 def _judge_content(exchange: Exchange, rules: BodyRules, content: bytes) -> Refusal | None:

@@ -63,14 +63,17 @@ def judge(exchange: Exchange) -> Refusal | None:
 
 
 def normalize(request: Request, slashes: EscapedSlashes = EscapedSlashes.UNESCAPE) -> Request | Refusal:
-    """Returns the request in canonical form, or why the proxy's listener would refuse it (400)."""
+    """Returns the request in canonical form, or why the proxy would refuse it: it is malformed, or no rule takes it."""
     if any("_" in name for name in request.headers):
         return _malformed("a header's name has an underscore", "headers")
     if _HOST.fullmatch(request.host) is None:
         return _malformed(f"the host {request.host!r} has a character that no host has", "host")
-    path = normalize_path(request.path, slashes, asterisk=request.method == "OPTIONS")
+    path = _canonical(request.path, slashes, asterisk=request.method == "OPTIONS")
     if path is None:
         return _malformed(f"the path {request.path[:200]!r} is none", "path")
+    if _hides_dots(path):
+        detail = f"the path {path[:200]!r} means another one to servers that leave out what follows a `;`"
+        return Refusal(reason=Reason.NO_ROUTE, detail=detail, object="request", field="path")
     return replace(request, host=strip_port(request.host).removesuffix("."), path=path)
 
 
@@ -97,7 +100,19 @@ def strip_port(host: str) -> str:
 
 
 def normalize_path(target: str, slashes: EscapedSlashes, *, asterisk: bool = False) -> str | None:
-    """Returns the request target in canonical form, its query untouched; None when it is malformed."""
+    """Returns the request target in canonical form, its query untouched; None when it is none that a rule can have."""
+    path = _canonical(target, slashes, asterisk=asterisk)
+    return None if path is None or _hides_dots(path) else path
+
+
+def _hides_dots(path: str) -> bool:
+    """Whether a dot segment is left, which was written with escapes and parameters: the proxy removes only others."""
+    bare = path.partition("?")[0]
+    return "/..;" in bare or "/.;" in bare
+
+
+def _canonical(target: str, slashes: EscapedSlashes, *, asterisk: bool = False) -> str | None:
+    """Returns the request target as the proxy's listener leaves it; None when it is malformed."""
     if target == "*" and asterisk:
         return target
     if _PATH.fullmatch(target) is None:

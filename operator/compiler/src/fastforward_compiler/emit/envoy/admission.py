@@ -5,9 +5,9 @@ entry. The first judges headers, before anything else; a body whose length is no
 authorization only, because counting it means holding it.
 
 The evaluator's rule: an address outside is 403; a content-length or received bytes above the bound are 413; a media
-type that is not listed is 415 when there is a body. There is one when the content-length is above 0, or when a request
-without content-length has a content type and a method that may have a body: Envoy shows filters no transfer-encoding,
-and HTTP/2 has none.
+type that is not listed is 415 when there may be a body: when the content-length is above 0, or when a request without
+content-length has a content type, or a method that has bodies. Envoy shows filters no transfer-encoding, and HTTP/2 has
+none: a POST that says nothing is taken for one with a body, or bodies in chunks would pass.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ _HAS_UNANNOUNCED_BODY = every(
     none(has_header("content-length")),
     none(header_matches(":method", "GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT")),
     has_header("content-type"),
+)
+_MAY_HAVE_BODY = some(
+    header_at_least("content-length", 1),
+    every(
+        none(has_header("content-length")),
+        some(none(header_matches(":method", "GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT")), has_header("content-type")),
+    ),
 )
 _IS_CALL = header_matches("content-type", r"(?i)[ \t]*application/grpc.*")
 _HAS_BODY = some(header_at_least("content-length", 1), _HAS_UNANNOUNCED_BODY)
@@ -110,4 +117,4 @@ def too_large(max_bytes: int) -> EnvoyMessage:
 def wrong_content(content_types: tuple[str, ...]) -> EnvoyMessage:
     """Returns the requests that have a body of another media type; parameters don't count (RFC 9110, section 8.3)."""
     listed = "|".join(map(literal_pattern, content_types))
-    return every(_HAS_BODY, none(header_matches("content-type", rf"(?i)[ \t]*(?:{listed})[ \t]*(?:;.*)?")))
+    return every(_MAY_HAVE_BODY, none(header_matches("content-type", rf"(?i)[ \t]*(?:{listed})[ \t]*(?:;.*)?")))

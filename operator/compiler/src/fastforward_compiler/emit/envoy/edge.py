@@ -62,6 +62,9 @@ _FORGEABLE = ("x-ff-", "x-envoy-")
 """Prefixes of request headers that only the gateway may write."""
 _FORWARDED = ("x-forwarded-", "forwarded", "x-real-ip")
 """The same, unless something in front is trusted."""
+_HIDDEN = "%CEL(request.url_path.contains('/..;') || request.url_path.contains('/.;') ? '-' : '')%"
+"""Envoy takes `..;x` for `..`, as servlet containers do, but decodes `%2e%2e;x` to it behind that: such paths, which
+mean another one to upstreams, begin as none of any rule does."""
 _NOBODY = address_pb2.CidrRange(address_prefix="255.255.255.255", prefix_len=uint32(32))
 _TLS_VERSIONS = {"1.2": tls_common_pb2.TlsParameters.TLSv1_2, "1.3": tls_common_pb2.TlsParameters.TLSv1_3}
 
@@ -356,7 +359,7 @@ def early_mutations(edge: ir.Edge, listener: ir.Listener, name: str) -> EnvoyMes
         (TABLE_HEADER, NO_TABLE),
         (SELECT_HEADER, NO_TABLE),
         (LISTENER_HEADER, header_value(name)),
-        (PATH_HEADER, f"%PATH(NQ)%{PATH_END}"),
+        (PATH_HEADER, f"{_HIDDEN}%PATH(NQ)%{PATH_END}"),
     )
     config = early_header_mutation_pb2.HeaderMutation(
         mutations=[*removals, *(mutation(append=header_option(name, value, SET)) for name, value in written)]

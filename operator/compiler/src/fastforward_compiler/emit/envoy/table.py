@@ -129,7 +129,8 @@ def emit_tree(table: ir.Table, edge: ir.Edge, emit_entry: EmitEntry) -> EnvoyMes
     def listed(entry: ir.Entry) -> EnvoyMessage:
         path = test(PATH_INPUT, pattern(f"(?:{entry.match.path}){PATH_END}"))
         own = conditions(entry, edge)
-        predicate = every([path] if own is None else [path, own])
+        # Any text fits some expressions; what is no path of a rule does not begin so.
+        predicate = every([_ALWAYS, path] if own is None else [_ALWAYS, path, own])
         return _LIST.FieldMatcher(predicate=predicate, on_match=action(emit_entry(entry)))
 
     levels = [emit_level(list(group), leaf, listed) for _, group in groupby(table.entries, key=lambda e: e.priority)]
