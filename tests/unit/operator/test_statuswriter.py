@@ -319,3 +319,14 @@ async def test_a_new_version_that_nobody_has_is_told_at_once_also_by_one_that_co
         writer.write_all()
         writer.observe(ROUTE, status("False", "NoProxies", generation=2))
         await eventually(lambda: client.generations() == [2])
+
+
+async def test_an_object_that_flaps_is_written_a_few_times_and_ends_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "INTERVAL_S", 0.2)
+    client = Scripted()
+    async with writing(client) as writer:
+        for generation in range(1, 101):
+            writer.observe(ROUTE, status("True", "Programmed", generation=generation))
+            await asyncio.sleep(0)
+        await eventually(lambda: client.generations()[-1:] == [100])
+        assert len(client.applied) <= 2 * statuswriter.AT_ONCE

@@ -22,6 +22,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.objectstatus import ObjectStatus
 
 from .client import CONFLICT, JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
+from .pace import Pace
 from .payload import differ_in_counts_alone, payload, without_ours
 from .versions import is_newer
 
@@ -32,6 +33,10 @@ WRITERS = 8
 307 from eight, 311 from 32: more would only stand in the way of what users write."""
 UNSETTLED_S = 2.0
 """How long a status may say that something is on its way before that is written."""
+AT_ONCE = 10
+"""Writes of one object in a row. Who changes it ten times a second has two for each version otherwise."""
+INTERVAL_S = 1.0
+"""Between further ones."""
 RETURN_S = 15.0
 """How long after a process has begun to write nobody is missed who was there before: proxies come back to a new
 operator one by one, and it cannot know that they have long since found the decision services."""
@@ -65,6 +70,7 @@ class StatusWriter:
     _refused: set[ObjectRef] = field(default_factory=set)
     """Objects of which the API server has a newer version than we know."""
     _recount: asyncio.Task[None] | None = None
+    _pace: Pace = field(default_factory=lambda: Pace(AT_ONCE, INTERVAL_S))
     _returned_at: float = 0.0
     """When whoever was there before is back, or gone; in the loop's time."""
     _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
@@ -193,6 +199,9 @@ class StatusWriter:
             told = payload(status, self.proxies(ref), there, datetime.now(UTC))
         else:
             told = without_ours(there) or there
+        if there != told and (wait := self._pace.wait(ref, now)):
+            asyncio.get_running_loop().call_later(wait, self._enqueue, ref)
+            return
         if there != told:
             metadata = self._metadata(ref)
             body = {"apiVersion": api_version(ref.kind), "kind": ref.kind, "metadata": metadata, "status": told}
