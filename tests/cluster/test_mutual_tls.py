@@ -116,6 +116,19 @@ def two_edges(here: int) -> tuple[str, ...]:
     )
 
 
+async def test_a_route_waits_for_no_proxy_of_an_edge_that_only_shares_its_upstream(scene: Scene) -> None:
+    edges = two_edges(free_port())
+    await scene.apply(*(each.replace("[{name: staff-books}]", "[{name: front-books}]") for each in edges))
+    async with stopping(scene.start_envoy("front")):
+        programmed = await until(
+            lambda: scene.status("route", "to-front"),
+            lambda status: status.get("conditions", [{}])[-1].get("reason") == "Programmed",
+        )
+        assert programmed["proxies"] == "1/1"
+        shared = await until(lambda: scene.status("upstream", "front-books"), lambda status: status.get("conditions"))
+        assert shared["conditions"][-1]["reason"] == "NoProxies"
+
+
 async def test_a_proxy_is_told_of_its_own_edge_and_its_objects_wait_for_no_other(scene: Scene) -> None:
     await scene.apply(*two_edges(free_port()))
     async with stopping(scene.start_envoy("front")) as envoy:

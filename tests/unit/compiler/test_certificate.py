@@ -10,9 +10,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from fastforward_compiler import ir
+from fastforward_compiler.problem import Reason
 
 from support import resources
 from support.credentials import EPOCH, tls_data
+from support.resources import resource
 
 from .conftest import Bench
 
@@ -76,3 +78,19 @@ def test_a_certificate_that_the_proxy_would_refuse_is_left_out(bench: Bench, dat
     assert opened(bench, data) == []
     assert bench.reasons("Edge", "public") == ["SecretInvalid"]
     assert why in bench.report("Edge", "public").problems[0].message
+
+
+def test_a_secret_that_goes_takes_no_port_away(bench: Bench) -> None:
+    tls = {"certificates": [{"name": "gone"}]}
+    spec = {
+        "hosts": ["example.com"],
+        "listeners": [
+            {"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls, "http3": True},
+            {"name": "http", "port": 80},
+        ],
+    }
+    bench.apply(resource("Edge", "public", spec))
+    (edge,) = bench.compiler.snapshot().edges
+    assert bench.reasons("Edge", "public") == [Reason.SECRET_NOT_FOUND]
+    assert [listener.port for listener in edge.listeners] == [80]
+    assert edge.held_ports == ((443, "TCP"), (443, "UDP"), (80, "TCP"))

@@ -196,3 +196,10 @@ def test_what_pods_are_told_are_settings_that_entrypoint_takes(monkeypatch: pyte
     settings = Settings.model_validate({})
     assert settings.rabbitmq_url == told["RABBITMQ_URL"]
     assert {name.lower() for name in told} <= Settings.model_fields.keys()
+
+
+def test_a_listener_that_cannot_be_served_for_now_keeps_its_port() -> None:
+    plain, secure = ir.Listener(name="http", port=80), ir.Listener(name="https", port=443)
+    whole = ir.Edge(name="shop/public", hosts=(), listeners=(secure, plain))
+    lame = ir.Edge(name="shop/public", hosts=(), listeners=(plain,), held_ports=((443, "TCP"), (80, "TCP")))
+    assert made(lame) == made(whole)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fastforward_compiler import ir
+from fastforward_compiler.problem import Reason
 from fastforward_compiler.translate.placement import Needs, place_stages
 
 from support import resources
@@ -232,3 +233,11 @@ def test_a_hop_is_taken_only_when_needed_and_open_only_when_every_policy_says_so
 )
 def test_dots_part_the_names_of_a_claim_but_in_a_url(claim: str, path: tuple[str, ...]) -> None:
     assert ir.claim_path(claim) == path
+
+
+def test_a_policy_tells_all_that_is_wrong_with_it_also_while_its_keys_are_fetched(bench: Bench) -> None:
+    provider = token()
+    provider["jwt"]["jwks"] = {"url": "https://issuer/keys"}
+    grants = [{"name": "g", "condition": "identity.tenant +"}]
+    bench.apply(*WORLD, policy("o", ROUTE, provider, authorization={"grants": grants}))
+    assert set(bench.reasons("AuthPolicy", "o")) == {Reason.KEYS_UNAVAILABLE, Reason.EXPRESSION_INVALID}

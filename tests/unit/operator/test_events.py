@@ -8,7 +8,7 @@ from typing import Any
 
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes.client import ApiError, May
-from fastforward_operator.kubernetes.events import EventWriter
+from fastforward_operator.kubernetes.events import AT_ONCE, EventWriter
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 
 from support.eventually import eventually, meanwhile
@@ -97,3 +97,12 @@ async def test_what_was_mended_meanwhile_is_not_told() -> None:
         writer.write_all()
         await asyncio.sleep(0.05)
     assert client.asked == 0
+
+
+async def test_an_object_that_flaps_is_told_of_a_few_times() -> None:
+    client = Scripted()
+    async with telling(client) as writer:
+        for generation in range(1, 101):
+            writer.observe(ROUTE, refused("one", generation=generation))
+        await eventually(lambda: len(client.messages) == AT_ONCE)
+        assert writer.lost == 100 - AT_ONCE

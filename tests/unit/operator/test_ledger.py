@@ -210,3 +210,14 @@ def test_a_node_that_comes_back_with_an_older_version_may_lack_all_of_it(fleet: 
     fleet.settle(fleet.nodes[1])
     fleet.join(2, held={SCOPE: {"s": "1"}})
     assert fleet.update().keys[Key(SCOPE, "s")].lacking == 0
+
+
+def test_a_proxy_without_a_listener_is_led_to_no_routes_and_counts_all_the_same() -> None:
+    fleet = Fleet()
+    fleet.publish(publication(1, put(Key(SCOPE, "s"), "1"), put(Key(CLUSTER, "c"), "1")))
+    node = fleet.nodes[1] = Node(fleet.store, sid=1)
+    fleet.ledger.add(node.session)
+    for type_url in (CLUSTER, LISTENER):
+        fleet.ledger.observe(node.session, node.subscribe(type_url))
+    fleet.settle(node)
+    assert fleet.update().envoys == {SHARED: 1}

@@ -348,3 +348,32 @@ async def test_why_pods_cannot_be_made_is_said_as_long_as_it_is_so() -> None:
     assert [each.type for each in others] == ["Accepted", "ResolvedRefs", "Programmed"]
     scene.board.observe_fault(PUBLIC, "")
     assert [each.type for each in scene.board.statuses[PUBLIC].conditions] == ["Accepted", "ResolvedRefs", "Programmed"]
+
+
+async def test_a_route_does_not_wait_for_proxies_of_an_edge_that_only_shares_its_upstream(scene: Scene) -> None:
+    scene.board.apart = True
+    here, there = "default/public", "default/other"
+    delta = ir.Delta(
+        reports={SHOP: ir.Report(ref=SHOP, generation=1, outputs=frozenset({TABLE, UPSTREAM}))},
+    )
+    cluster = EnvoyResource(type_url=CLUSTER, name="default/cart", version="1", body=b"x")
+    table = EnvoyResource(type_url=SCOPE, name=TABLE[1], version="1", body=b"x")
+    told = ((CLUSTER, "default/cart"),)
+    mine = EnvoyDelta(upserts=(table, cluster), outputs={TABLE: ((SCOPE, TABLE[1]),), UPSTREAM: told})
+    others = EnvoyDelta(upserts=(cluster,), outputs={UPSTREAM: told})
+    fleets = {here: FleetStep(delta=delta, envoy=mine), there: FleetStep(delta=delta, envoy=others)}
+    step = scene.publications.build(encode(delta, fleets, NOTHING))
+    scene.board.observe_reports(delta.reports, {}, [put.key for put in step.upserts])
+    states = {key: KeyState(revision=1) for key in (Key(SCOPE, TABLE[1], here), Key(CLUSTER, "default/cart", here))}
+    scene.board.observe_ledger(LedgerUpdate(keys=states, envoys={here: 1}, decisions=0))
+    assert (scene.programmed.status, scene.programmed.reason) == ("True", "Programmed")
+    assert scene.board.proxies(SHOP) == (1, 1)
+
+
+async def test_an_edge_of_which_no_listener_can_be_served_is_not_programmed(scene: Scene) -> None:
+    scene.board.apart = True
+    missing = problem(PUBLIC, Reason.SECRET_NOT_FOUND, "spec.listeners[0].tls.certificates[0]", "It was not found.")
+    reported = ir.Report(ref=PUBLIC, generation=1, problems=(missing,), outputs=frozenset({("edge", "default/public")}))
+    scene.board.observe_reports({PUBLIC: reported}, {}, ())
+    *_, programmed = scene.board.statuses[PUBLIC].conditions
+    assert (programmed.status, programmed.reason) == ("False", "SecretNotFound")

@@ -291,3 +291,42 @@ async def test_what_somebody_else_changed_is_written_when_that_is_known() -> Non
         async with asyncio.timeout(statuswriter._RETRY_S / 2):
             await eventually(lambda: client.applied)
     assert client.versions == ["8"]
+
+
+async def test_an_operator_that_comes_back_misses_nobody_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "UNSETTLED_S", 0.01)
+    monkeypatch.setattr(statuswriter, "RETURN_S", 0.3)
+    client, missing, other = Scripted(), status("False", "NoProxies"), replace(ROUTE, name="new")
+    async with writing(client) as writer:
+        writer.recall(ROUTE, payload(status("True", "Programmed"), (2, 2), {}, THEN), "5")
+        writer.write_all()
+        writer.observe(ROUTE, missing)
+        writer.observe(other, replace(missing, ref=other))
+        await eventually(lambda: client.applied)
+        assert [path.rpartition("/")[2] for path, _ in client.applied] == ["new"], "of that nothing was said before"
+        # Whoever does not come back is missed after all.
+        await eventually(lambda: len(client.applied) == 2)
+        assert client.applied[1][1]["conditions"][-1]["reason"] == "NoProxies"
+
+
+async def test_a_new_version_that_nobody_has_is_told_at_once_also_by_one_that_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statuswriter, "UNSETTLED_S", 0.01)
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.recall(ROUTE, payload(status("True", "Programmed"), (2, 2), {}, THEN), "5")
+        writer.write_all()
+        writer.observe(ROUTE, status("False", "NoProxies", generation=2))
+        await eventually(lambda: client.generations() == [2])
+
+
+async def test_an_object_that_flaps_is_written_a_few_times_and_ends_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "INTERVAL_S", 0.2)
+    client = Scripted()
+    async with writing(client) as writer:
+        for generation in range(1, 101):
+            writer.observe(ROUTE, status("True", "Programmed", generation=generation))
+            await asyncio.sleep(0)
+        await eventually(lambda: client.generations()[-1:] == [100])
+        assert len(client.applied) <= 2 * statuswriter.AT_ONCE

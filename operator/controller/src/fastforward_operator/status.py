@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -35,6 +35,8 @@ _DIFFUSE = frozenset({"Edge", "Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
 _SHARED = frozenset({"table", "scope"})
 """Outputs that hold the rules of many objects."""
+_PLACES = frozenset({"edge", "table", "scope"})
+"""Outputs that lie on a certain Edge."""
 
 
 @dataclass(slots=True)
@@ -226,7 +228,7 @@ class StatusBoard:
         status = self.statuses.get(ref)
         if status is None or status.conditions[-1].status != "True":
             return False
-        return next(self._states(ref, shared), None) is None
+        return all(self._state(ref, shared, key) is None for key in self.publications.keys_of(shared))
 
     def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
         """Ten thousand take a while: a slice each time round the loop, so that no change waits for all of them.
@@ -255,11 +257,12 @@ class StatusBoard:
 
     def _judge(self, report: ir.Report) -> ObjectStatus:
         old = self.statuses.get(report.ref)
-        states = [s for output in report.outputs for s in self._states(report.ref, output)]
+        keys = self._keys(report)
+        states = [state for output, key in keys if (state := self._state(report.ref, output, key)) is not None]
         said = [
             wording.of_problems(ConditionType.ACCEPTED, report.problems),
             wording.of_problems(ConditionType.RESOLVED_REFS, report.problems),
-            self._judge_programmed(report, [state for _, state in states]),
+            self._judge_programmed(report, keys, states),
         ]
         said = [wording.overruled(each, report.verdicts) for each in said]
         # Programmed stays the last.
@@ -298,28 +301,44 @@ class StatusBoard:
         report = self._reports.get(ref)
         if report is None:
             return 0, 0
-        total = sum(self.envoys.get(fleet, 0) for fleet in self._fleets(report))
-        states = [s for output in report.outputs for s in self._states(ref, output)]
-        on_proxies = [(key.fleet, state) for key, state in states if key.type_url != SNAPSHOT]
+        keys = self._keys(report)
+        total = sum(self.envoys.get(fleet, 0) for fleet in self._fleets(keys))
+        states = [(key, self._state(ref, output, key)) for output, key in keys if key.type_url != SNAPSHOT]
+        on_proxies = [(key.fleet, state) for key, state in states if state is not None]
         missing = {(at, name) for at, s in on_proxies for name in (*s.waiting, *(node for node, _ in s.refused))}
         return (0 if any(name == "" for _, name in missing) else max(0, total - len(missing)), total)
 
-    def _fleets(self, report: ir.Report) -> Collection[str]:
+    def _fleets(self, keys: Iterable[tuple[ir.Output, Key]]) -> Collection[str]:
         """Whose proxies are to have what an object became."""
         if not self.apart:
             return (SHARED,)
-        keys = (key for output in report.outputs for key in self.publications.keys_of(output))
-        return sorted({key.fleet for key in keys if key.type_url != SNAPSHOT})
+        return sorted({key.fleet for _, key in keys if key.type_url != SNAPSHOT})
 
-    def _states(self, ref: ObjectRef, output: ir.Output) -> Iterator[tuple[Key, KeyState]]:
-        """What is not settled of an output, as far as it says something of the object that somebody may lack."""
+    def _keys(self, report: ir.Report) -> list[tuple[ir.Output, Key]]:
+        """What must be acknowledged for an object, and which of its outputs that is.
+
+        Routes of other Edges may go to the same Upstream: what their proxies are told of it is not waited for by what
+        lies on Edges of its own.
+        """
+        keys = [(output, key) for output in report.outputs for key in self.publications.keys_of(output)]
+        if not self.apart:
+            return keys
+        at = {key.fleet for output, key in keys if output[0] in _PLACES}
+        return [
+            (output, key)
+            for output, key in keys
+            if output[0] != "upstream" or not at or key.fleet in at or key.type_url == SNAPSHOT
+        ]
+
+    def _state(self, ref: ObjectRef, output: ir.Output, key: Key) -> KeyState | None:
+        """Where it stands, unless that is settled or says nothing of the object that somebody may lack."""
+        state = self.unsettled.get(key)
         said_in = self._said_in.get(ref, 0) if output[0] in _SHARED else sys.maxsize
-        for key in self.publications.keys_of(output):
-            state = self.unsettled.get(key)
-            if state is not None and state.lacking <= said_in:
-                yield key, state
+        return state if state is not None and state.lacking <= said_in else None
 
-    def _judge_programmed(self, report: ir.Report, states: list[KeyState]) -> wording.Said:
+    def _judge_programmed(
+        self, report: ir.Report, keys: Collection[tuple[ir.Output, Key]], states: list[KeyState]
+    ) -> wording.Said:
         kind = ConditionType.PROGRAMMED
         refused = [f"{node} refused it: {words}" for state in states for node, words in state.refused]
         if refused:
@@ -329,7 +348,7 @@ class StatusBoard:
         if bad:
             kept = "The last good version keeps serving." if report.outputs else "It is not in use."
             return kind, "False", bad[0].reason, kept
-        without = [fleet for fleet in self._fleets(report) if self.envoys.get(fleet, 0) == 0]
+        without = [fleet for fleet in self._fleets(keys) if self.envoys.get(fleet, 0) == 0]
         if without:
             return kind, "False", "NoProxies", wording.without_proxies(without)
         if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
@@ -339,8 +358,17 @@ class StatusBoard:
             self._ripe_at.pop(report.ref, None)
         if waits or not self._is_ripe(report.ref):
             return kind, "Unknown", "Pending", wording.who_is_missing(states)
-        needed = report.outputs and (not self.apart or any(map(self.publications.keys_of, report.outputs)))
-        return kind, "True", "Programmed", "" if needed else "Nothing had to be programmed for it."
+        return self._all_have(report, keys)
+
+    def _all_have(self, report: ir.Report, keys: Collection[tuple[ir.Output, Key]]) -> wording.Said:
+        """What is said once nobody lacks anything; an Edge that has no listener left is in nobody's way, and no use."""
+        kind = ConditionType.PROGRAMMED
+        if keys or (report.outputs and not self.apart):
+            return kind, "True", "Programmed", ""
+        missed = [p for p in report.problems if p.condition is ConditionType.RESOLVED_REFS]
+        if missed and report.ref.kind == "Edge":
+            return kind, "False", missed[0].reason, "It is not in use: no listener can be served."
+        return kind, "True", "Programmed", "Nothing had to be programmed for it."
 
     def _is_ripe(self, ref: ObjectRef) -> bool:
         """Whether the proxies' workers have had the time to take up what the proxies acknowledged."""

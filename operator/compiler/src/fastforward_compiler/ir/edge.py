@@ -165,6 +165,10 @@ class Edge:
     """NAMESPACE/NAME; NAMESPACE/NAME~gateway of a Gateway."""
     hosts: tuple[str, ...]
     listeners: tuple[Listener, ...]
+    held_ports: tuple[tuple[int, str], ...] = ()
+    """(port, transport) of all listeners in their order, where one of them can't be served for want of a certificate:
+    the Service keeps its port, and the pods need not be replaced. Those of `listeners` when empty.
+    """
     addresses: tuple[str, ...] = ()
     """Where its listeners listen; wherever the proxy may, when empty."""
     upstreams: tuple[str, ...] = ()

@@ -68,19 +68,21 @@ def _translate_policy(cells: Cells, name: str) -> PolicyTranslation | None:
         invalid = cells.read(INVALID, "AuthPolicy", *name.split("/", 1))
         return None if invalid is None else PolicyTranslation(broken=f"AuthPolicy {name} is invalid")
     spec, on, problems = policy.spec, ref_of("AuthPolicy", name), []
-    authentication = None
+    authentication, faults = None, list[str]()
     if spec.authentication is not None:
         providers = _translate_providers(cells, on, name, spec.authentication.providers, problems)
         shadow = spec.authentication.shadow
         usable = bool(providers) or not spec.authentication.providers
         authentication = Authentication(ir.Mode(spec.authentication.mode), providers, shadow) if usable else None
         if not usable and not shadow:
-            return PolicyTranslation(broken=f"AuthPolicy {name} has no usable provider", problems=tuple(problems))
-    authorization = None
-    if spec.authorization is not None:
-        authorization, broken = _translate_authorization(cells, on, spec, problems)
-        if broken and not spec.shadow:
-            return PolicyTranslation(broken=f"AuthPolicy {name} {broken}", problems=tuple(problems))
+            faults.append("has no usable provider")
+    # Also where no provider can be used, as always at first with keys that have to be fetched: whoever writes the
+    # policy is to hear of all that is wrong with it, not of half of it later.
+    authorization, fault = _translate_authorization(cells, on, spec, problems)
+    if fault and not spec.shadow:
+        faults.append(fault)
+    if faults:
+        return PolicyTranslation(broken=f"AuthPolicy {name} {faults[0]}", problems=tuple(problems))
     return PolicyTranslation(
         authentication,
         authorization,

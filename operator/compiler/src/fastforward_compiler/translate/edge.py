@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import fastforward_crds as crds
@@ -34,6 +35,13 @@ class EdgeTranslation(NamedTuple):
 
     edge: ir.Edge
     problems: tuple[Problem, ...]
+
+
+class Listeners(NamedTuple):
+    """Those that can be served, and the ports that the Service keeps for those that can't."""
+
+    served: tuple[ir.Listener, ...]
+    held_ports: tuple[tuple[int, str], ...]
 
 
 class View(NamedTuple):
@@ -111,7 +119,8 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
     value = ir.Edge(
         name=name,
         hosts=hosts,
-        listeners=listeners,
+        listeners=listeners.served,
+        held_ports=listeners.held_ports,
         region=spec.region or "",
         trusted_hop_count=spec.trusted_hops.count + (traefik is not None),
         traefik=traefik,
@@ -190,8 +199,9 @@ def _oldest(cells: Cells, claimants: Iterable[str]) -> str:
     return names[0] if len(names) == 1 else min(names, key=lambda name: age(cells.read(EDGES, name)))
 
 
-def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: list[Problem]) -> tuple[ir.Listener, ...]:
+def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: list[Problem]) -> Listeners:
     made: dict[int, ir.Listener] = {}
+    held: dict[int, tuple[tuple[int, str], ...]] = {}
     for place, listener in enumerate(edge.spec.listeners):
         winner = _oldest(cells, cells.read(PORT_CLAIMS, listener.port) or (name,))
         if winner != name or listener.port in made:
@@ -206,10 +216,13 @@ def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: lis
         value = _translate_listener(cells, name, place, listener, problems)
         if value is not None:
             made[listener.port] = value
+        transports = ("TCP", "UDP") if listener.http3 else ("TCP",)
+        held[listener.port] = tuple((listener.port, transport) for transport in transports)
     passed_through = edge.spec.front.traefik is not None
-    if not passed_through:
-        return tuple(made.values())
-    return tuple(replace(each, proxy_protocol=bool(each.certificates)) for each in made.values())
+    listeners = tuple(made.values())
+    if passed_through:
+        listeners = tuple(replace(each, proxy_protocol=bool(each.certificates)) for each in listeners)
+    return Listeners(listeners, tuple(chain.from_iterable(held.values())) if held.keys() != made.keys() else ())
 
 
 def _translate_listener(

@@ -33,7 +33,7 @@ def _print_nodes(nodes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> Non
     if nodes:
         print_table(("NODE", "KIND", "STATE", "HAS", "UNACKNOWLEDGED", "REFUSED"), map(_node, nodes))
     else:
-        print("No proxy and no decision service is connected.")
+        print("No proxy and no decision service is known to be connected.")
     print()
     if hops:
         print_table(("NODE", "HOP", "BREAKER", "IN FLIGHT", "WAITING", "CALLS", "FAILED", "REFUSED"), map(_hop, hops))

@@ -21,11 +21,15 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 
 from .client import CONFLICT, JUDGED, ApiError, Client, object_path
+from .pace import Pace
 
 _log = structlog.get_logger(__name__)
 
 MOST_WAITING = 1000
 """Further ones are lost: a thousand broken objects are seen without them."""
+AT_ONCE = 10
+"""Events of one object in a row. More than one each INTERVAL_S are lost after that; its status says what is wrong."""
+INTERVAL_S = 30.0
 _MAX_MESSAGE = 1024
 _NOT_THE_OBJECTS_FAULT = frozenset({"NoProxies", "NoDecisionService"})
 _COMPONENT = "fastforward-operator"
@@ -40,6 +44,7 @@ class EventWriter:
     lost: int = 0
     _wrong: dict[ObjectRef, tuple[Condition, ...]] = field(default_factory=dict)
     """Of each object that something is wrong with."""
+    _pace: Pace = field(default_factory=lambda: Pace(AT_ONCE, INTERVAL_S))
     _queue: asyncio.Queue[tuple[ObjectRef, Condition]] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
 
     def observe(self, ref: ObjectRef, status: ObjectStatus | None) -> None:
@@ -72,6 +77,9 @@ class EventWriter:
                 _log.warning("event is not written", object=str(ref), error=str(error) or type(error).__name__)
 
     def _put(self, ref: ObjectRef, condition: Condition) -> None:
+        if self._pace.wait(ref, asyncio.get_running_loop().time()):
+            self.lost += 1
+            return
         try:
             self._queue.put_nowait((ref, condition))
         except asyncio.QueueFull:

@@ -22,6 +22,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.objectstatus import ObjectStatus
 
 from .client import CONFLICT, JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
+from .pace import Pace
 from .payload import differ_in_counts_alone, payload, without_ours
 from .versions import is_newer
 
@@ -32,13 +33,21 @@ WRITERS = 8
 307 from eight, 311 from 32: more would only stand in the way of what users write."""
 UNSETTLED_S = 2.0
 """How long a status may say that something is on its way before that is written."""
+AT_ONCE = 10
+"""Writes of one object in a row. Who changes it ten times a second has two for each version otherwise."""
+INTERVAL_S = 1.0
+"""Between further ones."""
+RETURN_S = 15.0
+"""How long after a process has begun to write nobody is missed who was there before: proxies come back to a new
+operator one by one, and it cannot know that they have long since found the decision services."""
 RECOUNT_AFTER_S = 10.0
 """How long the number of proxies must stay as it is before statuses that tell another are written again."""
 _RECOUNT_PAUSE_S = 0.01
 """Between two of those: they are the least urgent, and may be as many as there are objects."""
 _SLICE = 50
 _RETRY_S = 1.0
-_UNSETTLED = frozenset({"Pending", "NoProxies", "NoDecisionService"})
+_ABSENT = frozenset({"NoProxies", "NoDecisionService"})
+_UNSETTLED = frozenset({"Pending", *_ABSENT})
 
 
 @dataclass(slots=True)
@@ -61,6 +70,9 @@ class StatusWriter:
     _refused: set[ObjectRef] = field(default_factory=set)
     """Objects of which the API server has a newer version than we know."""
     _recount: asyncio.Task[None] | None = None
+    _pace: Pace = field(default_factory=lambda: Pace(AT_ONCE, INTERVAL_S))
+    _returned_at: float = 0.0
+    """When whoever was there before is back, or gone; in the loop's time."""
     _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
     _queued: set[ObjectRef] = field(default_factory=set)
     _busy: set[ObjectRef] = field(default_factory=set)
@@ -121,6 +133,7 @@ class StatusWriter:
 
         How many proxies have an object is left to the recount: they come back one by one.
         """
+        self._returned_at = asyncio.get_running_loop().time() + RETURN_S
         self.recount()
         for ref, status in self._wanted.items():
             there = self._there.get(ref, {})
@@ -178,11 +191,17 @@ class StatusWriter:
         status = self._wanted.get(ref)
         if not self.leads():
             return
-        there = self._there.get(ref, {})
+        there, now = self._there.get(ref, {}), asyncio.get_running_loop().time()
+        if status is not None and now < self._returned_at and _misses(status, there):
+            asyncio.get_running_loop().call_at(self._returned_at, self._enqueue, ref)
+            return
         if status is not None:
             told = payload(status, self.proxies(ref), there, datetime.now(UTC))
         else:
             told = without_ours(there) or there
+        if there != told and (wait := self._pace.wait(ref, now)):
+            asyncio.get_running_loop().call_later(wait, self._enqueue, ref)
+            return
         if there != told:
             metadata = self._metadata(ref)
             body = {"apiVersion": api_version(ref.kind), "kind": ref.kind, "metadata": metadata, "status": told}
@@ -215,3 +234,14 @@ class StatusWriter:
         else:
             _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
         asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)
+
+
+def _misses(status: ObjectStatus, there: Mapping[str, Any]) -> bool:
+    """Whether all that is wrong is that somebody is away who had this very version, as the object itself says."""
+    if status.conditions[-1].reason not in _ABSENT:
+        return False
+    return any(
+        (condition.get("type"), condition.get("status")) == ("Programmed", "True")
+        and condition.get("observedGeneration") == status.generation
+        for condition in there.get("conditions", ())
+    )

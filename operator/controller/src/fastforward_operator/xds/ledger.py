@@ -182,6 +182,9 @@ class Ledger:
     def _has_opened_all(self, session: EnvoySession) -> bool:
         if LISTENER not in session.channels:
             return False
+        if not self.store.of_type(LISTENER, session.fleet):
+            # Nothing leads it to routes, which are there all the same.
+            return True
         routed = [type_url for type_url in (SCOPE, ROUTE) if self.store.of_type(type_url, session.fleet)]
         return not routed or any(type_url in session.channels for type_url in routed)
 

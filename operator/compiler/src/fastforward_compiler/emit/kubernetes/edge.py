@@ -56,7 +56,7 @@ def emit_edge(edge: ir.Edge, settings: PodSettings) -> list[Document]:
         return []
     names = edge_names(edge.name)
     found = [service_account(names, settings), _deployment(edge, names, settings)]
-    if edge.listeners:
+    if _ports(edge):
         found.append(_service(edge, names, settings))
     if edge.proxies.pods.replicas > 1:
         found.append(disruption_budget(names, settings))
@@ -137,7 +137,9 @@ def _envoy(edge: ir.Edge, settings: PodSettings) -> Document:
 
 
 def _ports(edge: ir.Edge) -> list[tuple[int, str]]:
-    return [(listener.port, transport) for listener in edge.listeners for transport in listener.transports]
+    return list(edge.held_ports) or [
+        (listener.port, transport) for listener in edge.listeners for transport in listener.transports
+    ]
 
 
 def _port_name(port: int, transport: str) -> str:

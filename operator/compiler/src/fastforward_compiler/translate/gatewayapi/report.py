@@ -35,6 +35,14 @@ class Told(NamedTuple):
     attached_sets: int = 0
 
 
+_WHY_PENDING = {
+    "AddressNotAssigned": "No address is left for it, or nobody has given its Service one yet.",
+    "AddressNotUsable": "An address that it asks for can't be had.",
+    "Invalid": "None of its listeners can be served.",
+}
+"""By the reason of Programmed."""
+
+
 def _tell_class(cells: Cells, on: ObjectRef, name: str) -> Told | None:
     found = cells.read(GATEWAY_CLASSES, name)
     if found is None or found.spec.controller_name != CONTROLLER:
@@ -51,7 +59,8 @@ def _tell_gateway(cells: Cells, on: ObjectRef, name: str) -> Told | None:
     sets = {section.owner for section in translation.sections if section.owner != on and section.is_accepted}
     verdicts = translation.verdicts
     if translation.pending:
-        verdicts = (*verdicts, ir.Verdict(type="Programmed", holds=False, reason=translation.pending))
+        why = _WHY_PENDING.get(translation.pending, "")
+        verdicts = (*verdicts, ir.Verdict(type="Programmed", holds=False, reason=translation.pending, message=why))
     return Told(
         problems=translation.problems,
         outputs=frozenset({("edge", gateway_edge(name))}),
