@@ -2021,12 +2021,15 @@ class OidcClient(_message.Message):
     DNS_HOST_FIELD_NUMBER: _builtins.int
     DNS_PORT_FIELD_NUMBER: _builtins.int
     TLS_FIELD_NUMBER: _builtins.int
+    IN_FORM_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     secret: _builtins.bytes
     token_url: _builtins.str
     """Asked at one of these places."""
     dns_host: _builtins.str
     dns_port: _builtins.int
+    in_form: _builtins.bool
+    """Whether the secret is sent in the form, not in a header."""
     @_builtins.property
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
     @_builtins.property
@@ -2043,10 +2046,11 @@ class OidcClient(_message.Message):
         dns_host: _builtins.str = ...,
         dns_port: _builtins.int = ...,
         tls: Global___TokenTls | None = ...,
+        in_form: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tls", b"tls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints", "secret", b"secret", "tls", b"tls", "token_url", b"token_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints", "in_form", b"in_form", "secret", b"secret", "tls", b"tls", "token_url", b"token_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
