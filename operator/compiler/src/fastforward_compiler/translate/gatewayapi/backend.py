@@ -143,6 +143,8 @@ def _make_upstream(cells: Cells, key: BackendKey, port: ServicePort) -> ir.Upstr
     name = backend_name(key)
     kept = dns is None and bool(cells.read(KEPT_BY, name))
     made = ir.Upstream(name=name, endpoints=endpoints, dns=dns, protocol=protocol, tls=tls, kept=kept)
+    if port.own_zone and key.manner != DATAGRAMS:
+        made = replace(made, own_zone_minimum=1)
     return replace(made, max_connections=_MAX_SESSIONS) if key.manner == DATAGRAMS else made
 
 
