@@ -47,6 +47,10 @@ class Traits(NamedTuple):
     http1: bool = True
     """Whether it is spoken to in HTTP/1.1."""
     session: ir.Session | None = None
+    own_zone: bool = False
+    """Whether requests stay in the zone of the proxy."""
+    shows: bool = False
+    """Whether it is shown a certificate."""
     no_session: str = ""
     """Why a rule can't keep clients with its endpoints; empty when it can."""
 
@@ -189,6 +193,8 @@ def _read_traits(cells: Cells, name: str) -> Traits | None:
         tls=spec.tls is not None,
         http1=spec.protocol in (None, "HTTP1"),
         session=translate_session(spec.session_affinity),
+        own_zone=spec.load_balancing.zone_aware is not None,
+        shows=spec.tls is not None and spec.tls.certificate is not None,
         no_session=_fault_of_sessions(name, spec),
     )
 

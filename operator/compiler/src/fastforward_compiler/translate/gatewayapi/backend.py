@@ -50,6 +50,7 @@ class Resolved(NamedTuple):
     key: BackendKey | None
     hash_on: str = ""
     session: ir.Session | None = None
+    own_zone: bool = False
     no_session: str = ""
     """Why a rule can't keep clients with its endpoints; empty when it can."""
 
@@ -89,7 +90,7 @@ def resolve_backend(
         if traits is None:
             problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, f"Upstream {name} was not found."))
             return None
-        return Resolved(name, None, traits.hash_on, traits.session, traits.no_session)
+        return Resolved(name, None, traits.hash_on, traits.session, traits.own_zone, traits.no_session)
     return _resolve_service(cells, on, field, ref, BackendKey(name, ref.port or 0, manner), problems)
 
 
@@ -110,7 +111,7 @@ def _resolve_service(
         problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, port.message))
         return None
     apart = "" if not port.dns else f"Service {key.service} is a name, whose endpoints are not told apart."
-    return Resolved(backend_name(key), key, no_session=apart)
+    return Resolved(backend_name(key), key, own_zone=port.own_zone, no_session=apart)
 
 
 def _translate_backend(cells: Cells, *parts: str | int) -> ir.Upstream | None:

@@ -167,7 +167,7 @@ def translate_backends(
 ) -> ir.Destination:
     """Where requests go: shares of backends that can't be used are answered 500. `session` is the rule's own."""
     weights: dict[tuple[str, ir.HeaderChanges, ir.HeaderChanges], int] = {}
-    hashes: dict[str, None] = {}
+    used: dict[str, Resolved] = {}
     sessions: dict[str, ir.Session | None] = {}
     for place, backend in enumerate(backends):
         field = f"{step.field}.backendRefs[{place}]"
@@ -178,15 +178,13 @@ def translate_backends(
             step.problems.append(problem(step.on, Reason.UNSUPPORTED_VALUE, f"{field}.filters", message))
         if not backend.weight:
             continue
-        if found is not None and found.key is not None:
-            step.backends[found.key] = None
-        if found is not None and found.hash_on:
-            hashes[found.hash_on] = None
         if found is not None:
+            used[found.upstream] = found
             sessions[found.upstream] = _keep(step, field, found, session)
         changes = own.fields.get("request_headers", _NO_CHANGES), own.fields.get("response_headers", _NO_CHANGES)
         key = (UNAVAILABLE, _NO_CHANGES, _NO_CHANGES) if found is None or own.refused else (found.upstream, *changes)
         weights[key] = weights.get(key, 0) + backend.weight
+    step.backends.update((each.key, None) for each in used.values() if each.key is not None)
     if not any(upstream for upstream, _, _ in weights):
         return ir.Unavailable(reason="None of the rule's backends can be used.")
     return ir.Split(
@@ -201,7 +199,8 @@ def translate_backends(
             for (upstream, request, response), weight in weights.items()
         ),
         grpc=step.manner == GRPC,
-        hash_on=tuple(hashes),
+        hash_on=tuple(dict.fromkeys(each.hash_on for each in used.values() if each.hash_on)),
+        near=tuple(name for name, each in used.items() if each.own_zone),
     )
 
 
