@@ -110,6 +110,13 @@ def test_whoever_opens_no_page_is_401_with_a_challenge(scene: Scene, method: str
     assert scene.page.received == []
 
 
+def test_an_issuer_that_wants_the_secret_in_the_form_gets_it_there(scene: Scene) -> None:
+    scene.issuer.in_form = True
+    assert scene.visitor().open(f"{SITE}/orders").status == 401
+    change(scene, login_of(tokenAuthentication="Post"))
+    assert scene.visitor().open(f"{SITE}/orders").status == 200
+
+
 def test_logging_out_ends_the_session_here_and_at_the_issuer(scene: Scene) -> None:
     visitor = scene.visitor()
     visitor.open(f"{SITE}/")

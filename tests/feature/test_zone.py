@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
+from support import gatewayapi
 from support.client import Response
 from support.gateway import Gateway, Stack, running_stack, until
 from support.resources import Document, Json, endpoint_slice, resource, route, rule, service, upstream
@@ -103,6 +104,31 @@ def test_endpoints_without_a_zone_are_none_of_the_own_zone(gateway: Gateway) -> 
         route("books", rule(to="books")),
     )
     assert set(origins(gateway)) == {"near-1"}
+
+
+def test_a_service_that_prefers_its_own_zone_has_it_for_routes_of_gateway_api(gateway: Gateway) -> None:
+    known = endpoints(gateway, ALL)
+    slices = [
+        endpoint_slice(
+            "books",
+            {"addresses": ["127.0.0.1"], "zone": each["zone"]},
+            ports=({"name": "http", "port": each["port"]},),
+            name=f"books-{place}",
+        )
+        for place, each in enumerate(known)
+    ]
+    plain = service("books", {"name": "http", "port": 80})
+    near = service("books", {"name": "http", "port": 80}, trafficDistribution="PreferClose")
+    gateway.apply(
+        gatewayapi.gateway_class(),
+        gatewayapi.gateway(gatewayapi.listener(gateway.port)),
+        plain,
+        *slices,
+        gatewayapi.http_route("books", gatewayapi.rule(to="books")),
+    )
+    assert set(origins(gateway)) == ALL
+    gateway.apply(near)
+    until(lambda: set(origins(gateway)), lambda found: found == OWN)
 
 
 def test_weights_count_within_the_zone(gateway: Gateway) -> None:

@@ -38,6 +38,7 @@ def _oidc(source: Document) -> Document:
             "endSession": "https://login.example.com/logout",
         },
         "tokenUpstream": {"name": "login", **elsewhere},
+        "tokenAuthentication": "Post",
         "jwks": source,
         "scopes": ["profile"],
         "origin": "https://shop.example.com",

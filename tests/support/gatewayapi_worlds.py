@@ -160,6 +160,14 @@ def texts() -> Strategy:
     return st.lists(record({"name": st.sampled_from(["x-one", "X-One"]), "value": WORDS}, type_=kinds), max_size=2)
 
 
+def persistence() -> Strategy:
+    """Mostly such as can be kept."""
+    lives = st.sampled_from([{}] * 3 + [{"absoluteTimeout": "1h", "cookieConfig": {"lifetimeType": "Permanent"}}])
+    spoiled = st.sampled_from([{}] * 5 + [{"idleTimeout": "1m"}, {"absoluteTimeout": "1h"}])
+    one = record(sessionName=st.sampled_from(["x-s", "x-s", "x-ff-s"]), type_=st.sampled_from(["Cookie", "Header"]))
+    return st.builds(merge, one, lives, spoiled)
+
+
 def http_rules() -> Strategy:
     path = record({"value": PATHS}, type_=st.sampled_from(["Exact", "PathPrefix", "RegularExpression"]))
     match = record(path=path, headers=texts(), queryParams=texts(), method=st.sampled_from(["GET", "PUT"]))
@@ -172,6 +180,7 @@ def http_rules() -> Strategy:
         timeouts=record(request=waits, backendRequest=waits),
         retry=record(codes=st.just([503]), attempts=st.integers(0, 2), backoff=st.just("10ms")),
         name=NAMES,
+        sessionPersistence=persistence(),
     )
 
 
@@ -186,7 +195,12 @@ def grpc_routes() -> Strategy:
         method=st.just("List"),
     )
     match = record(method=method, headers=texts())
-    rule = record({"backendRefs": several(backends())}, matches=st.lists(match, max_size=2), filters=filters())
+    rule = record(
+        {"backendRefs": several(backends())},
+        matches=st.lists(match, max_size=2),
+        filters=filters(),
+        sessionPersistence=persistence(),
+    )
     return record({"parentRefs": parents(), "rules": several(rule)}, hostnames=st.lists(HOSTS, max_size=2))
 
 

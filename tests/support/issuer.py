@@ -42,6 +42,8 @@ class Issuer:
     """The error that browsers come back with, instead of a code."""
     slow_s: float = 0.0
     """Time that the token endpoint takes for an answer, in which it hears nobody else."""
+    in_form: bool = False
+    """Whether it wants the client's secret in the form, and takes it nowhere else."""
     asked: int = 0
     """How often the token endpoint was."""
     issued: list[str] = field(default_factory=list)
@@ -75,7 +77,7 @@ class Issuer:
     def _exchange(self, received: Received, form: dict[str, str]) -> Reply:
         self.asked += 1
         time.sleep(self.slow_s)
-        if _basic(received.header("authorization") or "") != (CLIENT, SECRET):
+        if self._client(received, form) != (CLIENT, SECRET):
             return Reply(status=401, headers=_JSON, body='{"error": "invalid_client"}')
         asked = self._codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
@@ -91,6 +93,16 @@ class Issuer:
         self.issued.append(token)
         said = {"access_token": "opaque", "token_type": "Bearer", "id_token": token}
         return Reply(headers=_JSON, body=json.dumps(said))
+
+    def _client(self, received: Received, form: dict[str, str]) -> tuple[str, str]:
+        """Who asks: told in one way alone, or nobody (RFC 6749, section 2.3)."""
+        said, posted = (
+            received.header("authorization") or "",
+            (form.get("client_id", ""), form.get("client_secret", "")),
+        )
+        if self.in_form:
+            return posted if not said else ("", "")
+        return _basic(said) if not posted[1] else ("", "")
 
     def sign(self, **claims: Any) -> str:  # noqa: ANN401 - a claim is anything
         """An ID token."""

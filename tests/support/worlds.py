@@ -278,7 +278,8 @@ def auth_policies(aim: Strategy) -> Strategy:
             "endpoints": st.sampled_from([{"authorization": URL, "token": URL}, {"authorization": URL, "token": HTTP}]),
             "tokenUpstream": refs(),
             "jwks": source,
-        }
+        },
+        tokenAuthentication=st.sampled_from(["Basic", "Post"]),
     )
     login = st.lists(record({**common, "oidc": oidc}, tenants=listed), min_size=1, max_size=1)
     authentication = st.one_of(

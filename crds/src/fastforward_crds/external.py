@@ -33,8 +33,8 @@ class External(Model):
     """
 
     upstream: Ref
-    """Upstream that is asked, with the protocol HTTP1 and without TLS; in another namespace it needs a ReferenceGrant
-    there.
+    """Upstream that is asked, with the protocol HTTP1. With its `tls` the service must prove what that says; it is
+    shown no certificate. In another namespace it needs a ReferenceGrant there.
     """
     protocol: Literal["HTTP", "OPA"] = "HTTP"
     """How it is asked. With OPA by the Data API of Open Policy Agent: POST of `path` as it is, with request and

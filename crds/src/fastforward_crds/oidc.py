@@ -5,7 +5,7 @@ Part of an AuthPolicy document. Called by authpolicy and by the compiler's trans
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from .durations import Within
 from .formats import DURATION, LOCATION, SCOPE, SITE, URL
@@ -41,6 +41,10 @@ class Oidc(Model):
     """Where the issuer is asked."""
     token_upstream: Ref
     """Upstream by which the token endpoint is reached: its endpoints, its TLS, whom to believe."""
+    token_authentication: Literal["Basic", "Post"] = "Basic"
+    """How the client proves itself to the token endpoint: in a header (`client_secret_basic`), or in the form
+    (`client_secret_post`), for issuers that take nothing else.
+    """
     jwks: JwksSource
     """The issuer's public keys; each names its algorithm, asymmetric ones only."""
     scopes: Annotated[tuple[Annotated[str, SCOPE], ...], Items(most=32, distinct=True)] = ()

@@ -31,6 +31,8 @@ class ServiceSpec(Foreign):
     type: ShortText = "ClusterIP"
     external_name: ShortText = ""
     """With `type: ExternalName`: the DNS name that it stands for."""
+    traffic_distribution: ShortText = ""
+    """`PreferClose` and `PreferSameZone` (KEP-4444, KEP-3015) keep requests in the zone of who sends them."""
     ports: Annotated[tuple[ServicePort, ...], Items(most=1000)] = ()
 
 

@@ -8,7 +8,7 @@ import gzip
 import fastforward_crds as crds
 import pytest
 from fastforward_compiler import Compiler, ir, object_ref
-from fastforward_compiler.problem import Reason
+from fastforward_compiler.problem import Problem, Reason
 from fastforward_compiler.translate import addresslist
 
 from support import resources
@@ -163,3 +163,48 @@ def test_a_list_of_one_edge_is_none_of_another() -> None:
         "default/public|bots": False,
         "default/other|bots": True,
     }
+
+
+def surplus(bench: Bench, kind: str, name: str) -> list[Problem]:
+    return [each for each in bench.report(kind, name).problems if each.reason == Reason.ADDRESS_LIST_NOT_FOUND]
+
+
+def test_of_more_than_proxies_hold_the_largest_list_is_lost_and_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresslist, "_MOST_OF_EDGE", 3)
+    monkeypatch.setattr(addresslist, "_SURELY_FEW", 3)
+    large = "10.0.1.1\n10.0.1.3\n10.0.1.5"
+    both = [asking("a", denyLists=["small"]), asking("b", denyLists=["large"])]
+    bench.apply(edge("small", "large"), data(small="10.0.0.1\n10.0.0.3", large=large), *both)
+    assert {name.rpartition("|")[2]: each.lost for name, each in lists(bench).items()} == {
+        "small": False,
+        "large": True,
+    }
+    told = (
+        "The address list large of Edge default/public has 3 of 5 networks that its admissions ask for, and may ask "
+        "for 3: it lets nobody in and keeps everybody out."
+    )
+    for kind, name, field in (
+        ("Edge", "public", "spec.addressLists[1]"),
+        ("Route", "b", "spec.admission.denyLists[0]"),
+    ):
+        assert (field, told) in [(found.field, found.message) for found in surplus(bench, kind, name)]
+    assert surplus(bench, "Route", "a") == []
+    # Nobody asks for it any more.
+    bench.delete("Route", "b")
+    assert surplus(bench, "Edge", "public") == []
+    bench.apply(asking("b", denyLists=["large"]))
+    assert len(surplus(bench, "Route", "b")) == 1
+    delta = bench.apply(data(small="10.0.0.1", large="10.0.1.0/24\n10.0.3.1"))
+    assert surplus(bench, "Edge", "public") + surplus(bench, "Route", "b") == []
+    assert not any(each.lost for each in lists(bench).values())
+    assert delta.tables == ir.Changes()
+
+
+def test_lists_that_cut_each_other_count_in_pieces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresslist, "_MOST_OF_EDGE", 4)
+    monkeypatch.setattr(addresslist, "_SURELY_FEW", 1)
+    asked = asking(denyLists=["wide", "one"], allowCountries=["DE"])
+    bench.apply(edge("wide", "one"), data(wide="10.0.0.0/24", one="10.0.0.7", countries="10.9.0.0/16,DE"), asked)
+    assert {name.rpartition("|")[2] for name, each in lists(bench).items() if each.lost} != set()

@@ -11,6 +11,7 @@ from support.resources import Document, Json, on, policy, reference_grant, rule,
 from .conftest import Bench
 
 EDGE, ROUTE = on("Edge", "public"), on("Route", "r")
+SHOWING = {"serverName": "guard.internal", "certificate": {"name": "own"}}
 WORLD = (
     resources.edge(8080),
     upstream("up", 80),
@@ -62,7 +63,7 @@ def test_the_upstream_is_told_the_decision_service_for_as_long_as_it_is_asked(be
     [
         ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "protocol": "HTTP2"}, "Invalid"),
         ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "protocol": "GRPC"}, "Invalid"),
-        ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "tls": {"serverName": "guard.internal"}}, "Invalid"),
+        ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "tls": SHOWING}, "Invalid"),
         (None, "UpstreamNotFound"),
     ],
 )
@@ -87,3 +88,19 @@ def test_one_of_another_namespace_needs_its_leave(bench: Bench) -> None:
     assert bench.reasons("AuthPolicy", "p") == ["RefNotPermitted"]
     bench.apply(reference_grant("g", "other", from_kind="AuthPolicy", from_namespace="default", to_kind="Upstream"))
     assert bench.reasons("AuthPolicy", "p") == []
+
+
+def test_what_its_certificate_must_prove_is_told_the_decision_service(bench: Bench) -> None:
+    tls = {"serverName": "guard.internal", "pins": ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="]}
+    bench.apply(*WORLD[:2], WORLD[3])
+    emitted = DecisionEmitter().apply(
+        bench.apply(upstream("guard", 81, tls=tls), policy("p", ROUTE, authorization=asking()))
+    )
+    assert bench.reasons("AuthPolicy", "p") == []
+    (told,) = (resource for resource in emitted.upserts if resource.name == "upstream/default/guard")
+    wire = told.upstream.tls
+    assert (wire.server_name, list(wire.names), list(wire.pins)) == (
+        "guard.internal",
+        ["guard.internal"],
+        ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="],
+    )

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from fastforward_compiler import ir
-from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter, addresslist
-from fastforward_compiler.emit.envoy.addresslist import label_spans, without_mapped
+from fastforward_compiler.emit.envoy import EmitSettings, EnvoyEmitter
 from fastforward_compiler.emit.envoy.resource import EXTENSION
 from fastforward_compiler.translate.networks import merge
 from hypothesis import given
@@ -24,7 +23,7 @@ MAPPED = 0xFFFF << 32
 @given(st.dictionaries(st.sampled_from("abc"), SPANS))
 def test_every_address_has_the_names_of_all_lists_that_hold_it(lists: dict[str, list[tuple[int, int]]]) -> None:
     found: dict[int, str] = {}
-    for (first, last), label in label_spans([(name, list(merge(spans))) for name, spans in lists.items()]):
+    for (first, last), label in ir.label_spans([(name, list(merge(spans))) for name, spans in lists.items()]):
         for number in range(first, last + 1):
             assert number not in found
             found[number] = label
@@ -52,16 +51,7 @@ def test_networks_make_up_a_range(one: int, other: int) -> None:
     ],
 )
 def test_addresses_that_are_ipv4_ones_are_looked_up_as_such(span: ir.Span, rest: list[ir.Span]) -> None:
-    assert list(without_mapped(span)) == rest
-
-
-def test_of_more_than_envoy_holds_the_largest_list_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresslist, "_MOST_NETWORKS", 3)
-    lists = [address_list("small", (0, 0), (4, 4)), address_list("large", (8, 8), (16, 16), (32, 32))]
-    (config,) = addresslist.emit_lists(EDGE, lists).values()
-    assert b"|small|!large|" in config
-    assert b"0.0.0.8" not in config
-    assert b"|small|" in next(iter(addresslist.emit_lists(EDGE, lists[:1]).values()))
+    assert list(ir.without_mapped(span)) == rest
 
 
 def address_list(label: str, *spans: ir.Span, lost: bool = False) -> ir.AddressList:

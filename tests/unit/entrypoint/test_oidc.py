@@ -79,6 +79,16 @@ async def test_a_code_is_exchanged_as_the_standards_say() -> None:
     }
 
 
+async def test_the_secret_goes_in_the_form_where_the_policy_says_so() -> None:
+    async with receiving(give) as issuer:
+        assert await redeemed(client(issuer.port, in_form=True)) == Redeemed(id_token="a.b.c")
+        (posted,) = issuer.received
+    assert "authorization" not in posted.headers
+    form = parse_qs(posted.body.decode())
+    assert (form["client_id"], form["client_secret"]) == (["shop & more"], [SECRET.decode()])
+    assert form["code"] == ["the code"]
+
+
 async def test_places_are_asked_in_turn() -> None:
     async with receiving(give) as one, receiving(give) as other:
         endpoints, known = TokenEndpoints(), client(one.port, other.port)

@@ -43,6 +43,7 @@ from .httproute import (
     HttpTimeouts,
 )
 from .parameters import PARAMETERS, parse_parameters
+from .persistence import CookieConfig, SessionPersistence
 from .reference import GATEWAY_API, GROUP, Backend, BackendObject, Namespaces, ObjectRef, ParentRef, Selector
 from .streamroute import StreamRouteSpec, StreamRule, TcpRoute, TlsRoute, UdpRoute
 

@@ -12,6 +12,7 @@ from fastforward_crds.meta import Foreign, Resource
 
 from .filter import FilteredBackend, Path, RouteFilter
 from .httproute import HttpTextMatch
+from .persistence import SessionPersistence
 from .reference import Hostname, ParentRef, Section
 
 
@@ -37,6 +38,7 @@ class GrpcRouteRule(Foreign):
     matches: Annotated[tuple[GrpcRouteMatch, ...], Items(most=64)] = ()
     filters: Annotated[tuple[RouteFilter, ...], Items(most=16)] = ()
     backend_refs: Annotated[tuple[FilteredBackend, ...], Items(most=16)] = ()
+    session_persistence: SessionPersistence | None = None
 
 
 class GrpcRouteSpec(Foreign):

@@ -13,6 +13,7 @@ from fastforward_crds.lists import Items
 from fastforward_crds.meta import Foreign, Resource, ShortText
 
 from .filter import FilteredBackend, HeaderName, HeaderText, Path, RouteFilter
+from .persistence import SessionPersistence
 from .reference import Hostname, ParentRef, Period, Section
 
 
@@ -64,6 +65,7 @@ class HttpRouteRule(Foreign):
     backend_refs: Annotated[tuple[FilteredBackend, ...], Items(most=16)] = ()
     timeouts: HttpTimeouts = HttpTimeouts()
     retry: HttpRetry | None = None
+    session_persistence: SessionPersistence | None = None
 
 
 class HttpRouteSpec(Foreign):

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fastforward_pipeline import AskService, ServiceAnswer, Unavailable
-from fastforward_pipeline.compiled.upstream import Upstream, join
+from fastforward_pipeline.compiled.upstream import ServiceTls, Upstream, join
 from fastforward_shield import Breaker, Bulkhead, Hop, HopError, Meaning, Policy, Retry, Try
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -25,6 +25,8 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from .messages.choice import Choice, make_choice
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
 
 ANSWER_BYTES = 64 << 10
@@ -147,10 +149,21 @@ class ServiceAsker:
         place.active += 1
         try:
             try:
-                url = URL(f"http://{place.address}{_in_bytes(asked.path)}", encoded=True)
+                tls = line.upstream.tls
+                url = URL(
+                    f"{'http' if tls is None else 'https'}://{place.address}{_in_bytes(asked.path)}", encoded=True
+                )
                 headers = [(name, _readable(value)) for name, value in asked.headers]
                 body = asked.body or None
-                going = self._client().request(asked.method, url, headers=headers, data=body, allow_redirects=False)
+                going = self._client().request(
+                    asked.method,
+                    url,
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                    ssl=True if tls is None else _trust(tls),
+                    server_hostname=None if tls is None else tls.server_name,
+                )
             except ValueError as error:
                 raise UnsendableError(str(error)) from error
             async with going as answer:
@@ -177,6 +190,12 @@ class ServiceAsker:
                 auto_decompress=False,
             )
         return self._session
+
+
+def _trust(tls: ServiceTls) -> ssl.SSLContext:
+    from .trust import trust
+
+    return trust(tls)
 
 
 def _judge(error: Exception) -> Meaning:

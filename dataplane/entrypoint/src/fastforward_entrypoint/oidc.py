@@ -97,12 +97,16 @@ class TokenEndpoints:
             "code_verifier": asked.verifier,
         }
         headers = {
-            "authorization": _credentials(client),
             "content-type": "application/x-www-form-urlencoded",
             "accept": "application/json",
             "host": urlsplit(client.token_url).netloc,
             "user-agent": "FastForward",
         }
+        if client.in_form:
+            # client_secret_post (RFC 6749, section 2.3.1): never both, which section 2.3 forbids.
+            form |= {"client_id": client.client_id, "client_secret": client.secret}
+        else:
+            headers["authorization"] = _credentials(client)
         async with self._client().post(
             self._url(client),
             data=urlencode(form).encode(),

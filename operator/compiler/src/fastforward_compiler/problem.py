@@ -74,8 +74,9 @@ class Reason(StrEnum):
     SECRET_INVALID = "SecretInvalid"
     """The Secret or ConfigMap does not hold what is needed; the message says what. Mend its data."""
     ADDRESS_LIST_NOT_FOUND = "AddressListNotFound"
-    """The Edge has no such address list or country, or can't read it; one that keeps clients out keeps everybody out
-    then. Declare it in the Edge's `addressLists` or `countries`, or mend what the Edge says of its ConfigMaps.
+    """The Edge has no such address list or country, can't read it, or has more networks in all than proxies hold; one
+    that keeps clients out keeps everybody out then. Declare it in the Edge's `addressLists` or `countries`, mend what
+    the Edge says of its ConfigMaps, or make the lists shorter.
     """
     RATE_LIMIT_NOT_FOUND = "RateLimitNotFound"
     """The RateLimit that the Tenant has a budget for is not there, or not counted by tenant. Mend `limits`."""

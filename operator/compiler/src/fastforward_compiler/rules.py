@@ -53,6 +53,9 @@ ORDER: tuple[Rule[Any], ...] = (
     addresslist.SOURCES,
     addresslist.LIST,
     addresslist.NEEDED,
+    addresslist.SURPLUS,
+    addresslist.KEPT,
+    addresslist.USABLE,
     addresslist.FAULTS,
     edge.EDGE,
     edge.VIEW,
@@ -149,6 +152,7 @@ WANTS: Mapping[Index[Any], Callable[..., Iterable[Key]]] = {
 PATHS: Mapping[str, frozenset[Rule[Any]]] = {
     "Edge": frozenset(
         {addresslist.SOURCES, addresslist.LIST, addresslist.NEEDED, addresslist.FAULTS}
+        | {addresslist.SURPLUS, addresslist.KEPT, addresslist.USABLE}
         | {edge.EDGE, edge.VIEW, report.REPORT}
     ),
     "Upstream": frozenset({upstream.UPSTREAM, report.REPORT}),
@@ -185,7 +189,7 @@ NOUNS: tuple[Noun, ...] = (
     Noun("apikeys", keyset.APIKEYS, lambda made: getattr(made, "apikeys", None), _NAME),
     Noun("users", users.USERS, lambda made: getattr(made, "users", None), _NAME),
     Noun("oidc", oidc.OIDC, attrgetter("client"), _NAME),
-    Noun("addresslists", addresslist.LIST, lambda made: made, _NAME),
+    Noun("addresslists", addresslist.KEPT, lambda made: made, _NAME),
     Noun("limits", ratelimit.LIMIT, lambda made: made, _NAME),
     Noun("tenants", tenant.TENANT, attrgetter("tenant"), lambda made: f"{made.namespace}/{made.name}"),
     Noun("shards", shard.SHARD, attrgetter("shard"), lambda made: f"{made.namespace}/{made.name}"),

@@ -35,6 +35,8 @@ class OidcClient:
     client_id: str
     secret: str = field(repr=False)
     token_url: str
+    in_form: bool
+    """Whether the secret is sent in the form, not in a header."""
     places: tuple[tuple[str, int], ...]
     """Hosts and ports at which the token endpoint is asked."""
     server_name: str
@@ -76,6 +78,7 @@ def compile_oidc_client(name: str, wire: snapshot_pb2.OidcClient) -> OidcClient:
         client_id=wire.client_id,
         secret=wire.secret.decode(),
         token_url=wire.token_url,
+        in_form=wire.in_form,
         places=((wire.dns_host, wire.dns_port),) if wire.dns_host else listed,
         server_name=wire.tls.server_name,
         authorities=wire.tls.authorities.decode(),

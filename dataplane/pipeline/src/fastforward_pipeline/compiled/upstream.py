@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
@@ -27,6 +27,20 @@ class Outliers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTls:
+    """What the certificate of an endpoint must prove."""
+
+    server_name: str
+    """What it is asked for (SNI)."""
+    authorities: str = field(default="", repr=False)
+    """PEM; those of the system when empty."""
+    names: tuple[str, ...] = ()
+    """DNS names of which it has one."""
+    pins: tuple[str, ...] = ()
+    """SHA-256 of public keys in base64, of which it has one; any when empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """Where messages go, and how an endpoint is chosen: `round robin`, `least request`, `random` or `ring hash`."""
 
@@ -43,6 +57,8 @@ class Upstream:
     outliers: Outliers | None = None
     proven: bool = False
     """Whether both ends prove who they are by the certificates of nodes: these are pods of the operator."""
+    tls: ServiceTls | None = None
+    """Of those that are asked whether requests may pass; None for clear text."""
 
 
 def compile_upstream(name: str, wire: snapshot_pb2.Upstream) -> Upstream:
@@ -59,6 +75,7 @@ def compile_upstream(name: str, wire: snapshot_pb2.Upstream) -> Upstream:
         policy=policy,
         hash_on=wire.hash_on,
         proven=wire.proven,
+        tls=_compile_tls(wire.tls) if wire.HasField("tls") else None,
         outliers=Outliers(
             errors=outliers.consecutive_errors,
             ejection_s=outliers.ejection_time_ms / 1e3,
@@ -66,6 +83,18 @@ def compile_upstream(name: str, wire: snapshot_pb2.Upstream) -> Upstream:
         )
         if wire.HasField("outlier_detection")
         else None,
+    )
+
+
+def _compile_tls(wire: snapshot_pb2.ServiceTls) -> ServiceTls:
+    """Raises ValueError where nothing would have to be proven."""
+    if not (wire.server_name and wire.names):
+        raise ValueError("TLS without a name proves nothing")
+    return ServiceTls(
+        server_name=wire.server_name,
+        authorities=wire.authorities.decode(),
+        names=tuple(wire.names),
+        pins=tuple(wire.pins),
     )
 
 

@@ -3,7 +3,18 @@
 Import the package and use its names qualified: `ir.Entry`, `ir.Table`. Standard library only.
 """
 
-from .addresslist import AddressList, Span, networks_of, packed_four, packed_six
+from .addresslist import (
+    BETWEEN_LISTS,
+    AddressList,
+    Span,
+    count_networks,
+    label_spans,
+    networks_of,
+    packed_four,
+    packed_six,
+    parted,
+    without_mapped,
+)
 from .authpolicy import (
     ApiKey,
     ApiKeyHeader,

@@ -11,8 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SIX_BYTES = 16
+BETWEEN_LISTS = "|"
+"""Parts the names of lists that hold the same addresses."""
+_FOUR_BITS, _SIX_BITS = 32, 128
+_MAPPED = 0xFFFF << _FOUR_BITS
+_MAPPED_SPAN = (_MAPPED, _MAPPED + (1 << _FOUR_BITS) - 1)
 Span = tuple[int, int]
 """First and last address."""
+Labelled = tuple[Span, str]
+"""Addresses that are in the same lists, and the lists' names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +70,53 @@ def networks_of(first: int, last: int, bits: int) -> Iterator[tuple[int, int]]:
         size = min(aligned, (last - first + 1).bit_length() - 1)
         yield first, bits - size
         first += 1 << size
+
+
+def parted(lists: Iterable[AddressList]) -> tuple[list[Labelled], list[Labelled]]:
+    """The ranges of IPv4 and of IPv6 that all lists make together: disjoint, each of the same lists throughout."""
+    spans = [(each.label, *each.spans()) for each in lists]
+    sixes = label_spans([(name, six) for name, _, six in spans])
+    plain = [(part, label) for span, label in sixes for part in without_mapped(span)]
+    return list(label_spans([(name, four) for name, four, _ in spans])), plain
+
+
+def count_networks(lists: Iterable[AddressList]) -> int:
+    """How many networks a proxy has to hold for them."""
+    return sum(
+        1
+        for ranges, bits in zip(parted(lists), (_FOUR_BITS, _SIX_BITS), strict=True)
+        for (first, last), _ in ranges
+        for _ in networks_of(first, last, bits)
+    )
+
+
+def label_spans(lists: Iterable[tuple[str, list[Span]]]) -> Iterator[Labelled]:
+    """Yields disjoint ranges, sorted, each with the names of the lists that hold it, parted by the mark.
+
+    Of one list the ranges are sorted and don't touch.
+    """
+    edges: dict[int, list[tuple[str, bool]]] = {}
+    for name, spans in lists:
+        for first, last in spans:
+            edges.setdefault(first, []).append((name, True))
+            edges.setdefault(last + 1, []).append((name, False))
+    within: set[str] = set()
+    begin, label = 0, ""
+    for at in sorted(edges):
+        if label:
+            yield (begin, at - 1), label
+        for name, begins in edges[at]:
+            (within.add if begins else within.discard)(name)
+        begin, label = at, BETWEEN_LISTS.join(sorted(within))
+
+
+def without_mapped(span: Span) -> Iterator[Span]:
+    """Yields the range without the addresses that are IPv4 ones: these are looked up as such."""
+    first, last = span
+    if last < _MAPPED_SPAN[0] or first > _MAPPED_SPAN[1]:
+        yield span
+        return
+    if first < _MAPPED_SPAN[0]:
+        yield first, _MAPPED_SPAN[0] - 1
+    if last > _MAPPED_SPAN[1]:
+        yield _MAPPED_SPAN[1] + 1, last

@@ -49,6 +49,8 @@ class OidcClient:
     client_id: str
     secret: bytes
     token_url: str
+    in_form: bool = False
+    """Whether the secret is sent in the form, not in a header."""
     endpoints: tuple[Endpoint, ...] = ()
     dns: Dns | None = None
     server_name: str = ""

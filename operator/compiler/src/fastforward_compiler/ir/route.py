@@ -119,6 +119,8 @@ class Split:
     grpc: bool = False
     hash_on: tuple[str, ...] = ()
     """`header:NAME`, `cookie:NAME` or `address`; one each Upstream with a ring hash, without repetition."""
+    near: tuple[str, ...] = ()
+    """Upstreams of which a proxy asks the endpoints of its own zone, where there are enough of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ class Session:
     path: str = ""
     max_age_s: int | None = None
     """None for as long as the browser lives."""
+    renewed: bool = True
+    """Whether each answer puts its end off."""
     same_site: str = ""
     """Strict, Lax or None."""
 

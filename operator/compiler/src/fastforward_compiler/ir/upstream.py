@@ -85,6 +85,8 @@ class Upstream:
     hash_on: str = ""
     """With RingHash or Maglev: `header:NAME`, `cookie:NAME` or `address`. Rules tell the proxy."""
     session: Session | None = None
+    kept: bool = False
+    """Whether rules keep clients with its endpoints by sessions of their own."""
     slow_start_ms: int = 0
     panic_threshold: int = 0
     """Percent; 0 for never."""
@@ -104,3 +106,8 @@ class Upstream:
     """Whether the decision service asks it whether requests may pass."""
     workload: str = ""
     """Workload whose pods it is: both ends prove who they are by the certificates of nodes."""
+
+    @property
+    def keeps_clients(self) -> bool:
+        """Whether clients stay with an endpoint: then each has a mark."""
+        return self.kept or self.session is not None

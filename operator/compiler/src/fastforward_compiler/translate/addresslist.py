@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import fastforward_crds as crds
 
 from fastforward_compiler import ir
-from fastforward_compiler.cells import Cells, Rule
+from fastforward_compiler.cells import Cells, Index, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .certificate import Unusable
@@ -30,6 +31,12 @@ _MAX_BYTES = 32 * 1024 * 1024
 """Of a value, as text: a small one may hide a large one."""
 _MAX_NETWORKS = 100_000
 """Of one list: a proxy holds two and a half of them for an Edge."""
+_MOST_OF_EDGE = 250_000
+"""Of all lists of an Edge that admissions ask for. Envoy's trie takes 262,144 of each family; those of IPv4 count for
+both.
+"""
+_SURELY_FEW = 400
+"""So many ranges are never more networks than that, however they cut each other."""
 _FAMILIES = (32, 128)
 """Bits of an address."""
 
@@ -55,6 +62,24 @@ class Source(NamedTuple):
     key: str
 
 
+class Surplus(NamedTuple):
+    """A list that no proxy could hold beside the others of its Edge."""
+
+    label: str
+    count: int
+    """Of its networks."""
+    of: int
+    """Of all."""
+
+    def told(self, edge: str) -> str:
+        """Says what becomes of it, and why."""
+        what = f"country {self.label}" if is_country(self.label) else f"address list {self.label}"
+        return (
+            f"The {what} of Edge {edge} has {self.count:,} of {self.of:,} networks that its admissions ask for, and "
+            f"may ask for {_MOST_OF_EDGE:,}: it lets nobody in and keeps everybody out."
+        )
+
+
 def lists_of(admission: ir.Admission) -> tuple[str, ...]:
     """Names of all lists that it asks for."""
     return admission.allow_lists + admission.deny_lists
@@ -70,7 +95,7 @@ def list_problems(cells: Cells, on: ObjectRef, edge: str, said: crds.Admission) 
     )
     for field, labels in fields:
         for place, label in enumerate(labels):
-            if message := cells.read(NEEDED, edge, label):
+            if message := cells.read(USABLE, edge, label):
                 yield problem(on, Reason.ADDRESS_LIST_NOT_FOUND, f"spec.admission.{field}[{place}]", message)
 
 
@@ -190,6 +215,48 @@ def _make_needed(cells: Cells, edge: str, label: str) -> str:
     return ""
 
 
+def _find_surplus(cells: Cells, edge: str) -> tuple[Surplus, ...]:
+    """The lists of an Edge that a proxy could not hold beside the others, the largest first.
+
+    It reads what is asked for and makes nothing: its value is the same for nearly all edits of a list.
+    """
+    lists = [cells.read(LIST, edge, label) for label in sorted(cells.read(NEEDED_ON, edge))]
+    lost: list[Surplus] = []
+    while sum(len(each.four) // 8 + len(each.six) // 32 for each in lists) > _SURELY_FEW:
+        count = ir.count_networks(lists)
+        if count <= _MOST_OF_EDGE:
+            break
+        largest = max(lists, key=lambda each: (len(each.four) + len(each.six), each.name))
+        lists.remove(largest)
+        lost.append(Surplus(largest.label, ir.count_networks([largest]), count))
+    return tuple(lost)
+
+
+def _surplus(cells: Cells, edge: str, label: str) -> Surplus | None:
+    return next((each for each in cells.read(SURPLUS, edge) if each.label == label), None)
+
+
+def _make_kept(cells: Cells, edge: str, label: str) -> ir.AddressList:
+    """The list, as proxies and decision services get it."""
+    made = cells.read(LIST, edge, label)
+    return made if _surplus(cells, edge, label) is None else replace(made, four=b"", six=b"", lost=True)
+
+
+def _make_usable(cells: Cells, edge: str, label: str) -> str:
+    """What is wrong with a list that somebody asks for, or nothing."""
+    cells.read(KEPT, edge, label)
+    needed, surplus = cells.read(NEEDED, edge, label), _surplus(cells, edge, label)
+    return needed if needed or surplus is None else surplus.told(edge)
+
+
+def surplus_problems(cells: Cells, on: ObjectRef, edge: str, said: crds.EdgeSpec) -> Iterator[Problem]:
+    """Yields which of the lists that an Edge declares no proxy could hold beside the others."""
+    places = {each.name: f"spec.addressLists[{place}]" for place, each in enumerate(said.address_lists)}
+    for each in cells.read(SURPLUS, edge):
+        field = places.get(each.label, "spec.countries")
+        yield problem(on, Reason.ADDRESS_LIST_NOT_FOUND, field, each.told(edge))
+
+
 def _make_faults(cells: Cells, edge: str) -> tuple[Problem, ...]:
     """What is wrong with all that the Edge declares, whether or not anybody asks for it."""
     said = cells.read(EDGES, edge)
@@ -222,7 +289,15 @@ SOURCES: Rule[tuple[Source, ...] | None] = Rule("sources of a list", _make_sourc
 """(Edge, list)."""
 LIST: Rule[ir.AddressList] = Rule("address list", _make_list)
 """(Edge, list or country)."""
-NEEDED: Rule[str] = Rule("needed list", _make_needed)
+NEEDED: Rule[str] = Rule("needed list", _make_needed, gives=lambda _, edge, label: (((NEEDED_ON, edge), label),))
 """(Edge, list or country)."""
+SURPLUS: Rule[tuple[Surplus, ...]] = Rule("surplus lists", _find_surplus)
+"""(Edge)."""
+KEPT: Rule[ir.AddressList] = Rule("kept list", _make_kept)
+"""(Edge, list or country)."""
+USABLE: Rule[str] = Rule("usable list", _make_usable)
+"""(Edge, list or country)."""
+NEEDED_ON: Index[str] = Index("lists by the edge on which they are needed")
+"""(Edge) -> lists and countries."""
 FAULTS: Rule[tuple[Problem, ...]] = Rule("faults of lists", _make_faults)
 """(Edge)."""

@@ -17,7 +17,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 
-from .addresslist import FAULTS, NEEDED, list_problems
+from .addresslist import FAULTS, USABLE, list_problems, surplus_problems
 from .answers import translate_compression, translate_security_headers
 from .authorities import find_authorities
 from .certificate import CERTIFICATE, Unusable
@@ -90,7 +90,7 @@ def translate_admission(admission: crds.Admission, edge: str) -> ir.Admission:
 def listed(cells: Cells, admission: ir.Admission) -> ir.Admission:
     """The same; its lists are made."""
     for name in (*admission.allow_lists, *admission.deny_lists):
-        cells.read(NEEDED, *name.rsplit("|", 1))
+        cells.read(USABLE, *name.rsplit("|", 1))
     return admission
 
 
@@ -116,6 +116,7 @@ def _translate_edge(cells: Cells, name: str) -> EdgeTranslation | None:
     traefik = _translate_traefik(spec, hosts)
     problems += cells.read(FAULTS, name)
     problems += list_problems(cells, ref_of("Edge", name), name, spec.admission)
+    problems += surplus_problems(cells, ref_of("Edge", name), name, spec)
     value = ir.Edge(
         name=name,
         hosts=hosts,

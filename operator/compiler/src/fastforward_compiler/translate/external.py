@@ -43,6 +43,6 @@ def translate_external(
 
 def _fault_of(name: str, traits: Traits) -> str:
     """Why EntryPoint can't ask an Upstream; empty when it can."""
-    if traits.tls:
-        return f"Upstream {name} can't be asked: TLS to its endpoints is the proxy's own."
+    if traits.shows:
+        return f"Upstream {name} can't be asked: the certificate of spec.tls is for the proxy alone to show."
     return "" if traits.http1 else f"Upstream {name} can't be asked: that needs the protocol HTTP1."

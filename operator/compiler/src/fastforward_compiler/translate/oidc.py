@@ -138,6 +138,7 @@ def _make_client(cells: Cells, name: str) -> ClientFound | None:
         client_id=oidc.client_id,
         secret=secret,
         token_url=oidc.endpoints.token,
+        in_form=oidc.token_authentication == "Post",
         endpoints=upstream.endpoints,
         dns=upstream.dns,
         server_name="" if upstream.tls is None else upstream.tls.server_name,

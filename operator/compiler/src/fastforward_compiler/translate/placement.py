@@ -46,6 +46,8 @@ class Needs(NamedTuple):
     """Whether the request goes to an upstream, rather than being answered by the edge."""
     sessions: bool = False
     """Whether clients stay with the endpoint that they began with."""
+    near: tuple[str, ...] = ()
+    """Upstreams of which the endpoints of the proxy's own zone are asked, where there are enough of them."""
     adapter: str = ""
     """Protocol of the adapter that takes the request; empty for none."""
     tenant_header: bool = False
@@ -96,6 +98,8 @@ def _destination(needs: Needs) -> str:
     called += f"; JSON becomes calls in gRPC by {needs.transcoded}" if needs.transcoded else ""
     if needs.adapter:
         return f"The proxy hands the request to the {needs.adapter} adapter{called}."
+    if needs.near:
+        called += f"; of {', '.join(needs.near)} the endpoints of its own zone, where enough are healthy"
     if needs.sessions:
         return f"The proxy sends the request to the endpoint of its session, or else to the upstream{called}."
     return f"The proxy sends the request to the upstream{called}." if needs.proxied else "The proxy answers by itself."

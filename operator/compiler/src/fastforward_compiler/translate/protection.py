@@ -81,6 +81,7 @@ class Protection(NamedTuple):
             message=message,
             proxied=isinstance(destination, ir.Split | ir.ShardDispatch),
             sessions=bool(ir.sessions_of(destination)),
+            near=destination.near if isinstance(destination, ir.Split) else (),
             adapter=destination.protocol if isinstance(destination, ir.AdapterDispatch) else "",
         )
 

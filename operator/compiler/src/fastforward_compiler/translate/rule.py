@@ -174,6 +174,7 @@ def _translate_split(
     weights: dict[str, int] = {}
     traits: list[Traits] = []
     sessions: dict[str, ir.Session | None] = {}
+    near: dict[str, None] = {}
     for place, share in enumerate(shares):
         name = target(share, on.namespace)
         found = resolve_upstream(cells, on, f"{field}.upstreams[{place}]", name, problems)
@@ -184,21 +185,26 @@ def _translate_split(
         if found is not None:
             traits.append(found)
             sessions[name] = found.session
+            if found.own_zone:
+                near[name] = None
     names = tuple(name for name in weights if name != UNAVAILABLE)
     if not names:
         reason = "None of the rule's upstreams is there." if weights else "Every upstream of the rule has weight 0."
         return ir.Unavailable(reason=reason), ()
     parts = tuple((name, weight, sessions.get(name)) for name, weight in weights.items())
-    return _split(parts, tuple(traits)), names
+    return _split(parts, tuple(traits), tuple(near)), names
 
 
 @lru_cache(maxsize=8192)
-def _split(parts: tuple[tuple[str, int, ir.Session | None], ...], traits: tuple[Traits, ...]) -> ir.Split:
+def _split(
+    parts: tuple[tuple[str, int, ir.Session | None], ...], traits: tuple[Traits, ...], near: tuple[str, ...]
+) -> ir.Split:
     """One value for all rules that send requests to the same Upstreams."""
     return ir.Split(
         shares=tuple(ir.Share(upstream=name, weight=weight, session=session) for name, weight, session in parts),
         grpc=any(found.grpc for found in traits),
         hash_on=tuple(dict.fromkeys(found.hash_on for found in traits if found.hash_on)),
+        near=near,
     )
 
 

@@ -21,6 +21,8 @@ from .world import ENDPOINT_SLICES, SERVICES, SLICES_OF, TCP
 
 _PROTOCOLS = {"kubernetes.io/h2c": "HTTP2"}
 """By `appProtocol` (KEP-3726); WebSockets are HTTP/1.1 to begin with."""
+_OWN_ZONE = frozenset({"PreferClose", "PreferSameZone", "PreferSameNode"})
+"""Nodes don't count here, and a node is in a zone."""
 _FAMILIES = frozenset({"IPv4", "IPv6"})
 
 
@@ -33,6 +35,8 @@ class ServicePort(NamedTuple):
     protocol: str = "HTTP1"
     dns: str = ""
     """The name that the Service stands for, instead of endpoints."""
+    own_zone: bool = False
+    """Whether the Service wants requests to stay in the zone that they come from."""
 
 
 class Fault(NamedTuple):
@@ -52,7 +56,9 @@ def _find_port(cells: Cells, service: str, wanted: int | str, transport: str = T
     dns = found.spec.external_name if found.spec.type == "ExternalName" else ""
     for port in ports:
         if wanted in (port.port, port.name):
-            return ServicePort(port.port, port.name, _PROTOCOLS.get(port.app_protocol, "HTTP1"), dns)
+            protocol = _PROTOCOLS.get(port.app_protocol, "HTTP1")
+            own_zone = not dns and found.spec.traffic_distribution in _OWN_ZONE
+            return ServicePort(port.port, port.name, protocol, dns, own_zone)
     if dns and isinstance(wanted, int):
         # Such a Service need not list its ports.
         return ServicePort(wanted, "", dns=dns)

@@ -26,9 +26,12 @@ def translate_session(affinity: crds.SessionAffinity | None) -> ir.Session | Non
     )
 
 
-def session_problems(on: ObjectRef, affinity: crds.SessionAffinity | None, dns: ir.Dns | None) -> tuple[Problem, ...]:
-    """Endpoints behind a name can't be told apart."""
-    if affinity is None or dns is None:
+def session_problems(
+    on: ObjectRef, affinity: crds.SessionAffinity | None, dns: ir.Dns | None, *, kept: bool
+) -> tuple[Problem, ...]:
+    """Endpoints behind a name can't be told apart, whether the Upstream or a rule (`kept`) wants it."""
+    if dns is None or not (kept or affinity is not None):
         return ()
     message = f"The Service stands for the name {dns.host}, whose endpoints are not told apart: no session is kept."
-    return (problem(on, Reason.INVALID, "spec.sessionAffinity", message),)
+    field = "spec.service" if affinity is None else "spec.sessionAffinity"
+    return (problem(on, Reason.INVALID, field, message),)

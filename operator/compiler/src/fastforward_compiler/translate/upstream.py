@@ -24,6 +24,8 @@ from .zone import own_zone_minimum, zone_problems
 
 ASKED_BY: Index[str] = Index("policies by the upstream that they ask")
 """(upstream) -> AuthPolicies whose requests it judges."""
+KEPT_BY: Index[tuple[str, str]] = Index("routes by the upstream that they keep clients with")
+"""(upstream) -> (kind, route) of rules with sessions of their own."""
 
 _MAX_CHECK_TIMEOUT_MS = 5000
 _REFRESH_MS = 5000
@@ -45,6 +47,12 @@ class Traits(NamedTuple):
     http1: bool = True
     """Whether it is spoken to in HTTP/1.1."""
     session: ir.Session | None = None
+    own_zone: bool = False
+    """Whether requests stay in the zone of the proxy."""
+    shows: bool = False
+    """Whether it is shown a certificate."""
+    no_session: str = ""
+    """Why a rule can't keep clients with its endpoints; empty when it can."""
 
 
 class _Places(NamedTuple):
@@ -63,7 +71,8 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
     protocol = _protocol(cells, name, spec)
     checks = _check_problems(ref_of("Upstream", name), spec, protocol)
     secured = BackendTls(None) if spec.tls is None else translate_backend_tls(cells, ref_of("Upstream", name), spec.tls)
-    nameless = session_problems(ref_of("Upstream", name), spec.session_affinity, places.dns)
+    kept = bool(cells.read(KEPT_BY, name)) and not _fault_of_sessions(name, spec)
+    nameless = session_problems(ref_of("Upstream", name), spec.session_affinity, places.dns, kept=kept)
     placeless = zone_problems(ref_of("Upstream", name), spec.load_balancing, places.dns)
     value = ir.Upstream(
         name=name,
@@ -77,6 +86,7 @@ def _translate_upstream(cells: Cells, name: str) -> UpstreamTranslation | None:
         policy=spec.load_balancing.policy,
         hash_on=_hash_on(spec.load_balancing.hash_on),
         session=None if nameless else translate_session(spec.session_affinity),
+        kept=kept and not nameless,
         slow_start_ms=_slow_start_ms(spec.load_balancing),
         panic_threshold=spec.load_balancing.panic_threshold,
         own_zone_minimum=0 if placeless else own_zone_minimum(spec.load_balancing),
@@ -183,7 +193,18 @@ def _read_traits(cells: Cells, name: str) -> Traits | None:
         tls=spec.tls is not None,
         http1=spec.protocol in (None, "HTTP1"),
         session=translate_session(spec.session_affinity),
+        own_zone=spec.load_balancing.zone_aware is not None,
+        shows=spec.tls is not None and spec.tls.certificate is not None,
+        no_session=_fault_of_sessions(name, spec),
     )
+
+
+def _fault_of_sessions(name: str, spec: crds.UpstreamSpec) -> str:
+    if spec.dns is not None:
+        return f"Upstream {name} is a name, whose endpoints are not told apart."
+    if spec.load_balancing.hash_on is not None:
+        return f"Upstream {name} chooses endpoints by a hash."
+    return ""
 
 
 def _hash_on(hash_on: crds.HashOn | None) -> str:

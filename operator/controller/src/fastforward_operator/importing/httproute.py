@@ -108,7 +108,7 @@ def _meet(listener: str, host: str) -> str:
 
 def _translate_rule(context: Context, item: Item, rule: Field) -> Filtered:
     """What its filters and backends come to; its name is taken where it is one of ours too."""
-    rule["sessionPersistence"].lost("No cookie keeps a client at an endpoint.", "Set loadBalancing of the Upstream.")
+    rule["sessionPersistence"].lost("Sessions are kept by Upstreams here.", "Set sessionAffinity of the Upstream.")
     rule["name"].taken()
     if rule["name"] and _LABEL.fullmatch(str(rule["name"].raw)) is None:
         rule["name"].changed("Policies find the rule by another name.")

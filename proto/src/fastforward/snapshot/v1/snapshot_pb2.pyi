@@ -2021,12 +2021,15 @@ class OidcClient(_message.Message):
     DNS_HOST_FIELD_NUMBER: _builtins.int
     DNS_PORT_FIELD_NUMBER: _builtins.int
     TLS_FIELD_NUMBER: _builtins.int
+    IN_FORM_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     secret: _builtins.bytes
     token_url: _builtins.str
     """Asked at one of these places."""
     dns_host: _builtins.str
     dns_port: _builtins.int
+    in_form: _builtins.bool
+    """Whether the secret is sent in the form, not in a header."""
     @_builtins.property
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
     @_builtins.property
@@ -2043,10 +2046,11 @@ class OidcClient(_message.Message):
         dns_host: _builtins.str = ...,
         dns_port: _builtins.int = ...,
         tls: Global___TokenTls | None = ...,
+        in_form: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tls", b"tls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints", "secret", b"secret", "tls", b"tls", "token_url", b"token_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "dns_host", b"dns_host", "dns_port", b"dns_port", "endpoints", b"endpoints", "in_form", b"in_form", "secret", b"secret", "tls", b"tls", "token_url", b"token_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2352,6 +2356,7 @@ class Upstream(_message.Message):
     HASH_ON_FIELD_NUMBER: _builtins.int
     OUTLIER_DETECTION_FIELD_NUMBER: _builtins.int
     PROVEN_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
     dns_host: _builtins.str
     """A name to look up instead: each of its addresses is an endpoint."""
     dns_port: _builtins.int
@@ -2367,6 +2372,10 @@ class Upstream(_message.Message):
     def outlier_detection(self) -> Global___OutlierDetection:
         """Absent where no endpoint is taken out for bad answers."""
 
+    @_builtins.property
+    def tls(self) -> Global___ServiceTls:
+        """Of those that are asked whether requests may pass; absent for clear text."""
+
     def __init__(
         self,
         *,
@@ -2378,14 +2387,52 @@ class Upstream(_message.Message):
         hash_on: _builtins.str = ...,
         outlier_detection: Global___OutlierDetection | None = ...,
         proven: _builtins.bool = ...,
+        tls: Global___ServiceTls | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["outlier_detection", b"outlier_detection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outlier_detection", b"outlier_detection", "tls", b"tls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_host", b"dns_host", "dns_port", b"dns_port", "dns_refresh_ms", b"dns_refresh_ms", "endpoints", b"endpoints", "hash_on", b"hash_on", "load_balancing", b"load_balancing", "outlier_detection", b"outlier_detection", "proven", b"proven"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns_host", b"dns_host", "dns_port", b"dns_port", "dns_refresh_ms", b"dns_refresh_ms", "endpoints", b"endpoints", "hash_on", b"hash_on", "load_balancing", b"load_balancing", "outlier_detection", b"outlier_detection", "proven", b"proven", "tls", b"tls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Upstream: _TypeAlias = Upstream  # noqa: Y015
+
+@_typing.final
+class ServiceTls(_message.Message):
+    """What the certificate of an endpoint must prove."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_NAME_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    PINS_FIELD_NUMBER: _builtins.int
+    server_name: _builtins.str
+    authorities: _builtins.bytes
+    """PEM; empty for those that the system knows."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """DNS names of which it has one."""
+
+    @_builtins.property
+    def pins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SHA-256 of public keys in base64, of which it has one; empty for any."""
+
+    def __init__(
+        self,
+        *,
+        server_name: _builtins.str = ...,
+        authorities: _builtins.bytes = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        pins: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "names", b"names", "pins", b"pins", "server_name", b"server_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceTls: _TypeAlias = ServiceTls  # noqa: Y015
 
 @_typing.final
 class Endpoint(_message.Message):

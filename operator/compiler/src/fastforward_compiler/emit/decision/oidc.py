@@ -30,6 +30,7 @@ def emit_oidc_client(client: ir.OidcClient) -> snapshot_pb2.OidcClient:
         client_id=client.client_id,
         secret=client.secret,
         token_url=client.token_url,
+        in_form=client.in_form,
         endpoints=[snapshot_pb2.Endpoint(address=each.address, port=each.port) for each in client.endpoints],
     )
     if client.dns is not None:

@@ -20,10 +20,10 @@ _POLICIES = {
 
 
 def is_called(upstream: ir.Upstream) -> bool:
-    """Whether EntryPoint calls it: messages may go there, or it is asked whether requests may pass. Where there is TLS,
-    that is the proxy's own.
+    """Whether EntryPoint calls it: messages may go there, or it is asked whether requests may pass. Messages go by no
+    TLS: that is the proxy's own.
     """
-    return (upstream.asked or upstream.protocol == _PROTOCOL) and upstream.tls is None
+    return upstream.asked or (upstream.protocol == _PROTOCOL and upstream.tls is None)
 
 
 def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:
@@ -43,6 +43,8 @@ def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:
     if upstream.outlier_detection is not None:
         wire.outlier_detection.CopyFrom(_emit_outliers(upstream.outlier_detection))
     wire.proven = bool(upstream.workload)
+    if upstream.tls is not None:
+        wire.tls.CopyFrom(_emit_tls(upstream.tls))
     return wire
 
 
@@ -51,4 +53,10 @@ def _emit_outliers(outliers: ir.OutlierDetection) -> snapshot_pb2.OutlierDetecti
         consecutive_errors=outliers.consecutive_errors,
         ejection_time_ms=outliers.ejection_time_ms,
         max_ejected_percent=outliers.max_ejected_percent,
+    )
+
+
+def _emit_tls(tls: ir.UpstreamTls) -> snapshot_pb2.ServiceTls:
+    return snapshot_pb2.ServiceTls(
+        server_name=tls.server_name, authorities=tls.authorities, names=tls.dns_names, pins=tls.pins
     )

@@ -10,7 +10,6 @@ routes, and a changed list changes neither a route nor a listener.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from fastforward_compiler import ir
 
@@ -28,22 +27,15 @@ from .rbac import metadata, none, some, text_matches
 from .wire import extension, literal_pattern, pack
 
 _FOUND = f"{LISTED}shadow_effective_policy_id"
-_BETWEEN = "|"
+_BETWEEN = ir.BETWEEN_LISTS
 _LOST = "!"
 """Precedes the name of a list that nobody can read, at every address."""
 _MATCHER = xds_matcher_pb2.Matcher
 _FOUR_BITS, _SIX_BITS = 32, 128
-_MAPPED = 0xFFFF << _FOUR_BITS
-_MAPPED_SPAN = (_MAPPED, _MAPPED + (1 << _FOUR_BITS) - 1)
 _PREFIX_OF_MAPPED = _SIX_BITS - _FOUR_BITS
-
-_MOST_NETWORKS = 250_000
-"""Envoy's trie takes 262,144 of each family; those of IPv4 count for both."""
 
 Network = tuple[str, int]
 """First address and length of the prefix."""
-Labelled = tuple[ir.Span, str]
-"""Addresses that are in the same lists, and the lists' names."""
 
 
 def lists_name(edge: str) -> str:
@@ -57,11 +49,9 @@ def list_filters(edge: ir.Edge) -> list[EnvoyMessage]:
 
 
 def emit_lists(edge: str, lists: Iterable[ir.AddressList]) -> dict[str, bytes]:
-    """Returns the filter of an Edge, with all of its lists; where Envoy can't hold them, the largest are lost."""
+    """Returns the filter of an Edge, with all of its lists: no more than Envoy can hold, which translate sees to."""
     named = sorted(lists, key=lambda each: each.name)
-    while (found := find_networks(named)) is None:
-        largest = max(named, key=lambda each: (len(each.four) + len(each.six), each.name))
-        named = [replace(each, four=b"", six=b"", lost=True) if each is largest else each for each in named]
+    found = find_networks(named)
     lost = tuple(_LOST + each.label for each in named if each.lost)
     config = http_rbac_pb2.RBAC(shadow_rules_stat_prefix=LISTED, shadow_matcher=_MATCHER(on_no_match=_telling(lost)))
     if found:
@@ -77,20 +67,15 @@ def emit_lists(edge: str, lists: Iterable[ir.AddressList]) -> dict[str, bytes]:
     return {lists_name(edge): extension(lists_name(edge), config)}
 
 
-def find_networks(lists: Sequence[ir.AddressList]) -> dict[str, list[Network]] | None:
-    """Returns the networks by the names of the lists that hold them; None of more than Envoy can hold."""
-    spans = [(each.label, *each.spans()) for each in lists]
+def find_networks(lists: Sequence[ir.AddressList]) -> dict[str, list[Network]]:
+    """Returns the networks by the names of the lists that hold them."""
+    fours, sixes = ir.parted(lists)
     found: dict[str, list[Network]] = {}
-    fours = sixes = 0
-    for (first, last), label in label_spans([(name, four) for name, four, _ in spans]):
-        made = list(four_networks(first, last))
-        fours += len(made)
-        found.setdefault(label, []).extend(each for pair in made for each in pair)
-    for span, label in label_spans([(name, six) for name, _, six in spans]):
-        made = [each for first, last in without_mapped(span) for each in six_networks(first, last)]
-        sixes += len(made)
-        found.setdefault(label, []).extend(made)
-    return found if fours + sixes <= _MOST_NETWORKS else None
+    for (first, last), label in fours:
+        found.setdefault(label, []).extend(each for pair in four_networks(first, last) for each in pair)
+    for (first, last), label in sixes:
+        found.setdefault(label, []).extend(six_networks(first, last))
+    return found
 
 
 def _telling(names: tuple[str, ...]) -> EnvoyMessage:
@@ -107,38 +92,6 @@ def _tree(matcher: EnvoyMessage) -> EnvoyMessage:
         input=config(name="address", typed_config=pack(network_inputs_pb2.SourceIPInput())),
         custom_match=config(name="networks", typed_config=pack(matcher)),
     )
-
-
-def label_spans(lists: Iterable[tuple[str, list[ir.Span]]]) -> Iterator[Labelled]:
-    """Yields disjoint ranges, sorted, each with the names of the lists that hold it, parted by the mark.
-
-    Of one list the ranges are sorted and don't touch.
-    """
-    edges: dict[int, list[tuple[str, bool]]] = {}
-    for name, spans in lists:
-        for first, last in spans:
-            edges.setdefault(first, []).append((name, True))
-            edges.setdefault(last + 1, []).append((name, False))
-    within: set[str] = set()
-    begin, label = 0, ""
-    for at in sorted(edges):
-        if label:
-            yield (begin, at - 1), label
-        for name, begins in edges[at]:
-            (within.add if begins else within.discard)(name)
-        begin, label = at, _BETWEEN.join(sorted(within))
-
-
-def without_mapped(span: ir.Span) -> Iterator[ir.Span]:
-    """Yields the range without the addresses that are IPv4 ones: these are looked up as such."""
-    first, last = span
-    if last < _MAPPED_SPAN[0] or first > _MAPPED_SPAN[1]:
-        yield span
-        return
-    if first < _MAPPED_SPAN[0]:
-        yield first, _MAPPED_SPAN[0] - 1
-    if last > _MAPPED_SPAN[1]:
-        yield _MAPPED_SPAN[1] + 1, last
 
 
 def four_networks(first: int, last: int) -> Iterator[tuple[Network, Network]]:

@@ -85,13 +85,14 @@ def emit_kept(entry: ir.Entry, other: EnvoyMessage | None) -> EnvoyMessage | Non
 def emit_told(session: ir.Session | None, target: EnvoyMessage) -> None:
     """Writes the header of answers that says which endpoint it was; `target` is a Route or one of its clusters.
 
-    Where the client knows it already it is said again only to renew a cookie that ends. Envoy leaves out a header
+    Where the client knows it already it is said again only to put off the end of a cookie. Envoy leaves out a header
     without a value, and what CEL can't find is none.
     """
     if session is None:
         return
     told = f"metadata.filter_metadata['{_SENT}']['{session.key}']"
-    new = f"{_MARKED} != {told}" if session.max_age_s is None else f"{_MARKED} != ''"
+    again = session.max_age_s is not None and session.renewed
+    new = f"{_MARKED} != ''" if again else f"{_MARKED} != {told}"
     mark = f"%CEL({new} ? {_MARKED} : '')%"
     if session.header:
         target.response_headers_to_add.append(option(session.header, mark, SET))
@@ -108,9 +109,9 @@ def option(name: str, value: str, action: int) -> EnvoyMessage:
     return base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value), append_action=action)
 
 
-def emit_subsets(session: ir.Session | None, cluster: EnvoyMessage) -> None:
+def emit_subsets(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
     """Writes that each endpoint is a subset of its own. One that is gone or fails leaves its clients to all others."""
-    if session is not None:
+    if upstream.keeps_clients:
         cluster.lb_subset_config.CopyFrom(_subsets(cluster_pb2.Cluster.LbSubsetConfig))
 
 

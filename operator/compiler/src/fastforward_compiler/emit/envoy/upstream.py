@@ -130,7 +130,7 @@ def emit_choice(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
     if upstream.own_zone_minimum:
         emit_own_zone(upstream, cluster)
         return
-    emit_subsets(upstream.session, cluster)
+    emit_subsets(upstream, cluster)
     if upstream.slow_start_ms:
         emit_slow_start(upstream, cluster)
 
@@ -217,7 +217,7 @@ def emit_endpoints(upstream: ir.Upstream) -> bytes | None:
     if upstream.dns is not None:
         return None
     endpoints = [endpoint(e.address, e.port, e.weight) for e in upstream.endpoints]
-    if upstream.session is not None:
+    if upstream.keeps_clients:
         for each, made in zip(upstream.endpoints, endpoints, strict=True):
             emit_mark(each, made)
     if upstream.own_zone_minimum:
@@ -284,7 +284,7 @@ def emit_ejection(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
     """Writes which endpoints are left alone for a while."""
     if upstream.outlier_detection is not None:
         cluster.outlier_detection.CopyFrom(emit_outlier_detection(upstream.outlier_detection))
-    elif upstream.session is not None:
+    elif upstream.keeps_clients:
         # Or clients of an endpoint that takes no connections would wait until somebody takes it off the list.
         cluster.outlier_detection.CopyFrom(_GONE)
 

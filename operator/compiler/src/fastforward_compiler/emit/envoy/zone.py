@@ -51,7 +51,7 @@ def emit_own_zone(upstream: ir.Upstream, cluster: EnvoyMessage) -> None:
         policy.slow_start_config.slow_start_window.CopyFrom(milliseconds(upstream.slow_start_ms))
     made = _policy(policy)
     cluster.lb_policy = cluster_pb2.Cluster.LOAD_BALANCING_POLICY_CONFIG
-    cluster.load_balancing_policy.CopyFrom(made if upstream.session is None else _policy(among_sessions(made)))
+    cluster.load_balancing_policy.CopyFrom(_policy(among_sessions(made)) if upstream.keeps_clients else made)
 
 
 def _policy(config: EnvoyMessage) -> EnvoyMessage:

@@ -19,7 +19,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_compiler.translate.reference import is_permitted
 from fastforward_compiler.translate.service import ENDPOINTS, PORT, ServicePort
 from fastforward_compiler.translate.service import Fault as PortFault
-from fastforward_compiler.translate.upstream import TRAITS
+from fastforward_compiler.translate.upstream import KEPT_BY, TRAITS
 from fastforward_compiler.translate.world import UDP
 
 from .backendtlspolicy import BACKEND_TLS, CLIENT_CERTIFICATE
@@ -50,6 +50,9 @@ class Resolved(NamedTuple):
     key: BackendKey | None
     hash_on: str = ""
     session: ir.Session | None = None
+    own_zone: bool = False
+    no_session: str = ""
+    """Why a rule can't keep clients with its endpoints; empty when it can."""
 
 
 def backend_name(key: BackendKey) -> str:
@@ -87,7 +90,7 @@ def resolve_backend(
         if traits is None:
             problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, f"Upstream {name} was not found."))
             return None
-        return Resolved(name, None, traits.hash_on, traits.session)
+        return Resolved(name, None, traits.hash_on, traits.session, traits.own_zone, traits.no_session)
     return _resolve_service(cells, on, field, ref, BackendKey(name, ref.port or 0, manner), problems)
 
 
@@ -107,7 +110,8 @@ def _resolve_service(
     if isinstance(port, PortFault):
         problems.append(problem(on, Reason.BACKEND_NOT_FOUND, field, port.message))
         return None
-    return Resolved(backend_name(key), key)
+    apart = "" if not port.dns else f"Service {key.service} is a name, whose endpoints are not told apart."
+    return Resolved(backend_name(key), key, own_zone=port.own_zone, no_session=apart)
 
 
 def _translate_backend(cells: Cells, *parts: str | int) -> ir.Upstream | None:
@@ -137,7 +141,11 @@ def _make_upstream(cells: Cells, key: BackendKey, port: ServicePort) -> ir.Upstr
     shown = cells.read(CLIENT_CERTIFICATE, key.client) if tls is not None and key.client else None
     if tls is not None and isinstance(shown, ir.Certificate):
         tls = replace(tls, client=shown)
-    made = ir.Upstream(name=backend_name(key), endpoints=endpoints, dns=dns, protocol=protocol, tls=tls)
+    name = backend_name(key)
+    kept = dns is None and bool(cells.read(KEPT_BY, name))
+    made = ir.Upstream(name=name, endpoints=endpoints, dns=dns, protocol=protocol, tls=tls, kept=kept)
+    if port.own_zone and key.manner != DATAGRAMS:
+        made = replace(made, own_zone_minimum=1)
     return replace(made, max_connections=_MAX_SESSIONS) if key.manner == DATAGRAMS else made
 
 

@@ -20,8 +20,9 @@ from fastforward_compiler.translate.world import GRPC_ROUTES, age, ref_of
 from .attachment import parts_of, resolve_parents
 from .backend import GRPC
 from .httproute import translate_texts
+from .persistence import translate_persistence
 from .rule import REFUSED_FILTER, Step, translate_backends, translate_filters
-from .spread import Blueprint, Condition, RouteTranslation, clients_of, route_gifts, spread_route
+from .spread import Blueprint, Condition, RouteTranslation, clients_of, kept_by, route_gifts, spread_route
 
 _ANY = "[^/]+"
 
@@ -34,7 +35,7 @@ def _translate_grpc_route(cells: Cells, name: str) -> RouteTranslation | None:
     parents = tuple(resolve_parents(cells, on, route.spec.parent_refs, route.spec.hostnames))
     if not parents:
         return RouteTranslation()
-    step = Step(cells, on, "", GRPC, [], {})
+    step = Step(cells, on, "", GRPC, [], {}, {})
     blueprints = [
         _translate_rule(step._replace(field=f"spec.rules[{place}]"), place, rule)
         for place, rule in enumerate(route.spec.rules)
@@ -46,12 +47,14 @@ def _translate_grpc_route(cells: Cells, name: str) -> RouteTranslation | None:
         problems=(*(each.problem for each in parents if each.problem is not None), *dict.fromkeys(step.problems)),
         parts=tuple(parts_of(parents, step.problems)),
         backends=tuple(key._replace(client=client) for key in step.backends for client in clients_of(cells, parents)),
+        kept=kept_by(step.kept, clients_of(cells, parents)),
     )
 
 
 def _translate_rule(step: Step, place: int, rule: gatewayapi.GrpcRouteRule) -> Blueprint:
     filtered = translate_filters(step, rule.filters)
-    fields: dict[str, Any] = {**filtered.fields, "destination": translate_backends(step, rule.backend_refs)}
+    session = translate_persistence(step, rule.name or f"rule-{place}", rule.session_persistence)
+    fields: dict[str, Any] = {**filtered.fields, "destination": translate_backends(step, rule.backend_refs, session)}
     if filtered.refused or filtered.redirect is not None:
         fields = {"destination": ir.Unavailable(reason=REFUSED_FILTER)}
     elif not isinstance(fields["destination"], ir.Split):

@@ -20,8 +20,9 @@ from fastforward_compiler.translate.world import HTTP_ROUTES, age, ref_of
 
 from .attachment import parts_of, resolve_parents
 from .backend import HTTP
+from .persistence import translate_persistence
 from .rule import REFUSED_FILTER, Filtered, Step, translate_backends, translate_filters, translate_redirect
-from .spread import Blueprint, Condition, RouteTranslation, clients_of, route_gifts, spread_route
+from .spread import Blueprint, Condition, RouteTranslation, clients_of, kept_by, route_gifts, spread_route
 
 _PATH_TYPES = {
     "Exact": ir.PathType.EXACT,
@@ -40,7 +41,7 @@ def _translate_http_route(cells: Cells, name: str) -> RouteTranslation | None:
     parents = tuple(resolve_parents(cells, on, route.spec.parent_refs, route.spec.hostnames))
     if not parents:
         return RouteTranslation()
-    step = Step(cells, on, "", HTTP, [], {})
+    step = Step(cells, on, "", HTTP, [], {}, {})
     blueprints = [
         _translate_rule(step._replace(field=f"spec.rules[{place}]"), place, rule)
         for place, rule in enumerate(route.spec.rules)
@@ -52,12 +53,13 @@ def _translate_http_route(cells: Cells, name: str) -> RouteTranslation | None:
         problems=(*(each.problem for each in parents if each.problem is not None), *dict.fromkeys(step.problems)),
         parts=tuple(parts_of(parents, step.problems)),
         backends=tuple(key._replace(client=client) for key in step.backends for client in clients_of(cells, parents)),
+        kept=kept_by(step.kept, clients_of(cells, parents)),
     )
 
 
 def _translate_rule(step: Step, place: int, rule: gatewayapi.HttpRouteRule) -> Blueprint:
     filtered = translate_filters(step, rule.filters)
-    destination = _translate_destination(step, rule, filtered)
+    destination = _translate_destination(step, place, rule, filtered)
     fields = {**filtered.fields, "destination": destination}
     if isinstance(destination, ir.Split):
         fields |= _translate_patience(rule)
@@ -75,8 +77,12 @@ def _translate_rule(step: Step, place: int, rule: gatewayapi.HttpRouteRule) -> B
     return Blueprint(rule.name or f"rule-{place}", place, conditions, on_port)
 
 
-def _translate_destination(step: Step, rule: gatewayapi.HttpRouteRule, filtered: Filtered) -> ir.Destination:
-    destination: ir.Destination = translate_backends(step, rule.backend_refs)
+def _translate_destination(
+    step: Step, place: int, rule: gatewayapi.HttpRouteRule, filtered: Filtered
+) -> ir.Destination:
+    paths = ("/" if each.path.type == "RegularExpression" else each.path.value for each in rule.matches)
+    session = translate_persistence(step, rule.name or f"rule-{place}", rule.session_persistence, paths)
+    destination: ir.Destination = translate_backends(step, rule.backend_refs, session)
     if filtered.refused:
         return ir.Unavailable(reason=REFUSED_FILTER)
     if filtered.redirect is None:

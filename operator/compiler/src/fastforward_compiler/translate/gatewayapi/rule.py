@@ -15,7 +15,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
-from .backend import GRPC, BackendKey, resolve_backend
+from .backend import GRPC, BackendKey, Resolved, resolve_backend
 
 _NO_CHANGES = ir.HeaderChanges()
 _OWN = ("x-ff-", "x-envoy-")
@@ -33,6 +33,8 @@ class Step(NamedTuple):
     manner: str
     problems: list[Problem]
     backends: dict[BackendKey, None]
+    kept: dict[str, None]
+    """Upstreams whose clients stay with an endpoint because a rule says so."""
 
 
 class Filtered(NamedTuple):
@@ -160,10 +162,12 @@ def translate_cors(cors: gatewayapi.CorsFilter) -> ir.Cors:
     )
 
 
-def translate_backends(step: Step, backends: Sequence[gatewayapi.FilteredBackend]) -> ir.Destination:
-    """Where requests go: shares of backends that can't be used are answered 500."""
+def translate_backends(
+    step: Step, backends: Sequence[gatewayapi.FilteredBackend], session: ir.Session | None = None
+) -> ir.Destination:
+    """Where requests go: shares of backends that can't be used are answered 500. `session` is the rule's own."""
     weights: dict[tuple[str, ir.HeaderChanges, ir.HeaderChanges], int] = {}
-    hashes: dict[str, None] = {}
+    used: dict[str, Resolved] = {}
     sessions: dict[str, ir.Session | None] = {}
     for place, backend in enumerate(backends):
         field = f"{step.field}.backendRefs[{place}]"
@@ -174,15 +178,13 @@ def translate_backends(step: Step, backends: Sequence[gatewayapi.FilteredBackend
             step.problems.append(problem(step.on, Reason.UNSUPPORTED_VALUE, f"{field}.filters", message))
         if not backend.weight:
             continue
-        if found is not None and found.key is not None:
-            step.backends[found.key] = None
-        if found is not None and found.hash_on:
-            hashes[found.hash_on] = None
         if found is not None:
-            sessions[found.upstream] = found.session
+            used[found.upstream] = found
+            sessions[found.upstream] = _keep(step, field, found, session)
         changes = own.fields.get("request_headers", _NO_CHANGES), own.fields.get("response_headers", _NO_CHANGES)
         key = (UNAVAILABLE, _NO_CHANGES, _NO_CHANGES) if found is None or own.refused else (found.upstream, *changes)
         weights[key] = weights.get(key, 0) + backend.weight
+    step.backends.update((each.key, None) for each in used.values() if each.key is not None)
     if not any(upstream for upstream, _, _ in weights):
         return ir.Unavailable(reason="None of the rule's backends can be used.")
     return ir.Split(
@@ -197,5 +199,18 @@ def translate_backends(step: Step, backends: Sequence[gatewayapi.FilteredBackend
             for (upstream, request, response), weight in weights.items()
         ),
         grpc=step.manner == GRPC,
-        hash_on=tuple(hashes),
+        hash_on=tuple(dict.fromkeys(each.hash_on for each in used.values() if each.hash_on)),
+        near=tuple(name for name, each in used.items() if each.own_zone),
     )
+
+
+def _keep(step: Step, field: str, found: Resolved, session: ir.Session | None) -> ir.Session | None:
+    """How clients stay with the endpoints of a backend: as the rule says, or else as its Upstream does."""
+    if session is None:
+        return found.session
+    if found.no_session:
+        message = f"{found.no_session} So sessionPersistence keeps no client with it."
+        step.problems.append(problem(step.on, Reason.UNSUPPORTED_VALUE, field, message))
+        return None
+    step.kept[found.upstream] = None
+    return session

@@ -15,6 +15,7 @@ from fastforward_compiler.cells import Cells, Gift, Index
 from fastforward_compiler.problem import ObjectRef, Problem
 from fastforward_compiler.translate.piece import Piece, precedence
 from fastforward_compiler.translate.protection import Aims, Protection, protect, read_aims
+from fastforward_compiler.translate.upstream import KEPT_BY
 from fastforward_compiler.translate.world import ENDS_ON, Age
 
 from .attachment import Attached, Parent
@@ -62,6 +63,8 @@ class RouteTranslation(NamedTuple):
     problems: tuple[Problem, ...] = ()
     parts: tuple[ir.Part, ...] = ()
     backends: tuple[BackendKey, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Upstreams whose clients its sessions keep with an endpoint."""
 
     @property
     def effective(self) -> tuple[str, ...]:
@@ -107,6 +110,12 @@ def clients_of(cells: Cells, parents: Iterable[Parent]) -> tuple[str, ...]:
     return tuple(sorted({name if shows[name] else "" for name in gateways}))
 
 
+def kept_by(upstreams: Iterable[str], clients: Iterable[str]) -> tuple[str, ...]:
+    """The Upstreams under all names that they have for these Gateways."""
+    names = ((upstream, client) for upstream in upstreams for client in clients)
+    return tuple(sorted({client_name(upstream, client) if client else upstream for upstream, client in names}))
+
+
 def _pieces(
     on: ObjectRef, born: Age, blueprints: Iterable[tuple[Blueprint, Protection]], place: Place, client: str
 ) -> Iterator[Piece]:
@@ -145,6 +154,8 @@ def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> I
             yield (ATTACHED, each.gateway, *each.section.key), (kind, name)
     for spread in translation.spreads:
         yield from _spread_gifts(kind, spread, name)
+    for upstream in translation.kept:
+        yield (KEPT_BY, upstream), (kind, name)
     gateways = {each.gateway for parent in translation.parents for each in parent.attached}
     for backend in translation.backends:
         yield (BACKENDS_OF, *backend), (kind, name)
