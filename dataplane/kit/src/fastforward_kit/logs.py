@@ -4,18 +4,18 @@ Called once by a workload's bootstrap, before anything logs. Nothing secret is e
 """
 
 import logging
-import os
 import sys
 from typing import TextIO
 
 import structlog
 from structlog.typing import Processor
 
+from fastforward_kit.settings import quiet_grpc
+
 
 def configure_logs(*, level: str, style: str, stream: TextIO | None = None) -> None:
     """Sends all records of `level` and worse to `stream`, rendered as `style` says (`json` or `console`)."""
-    # What gRPC tells of connections goes to standard error, too, and is no record.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    quiet_grpc()
     shared: tuple[Processor, ...] = (
         structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,

@@ -4,6 +4,7 @@ In: environment variables, under the prefix that a workload's own settings class
 Called by each workload's `settings.py`; those modules alone read the environment.
 """
 
+import os
 import socket
 from pathlib import Path
 from typing import Literal
@@ -43,3 +44,8 @@ def explain_invalid(error: ValidationError, prefix: str) -> str:
         variable = prefix + "_".join(str(part) for part in mistake["loc"]).upper() if mistake["loc"] else "Settings"
         lines.append(f"{variable}: {mistake['msg'].removeprefix('Value error, ')}.".replace("..", "."))
     return "\n".join(lines)
+
+
+def quiet_grpc() -> None:
+    """Keeps what gRPC tells of connections off standard error, where lines are records, unless somebody wants it."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

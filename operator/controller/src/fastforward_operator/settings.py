@@ -7,6 +7,7 @@ no other module reads the environment.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -158,3 +159,8 @@ class Settings(BaseSettings):
     def xds_target(self) -> str:
         """The address in force."""
         return self.xds_address or f"unix:{self.state_dir.absolute() / 'xds.sock'}"
+
+
+def quiet_grpc() -> None:
+    """Keeps what gRPC tells of connections off standard error, where lines are records, unless somebody wants it."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
