@@ -4,7 +4,6 @@ Called once by a workload's bootstrap, before anything logs. Nothing secret is e
 """
 
 import logging
-import os
 import sys
 from typing import TextIO
 
@@ -14,8 +13,6 @@ from structlog.typing import Processor
 
 def configure_logs(*, level: str, style: str, stream: TextIO | None = None) -> None:
     """Sends all records of `level` and worse to `stream`, rendered as `style` says (`json` or `console`)."""
-    # What gRPC tells of connections goes to standard error, too, and is no record.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     shared: tuple[Processor, ...] = (
         structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,

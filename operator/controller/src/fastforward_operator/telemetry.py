@@ -7,7 +7,6 @@ registry of their own. Called by bootstrap. Nothing secret is ever passed to a l
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections import Counter as Tally
@@ -27,8 +26,6 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 def configure_logs(*, level: str, style: str) -> None:
     """Send records of `level` and worse to standard error, rendered as `json` or for a `console`."""
-    # What gRPC tells of connections goes to standard error, too, and is no record.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if style == "console"
