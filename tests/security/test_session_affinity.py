@@ -38,6 +38,14 @@ def loop() -> Generator[Loop]:
     made.stop()
 
 
+@pytest.fixture
+def origin(loop: Loop) -> Generator[Origin]:
+    made = Origin(name="books", loop=loop)
+    made.start()
+    yield made
+    made.stop()
+
+
 def documents(port: int) -> list[Document]:
     affinity = {"sessionAffinity": {"cookie": {"name": COOKIE}}}
     return [
@@ -54,17 +62,13 @@ def told(deployment: Deployment, port: int) -> list[str]:
     return [value for value in headers if any(secret in value for secret in secrets)]
 
 
-def test_no_answer_tells_where_the_endpoint_is(loop: Loop) -> None:
-    origin = Origin(name="books", loop=loop)
-    origin.start()
+def test_no_answer_tells_where_the_endpoint_is(origin: Origin) -> None:
     with deploying(*documents(origin.port), origins=("private",)) as running:
         assert running.problems == ()
         assert told(running, origin.port) == []
 
 
-def test_no_cookie_leads_to_another_upstream_or_is_repeated(loop: Loop) -> None:
-    origin = Origin(name="books", loop=loop)
-    origin.start()
+def test_no_cookie_leads_to_another_upstream_or_is_repeated(origin: Origin) -> None:
     with deploying(*documents(origin.port), origins=("private",)) as running:
         private = running.origins["private"].port
         for value in (*VALUES, f"127.0.0.1:{private}", base64.b64encode(f"127.0.0.1:{private}".encode()).decode()):
@@ -74,14 +78,12 @@ def test_no_cookie_leads_to_another_upstream_or_is_repeated(loop: Loop) -> None:
         assert running.received == 0
 
 
-def test_the_check_sees_a_build_that_writes_addresses(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_sees_a_build_that_writes_addresses(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
     def emit_address(endpoint: ir.Endpoint, target: EnvoyMessage) -> None:
         said = struct_pb2.Value(string_value=f"{endpoint.address}:{endpoint.port}")
         target.metadata.filter_metadata["envoy.lb"].CopyFrom(struct_pb2.Struct(fields={"ff-session": said}))
 
     assert upstream.emit_mark is session.emit_mark
     monkeypatch.setattr(upstream, "emit_mark", emit_address)
-    origin = Origin(name="books", loop=loop)
-    origin.start()
     with deploying(*documents(origin.port), origins=("private",)) as running:
         assert told(running, origin.port) != []

@@ -148,7 +148,7 @@ OTHER_TYPE = (415, "admission/content-type")
 @pytest.mark.parametrize(
     ("path", "headers", "body", "expected"),
     [
-        ("/body", {}, None, (200, None)),
+        ("/body", {}, None, OTHER_TYPE),
         ("/body", JSON, b"0123456789", (200, None)),
         ("/body", JSON, b"01234567890", TOO_LARGE),
         ("/body", {"content-type": "TEXT/plain"}, b"1", (200, None)),

@@ -315,9 +315,11 @@ async def test_a_stage_moves_there_and_back_under_load_and_no_message_is_lost() 
                 return await exchange.exchange(envelope(message_id=f"m-{number}"))
 
             async def move() -> None:
-                for snapshot in (there, here) * 10:
+                for number, snapshot in enumerate((there, here) * 10, 1):
                     holder.current = snapshot
-                    await asyncio.sleep(0.02)
+                    # While messages are under way, however fast they are.
+                    while len(target.received) < 3 * number:  # noqa: ASYNC110 - nobody else tells
+                        await asyncio.sleep(0.001)
 
             moving = asyncio.create_task(move())
             sent = 0
