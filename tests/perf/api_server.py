@@ -126,14 +126,18 @@ def writes(kubectl: Kubectl) -> int:
     return sum(int(count) for labels, count in counts if wanted <= set(labels.split(",")))
 
 
-async def until_told(api: Client, routes: int) -> list[float]:
-    """Once every route has the status of its version: when each was written, as the API server has it, to a second."""
+async def until_told(api: Client, kubectl: Kubectl, routes: int, before: int) -> list[float]:
+    """Once every route has the status of its version: when each was written, as the API server has it, to a second.
+
+    `before` is what `writes` said at the start. By its count the API server is asked meanwhile: a list of all routes
+    keeps it from writing for seconds.
+    """
     async with asyncio.timeout(START_S + routes / 50):
         while True:
-            told = [_written_at(each) async for each in _routes(api) if _is_told(each)]
-            if len(told) >= routes:
-                return told
-            # Seldom: a list of all of them keeps the API server from writing.
+            if writes(kubectl) - before >= routes:
+                told = [_written_at(each) async for each in _routes(api) if _is_told(each)]
+                if len(told) >= routes:
+                    return told
             await asyncio.sleep(5)
 
 

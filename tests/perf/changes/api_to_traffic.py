@@ -73,7 +73,7 @@ async def _measure(shape: str, routes: int, changes: int) -> Result:
             asker = Asker(gateway.port)
             await until_answers(asker, world.probes[-1], 0, START_S)
             start_s, served_at = time.perf_counter() - began, time.time()
-            told_at = await until_told(api, routes)
+            told_at = await until_told(api, kubectl, routes, before)
             written = writes(kubectl) - before
             chance = random.Random(0)
             samples = [await _change(api, world, asker, chance.choice(world.probes), n + 1) for n in range(changes)]
