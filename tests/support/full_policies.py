@@ -52,6 +52,23 @@ def _oidc(source: Document) -> Document:
     return {"name": "login", "oidc": oidc, "tenants": ["group"]}
 
 
+def _external() -> dict[str, Document]:
+    """By name, one of each protocol."""
+    external = {
+        "upstream": {"name": "asked", "namespace": "shop"},
+        "path": "/authz",
+        "appendPath": False,
+        "requestHeaders": ["cookie"],
+        "answerHeaders": ["x-auth-user"],
+        "timeout": "1s",
+        "onFailure": "Open",
+    }
+    agent = {"upstream": {"name": "asked"}, "protocol": "OPA", "path": "/v1/data/shop/allow"}
+    opa = {"targets": [on("Route", "books", "says")], "authorization": {"external": agent}}
+    asking = {"targets": [on("Route", "books", "sharded")], "authorization": {"external": external}}
+    return {"asking": asking, "opa": opa}
+
+
 def policies() -> list[Document]:
     here, there = {"name": "keys", "key": "jwks"}, {"name": "keys", "namespace": "other", "key": "jwks"}
     providers = [
@@ -88,18 +105,6 @@ def policies() -> list[Document]:
         "authentication": {"providers": [password]},
         "authorization": {"grants": [grant]},
     }
-    external = {
-        "upstream": {"name": "asked", "namespace": "shop"},
-        "path": "/authz",
-        "appendPath": False,
-        "requestHeaders": ["cookie"],
-        "answerHeaders": ["x-auth-user"],
-        "timeout": "1s",
-        "onFailure": "Open",
-    }
-    agent = {"upstream": {"name": "asked"}, "protocol": "OPA", "path": "/v1/data/shop/allow"}
-    opa = {"targets": [on("Route", "books", "says")], "authorization": {"external": agent}}
-    asking = {"targets": [on("Route", "books", "sharded")], "authorization": {"external": external}}
     trial = {
         "targets": [on("Route", "books", "away")],
         "authentication": {"providers": [providers[-1]], "shadow": True},
@@ -110,7 +115,7 @@ def policies() -> list[Document]:
         "says": {"secret": there},
         "sharded": {"url": "https://issuer.example.com/jwks.json", "refresh": "10m", "maxStale": "1h"},
     }
-    made = [("edge", edge), ("rule", rule), ("listener", listener), ("asking", asking), ("opa", opa), ("trial", trial)]
+    made = [("edge", edge), ("rule", rule), ("listener", listener), *_external().items(), ("trial", trial)]
     for name, source in logins.items():
         spec = {"targets": [on("Route", "books", name)], "authentication": {"providers": [_oidc(source)]}}
         made.append((f"login-{name}", spec))

@@ -77,11 +77,13 @@ NO_PLAN = Response(
     b'"stage":"routing","reason":"plan-unknown"}',
 )
 """Envoy always names the route's Plan: a request without one is decided by nobody."""
+UNJUDGED = ("authentication", "decision-unavailable")
+"""Stage and reason of FAILED."""
 FAILED = Response(
     JUDGED,
-    (_PROBLEM, (REASON, "authentication/decision-unavailable")),
-    b'{"type":"about:blank","title":"The request can\'t be decided","status":503,'
-    b'"stage":"authentication","reason":"decision-unavailable"}',
+    (_PROBLEM, (REASON, "/".join(UNJUDGED))),
+    b'{"type":"about:blank","title":"The request can\'t be decided","status":503,"stage":"%s","reason":"%s"}'
+    % tuple(word.encode() for word in UNJUDGED),
 )
 """A request that can't be judged is refused, whatever fails open: or whoever finds one such request is let in by it."""
 TOO_LONG = Response(

@@ -27,7 +27,7 @@ from fastforward_pipeline import (
     decide,
 )
 
-from fastforward_entrypoint.answer import FAILED, NO_PLAN, answer_decision
+from fastforward_entrypoint.answer import FAILED, NO_PLAN, UNJUDGED, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.counters.patience import take_patiently
@@ -90,10 +90,14 @@ class DecisionEndpoint:
         """
         try:
             return self._begin(asked)
-        except Exception:  # the defect is ours; nobody gains by it
-            log.exception("request not judged")
-            self._measures.failed()
-            return FAILED
+        except Exception as error:  # noqa: BLE001 - the defect is ours; nobody gains by it
+            return self._give_up(error)
+
+    def _give_up(self, error: Exception) -> Response:
+        """Refuses the request at which `error` was raised."""
+        log.error("request not judged", exc_info=error)
+        self._measures.failed(*UNJUDGED)
+        return FAILED
 
     def _begin(self, asked: Request) -> Response | asyncio.Future[Response]:
         started = time.perf_counter()
@@ -139,10 +143,8 @@ class DecisionEndpoint:
     ) -> None:
         try:
             outcome = self._advance(question, answered.result())
-        except Exception:  # as above
-            log.exception("request not judged")
-            self._measures.failed()
-            promised.set_result(FAILED)
+        except Exception as error:  # noqa: BLE001 - as above
+            promised.set_result(self._give_up(error))
             return
         if isinstance(outcome, Response):
             promised.set_result(outcome)

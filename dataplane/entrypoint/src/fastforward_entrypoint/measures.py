@@ -64,9 +64,9 @@ class Measures:
         """Counts a request that named no Plan."""
         self._decisions.counts["refused", Reason.PLAN_UNKNOWN.stage, Reason.PLAN_UNKNOWN.short] += 1
 
-    def failed(self) -> None:
-        """Counts a request that could not be judged."""
-        self._decisions.counts["refused", "authentication", "decision-unavailable"] += 1
+    def failed(self, stage: str, reason: str) -> None:
+        """Counts a request that could not be judged, by what it was refused with."""
+        self._decisions.counts["refused", stage, reason] += 1
 
 
 class MessageMeasures:

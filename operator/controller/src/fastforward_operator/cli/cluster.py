@@ -47,6 +47,15 @@ class _UnansweredError(Exception):
     """Nobody answers; the message is a sentence for people."""
 
 
+@contextmanager
+def _told() -> Generator[None]:
+    """Says why nobody answers, and ends the command. Around threads, not in them: each of them would say it."""
+    try:
+        yield
+    except _UnansweredError as error:
+        _fail(str(error))
+
+
 class Cluster:
     """Asks one cluster."""
 
@@ -141,14 +150,11 @@ class Cluster:
         found = [crds.parse_resource(each) for listed in self._lists(WATCHED) for each in listed]
         return Batch(changes={_ref(each): each for each in found})
 
+    @_told()
     def _lists(self, watched: Iterable[Watched], namespace: str = "") -> list[list[Document]]:
         """The objects of each kind; none of kinds that are not installed, or that the user may not read."""
-        try:
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                return list(pool.map(lambda each: self._list(each, namespace), watched))
-        except _UnansweredError as error:
-            # Here, and not in the threads: each of them would say it.
-            _fail(str(error))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(lambda each: self._list(each, namespace), watched))
 
     def _list(self, watched: Watched, namespace: str) -> list[Document]:
         path = watched.path("" if watched.of_cluster else namespace)
@@ -156,11 +162,9 @@ class Cluster:
         # Lists leave out what all their items have.
         return [{"apiVersion": watched.api_version, "kind": watched.kind, **each} for each in found or ()]
 
+    @_told()
     def _raw(self, path: str, **query: str) -> list[Document] | None:
-        try:
-            return self._ask(path, **query)
-        except _UnansweredError as error:
-            _fail(str(error))
+        return self._ask(path, **query)
 
     def _ask(self, path: str, **query: str) -> list[Document] | None:
         """The items of a list; raises _UnansweredError."""
@@ -255,11 +259,9 @@ def _ref(value: crds.Resource | crds.Invalid) -> Any:  # noqa: ANN401 - the comp
     return object_ref(value)
 
 
+@_told()
 def _kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return _run_kubectl(*arguments)
-    except _UnansweredError as error:
-        _fail(str(error))
+    return _run_kubectl(*arguments)
 
 
 def _run_kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -191,18 +191,18 @@ class StatusWriter:
         status = self._wanted.get(ref)
         if not self.leads():
             return
-        there, now = self._there.get(ref, {}), asyncio.get_running_loop().time()
-        if status is not None and now < self._returned_at and _misses(status, there):
-            asyncio.get_running_loop().call_at(self._returned_at, self._enqueue, ref)
+        there, loop = self._there.get(ref, {}), asyncio.get_running_loop()
+        if status is not None and loop.time() < self._returned_at and _misses(status, there):
+            loop.call_at(self._returned_at, self._enqueue, ref)
             return
         if status is not None:
             told = payload(status, self.proxies(ref), there, datetime.now(UTC))
         else:
             told = without_ours(there) or there
-        if there != told and (wait := self._pace.wait(ref, now)):
-            asyncio.get_running_loop().call_later(wait, self._enqueue, ref)
-            return
         if there != told:
+            if wait := self._pace.wait(ref, loop.time()):
+                loop.call_later(wait, self._enqueue, ref)
+                return
             metadata = self._metadata(ref)
             body = {"apiVersion": api_version(ref.kind), "kind": ref.kind, "metadata": metadata, "status": told}
             version = await self.client.apply_status(object_path(ref), body, self.leads)
