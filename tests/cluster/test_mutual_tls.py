@@ -96,6 +96,11 @@ async def scene(tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, nam
     await operator.stop()
 
 
+def reason(status: dict[str, Any]) -> str:
+    """Why an object is programmed, or is not."""
+    return status.get("conditions", [{}])[-1].get("reason", "")
+
+
 @asynccontextmanager
 async def stopping(envoy: Envoy) -> AsyncGenerator[Envoy]:
     try:
@@ -122,11 +127,11 @@ async def test_a_route_waits_for_no_proxy_of_an_edge_that_only_shares_its_upstre
     async with stopping(scene.start_envoy("front")):
         programmed = await until(
             lambda: scene.status("route", "to-front"),
-            lambda status: status.get("conditions", [{}])[-1].get("reason") == "Programmed",
+            lambda status: reason(status) == "Programmed",
         )
         assert programmed["proxies"] == "1/1"
-        shared = await until(lambda: scene.status("upstream", "front-books"), lambda status: status.get("conditions"))
-        assert shared["conditions"][-1]["reason"] == "NoProxies"
+        # Before the operator hears of the Routes, an Upstream that nobody uses is Programmed.
+        await until(lambda: scene.status("upstream", "front-books"), lambda status: reason(status) == "NoProxies")
 
 
 async def test_a_proxy_is_told_of_its_own_edge_and_its_objects_wait_for_no_other(scene: Scene) -> None:
@@ -137,12 +142,8 @@ async def test_a_proxy_is_told_of_its_own_edge_and_its_objects_wait_for_no_other
             lambda: scene.status("route", "to-front"), lambda status: status.get("proxies") == "1/1"
         )
         assert programmed["conditions"][-1]["reason"] == "Programmed"
-        told = await until(lambda: scene.status("route", "to-staff"), lambda status: status.get("conditions"))
-        missing = told["conditions"][-1]
-        assert (missing["reason"], missing["message"]) == (
-            "NoProxies",
-            f"No proxy of Edge {scene.namespace}/staff is connected.",
-        )
+        told = await until(lambda: scene.status("route", "to-staff"), lambda status: reason(status) == "NoProxies")
+        assert told["conditions"][-1]["message"] == f"No proxy of Edge {scene.namespace}/staff is connected."
         dump = await envoy.admin("/config_dump?include_eds")
         assert "front-books" in dump
         assert "staff" not in dump
