@@ -42,9 +42,19 @@ class Scripted:
         self.failures: list[ApiError] = []
         self.versions: list[str] = []
         """Which version of the object each one that is applied was about."""
+        self.under_way = self.most = 0
 
     async def apply_status(self, path: str, body: Mapping[str, Any], may: May) -> str:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            return await self._apply(path, body, may)
+        finally:
+            self.under_way -= 1
+
+    async def _apply(self, path: str, body: Mapping[str, Any], may: May) -> str:
         await self.open.wait()
+        await asyncio.sleep(0.01)
         assert may()
         if self.failures:
             raise self.failures.pop()
@@ -330,3 +340,21 @@ async def test_an_object_that_flaps_is_written_a_few_times_and_ends_as_it_is(mon
             await asyncio.sleep(0)
         await eventually(lambda: client.generations()[-1:] == [100])
         assert len(client.applied) <= 2 * statuswriter.AT_ONCE
+
+
+async def test_while_others_write_much_one_status_at_a_time_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "CROWDED_S", 3600.0)
+    client = Scripted()
+    client.open.clear()
+    refs = [replace(ROUTE, name=f"r{number}") for number in range(statuswriter.MANY)]
+    async with writing(client) as writer:
+        for ref in refs:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: client.under_way == statuswriter.WRITERS)
+        for ref in refs:
+            writer.recall(replace(ref, namespace="others"), {}, "1")
+        client.open.set()
+        await eventually(lambda: len(client.applied) > statuswriter.WRITERS)
+        client.most = 0
+        await eventually(lambda: len(client.applied) > 2 * statuswriter.WRITERS)
+        assert client.most == 1

@@ -4,7 +4,8 @@ In: statuses of the board, versions of objects and the statuses they had then. O
 write names the version of the object that it is about: whatever held it up, it overwrites nothing that it does not
 know, neither a new leader's word nor another controller's. A status that says that something is on its way is written
 only when it stays so for a while: most are true a moment later, and the API server takes some hundred writes a second.
-An object's own generation tells readers that a status is of before.
+What users write in a burst comes before what is said of it. An object's own generation tells readers that a status is
+of before.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.objectstatus import ObjectStatus
 
 from .client import CONFLICT, JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
+from .courtesy import Courtesy
 from .pace import Pace
 from .payload import differ_in_counts_alone, payload, without_ours
 from .versions import is_newer
@@ -31,6 +33,8 @@ _log = structlog.get_logger(__name__)
 WRITERS = 8
 """Writes under way at a time. On two cores an API server takes 271 statuses a second from two of them, 294 from four,
 307 from eight, 311 from 32: more would only stand in the way of what users write."""
+MANY, CROWDED_S = 50, 1.0
+"""When others write so many objects in so many seconds, one write at a time goes on."""
 UNSETTLED_S = 2.0
 """How long a status may say that something is on its way before that is written."""
 AT_ONCE = 10
@@ -71,6 +75,7 @@ class StatusWriter:
     """Objects of which the API server has a newer version than we know."""
     _recount: asyncio.Task[None] | None = None
     _pace: Pace = field(default_factory=lambda: Pace(AT_ONCE, INTERVAL_S))
+    _courtesy: Courtesy = field(default_factory=lambda: Courtesy(MANY, CROWDED_S))
     _returned_at: float = 0.0
     """When whoever was there before is back, or gone; in the loop's time."""
     _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
@@ -86,15 +91,20 @@ class StatusWriter:
         """
         if ref.kind not in JUDGED:
             return
+        if status is not None and not is_newer(version, self._versions.get(ref, "")):
+            return
+        if ref not in self._busy:
+            # Of one that is being written it may be our own word that comes back.
+            self._courtesy.heard(asyncio.get_running_loop().time())
         if status is None:
             self._versions.pop(ref, None)
             self._there.pop(ref, None)
-        elif is_newer(version, self._versions.get(ref, "")):
-            self._versions[ref] = version
-            self._there[ref] = dict(status)
-            if ref in self._refused:
-                self._refused.discard(ref)
-                self._enqueue(ref)
+            return
+        self._versions[ref] = version
+        self._there[ref] = dict(status)
+        if ref in self._refused:
+            self._refused.discard(ref)
+            self._enqueue(ref)
 
     def since(self, ref: ObjectRef, kind: str, status: str) -> datetime | None:
         """When a condition became what it is, as the object itself says."""
@@ -122,8 +132,9 @@ class StatusWriter:
         """Until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(WRITERS):
-                    group.create_task(self._write_on())
+                group.create_task(self._write_on())
+                for _ in range(WRITERS - 1):
+                    group.create_task(self._write_on(courteous=True))
         finally:
             if self._recount is not None:
                 self._recount.cancel()
@@ -169,8 +180,13 @@ class StatusWriter:
             self._queued.add(ref)
             self._queue.put_nowait(ref)
 
-    async def _write_on(self) -> None:
+    async def _write_on(self, *, courteous: bool = False) -> None:
+        """Write what is next; where it is courteous, not while others write much."""
+        loop = asyncio.get_running_loop()
         while True:
+            if courteous and (wait := self._courtesy.wait(loop.time())):
+                await asyncio.sleep(wait)
+                continue
             ref = await self._queue.get()
             self._queued.discard(ref)
             if ref in self._busy:
