@@ -41,6 +41,9 @@ end
 if resolved.status == "False" then
   return health("Degraded", told(resolved))
 end
+if found.PodsReady ~= nil and found.PodsReady.status == "False" then
+  return health("Degraded", told(found.PodsReady))
+end
 if programmed.status == "True" then
   return health("Healthy", programmed.message ~= "" and programmed.message or "All proxies have it.")
 end

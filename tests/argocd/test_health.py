@@ -66,6 +66,8 @@ def test_what_all_proxies_have_is_healthy() -> None:
         ({"Programmed": ("False", "NoProxies")}, "Progressing", "NoProxies"),
         ({"Programmed": ("False", "NoDecisionService")}, "Progressing", "NoDecisionService"),
         ({"Programmed": ("False", "Rejected")}, "Degraded", "Rejected"),
+        ({"PodsReady": ("False", "PodsNotReady")}, "Degraded", "PodsNotReady"),
+        ({"PodsReady": ("False", "PodsNotReady"), "Programmed": ("False", "NoProxies")}, "Degraded", "PodsNotReady"),
         ({"ResolvedRefs": ("False", "UpstreamNotFound")}, "Degraded", "UpstreamNotFound"),
         ({"ResolvedRefs": ("False", "NotPermitted"), "Programmed": ("Unknown", "Pending")}, "Degraded", "NotPermitted"),
         ({"Accepted": ("False", "Invalid"), "Programmed": ("False", "Invalid")}, "Degraded", "Invalid"),

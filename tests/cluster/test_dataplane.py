@@ -256,6 +256,33 @@ async def test_what_is_gone_is_taken_away_and_what_is_broken_is_mended(scene: Sc
     assert not [each for each in left["items"] if each["metadata"]["name"] in (base, names.secret)]
 
 
+async def test_a_workload_says_what_keeps_its_pods_and_is_programmed_once_it_is_mended(scene: Scene) -> None:
+    async def programmed(reason: str) -> str:
+        asked = ("-n", scene.namespace, "workload", "decision")
+        found = await until(
+            lambda: scene.get(*asked),
+            lambda each: each.get("status", {}).get("conditions", [{}])[-1].get("reason") == reason,
+            seconds=60,
+        )
+        return found["status"]["conditions"][-1]["message"]
+
+    secret = ("-n", PODS, "create", "secret", "generic", scene.namespace, "--from-literal=key=none")
+    await scene.apply(
+        yaml.safe_dump(
+            {
+                **yaml.safe_load(workload()),
+                "spec": {"replicas": 1, "seal": {"name": scene.namespace, "key": "key"}},
+            }
+        )
+    )
+    assert f"Secret {PODS}/{scene.namespace}" in await programmed("SecretNotFound")
+    await scene.call(*secret)
+    assert "container decision ended (Error, exit code 1)" in await programmed("PodsNotReady")
+    await scene.apply(workload())
+    await scene.programmed("workload/decision")
+    await scene.call("-n", PODS, "delete", "secret", scene.namespace)
+
+
 async def services(scene: Scene) -> set[str]:
     return {each["metadata"]["name"] for each in (await scene.get("-n", PODS, "services"))["items"]}
 

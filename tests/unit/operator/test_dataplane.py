@@ -23,7 +23,7 @@ def step(*workloads: ir.Workload, removed: tuple[str, ...] = ()) -> ir.Delta:
 
 def wanted(plane: DataPlane) -> set[str]:
     """The Deployments, by the beginning of their names."""
-    made = [document for names in plane._values for document in plane._wanted(names)]
+    made = [document for names in plane.values for document in plane._wanted(names)]
     return {document["metadata"]["name"].rpartition("-")[0] for document in made if document["kind"] == "Deployment"}
 
 

@@ -9,6 +9,7 @@ from fastforward_compiler.emit.decision import DecisionDelta
 from fastforward_compiler.emit.envoy import EnvoyDelta, EnvoyResource
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_operator.objectstatus import Condition, ObjectStatus
+from fastforward_operator.podstate import PodState
 from fastforward_operator.providers import Source
 from fastforward_operator.publication import FleetStep, Publications, encode
 from fastforward_operator.status import StatusBoard
@@ -377,3 +378,67 @@ async def test_an_edge_of_which_no_listener_can_be_served_is_not_programmed(scen
     scene.board.observe_reports({PUBLIC: reported}, {}, ())
     *_, programmed = scene.board.statuses[PUBLIC].conditions
     assert (programmed.status, programmed.reason) == ("False", "SecretNotFound")
+
+
+DECISION = ObjectRef(kind="Workload", namespace="default", name="decision")
+
+
+def workload_report(generation: int = 1) -> dict[ObjectRef, ir.Report | None]:
+    outputs = frozenset({("workload", "default/decision")})
+    return {DECISION: ir.Report(ref=DECISION, generation=generation, outputs=outputs)}
+
+
+async def test_a_workload_is_programmed_when_its_pods_are_ready_and_one_is_enough_from_then_on(scene: Scene) -> None:
+    board = scene.board
+    board.apart = True
+    board.observe_pods(DECISION, PodState())
+    board.observe_reports(workload_report(), {}, ())
+    assert board.statuses[DECISION].conditions[-1].reason == "Pending"
+    board.observe_pods(DECISION, PodState(ready=1, wanted=2))
+    assert board.statuses[DECISION].conditions[-1].message == "1 of 2 pods are ready."
+    board.observe_pods(DECISION, PodState(ready=2, wanted=2, complete=True))
+    assert scene.word(DECISION) == "True"
+    board.observe_pods(DECISION, PodState(ready=1, wanted=2))
+    assert scene.word(DECISION) == "True"
+    board.observe_reports(workload_report(2), {}, ())
+    assert scene.word(DECISION) == "Unknown"
+    board.observe_pods(DECISION, PodState(wanted=2))
+    assert scene.word(DECISION) == "Unknown"
+
+
+async def test_pods_that_cannot_start_are_told_in_their_words(scene: Scene) -> None:
+    board, words = scene.board, "Pod a: container decision ended (Error, exit code 1)."
+    board.observe_reports(workload_report(), {}, ())
+    board.observe_pods(DECISION, PodState(wanted=1, blocked=(words,)))
+    first, *_, programmed = board.statuses[DECISION].conditions
+    assert (first.type, first.status, first.reason) == ("PodsReady", "False", "PodsNotReady")
+    assert (programmed.status, programmed.reason) == ("False", "PodsNotReady")
+    assert first.message == programmed.message == f"0 of 1 pods are ready. {words}"
+    board.observe_pods(DECISION, None)
+    assert [each.type for each in board.statuses[DECISION].conditions] == ["Accepted", "ResolvedRefs", "Programmed"]
+
+
+async def test_a_secret_that_pods_wait_for_is_named_and_what_runs_stays_programmed(scene: Scene) -> None:
+    board = scene.board
+    board.apart = True
+    missing = problem(DECISION, Reason.SECRET_NOT_FOUND, "spec.seal", "Secret system/seal was not found.")
+    board.observe_reports(workload_report(), {}, ())
+    board.observe_pods(DECISION, PodState(wanted=1, problems=(missing,)))
+    _, resolved, programmed = board.statuses[DECISION].conditions
+    assert (resolved.status, resolved.reason) == ("False", "SecretNotFound")
+    assert (programmed.status, programmed.reason) == ("False", "SecretNotFound")
+    assert board.statuses[DECISION].problems == (missing,)
+    board.observe_pods(DECISION, PodState(ready=1, wanted=1, complete=True, problems=(missing,)))
+    _, resolved, programmed = board.statuses[DECISION].conditions
+    assert (resolved.status, programmed.status) == ("False", "True")
+
+
+async def test_an_edge_without_proxies_says_what_keeps_its_pods(scene: Scene) -> None:
+    scene.board.apart = True
+    listeners = ir.Report(ref=PUBLIC, generation=1, outputs=frozenset({TABLE}))
+    scene.publish("1")
+    scene.board.observe_reports({PUBLIC: listeners}, {}, ())
+    scene.board.observe_pods(PUBLIC, PodState(wanted=1, blocked=("Pods can't be made: exceeded quota.",)))
+    *_, programmed = scene.board.statuses[PUBLIC].conditions
+    assert programmed.reason == "NoProxies"
+    assert programmed.message == "No proxy is connected. Pods can't be made: exceeded quota."

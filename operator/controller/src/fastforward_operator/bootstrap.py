@@ -102,9 +102,8 @@ class Operator:
                 group.create_task(outside.election.run())
             if outside.authority is not None:
                 group.create_task(outside.authority.run())
-                if outside.data_plane is not None:
-                    group.create_task(outside.data_plane.run())
-                    group.create_task(outside.data_plane.look())
+            for each in outside.pod_keepers:
+                group.create_task(each.run())
             if self.webhook is not None:
                 group.create_task(self.webhook.run())
             if outside.authority is not None and self.settings.xds_tls:

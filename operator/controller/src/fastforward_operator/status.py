@@ -15,17 +15,19 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from fastforward_compiler import ir
-from fastforward_compiler.problem import ConditionType, ObjectRef, Problem
+from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, worst_first
 
 from . import wording
 from .multimap import Multimap
 from .objectstatus import Condition, ObjectStatus
+from .podstate import PodState, Said, of_pods
 from .providers import Source
 from .publication import Publications
+from .steps import Steps
 from .xds.ledger import KeyState, LedgerUpdate
 from .xds.store import SHARED, SNAPSHOT, Key
 
@@ -37,15 +39,6 @@ _SHARED = frozenset({"table", "scope"})
 """Outputs that hold the rules of many objects."""
 _PLACES = frozenset({"edge", "table", "scope"})
 """Outputs that lie on a certain Edge."""
-
-
-@dataclass(slots=True)
-class _Step:
-    """What was published together with reports of objects that may have changed any of it."""
-
-    keys: set[Key]
-    """Not yet answered by all."""
-    refs: set[ObjectRef]
 
 
 @dataclass(slots=True)
@@ -79,9 +72,11 @@ class StatusBoard:
     """Of each published resource that not everybody who counts has, where it stands."""
     _seen_at: dict[Key, float] = field(default_factory=dict)
     _by_output: Multimap[ir.Output, ObjectRef] = field(default_factory=Multimap)
-    _steps: list[_Step] = field(default_factory=list)
+    _steps: Steps = field(default_factory=Steps)
     _faults: dict[ObjectRef, str] = field(default_factory=dict)
     """Why what an object needs in the cluster can't be made."""
+    _pods: dict[ObjectRef, PodState] = field(default_factory=dict)
+    """Of objects for which pods are made."""
     _connected: int = 0
     _found_at: float = 0.0
     _ripe_at: dict[ObjectRef, float] = field(default_factory=dict)
@@ -109,9 +104,7 @@ class StatusBoard:
         self._sources.update(sources)
         for ref, report in reports.items():
             self._note(ref, report)
-        diffuse = {ref for ref in reports if ref.kind in _DIFFUSE}
-        if diffuse and keys:
-            self._steps.append(_Step(set(keys), diffuse))
+        self._steps.add(keys, {ref for ref in reports if ref.kind in _DIFFUSE})
         self._judge_all({*reports, *(r for r in sources if r in self._reports), *self._affected(keys)})
 
     def observe_documents(
@@ -139,7 +132,7 @@ class StatusBoard:
                     self.on_settled(seen_at)
             else:
                 self.unsettled[key] = state
-        told = self._strike(answered)
+        told = self._steps.strike(answered)
         decisions = self._reachable(update.decisions)
         everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), decisions == 0)
         counts, self.envoys, self.decisions = self.envoys, update.envoys, decisions
@@ -179,23 +172,20 @@ class StatusBoard:
             self._faults.pop(ref, None)
         self._judge_all((ref,))
 
+    def observe_pods(self, ref: ObjectRef, pods: PodState | None) -> None:
+        """How the pods fare that are made for an object; None: there are none."""
+        if pods is not None:
+            self._pods[ref] = pods
+        else:
+            self._pods.pop(ref, None)
+        self._judge_all((ref,))
+
     def forget(self, keys: Collection[Key]) -> None:
         """What is taken away keeps nobody waiting."""
         for key in keys:
             self.unsettled.pop(key, None)
             self._seen_at.pop(key, None)
-        self._judge_all(self._strike(keys))
-
-    def _strike(self, answered: Iterable[Key]) -> set[ObjectRef]:
-        """Returns the objects of steps of which nothing is missing any more."""
-        if not self._steps:
-            return set()
-        keys = set(answered)
-        for step in self._steps:
-            step.keys -= keys
-        done = {ref for step in self._steps if not step.keys for ref in step.refs}
-        self._steps = [step for step in self._steps if step.keys]
-        return done
+        self._judge_all(self._steps.strike(keys))
 
     def routes_settled(self, revision: int) -> bool:
         """Whether everything that was published up to a revision is acknowledged by all that count."""
@@ -245,7 +235,9 @@ class StatusBoard:
 
     def _judge_some(self, refs: Iterable[ObjectRef]) -> None:
         for ref in refs:
-            report = self._reports.get(ref)
+            report, pods = self._reports.get(ref), self._pods.get(ref)
+            if report is not None and pods is not None and pods.problems:
+                report = replace(report, problems=worst_first((*report.problems, *pods.problems)))
             status = self._judge(report) if report is not None else None
             if status != self.statuses.get(ref):
                 if status is None:
@@ -266,7 +258,8 @@ class StatusBoard:
         ]
         said = [wording.overruled(each, report.verdicts) for each in said]
         # Programmed stays the last.
-        said = [*wording.further(report.verdicts, self._faults.get(report.ref, "")), *said]
+        pods = self._pods.get(report.ref)
+        said = [*wording.further(report.verdicts, self._faults.get(report.ref, ""), pods), *said]
         before = {condition.type: condition for condition in old.conditions} if old else {}
         conditions = tuple(
             Condition(
@@ -338,7 +331,7 @@ class StatusBoard:
 
     def _judge_programmed(
         self, report: ir.Report, keys: Collection[tuple[ir.Output, Key]], states: list[KeyState]
-    ) -> wording.Said:
+    ) -> Said:
         kind = ConditionType.PROGRAMMED
         refused = [f"{node} refused it: {words}" for state in states for node, words in state.refused]
         if refused:
@@ -348,19 +341,33 @@ class StatusBoard:
         if bad:
             kept = "The last good version keeps serving." if report.outputs else "It is not in use."
             return kind, "False", bad[0].reason, kept
-        without = [fleet for fleet in self._fleets(keys) if self.envoys.get(fleet, 0) == 0]
-        if without:
-            return kind, "False", "NoProxies", wording.without_proxies(without)
-        if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
-            return kind, "False", "NoDecisionService", "It needs a decision service, and none is connected."
-        waits = bool(states) or any(report.ref in step.refs for step in self._steps)
+        if away := self._judge_absent(report, keys):
+            return away
+        waits = bool(states) or self._steps.hold(report.ref)
         if waits:
             self._ripe_at.pop(report.ref, None)
         if waits or not self._is_ripe(report.ref):
             return kind, "Unknown", "Pending", wording.who_is_missing(states)
         return self._all_have(report, keys)
 
-    def _all_have(self, report: ir.Report, keys: Collection[tuple[ir.Output, Key]]) -> wording.Said:
+    def _judge_absent(self, report: ir.Report, keys: Collection[tuple[ir.Output, Key]]) -> Said | None:
+        """Who it takes that is not there at all."""
+        kind, pods = ConditionType.PROGRAMMED, self._pods.get(report.ref)
+        if pods is not None and report.ref.kind == "Workload" and (said := of_pods(pods, held=self._holds(report))):
+            return said
+        without = [fleet for fleet in self._fleets(keys) if self.envoys.get(fleet, 0) == 0]
+        if without:
+            return kind, "False", "NoProxies", wording.without_proxies(without, pods)
+        if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
+            return kind, "False", "NoDecisionService", "It needs a decision service, and none is connected."
+        return None
+
+    def _holds(self, report: ir.Report) -> bool:
+        """Whether this very version is Programmed."""
+        old = self.statuses.get(report.ref)
+        return old is not None and (old.generation, old.conditions[-1].status) == (report.generation, "True")
+
+    def _all_have(self, report: ir.Report, keys: Collection[tuple[ir.Output, Key]]) -> Said:
         """What is said once nobody lacks anything; an Edge that has no listener left is in nobody's way, and no use."""
         kind = ConditionType.PROGRAMMED
         if keys or (report.outputs and not self.apart):

@@ -23,6 +23,7 @@ from .kubernetes.client import Client
 from .kubernetes.dataplane import DataPlane
 from .kubernetes.events import EventWriter
 from .kubernetes.lease import Election, lease_name
+from .kubernetes.lookout import Lookout
 from .kubernetes.serving import ServingCertificate
 from .kubernetes.statuswriter import StatusWriter
 from .objectstatus import ObjectStatus
@@ -78,6 +79,13 @@ class Surroundings:
     """Who signs certificates, where nodes must prove who they are."""
     data_plane: DataPlane | None = None
     """Who runs proxies and decision services as pods."""
+    lookout: Lookout | None = None
+    """Who looks how these fare."""
+
+    @property
+    def pod_keepers(self) -> tuple[DataPlane | Lookout, ...]:
+        """Who works on pods, if anybody does."""
+        return tuple(each for each in (self.data_plane, self.lookout) if each is not None)
 
 
 def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> Surroundings:
@@ -100,10 +108,11 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
     board.since, board.on_count = writer.since, writer.recount
     certifies = settings.xds_tls or settings.webhook_address
     authority = Authority(client, settings.lease_namespace, lambda: election.leads) if certifies else None
-    data_plane = None
+    data_plane, lookout = None, None
     if authority is not None and settings.envoy_image:
         data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads, election.name)
-        data_plane.on_addresses, data_plane.on_fault = pool.take, board.observe_fault
+        lookout = Lookout(data_plane, pool.take, board.observe_pods)
+        data_plane.on_values, data_plane.on_fault = lookout.observe, board.observe_fault
         authority.on_change.append(data_plane.wake)
 
     def elected() -> None:
@@ -125,6 +134,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         client=client,
         authority=authority,
         data_plane=data_plane,
+        lookout=lookout,
     )
 
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ConditionType, Problem
 
+from .podstate import PodState, Said, of_blocked
 from .xds.ledger import KeyState
 from .xds.store import SHARED
 
-Said = tuple[str, str, str, str]
-"""Type, status, reason and message of a condition."""
 PODS_APPLIED = "PodsApplied"
 """Condition of what has pods; there only while they can't be made."""
 _MAX_NAMED = 5
@@ -36,19 +35,22 @@ def overruled(said: Said, verdicts: Iterable[ir.Verdict]) -> Said:
     return said
 
 
-def further(verdicts: Iterable[ir.Verdict], fault: str) -> Iterator[Said]:
-    """Conditions that only some objects have; `fault`: why pods can't be made."""
+def further(verdicts: Iterable[ir.Verdict], fault: str, pods: PodState | None) -> Iterator[Said]:
+    """Conditions that only some objects have; `fault`: why what runs pods can't be made."""
     for verdict in verdicts:
         if verdict.type not in list(ConditionType):
             yield verdict.type, "True" if verdict.holds else "False", verdict.reason, verdict.message
     if fault:
         yield PODS_APPLIED, "False", "ApplyFailed", f"What it needs in the cluster can't be made: {fault}."
+    if pods is not None and pods.blocked:
+        yield of_blocked(pods)
 
 
-def without_proxies(fleets: Iterable[str]) -> str:
-    """That nobody is there to be programmed."""
+def without_proxies(fleets: Iterable[str], pods: PodState | None) -> str:
+    """That nobody is there to be programmed, and what the pods of the object itself say to that."""
     named = [fleet for fleet in fleets if fleet != SHARED]
-    return f"No proxy of Edge {' and '.join(named)} is connected." if named else "No proxy is connected."
+    missed = f"No proxy of Edge {' and '.join(named)} is connected." if named else "No proxy is connected."
+    return sentences((missed, *(pods.blocked if pods is not None else ())))
 
 
 def who_is_missing(states: Iterable[KeyState]) -> str:

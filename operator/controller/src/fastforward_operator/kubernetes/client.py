@@ -116,6 +116,21 @@ class Client:
         except (KeyError, TypeError, AttributeError):
             raise ApiError(_NO_ANSWER, "the answer is no list of objects") from None
 
+    async def each(self, path: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """All objects of a list; of a kind that is not installed there is nothing. Raises as `page`."""
+        try:
+            page = await self.page(path, selector)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return
+            raise
+        while True:
+            for found in page.objects:
+                yield found
+            if not page.following:
+                return
+            page = await self.page(path, selector, page.following)
+
     async def watch(self, path: str, selector: str, version: str) -> AsyncGenerator[Event]:
         """What happens after `version`, until the server ends the watch. Raises as `page`, 410 when it is too old."""
         asked = {

@@ -45,8 +45,6 @@ PASS_S = 60.0
 RETRY_S = 2.0
 INSTALLATION = "gateway.fastforward.dev/installation"
 """Label of all that the operators of one lease make."""
-LOOK_S = 2.0
-"""How often it is looked which addresses Gateways have been given."""
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 PLURALS = {
@@ -82,17 +80,19 @@ class DataPlane:
     leads: Callable[[], bool]
     installation: str
     """Name of the lease: operators that watch other namespaces have another, and may run beside."""
-    on_addresses: Callable[[str, Collection[str]], None] = lambda *_: None
-    """Told which addresses the cluster gave the Service of a Gateway."""
+    on_values: Callable[[Collection[Names], Collection[Names]], None] = lambda *_: None
+    """Told for which Edges and Workloads something else is wanted, and for which nothing any more."""
     on_fault: Callable[[ObjectRef, str], None] = lambda *_: None
     """Told why something is not as it should be, and with nothing that it is again."""
     applied: int = 0
+    values: dict[Names, ir.Edge | ir.Workload] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     """Why something is not as it should be, by the Edge's or Workload's kind and name."""
-    _values: dict[Names, ir.Edge | ir.Workload] = field(default_factory=dict)
     _there: set[ObjectRef] = field(default_factory=set)
     """Edges and Workloads that there are, readable or not."""
     _dirty: set[Names] = field(default_factory=set)
+    _changed: set[Names] = field(default_factory=set)
+    """Those that have not been applied since they changed."""
     _complete: bool = False
     """Whether everything there is has been seen."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,15 +118,21 @@ class DataPlane:
         gone = {*map(edge_names, delta.edges.removed)}
         gone |= {workload_names(name, component) for name in of_workloads for component in COMPONENTS}
         for names in gone - changed.keys():
-            self._values.pop(names, None)
-        self._values |= changed
+            self.values.pop(names, None)
+        self.values |= changed
         self._dirty |= changed.keys()
+        self._changed = (self._changed | changed.keys()) & self.values.keys()
         if changed or gone:
+            self.on_values(changed.keys(), gone - changed.keys())
             self._news.set()
+
+    def is_applied(self, names: Names) -> bool:
+        """Whether the cluster knows what is wanted, as far as it is for this process to tell it."""
+        return names not in self._changed or not self.leads()
 
     def wake(self) -> None:
         """Look at everything now: this process may write, or the authority changed."""
-        self._dirty |= self._values.keys()
+        self._dirty |= self.values.keys()
         self._news.set()
 
     async def run(self) -> None:
@@ -142,7 +148,7 @@ class DataPlane:
                 # A fault that lasts, such as a kind that is not installed, does not have all be applied again so often.
                 if clock() - looked >= PASS_S:
                     looked = clock()
-                    self._dirty |= self._values.keys()
+                    self._dirty |= self.values.keys()
             self._news.clear()
             if self._complete and self.leads():
                 await self._pass()
@@ -152,24 +158,6 @@ class DataPlane:
         for names in sorted(dirty, key=lambda each: each.base):
             await self._try(names, self._apply(names))
         await self._try(None, self._sweep())
-
-    async def look(self) -> None:
-        """Until cancelled: which addresses Services have. Every replica does, for each tells its own proxies."""
-        await self.authority.ready.wait()
-        while True:
-            gateways = [names for names, value in self._values.items() if names.owner.endswith(ir.GATEWAY) and value]
-            if gateways:
-                await self._try(None, self._look_at({names.base: names for names in gateways}))
-            await asyncio.sleep(LOOK_S)
-
-    async def _look_at(self, gateways: Mapping[str, Names]) -> None:
-        path = collection("v1", "Service", self.settings.namespace)
-        async for found in self._each(path, self._selector):
-            names = gateways.get(found["metadata"]["name"])
-            if names is not None:
-                ingress = (found.get("status") or {}).get("loadBalancer", {}).get("ingress") or ()
-                addresses = [each["ip"] for each in ingress if each.get("ip")]
-                self.on_addresses(names.owner.removesuffix(ir.GATEWAY), addresses)
 
     async def _try(self, names: Names | None, work: Any) -> None:  # noqa: ANN401 - a coroutine
         """One that fails holds up no other."""
@@ -189,14 +177,17 @@ class DataPlane:
                 self.on_fault(made_for(names), "")
 
     async def _apply(self, names: Names) -> None:
-        if names in self._values:
+        value = self.values.get(names)
+        if value is not None:
             await self._certify(names)
             for document in self._wanted(names):
                 await self._put(document)
+            if self.values.get(names) is value:
+                self._changed.discard(names)
 
     def _wanted(self, names: Names) -> list[dict[str, Any]]:
         """Nothing for what is gone meanwhile."""
-        value = self._values.get(names)
+        value = self.values.get(names)
         if isinstance(value, ir.Edge):
             return emit_edge(value, self.settings)
         return emit_workload(value, self.settings) if value is not None else []
@@ -240,13 +231,13 @@ class DataPlane:
 
     async def _sweep(self) -> None:
         """Takes away what was made for objects that are gone, or that nobody wants any more."""
-        readable = {names.owner for names in self._values}
+        readable = {names.owner for names in self.values}
         there = (owner_of(ref) for ref in self._there)
         unreadable = {owner_label(owner) for owner in there if owner not in readable}
-        kept = {names.base: names for names in self._values} | {names.secret: names for names in self._values}
+        kept = {names.base: names for names in self.values} | {names.secret: names for names in self.values}
         for api_version, kind in PLURALS:
             path = collection(api_version, kind, self.settings.namespace)
-            async for found in self._each(path, self._selector):
+            async for found in self.client.each(path, self.selector):
                 owner = found["metadata"]["labels"][OWNER]
                 name = found["metadata"]["name"]
                 if owner in unreadable or (name in kept and self._is_wanted(kind, kept[name])):
@@ -259,25 +250,10 @@ class DataPlane:
         return kind == "Secret" or any(document["kind"] == kind for document in self._wanted(names))
 
     @property
-    def _selector(self) -> str:
+    def selector(self) -> str:
         """What operators of other namespaces made here is none of our business."""
         ours = {**MANAGED, INSTALLATION: self.installation}
         return ",".join((*(f"{name}={value}" for name, value in ours.items()), OWNER))
-
-    async def _each(self, path: str, selector: str) -> Any:  # noqa: ANN401 - an asynchronous generator
-        try:
-            page = await self.client.page(path, selector)
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                # Of a kind that is not installed there is nothing.
-                return
-            raise
-        while True:
-            for found in page.objects:
-                yield found
-            if not page.following:
-                return
-            page = await self.client.page(path, selector, page.following)
 
 
 def owner_of(ref: ObjectRef) -> str:

@@ -85,6 +85,8 @@ def data_plane_rules() -> Iterator[dict[str, Any]]:
     verbs = ["get", "list", "create", "patch", "delete"]
     for group, plurals in sorted(groups.items()):
         yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": verbs}
+    # Why they don't start, they alone can say.
+    yield {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
 
 
 def webhook_rule() -> dict[str, Any]:

@@ -253,8 +253,12 @@ class StatusWriter:
 
 
 def _misses(status: ObjectStatus, there: Mapping[str, Any]) -> bool:
-    """Whether all that is wrong is that somebody is away who had this very version, as the object itself says."""
-    if status.conditions[-1].reason not in _ABSENT:
+    """Whether all that is wrong is that somebody is away who had this very version, as the object itself says.
+
+    For a Workload somebody is its pods: a new operator has not seen them yet.
+    """
+    reason = status.conditions[-1].reason
+    if reason not in _ABSENT and (status.ref.kind, reason) != ("Workload", "Pending"):
         return False
     return any(
         (condition.get("type"), condition.get("status")) == ("Programmed", "True")

@@ -8,7 +8,7 @@ from .edge import edge_names, emit_edge
 from .names import COMPONENT, EDGE, GATEWAY_NAME, MANAGED, OWNER, Names, owner_label
 from .settings import TLS_FOLDER, PodSettings
 from .traefik import TRAEFIK, emit_traefik
-from .workload import COMPONENTS, emit_workload, workload_names
+from .workload import COMPONENTS, emit_workload, secrets_of, workload_names
 
 __all__ = [
     "COMPONENT",
@@ -26,5 +26,6 @@ __all__ = [
     "emit_traefik",
     "emit_workload",
     "owner_label",
+    "secrets_of",
     "workload_names",
 ]

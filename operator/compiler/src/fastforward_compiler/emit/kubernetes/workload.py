@@ -6,6 +6,8 @@ In: ir.Workload, PodSettings. Out: documents. Called by the operator.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fastforward_compiler import ir
 
 from .names import Names
@@ -63,6 +65,25 @@ def emit_workload(workload: ir.Workload, settings: PodSettings) -> list[Document
     if workload.pods.replicas > 1:
         found.append(disruption_budget(names, settings))
     return found
+
+
+def secrets_of(workload: ir.Workload) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yields the field that names each Secret of the pods' namespace, with its name and key."""
+    stores = {
+        "redis": {"password": workload.redis.password} if workload.redis is not None else {},
+        "postgresql": _secrets_of_store(workload.postgresql),
+        "rabbitmq": _secrets_of_store(workload.rabbitmq),
+    }
+    for store, secrets in stores.items():
+        for field, secret in secrets.items():
+            if secret[0]:
+                yield f"spec.{store}.{field}", secret
+    if workload.seal[0]:
+        yield "spec.seal", workload.seal
+
+
+def _secrets_of_store(store: ir.Store | None) -> dict[str, tuple[str, str]]:
+    return {"password": store.password, "authority": store.authority} if store is not None else {}
 
 
 def _container(workload: ir.Workload, names: Names, settings: PodSettings) -> Document:
