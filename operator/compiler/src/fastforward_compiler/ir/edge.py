@@ -166,7 +166,7 @@ class Edge:
     hosts: tuple[str, ...]
     listeners: tuple[Listener, ...]
     held_ports: tuple[tuple[int, str], ...] = ()
-    """(port, transport) of all listeners in their order, where one of them can't be served for want of a certificate:
+    """(port, transport) of all listeners, where one of them can't be served for want of a certificate or a route:
     the Service keeps its port, and the pods need not be replaced. Those of `listeners` when empty.
     """
     addresses: tuple[str, ...] = ()

@@ -80,10 +80,12 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
     serving = [section for section in found.listed if section.serves]
     listens = not _is_refused(problems) and (given.addresses != () or given.listens)
     streams = cells.read(STREAMS, name)
+    listeners = tuple(_listeners(name, serving, streams)) if listens else ()
     edge = ir.Edge(
         name=gateway_edge(name),
         hosts=(),
-        listeners=tuple(_listeners(name, serving, streams)) if listens else (),
+        listeners=listeners,
+        held_ports=_held_ports(found.listed, listeners) if listens else (),
         addresses=given.addresses or (),
         proxies=ir.DEFAULT_PROXIES if isinstance(proxies, Problem) else proxies,
         tells_ends=bool(cells.read(ENDS_ON, gateway_edge(name))),
@@ -205,6 +207,13 @@ def _listeners(name: str, sections: Iterable[Section], streams: Iterable[Bound])
         chains = tuple(chain for section in sharing for chain in _chains(section, bound[section.key]))
         if chains or sharing[0].protocol == "HTTP":
             yield replace(listener, chains=chains)
+
+
+def _held_ports(sections: Iterable[Section], listeners: Iterable[ir.Listener]) -> tuple[tuple[int, str], ...]:
+    """The ports that the Service keeps where not all are listened on: pods with other ports would be other pods."""
+    held = sorted({(section.port, section.transport) for section in sections if section.is_accepted})
+    listening = {(listener.port, listener.transport) for listener in listeners}
+    return tuple(held) if listening != set(held) else ()
 
 
 def _chains(section: Section, streams: Iterable[Bound]) -> Iterator[ir.Chain]:
