@@ -14,7 +14,7 @@ from fastforward_operator.kubernetes import statuswriter
 from fastforward_operator.kubernetes.client import ApiError, May
 from fastforward_operator.kubernetes.payload import payload
 from fastforward_operator.kubernetes.statuswriter import StatusWriter
-from fastforward_operator.objectstatus import Condition, ObjectStatus
+from fastforward_operator.objectstatus import NOTHING, Condition, ObjectStatus
 
 from support.eventually import eventually, meanwhile
 
@@ -138,6 +138,32 @@ async def test_what_stays_on_its_way_is_written_after_a_while(monkeypatch: pytes
         writer.observe(ROUTE, status("Unknown", "Pending"))
         assert client.applied == []
         await eventually(lambda: client.applied)
+
+
+@pytest.mark.parametrize("reason", ["NoProxies", "NoDecisionService"])
+async def test_who_lacks_what_nobody_needed_before_is_missed_at_once(reason: str) -> None:
+    client = Scripted()
+    idle = status("True", "Programmed")
+    idle = replace(idle, conditions=(replace(idle.conditions[0], message=NOTHING),))
+    other = replace(ROUTE, name="other")
+    async with writing(client) as writer:
+        # The first is still being written when the second comes.
+        client.open.clear()
+        writer.observe(ROUTE, idle)
+        await asyncio.sleep(0)
+        writer.observe(ROUTE, status("False", reason))
+        client.open.set()
+        await eventually(lambda: [told["conditions"][0]["reason"] for _, told in client.applied][-1:] == [reason])
+        # Somebody who had it may be back in a moment, and what is on its way has often arrived then.
+        writer.observe(other, status("True", "Programmed", ref=other))
+        await eventually(lambda: client.applied[-1][0].endswith("other"))
+        writer.observe(other, status("False", reason, ref=other))
+        writer.observe(ROUTE, idle)
+        await eventually(lambda: len(client.applied) == 4)
+        writer.observe(ROUTE, status("Unknown", "Pending", generation=2))
+        written = len(client.applied)
+        await asyncio.sleep(0.05)
+        assert len(client.applied) == written
 
 
 async def test_while_one_is_written_only_the_latest_of_the_next_is_kept() -> None:

@@ -11,6 +11,9 @@ from fastforward_compiler.problem import ObjectRef, Problem
 
 from .providers import Source
 
+NOTHING = "Nothing had to be programmed for it."
+"""Message of a Programmed that is True because nobody needs anything of the object."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:

@@ -23,7 +23,7 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, wors
 
 from . import wording
 from .multimap import Multimap
-from .objectstatus import Condition, ObjectStatus
+from .objectstatus import NOTHING, Condition, ObjectStatus
 from .podstate import PodState, Said, of_pods
 from .providers import Source
 from .publication import Publications
@@ -375,7 +375,7 @@ class StatusBoard:
         missed = [p for p in report.problems if p.condition is ConditionType.RESOLVED_REFS]
         if missed and report.ref.kind == "Edge":
             return kind, "False", missed[0].reason, "It is not in use: no listener can be served."
-        return kind, "True", "Programmed", "Nothing had to be programmed for it."
+        return kind, "True", "Programmed", NOTHING
 
     def _is_ripe(self, ref: ObjectRef) -> bool:
         """Whether the proxies' workers have had the time to take up what the proxies acknowledged."""

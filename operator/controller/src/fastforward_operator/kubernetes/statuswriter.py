@@ -20,7 +20,7 @@ import aiohttp
 import structlog
 from fastforward_compiler.problem import ObjectRef
 
-from fastforward_operator.objectstatus import ObjectStatus
+from fastforward_operator.objectstatus import NOTHING, ObjectStatus
 
 from .client import CONFLICT, JUDGED, NOT_FOUND, ApiError, Client, api_version, object_path
 from .courtesy import Courtesy
@@ -125,8 +125,9 @@ class StatusWriter:
                 self._enqueue(ref)
             return
         self._left.discard(ref)
+        before = self._wanted.get(ref)
         self._wanted[ref] = status
-        self._schedule(ref, status)
+        self._schedule(ref, status, was_idle=before is not None and _told_nothing(before))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -169,8 +170,10 @@ class StatusWriter:
             elif place % _SLICE == 0:
                 await asyncio.sleep(0)
 
-    def _schedule(self, ref: ObjectRef, status: ObjectStatus) -> None:
-        if status.conditions[-1].reason in _UNSETTLED:
+    def _schedule(self, ref: ObjectRef, status: ObjectStatus, *, was_idle: bool = False) -> None:
+        """`was_idle`: nobody had the object before, so nobody can be back in a moment who is missing."""
+        reason = status.conditions[-1].reason
+        if reason in _UNSETTLED and not (was_idle and reason in _ABSENT):
             asyncio.get_running_loop().call_later(UNSETTLED_S, self._enqueue, ref)
         else:
             self._enqueue(ref)
@@ -250,6 +253,12 @@ class StatusWriter:
         else:
             _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
         asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)
+
+
+def _told_nothing(status: ObjectStatus) -> bool:
+    """Whether it says that all is well for want of anything to do."""
+    programmed = status.conditions[-1]
+    return (programmed.status, programmed.message) == ("True", NOTHING)
 
 
 def _misses(status: ObjectStatus, there: Mapping[str, Any]) -> bool:
