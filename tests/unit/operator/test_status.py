@@ -274,8 +274,10 @@ async def test_a_change_within_that_time_starts_it_anew() -> None:
     assert loop.time() - start >= 0.05
 
 
-def report(*problems: Problem, outputs: frozenset[ir.Output] = frozenset()) -> dict[ObjectRef, ir.Report | None]:
-    return {SHOP: ir.Report(ref=SHOP, generation=4, problems=problems, outputs=outputs)}
+def report(
+    *problems: Problem, outputs: frozenset[ir.Output] = frozenset(), kept: bool = False
+) -> dict[ObjectRef, ir.Report | None]:
+    return {SHOP: ir.Report(ref=SHOP, generation=4, problems=problems, outputs=outputs, kept=kept)}
 
 
 async def test_problems_make_their_own_condition_false_and_the_worst_gives_the_reason(scene: Scene) -> None:
@@ -286,13 +288,34 @@ async def test_problems_make_their_own_condition_false_and_the_worst_gives_the_r
         problem(SHOP, Reason.HOST_CONFLICT, "spec.hosts[0]", "It is taken."),
         problem(SHOP, Reason.UPSTREAM_NOT_FOUND, "spec.rules[0]", "Upstream default/cart was not found."),
     )
-    scene.board.observe_reports(report(*found, outputs=frozenset({TABLE})), {}, ())
+    scene.board.observe_reports(report(*found, outputs=frozenset({TABLE}), kept=True), {}, ())
     accepted, resolved, programmed = scene.board.statuses[SHOP].conditions
     assert (accepted.status, accepted.reason) == ("False", "Invalid")
     assert accepted.message == "It is wrong. It is taken."
     assert (resolved.status, resolved.reason) == ("False", "UpstreamNotFound")
     assert (programmed.status, programmed.reason) == ("False", "Invalid")
     assert programmed.message == "The last good version keeps serving."
+
+
+@pytest.mark.parametrize(
+    ("outputs", "kept", "words"),
+    [
+        ({TABLE, UPSTREAM}, True, "The last good version keeps serving."),
+        ({TABLE, UPSTREAM}, False, "What of it can be used serves."),
+        ({UPSTREAM}, False, "It is not in use."),
+        (set(), False, "It is not in use."),
+    ],
+    ids=["unreadable", "in part", "only where it would go", "nowhere"],
+)
+async def test_what_of_an_object_that_is_not_accepted_serves_is_told(
+    scene: Scene, outputs: set[ir.Output], kept: bool, words: str
+) -> None:
+    scene.board.apart = True
+    scene.publish("1")
+    found = problem(SHOP, Reason.EDGE_NOT_FOUND, "spec.edges[0]", "Edge default/public was not found.")
+    scene.board.observe_reports(report(found, outputs=frozenset(outputs), kept=kept), {}, ())
+    assert (scene.programmed.status, scene.programmed.message) == ("False", words)
+    assert scene.board.proxies(SHOP) == (0, 0)
 
 
 async def test_messages_are_bounded(scene: Scene) -> None:

@@ -141,9 +141,10 @@ async def test_what_stays_on_its_way_is_written_after_a_while(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("reason", ["NoProxies", "NoDecisionService"])
-async def test_who_lacks_what_nobody_needed_before_is_missed_at_once(reason: str) -> None:
+@pytest.mark.parametrize("before", ["Programmed", "EdgeNotFound"])
+async def test_who_lacks_what_nobody_had_before_is_missed_at_once(before: str, reason: str) -> None:
     client = Scripted()
-    idle = status("True", "Programmed")
+    idle = status("True" if before == "Programmed" else "False", before)
     idle = replace(idle, conditions=(replace(idle.conditions[0], message=NOTHING),))
     other = replace(ROUTE, name="other")
     async with writing(client) as writer:

@@ -232,7 +232,7 @@ class Reconciler:
             report = delta.reports.get(ref) or ir.Report(ref=ref, generation=0)
             accepted = ConditionType.ACCEPTED
             problem = Problem(on=ref, condition=accepted, reason=Reason.INVALID, field="", message=_DEFECT)
-            yield ref, replace(report, problems=(problem, *report.problems))
+            yield ref, replace(report, problems=(problem, *report.problems), kept=True)
 
     def _note_invalid(self, changes: Kept) -> None:
         for ref, invalid in changes.invalid():

@@ -311,12 +311,14 @@ class StatusBoard:
         """What must be acknowledged for an object, and which of its outputs that is.
 
         Routes of other Edges may go to the same Upstream: what their proxies are told of it is not waited for by what
-        lies on Edges of its own.
+        lies on Edges of its own. A Route that lies nowhere waits for nobody.
         """
         keys = [(output, key) for output in report.outputs for key in self.publications.keys_of(output)]
         if not self.apart:
             return keys
         at = {key.fleet for output, key in keys if output[0] in _PLACES}
+        if not at and wording.is_route(report):
+            return []
         return [
             (output, key)
             for output, key in keys
@@ -339,8 +341,7 @@ class StatusBoard:
             return kind, "False", "Rejected", wording.sentences(refused)
         bad = [p for p in report.problems if p.condition in (ConditionType.ACCEPTED, kind)]
         if bad:
-            kept = "The last good version keeps serving." if report.outputs else "It is not in use."
-            return kind, "False", bad[0].reason, kept
+            return kind, "False", bad[0].reason, wording.in_use(report, _PLACES)
         if away := self._judge_absent(report, keys):
             return away
         waits = bool(states) or self._steps.hold(report.ref)

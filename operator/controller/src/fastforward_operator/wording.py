@@ -5,7 +5,7 @@ In: Problems, Verdicts, who is waited for. Out: what a condition says. Called by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ConditionType, Problem
@@ -44,6 +44,19 @@ def further(verdicts: Iterable[ir.Verdict], fault: str, pods: PodState | None) -
         yield PODS_APPLIED, "False", "ApplyFailed", f"What it needs in the cluster can't be made: {fault}."
     if pods is not None and pods.blocked:
         yield of_blocked(pods)
+
+
+def in_use(report: ir.Report, places: Collection[str]) -> str:
+    """What serves of an object that is not accepted as it is. Where a Route goes to is not where it lies."""
+    lies = not is_route(report) or any(noun in places for noun, _ in report.outputs)
+    if not (report.outputs and lies):
+        return "It is not in use."
+    return "The last good version keeps serving." if report.kept else "What of it can be used serves."
+
+
+def is_route(report: ir.Report) -> bool:
+    """Of ours, or of Gateway API."""
+    return report.ref.kind.endswith("Route")
 
 
 def without_proxies(fleets: Iterable[str], pods: PodState | None) -> str:

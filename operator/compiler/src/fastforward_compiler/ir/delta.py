@@ -57,9 +57,11 @@ class Report:
     addresses: tuple[str, ...] = ()
     """Of a Gateway: where it is reached."""
     attached_sets: int = 0
+    """Of a Gateway: how many ListenerSets belong to it."""
     silent: bool = False
     """Whether nothing is to be said, as long as the object is nobody's business here."""
-    """Of a Gateway: how many ListenerSets belong to it."""
+    kept: bool = False
+    """Whether an earlier version is in force, for this one can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
         effective=effective,
         outputs=frozenset(outputs),
         verdicts=tuple(_schedule_verdicts(cells, name)) if kind == "Route" else (),
+        kept=invalid is not None and resource is not None,
     )
 
 
@@ -96,6 +97,7 @@ def _report_foreign(
         parts=said.parts,
         addresses=said.addresses,
         attached_sets=said.attached_sets,
+        kept=invalid is not None and resource is not None,
     )
 
 

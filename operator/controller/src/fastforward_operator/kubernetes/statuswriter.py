@@ -127,7 +127,7 @@ class StatusWriter:
         self._left.discard(ref)
         before = self._wanted.get(ref)
         self._wanted[ref] = status
-        self._schedule(ref, status, was_idle=before is not None and _told_nothing(before))
+        self._schedule(ref, status, was_without=before is not None and _was_without(before))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -170,10 +170,10 @@ class StatusWriter:
             elif place % _SLICE == 0:
                 await asyncio.sleep(0)
 
-    def _schedule(self, ref: ObjectRef, status: ObjectStatus, *, was_idle: bool = False) -> None:
-        """`was_idle`: nobody had the object before, so nobody can be back in a moment who is missing."""
+    def _schedule(self, ref: ObjectRef, status: ObjectStatus, *, was_without: bool = False) -> None:
+        """`was_without`: nobody had the object before, so nobody can be back in a moment who is missing."""
         reason = status.conditions[-1].reason
-        if reason in _UNSETTLED and not (was_idle and reason in _ABSENT):
+        if reason in _UNSETTLED and not (was_without and reason in _ABSENT):
             asyncio.get_running_loop().call_later(UNSETTLED_S, self._enqueue, ref)
         else:
             self._enqueue(ref)
@@ -255,10 +255,10 @@ class StatusWriter:
         asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)
 
 
-def _told_nothing(status: ObjectStatus) -> bool:
-    """Whether it says that all is well for want of anything to do."""
+def _was_without(status: ObjectStatus) -> bool:
+    """Whether it said that nobody has the object: for want of anything to do, or because something is wrong."""
     programmed = status.conditions[-1]
-    return (programmed.status, programmed.message) == ("True", NOTHING)
+    return programmed.status == "False" or (programmed.status, programmed.message) == ("True", NOTHING)
 
 
 def _misses(status: ObjectStatus, there: Mapping[str, Any]) -> bool:
