@@ -132,6 +132,11 @@ async def test_a_route_waits_for_no_proxy_of_an_edge_that_only_shares_its_upstre
         assert programmed["proxies"] == "1/1"
         # Before the operator hears of the Routes, an Upstream that nobody uses is Programmed.
         await until(lambda: scene.status("upstream", "front-books"), lambda status: reason(status) == "NoProxies")
+        # Nobody misses the proxies of an Edge that is gone.
+        await asyncio.to_thread(scene.kubectl, "-n", scene.namespace, "delete", "edge", "staff")
+        await until(lambda: scene.status("upstream", "front-books"), lambda status: reason(status) == "Programmed")
+        lost = await until(lambda: scene.status("route", "to-staff"), lambda told: reason(told) == "EdgeNotFound")
+        assert (lost["proxies"], lost["conditions"][-1]["message"]) == ("0/0", "It is not in use.")
 
 
 async def test_a_proxy_is_told_of_its_own_edge_and_its_objects_wait_for_no_other(scene: Scene) -> None:

@@ -394,6 +394,38 @@ async def test_a_route_does_not_wait_for_proxies_of_an_edge_that_only_shares_its
     assert scene.board.proxies(SHOP) == (1, 1)
 
 
+async def test_an_upstream_waits_no_longer_for_proxies_of_an_edge_that_is_gone_or_needs_it_no_more(
+    scene: Scene,
+) -> None:
+    scene.board.apart = True
+    cart, there, other = ObjectRef(kind="Upstream", namespace="default", name="cart"), "default/there", "default/other"
+    cluster = EnvoyResource(type_url=CLUSTER, name="default/cart", version="1", body=b"x")
+    needing = EnvoyDelta(upserts=(cluster,), outputs={UPSTREAM: ((CLUSTER, "default/cart"),)})
+    reports = {cart: ir.Report(ref=cart, generation=1, outputs=frozenset({UPSTREAM}))}
+
+    def step(*, ends: bool = False, **fleets: EnvoyDelta) -> None:
+        delta = ir.Delta(upstreams=ir.Changes(removed=() if fleets["there"].upserts or ends else ("default/cart",)))
+        parts = {f"default/{name}": FleetStep(delta=delta, envoy=envoy, ends=ends) for name, envoy in fleets.items()}
+        built = scene.publications.build(encode(ir.Delta(), parts, NOTHING))
+        scene.board.forget(built.removed)
+        scene.board.observe_reports({}, {}, [put.key for put in built.upserts])
+
+    scene.board.observe_reports(reports, {}, ())
+    nothing = EnvoyDelta(upserts=(), outputs={})
+    step(there=needing, other=needing)
+    keys = [Key(CLUSTER, "default/cart", fleet) for fleet in (there, other)]
+    settled = {key: KeyState(revision=1) for key in keys}
+    scene.board.observe_ledger(LedgerUpdate(keys=settled, envoys={other: 1}, decisions=0))
+    assert scene.board.statuses[cart].conditions[-1].message == "No proxy of Edge default/there is connected."
+    step(there=nothing, ends=True)
+    assert scene.word(cart) == "True"
+    assert scene.board.proxies(cart) == (1, 1)
+    step(there=needing)
+    assert scene.board.statuses[cart].conditions[-1].reason == "NoProxies"
+    step(there=EnvoyDelta(upserts=(), removed=((CLUSTER, "default/cart"),), outputs={}))
+    assert scene.word(cart) == "True"
+
+
 async def test_an_edge_of_which_no_listener_can_be_served_is_not_programmed(scene: Scene) -> None:
     scene.board.apart = True
     missing = problem(PUBLIC, Reason.SECRET_NOT_FOUND, "spec.listeners[0].tls.certificates[0]", "It was not found.")

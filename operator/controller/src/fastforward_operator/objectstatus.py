@@ -46,8 +46,8 @@ class ObjectStatus:
 
 
 def with_count(status: ObjectStatus, proxies: tuple[int, int]) -> ObjectStatus:
-    """As told to readers: where all is well, the message is how many proxies have it, of how many."""
-    message = f"{count_told(proxies)} proxies have it."
+    """As told to readers: where all is well, the message is how many proxies have it, of how many that need it."""
+    message = f"{count_told(proxies)} proxies have it." if proxies[1] else "No proxy needs it."
     conditions = tuple(
         dataclasses.replace(each, message=message)
         if each.type == "Programmed" and each.status == "True" and not each.message

@@ -65,6 +65,8 @@ class Publications:
     hops: set[ir.Output] = field(default_factory=set)
     """Outputs that hold only when a decision service has them too."""
     outputs_of: Multimap[Key, ir.Output] = field(default_factory=Multimap)
+    lost: set[ir.Output] = field(default_factory=set)
+    """Outputs that stand for less since the last step, such as an Upstream that proxies of one Edge need no more."""
     _envoy: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
     _decision: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
 
@@ -78,6 +80,7 @@ class Publications:
     def build(self, emitted: Emitted) -> Publication:
         """The next step. Resources whose version stays are left out."""
         self.revision += 1
+        self.lost = set()
         self._note_hops(emitted.delta)
         # One object a key: there are ten for each of ten thousand routes.
         same = {key: key for key, _, _ in emitted.wires}
@@ -114,6 +117,7 @@ class Publications:
     def prune(self, kept: Iterable[Key]) -> Publication:
         """A step that removes whatever was published and is not among what is kept."""
         self.revision += 1
+        self.lost = set()
         removed = tuple(self.versions.keys() - set(kept))
         self._forget(ir.Delta(), removed)
         return Publication(revision=self.revision, removed=removed)
@@ -146,6 +150,7 @@ class Publications:
         for key in before:
             if key.fleet == fleet and key not in keys:
                 self.outputs_of.discard(key, output)
+                self.lost.add(output)
         for key in keys:
             self.outputs_of.add(key, output)
         others = tuple(key for key in before if key.fleet != fleet)

@@ -105,7 +105,9 @@ class StatusBoard:
         for ref, report in reports.items():
             self._note(ref, report)
         self._steps.add(keys, {ref for ref in reports if ref.kind in _DIFFUSE})
-        self._judge_all({*reports, *(r for r in sources if r in self._reports), *self._affected(keys)})
+        # Who waited for proxies that need it no more waits for them no longer.
+        lost = {ref for out in self.publications.lost if out[0] not in _SHARED for ref in self._by_output.get(out)}
+        self._judge_all({*reports, *(r for r in sources if r in self._reports), *self._affected(keys), *lost})
 
     def observe_documents(
         self, documents: Mapping[ObjectRef, tuple[Problem, ...]], sources: Mapping[ObjectRef, Source]
