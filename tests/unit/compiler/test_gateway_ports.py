@@ -29,7 +29,8 @@ def listening(bench: Bench) -> list[int]:
 
 def test_a_certificate_that_goes_and_comes_back_leaves_pods_and_service_as_they_are(bench: Bench) -> None:
     route = gatewayapi.http_route("books", rule(to="up"), hosts=("example.com",))
-    bench.apply(gatewayapi.gateway_class(), SECURE, CERTIFICATE, *pods("up", 8080), route)
+    only = gatewayapi.http_route("only", rule(to="up"), parents=(gatewayapi.parent(sectionName="https"),))
+    bench.apply(gatewayapi.gateway_class(), SECURE, CERTIFICATE, *pods("up", 8080), route, only)
     before = made(bench)
     assert listening(bench) == [80, 443]
     bench.delete("Secret", "secure")
@@ -40,7 +41,15 @@ def test_a_certificate_that_goes_and_comes_back_leaves_pods_and_service_as_they_
     assert (parts["http"].serves, parts["https"].serves) == (True, False)
     (said,) = (verdict for verdict in parts["https"].verdicts if verdict.type == "ResolvedRefs")
     assert (said.holds, said.reason) == (False, "InvalidCertificateRef")
+    assert [part.serves for name in ("books", "only") for part in bench.report("HTTPRoute", name).parts] == [
+        True,
+        False,
+    ]
+    assert bench.report("HTTPRoute", "books").verdicts == ()
+    (lost,) = bench.report("HTTPRoute", "only").verdicts
+    assert (lost.type, lost.holds, lost.reason) == ("Programmed", False, "ListenersNotResolved")
     bench.apply(CERTIFICATE)
+    assert bench.report("HTTPRoute", "only").verdicts == ()
     assert (listening(bench), made(bench)) == ([80, 443], before)
 
 

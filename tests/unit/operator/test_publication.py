@@ -5,6 +5,7 @@ from dataclasses import replace
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta
 from fastforward_compiler.emit.envoy import EnvoyDelta, EnvoyResource
+from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.publication import Emitted, FleetStep, Publications, encode
 from fastforward_operator.xds.store import CLUSTER, ENDPOINT, SCOPE, SHARED, SNAPSHOT, Key
 
@@ -12,6 +13,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 SCOPE_NAME = "default/public|shop.example.com"
 TABLE = ("table", f"{SCOPE_NAME}#")
+SHOP = ObjectRef(kind="Route", namespace="default", name="shop")
 KEY = Key(SCOPE, f"{SCOPE_NAME}#")
 PLAN = "plan/1"
 
@@ -83,11 +85,14 @@ def test_a_version_that_stays_is_not_published_again() -> None:
 def test_only_a_table_with_a_hop_stands_for_its_plans_as_well() -> None:
     publications = Publications()
     publications.build(step(SPLIT))
-    assert publications.keys_of(TABLE) == (KEY,)
+    assert publications.keys_of(TABLE, SHOP) == (KEY,)
     publications.build(step(SPLIT, "2", hop=True))
-    assert publications.keys_of(TABLE) == (KEY, Key(SNAPSHOT, PLAN))
+    assert publications.keys_of(TABLE, SHOP) == (KEY, Key(SNAPSHOT, PLAN))
+    # Nor for those of other Routes; a policy's are anybody's.
+    assert publications.keys_of(TABLE, replace(SHOP, name="neighbour")) == (KEY,)
+    assert publications.keys_of(TABLE, replace(SHOP, kind="AuthPolicy")) == (KEY, Key(SNAPSHOT, PLAN))
     publications.build(step(SPLIT, "3"))
-    assert publications.keys_of(TABLE) == (KEY,)
+    assert publications.keys_of(TABLE, SHOP) == (KEY,)
 
 
 def test_an_output_that_is_gone_stands_for_nothing() -> None:
@@ -101,7 +106,7 @@ def test_an_output_that_is_gone_stands_for_nothing() -> None:
     )
     publication = publications.build(gone)
     assert publication.removed == (KEY, Key(SNAPSHOT, PLAN))
-    assert publications.keys_of(TABLE) == ()
+    assert publications.keys_of(TABLE, SHOP) == ()
     assert KEY not in publications.outputs_of
     assert len(publications.build(step(SPLIT)).upserts) == 2
 
@@ -130,12 +135,12 @@ def two_fleets() -> Publications:
 
 def test_an_output_stands_for_what_each_fleet_has_of_it() -> None:
     publications = two_fleets()
-    assert publications.keys_of(UPSTREAM) == (Key(CLUSTER, "a", "default/0"), Key(CLUSTER, "a", "default/1"))
+    assert publications.keys_of(UPSTREAM, SHOP) == (Key(CLUSTER, "a", "default/0"), Key(CLUSTER, "a", "default/1"))
     lost = ir.Delta(upstreams=ir.Changes(removed=("default/a",)))
     step = FleetStep(delta=lost, envoy=EnvoyDelta(removed=((CLUSTER, "a"),)))
     gone = publications.build(encode(ir.Delta(), {"default/0": step}, NOTHING))
     assert gone.removed == (Key(CLUSTER, "a", "default/0"),)
-    assert publications.keys_of(UPSTREAM) == (Key(CLUSTER, "a", "default/1"),)
+    assert publications.keys_of(UPSTREAM, SHOP) == (Key(CLUSTER, "a", "default/1"),)
 
 
 def test_a_fleet_that_ends_loses_all_that_it_was_told() -> None:
@@ -143,4 +148,4 @@ def test_a_fleet_that_ends_loses_all_that_it_was_told() -> None:
     ended = FleetStep(delta=ir.Delta(), envoy=EnvoyDelta(), ends=True)
     gone = publications.build(encode(ir.Delta(), {"default/1": ended}, NOTHING))
     assert gone.removed == (Key(CLUSTER, "a", "default/1"),)
-    assert publications.keys_of(UPSTREAM) == (Key(CLUSTER, "a", "default/0"),)
+    assert publications.keys_of(UPSTREAM, SHOP) == (Key(CLUSTER, "a", "default/0"),)

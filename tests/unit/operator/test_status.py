@@ -235,6 +235,18 @@ async def test_a_route_with_a_hop_needs_a_decision_service_that_has_it(scene: Sc
     assert scene.programmed.status == "True"
 
 
+async def test_a_route_does_not_need_the_decision_service_that_another_one_of_its_table_needs(scene: Scene) -> None:
+    scene.publish("1", hop=True)
+    scene.join_table()
+    scene.settle(SCOPE_KEY, CLUSTER_KEY)
+    assert (scene.programmed.reason, scene.word(NEIGHBOUR)) == ("NoDecisionService", "True")
+    scene.tell((DECISION_KEY, KeyState(revision=1, waiting=("d",))), decisions=1)
+    assert (scene.programmed.reason, scene.word(NEIGHBOUR)) == ("Pending", "True")
+    scene.settle(DECISION_KEY, decisions=1)
+    scene.tell(decisions=0)
+    assert (scene.programmed.reason, scene.word(NEIGHBOUR)) == ("NoDecisionService", "True")
+
+
 async def test_a_route_without_a_hop_does_not_wait_for_decision_services(scene: Scene) -> None:
     scene.publish("1")
     scene.tell((DECISION_KEY, KeyState(revision=1, waiting=("d",))), decisions=1)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta
 from fastforward_compiler.emit.envoy import EnvoyDelta
+from fastforward_compiler.problem import ObjectRef
 
 from .multimap import Multimap
 from .xds import wire
@@ -64,16 +65,27 @@ class Publications:
     """In which each newest version was published."""
     hops: set[ir.Output] = field(default_factory=set)
     """Outputs that hold only when a decision service has them too."""
+    inside: dict[ir.Output, frozenset[str]] = field(default_factory=dict)
+    """Of the tables among them: the Routes with rules that the decision service must know, NAMESPACE/NAME."""
     outputs_of: Multimap[Key, ir.Output] = field(default_factory=Multimap)
     lost: set[ir.Output] = field(default_factory=set)
     """Outputs that stand for less since the last step, such as an Upstream that proxies of one Edge need no more."""
     _envoy: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
     _decision: dict[ir.Output, tuple[Key, ...]] = field(default_factory=dict)
 
-    def keys_of(self, output: ir.Output) -> tuple[Key, ...]:
-        """What must be acknowledged for an output to hold. A table without a hop holds without decision services."""
+    def needs_decision(self, output: ir.Output, ref: ObjectRef) -> bool:
+        """Whether what an output says of an object holds only when a decision service has it too.
+
+        Other Routes' rules in the same table are no business of a Route's.
+        """
+        if output[0] != "table" or not ref.kind.endswith("Route"):
+            return output in self.hops
+        return f"{ref.namespace}/{ref.name}" in self.inside.get(output, ())
+
+    def keys_of(self, output: ir.Output, ref: ObjectRef) -> tuple[Key, ...]:
+        """What must be acknowledged for an output to hold, as far as an object is concerned."""
         keys = self._envoy.get(output, ())
-        if output in self.hops or output[0] not in ("table", "auth", "limit", "edge", "scope"):
+        if output[0] not in ("table", "auth", "limit", "edge", "scope") or self.needs_decision(output, ref):
             return keys + self._decision.get(output, ())
         return keys
 
@@ -134,8 +146,13 @@ class Publications:
                 yield key, (needs, ("table", table.name) in self.hops)
 
     def _note_hops(self, delta: ir.Delta) -> None:
+        for table in delta.tables.upserts:
+            routes = frozenset(entry.route for entry in table.entries if entry.reaches_inside)
+            self.inside.pop(("table", table.name), None)
+            if routes:
+                self.inside["table", table.name] = routes
         judged = {
-            **{("table", each.name): any(e.reaches_inside for e in each.entries) for each in delta.tables.upserts},
+            **{("table", each.name): ("table", each.name) in self.inside for each in delta.tables.upserts},
             **{("auth", each.name): not each.native for each in delta.auths.upserts},
             **{("limit", each.name): each.exact for each in delta.limits.upserts},
         }
@@ -162,6 +179,7 @@ class Publications:
     def _forget(self, delta: ir.Delta, removed: Iterable[Key]) -> None:
         for output in _removed(delta):
             self.hops.discard(output)
+            self.inside.pop(output, None)
             for known in (self._envoy, self._decision):
                 for key in known.pop(output, ()):
                     self.outputs_of.discard(key, output)

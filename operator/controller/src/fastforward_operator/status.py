@@ -220,7 +220,7 @@ class StatusBoard:
         status = self.statuses.get(ref)
         if status is None or status.conditions[-1].status != "True":
             return False
-        return all(self._state(ref, shared, key) is None for key in self.publications.keys_of(shared))
+        return all(self._state(ref, shared, key) is None for key in self.publications.keys_of(shared, ref))
 
     def _judge_all(self, refs: Iterable[ObjectRef]) -> None:
         """Ten thousand take a while: a slice each time round the loop, so that no change waits for all of them.
@@ -315,7 +315,7 @@ class StatusBoard:
         Routes of other Edges may go to the same Upstream: what their proxies are told of it is not waited for by what
         lies on Edges of its own. A Route that lies nowhere waits for nobody.
         """
-        keys = [(output, key) for output in report.outputs for key in self.publications.keys_of(output)]
+        keys = [(output, key) for output in report.outputs for key in self.publications.keys_of(output, report.ref)]
         if not self.apart:
             return keys
         at = {key.fleet for output, key in keys if output[0] in _PLACES}
@@ -361,7 +361,7 @@ class StatusBoard:
         without = [fleet for fleet in self._fleets(keys) if self.envoys.get(fleet, 0) == 0]
         if without:
             return kind, "False", "NoProxies", wording.without_proxies(without, pods)
-        if self.decisions == 0 and any(output in self.publications.hops for output in report.outputs):
+        if self.decisions == 0 and any(self.publications.needs_decision(each, report.ref) for each in report.outputs):
             return kind, "False", "NoDecisionService", "It needs a decision service, and none is connected."
         return None
 

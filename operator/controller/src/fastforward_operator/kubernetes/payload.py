@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from fastforward_compiler import ir
+from fastforward_compiler.translate.gatewayapi.attachment import UNUSABLE
 from fastforward_compiler.translate.gatewayapi.features import FEATURES
 from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
 from fastforward_crds import gatewayapi
@@ -144,7 +145,8 @@ def _programmed(status: ObjectStatus, part: ir.Part) -> Json:
     if not part.serves:
         refused = next((v for v in part.verdicts if v.type in ("Accepted", "ResolvedRefs") and not v.holds), None)
         reason = refused.reason if refused is not None and refused.type == "Accepted" else "Invalid"
-        return _made("Programmed", "False", reason, refused.message if refused is not None else "", status)
+        message = refused.message if refused is not None else UNUSABLE
+        return _made("Programmed", "False", reason, message, status)
     whole = status.conditions[-1]
     reason = whole.reason if whole.status == "True" else "Pending"
     return _made("Programmed", whole.status, reason, whole.message, status)

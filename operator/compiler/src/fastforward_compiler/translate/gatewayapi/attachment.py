@@ -19,6 +19,8 @@ from fastforward_compiler.translate.world import LISTENER_SETS
 
 from .section import ANY_HOST, SECTIONS, Section, selects
 
+UNUSABLE = "No listener that it is on can be used."
+
 
 class Attached(NamedTuple):
     """A listener that takes the route, and the hosts on which it does."""
@@ -36,6 +38,11 @@ class Parent(NamedTuple):
     attached: tuple[Attached, ...]
     problem: Problem | None
     """Why it is not accepted there."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether any of the listeners can be used."""
+        return any(each.section.serves for each in self.attached)
 
 
 def resolve_parents(
@@ -129,8 +136,16 @@ def parts_of(parents: Iterable[Parent], problems: Iterable[Problem]) -> Iterator
         yield ir.Part(
             place=parent.place,
             verdicts=(_verdict("Accepted", [*own, *found]), _verdict("ResolvedRefs", found)),
-            serves=bool(parent.attached),
+            serves=parent.serves,
         )
+
+
+def idle_verdicts(parents: Iterable[Parent]) -> Iterator[ir.Verdict]:
+    """That no proxy has a route that all its listeners take, where none of them can be used."""
+    attached = [parent for parent in parents if parent.attached]
+    if attached and not any(parent.serves for parent in attached):
+        reason = str(Reason.LISTENERS_NOT_RESOLVED)
+        yield ir.Verdict(type="Programmed", holds=False, reason=reason, message=UNUSABLE)
 
 
 def _verdict(kind: str, problems: Iterable[Problem]) -> ir.Verdict:

@@ -10,6 +10,7 @@ from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_compiler.translate.world import GATEWAY_CLASSES, LISTENER_SETS
 
+from .attachment import idle_verdicts
 from .backend import backend_name
 from .backendtlspolicy import tell_policy
 from .gateway import GATEWAY, GatewayTranslation, gateway_edge, section_problems, set_verdicts
@@ -131,6 +132,7 @@ def _tell_route(translation: RouteTranslation | None) -> Told | None:
         problems=translation.problems,
         outputs=frozenset(outputs),
         effective=translation.effective,
+        verdicts=tuple(idle_verdicts(translation.parents)),
         parts=translation.parts,
     )
 
@@ -140,7 +142,12 @@ def _tell_stream(translation: StreamTranslation | None) -> Told | None:
         return None
     outputs: set[ir.Output] = {("upstream", backend_name(key)) for key in translation.backends}
     outputs |= {("edge", gateway_edge(binding.gateway)) for binding in translation.bindings}
-    return Told(problems=translation.problems, outputs=frozenset(outputs), parts=translation.parts)
+    return Told(
+        problems=translation.problems,
+        outputs=frozenset(outputs),
+        verdicts=tuple(idle_verdicts(translation.parents)),
+        parts=translation.parts,
+    )
 
 
 def _tell_policy(cells: Cells, on: ObjectRef, name: str) -> Told | None:
