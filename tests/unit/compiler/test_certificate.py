@@ -94,3 +94,25 @@ def test_a_secret_that_goes_takes_no_port_away(bench: Bench) -> None:
     assert bench.reasons("Edge", "public") == [Reason.SECRET_NOT_FOUND]
     assert [listener.port for listener in edge.listeners] == [80]
     assert edge.held_ports == ((443, "TCP"), (443, "UDP"), (80, "TCP"))
+
+
+@pytest.mark.parametrize(
+    ("listener", "fine"), [("", True), ("http", True), ("https", False)], ids=["any", "served", "not served"]
+)
+def test_a_route_on_listeners_none_of_which_can_be_served_is_not_programmed(
+    bench: Bench, listener: str, *, fine: bool
+) -> None:
+    tls = {"certificates": [{"name": "gone"}]}
+    https = {"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls}
+    http = {"name": "http", "port": 80}
+    on = [{"name": "public", **({"listener": listener} if listener else {})}]
+    bench.apply(resource("Edge", "public", {"hosts": ["example.com"], "listeners": [https, http]}))
+    bench.apply(resources.route("shop", resources.rule(says="hello"), hosts="example.com", edges=on))
+    assert [verdict.type for verdict in bench.report("Route", "shop").verdicts] == ([] if fine else ["Programmed"])
+    bench.apply(resource("Edge", "public", {"hosts": ["example.com"], "listeners": [https]}))
+    if listener != "http":
+        (said,) = bench.report("Route", "shop").verdicts
+        assert (said.holds, said.reason) == (False, Reason.LISTENERS_NOT_RESOLVED)
+        assert "None of its listeners of Edge default/public can be served" in said.message
+    bench.apply(resources.secret("gone", tls_data("example.com")))
+    assert bench.report("Route", "shop").verdicts == ()

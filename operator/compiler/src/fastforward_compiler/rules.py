@@ -60,6 +60,7 @@ ORDER: tuple[Rule[Any], ...] = (
     edge.EDGE,
     edge.VIEW,
     edge.SETTINGS,
+    edge.SERVED,
     service.PORT,
     service.ENDPOINTS,
     upstream.UPSTREAM,

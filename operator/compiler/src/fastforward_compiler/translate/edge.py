@@ -28,6 +28,7 @@ from .workload import translate_pods
 from .world import EDGES, ENDS_ON, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
 
 NO_ADMISSION = ir.Admission()
+NONE: frozenset[str] = frozenset()
 
 
 class EdgeTranslation(NamedTuple):
@@ -302,6 +303,11 @@ def _make_view(cells: Cells, name: str) -> View | None:
     )
 
 
+def _find_served(cells: Cells, name: str) -> frozenset[str]:
+    translation = cells.read(EDGE, name)
+    return frozenset(listener.name for listener in translation.edge.listeners) if translation is not None else NONE
+
+
 def _make_settings(cells: Cells, name: str) -> Settings | None:
     translation = cells.read(EDGE, name)
     if translation is None:
@@ -319,4 +325,6 @@ def _make_settings(cells: Cells, name: str) -> Settings | None:
 
 EDGE: Rule[EdgeTranslation | None] = Rule("edge", _translate_edge, root=True, counted=True)
 VIEW: Rule[View | None] = Rule("edge view", _make_view)
+SERVED: Rule[frozenset[str]] = Rule("served listeners", _find_served)
+"""(Edge) -> names of the listeners that can be served."""
 SETTINGS: Rule[Settings | None] = Rule("edge settings", _make_settings)

@@ -12,12 +12,12 @@ import fastforward_crds as crds
 
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
-from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem, worst_first
+from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason, problem, worst_first
 
 from .addresslist import lists_of
 from .authpolicy import POLICY
 from .combination import AUTHS_OF, WEAKENED
-from .edge import EDGE, VIEW
+from .edge import EDGE, SERVED, VIEW
 from .eventhook import EVENTHOOK
 from .gatewayapi import report as gatewayapi
 from .route import LATE, ROUTE, Spread
@@ -33,6 +33,7 @@ from .world import INPUTS, INVALID
 MAX_PROBLEMS = 100
 SCHEDULED = "Scheduled"
 """Condition of Routes with rules that hold at some times only; it says at which."""
+PROGRAMMED = str(ConditionType.PROGRAMMED)
 
 Outputs = set[ir.Output]
 Told = tuple[list[Problem], Outputs, tuple[str, ...]]
@@ -63,16 +64,29 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
         problems=worst_first(problems)[:MAX_PROBLEMS] if problems else (),
         effective=effective,
         outputs=frozenset(outputs),
-        verdicts=tuple(_schedule_verdicts(cells, name)) if kind == "Route" else (),
+        verdicts=tuple(_route_verdicts(cells, name)) if kind == "Route" else (),
         kept=invalid is not None and resource is not None,
     )
 
 
-def _schedule_verdicts(cells: Cells, name: str) -> Iterator[ir.Verdict]:
-    """Of a Route with rules that hold at some times only."""
+def _route_verdicts(cells: Cells, name: str) -> Iterator[ir.Verdict]:
+    """Of a Route with rules that hold at some times only, and of one on listeners none of which can be served."""
     translation = cells.read(ROUTE, name)
-    if translation is not None and translation.scheduled:
+    if translation is None:
+        return
+    if translation.scheduled:
         yield ir.Verdict(type=SCHEDULED, holds=True, reason=SCHEDULED, message=" ".join(translation.scheduled))
+    spreads = [spread for spread in translation.spreads if spread.pieces and spread.hosts]
+    if spreads and not any(_is_served(cells, spread) for spread in spreads):
+        edges = " and ".join(dict.fromkeys(spread.edge for spread in spreads))
+        message = f"None of its listeners of Edge {edges} can be served: the status there says why."
+        yield ir.Verdict(type=PROGRAMMED, holds=False, reason=str(Reason.LISTENERS_NOT_RESOLVED), message=message)
+
+
+def _is_served(cells: Cells, spread: Spread) -> bool:
+    served = cells.read(SERVED, spread.edge)
+    asked = {piece.fields["match"].listener for pieces in spread.pieces.values() for piece in pieces}
+    return bool(served if "" in asked else served & asked)
 
 
 def _report_foreign(
