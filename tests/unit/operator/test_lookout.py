@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.kubernetes import PodSettings, workload_names
 from fastforward_compiler.problem import ObjectRef, Reason
+from fastforward_operator.kubernetes.client import ApiError, Event, Page
 from fastforward_operator.kubernetes.dataplane import DataPlane
 from fastforward_operator.kubernetes.lookout import Lookout
 from fastforward_operator.podstate import PodState
@@ -30,10 +32,22 @@ class Cluster:
     def __init__(self) -> None:
         self.lists: dict[str, list[Any]] = {}
         self.secrets: dict[str, Any] = {}
+        self.events: list[Event] = []
+        self.watched: list[str] = []
 
     async def each(self, path: str, _: str) -> AsyncIterator[Any]:
         for found in self.lists.get(path.rpartition("/")[2], ()):
             yield found
+
+    async def page(self, path: str, _: str, following: str = "") -> Page:
+        found = self.lists.get(path.rpartition("/")[2], [])
+        return Page(found[1:], "7", "") if following else Page(found[:1], "7", "next" if found[1:] else "")
+
+    async def watch(self, _: str, __: str, version: str) -> AsyncGenerator[Event]:
+        self.watched.append(version)
+        while self.events:
+            yield self.events.pop(0)
+        raise ApiError(410, "too old")
 
     async def read(self, path: str) -> Any:  # noqa: ANN401 - JSON
         return self.secrets.get(path.rpartition("/")[2])
@@ -49,6 +63,12 @@ class Scene:
         lookout = Lookout(self.plane, on_pods=lambda ref, state: self.told.append((ref, state)))
         self.lookout, self.plane.on_values = lookout, lookout.observe
 
+    async def look(self) -> None:
+        """As it does again and again."""
+        with pytest.raises(ApiError):
+            await self.lookout.follow()
+        await self.lookout.look()
+
     def step(self, *workloads: ir.Workload, removed: tuple[str, ...] = ()) -> None:
         self.plane.observe_step(ir.Delta(workloads=ir.Changes(upserts=workloads, removed=removed)))
 
@@ -62,14 +82,14 @@ async def test_what_changes_is_not_complete_until_it_is_applied_and_made(scene: 
     scene.step(WORKLOAD)
     assert scene.told == [(SHOP, PodState())]
     scene.cluster.secrets["r"] = {"data": {"p": ""}}
-    await scene.lookout.look()
+    await scene.look()
     assert scene.told[-1] == (SHOP, PodState(wanted=1))
     scene.cluster.lists["deployments"] = [DEPLOYMENT]
-    await scene.lookout.look()
+    await scene.look()
     assert scene.told[-1] == (SHOP, PodState(ready=1, wanted=1))
     scene.plane._changed.clear()
-    await scene.lookout.look()
-    await scene.lookout.look()
+    await scene.look()
+    await scene.look()
     assert scene.told[3:] == [(SHOP, PodState(ready=1, wanted=1, complete=True))]
     scene.step(removed=("shop/a",))
     assert scene.told[-1] == (SHOP, None)
@@ -84,7 +104,7 @@ async def test_of_a_deployment_that_is_not_whole_the_pods_say_why(scene: Scene) 
         "deployments": [lacking, {**lacking, "metadata": {"name": "somebody-else"}}],
         "pods": [{"metadata": {"name": "a-1"}, "status": {"containerStatuses": [status]}}],
     }
-    await scene.lookout.look()
+    await scene.look()
     _, state = scene.told[-1]
     assert state is not None
     assert state.blocked == ("Pod a-1: container decision: InvalidImageName: no.",)
@@ -103,7 +123,7 @@ async def test_a_secret_that_pods_need_is_missed(scene: Scene, secret: Any, reas
     scene.step(WORKLOAD)
     if secret is not None:
         scene.cluster.secrets["r"] = secret
-    await scene.lookout.look()
+    await scene.look()
     _, state = scene.told[-1]
     assert state is not None
     (problem,) = state.problems
@@ -111,8 +131,27 @@ async def test_a_secret_that_pods_need_is_missed(scene: Scene, secret: Any, reas
     assert problem.message.startswith(words)
 
 
+async def test_deployments_are_followed_from_where_they_were_listed(scene: Scene) -> None:
+    scene.step(replace(WORKLOAD, redis=None))
+    await scene.lookout.look()
+    assert scene.told == [(SHOP, PodState())], "before they were listed nothing is known"
+    metadata = {"name": NAMES.base, "generation": 1, "resourceVersion": "8"}
+    scene.cluster.lists["deployments"] = [{**DEPLOYMENT, "metadata": {"name": "other"}}]
+    scene.cluster.events = [
+        Event("ADDED", {**DEPLOYMENT, "metadata": metadata}),
+        Event("BOOKMARK", {"metadata": {"resourceVersion": "9"}}),
+    ]
+    await scene.look()
+    assert scene.cluster.watched == ["7"]
+    assert scene.told[-1] == (SHOP, PodState(ready=1, wanted=1))
+    scene.cluster.lists["deployments"] = [{**DEPLOYMENT, "metadata": metadata}, DEPLOYMENT]
+    scene.cluster.events = [Event("DELETED", {**DEPLOYMENT, "metadata": metadata})]
+    await scene.look()
+    assert scene.told[-1] == (SHOP, PodState(wanted=1))
+
+
 async def test_proxies_that_somebody_else_runs_have_no_pods(scene: Scene) -> None:
     edge = ir.Edge(name="shop/public", hosts=(), listeners=(), proxies=ir.Proxies(managed=False))
     scene.plane.observe_step(ir.Delta(edges=ir.Changes(upserts=(edge,))))
-    await scene.lookout.look()
+    await scene.look()
     assert scene.told == []

@@ -1,103 +1,26 @@
 """What is said of objects, from reports and the ledger."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 from fastforward_compiler import ir
-from fastforward_compiler.emit.decision import DecisionDelta
-from fastforward_compiler.emit.envoy import EnvoyDelta, EnvoyResource
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
-from fastforward_operator.objectstatus import Condition, ObjectStatus
-from fastforward_operator.podstate import PodState
-from fastforward_operator.providers import Source
-from fastforward_operator.publication import FleetStep, Publications, encode
-from fastforward_operator.status import StatusBoard
-from fastforward_operator.xds.ledger import KeyState, LedgerUpdate
-from fastforward_operator.xds.store import CLUSTER, SCOPE, SHARED, SNAPSHOT, Key
+from fastforward_operator.objectstatus import ObjectStatus
+from fastforward_operator.xds.ledger import KeyState
 
-from fastforward.snapshot.v1 import snapshot_pb2
 from support.eventually import eventually
-
-SHOP = ObjectRef(kind="Route", namespace="default", name="shop")
-ACME = ObjectRef(kind="Tenant", namespace="default", name="acme")
-PUBLIC = ObjectRef(kind="Edge", namespace="default", name="public")
-NEIGHBOUR = ObjectRef(kind="Route", namespace="default", name="neighbour")
-TABLE = ("table", "default/public|shop.example.com#")
-UPSTREAM = ("upstream", "default/cart")
-NOTHING = DecisionDelta(upserts=(), removed=(), outputs={})
-
-
-def entry(*, hop: bool) -> ir.Entry:
-    return ir.Entry(
-        id="x",
-        route="default/shop",
-        rule="x",
-        priority=0,
-        match=ir.Match(),
-        destination=ir.Split(shares=(ir.Share(upstream="default/cart", weight=1),)),
-        hop=hop,
-    )
-
-
-class Scene:
-    """A board, and publications of one table and one upstream."""
-
-    def __init__(self, settle_s: float = 0.0) -> None:
-        self.publications = Publications()
-        self.settled_at: list[float] = []
-        self.board = StatusBoard(
-            self.publications,
-            settle_s,
-            lambda: datetime(2026, 1, 2, tzinfo=UTC),
-            on_settled=self.settled_at.append,
-        )
-
-    def publish(self, version: str, *, generation: int = 1, hop: bool = False) -> None:
-        table = ir.Table(scope="default/public|shop.example.com", tenant="", entries=(entry(hop=hop),))
-        report = ir.Report(ref=SHOP, generation=generation, outputs=frozenset({TABLE, UPSTREAM}))
-        delta = ir.Delta(tables=ir.Changes(upserts=(table,)), reports={SHOP: report})
-        envoy = EnvoyDelta(
-            upserts=(
-                EnvoyResource(type_url=SCOPE, name=TABLE[1], version=version, body=b"x"),
-                EnvoyResource(type_url=CLUSTER, name="default/cart", version="1", body=b"x"),
-            ),
-            outputs={TABLE: ((SCOPE, TABLE[1]),), UPSTREAM: ((CLUSTER, "default/cart"),)},
-        )
-        decision = DecisionDelta(
-            upserts=(snapshot_pb2.Resource(name=f"table/{TABLE[1]}", version=version),),
-            removed=(),
-            outputs={TABLE: (f"table/{TABLE[1]}",)},
-        )
-        step = self.publications.build(encode(delta, {SHARED: FleetStep(delta=delta, envoy=envoy)}, decision))
-        keys = [put.key for put in step.upserts]
-        self.board.observe_reports(delta.reports, {SHOP: Source(path="a.yaml", line=1)}, keys, 5.0)
-
-    def join_table(self) -> None:
-        """Another Route that lies in the same table."""
-        shared = ir.Report(ref=NEIGHBOUR, generation=1, outputs=frozenset({TABLE}))
-        self.board.observe_reports({NEIGHBOUR: shared}, {}, ())
-
-    def word(self, ref: ObjectRef) -> str:
-        return self.board.statuses[ref].conditions[-1].status
-
-    def tell(self, *states: tuple[Key, KeyState], envoys: int = 1, decisions: int = 0) -> None:
-        self.board.observe_ledger(
-            LedgerUpdate(keys=dict(states), envoys={SHARED: envoys} if envoys else {}, decisions=decisions)
-        )
-
-    def settle(self, *keys: Key, envoys: int = 1, decisions: int = 0) -> None:
-        states = ((key, KeyState(revision=self.publications.revisions[key])) for key in keys)
-        self.tell(*states, envoys=envoys, decisions=decisions)
-
-    @property
-    def programmed(self) -> Condition:
-        return self.board.statuses[SHOP].conditions[-1]
-
-
-SCOPE_KEY = Key(SCOPE, TABLE[1])
-CLUSTER_KEY = Key(CLUSTER, "default/cart")
-DECISION_KEY = Key(SNAPSHOT, f"table/{TABLE[1]}")
+from support.status_scene import (
+    ACME,
+    CLUSTER_KEY,
+    DECISION_KEY,
+    NEIGHBOUR,
+    PUBLIC,
+    SCOPE_KEY,
+    SHOP,
+    TABLE,
+    UPSTREAM,
+    Scene,
+)
 
 
 @pytest.fixture
@@ -371,141 +294,3 @@ async def test_the_first_decision_service_counts_when_proxies_that_look_names_up
     await eventually(lambda: scene.programmed.reason == "Programmed")
     scene.tell(decisions=1)
     assert scene.programmed.reason == "Programmed"
-
-
-async def test_why_pods_cannot_be_made_is_said_as_long_as_it_is_so() -> None:
-    scene = Scene()
-    reports = {PUBLIC: ir.Report(ref=PUBLIC, generation=1)}
-    scene.board.observe_reports(reports, {}, ())
-    scene.board.observe_fault(PUBLIC, "403: exceeded quota")
-    first, *others = scene.board.statuses[PUBLIC].conditions
-    assert (first.type, first.status, first.reason) == ("PodsApplied", "False", "ApplyFailed")
-    assert "exceeded quota" in first.message
-    assert [each.type for each in others] == ["Accepted", "ResolvedRefs", "Programmed"]
-    scene.board.observe_fault(PUBLIC, "")
-    assert [each.type for each in scene.board.statuses[PUBLIC].conditions] == ["Accepted", "ResolvedRefs", "Programmed"]
-
-
-async def test_a_route_does_not_wait_for_proxies_of_an_edge_that_only_shares_its_upstream(scene: Scene) -> None:
-    scene.board.apart = True
-    here, there = "default/public", "default/other"
-    delta = ir.Delta(
-        reports={SHOP: ir.Report(ref=SHOP, generation=1, outputs=frozenset({TABLE, UPSTREAM}))},
-    )
-    cluster = EnvoyResource(type_url=CLUSTER, name="default/cart", version="1", body=b"x")
-    table = EnvoyResource(type_url=SCOPE, name=TABLE[1], version="1", body=b"x")
-    told = ((CLUSTER, "default/cart"),)
-    mine = EnvoyDelta(upserts=(table, cluster), outputs={TABLE: ((SCOPE, TABLE[1]),), UPSTREAM: told})
-    others = EnvoyDelta(upserts=(cluster,), outputs={UPSTREAM: told})
-    fleets = {here: FleetStep(delta=delta, envoy=mine), there: FleetStep(delta=delta, envoy=others)}
-    step = scene.publications.build(encode(delta, fleets, NOTHING))
-    scene.board.observe_reports(delta.reports, {}, [put.key for put in step.upserts])
-    states = {key: KeyState(revision=1) for key in (Key(SCOPE, TABLE[1], here), Key(CLUSTER, "default/cart", here))}
-    scene.board.observe_ledger(LedgerUpdate(keys=states, envoys={here: 1}, decisions=0))
-    assert (scene.programmed.status, scene.programmed.reason) == ("True", "Programmed")
-    assert scene.board.proxies(SHOP) == (1, 1)
-
-
-async def test_an_upstream_waits_no_longer_for_proxies_of_an_edge_that_is_gone_or_needs_it_no_more(
-    scene: Scene,
-) -> None:
-    scene.board.apart = True
-    cart, there, other = ObjectRef(kind="Upstream", namespace="default", name="cart"), "default/there", "default/other"
-    cluster = EnvoyResource(type_url=CLUSTER, name="default/cart", version="1", body=b"x")
-    needing = EnvoyDelta(upserts=(cluster,), outputs={UPSTREAM: ((CLUSTER, "default/cart"),)})
-    reports = {cart: ir.Report(ref=cart, generation=1, outputs=frozenset({UPSTREAM}))}
-
-    def step(*, ends: bool = False, **fleets: EnvoyDelta) -> None:
-        delta = ir.Delta(upstreams=ir.Changes(removed=() if fleets["there"].upserts or ends else ("default/cart",)))
-        parts = {f"default/{name}": FleetStep(delta=delta, envoy=envoy, ends=ends) for name, envoy in fleets.items()}
-        built = scene.publications.build(encode(ir.Delta(), parts, NOTHING))
-        scene.board.forget(built.removed)
-        scene.board.observe_reports({}, {}, [put.key for put in built.upserts])
-
-    scene.board.observe_reports(reports, {}, ())
-    nothing = EnvoyDelta(upserts=(), outputs={})
-    step(there=needing, other=needing)
-    keys = [Key(CLUSTER, "default/cart", fleet) for fleet in (there, other)]
-    settled = {key: KeyState(revision=1) for key in keys}
-    scene.board.observe_ledger(LedgerUpdate(keys=settled, envoys={other: 1}, decisions=0))
-    assert scene.board.statuses[cart].conditions[-1].message == "No proxy of Edge default/there is connected."
-    step(there=nothing, ends=True)
-    assert scene.word(cart) == "True"
-    assert scene.board.proxies(cart) == (1, 1)
-    step(there=needing)
-    assert scene.board.statuses[cart].conditions[-1].reason == "NoProxies"
-    step(there=EnvoyDelta(upserts=(), removed=((CLUSTER, "default/cart"),), outputs={}))
-    assert scene.word(cart) == "True"
-
-
-async def test_an_edge_of_which_no_listener_can_be_served_is_not_programmed(scene: Scene) -> None:
-    scene.board.apart = True
-    missing = problem(PUBLIC, Reason.SECRET_NOT_FOUND, "spec.listeners[0].tls.certificates[0]", "It was not found.")
-    reported = ir.Report(ref=PUBLIC, generation=1, problems=(missing,), outputs=frozenset({("edge", "default/public")}))
-    scene.board.observe_reports({PUBLIC: reported}, {}, ())
-    *_, programmed = scene.board.statuses[PUBLIC].conditions
-    assert (programmed.status, programmed.reason) == ("False", "SecretNotFound")
-
-
-DECISION = ObjectRef(kind="Workload", namespace="default", name="decision")
-
-
-def workload_report(generation: int = 1) -> dict[ObjectRef, ir.Report | None]:
-    outputs = frozenset({("workload", "default/decision")})
-    return {DECISION: ir.Report(ref=DECISION, generation=generation, outputs=outputs)}
-
-
-async def test_a_workload_is_programmed_when_its_pods_are_ready_and_one_is_enough_from_then_on(scene: Scene) -> None:
-    board = scene.board
-    board.apart = True
-    board.observe_pods(DECISION, PodState())
-    board.observe_reports(workload_report(), {}, ())
-    assert board.statuses[DECISION].conditions[-1].reason == "Pending"
-    board.observe_pods(DECISION, PodState(ready=1, wanted=2))
-    assert board.statuses[DECISION].conditions[-1].message == "1 of 2 pods are ready."
-    board.observe_pods(DECISION, PodState(ready=2, wanted=2, complete=True))
-    assert scene.word(DECISION) == "True"
-    board.observe_pods(DECISION, PodState(ready=1, wanted=2))
-    assert scene.word(DECISION) == "True"
-    board.observe_reports(workload_report(2), {}, ())
-    assert scene.word(DECISION) == "Unknown"
-    board.observe_pods(DECISION, PodState(wanted=2))
-    assert scene.word(DECISION) == "Unknown"
-
-
-async def test_pods_that_cannot_start_are_told_in_their_words(scene: Scene) -> None:
-    board, words = scene.board, "Pod a: container decision ended (Error, exit code 1)."
-    board.observe_reports(workload_report(), {}, ())
-    board.observe_pods(DECISION, PodState(wanted=1, blocked=(words,)))
-    first, *_, programmed = board.statuses[DECISION].conditions
-    assert (first.type, first.status, first.reason) == ("PodsReady", "False", "PodsNotReady")
-    assert (programmed.status, programmed.reason) == ("False", "PodsNotReady")
-    assert first.message == programmed.message == f"0 of 1 pods are ready. {words}"
-    board.observe_pods(DECISION, None)
-    assert [each.type for each in board.statuses[DECISION].conditions] == ["Accepted", "ResolvedRefs", "Programmed"]
-
-
-async def test_a_secret_that_pods_wait_for_is_named_and_what_runs_stays_programmed(scene: Scene) -> None:
-    board = scene.board
-    board.apart = True
-    missing = problem(DECISION, Reason.SECRET_NOT_FOUND, "spec.seal", "Secret system/seal was not found.")
-    board.observe_reports(workload_report(), {}, ())
-    board.observe_pods(DECISION, PodState(wanted=1, problems=(missing,)))
-    _, resolved, programmed = board.statuses[DECISION].conditions
-    assert (resolved.status, resolved.reason) == ("False", "SecretNotFound")
-    assert (programmed.status, programmed.reason) == ("False", "SecretNotFound")
-    assert board.statuses[DECISION].problems == (missing,)
-    board.observe_pods(DECISION, PodState(ready=1, wanted=1, complete=True, problems=(missing,)))
-    _, resolved, programmed = board.statuses[DECISION].conditions
-    assert (resolved.status, programmed.status) == ("False", "True")
-
-
-async def test_an_edge_without_proxies_says_what_keeps_its_pods(scene: Scene) -> None:
-    scene.board.apart = True
-    listeners = ir.Report(ref=PUBLIC, generation=1, outputs=frozenset({TABLE}))
-    scene.publish("1")
-    scene.board.observe_reports({PUBLIC: listeners}, {}, ())
-    scene.board.observe_pods(PUBLIC, PodState(wanted=1, blocked=("Pods can't be made: exceeded quota.",)))
-    *_, programmed = scene.board.statuses[PUBLIC].conditions
-    assert programmed.reason == "NoProxies"
-    assert programmed.message == "No proxy is connected. Pods can't be made: exceeded quota."

@@ -2,13 +2,15 @@
 
 In: the data plane's Edges and Workloads. Out: what is told to the pool of addresses and to the status board. Called by
 bootstrap. Every replica looks, for each tells its own proxies and readers. Level-based: what is said goes when it is no
-longer so, whatever was missed. Of Deployments that are whole the pods are not asked for.
+longer so, whatever was missed. Deployments are watched, for each is large; pods are asked for only of those that are
+not whole.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +22,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from fastforward_operator.podstate import PodState
 
-from .client import ApiError
+from .client import ApiError, Event
 from .dataplane import DataPlane, collection, made_for
 from .podwords import is_whole, state_of
 
@@ -28,6 +30,8 @@ _log = structlog.get_logger(__name__)
 
 LOOK_S = 2.0
 """How often it is looked."""
+LIST_AGAIN_S = 300.0
+"""How often Deployments are listed although their watch is well: what it lost is found then at the latest."""
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 Secrets = dict[str, Mapping[str, Any] | None]
@@ -43,6 +47,8 @@ class Lookout:
     """Told which addresses the cluster gave the Service of a Gateway."""
     on_pods: Callable[[ObjectRef, PodState | None], None] = lambda *_: None
     """Told how the pods of an object fare; None where it has none any more."""
+    _deployments: dict[str, Mapping[str, Any]] | None = None
+    """By name, what they say of themselves; None before they were listed."""
     _states: dict[ObjectRef, PodState] = field(default_factory=dict)
     _failing: str = ""
 
@@ -56,17 +62,45 @@ class Lookout:
     async def run(self) -> None:
         """Until cancelled."""
         await self.plane.authority.ready.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(self.follow))
+            group.create_task(self._repeat(self.look))
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self.look()
+                await work()
             except _OF_THE_WORLD as error:
                 failing = str(error) or type(error).__name__
                 if failing != self._failing:
                     _log.error("what the cluster has made can't be looked at", error=failing)
                 self._failing = failing
-            else:
-                self._failing = ""
             await asyncio.sleep(LOOK_S)
+
+    async def follow(self) -> None:
+        """What Deployments say of themselves, for a while. Raises as Client does."""
+        client, clock = self.plane.client, asyncio.get_running_loop().time
+        path, selector = collection("apps/v1", "Deployment", self.plane.settings.namespace), self.plane.selector
+        page = await client.page(path, selector)
+        found = {each["metadata"]["name"]: _brief(each) for each in page.objects}
+        while page.following:
+            page = await client.page(path, selector, page.following)
+            found |= {each["metadata"]["name"]: _brief(each) for each in page.objects}
+        self._deployments, version, until = found, page.version, clock() + LIST_AGAIN_S
+        while clock() < until:
+            async with aclosing(client.watch(path, selector, version)) as events:
+                async for event in events:
+                    version = event.object["metadata"]["resourceVersion"]
+                    self._note(event)
+
+    def _note(self, event: Event) -> None:
+        if self._deployments is None or event.type == "BOOKMARK":
+            return
+        name = event.object["metadata"]["name"]
+        if event.type == "DELETED":
+            self._deployments.pop(name, None)
+        else:
+            self._deployments[name] = _brief(event.object)
 
     async def look(self) -> None:
         """Once, at everything. Raises as Client does."""
@@ -74,9 +108,8 @@ class Lookout:
         gateways = {names.base: names for names in values if names.owner.endswith(ir.GATEWAY)}
         if gateways:
             await self._look_at_addresses(gateways)
-        by_name = {names.base: names for names in values if self._has_pods(names)}
-        if by_name:
-            await self._look_at_pods(by_name)
+        if self._deployments is not None:
+            await self._look_at_pods([names for names in values if self._has_pods(names)])
 
     def _has_pods(self, names: Names) -> bool:
         value = self.plane.values.get(names)
@@ -91,17 +124,15 @@ class Lookout:
                 addresses = [each["ip"] for each in ingress if each.get("ip")]
                 self.on_addresses(names.owner.removesuffix(ir.GATEWAY), addresses)
 
-    async def _look_at_pods(self, by_name: Mapping[str, Names]) -> None:
+    async def _look_at_pods(self, wanted: Collection[Names]) -> None:
         secrets: Secrets = {}
-        there: dict[Names, PodState] = {}
-        path = collection("apps/v1", "Deployment", self.plane.settings.namespace)
-        async for found in self.plane.client.each(path, self.plane.selector):
-            names = by_name.get(found["metadata"]["name"])
-            if names is not None:
-                there[names] = state_of(found, [] if is_whole(found) else await self._pods_of(names))
-        for names in by_name.values():
+        for names in wanted:
+            found = (self._deployments or {}).get(names.base)
+            if found is None:
+                state = self._not_there(names)
+            else:
+                state = state_of(found, [] if is_whole(found) else await self._pods_of(names))
             problems = tuple([each async for each in self._wrong_with_secrets(names, secrets)])
-            state = there.get(names) or self._not_there(names)
             state = replace(state, complete=state.complete and self.plane.is_applied(names), problems=problems)
             # What is wanted may have changed while the cluster was asked.
             if self._has_pods(names):
@@ -137,6 +168,16 @@ class Lookout:
         else:
             self._states[ref] = state
         self.on_pods(ref, state)
+
+
+def _brief(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is read of it."""
+    metadata, spec = deployment["metadata"], deployment["spec"]
+    return {
+        "metadata": {"generation": metadata.get("generation", 0)},
+        "spec": {"replicas": spec.get("replicas", 1)},
+        "status": deployment.get("status") or {},
+    }
 
 
 def wrong_with(on: ObjectRef, where: str, secret: str, key: str, found: Mapping[str, Any] | None) -> Iterator[Problem]:

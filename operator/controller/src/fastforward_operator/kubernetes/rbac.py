@@ -85,6 +85,7 @@ def data_plane_rules() -> Iterator[dict[str, Any]]:
     verbs = ["get", "list", "create", "patch", "delete"]
     for group, plurals in sorted(groups.items()):
         yield {"apiGroups": [group], "resources": sorted(plurals), "verbs": verbs}
+    yield {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["watch"]}
     # Why they don't start, they alone can say.
     yield {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
 
