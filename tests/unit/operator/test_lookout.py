@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.kubernetes import PodSettings, workload_names
 from fastforward_compiler.problem import ObjectRef, Reason
+from fastforward_operator.kubernetes import lookout
 from fastforward_operator.kubernetes.client import ApiError, Event, Page
 from fastforward_operator.kubernetes.dataplane import DataPlane
 from fastforward_operator.kubernetes.lookout import Lookout
 from fastforward_operator.podstate import PodState
+from structlog.testing import capture_logs
+
+from support.eventually import eventually, meanwhile
 
 SHOP = ObjectRef(kind="Workload", namespace="shop", name="a")
 NAMES = workload_names("shop/a")
@@ -60,8 +66,8 @@ class Scene:
         nothing = cast("Any", None)
         self.plane = DataPlane(cast("Any", self.cluster), nothing, settings, lambda: True, "system")
         self.told: list[tuple[ObjectRef, PodState | None]] = []
-        lookout = Lookout(self.plane, on_pods=lambda ref, state: self.told.append((ref, state)))
-        self.lookout, self.plane.on_values = lookout, lookout.observe
+        self.lookout = Lookout(self.plane, on_pods=lambda ref, state: self.told.append((ref, state)))
+        self.plane.on_values = self.lookout.observe
 
     async def look(self) -> None:
         """As it does again and again."""
@@ -155,3 +161,16 @@ async def test_proxies_that_somebody_else_runs_have_no_pods(scene: Scene) -> Non
     scene.plane.observe_step(ir.Delta(edges=ir.Changes(upserts=(edge,))))
     await scene.look()
     assert scene.told == []
+
+
+async def test_what_cannot_be_looked_at_is_told_once_and_tried_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "LOOK_S", 0.01)
+    ready = asyncio.Event()
+    ready.set()
+    scene.plane.authority = cast("Any", SimpleNamespace(ready=ready))
+    with capture_logs() as logs:
+        async with meanwhile(scene.lookout.run()):
+            await eventually(lambda: len(scene.cluster.watched) > 3)
+    assert [each["error"] for each in logs] == ["410: too old"]

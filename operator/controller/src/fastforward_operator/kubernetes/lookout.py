@@ -50,7 +50,6 @@ class Lookout:
     _deployments: dict[str, Mapping[str, Any]] | None = None
     """By name, what they say of themselves; None before they were listed."""
     _states: dict[ObjectRef, PodState] = field(default_factory=dict)
-    _failing: str = ""
 
     def observe(self, changed: Collection[Names], gone: Collection[Names]) -> None:
         """What is wanted changed: nobody has seen pods of that yet."""
@@ -67,14 +66,16 @@ class Lookout:
             group.create_task(self._repeat(self.look))
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+        before = ""
         while True:
+            failing = ""
             try:
                 await work()
             except _OF_THE_WORLD as error:
                 failing = str(error) or type(error).__name__
-                if failing != self._failing:
-                    _log.error("what the cluster has made can't be looked at", error=failing)
-                self._failing = failing
+            if failing not in ("", before):
+                _log.error("what the cluster has made can't be looked at", error=failing)
+            before = failing
             await asyncio.sleep(LOOK_S)
 
     async def follow(self) -> None:
