@@ -466,6 +466,7 @@ class Scope(_message.Message):
     TENANT_HEADER_FIELD_NUMBER: _builtins.int
     TRUSTED_FIELD_NUMBER: _builtins.int
     TRUSTED_HOPS_FIELD_NUMBER: _builtins.int
+    LISTENERS_FIELD_NUMBER: _builtins.int
     edge: _builtins.str
     """NAMESPACE/NAME"""
     host: _builtins.str
@@ -483,6 +484,10 @@ class Scope(_message.Message):
     def trusted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """CIDR"""
 
+    @_builtins.property
+    def listeners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the listeners are called that requests for the host come in by, sorted; each of a Gateway's by all of its names."""
+
     def __init__(
         self,
         *,
@@ -495,10 +500,11 @@ class Scope(_message.Message):
         tenant_header: _builtins.str = ...,
         trusted: _abc.Iterable[_builtins.str] | None = ...,
         trusted_hops: _builtins.int = ...,
+        listeners: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "listeners", b"listeners", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
