@@ -74,7 +74,7 @@ async def test_explanations_come_one_after_the_other() -> None:
         most = max(most, running)
         return made
 
-    explainer = Explainer()
+    explainer = Explainer(deadline_s=600)
 
     async def one() -> None:
         nonlocal running

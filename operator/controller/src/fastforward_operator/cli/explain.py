@@ -19,6 +19,7 @@ from .output import Output, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .snapshots import Resources, believe_keys, believe_passwords, read_snapshot
 from .where import Where
+from .zone import zone_lines
 
 _LONGEST_LENGTH = 18
 """Digits: whatever fits into 64 bits."""
@@ -120,6 +121,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
             yield f"  {name:<9} {told[name]}"
     for candidate in told["upstreams"]:
         yield f"  upstream  {candidate['upstream'] or 'none (500)'} {candidate['share']:.0%}"
+        if candidate["zones"]:
+            yield from (f"            {line}" for line in zone_lines(candidate["zones"]))
     seen = told["upstreamRequest"]
     if seen:
         yield f"  it sees   {seen['method']} {seen['path']}, host {seen['host']}"

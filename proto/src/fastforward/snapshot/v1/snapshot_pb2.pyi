@@ -361,7 +361,7 @@ Global___SnapshotDelta: _TypeAlias = SnapshotDelta  # noqa: Y015
 class Resource(_message.Message):
     """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, users/NAME, oidc/NAME, limit/NAME,
     tenant/NAMESPACE/NAME,
-    shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME,
+    shards/NAMESPACE, upstream/NAMESPACE/NAME, zones/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME,
     eventhook/NAMESPACE/NAME, addresslist/EDGE_NAMESPACE/EDGE_NAME|LIST. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
     """
 
@@ -385,6 +385,7 @@ class Resource(_message.Message):
     USERS_FIELD_NUMBER: _builtins.int
     ADDRESSLIST_FIELD_NUMBER: _builtins.int
     OIDC_FIELD_NUMBER: _builtins.int
+    ZONES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -419,6 +420,8 @@ class Resource(_message.Message):
     def addresslist(self) -> Global___AddressList: ...
     @_builtins.property
     def oidc(self) -> Global___OidcClient: ...
+    @_builtins.property
+    def zones(self) -> Global___Zones: ...
     def __init__(
         self,
         *,
@@ -440,12 +443,13 @@ class Resource(_message.Message):
         users: Global___Users | None = ...,
         addresslist: Global___AddressList | None = ...,
         oidc: Global___OidcClient | None = ...,
+        zones: Global___Zones | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload", "zones", b"zones"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users", "addresslist", "oidc"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users", "addresslist", "oidc", "zones"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -2402,6 +2406,60 @@ class Upstream(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Upstream: _TypeAlias = Upstream  # noqa: Y015
+
+@_typing.final
+class Zones(_message.Message):
+    """Where the endpoints of an Upstream are whose requests stay in the zone of the proxy. The proxies choose; this is for
+    explanations. NAME is the Upstream's.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    ZONES_FIELD_NUMBER: _builtins.int
+    minimum: _builtins.int
+    """So many healthy endpoints in a proxy's zone get all of its requests."""
+    @_builtins.property
+    def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zone]:
+        """By name, those of no zone first."""
+
+    def __init__(
+        self,
+        *,
+        minimum: _builtins.int = ...,
+        zones: _abc.Iterable[Global___Zone] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum", b"minimum", "zones", b"zones"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Zones: _TypeAlias = Zones  # noqa: Y015
+
+@_typing.final
+class Zone(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """empty for none"""
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Zone: _TypeAlias = Zone  # noqa: Y015
 
 @_typing.final
 class ServiceTls(_message.Message):
