@@ -13,7 +13,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 import yaml
-from fastforward_crds import gatewayapi
+from fastforward_crds.gatewayapi.grpcroute import GrpcRouteSpec
+from fastforward_crds.gatewayapi.httproute import HttpRouteSpec
 from fastforward_operator.importing import Verdict, import_files
 from pydantic import BaseModel
 
@@ -216,11 +217,11 @@ CALLED: Document = {
     "rules.0.matches.0.method.service": "a.D",
     "rules.0.matches.0.method.method": "E",
 }
-UNREAD = {
-    f"{FILTERS}.4.urlRewrite.path.replaceFullPath": (HTTP, "urlRewrite"),
-    f"{FILTERS}.0.requestRedirect.path.replacePrefixMatch": (REDIRECTED, "requestRedirect"),
-}
-"""Of two of which only one counts, by its type: that of the other type. Nobody reads it where it stands, either."""
+UNREAD = (
+    f"{FILTERS}.4.urlRewrite.path.replaceFullPath",
+    f"{FILTERS}.0.requestRedirect.path.replacePrefixMatch",
+)
+"""Of two of which one counts, by the type, the other one: nobody reads it where it stands, either."""
 CASES = [
     *(("HTTPRoute", FULL, place, value) for place, value in HTTP.items()),
     *(("HTTPRoute", MOVED, place, value) for place, value in REDIRECTED.items()),
@@ -234,9 +235,9 @@ def flat(place: str) -> str:
 
 def test_each_field_that_is_served_has_its_case() -> None:
     known = {flat(place) for _, _, place, _ in CASES} | {flat(place) for place in UNREAD}
-    assert set(fields(gatewayapi.HttpRoute.model_fields["spec"].annotation)) - known == set()
+    assert set(fields(HttpRouteSpec)) - known == set()
     # The rest of it is the same as of an HTTPRoute.
-    assert set(fields(gatewayapi.GrpcRoute.model_fields["spec"].annotation)) - known == set()
+    assert set(fields(GrpcRouteSpec)) - known == set()
 
 
 def read(folder: Path, kind: str, spec: Document) -> tuple[list[Document], dict[str, Verdict]]:
@@ -258,8 +259,6 @@ def test_a_field_changes_what_is_written_or_it_is_told(
 ) -> None:
     changed = put(spec, place, value)
     before, after = read(tmp_path, kind, spec), read(tmp_path, kind, changed)
-    # What came before is not told for want of reading it.
-    assert before[1] != {}
     written = before[0] != after[0]
     told = any(
         verdict is not Verdict.TAKEN and (flat_field(field) == flat(place) or flat_field(field) in above(flat(place)))
