@@ -88,7 +88,7 @@ def _age(found: Field) -> str:
     idle, absolute = (_bounded(found[part]) for part in ("idleTimeout", "absoluteTimeout"))
     if idle:
         if not permanent:
-            asked = lifetime if lifetime else found["idleTimeout"]
+            asked = lifetime or found["idleTimeout"]
             asked.changed("The cookie lasts for idleTimeout after the last answer, also when the browser ends.")
         if absolute:
             found["absoluteTimeout"].lost("A session ends by silence alone.", "Nothing, where idleTimeout will do.")
