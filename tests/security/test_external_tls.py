@@ -5,24 +5,21 @@ Each impostor lets everybody pass, and has all but one of what the Upstream asks
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ssl
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastforward_compiler.emit.decision import upstream as emitting
 from fastforward_entrypoint import external, trust
 from fastforward_pipeline.compiled import upstream as compiling
-from fastforward_pipeline.compiled.upstream import ServiceTls
+from fastforward_pipeline.compiled.servicetls import ServiceTls
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from security.deployment import Deployment, deploying
-from support.credentials import certificate_pem, private_key, private_key_pem
+from support.credentials import certificate_pem, pin, private_key_pem
 from support.origin import Loop, Origin, Reply
 from support.resources import Document, config_map, prefix, resource, route, rule, upstream
 
@@ -39,11 +36,6 @@ PROOFS: dict[str, tuple[str, str]] = {
     "clear": ("", ""),
 }
 """Of each service: whose key it has, and its certificate."""
-
-
-def pin(label: str) -> str:
-    public = private_key(label).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(sha256(public).digest()).decode()
 
 
 def documents(port: int, who: str) -> list[Document]:
@@ -124,18 +116,18 @@ def believing_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def publishing_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decision service never hears of them."""
-    whole = emitting._emit_tls
+    whole = emitting.emit_tls
 
     def without(*of: object) -> snapshot_pb2.ServiceTls:
         made = whole(*of)  # ty: ignore[invalid-argument-type]
         del made.pins[:]
         return made
 
-    monkeypatch.setattr(emitting, "_emit_tls", without)
+    monkeypatch.setattr(emitting, "emit_tls", without)
 
 
 def speaking_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "_compile_tls", lambda _: None)
+    monkeypatch.setattr(compiling, "compile_tls", lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -2043,7 +2043,7 @@ class OidcClient(_message.Message):
     @_builtins.property
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
     @_builtins.property
-    def tls(self) -> Global___TokenTls:
+    def tls(self) -> Global___ServiceTls:
         """Absent for clear text."""
 
     def __init__(
@@ -2055,7 +2055,7 @@ class OidcClient(_message.Message):
         endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
         dns_host: _builtins.str = ...,
         dns_port: _builtins.int = ...,
-        tls: Global___TokenTls | None = ...,
+        tls: Global___ServiceTls | None = ...,
         in_form: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tls", b"tls"]  # noqa: Y015
@@ -2065,29 +2065,6 @@ class OidcClient(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OidcClient: _TypeAlias = OidcClient  # noqa: Y015
-
-@_typing.final
-class TokenTls(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SERVER_NAME_FIELD_NUMBER: _builtins.int
-    AUTHORITIES_FIELD_NUMBER: _builtins.int
-    server_name: _builtins.str
-    authorities: _builtins.bytes
-    """PEM; empty for those that the system knows."""
-    def __init__(
-        self,
-        *,
-        server_name: _builtins.str = ...,
-        authorities: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "server_name", b"server_name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TokenTls: _TypeAlias = TokenTls  # noqa: Y015
 
 @_typing.final
 class KeyPart(_message.Message):

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
+from .servicetls import emit_tls
+
 _PROTOCOL = "GRPC"
 _POLICIES = {
     "RoundRobin": snapshot_pb2.LOAD_BALANCING_ROUND_ROBIN,
@@ -42,7 +44,7 @@ def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:
         wire.outlier_detection.CopyFrom(_emit_outliers(upstream.outlier_detection))
     wire.proven = bool(upstream.workload)
     if upstream.tls is not None:
-        wire.tls.CopyFrom(_emit_tls(upstream.tls))
+        wire.tls.CopyFrom(emit_tls(upstream.tls))
     return wire
 
 
@@ -56,10 +58,4 @@ def _emit_outliers(outliers: ir.OutlierDetection) -> snapshot_pb2.OutlierDetecti
         consecutive_errors=outliers.consecutive_errors,
         ejection_time_ms=outliers.ejection_time_ms,
         max_ejected_percent=outliers.max_ejected_percent,
-    )
-
-
-def _emit_tls(tls: ir.UpstreamTls) -> snapshot_pb2.ServiceTls:
-    return snapshot_pb2.ServiceTls(
-        server_name=tls.server_name, authorities=tls.authorities, names=tls.dns_names, pins=tls.pins
     )
