@@ -130,6 +130,10 @@ def make_rule(rng: random.Random, *, grpc: bool) -> Document:
         filters.append({"type": "URLRewrite", "urlRewrite": make_rewrite(rng, prefixes=prefixes)})
     if filters:
         rule["filters"] = filters
+    # By what the rule is so far: all else is as it would be without.
+    own = random.Random(json.dumps(rule, sort_keys=True))
+    if own.random() < 0.3:
+        rule["sessionPersistence"] = own.choice(({}, {"type": "Header"}, {"sessionName": "sid"}))
     rule["backendRefs"] = [
         {"name": name, "port": 80, "weight": rng.randint(0, 3)} for name in rng.sample(SERVICES, rng.randint(1, 2))
     ]

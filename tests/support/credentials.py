@@ -57,6 +57,13 @@ def private_key_pem(label: str = "") -> str:
     )
 
 
+def pin(label: str = "") -> str:
+    """What pins that key: SHA-256 of its public half in base64."""
+    public = private_key(label).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return base64.b64encode(hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).digest()).decode()
+
+
 def tls_data(*hosts: str) -> dict[str, str]:
     """What a Secret of type kubernetes.io/tls holds, as text."""
     return {"tls.crt": certificate_pem(*hosts), "tls.key": private_key_pem(hosts[0])}

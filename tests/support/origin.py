@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
@@ -106,6 +107,8 @@ class Origin:
     loop: Loop
     answer: Answer = lambda _: Reply()
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    """What it proves; None for clear text."""
     received: list[Received] = field(default_factory=list)
     under_way: int = 0
     """Requests that wait because of `held`."""
@@ -142,7 +145,7 @@ class Origin:
         self._free.set() if free else self._free.clear()
 
     async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 20)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 20, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:

@@ -194,6 +194,24 @@ def test_an_explanation_is_that_of_the_command_and_the_token_is_in_no_address(ga
     expect(answer).to_contain_text("'NO METHOD' is no method, such as GET.")
 
 
+def test_an_explanation_lists_zones_and_knows_the_listeners(gateway: Gateway, seen: Seen) -> None:
+    endpoints = [{"address": f"10.0.0.{number}", "port": 80, "zone": zone} for number, zone in enumerate("aab", 1)]
+    aware = {"endpoints": endpoints, "loadBalancing": {"zoneAware": {"minimumEndpoints": 2}}}
+    gateway.apply(resource("Upstream", "books", aware), route("books", rule(to="books"), hosts="shop.example.com"))
+    page, answer = seen.open("explain"), seen.page.locator("#answer")
+    page.locator("#q-host").fill("shop.example.com")
+    page.get_by_role("button", name="Explain").click()
+    for said in (
+        "zone a: 10.0.0.1:80, 10.0.0.2:80, which proxies of this zone ask alone",
+        "zone b: 10.0.0.3:80, too few for proxies of this zone: 2 would do",
+        "a proxy of another zone, or of none, asks all of them",
+    ):
+        expect(answer).to_contain_text(said)
+    page.locator("#q-listener").fill("nowhere")
+    page.get_by_role("button", name="Explain").click()
+    expect(answer).to_contain_text("listener 'nowhere': no Edge or Gateway with routes has a listener of this name")
+
+
 def test_proxies_are_told_with_what_they_acknowledged(gateway: Gateway, seen: Seen) -> None:
     publish(gateway)
     page = seen.open("proxies")

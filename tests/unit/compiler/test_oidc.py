@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fastforward_compiler.emit.decision.oidc import emit_oidc_client
 from fastforward_compiler.problem import Reason
 
-from support.credentials import certificate_pem, jwks
+from support.credentials import certificate_pem, jwks, tls_data
 from support.issuer import LABEL, SECRET, login_of
 from support.resources import (
     Document,
@@ -111,6 +112,7 @@ def test_what_is_named_must_be_there_and_permitted(bench: Bench) -> None:
 
 TLS = {"serverName": "login.example.com", "authorities": [{"name": "roots"}]}
 ROOTS = config_map("roots", {"ca.crt": certificate_pem("roots")})
+OWN = secret("own", tls_data("own.example.com"), "kubernetes.io/tls")
 
 
 @pytest.mark.parametrize(
@@ -121,15 +123,14 @@ ROOTS = config_map("roots", {"ca.crt": certificate_pem("roots")})
         ({"protocol": "HTTP2"}, {}, "that needs the protocol HTTP1"),
         ({"protocol": "GRPC"}, {}, "that needs the protocol HTTP1"),
         ({"proxyProtocol": "V2"}, {}, "the PROXY protocol is the proxy's alone"),
-        ({"tls": {**TLS, "names": ["other.example.com"]}}, TOKEN, "TLS with names, pins or a certificate"),
-        ({"tls": {**TLS, "pins": ["A" * 43 + "="]}}, TOKEN, "TLS with names, pins or a certificate"),
+        ({"tls": {**TLS, "certificate": {"name": "own"}}}, TOKEN, "is for the proxy alone to show"),
     ],
 )
 def test_an_upstream_must_be_one_that_the_decision_service_can_ask(
     bench: Bench, spec: Document, endpoints: Document, message: str
 ) -> None:
     oidc = {"endpoints": endpoints} if endpoints else {}
-    found = problems(bench, *world(ROOTS, **oidc), upstream("login", 1, **spec))
+    found = problems(bench, *world(ROOTS, OWN, **oidc), upstream("login", 1, **spec))
     reason, said = found["tokenUpstream"]
     assert reason is Reason.INVALID
     assert said.startswith("Upstream default/login can't be asked for tokens: ")
@@ -137,10 +138,14 @@ def test_an_upstream_must_be_one_that_the_decision_service_can_ask(
 
 
 def test_with_tls_the_client_knows_whom_to_believe(bench: Bench) -> None:
-    assert problems(bench, *world(ROOTS, endpoints=TOKEN), upstream("login", 1, tls=TLS)) == {}
+    pins = ["A" * 43 + "="]
+    tls = {**TLS, "names": ["other.example.com"], "pins": pins}
+    assert problems(bench, *world(ROOTS, endpoints=TOKEN), upstream("login", 1, tls=tls)) == {}
     (client,) = bench.compiler.snapshot().oidc
-    assert client.server_name == "login.example.com"
-    assert client.authorities.decode().strip() == certificate_pem("roots").strip()
+    assert client.tls is not None
+    assert client.tls.authorities.decode().strip() == certificate_pem("roots").strip()
+    wire = emit_oidc_client(client).tls
+    assert (wire.server_name, list(wire.names), list(wire.pins)) == ("login.example.com", ["other.example.com"], pins)
 
 
 def test_what_a_login_guards_stays_closed_while_it_is_broken(bench: Bench) -> None:

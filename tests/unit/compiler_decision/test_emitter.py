@@ -1,5 +1,7 @@
 """The decision snapshot, delta by delta: names, versions, what goes with what."""
 
+from dataclasses import replace
+
 from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionDelta, DecisionEmitter, plan_name
 from fastforward_compiler.emit.decision import route as routes
@@ -101,7 +103,22 @@ def test_the_scope_says_what_the_edge_and_the_host_say() -> None:
         api_version_default="v1",
         host_tenant="acme",
         trusted_hops=2,
+        listeners=["http"],
     )
+
+
+def test_a_scope_tells_by_which_listeners_requests_come() -> None:
+    stream = ir.Stream(shares=(ir.Share(upstream="shop/db", weight=1),))
+    at = ir.Listener(name="port-80", port=80, scope=f"{EDGE}@80")
+    listeners = (
+        replace(at, names=("b", "a")),
+        replace(at, chains=(ir.Chain(name="web"), ir.Chain(name="db", stream=stream))),
+        replace(at, name="port-90", stream=stream),
+        replace(at, name="port-81", scope=f"{EDGE}@81"),
+    )
+    own = ir.Scope(name=f"{EDGE}@80|{HOST}", edge=EDGE, host=HOST)
+    (resource,) = DecisionEmitter().apply(delta(edges=(edge(listeners=listeners),), scopes=(own,))).upserts
+    assert list(resource.scope.listeners) == ["a", "b", "port-80", "web"]
 
 
 def test_a_removed_edge_and_its_host_leave_nothing_behind() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, unquote_plus
@@ -19,14 +19,21 @@ from fastforward_pipeline import DrawBytes, RedeemCode, Redeemed
 from fastforward_pipeline.compiled.oidc import OidcClient, compile_oidc_client
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
-from support.credentials import certificate_pem, private_key_pem
+from support.credentials import certificate_pem, pin, private_key_pem
 from support.webhooks import Posted, Receiver, receiving
 
 HOST = "login.example.com"
 SECRET = "a secret: of 100 % and é".encode()
 
 
-def client(*ports: int, authority: str = "", scheme: str = "http", **fields: object) -> OidcClient:
+def client(
+    *ports: int,
+    authority: str = "",
+    scheme: str = "http",
+    names: Sequence[str] = (HOST,),
+    pins: Sequence[str] = (),
+    **fields: object,
+) -> OidcClient:
     wire = pb.OidcClient(
         client_id="shop & more",
         secret=SECRET,
@@ -35,7 +42,7 @@ def client(*ports: int, authority: str = "", scheme: str = "http", **fields: obj
         **fields,  # ty: ignore[invalid-argument-type]
     )
     if authority:
-        wire.tls.CopyFrom(pb.TokenTls(server_name=HOST, authorities=authority.encode()))
+        wire.tls.CopyFrom(pb.ServiceTls(server_name=HOST, authorities=authority.encode(), names=names, pins=pins))
     return compile_oidc_client("shop/staff/login", wire)
 
 
@@ -112,6 +119,25 @@ async def test_only_who_proves_to_be_the_issuer_gets_the_secret(tmp_path: Path) 
         authority = certificate_pem("another.example.com")
         assert not (await redeemed(client(other.port, authority=authority, scheme="https"))).reached
         assert other.received == []
+        named = client(other.port, authority=authority, scheme="https", names=(HOST, "another.example.com"))
+        assert (await redeemed(named)).id_token == "a.b.c"
+
+
+async def test_an_issuer_with_a_pinned_key_has_that_key(tmp_path: Path) -> None:
+    async with receiving(give, tls=answering(tmp_path, HOST)) as issuer:
+        for pins, reached in (
+            ((pin(HOST),), True),
+            ((pin("another.example.com"), pin(HOST)), True),
+            ((pin("x"),), False),
+        ):
+            known = client(issuer.port, authority=certificate_pem(HOST), scheme="https", pins=pins)
+            assert (await redeemed(known)).reached is reached
+        assert len(issuer.received) == 2
+
+
+def test_a_client_whose_tls_proves_nothing_is_none() -> None:
+    with pytest.raises(ValueError, match="proves nothing"):
+        client(1, authority=certificate_pem(HOST), names=())
 
 
 @pytest.mark.parametrize(

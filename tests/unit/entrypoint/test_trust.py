@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from fastforward_entrypoint.external import ServiceAsker
 from fastforward_entrypoint.trust import fault_of, trust
 from fastforward_pipeline import AskService, ServiceAnswer, Unavailable
-from fastforward_pipeline.compiled.upstream import ServiceTls, Upstream, compile_upstream
+from fastforward_pipeline.compiled.servicetls import ServiceTls
+from fastforward_pipeline.compiled.upstream import Upstream, compile_upstream
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
-from support.credentials import certificate_pem, private_key, private_key_pem
+from support.credentials import certificate_pem, pin, private_key_pem
 from support.webhooks import receiving
 
 HOST, OTHER = "guard.example.com", "other.example.com"
 ASKED = AskService("shop/p", "shop/guard", "POST", "/authz?q=1", (("host", "shop.example"),), 5.0, b"{}")
-
-
-def pin(host: str) -> str:
-    spki = (
-        private_key(host)
-        .public_key()
-        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-    return base64.b64encode(sha256(spki).digest()).decode()
 
 
 RIGHT = ServiceTls(server_name=HOST, authorities=certificate_pem(HOST), names=(HOST,))

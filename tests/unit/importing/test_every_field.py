@@ -73,6 +73,7 @@ def kinds() -> Iterator[Document]:
     folder = module("sigs.k8s.io/gateway-api") / "config/crd/experimental"
     for plural in GATEWAY_KINDS:
         yield from full_documents(folder / f"gateway.networking.k8s.io_{plural}.yaml")
+    yield from full_documents(folder / "gateway.networking.x-k8s.io_xbackendtrafficpolicies.yaml")
 
 
 DOCUMENTS = [
@@ -107,7 +108,7 @@ def users(document: Document) -> list[Document]:
             spec["tls"] = {"options": names}
         case "HTTPRoute" | "GRPCRoute" | "ListenerSet":
             return [PARENT]
-        case "BackendTLSPolicy":
+        case "BackendTLSPolicy" | "XBackendTrafficPolicy":
             refs = [{"name": "text", "namespace": "text", "port": 1}]
             attached = {"parentRefs": [{"name": "text"}], "rules": [{"backendRefs": refs[:1]}]}
             attached["rules"][0]["backendRefs"][0].pop("namespace")
@@ -123,23 +124,27 @@ def fit(document: Document) -> Document:
     """The document with values that fit each other where a field else would never be looked at."""
     made = copy.deepcopy(document)
     for found in mappings(made):
-        if "match" in found and "services" in found:
-            found["match"] = "Host(`a.test`)"
-        if "protocol" in found and "allowedRoutes" in found:
-            found["protocol"] = "HTTPS"
-            found["tls"]["mode"] = "Terminate"
-        if "kind" in found and "port" in found and "weight" in found:
-            found.update({"group": "", "kind": "Service"} if "group" in found else {"kind": "Service"})
-        if "requestHeaderModifier" in found.get("filters", [{}])[0]:
-            full = found["filters"][0]
-            found["filters"] = [{"type": kind, part: full[part]} for part, kind in FILTERS.items() if part in full]
-        for modifier in (
-            [found["path"]] if isinstance(found.get("path"), dict) and "replaceFullPath" in found["path"] else []
-        ):
-            modifier.pop("replacePrefixMatch")
+        fit_mapping(found)
     if made["kind"] == "Gateway":
         made["spec"]["tls"].pop("frontend")
+    if made["kind"] == "XBackendTrafficPolicy":
+        made["spec"]["targetRefs"][0].update({"group": "", "kind": "Service"})
     return made
+
+
+def fit_mapping(found: Document) -> None:
+    if "match" in found and "services" in found:
+        found["match"] = "Host(`a.test`)"
+    if "protocol" in found and "allowedRoutes" in found:
+        found["protocol"] = "HTTPS"
+        found["tls"]["mode"] = "Terminate"
+    if "kind" in found and "port" in found and "weight" in found:
+        found.update({"group": "", "kind": "Service"} if "group" in found else {"kind": "Service"})
+    if "requestHeaderModifier" in found.get("filters", [{}])[0]:
+        full = found["filters"][0]
+        found["filters"] = [{"type": kind, part: full[part]} for part, kind in FILTERS.items() if part in full]
+    if isinstance(found.get("path"), dict) and "replaceFullPath" in found["path"]:
+        found["path"].pop("replacePrefixMatch")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)

@@ -40,8 +40,9 @@ async def test_it_is_what_the_command_says() -> None:
         (question("nonsense"), "'nonsense' is no URL"),
         (question(URL, "no header"), "'no header' is no header"),
         (question(method="NO METHOD"), "'NO METHOD' is no method"),
+        (question()._replace(listener="none"), "listener 'none': no Edge or Gateway with routes has a listener"),
     ],
-    ids=["url", "header", "method"],
+    ids=["url", "header", "method", "listener"],
 )
 async def test_what_is_no_request_is_told(asked: Question, why: str) -> None:
     with pytest.raises(ExplanationError, match=why) as raised:
@@ -73,7 +74,7 @@ async def test_explanations_come_one_after_the_other() -> None:
         most = max(most, running)
         return made
 
-    explainer = Explainer()
+    explainer = Explainer(deadline_s=600)
 
     async def one() -> None:
         nonlocal running

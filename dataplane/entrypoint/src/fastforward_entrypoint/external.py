@@ -17,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fastforward_pipeline import AskService, ServiceAnswer, Unavailable
-from fastforward_pipeline.compiled.upstream import ServiceTls, Upstream, join
+from fastforward_pipeline.compiled.servicetls import ServiceTls
+from fastforward_pipeline.compiled.upstream import Upstream, join
 from fastforward_shield import Breaker, Bulkhead, Hop, HopError, Meaning, Policy, Retry, Try
 
 from fastforward.snapshot.v1 import snapshot_pb2

@@ -12,8 +12,6 @@ import base64
 import itertools
 import json
 import secrets
-import ssl
-from functools import lru_cache
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import aiohttp
@@ -21,6 +19,8 @@ import structlog
 from fastforward_pipeline import DrawBytes, Drawn, RedeemCode, Redeemed
 from fastforward_pipeline.compiled.oidc import OidcClient
 from yarl import URL
+
+from .trust import trust
 
 log = structlog.get_logger(__name__)
 
@@ -31,15 +31,6 @@ _ANSWER_BYTES = 64 << 10
 _PATIENCE_S = 15.0
 _NOBODY = Redeemed(fault="the token endpoint has no address", reached=False)
 _BUSY = Redeemed(fault="too many logins are under way", reached=False)
-
-
-@lru_cache(maxsize=64)
-def trust(authorities: str) -> ssl.SSLContext:
-    """Returns settings of TLS that believe these authorities, or those of the system when there are none.
-
-    Raises ssl.SSLError when they are no certificates.
-    """
-    return ssl.create_default_context(cadata=authorities or None)
 
 
 class TokenEndpoints:
@@ -112,8 +103,8 @@ class TokenEndpoints:
             data=urlencode(form).encode(),
             headers=headers,
             allow_redirects=False,
-            ssl=trust(client.authorities) if client.server_name else True,
-            server_hostname=client.server_name or None,
+            ssl=True if client.tls is None else trust(client.tls),
+            server_hostname=None if client.tls is None else client.tls.server_name,
         ) as answer:
             return answer.status, await _read(answer.content)
 
@@ -123,7 +114,7 @@ class TokenEndpoints:
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         target = urlsplit(client.token_url)
         path = f"{target.path or '/'}{'?' if target.query else ''}{target.query}"
-        return URL(f"{'https' if client.server_name else 'http'}://{authority}{path}", encoded=True)
+        return URL(f"{'http' if client.tls is None else 'https'}://{authority}{path}", encoded=True)
 
     def _client(self) -> aiohttp.ClientSession:
         """Cookies are nobody's here, and the time is `_redeem`'s."""

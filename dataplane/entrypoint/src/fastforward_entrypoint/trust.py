@@ -1,6 +1,6 @@
-"""Whom EntryPoint believes to be a service: by authorities, names and public keys, as proxies do.
+"""Whom EntryPoint believes to be a service or an issuer: by authorities, names and public keys, as proxies do.
 
-In: the `tls` of an Upstream that is asked. Out: settings of TLS. Called by external. What Python's ssl does not check
+In: the `tls` of whom it asks. Out: settings of TLS. Called by external and oidc. What Python's ssl does not check
 by itself is checked at the end of the handshake, before anything is sent.
 """
 
@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fastforward_pipeline.compiled.upstream import ServiceTls
+from fastforward_pipeline.compiled.servicetls import ServiceTls
 
 
 class _Trust(ssl.SSLContext):

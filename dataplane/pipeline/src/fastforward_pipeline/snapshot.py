@@ -28,6 +28,7 @@ from .compiled.tenant import Tenant, compile_tenant
 from .compiled.upstream import Upstream, compile_upstream
 from .compiled.users import Users, compile_users
 from .compiled.workload import Workload, compile_workload
+from .compiled.zone import Zones, compile_zones
 
 
 class SnapshotError(ValueError):
@@ -49,6 +50,7 @@ NOUNS: Mapping[str, tuple[str, Callable[[str, Any], object]]] = {
     "tenant": ("tenants", lambda _, wire: compile_tenant(wire)),
     "shards": ("shards", lambda _, wire: compile_shards(wire)),
     "upstream": ("upstreams", compile_upstream),
+    "zones": ("zones", lambda _, wire: compile_zones(wire)),
     "schema": ("schemas", compile_schema),
     "eventhook": ("eventhooks", compile_eventhook),
     "workload": ("workloads", compile_workload),
@@ -72,6 +74,8 @@ class Snapshot:
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     shards: Mapping[str, ShardSet] = field(default_factory=dict)
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    zones: Mapping[str, Zones] = field(default_factory=dict)
+    """Of Upstreams whose requests stay in the proxies' own zones."""
     schemas: Mapping[str, Schema] = field(default_factory=dict)
     eventhooks: Mapping[str, EventHook] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)

@@ -5,10 +5,11 @@ Made by the caller of `decide`; shown by `ff explain` and `ff test`. It holds pl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from .compiled.zone import Zones
 from .decision import Decision, Refusal
 from .reason import FACTS
 
@@ -73,6 +74,8 @@ class Trail:
 
     findings: list[Finding] = field(default_factory=list)
     near_misses: list[NearMiss] = field(default_factory=list)
+    zones: Mapping[str, Zones] = field(default_factory=dict)
+    """By Upstream that the request may go to; of those for which zones count."""
 
     def note(self, stage: str, verdict: Verdict, detail: str, *, object: str = "", field: str = "") -> None:  # noqa: A002
         """Adds a finding."""
@@ -99,7 +102,10 @@ class Trail:
             "tenant": decision.tenant,
             "subject": "" if decision.identity is None else decision.identity.subject,
             "upstream": decision.candidates[0].upstream if len(decision.candidates) == 1 else "",
-            "upstreams": [asdict(candidate) for candidate in decision.candidates],
+            "upstreams": [
+                {**asdict(candidate), "zones": _zones(self.zones.get(candidate.upstream))}
+                for candidate in decision.candidates
+            ],
             "shard": decision.shard,
             "limits": [asdict(limit) for limit in decision.limits],
             "shadow": list(decision.shadow),
@@ -117,6 +123,14 @@ class Trail:
             "findings": [_without_stage(asdict(finding)) for finding in findings],
             "nearMisses": [_without_stage(asdict(miss)) for miss in self.near_misses if miss.stage == stage],
         }
+
+
+def _zones(zones: Zones | None) -> dict[str, object] | None:
+    """Returns where its endpoints are; None where that does not count."""
+    if zones is None:
+        return None
+    listed = [{**asdict(each), "endpoints": list(each.endpoints)} for each in zones.zones]
+    return {"minimum": zones.minimum, "zones": listed}
 
 
 def _would_refuse(refusal: Refusal) -> dict[str, object]:

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fastforward.snapshot.v1 import snapshot_pb2
 
+from .servicetls import ServiceTls, compile_tls
+
 IV_BYTES = 12
 _KEY_BYTES = 32
 _SALT = b"fastforward oidc 1"
@@ -39,10 +41,8 @@ class OidcClient:
     """Whether the secret is sent in the form, not in a header."""
     places: tuple[tuple[str, int], ...]
     """Hosts and ports at which the token endpoint is asked."""
-    server_name: str
-    """What its certificate proves; empty for clear text."""
-    authorities: str = field(repr=False)
-    """PEM; those of the system when empty."""
+    tls: ServiceTls | None
+    """None for clear text."""
     mark: str
     """Tells the cookies of providers apart."""
     key: AESGCM = field(repr=False)
@@ -68,7 +68,7 @@ def base64url(octets: bytes) -> str:
 
 
 def compile_oidc_client(name: str, wire: snapshot_pb2.OidcClient) -> OidcClient:
-    """Returns the compiled client. Raises ValueError on one without a secret."""
+    """Returns the compiled client. Raises ValueError on one without a secret, and on TLS that proves nothing."""
     if not (wire.secret and wire.client_id and wire.token_url):
         raise ValueError("a client without id, secret or token endpoint logs nobody in")
     listed = tuple((each.address, each.port) for each in wire.endpoints)
@@ -80,8 +80,7 @@ def compile_oidc_client(name: str, wire: snapshot_pb2.OidcClient) -> OidcClient:
         token_url=wire.token_url,
         in_form=wire.in_form,
         places=((wire.dns_host, wire.dns_port),) if wire.dns_host else listed,
-        server_name=wire.tls.server_name,
-        authorities=wire.tls.authorities.decode(),
+        tls=compile_tls(wire.tls) if wire.HasField("tls") else None,
         mark=sha256(name.encode()).hexdigest()[:8],
         key=AESGCM(derived),
     )

@@ -34,6 +34,8 @@ class Scope:
     tenant_header: str
     trusted: AddressSet | None
     trusted_hops: int
+    listeners: tuple[str, ...] = ()
+    """Names of those that requests for it come in by; none when that is not known."""
 
 
 Leaf = tuple[Plan, ...]
@@ -206,4 +208,5 @@ def compile_scope(name: str, wire: snapshot_pb2.Scope) -> Scope:
         tenant_header=wire.tenant_header,
         trusted=AddressSet(wire.trusted) if wire.trusted else None,
         trusted_hops=wire.trusted_hops,
+        listeners=tuple(wire.listeners),
     )

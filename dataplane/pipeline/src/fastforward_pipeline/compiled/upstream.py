@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastforward.snapshot.v1 import snapshot_pb2
+
+from .servicetls import ServiceTls, compile_tls
 
 _REFRESH_S = 5.0
 _POLICIES = {
@@ -24,20 +26,6 @@ class Outliers:
     ejection_s: float
     most: float
     """Share of the endpoints that may be left alone, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceTls:
-    """What the certificate of an endpoint must prove."""
-
-    server_name: str
-    """What it is asked for (SNI)."""
-    authorities: str = field(default="", repr=False)
-    """PEM; those of the system when empty."""
-    names: tuple[str, ...] = ()
-    """DNS names of which it has one."""
-    pins: tuple[str, ...] = ()
-    """SHA-256 of public keys in base64, of which it has one; any when empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +63,7 @@ def compile_upstream(name: str, wire: snapshot_pb2.Upstream) -> Upstream:
         policy=policy,
         hash_on=wire.hash_on,
         proven=wire.proven,
-        tls=_compile_tls(wire.tls) if wire.HasField("tls") else None,
+        tls=compile_tls(wire.tls) if wire.HasField("tls") else None,
         outliers=Outliers(
             errors=outliers.consecutive_errors,
             ejection_s=outliers.ejection_time_ms / 1e3,
@@ -83,18 +71,6 @@ def compile_upstream(name: str, wire: snapshot_pb2.Upstream) -> Upstream:
         )
         if wire.HasField("outlier_detection")
         else None,
-    )
-
-
-def _compile_tls(wire: snapshot_pb2.ServiceTls) -> ServiceTls:
-    """Raises ValueError where nothing would have to be proven."""
-    if not (wire.server_name and wire.names):
-        raise ValueError("TLS without a name proves nothing")
-    return ServiceTls(
-        server_name=wire.server_name,
-        authorities=wire.authorities.decode(),
-        names=tuple(wire.names),
-        pins=tuple(wire.pins),
     )
 
 

@@ -49,6 +49,8 @@ def judge(exchange: Exchange) -> Refusal | Reply | None:
             _tell(exchange, Verdict.PASSED, f"handed to the adapter of {protocol}")
             return None
     if exchange.trail is not None:
+        zones = exchange.snapshot.zones
+        exchange.trail.zones = {c.upstream: zones[c.upstream] for c in exchange.candidates if c.upstream in zones}
         shares = ", ".join(f"{c.upstream or 'nobody (500)'} {c.share:.1%}" for c in exchange.candidates)
         rules = plan.response_body
         judged = "" if rules is None else f"; Schema {rules.schema} judges the answer"

@@ -72,11 +72,20 @@ class Listener:
     """Whether HTTP is spoken over QUIC as well, on the UDP port of the same number."""
     scope: str = ""
     """What the names of its hosts' scopes begin with; the Edge's name when empty."""
+    names: tuple[str, ...] = ()
+    """What people call those that share its port in clear text: no rule does."""
 
     @property
     def transports(self) -> tuple[str, ...]:
         """What its port is a port of."""
         return (self.transport, "UDP") if self.http3 else (self.transport,)
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """By what names requests come in here; none where there are no requests."""
+        if self.chains:
+            return tuple(chain.name for chain in self.chains if chain.stream is None)
+        return () if self.stream is not None else (self.name, *self.names)
 
     @property
     def all_certificates(self) -> tuple[Certificate, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .upstream import Dns, Endpoint
+from .upstream import Dns, Endpoint, UpstreamTls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,5 @@ class OidcClient:
     """Whether the secret is sent in the form, not in a header."""
     endpoints: tuple[Endpoint, ...] = ()
     dns: Dns | None = None
-    server_name: str = ""
-    """What the endpoints' certificate proves; empty for clear text."""
-    authorities: bytes = b""
-    """PEM; those of the system when empty."""
+    tls: UpstreamTls | None = None
+    """What the endpoints' certificate must prove; None for clear text."""

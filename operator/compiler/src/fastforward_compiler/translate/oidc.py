@@ -18,7 +18,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from .certificate import Unusable
 from .keyset import KEYSET, find_source
 from .reference import is_permitted, target
-from .upstream import UPSTREAM, resolve_upstream
+from .upstream import UPSTREAM, Traits, resolve_upstream
 from .world import AUTH_POLICIES, SECRETS
 
 _MIN_SECRET = 16
@@ -97,22 +97,20 @@ def _reaches(cells: Cells, on: ObjectRef, field: str, oidc: crds.Oidc, problems:
     made = cells.read(UPSTREAM, name)
     if traits is None or made is None:
         return False
-    fault = _fault_of(name, made.upstream, oidc.endpoints.token, tls=traits.tls, http1=traits.http1)
+    fault = _fault_of(name, made.upstream, oidc.endpoints.token, traits)
     if fault:
         problems.append(problem(on, Reason.INVALID, place, fault))
     return not fault
 
 
-def _fault_of(name: str, upstream: ir.Upstream, url: str, *, tls: bool, http1: bool) -> str:
-    if not http1:
+def _fault_of(name: str, upstream: ir.Upstream, url: str, traits: Traits) -> str:
+    if not traits.http1:
         return f"Upstream {name} can't be asked for tokens: that needs the protocol HTTP1."
-    if tls != url.startswith("https://"):
-        said = "is https, so the Upstream needs tls" if not tls else "is http, but the Upstream has tls"
+    if traits.tls != url.startswith("https://"):
+        said = "is https, so the Upstream needs tls" if not traits.tls else "is http, but the Upstream has tls"
         return f"Upstream {name} can't be asked for tokens: the token endpoint {said}."
-    own = upstream.tls
-    if own is not None and (own.client is not None or own.pins or own.dns_names != (own.server_name,)):
-        message = "TLS with names, pins or a certificate of one's own is the proxy's alone"
-        return f"Upstream {name} can't be asked for tokens: {message}."
+    if traits.shows:
+        return f"Upstream {name} can't be asked for tokens: the certificate of spec.tls is for the proxy alone to show."
     if upstream.proxy_protocol:
         return f"Upstream {name} can't be asked for tokens: the PROXY protocol is the proxy's alone."
     return ""
@@ -141,8 +139,7 @@ def _make_client(cells: Cells, name: str) -> ClientFound | None:
         in_form=oidc.token_authentication == "Post",
         endpoints=upstream.endpoints,
         dns=upstream.dns,
-        server_name="" if upstream.tls is None else upstream.tls.server_name,
-        authorities=b"" if upstream.tls is None else upstream.tls.authorities,
+        tls=upstream.tls,
     )
     return ClientFound(client)
 

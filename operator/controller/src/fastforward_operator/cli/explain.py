@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 from fastforward_pipeline import Request, Snapshot, TokenBuckets
 
+from .listener import come_in
 from .moment import moment
 from .output import Output, print_data
 from .simulation import Judged, RequestError, judge, make_request
 from .snapshots import Resources, believe_keys, believe_passwords, read_snapshot
 from .where import Where
+from .zone import zone_lines
 
 _LONGEST_LENGTH = 18
 """Digits: whatever fits into 64 bits."""
@@ -43,7 +45,11 @@ def run(asked: Asked, directories: Sequence[Path], state: Path, output: Output, 
         print(error, file=sys.stderr)
         return 1
     resources = read_snapshot(directories, state, where, moment(at))
-    told, notes = explain_request(request, resources, external=asked.external)
+    try:
+        told, notes = explain_request(request, resources, external=asked.external)
+    except RequestError as error:
+        print(error, file=sys.stderr)
+        return 1
     for note in notes:
         print(note, file=sys.stderr)
     if output is not Output.TEXT:
@@ -67,13 +73,19 @@ def request_of(asked: Asked) -> Request:
     )
 
 
-def explain_request(request: Request, resources: Resources, *, external: int = 200) -> tuple[dict[str, Any], list[str]]:
-    """Everything there is to say, and which credentials were taken as valid."""
+def explain_request(
+    request: Request, resources: Resources, *, external: int = 200, listener: str = "--listener"
+) -> tuple[dict[str, Any], list[str]]:
+    """Everything there is to say, and which credentials were taken as valid.
+
+    Raises RequestError for a listener that is not there; `listener` is what it was given by.
+    """
     values = [value for values in request.headers.values() for value in values]
     believed = [f"API key {key} is taken as valid" for key in believe_keys(resources, values)]
     believed += [f"The password of {user} is taken as right" for user in believe_passwords(resources, values)]
     notes = [f"{each}: the operator hands out no hash to judge it by." for each in believed]
-    judged = judge(Snapshot.empty().apply(resources), request, TokenBuckets(), external=external)
+    snapshot = Snapshot.empty().apply(resources)
+    judged = judge(snapshot, come_in(snapshot, request, listener), TokenBuckets(), external=external)
     return explain(judged), notes
 
 
@@ -109,6 +121,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
             yield f"  {name:<9} {told[name]}"
     for candidate in told["upstreams"]:
         yield f"  upstream  {candidate['upstream'] or 'none (500)'} {candidate['share']:.0%}"
+        if candidate["zones"]:
+            yield from (f"            {line}" for line in zone_lines(candidate["zones"]))
     seen = told["upstreamRequest"]
     if seen:
         yield f"  it sees   {seen['method']} {seen['path']}, host {seen['host']}"

@@ -27,9 +27,10 @@ def answer(asked: BinaryIO) -> dict[str, Any]:
     question: dict[str, Any] = json.loads(asked.readline())
     try:
         request = request_of(Asked(**question))
+        resources = snapshot_pb2.SnapshotDelta.FromString(asked.read()).resources
+        explanation, notes = explain_request(request, resources, listener="listener")
     except RequestError as error:
         return {"mistake": str(error)}
-    explanation, notes = explain_request(request, snapshot_pb2.SnapshotDelta.FromString(asked.read()).resources)
     return {"explanation": explanation, "notes": notes}
 
 

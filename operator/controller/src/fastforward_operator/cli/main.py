@@ -214,7 +214,7 @@ def explain_request(
     header: HeaderOption = None,
     directories: FromOption = None,
     address: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
-    listener: Annotated[str, typer.Option(help="Name of the Edge's listener that it comes in by.")] = "",
+    listener: Annotated[str, typer.Option(help="Listener of an Edge or Gateway that it comes in by.")] = "",
     external: Annotated[
         int, typer.Option(min=200, max=599, help="Status that services are taken to answer; none is asked.")
     ] = 200,

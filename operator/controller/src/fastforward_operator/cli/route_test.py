@@ -20,6 +20,7 @@ from fastforward_operator.supervisor.yamlfile import FileProblemError
 from .bench import Bench
 from .comparison import differences
 from .junit import Result, junit_xml
+from .listener import come_in
 from .offline import Offline, load, load_over, require
 from .output import Output, counted, print_data
 from .simulation import Judged, RequestError, judge, make_request
@@ -94,6 +95,7 @@ def _judge_case(bench: Bench, case: Case) -> Judged:
         listener=written.listener,
         body_bytes=written.body_bytes,
     )
+    request = come_in(bench.snapshot, request, "listener")
     for _ in range(written.times - 1):
         judge(bench.snapshot, request, buckets, external=written.external)
     return judge(bench.snapshot, request, buckets, external=written.external)

@@ -29,6 +29,7 @@ from fastforward_pipeline import (
     run,
     upstream_request,
 )
+from fastforward_pipeline.compiled.table import Scope
 from fastforward_pipeline.ends import give_back, settle_ends
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -141,14 +142,26 @@ def _on_its_port(snapshot: Snapshot, request: Request) -> Request:
 
     Where nobody has the host on that port the request stays as it is: proxies may be told other ports (FF_PORTS).
     """
-    canonical = normalize(request)
-    port = _PORT.search(request.host)
-    number = port[1] if port is not None else {"https": "443"}.get(request.scheme, "80")
-    if request.edge or isinstance(canonical, Refusal):
+    if request.edge:
         return request
     edges = {scope.edge for scope in snapshot.scopes.values()}
-    possible = sorted(edge for edge in edges if edge.partition("@")[2] in ("", number))
-    scopes = (snapshot.find_scope(edge, canonical.host.lower()) for edge in possible)
-    found = [scope for scope in scopes if scope is not None]
-    best = max(found, key=lambda scope: (scope.host == canonical.host.lower(), len(scope.host)), default=None)
+    best = find_best(snapshot, those_on_port(edges, request), request)
     return replace(request, edge=best.edge) if best is not None and "@" in best.edge else request
+
+
+def those_on_port(edges: Iterable[str], request: Request) -> list[str]:
+    """Of these Edges, those of which none, or this one, is a Gateway's port: the one that the host names."""
+    port = _PORT.search(request.host)
+    number = port[1] if port is not None else {"https": "443"}.get(request.scheme, "80")
+    return sorted(edge for edge in edges if edge.partition("@")[2] in ("", number))
+
+
+def find_best(snapshot: Snapshot, edges: Iterable[str], request: Request) -> Scope | None:
+    """The request's host on whichever of these Edges names it most exactly."""
+    canonical = normalize(request)
+    if isinstance(canonical, Refusal):
+        return None
+    host = canonical.host.lower()
+    found = (snapshot.find_scope(edge, host) for edge in edges)
+    scopes = [scope for scope in found if scope is not None]
+    return max(scopes, key=lambda scope: (scope.host == host, len(scope.host)), default=None)

@@ -20,12 +20,18 @@ from .tls import note_option
 from .writing import Written, write
 
 INGRESS, TRAEFIK, GATEWAY = "networking.k8s.io", "traefik.io", "gateway.networking.k8s.io"
+TRIED = "gateway.networking.x-k8s.io"
+"""Gateway API's kinds that are not settled yet."""
 _MOST_REFS = 8
 """Edges, or listeners of one, that a Route may name."""
 _OLD_TRAEFIK = "traefik.containo.us"
 _STAYS = "FastForward serves this kind as it is: leave it where it is, beside what is written here."
 _PARTS = frozenset(
-    {(TRAEFIK, "Middleware"), (TRAEFIK, "TraefikService"), (TRAEFIK, "TLSOption"), (GATEWAY, "BackendTLSPolicy")}
+    {
+        *((TRAEFIK, kind) for kind in ("Middleware", "TraefikService", "TLSOption")),
+        *((GATEWAY, kind) for kind in ("BackendTLSPolicy", "BackendLBPolicy")),
+        (TRIED, "XBackendTrafficPolicy"),
+    }
 )
 """Kinds that mean something by what they are used for."""
 _ROUTES = frozenset(
@@ -132,7 +138,7 @@ def _note_rest(item: Item) -> None:
         _note_part(item)
     elif (of, kind) in _WHOLE:
         item.say("", *_WHOLE[of, kind])
-    elif of in (INGRESS, TRAEFIK, GATEWAY):
+    elif of in (INGRESS, TRAEFIK, GATEWAY, TRIED):
         item.say("", Verdict.LOST, f"The kind {kind} is not known to the import.", "Look up what it does.")
     else:
         for _, found in item.annotations("traefik.ingress.kubernetes.io/"):

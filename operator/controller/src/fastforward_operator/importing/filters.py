@@ -13,6 +13,7 @@ from fastforward_crds import GROUP as OURS
 from fastforward_crds import milliseconds
 
 from .backendtls import policy_of, take_policy
+from .backendtraffic import take_traffic, traffic_policy_of
 from .draft import Context, Document, service_spec
 from .gateway import is_granted
 from .headers import is_own
@@ -150,14 +151,14 @@ _TAKES: dict[str, Callable[[Filtered, Field], None]] = {
 }
 
 
-def take_backends(context: Context, item: Item, refs: Field, made: Filtered) -> None:
-    """The destination: where requests go, or what they are answered."""
+def take_backends(context: Context, item: Item, refs: Field, made: Filtered, session: Document) -> None:
+    """The destination: where requests go, or what they are answered. `session` keeps clients, unless it is empty."""
     weights: dict[str, tuple[Document, int]] = {}
     lost = 0
     for ref in refs.each():
         weight = ref["weight"].number() if ref["weight"] else 1
         ref["filters"].lost("Nothing is done for one backend alone.", "Do it for the whole rule.")
-        share = _share(context, item, ref)
+        share = _share(context, item, ref, session)
         if share is None:
             lost += weight
         else:
@@ -185,7 +186,7 @@ def _answer(made: Filtered, answer: Document) -> None:
 
 def _take_mirror(context: Context, item: Item, found: Field, made: Filtered) -> None:
     share, percent = (
-        _share(context, item, found["backendRef"]),
+        _share(context, item, found["backendRef"], {}),
         found["percent"].number(100) if found["percent"] else 100,
     )
     fraction = found["fraction"]
@@ -202,7 +203,7 @@ def _take_mirror(context: Context, item: Item, found: Field, made: Filtered) -> 
         made.body["mirrors"] = [*mirrors, {**share, "percent": min(percent, 100)}]
 
 
-def _share(context: Context, item: Item, ref: Field) -> Document | None:
+def _share(context: Context, item: Item, ref: Field, session: Document) -> Document | None:
     group, kind = ref["group"].text(), ref["kind"].text("Service")
     name, namespace = ref["name"].text(), ref["namespace"].text(item.namespace)
     port = ref["port"].number()
@@ -214,16 +215,25 @@ def _share(context: Context, item: Item, ref: Field) -> Document | None:
         return None
     if kind == "Upstream":
         ref["port"].aside("An Upstream has its ports.")
+        if session:
+            ref["kind"].changed("An Upstream keeps clients as it says itself.", "Set its sessionAffinity.")
         context.draft.permit(("Route", item.namespace), "Upstream", namespace, name)
         return {"name": name, **({"namespace": namespace} if namespace != item.namespace else {})}
     if not port:
         ref["name"].lost("A Service needs a port: its share is answered 500.", "Add the port.")
         return None
-    spec = {
-        **service_spec(item.namespace, name, port, namespace),
-        **({"protocol": "GRPC"} if item.kind == "GRPCRoute" else {}),
-    }
-    label = f"{name}-{port}{'-grpc' if item.kind == 'GRPCRoute' else ''}"
+    return _service(context, item, ref, (namespace, name, port), session)
+
+
+def _service(
+    context: Context, item: Item, ref: Field, service: tuple[str, str, int], session: Document
+) -> Document | None:
+    """The Upstream of a Service, by its namespace, name and port, with what policies say of it."""
+    namespace, name, port = service
+    spec = service_spec(item.namespace, name, port, namespace)
+    label = f"{name}-{port}"
+    if item.kind == "GRPCRoute":
+        spec, label = {**spec, "protocol": "GRPC"}, f"{label}-grpc"
     policy = policy_of(context, namespace, name)
     if policy is not None:
         tls = take_policy(context, policy, item.namespace)
@@ -232,6 +242,12 @@ def _share(context: Context, item: Item, ref: Field) -> Document | None:
             ref["name"].lost(f"Not all of {policy.label} can be kept: its share is answered 500.", remedy)
             return None
         spec, label = {**spec, "tls": tls}, f"{label}-tls"
+    traffic = traffic_policy_of(context, namespace, name)
+    if traffic is not None:
+        spec |= take_traffic(traffic)
+    if session:
+        # The rule's own comes before the policy's.
+        spec, label = {**spec, "sessionAffinity": session}, f"{label}-session"
     return {"name": context.draft.upstream(item.namespace, label, spec, item.label)}
 
 

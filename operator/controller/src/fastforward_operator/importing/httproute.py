@@ -14,6 +14,7 @@ from .draft import Context, Document, Rule
 from .filters import Filtered, take_backends, take_filters, take_patience
 from .gateway import GROUP, Section, Sections
 from .ordering import covers
+from .persistence import path_of, take_persistence
 from .reading import Field, Item
 from .wishes import literal_regex, regex_fault
 
@@ -51,7 +52,7 @@ def translate_route(context: Context, item: Item, sections: Sections) -> None:
     everywhere = [section for listed in sections.values() for section in listed]
     rules = item.spec["rules"].each() or [Field(item, "spec.rules[0]", {})]
     for number, rule in enumerate(rules):
-        made = _translate_rule(context, item, rule)
+        made = _translate_rule(context, item, rule, number)
         matches = list(_matches(item, rule, made))
         by_port = made.redirect is not None and "scheme" not in made.redirect
         for place in _places(found, everywhere, hostnames, by_port=by_port):
@@ -106,14 +107,16 @@ def _meet(listener: str, host: str) -> str:
     return listener if covers(host, listener) else ""
 
 
-def _translate_rule(context: Context, item: Item, rule: Field) -> Filtered:
+def _translate_rule(context: Context, item: Item, rule: Field, number: int) -> Filtered:
     """What its filters and backends come to; its name is taken where it is one of ours too."""
-    rule["sessionPersistence"].lost("Sessions are kept by Upstreams here.", "Set sessionAffinity of the Upstream.")
+    part = str(rule["name"].raw or f"rule-{number}")
+    path = "/" if item.kind == "GRPCRoute" else path_of(rule)
+    session = take_persistence(rule["sessionPersistence"], item, part, path)
     rule["name"].taken()
     if rule["name"] and _LABEL.fullmatch(str(rule["name"].raw)) is None:
         rule["name"].changed("Policies find the rule by another name.")
     filtered = take_filters(context, item, rule["filters"])
-    take_backends(context, item, rule["backendRefs"], filtered)
+    take_backends(context, item, rule["backendRefs"], filtered, session)
     take_patience(rule, filtered)
     return filtered
 

@@ -37,6 +37,7 @@ _SNAPSHOT_ORDER = (
     "limit",
     "shards",
     "upstream",
+    "zones",
     "schema",
     "eventhook",
     "workload",

@@ -361,7 +361,7 @@ Global___SnapshotDelta: _TypeAlias = SnapshotDelta  # noqa: Y015
 class Resource(_message.Message):
     """Names: scope/SCOPE, table/SCOPE#TENANT, plan/HASH, auth/NAME, keyset/NAME, apikeys/NAME, users/NAME, oidc/NAME, limit/NAME,
     tenant/NAMESPACE/NAME,
-    shards/NAMESPACE, upstream/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME,
+    shards/NAMESPACE, upstream/NAMESPACE/NAME, zones/NAMESPACE/NAME, schema/NAMESPACE/NAME, workload/NAMESPACE/NAME,
     eventhook/NAMESPACE/NAME, addresslist/EDGE_NAMESPACE/EDGE_NAME|LIST. SCOPE is EDGE_NAMESPACE/EDGE_NAME|HOST. The version is a hash of the serialised body.
     """
 
@@ -385,6 +385,7 @@ class Resource(_message.Message):
     USERS_FIELD_NUMBER: _builtins.int
     ADDRESSLIST_FIELD_NUMBER: _builtins.int
     OIDC_FIELD_NUMBER: _builtins.int
+    ZONES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     @_builtins.property
@@ -419,6 +420,8 @@ class Resource(_message.Message):
     def addresslist(self) -> Global___AddressList: ...
     @_builtins.property
     def oidc(self) -> Global___OidcClient: ...
+    @_builtins.property
+    def zones(self) -> Global___Zones: ...
     def __init__(
         self,
         *,
@@ -440,12 +443,13 @@ class Resource(_message.Message):
         users: Global___Users | None = ...,
         addresslist: Global___AddressList | None = ...,
         oidc: Global___OidcClient | None = ...,
+        zones: Global___Zones | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "workload", b"workload", "zones", b"zones"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresslist", b"addresslist", "apikeys", b"apikeys", "auth", b"auth", "body", b"body", "eventhook", b"eventhook", "keyset", b"keyset", "limit", b"limit", "name", b"name", "oidc", b"oidc", "plan", b"plan", "schema", b"schema", "scope", b"scope", "shards", b"shards", "table", b"table", "tenant", b"tenant", "upstream", b"upstream", "users", b"users", "version", b"version", "workload", b"workload", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users", "addresslist", "oidc"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["scope", "table", "plan", "auth", "keyset", "apikeys", "limit", "tenant", "shards", "upstream", "schema", "workload", "eventhook", "users", "addresslist", "oidc", "zones"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -466,6 +470,7 @@ class Scope(_message.Message):
     TENANT_HEADER_FIELD_NUMBER: _builtins.int
     TRUSTED_FIELD_NUMBER: _builtins.int
     TRUSTED_HOPS_FIELD_NUMBER: _builtins.int
+    LISTENERS_FIELD_NUMBER: _builtins.int
     edge: _builtins.str
     """NAMESPACE/NAME"""
     host: _builtins.str
@@ -483,6 +488,10 @@ class Scope(_message.Message):
     def trusted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """CIDR"""
 
+    @_builtins.property
+    def listeners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the listeners are called that requests for the host come in by, sorted; each of a Gateway's by all of its names."""
+
     def __init__(
         self,
         *,
@@ -495,10 +504,11 @@ class Scope(_message.Message):
         tenant_header: _builtins.str = ...,
         trusted: _abc.Iterable[_builtins.str] | None = ...,
         trusted_hops: _builtins.int = ...,
+        listeners: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "listeners", b"listeners", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2033,7 +2043,7 @@ class OidcClient(_message.Message):
     @_builtins.property
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
     @_builtins.property
-    def tls(self) -> Global___TokenTls:
+    def tls(self) -> Global___ServiceTls:
         """Absent for clear text."""
 
     def __init__(
@@ -2045,7 +2055,7 @@ class OidcClient(_message.Message):
         endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
         dns_host: _builtins.str = ...,
         dns_port: _builtins.int = ...,
-        tls: Global___TokenTls | None = ...,
+        tls: Global___ServiceTls | None = ...,
         in_form: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tls", b"tls"]  # noqa: Y015
@@ -2055,29 +2065,6 @@ class OidcClient(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OidcClient: _TypeAlias = OidcClient  # noqa: Y015
-
-@_typing.final
-class TokenTls(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SERVER_NAME_FIELD_NUMBER: _builtins.int
-    AUTHORITIES_FIELD_NUMBER: _builtins.int
-    server_name: _builtins.str
-    authorities: _builtins.bytes
-    """PEM; empty for those that the system knows."""
-    def __init__(
-        self,
-        *,
-        server_name: _builtins.str = ...,
-        authorities: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "server_name", b"server_name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TokenTls: _TypeAlias = TokenTls  # noqa: Y015
 
 @_typing.final
 class KeyPart(_message.Message):
@@ -2396,6 +2383,60 @@ class Upstream(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Upstream: _TypeAlias = Upstream  # noqa: Y015
+
+@_typing.final
+class Zones(_message.Message):
+    """Where the endpoints of an Upstream are whose requests stay in the zone of the proxy. The proxies choose; this is for
+    explanations. NAME is the Upstream's.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    ZONES_FIELD_NUMBER: _builtins.int
+    minimum: _builtins.int
+    """So many healthy endpoints in a proxy's zone get all of its requests."""
+    @_builtins.property
+    def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zone]:
+        """By name, those of no zone first."""
+
+    def __init__(
+        self,
+        *,
+        minimum: _builtins.int = ...,
+        zones: _abc.Iterable[Global___Zone] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum", b"minimum", "zones", b"zones"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Zones: _TypeAlias = Zones  # noqa: Y015
+
+@_typing.final
+class Zone(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """empty for none"""
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Zone: _TypeAlias = Zone  # noqa: Y015
 
 @_typing.final
 class ServiceTls(_message.Message):

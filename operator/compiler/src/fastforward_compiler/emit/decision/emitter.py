@@ -8,6 +8,7 @@ only names and what a Scope or a ShardSet is put together from; work is proporti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from fastforward.snapshot.v1 import snapshot_pb2
@@ -25,6 +26,7 @@ from .table import emit_scope, emit_table
 from .tenant import emit_tenant
 from .upstream import emit_upstream, is_called
 from .workload import emit_workload
+from .zone import counts_zones, emit_zones
 
 # Nouns of which each value is one resource, named after it.
 SINGLE = frozenset(
@@ -68,7 +70,8 @@ class DecisionEmitter:
         self._edge_of_scope: dict[str, str] = {}
         self._plans: dict[str, frozenset[str]] = {}
         self._shards: dict[str, dict[str, ir.Shard]] = {}
-        self._upstreams: set[str] = set()
+        self._upstreams: frozenset[str] = frozenset()
+        self._zones: frozenset[str] = frozenset()
 
     def apply(self, delta: ir.Delta) -> DecisionDelta:
         """Returns what `delta` changes in the decision snapshot."""
@@ -152,13 +155,25 @@ class DecisionEmitter:
 
     def _emit_upstreams(self, upstreams: ir.Changes[ir.Upstream], step: _Step) -> None:
         """Of most nobody here wants to know anything."""
-        taking = {each.name: each for each in upstreams.upserts if is_called(each)}
-        gone = {*upstreams.removed, *(each.name for each in upstreams.upserts)} - taking.keys()
-        step.removed.update(f"upstream/{name}" for name in self._upstreams & gone)
-        self._upstreams = (self._upstreams - gone) | taking.keys()
-        for name, upstream in taking.items():
+        called = {each.name: each for each in upstreams.upserts if is_called(each)}
+        self._upstreams = _replace("upstream", self._upstreams, upstreams, called.keys(), step)
+        for name, upstream in called.items():
             step.put(f"upstream/{name}", upstream=emit_upstream(upstream))
             step.outputs["upstream", name] = (f"upstream/{name}",)
+        zoned = {each.name: each for each in upstreams.upserts if counts_zones(each)}
+        self._zones = _replace("zones", self._zones, upstreams, zoned.keys(), step)
+        for name, upstream in zoned.items():
+            # No output: nobody who serves waits for it.
+            step.put(f"zones/{name}", zones=emit_zones(upstream))
+
+
+def _replace(
+    noun: str, known: AbstractSet[str], upstreams: ir.Changes[ir.Upstream], told: AbstractSet[str], step: _Step
+) -> frozenset[str]:
+    """Takes away what is known of Upstreams of which it is no longer told; returns those of which it is."""
+    gone = {*upstreams.removed, *(each.name for each in upstreams.upserts)} - told
+    step.removed.update(f"{noun}/{name}" for name in known & gone)
+    return frozenset((known - gone) | told)
 
 
 def _emit_credentials(delta: ir.Delta, step: _Step) -> None:

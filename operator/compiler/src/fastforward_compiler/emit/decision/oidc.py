@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
 
+from .servicetls import emit_tls
+
 
 def emit_oidc(login: ir.OidcLogin) -> snapshot_pb2.OidcProvider:
     """Returns the wire form of what judges a login."""
@@ -35,6 +37,6 @@ def emit_oidc_client(client: ir.OidcClient) -> snapshot_pb2.OidcClient:
     )
     if client.dns is not None:
         wire.dns_host, wire.dns_port = client.dns.host, client.dns.port
-    if client.server_name:
-        wire.tls.CopyFrom(snapshot_pb2.TokenTls(server_name=client.server_name, authorities=client.authorities))
+    if client.tls is not None:
+        wire.tls.CopyFrom(emit_tls(client.tls))
     return wire

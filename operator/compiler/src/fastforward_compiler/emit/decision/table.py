@@ -10,9 +10,11 @@ from fastforward_compiler import ir
 
 def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
     """Returns the wire form of one host of `edge`."""
+    # What a host is looked up by: of a Gateway, each port has hosts of its own.
+    place = scope.name.partition("|")[0]
+    listeners = (each for each in edge.listeners if (each.scope or edge.name) == place)
     return snapshot_pb2.Scope(
-        # What a host is looked up by: of a Gateway, each port has hosts of its own.
-        edge=scope.name.partition("|")[0],
+        edge=place,
         host=scope.host,
         region=scope.region,
         api_version_header=edge.api_version_header,
@@ -21,6 +23,7 @@ def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
         tenant_header=edge.tenant_header,
         trusted=edge.trusted_addresses,
         trusted_hops=edge.trusted_hop_count,
+        listeners=sorted({name for each in listeners for name in each.called}),
     )
 
 

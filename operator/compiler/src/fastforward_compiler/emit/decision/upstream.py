@@ -5,8 +5,12 @@ In: ir.Upstream that EntryPoint calls. Out: snapshot_pb2.Upstream. Called by emi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_compiler import ir
+
+from .servicetls import emit_tls
 
 _PROTOCOL = "GRPC"
 _POLICIES = {
@@ -29,11 +33,7 @@ def is_called(upstream: ir.Upstream) -> bool:
 def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:
     """Returns the wire form; endpoints of weight 0 get nothing."""
     wire = snapshot_pb2.Upstream(
-        endpoints=[
-            snapshot_pb2.Endpoint(address=each.address, port=each.port, weight=each.weight)
-            for each in upstream.endpoints
-            if each.weight
-        ],
+        endpoints=emit_endpoints(each for each in upstream.endpoints if each.weight),
         load_balancing=_POLICIES[upstream.policy],
         hash_on=upstream.hash_on,
     )
@@ -44,8 +44,13 @@ def emit_upstream(upstream: ir.Upstream) -> snapshot_pb2.Upstream:
         wire.outlier_detection.CopyFrom(_emit_outliers(upstream.outlier_detection))
     wire.proven = bool(upstream.workload)
     if upstream.tls is not None:
-        wire.tls.CopyFrom(_emit_tls(upstream.tls))
+        wire.tls.CopyFrom(emit_tls(upstream.tls))
     return wire
+
+
+def emit_endpoints(endpoints: Iterable[ir.Endpoint]) -> list[snapshot_pb2.Endpoint]:
+    """Returns the wire form of each."""
+    return [snapshot_pb2.Endpoint(address=each.address, port=each.port, weight=each.weight) for each in endpoints]
 
 
 def _emit_outliers(outliers: ir.OutlierDetection) -> snapshot_pb2.OutlierDetection:
@@ -53,10 +58,4 @@ def _emit_outliers(outliers: ir.OutlierDetection) -> snapshot_pb2.OutlierDetecti
         consecutive_errors=outliers.consecutive_errors,
         ejection_time_ms=outliers.ejection_time_ms,
         max_ejected_percent=outliers.max_ejected_percent,
-    )
-
-
-def _emit_tls(tls: ir.UpstreamTls) -> snapshot_pb2.ServiceTls:
-    return snapshot_pb2.ServiceTls(
-        server_name=tls.server_name, authorities=tls.authorities, names=tls.dns_names, pins=tls.pins
     )

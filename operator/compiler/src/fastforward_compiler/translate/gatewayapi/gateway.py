@@ -205,8 +205,10 @@ def _listeners(name: str, sections: Iterable[Section], streams: Iterable[Bound])
                 yield replace(listener, stream=found[0].stream)
             continue
         chains = tuple(chain for section in sharing for chain in _chains(section, bound[section.key]))
-        if chains or sharing[0].protocol == "HTTP":
+        if chains:
             yield replace(listener, chains=chains)
+        elif sharing[0].protocol == "HTTP":
+            yield replace(listener, names=tuple(map(label, sharing)))
 
 
 def _held_ports(sections: Iterable[Section], listeners: Iterable[ir.Listener]) -> tuple[tuple[int, str], ...]:

@@ -1,7 +1,7 @@
 """Session persistence of a rule to `ir.Session` (GEP-1619).
 
 In: what the rule says, the paths that it matches. Out: its IR value, or a Problem: what can't be kept is not kept, and
-the rule serves without. Called by httproute and grpcroute.
+the rule serves without. Called by httproute and grpcroute; the import names sessions as they are named here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def translate_persistence(
         field = f"{step.field}.sessionPersistence.{field}"
         step.problems.append(problem(step.on, Reason.UNSUPPORTED_VALUE, field, f"{message} No session is kept."))
         return None
-    own = blake2b(f"{step.on.kind}/{step.on.namespace}/{step.on.name}#{rule}".encode(), digest_size=6).hexdigest()
+    own = own_mark(step.on.kind, step.on.namespace, step.on.name, rule)
     if said.type == "Header":
         return ir.Session(header=(said.session_name or f"x-session-{own}").lower())
     timeout = said.absolute_timeout
@@ -48,6 +48,11 @@ def translate_persistence(
         renewed=False,
         same_site="Lax",
     )
+
+
+def own_mark(kind: str, namespace: str, name: str, rule: str) -> str:
+    """What tells the sessions of a rule without a name for them from those of others, on whichever host."""
+    return blake2b(f"{kind}/{namespace}/{name}#{rule}".encode(), digest_size=6).hexdigest()
 
 
 def _fault_of(said: gatewayapi.SessionPersistence) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ import { get, state } from "./state.js";
 import { addressOf, badge, facts } from "./words.js";
 
 const MOST = 7500;
+const MOST_ENDPOINTS = 8;
 const DEADLINE_MS = 30000;
 const VERDICTS = { passed: "good", answered: "good", refused: "wrong", shadowed: "waiting", skipped: "plain" };
 const input = (name) => byId(`q-${name}`);
@@ -80,6 +81,7 @@ function explanation({ explanation: told, notes }) {
       ["Subject", told.subject],
       ["Shard", told.shard],
       ["Upstream", told.upstreams.map(upstream)],
+      ["Zones", told.upstreams.filter((each) => each.zones).map(zones)],
       ["It sees", told.upstreamRequest ? seen(told.upstreamRequest) : ""],
       ["Answer", Object.entries(told.responseHeaders).map(headerLine)],
       ["In the shadow", told.wouldRefuse.map(({ object, reason }) => `${object} (${reason})`).join(", ")],
@@ -91,6 +93,23 @@ function explanation({ explanation: told, notes }) {
 
 function upstream({ upstream: name, share }, place) {
   return [place ? ", " : "", name ? named(["Upstream"], name) : "none (500)", ` ${Math.round(share * 100)}%`];
+}
+
+function zones({ upstream: name, zones: { minimum, zones: listed } }) {
+  if (!listed.length) return `No zone has an endpoint of ${name}. `;
+  const short = minimum === 1 ? "no healthy endpoint" : `fewer than ${minimum} healthy endpoints`;
+  return [
+    listed.map(zone(minimum)),
+    h("div", { class: "soft" }, `Of ${name} a proxy of another zone, or of none, asks all of them, as does one whose own zone has ${short}.`),
+  ];
+}
+
+function zone(minimum) {
+  return ({ zone: name, endpoints, keeps }) => {
+    const meaning = keeps ? ", which proxies of this zone ask alone" : name ? `, too few for proxies of this zone: ${minimum} would do` : "";
+    const more = endpoints.length > MOST_ENDPOINTS ? ` and ${endpoints.length - MOST_ENDPOINTS} more` : "";
+    return h("div", {}, `${name ? `zone ${name}` : "no zone"}: ${endpoints.slice(0, MOST_ENDPOINTS).join(", ")}${more}${meaning}`);
+  };
 }
 
 function seen({ method, host, path, headers }) {

@@ -1,0 +1,123 @@
+"""A listener that is named is there, and tells which of two Edges with one host is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from fastforward_operator.cli.listener import come_in
+from fastforward_operator.cli.simulation import RequestError, make_request
+from fastforward_pipeline import Snapshot
+
+from fastforward.snapshot.v1 import snapshot_pb2 as pb
+from support.ff import Said, ff
+from support.gatewayapi import gateway, gateway_class, http_route, listener, parent
+from support.gatewayapi import rule as answers
+from support.resources import Document, edge, route, rule
+
+TWO = [{"name": "outer", "port": 8080}, {"name": "inner", "port": 8081}]
+REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"hostname": "b.example.com"}}
+
+
+def explain(folder: Path, documents: list[Document], *options: str, url: str = "http://a.test/") -> Said:
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(documents))
+    return ff("explain", "request", "GET", url, *options, "--from", folder)
+
+
+def two_edges() -> list[Document]:
+    """The same host at both, by a wildcard at the second."""
+    return [
+        edge(80, hosts=["a.test"], listeners=TWO),
+        edge(81, name="back", hosts=["*.test", "c.example"], listeners=[{"name": "behind", "port": 8082}]),
+        route("front", rule(says="front"), hosts="a.test"),
+        route("back", rule(says="back"), hosts="*.test", edges=[{"name": "back"}]),
+    ]
+
+
+def test_a_listener_that_no_edge_has_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
+    said = explain(tmp_path, two_edges(), "--listener", "outr")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        "--listener 'outr': no Edge or Gateway with routes has a listener of this name in use. There are behind of "
+        "Edge default/back; inner, outer of Edge default/public. Name one of these, or none.\n"
+    )
+
+
+@pytest.mark.parametrize(("name", "taken"), [("outer", "front"), ("inner", "front"), ("behind", "back")])
+def test_the_listener_says_which_edge_is_asked(tmp_path: Path, name: str, taken: str) -> None:
+    told = explain(tmp_path, two_edges(), "--listener", name, "-o", "json").json
+    assert told["route"] == f"default/{taken}"
+
+
+def test_an_edge_without_the_host_answers_as_it_does_to_strangers(tmp_path: Path) -> None:
+    told = explain(tmp_path, two_edges(), "--listener", "outer", "-o", "json", url="http://b.test/").json
+    assert told["reason"] == "routing/no-route"
+    assert "Edge default/public" in {each["object"] for stage in told["stages"] for each in stage["findings"]}
+
+
+def test_only_requests_come_in_by_a_listener_that_is_explained(tmp_path: Path) -> None:
+    """One in want of a certificate is not in use."""
+    secure = {"name": "secure", "port": 8443, "protocol": "HTTPS", "tls": {"certificates": [{"name": "none"}]}}
+    documents = [edge(80, hosts=["a.test"], listeners=[TWO[0], secure]), route("front", rule(says="x"), hosts="a.test")]
+    said = explain(tmp_path, documents, "--listener", "secure")
+    assert said.code == 1
+    assert "There are outer of Edge default/public. " in said.err
+
+
+def test_of_a_gateway_names_and_those_of_its_logs_are_known(tmp_path: Path) -> None:
+    documents = [
+        gateway_class(),
+        gateway(listener(80, "plain"), listener(8080, "other")),
+        *(
+            http_route(name, answers(filters=(REDIRECT,)), parents=(parent(sectionName=name),))
+            for name in ("plain", "other")
+        ),
+    ]
+    for name, taken in (("plain", "plain"), ("other", "other"), ("port-8080", "other")):
+        assert explain(tmp_path, documents, "--listener", name, "-o", "json").json["route"] == f"default/{taken}"
+    said = explain(tmp_path, documents, "--listener", "none")
+    assert "There are plain, other of Gateway default/public. " in said.err
+
+
+def test_of_two_with_the_name_the_port_tells(tmp_path: Path) -> None:
+    documents = [
+        gateway_class(),
+        *(gateway(listener(port, "http"), name=name) for name, port in (("one", 80), ("two", 8080))),
+        *(http_route(name, answers(filters=(REDIRECT,)), parents=(parent(name),)) for name in ("one", "two")),
+    ]
+    for url, taken in (("http://a.test/", "one"), ("http://a.test:8080/", "two")):
+        assert explain(tmp_path, documents, "--listener", "http", "-o", "json", url=url).json["route"] == (
+            f"default/{taken}"
+        )
+
+
+def test_of_many_edges_some_are_told() -> None:
+    scopes = [
+        pb.Resource(name=f"scope/shop/e{number}|*", scope=pb.Scope(edge=f"shop/e{number}", host="*", listeners=["x"]))
+        for number in range(10)
+    ]
+    request = make_request("GET", "http://a.test/", (), address="127.0.0.1", listener="y")
+    with pytest.raises(RequestError, match=r"x of Edge shop/e7; those of 2 more\. Name") as raised:
+        come_in(Snapshot.empty().apply(scopes), request, "listener")
+    assert "e8" not in str(raised.value)
+
+
+def test_an_operator_that_tells_of_none_is_believed() -> None:
+    older = pb.Resource(name="scope/shop/e|*", scope=pb.Scope(edge="shop/e", host="*"))
+    request = make_request("GET", "http://a.test/", (), address="127.0.0.1", listener="y")
+    assert come_in(Snapshot.empty().apply([older]), request, "listener") is request
+
+
+def test_a_route_test_names_a_listener_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(two_edges()))
+    request = {"url": "http://a.test/", "listener": "behind"}
+    cases = [
+        {"name": "there", "request": request, "expect": {"route": "default/back"}},
+        {"name": "not there", "request": {**request, "listener": "nowhere"}, "expect": {"status": 200}},
+    ]
+    (tmp_path / "some.test.yaml").write_text(yaml.safe_dump({"tests": cases}))
+    said = ff("test", tmp_path)
+    assert said.code == 1
+    assert "request: listener 'nowhere': no Edge or Gateway with routes has a listener of this name" in said.out
+    assert "2 tests, 1 failed." in said.out
