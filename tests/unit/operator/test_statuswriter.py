@@ -121,6 +121,30 @@ async def test_proxies_that_came_or_went_are_told_once_their_number_stays(monkey
         assert {told["conditions"][0]["message"] for told in again} == {"2/2 proxies have it."}
 
 
+async def test_what_waits_to_be_written_is_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "RECOUNT_AFTER_S", 0.0)
+    client = Scripted()
+    client.open.clear()
+    others = [ObjectRef(kind="Route", namespace="shop", name=f"r{number}") for number in range(60)]
+    async with writing(client) as writer:
+        for ref in others:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: writer._queue.qsize() == len(others) - statuswriter.WRITERS)
+        asked: list[ObjectRef] = []
+
+        def proxies(ref: ObjectRef) -> tuple[int, int]:
+            asked.append(ref)
+            return 2, 2
+
+        writer.proxies = proxies
+        writer.recount()
+        await eventually(lambda: writer._recount is not None and writer._recount.done())
+        assert asked == others[: statuswriter.WRITERS], "only of those that are under way"
+        client.open.set()
+        await eventually(lambda: len(client.applied) >= len(others))
+        assert {told["proxies"] for _, told in client.applied[statuswriter.WRITERS :]} == {"2/2"}
+
+
 async def test_what_is_on_its_way_is_written_once_it_has_arrived() -> None:
     client = Scripted()
     async with writing(client) as writer:

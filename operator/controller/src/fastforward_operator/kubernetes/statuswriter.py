@@ -161,6 +161,9 @@ class StatusWriter:
     async def _recount_all(self) -> None:
         await asyncio.sleep(RECOUNT_AFTER_S)
         for place, (ref, status) in enumerate(list(self._wanted.items()), 1):
+            if ref in self._queued:
+                # It will be told the number that is right then.
+                continue
             there = self._there.get(ref, {})
             told = payload(status, self.proxies(ref), there, datetime.now(UTC))
             if told != there and differ_in_counts_alone(told, there):
