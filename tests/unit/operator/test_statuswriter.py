@@ -21,6 +21,7 @@ from support.eventually import eventually, meanwhile
 ROUTE = ObjectRef(kind="Route", namespace="shop", name="cart")
 HTTP_ROUTE = ObjectRef(kind="HTTPRoute", namespace="shop", name="cart")
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_ALL = statuswriter.WRITERS + statuswriter.ALONE
 
 
 def status(word: str, reason: str, *, generation: int = 1, ref: ObjectRef = ROUTE) -> ObjectStatus:
@@ -129,7 +130,7 @@ async def test_what_waits_to_be_written_is_not_counted_again(monkeypatch: pytest
     async with writing(client) as writer:
         for ref in others:
             writer.observe(ref, status("True", "Programmed", ref=ref))
-        await eventually(lambda: writer._queue.qsize() == len(others) - statuswriter.WRITERS)
+        await eventually(lambda: client.under_way == _ALL)
         asked: list[ObjectRef] = []
 
         def proxies(ref: ObjectRef) -> tuple[int, int]:
@@ -139,10 +140,10 @@ async def test_what_waits_to_be_written_is_not_counted_again(monkeypatch: pytest
         writer.proxies = proxies
         writer.recount()
         await eventually(lambda: writer._recount is not None and writer._recount.done())
-        assert asked == others[: statuswriter.WRITERS], "only of those that are under way"
+        assert asked == others[:_ALL], "only of those that are under way"
         client.open.set()
         await eventually(lambda: len(client.applied) >= len(others))
-        assert {told["proxies"] for _, told in client.applied[statuswriter.WRITERS :]} == {"2/2"}
+        assert {told["proxies"] for _, told in client.applied[_ALL:]} == {"2/2"}
 
 
 async def test_what_is_on_its_way_is_written_once_it_has_arrived() -> None:
@@ -374,11 +375,39 @@ async def test_while_others_write_much_one_status_at_a_time_is_written(monkeypat
     async with writing(client) as writer:
         for ref in refs:
             writer.observe(ref, status("True", "Programmed", ref=ref))
-        await eventually(lambda: client.under_way == statuswriter.WRITERS)
+        await eventually(lambda: client.under_way == _ALL)
         for ref in refs:
             writer.recall(replace(ref, namespace="others"), {}, "1")
         client.open.set()
-        await eventually(lambda: len(client.applied) > statuswriter.WRITERS)
+        await eventually(lambda: len(client.applied) > _ALL)
         client.most = 0
-        await eventually(lambda: len(client.applied) > 2 * statuswriter.WRITERS)
+        await eventually(lambda: len(client.applied) == len(refs))
         assert client.most == 1
+
+
+async def test_as_soon_as_somebody_else_writes_fewer_statuses_are_under_way() -> None:
+    client = Scripted()
+    client.open.clear()
+    refs = [replace(ROUTE, name=f"r{number}") for number in range(60)]
+    async with writing(client) as writer:
+        writer.recall(replace(ROUTE, namespace="others"), {}, "1")
+        for ref in refs:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: client.under_way == statuswriter.WRITERS)
+        client.open.set()
+        await eventually(lambda: len(client.applied) == len(refs))
+        assert client.most == statuswriter.WRITERS
+
+
+async def test_when_nobody_else_has_written_for_a_while_more_are_under_way_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statuswriter, "ALONE_S", 0.05)
+    client = Scripted()
+    client.open.clear()
+    refs = [replace(ROUTE, name=f"r{number}") for number in range(60)]
+    async with writing(client) as writer:
+        writer.recall(replace(ROUTE, namespace="others"), {}, "1")
+        for ref in refs:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: client.under_way == _ALL)
