@@ -88,6 +88,31 @@ async def test_what_waits_to_be_written_is_not_counted_again(monkeypatch: pytest
         assert {told["proxies"] for _, told in client.applied[_ALL:]} == {"2/2"}
 
 
+async def test_all_is_looked_through_in_slices_when_a_process_may_write() -> None:
+    """Otherwise its lease ends meanwhile, and all is looked through again."""
+    client, leads = Scripted(), False
+    refs = [replace(ROUTE, name=f"r{number}") for number in range(500)]
+    async with writing(client, lambda: leads) as writer:
+        for ref in refs:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: not writer._queue.qsize())
+        asked: list[ObjectRef] = []
+
+        def proxies(ref: ObjectRef) -> tuple[int, int]:
+            asked.append(ref)
+            return 3, 3
+
+        writer.proxies, leads = proxies, True
+        writer.write_all()
+        most = 0
+        while len(set(asked)) < len(refs):
+            before = len(asked)
+            await asyncio.sleep(0)
+            most = max(most, len(asked) - before)
+        assert most <= 2 * statuswriter._SLICE
+        await eventually(lambda: len(client.applied) == len(refs))
+
+
 async def test_what_is_on_its_way_is_written_once_it_has_arrived() -> None:
     client = Scripted()
     async with writing(client) as writer:
