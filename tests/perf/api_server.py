@@ -30,6 +30,7 @@ from support.nodes import OPERATOR, certified, fill, trust_of
 from support.repository import ROOT
 
 _WRITERS = 32
+_COUNT_S = 15.0
 _CONDITION = {"status": "True", "observedGeneration": 1, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
 _PLAIN_STATUS = {
     "observedGeneration": 1,
@@ -130,7 +131,7 @@ async def until_told(api: Client, kubectl: Kubectl, routes: int, before: int) ->
     """Once every route has the status of its version: when each was written, as the API server has it, to a second.
 
     `before` is what `writes` said at the start. By its count the API server is asked meanwhile: a list of all routes
-    keeps it from writing for seconds.
+    keeps it from writing for seconds. Seldom: a count costs it and kubectl a quarter of a second of a core.
     """
     async with asyncio.timeout(START_S + routes / 50):
         while True:
@@ -138,7 +139,7 @@ async def until_told(api: Client, kubectl: Kubectl, routes: int, before: int) ->
                 told = [_written_at(each) async for each in _routes(api) if _is_told(each)]
                 if len(told) >= routes:
                     return told
-            await asyncio.sleep(5)
+            await asyncio.sleep(min(_COUNT_S, 1 + routes / 500))
 
 
 def _is_told(route: Mapping[str, Any]) -> bool:

@@ -113,4 +113,12 @@ async def test_who_may_not_write_any_more_sends_no_body(server: Server, client: 
     assert server.bodies == []
     server.body = b'{"metadata": {"resourceVersion": "5"}}'
     assert await client.apply(PATH, {"spec": {}}, lambda: True) == "5"
-    assert server.bodies == [b'{"spec": {}}']
+    assert server.bodies == [b'{"spec":{}}']
+
+
+async def test_what_is_applied_is_not_asked_back(server: Server, client: Client) -> None:
+    server.body = b'{"kind": "PartialObjectMetadata", "metadata": {"resourceVersion": "5"}}'
+    assert await client.apply_status(PATH, {"status": {}}) == "5"
+    first, _, otherwise = server.headers["Accept"].partition(", ")
+    assert first == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    assert otherwise == "application/json"

@@ -1,79 +1,22 @@
 """What is written of statuses, how often, and what not."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes import statuswriter
-from fastforward_operator.kubernetes.client import ApiError, May
+from fastforward_operator.kubernetes.client import ApiError
 from fastforward_operator.kubernetes.payload import payload
-from fastforward_operator.kubernetes.statuswriter import StatusWriter
-from fastforward_operator.objectstatus import NOTHING, Condition, ObjectStatus
+from fastforward_operator.objectstatus import NOTHING, ObjectStatus
 
-from support.eventually import eventually, meanwhile
+from support.eventually import eventually
+from support.statuswriting import ROUTE, THEN, Scripted, status, writing
 
-ROUTE = ObjectRef(kind="Route", namespace="shop", name="cart")
 HTTP_ROUTE = ObjectRef(kind="HTTPRoute", namespace="shop", name="cart")
-THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-def status(word: str, reason: str, *, generation: int = 1, ref: ObjectRef = ROUTE) -> ObjectStatus:
-    condition = Condition(
-        type="Programmed", status=word, reason=reason, message="", observed_generation=generation, since=THEN
-    )
-    return ObjectStatus(
-        ref=ref, generation=generation, source=None, conditions=(condition,), problems=(), effective=("AuthPolicy a",)
-    )
-
-
-class Scripted:
-    """Stands for the API client: remembers what is applied, holds it up while `open` is not set, fails as told."""
-
-    def __init__(self) -> None:
-        self.applied: list[tuple[str, Mapping[str, Any]]] = []
-        self.open = asyncio.Event()
-        self.open.set()
-        self.failures: list[ApiError] = []
-        self.versions: list[str] = []
-        """Which version of the object each one that is applied was about."""
-        self.under_way = self.most = 0
-
-    async def apply_status(self, path: str, body: Mapping[str, Any], may: May) -> str:
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        try:
-            return await self._apply(path, body, may)
-        finally:
-            self.under_way -= 1
-
-    async def _apply(self, path: str, body: Mapping[str, Any], may: May) -> str:
-        await self.open.wait()
-        await asyncio.sleep(0.01)
-        assert may()
-        if self.failures:
-            raise self.failures.pop()
-        self.applied.append((path, body["status"]))
-        self.versions.append(body["metadata"].get("resourceVersion", ""))
-        return str(10 * len(self.applied))
-
-    def generations(self) -> list[int]:
-        return [told["observedGeneration"] for _, told in self.applied]
-
-
-@asynccontextmanager
-async def writing(
-    client: Any,  # noqa: ANN401 - a Scripted stands for a Client
-    leads: Callable[[], bool] = lambda: True,
-) -> AsyncGenerator[StatusWriter]:
-    writer = StatusWriter(client, lambda _: (3, 3), leads)
-    async with meanwhile(writer.run()):
-        yield writer
+_ALL = statuswriter.WRITERS + statuswriter.ALONE
 
 
 async def test_a_status_is_applied_as_the_schema_has_it() -> None:
@@ -119,6 +62,55 @@ async def test_proxies_that_came_or_went_are_told_once_their_number_stays(monkey
         again = [told for _, told in client.applied[len(others) :]]
         assert {told["proxies"] for told in again} == {"2/2"}
         assert {told["conditions"][0]["message"] for told in again} == {"2/2 proxies have it."}
+
+
+async def test_what_waits_to_be_written_is_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statuswriter, "RECOUNT_AFTER_S", 0.0)
+    client = Scripted()
+    client.open.clear()
+    others = [ObjectRef(kind="Route", namespace="shop", name=f"r{number}") for number in range(60)]
+    async with writing(client) as writer:
+        for ref in others:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: client.under_way == _ALL)
+        asked: list[ObjectRef] = []
+
+        def proxies(ref: ObjectRef) -> tuple[int, int]:
+            asked.append(ref)
+            return 2, 2
+
+        writer.proxies = proxies
+        writer.recount()
+        await eventually(lambda: writer._recount is not None and writer._recount.done())
+        assert asked == others[:_ALL], "only of those that are under way"
+        client.open.set()
+        await eventually(lambda: len(client.applied) >= len(others))
+        assert {told["proxies"] for _, told in client.applied[_ALL:]} == {"2/2"}
+
+
+async def test_all_is_looked_through_in_slices_when_a_process_may_write() -> None:
+    """Otherwise its lease ends meanwhile, and all is looked through again."""
+    client, leads = Scripted(), False
+    refs = [replace(ROUTE, name=f"r{number}") for number in range(500)]
+    async with writing(client, lambda: leads) as writer:
+        for ref in refs:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: not writer._queue.qsize())
+        asked: list[ObjectRef] = []
+
+        def proxies(ref: ObjectRef) -> tuple[int, int]:
+            asked.append(ref)
+            return 3, 3
+
+        writer.proxies, leads = proxies, True
+        writer.write_all()
+        most = 0
+        while len(set(asked)) < len(refs):
+            before = len(asked)
+            await asyncio.sleep(0)
+            most = max(most, len(asked) - before)
+        assert most <= 2 * statuswriter._SLICE
+        await eventually(lambda: len(client.applied) == len(refs))
 
 
 async def test_what_is_on_its_way_is_written_once_it_has_arrived() -> None:
@@ -377,11 +369,39 @@ async def test_while_others_write_much_one_status_at_a_time_is_written(monkeypat
     async with writing(client) as writer:
         for ref in refs:
             writer.observe(ref, status("True", "Programmed", ref=ref))
-        await eventually(lambda: client.under_way == statuswriter.WRITERS)
+        await eventually(lambda: client.under_way == _ALL)
         for ref in refs:
             writer.recall(replace(ref, namespace="others"), {}, "1")
         client.open.set()
-        await eventually(lambda: len(client.applied) > statuswriter.WRITERS)
+        await eventually(lambda: len(client.applied) > _ALL)
         client.most = 0
-        await eventually(lambda: len(client.applied) > 2 * statuswriter.WRITERS)
+        await eventually(lambda: len(client.applied) == len(refs))
         assert client.most == 1
+
+
+async def test_as_soon_as_somebody_else_writes_fewer_statuses_are_under_way() -> None:
+    client = Scripted()
+    client.open.clear()
+    refs = [replace(ROUTE, name=f"r{number}") for number in range(60)]
+    async with writing(client) as writer:
+        writer.recall(replace(ROUTE, namespace="others"), {}, "1")
+        for ref in refs:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: client.under_way == statuswriter.WRITERS)
+        client.open.set()
+        await eventually(lambda: len(client.applied) == len(refs))
+        assert client.most == statuswriter.WRITERS
+
+
+async def test_when_nobody_else_has_written_for_a_while_more_are_under_way_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statuswriter, "ALONE_S", 0.05)
+    client = Scripted()
+    client.open.clear()
+    refs = [replace(ROUTE, name=f"r{number}") for number in range(60)]
+    async with writing(client) as writer:
+        writer.recall(replace(ROUTE, namespace="others"), {}, "1")
+        for ref in refs:
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: client.under_way == _ALL)

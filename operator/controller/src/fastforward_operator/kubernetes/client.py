@@ -8,7 +8,6 @@ needed, on the HTTP client that is here anyway. Source: "Kubernetes API Concepts
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -18,6 +17,7 @@ import fastforward_crds as crds
 from aiohttp.abc import AbstractStreamWriter
 from fastforward_compiler.problem import ObjectRef
 from fastforward_crds import gatewayapi
+from pydantic_core import from_json, to_json
 
 from .access import Access
 
@@ -32,6 +32,8 @@ MAX_LINE = 16 * 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 _MANAGER = "fastforward"
 _NO_ANSWER = 502
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"
+"""An answer without what we have just said, from an API server that knows such."""
 JUDGED: Mapping[str, str] = {**crds.PLURALS, **gatewayapi.PLURALS}
 """Plurals of the kinds whose statuses are written."""
 
@@ -159,8 +161,8 @@ class Client:
         the writer may not write any more.
         """
         asked = {"fieldManager": _MANAGER, "force": "true"}
-        headers = {"content-type": "application/apply-patch+yaml"}
-        data = _Fenced(json.dumps(body).encode(), may)
+        headers = {"content-type": "application/apply-patch+yaml", "accept": _METADATA}
+        data = _Fenced(to_json(body), may)
         async with self._request("PATCH", path, params=asked, data=data, headers=headers) as response:
             found = _decode(await _read(response))
         return str(found.get("metadata", {}).get("resourceVersion", ""))
@@ -181,13 +183,13 @@ class Client:
     async def merge(self, path: str, body: Mapping[str, Any]) -> None:
         """A change of some fields (RFC 7386). Raises as `page`."""
         headers = {"content-type": "application/merge-patch+json"}
-        async with self._request("PATCH", path, data=json.dumps(body).encode(), headers=headers) as response:
+        async with self._request("PATCH", path, data=to_json(body), headers=headers) as response:
             await _read(response)
 
     async def create(self, collection: str, body: Mapping[str, Any], may: May = always) -> None:
         """A new object; 409 when it is there. Raises as `apply`."""
         headers = {"content-type": "application/json"}
-        data = _Fenced(json.dumps(body).encode(), may)
+        data = _Fenced(to_json(body), may)
         async with self._request("POST", collection, data=data, headers=headers) as response:
             await _read(response)
 
@@ -222,7 +224,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     if response.status < 300:
         return body
     try:
-        message = str(json.loads(body)["message"])
+        message = str(from_json(body)["message"])
     except (ValueError, KeyError, TypeError):
         message = body[:200].decode(errors="replace")
     raise ApiError(response.status, message)
@@ -231,7 +233,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _decode(body: bytes) -> dict[str, Any]:
     """What is between us and the API server may answer anything."""
     try:
-        found = json.loads(body)
+        found = from_json(body)
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -33,18 +33,21 @@ def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, 
     return make(counted, there, now) if make is not None else _own(counted, proxies)
 
 
-def differ_in_counts_alone(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def differ_in_counts_alone(one: object, other: object) -> bool:
     """Whether two statuses say the same, but for how many proxies have it."""
-    return _uncounted(one) == _uncounted(other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = one.keys() - {_count(one)}
+        return names == other.keys() - {_count(other)} and all(
+            differ_in_counts_alone(one[name], other[name]) for name in names
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(differ_in_counts_alone, one, other))
+    return one == other
 
 
-def _uncounted(told: object) -> object:
-    if isinstance(told, list):
-        return [_uncounted(each) for each in told]
-    if not isinstance(told, dict):
-        return told
-    counts = "proxies" if "proxies" in told else "message" if _is_programmed(told) else ""
-    return {name: _uncounted(value) for name, value in told.items() if name != counts}
+def _count(told: Mapping[str, Any]) -> str:
+    """Name of the field that tells how many; empty where none does."""
+    return "proxies" if "proxies" in told else "message" if _is_programmed(told) else ""
 
 
 def _is_programmed(told: Mapping[str, Any]) -> bool:
