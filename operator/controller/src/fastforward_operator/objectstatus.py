@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef, Problem
 
 from .providers import Source
 
+_ALIKE = 64
 NOTHING = "Nothing had to be programmed for it."
 """Message of a Programmed that is True because nobody needs anything of the object."""
 
@@ -43,6 +45,14 @@ class ObjectStatus:
     """Listeners of a Gateway, parents of a route."""
     addresses: tuple[str, ...] = ()
     attached_sets: int = 0
+
+
+@lru_cache(maxsize=_ALIKE)
+def condition(kind: str, status: str, reason: str, message: str, generation: int, since: datetime) -> Condition:
+    """One that is held once where objects that are judged together say the same."""
+    return Condition(
+        type=kind, status=status, reason=reason, message=message, observed_generation=generation, since=since
+    )
 
 
 def with_count(status: ObjectStatus, proxies: tuple[int, int]) -> ObjectStatus:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,16 +22,16 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, wors
 
 from . import wording
 from .multimap import Multimap
-from .objectstatus import NOTHING, Condition, ObjectStatus
+from .objectstatus import NOTHING, Condition, ObjectStatus, condition
 from .podstate import PodState, Said, of_pods
 from .providers import Source
 from .publication import Publications
+from .slices import in_slices
 from .steps import Steps
 from .xds.ledger import KeyState, LedgerUpdate
 from .xds.store import SHARED, SNAPSHOT, Key
 
 _MAX_MESSAGE = 1024
-_SLICE = 50
 _DIFFUSE = frozenset({"Edge", "Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
 _SHARED = frozenset({"table", "scope"})
@@ -134,6 +133,7 @@ class StatusBoard:
                     self.on_settled(seen_at)
             else:
                 self.unsettled[key] = state
+        self._give_back()
         told = self._steps.strike(answered)
         decisions = self._reachable(update.decisions)
         everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), decisions == 0)
@@ -187,23 +187,31 @@ class StatusBoard:
         for key in keys:
             self.unsettled.pop(key, None)
             self._seen_at.pop(key, None)
+        self._give_back()
         self._judge_all(self._steps.strike(keys))
+
+    def _give_back(self) -> None:
+        """The room that was taken while everything was unsettled."""
+        for emptied in (self.unsettled, self._seen_at, self._ripe_at):
+            if not emptied:
+                emptied.clear()
 
     def routes_settled(self, revision: int) -> bool:
         """Whether everything that was published up to a revision is acknowledged by all that count."""
         return all(state.revision > revision for state in self.unsettled.values())
 
     def _note(self, ref: ObjectRef, report: ir.Report | None) -> None:
-        old = self._reports.pop(ref, None)
-        for output in old.outputs if old else ():
-            self._by_output.discard(output, ref)
+        old, outputs = self._reports.get(ref), report.outputs if report is not None else ()
+        for output in old.outputs if old is not None else ():
+            if output not in outputs:
+                self._by_output.discard(output, ref)
         if report is None:
-            for known in (self._sources, self._ripe_at, self._said_in):
+            for known in (self._reports, self._sources, self._ripe_at, self._said_in):
                 known.pop(ref, None)
             return
         self._reports[ref] = report
         self._said_in[ref] = self.publications.revision
-        for output in report.outputs:
+        for output in outputs:
             self._by_output.add(output, ref)
 
     def _affected(self, keys: Iterable[Key]) -> set[ObjectRef]:
@@ -227,13 +235,7 @@ class StatusBoard:
 
         A change goes round the loop some five times until it is published.
         """
-        self._judge_on(deque(_slices(refs)))
-
-    def _judge_on(self, slices: deque[tuple[ObjectRef, ...]]) -> None:
-        if slices:
-            self._judge_some(slices.popleft())
-        if slices:
-            asyncio.get_running_loop().call_soon(self._judge_on, slices)
+        in_slices(self._judge_some, refs)
 
     def _judge_some(self, refs: Iterable[ObjectRef]) -> None:
         for ref in refs:
@@ -264,13 +266,9 @@ class StatusBoard:
         said = [*wording.further(report.verdicts, self._faults.get(report.ref, ""), pods), *said]
         before = {condition.type: condition for condition in old.conditions} if old else {}
         conditions = tuple(
-            Condition(
-                type=kind,
-                status=status,
-                reason=reason,
-                message=message[:_MAX_MESSAGE],
-                observed_generation=report.generation,
-                since=self._since(report.ref, kind, status, before.get(kind)),
+            condition(
+                *(kind, status, reason, message[:_MAX_MESSAGE], report.generation),
+                self._since(report.ref, kind, status, before.get(kind)),
             )
             for kind, status, reason, message in said
         )
@@ -289,7 +287,9 @@ class StatusBoard:
     def _since(self, ref: ObjectRef, kind: str, status: str, before: Condition | None) -> datetime:
         if before is not None and before.status == status:
             return before.since
-        return self.since(ref, kind, status) or self.now()
+        since = self.since(ref, kind, status) or self.now()
+        # As exact as it is told.
+        return since.replace(microsecond=since.microsecond // 1000 * 1000)
 
     def proxies(self, ref: ObjectRef) -> tuple[int, int]:
         """How many proxies have all that an object became, of how many that count."""
@@ -393,8 +393,3 @@ class StatusBoard:
             return False
         del self._ripe_at[ref]
         return True
-
-
-def _slices(refs: Iterable[ObjectRef]) -> list[tuple[ObjectRef, ...]]:
-    everything = tuple(refs)
-    return [everything[start : start + _SLICE] for start in range(0, len(everything), _SLICE)]

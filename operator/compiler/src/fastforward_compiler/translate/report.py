@@ -6,7 +6,8 @@ last of all rules. Whatever a Problem does not name, works.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import fastforward_crds as crds
 
@@ -31,6 +32,7 @@ from .workload import INGRESS, STAGES, WORKLOAD
 from .world import INPUTS, INVALID
 
 MAX_PROBLEMS = 100
+_FEW = 6
 SCHEDULED = "Scheduled"
 """Condition of Routes with rules that hold at some times only; it says at which."""
 PROGRAMMED = str(ConditionType.PROGRAMMED)
@@ -63,7 +65,7 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
         generation=generation,
         problems=worst_first(problems)[:MAX_PROBLEMS] if problems else (),
         effective=effective,
-        outputs=frozenset(outputs),
+        outputs=_kept(outputs),
         verdicts=tuple(_route_verdicts(cells, name)) if kind == "Route" else (),
         kept=invalid is not None and resource is not None,
     )
@@ -85,7 +87,7 @@ def _route_verdicts(cells: Cells, name: str) -> Iterator[ir.Verdict]:
 
 def _is_served(cells: Cells, spread: Spread) -> bool:
     served = cells.read(SERVED, spread.edge)
-    asked = {piece.fields["match"].listener for pieces in spread.pieces.values() for piece in pieces}
+    asked = {piece.match.listener for pieces in spread.pieces.values() for piece in pieces}
     return bool(served if "" in asked else served & asked)
 
 
@@ -106,13 +108,18 @@ def _report_foreign(
         generation=invalid.generation if invalid is not None else resource.metadata.generation if resource else 0,
         problems=worst_first(problems)[:MAX_PROBLEMS],
         effective=said.effective,
-        outputs=said.outputs,
+        outputs=_kept(said.outputs),
         verdicts=said.verdicts,
         parts=said.parts,
         addresses=said.addresses,
         attached_sets=said.attached_sets,
         kept=invalid is not None and resource is not None,
     )
+
+
+def _kept(outputs: Collection[ir.Output]) -> Collection[ir.Output]:
+    """As they are kept: a tuple takes a fourth of a set where there are few."""
+    return tuple(sorted(outputs)) if len(outputs) <= _FEW else frozenset(outputs)
 
 
 def invalid_problems(ref: ObjectRef, invalid: crds.Invalid) -> Iterator[Problem]:
@@ -162,12 +169,12 @@ def _add_host(cells: Cells, spread: Spread, host: str, outputs: Outputs) -> set[
     name = scope_name(spread.edge, host)
     for tenant in reached:
         outputs.add(("scope", name))
-        outputs.add(("table", f"{name}#{'' if owner else tenant}"))
+        outputs.add(("table", sys.intern(f"{name}#{'' if owner else tenant}")))
         for piece in spread.pieces[tenant]:
             if piece.needs.auth:
                 outputs.add(("auth", piece.needs.auth))
-            outputs.update(("limit", limit) for limit in piece.fields["limits"])
-            outputs.update(("addresslist", each) for each in lists_of(piece.fields["admission"]))
+            outputs.update(("limit", limit) for limit in piece.plain.limits)
+            outputs.update(("addresslist", each) for each in lists_of(piece.plain.admission))
     return reached
 
 
