@@ -95,7 +95,6 @@ def test_a_cell_that_nobody_reads_any_more_is_forgotten(cells: Cells) -> None:
     cells.settle()
     assert len(cells.all(LENGTH)) == 2
     root = next(cell for cell in cells._cells.values() if cell.key[0] is LONGER)
-    root.readers = None
     cells._orphans.add(root)
     root.value = None
     cells.settle()

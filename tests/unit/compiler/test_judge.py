@@ -28,7 +28,7 @@ def everything(compiler: Compiler) -> dict[Any, Any]:
     assert not cells._orphans
     assert not cells._before
     return {
-        key: (cell.value, {each.key for each in cell.reads}, {each.key for each in trial._readers(cell)}, cell.gifts)
+        key: (cell.value, {each.key for each in cell.reads}, {each.key for each in cell.readers}, cell.gifts)
         for key, cell in cells._cells.items()
     }
 

@@ -203,4 +203,4 @@ def test_a_policy_that_closes_a_table_is_done_when_the_table_is(bench: Bench) ->
         resources.route("r", rule(says="hi"), hosts="example.com"),
         resource("AuthPolicy", "p", spec),
     )
-    assert bench.report("AuthPolicy", "p").outputs == {("table", "default/public|example.com#")}
+    assert set(bench.report("AuthPolicy", "p").outputs) == {("table", "default/public|example.com#")}

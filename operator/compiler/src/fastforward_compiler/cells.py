@@ -8,7 +8,7 @@ and the cost of a change is the cost of what it touches. A value that comes out 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
@@ -21,13 +21,16 @@ Gift = tuple[Key, Hashable]
 """(key of an index, member): a member that a value puts into an index."""
 
 _NO_GIFTS: frozenset[Gift] = frozenset()
-_NOBODY: frozenset[object] = frozenset()
+_FEW = 6
+"""Up to so many are held in a tuple, of 48 bytes and 8 each; a set takes 216 for the first one."""
 
 
 class Source(Generic[V]):
     """What can be read: a family of cells, one for each tuple of arguments."""
 
     __slots__ = ("absent", "name")
+    made = False
+    """Whether its values are made from others."""
 
     def __init__(self, name: str, absent: V) -> None:
         self.name = name
@@ -44,24 +47,29 @@ class Source(Generic[V]):
         """The value again."""
         return kept
 
+    def gifts(self, value: Any, *arguments: Hashable) -> frozenset[Gift]:  # noqa: ANN401, ARG002 - of any source
+        """What a value puts into indexes."""
+        return _NO_GIFTS
 
-class Index(Source[Mapping[M, int]]):
-    """Members, and how many givers each has."""
+
+class Index(Source[Collection[M]]):
+    """Members. Held as a tuple while they are few that one giver each has put in; else with how many givers."""
 
     __slots__ = ()
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, MappingProxyType({}))
+        super().__init__(name, ())
 
 
 class Rule(Source[V]):
     """A family of made cells. `make(cells, *arguments)` must depend on nothing but its arguments and what it reads.
 
     A root lives until it makes None; other cells live while somebody reads them. `gives` names what the value puts
-    into indexes. Making a `counted` cell is what `Cells.counted` counts.
+    into indexes; nothing where it is None. Making a `counted` cell is what `Cells.counted` counts.
     """
 
     __slots__ = ("counted", "gives", "make", "root")
+    made = True
 
     def __init__(
         self,
@@ -78,20 +86,56 @@ class Rule(Source[V]):
         self.root = root
         self.counted = counted
 
+    def gifts(self, value: Any, *arguments: Hashable) -> frozenset[Gift]:  # noqa: ANN401 - of this rule's making
+        """Asked for again, rather than kept, when a value goes: most stay."""
+        return _NO_GIFTS if self.gives is None or value is None else frozenset(self.gives(value, *arguments))
+
 
 class Cell:
-    """One value, who was read to make it and who reads it. Compared by identity."""
+    """One value, who was read to make it and who reads it. Compared by identity.
 
-    __slots__ = ("gifts", "key", "level", "readers", "reads", "value")
+    There are ten for each of ten thousand Routes: it holds what nothing else tells.
+    """
 
-    def __init__(self, key: Key, value: object, level: int) -> None:
+    __slots__ = ("_readers", "key", "reads", "value")
+
+    def __init__(self, key: Key) -> None:
         self.key = key
-        self.value: Any = value
-        self.level = level
+        self.value: Any = key[0].absent
         self.reads: tuple[Cell, ...] = ()
-        self.readers: Cell | set[Cell] | None = None
-        """One reader is held without a set: most cells have no more."""
-        self.gifts: frozenset[Gift] = _NO_GIFTS
+        self._readers: Cell | tuple[Cell, ...] | dict[Cell, None] = ()
+
+    @property
+    def gifts(self) -> frozenset[Gift]:
+        """What its value puts into indexes."""
+        return self.key[0].gifts(self.value, *self.key[1:])
+
+    @property
+    def readers(self) -> Collection[Cell]:
+        """Not to be kept while readers come and go."""
+        readers = self._readers
+        return (readers,) if isinstance(readers, Cell) else readers
+
+    def add_reader(self, reader: Cell) -> None:
+        """A first one is held as it is, a few in a tuple."""
+        readers = self._readers
+        if isinstance(readers, dict):
+            readers[reader] = None
+        elif not readers:
+            self._readers = reader
+        else:
+            held = (*self.readers, reader)
+            self._readers = held if len(held) <= _FEW else dict.fromkeys(held)
+
+    def drop_reader(self, reader: Cell) -> None:
+        """One that is there."""
+        readers = self._readers
+        if isinstance(readers, dict):
+            readers.pop(reader, None)
+            if not readers:
+                self._readers = ()
+        else:
+            self._readers = tuple(each for each in self.readers if each is not reader)
 
 
 class Cells:
@@ -125,11 +169,11 @@ class Cells:
         cell = self._cells.get(key)
         if cell is None:
             cell = self._create(key)
-            if cell.level >= 0:
+            if source.made:
                 self._before[cell] = None
                 self._make(cell)
         self._frame.add(cell)
-        return cell.value if cell.level >= 0 or cell in self._unpacked else source.unpacked(cell.value)
+        return cell.value if source.made or cell in self._unpacked else source.unpacked(cell.value)
 
     def peek(self, key: Key) -> object:
         """The value of a cell, or None, without depending on it."""
@@ -140,9 +184,9 @@ class Cells:
         """A cell to look at, for a Trial."""
         return self._cells.get(key)
 
-    def level(self, source: Source[Any]) -> int:
-        """The place of a rule in the order; -1 for inputs and indexes."""
-        return self._level.get(source, -1)
+    def level(self, rule: Source[Any]) -> int:
+        """The place of a rule in the order."""
+        return self._level[rule]
 
     def wanted(self, index: Key) -> Iterable[Key]:
         """The root cells that a first member of this index calls into being."""
@@ -190,13 +234,15 @@ class Cells:
         return before
 
     def _create(self, key: Key) -> Cell:
-        cell = self._cells[key] = Cell(key, key[0].absent, self.level(key[0]))
+        cell = self._cells[key] = Cell(key)
         return cell
 
     def _next(self) -> Cell | None:
         while self._lowest < len(self._dirty):
             if self._dirty[self._lowest]:
                 return self._dirty[self._lowest].popitem()[0]
+            # Gives back the room of what there was.
+            self._dirty[self._lowest].clear()
             self._lowest += 1
         return None
 
@@ -209,7 +255,7 @@ class Cells:
             # A defect here must not lose the change: the next settle tries again.
             self._mark(cell)
             raise
-        if cell.readers is not None and cell.value is not old and cell.value != old:
+        if cell.readers and cell.value is not old and cell.value != old:
             self._mark_readers(cell)
 
     def _make(self, cell: Cell) -> None:
@@ -221,13 +267,11 @@ class Cells:
         finally:
             self._frame = outer
         self.counted += rule.counted
+        old, new = cell.gifts, rule.gifts(value, *arguments)
         cell.value = value
         self._link(cell, reads)
-        if rule.gives is not None:
-            gifts = frozenset(rule.gives(value, *arguments))
-            if gifts != cell.gifts:
-                old, cell.gifts = cell.gifts, gifts
-                self.give(old, gifts)
+        if new != old:
+            self.give(old, new)
         if value is None and rule.root:
             self._orphans.add(cell)
 
@@ -237,31 +281,23 @@ class Cells:
             return
         cell.reads = tuple(reads)
         for source in reads.difference(old) if old else reads:
-            readers = source.readers
-            if readers is None:
-                source.readers = cell
-            elif isinstance(readers, Cell):
-                source.readers = {readers, cell}
-            else:
-                readers.add(cell)
+            source.add_reader(cell)
         for source in old:
             if source not in reads:
                 self._unlink(source, cell)
 
     def _unlink(self, source: Cell, reader: Cell) -> None:
-        readers = source.readers
-        if isinstance(readers, set):
-            readers.discard(reader)
-        if readers is reader or readers == _NOBODY:
-            source.readers = None
-            if source.level >= 0:
-                self._orphans.add(source)
-            else:
-                self._drop_if_idle(source)
+        source.drop_reader(reader)
+        if source.readers:
+            return
+        if source.key[0].made:
+            self._orphans.add(source)
+        else:
+            self._drop_if_idle(source)
 
     def _drop_if_idle(self, cell: Cell) -> None:
         """Forget an input or index that holds nothing and that nobody reads."""
-        if cell.readers is None and cell.value is cell.key[0].absent:
+        if not cell.readers and cell.value is cell.key[0].absent:
             self._cells.pop(cell.key, None)
             self._unpacked.pop(cell, None)
 
@@ -271,47 +307,56 @@ class Cells:
             return False
         while self._orphans:
             cell = self._orphans.pop()
-            if cell.readers is not None or (cell.key[0].root and cell.value is not None):
+            if cell.readers or (cell.key[0].root and cell.value is not None):
                 continue
             self._before.setdefault(cell, cell.value)
             del self._cells[cell.key]
-            self._dirty[cell.level].pop(cell, None)
-            cell.value = None
+            self._dirty[self._level[cell.key[0]]].pop(cell, None)
+            gifts, cell.value = cell.gifts, None
             for source in cell.reads:
                 self._unlink(source, cell)
-            self.give(cell.gifts, _NO_GIFTS)
+            self.give(gifts, _NO_GIFTS)
         return True
 
     def _mark(self, cell: Cell) -> None:
-        self._dirty[cell.level][cell] = None
-        self._lowest = min(self._lowest, cell.level)
+        level = self._level[cell.key[0]]
+        self._dirty[level][cell] = None
+        self._lowest = min(self._lowest, level)
 
     def _mark_readers(self, cell: Cell) -> None:
-        readers = cell.readers
-        if isinstance(readers, Cell):
-            self._mark(readers)
-        elif readers is not None:
-            for reader in readers:
-                self._mark(reader)
+        for reader in cell.readers:
+            self._mark(reader)
 
     def _add(self, index: Key, member: Hashable) -> None:
         cell = self._cells.get(index) or self._create(index)
-        if cell.value is index[0].absent:
-            cell.value = {}
+        members = cell.value
+        if not members:
             for root in self.wanted(index):
                 self.want(root)
-        count = cell.value.get(member, 0)
-        cell.value[member] = count + 1
-        if not count:
+        if member not in members:
             self._mark_readers(cell)
+            if not isinstance(members, dict) and len(members) < _FEW:
+                cell.value = (*members, member)
+                return
+        cell.value = members = counts(members)
+        members[member] = members.get(member, 0) + 1
 
     def _remove(self, index: Key, member: Hashable) -> None:
         cell = self._cells[index]
-        if cell.value[member] > 1:
-            cell.value[member] -= 1
+        members = cell.value
+        if not isinstance(members, dict):
+            cell.value = tuple(each for each in members if each != member)
+        elif members[member] > 1:
+            members[member] -= 1
             return
-        del cell.value[member]
+        else:
+            del members[member]
         if not cell.value:
             cell.value = index[0].absent
         self._mark_readers(cell)
         self._drop_if_idle(cell)
+
+
+def counts(members: Collection[M]) -> dict[M, int]:
+    """Of an index: how many givers each member has; the very counts where they are held."""
+    return members if isinstance(members, dict) else dict.fromkeys(members, 1)

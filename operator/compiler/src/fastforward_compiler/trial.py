@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterator
 from typing import Any, TypeVar
 
-from .cells import Cell, Cells, Gift, Key, Rule, Source
+from .cells import Cells, Gift, Key, Rule, Source, counts
 
 V = TypeVar("V")
 
@@ -50,7 +50,7 @@ class Trial:
         """As Cells do it."""
         key = (source, *arguments)
         self._frame.add(key)
-        unmade = self._base.find(key) is None and self._base.level(source) >= 0
+        unmade = source.made and self._base.find(key) is None
         if key in self._lost or (unmade and key not in self._values):
             self._lost.discard(key)
             self._make(key)
@@ -120,8 +120,7 @@ class Trial:
         self._values[key], self._reads[key] = value, reads
         for source in reads:
             self._readers.setdefault(source, set()).add(key)
-        if rule.gives is not None:
-            self._replace_gifts(key, frozenset(rule.gives(value, *arguments)))
+        self._replace_gifts(key, rule.gifts(value, *arguments))
 
     def _replace_gifts(self, key: Key, gifts: frozenset[Gift]) -> None:
         cell = self._base.find(key)
@@ -145,9 +144,7 @@ class Trial:
         for key, reads in self._reads.items():
             cell = self._base.find(key)
             before = cell.reads if cell is not None else ()
-            found.update(
-                each.key for each in before if each.key not in reads and each.level >= 0 and each.key not in reads
-            )
+            found.update(each.key for each in before if each.key[0].made and each.key not in reads)
         return {key for key in found if not key[0].root} - self._lost
 
     def _is_read(self, key: Key) -> bool:
@@ -159,7 +156,7 @@ class Trial:
 
     def _all_readers(self, key: Key) -> set[Key]:
         cell = self._base.find(key)
-        known = {each.key for each in _readers(cell)} if cell is not None else set()
+        known = {each.key for each in cell.readers} if cell is not None else set()
         return known | self._readers.get(key, set())
 
     def _value(self, key: Key) -> Any:  # noqa: ANN401 - of whatever source
@@ -179,7 +176,7 @@ class Trial:
     def _index(self, key: Key) -> dict[Hashable, int]:
         """A copy of our own of an index."""
         if key not in self._values:
-            self._values[key] = dict(self._value(key))
+            self._values[key] = dict(counts(self._value(key)))
         return self._values[key]
 
     def _add(self, key: Key, member: Hashable) -> None:
@@ -199,8 +196,3 @@ class Trial:
             return
         del members[member]
         self._mark_readers(key)
-
-
-def _readers(cell: Cell) -> Collection[Cell]:
-    readers = cell.readers
-    return readers if isinstance(readers, set) else () if readers is None else (readers,)

@@ -5,7 +5,7 @@ Made by compile; read by emit (what to emit again) and by the operator (what to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -49,8 +49,8 @@ class Report:
     problems: tuple[Problem, ...] = ()
     effective: tuple[str, ...] = ()
     """Policies that apply to a Route: `AuthPolicy shop/members`, in order of attachment."""
-    outputs: frozenset[Output] = frozenset()
-    """What must be acknowledged before the object is Programmed."""
+    outputs: Collection[Output] = ()
+    """What must be acknowledged before the object is Programmed; a sorted tuple where there are few, else a set."""
     verdicts: tuple[Verdict, ...] = ()
     """What is said of the whole object in other words than its Problems give."""
     parts: tuple[Part, ...] = ()

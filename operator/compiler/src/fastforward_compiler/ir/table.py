@@ -6,6 +6,7 @@ decision snapshot.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from .route import Entry
@@ -43,4 +44,4 @@ class Table:
     @property
     def name(self) -> str:
         """SCOPE#TENANT, unique in the Snapshot."""
-        return f"{self.scope}#{self.tenant}"
+        return sys.intern(f"{self.scope}#{self.tenant}")

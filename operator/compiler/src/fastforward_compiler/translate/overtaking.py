@@ -67,12 +67,11 @@ def _gate_for(piece: Piece) -> Piece:
     """Guarded as the rule that it leads to; for the rest nothing but 404."""
     path_type, path = path_of(piece.match)
     match = ir.Match(path_type=path_type, path=path)
-    destination = piece.fields["destination"]
+    destination = piece.plain.destination
     answer = destination if isinstance(destination, ir.Unavailable) else ir.Respond(status=404)
-    kept = {name: piece.fields[name] for name in ("edge_admission", "admission", "auth")}
+    kept = {"edge_admission": piece.plain.edge_admission, "admission": piece.plain.admission, "auth": piece.plain.auth}
     own = {"id": f"gate {path_type} {path}", "route": "", "rule": "", "match": match, "gate": True}
     return Piece(
-        route="",
         field="",
         order=precedence(match, GATE_PRIORITY, age(None), (0, 0, 0)),
         fields={**kept, **own, "destination": answer},

@@ -5,15 +5,17 @@ In: an entry's fields and needs. Out: `ir.Entry`, made once for each kind of tab
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastforward_compiler import ir
+from fastforward_compiler.shared import shared
 
 from .placement import Needs, place_stages
 from .template import SEGMENT
 from .world import Age
 
-Order = tuple[Any, ...]
+Order = tuple[tuple[Any, ...], Age, tuple[int, int, int]]
 
 TENANT_FIRST = 100
 """Added to the priority where a tenant's rules lie in everybody's table: they come before all others."""
@@ -24,45 +26,60 @@ _RANK = {ir.PathType.EXACT: 0, ir.PathType.REGEX: 1, ir.PathType.PREFIX: 2}
 class Piece:
     """One match of one rule. Compared by identity: a Route made again has new pieces."""
 
-    __slots__ = ("_made", "closed_by", "created", "field", "fields", "match", "needs", "order", "priority", "route")
+    __slots__ = ("_made", "closed_by", "field", "needs", "order", "plain")
 
     def __init__(
         self,
         *,
-        route: str,
         field: str,
         order: Order,
         fields: dict[str, Any],
         needs: Needs,
         closed_by: tuple[str, ...] = (),
     ) -> None:
-        self.route = route
-        self.field = field
-        self.priority: int = -order[0]
+        """`fields` are those of `ir.Entry` that don't follow from the others."""
+        self.field = shared(field)
         self.order = order
-        self.created: tuple[bool, str] = order[-2][:2]
-        self.fields = fields
-        self.match: ir.Match = fields["match"]
-        self.needs = needs
+        self.needs = shared(needs)
         self.closed_by = closed_by
-        self._made: dict[tuple[bool, bool], ir.Entry] = {}
+        placements, hop, fail_open = place_stages(needs)
+        self.plain = ir.Entry(**fields, priority=-order[0][0], placements=placements, hop=hop, fail_open=fail_open)
+        """The entry where nothing overtakes it and nobody shares the table."""
+        self._made: dict[tuple[bool, bool], ir.Entry] | None = None
+
+    @property
+    def match(self) -> ir.Match:
+        """What it asks of requests."""
+        return self.plain.match
+
+    @property
+    def created(self) -> tuple[bool, str]:
+        """When its Route was; sorts the oldest first."""
+        return self.order[1][:2]
 
     def entry(self, *, overtaken: bool = False, tenant_first: bool = False) -> ir.Entry:
         """The entry where a rule with hop conditions may overtake it, or a tenant shares a table with everybody."""
+        if not (overtaken or tenant_first):
+            return self.plain
+        if self._made is None:
+            self._made = {}
         made = self._made.get((overtaken, tenant_first))
         if made is None:
             needs = self.needs._replace(overtaken=True) if overtaken else self.needs
             placements, hop, fail_open = place_stages(needs)
-            priority = self.priority + TENANT_FIRST if tenant_first else self.priority
-            made = self._made[overtaken, tenant_first] = ir.Entry(
-                **self.fields, priority=priority, placements=placements, hop=hop, fail_open=fail_open
+            made = self._made[overtaken, tenant_first] = replace(
+                self.plain,
+                priority=self.plain.priority + TENANT_FIRST if tenant_first else self.plain.priority,
+                placements=placements,
+                hop=hop,
+                fail_open=fail_open,
             )
         return made
 
 
 def precedence(match: ir.Match, priority: int, age: Age, place: tuple[int, int, int]) -> Order:
     """Sorts first what a request takes first: priority, path, number of conditions, age, place in the Route."""
-    return (
+    first = (
         -priority,
         _RANK[match.path_type],
         -_length(match),
@@ -72,9 +89,8 @@ def precedence(match: ir.Match, priority: int, age: Age, place: tuple[int, int, 
         -len(match.query),
         not match.api_version,
         -len(hop_conditions(match)),
-        age,
-        place,
     )
+    return shared(first), age, shared(place)
 
 
 def _length(match: ir.Match) -> int:

@@ -6,7 +6,8 @@ last of all rules. Whatever a Problem does not name, works.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import fastforward_crds as crds
 
@@ -31,6 +32,7 @@ from .workload import INGRESS, STAGES, WORKLOAD
 from .world import INPUTS, INVALID
 
 MAX_PROBLEMS = 100
+_FEW = 6
 SCHEDULED = "Scheduled"
 """Condition of Routes with rules that hold at some times only; it says at which."""
 
@@ -62,7 +64,7 @@ def _make_report(cells: Cells, *object_: str) -> ir.Report | None:
         generation=generation,
         problems=worst_first(problems)[:MAX_PROBLEMS] if problems else (),
         effective=effective,
-        outputs=frozenset(outputs),
+        outputs=_kept(outputs),
         verdicts=tuple(_schedule_verdicts(cells, name)) if kind == "Route" else (),
     )
 
@@ -91,12 +93,17 @@ def _report_foreign(
         generation=invalid.generation if invalid is not None else resource.metadata.generation if resource else 0,
         problems=worst_first(problems)[:MAX_PROBLEMS],
         effective=said.effective,
-        outputs=said.outputs,
+        outputs=_kept(said.outputs),
         verdicts=said.verdicts,
         parts=said.parts,
         addresses=said.addresses,
         attached_sets=said.attached_sets,
     )
+
+
+def _kept(outputs: Collection[ir.Output]) -> Collection[ir.Output]:
+    """As they are kept: a tuple takes a fourth of a set where there are few."""
+    return tuple(sorted(outputs)) if len(outputs) <= _FEW else frozenset(outputs)
 
 
 def invalid_problems(ref: ObjectRef, invalid: crds.Invalid) -> Iterator[Problem]:
@@ -146,12 +153,12 @@ def _add_host(cells: Cells, spread: Spread, host: str, outputs: Outputs) -> set[
     name = scope_name(spread.edge, host)
     for tenant in reached:
         outputs.add(("scope", name))
-        outputs.add(("table", f"{name}#{'' if owner else tenant}"))
+        outputs.add(("table", sys.intern(f"{name}#{'' if owner else tenant}")))
         for piece in spread.pieces[tenant]:
             if piece.needs.auth:
                 outputs.add(("auth", piece.needs.auth))
-            outputs.update(("limit", limit) for limit in piece.fields["limits"])
-            outputs.update(("addresslist", each) for each in lists_of(piece.fields["admission"]))
+            outputs.update(("limit", limit) for limit in piece.plain.limits)
+            outputs.update(("addresslist", each) for each in lists_of(piece.plain.admission))
     return reached
 
 

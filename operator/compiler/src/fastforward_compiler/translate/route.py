@@ -6,7 +6,9 @@ lies in. Called by compile through ROUTE. Hosts don't multiply the work: the pie
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import fastforward_crds as crds
@@ -14,6 +16,7 @@ import fastforward_crds as crds
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_compiler.shared import shared
 
 from .addresslist import list_problems, lists_of
 from .attachment import Attachment, resolve_attachments
@@ -29,13 +32,26 @@ from .schedule import told
 from .transcoding import keep_from
 from .world import ENDS_ON, HOURS, ROUTES, TENANTS, Age, age, ref_of
 
+_NO_TENANTS: Mapping[str, tuple[Piece, ...]] = MappingProxyType({})
+_EVERYBODY = ("tenant", "")
+
 
 class Spread(NamedTuple):
-    """The Route on one Edge: the same pieces on each host, by tenant ("" for everybody)."""
+    """The Route on one Edge: the same pieces on each host."""
 
     edge: str
     hosts: tuple[str, ...]
-    pieces: Mapping[str, tuple[Piece, ...]]
+    everybody: tuple[Piece, ...]
+    of_tenants: Mapping[str, tuple[Piece, ...]]
+
+    @property
+    def pieces(self) -> Mapping[str, tuple[Piece, ...]]:
+        """By tenant, "" where there are any for everybody."""
+        return {"": self.everybody, **self.of_tenants} if self.everybody else self.of_tenants
+
+    def of(self, tenant: str) -> tuple[Piece, ...]:
+        """Those of one tenant's table."""
+        return self.of_tenants.get(tenant, ()) if tenant else self.everybody
 
 
 class RouteTranslation(NamedTuple):
@@ -70,7 +86,7 @@ def rule_names(route: crds.Route) -> tuple[str, ...]:
     given = {rule.name for rule in route.spec.rules}
     names = []
     for place, rule in enumerate(route.spec.rules):
-        name = rule.name or f"rule-{place}"
+        name = rule.name or sys.intern(f"rule-{place}")
         while rule.name is None and name in given:
             name += "-unnamed"
         names.append(name)
@@ -85,7 +101,7 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
         cells=cells,
         on=ref_of("Route", name),
         name=name,
-        age=age(route),
+        age=(*age(route)[:2], name),
         spec=route.spec,
         aims=read_aims(cells, "Route", name),
         problems=[],
@@ -118,7 +134,9 @@ def _spread(work: _Work, attachment: Attachment, blueprints: Iterable[Blueprint]
     work.problems.extend(list_problems(work.cells, work.on, attachment.edge.name, work.spec.admission))
     for blueprint in blueprints:
         _spread_rule(work, attachment, blueprint, pieces)
-    return Spread(attachment.edge.name, attachment.hosts, {tenant: tuple(found) for tenant, found in pieces.items()})
+    everybody = tuple(pieces.pop("", ()))
+    of_tenants = {tenant: tuple(found) for tenant, found in pieces.items()} if pieces else _NO_TENANTS
+    return Spread(attachment.edge.name, attachment.hosts, everybody, of_tenants)
 
 
 def _spread_rule(work: _Work, attachment: Attachment, blueprint: Blueprint, pieces: dict[str, list[Piece]]) -> None:
@@ -163,13 +181,12 @@ def _make_pieces(
     several = len(attachment.listeners) > 1
     made = []
     for number, listener in enumerate(attachment.listeners):
-        match = _with_listener(condition.match, listener) if listener else condition.match
+        match = shared(_with_listener(condition.match, listener) if listener else condition.match)
         entry_id = f"{work.name}#{blueprint.name}.{condition.place}"
         own = {**fields, "match": match, "id": f"{entry_id}@{listener}" if several else entry_id}
         place = (blueprint.place, condition.place, number)
         made.append(
             Piece(
-                route=work.name,
                 field=f"spec.rules[{blueprint.place}].matches[{condition.place}]",
                 order=precedence(match, work.spec.priority, work.age, place),
                 fields=own,
@@ -236,14 +253,15 @@ def _route_gifts(translation: RouteTranslation | None, name: str) -> Iterable[Gi
         return
     for policy, rule in translation.late:
         yield (LATE, policy), (name, rule)
-    for edge, hosts, pieces in translation.spreads:
+    for spread in translation.spreads:
+        edge, pieces = spread.edge, spread.pieces
         if any(piece.needs.ends for found in pieces.values() for piece in found):
             yield (ENDS_ON, edge), name
-        facts: list[Fact] = [("tenant", tenant) for tenant in pieces]
+        facts: list[Fact] = [("tenant", tenant) if tenant else _EVERYBODY for tenant in pieces]
         facts.extend({("auth", piece.needs.auth) for piece in pieces.get("", ()) if piece.needs.auth})
         conditional = (piece.match for tenant, found in pieces.items() if tenant for piece in found)
         facts.extend({("conditional", path_of(match)) for match in conditional if match.needs_hop})
-        for host in hosts:
+        for host in spread.hosts:
             for tenant in pieces:
                 yield (ROUTES_IN, edge, host, tenant), name
             for fact in facts:

@@ -7,6 +7,7 @@ nearest wildcard with rules of its own.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -45,13 +46,13 @@ class TableTranslation(NamedTuple):
     table: ir.Table | None
     conflicts: tuple[Problem, ...] = ()
     """Of rules never reached."""
-    closed_by: frozenset[str] = frozenset()
+    closed_by: tuple[str, ...] = ()
     """Broken AuthPolicies that close some of its entries."""
 
 
 def scope_name(edge: str, host: str) -> str:
     """EDGE|HOST."""
-    return f"{edge}|{host}"
+    return sys.intern(f"{edge}|{host}")
 
 
 def _make_aliases(cells: Cells, edge: str) -> frozenset[str] | None:
@@ -125,7 +126,6 @@ def _make_gate(cells: Cells, edge: str) -> Piece | None:
     broken = protection.traits.broken
     match = ir.Match()
     return Piece(
-        route="",
         field="",
         order=precedence(match, GATE_PRIORITY, age(None), (0, 0, 0)),
         fields={
@@ -178,7 +178,7 @@ def _make_table(cells: Cells, edge: str, host: str, tenant: str) -> TableTransla
     entries, conflicts = _lay(pieces, scope.scope, tenant)
     touch(cells, entries)
     table = ir.Table(scope=scope.scope.name, tenant=tenant, entries=entries) if entries else None
-    closed_by = frozenset(policy for laid in pieces for policy in laid.piece.closed_by)
+    closed_by = tuple(sorted({policy for laid in pieces for policy in laid.piece.closed_by}))
     return TableTranslation(table, conflicts, closed_by)
 
 
@@ -189,7 +189,7 @@ def _pieces(cells: Cells, edge: str, source: str, tenant: str) -> list[Piece]:
         route = cells.read(ROUTE, name)
         for spread in route.spreads if route is not None else ():
             if spread.edge == edge and source in spread.hosts:
-                found.extend(spread.pieces.get(tenant, ()))
+                found.extend(spread.of(tenant))
     if len(found) > 1:
         found.sort(key=_order)
     return found
@@ -210,10 +210,10 @@ def _lay(pieces: Sequence[Laid], scope: ir.Scope, tenant: str) -> tuple[tuple[ir
     entries: list[ir.Entry] = []
     conflicts: list[Problem] = []
     for piece, first, overtaken in pieces:
-        winner = seen.setdefault((piece.priority, first, piece.match), piece)
+        winner = seen.setdefault((piece.plain.priority, first, piece.match), piece)
         if winner is piece:
             entries.append(piece.entry(overtaken=overtaken, tenant_first=first))
-        elif not winner.fields.get("schedule"):
+        elif not winner.plain.schedule:
             # One with hours of its own is there to go before another, as long as it holds.
             conflicts.append(_conflict(piece, winner, scope.host, tenant))
     return tuple(entries), tuple(conflicts)
@@ -221,12 +221,12 @@ def _lay(pieces: Sequence[Laid], scope: ir.Scope, tenant: str) -> tuple[tuple[ir
 
 def _conflict(loser: Piece, winner: Piece, host: str, tenant: str) -> Problem:
     place = f"on host {host}" + (f" for tenant {tenant}" if tenant else "")
-    whose = f"rule {winner.fields['rule']} of this Route comes first and has the same match"
-    if winner.route != loser.route:
+    whose = f"rule {winner.plain.rule} of this Route comes first and has the same match"
+    if winner.plain.route != loser.plain.route:
         why = "which is older" if winner.created < loser.created else "which comes first by name"
-        whose = f"Route {winner.route}, {why}, has the same match in its rule {winner.fields['rule']}"
+        whose = f"Route {winner.plain.route}, {why}, has the same match in its rule {winner.plain.rule}"
     message = f"Never reached {place}: {whose}."
-    return problem(ref_of("Route", loser.route), Reason.RULE_CONFLICT, loser.field, message)
+    return problem(ref_of("Route", loser.plain.route), Reason.RULE_CONFLICT, loser.field, message)
 
 
 def touch(cells: Cells, entries: Iterable[ir.Entry]) -> None:

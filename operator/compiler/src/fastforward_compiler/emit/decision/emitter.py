@@ -66,7 +66,7 @@ class DecisionEmitter:
         self._edges: dict[str, ir.Edge] = {}
         self._scopes: dict[str, dict[str, ir.Scope]] = {}
         self._edge_of_scope: dict[str, str] = {}
-        self._plans: dict[str, frozenset[str]] = {}
+        self._plans: dict[str, tuple[str, ...]] = {}
         self._shards: dict[str, dict[str, ir.Shard]] = {}
         self._upstreams: set[str] = set()
 
@@ -115,7 +115,7 @@ class DecisionEmitter:
     def _emit_tables(self, tables: ir.Changes[ir.Table], step: _Step) -> None:
         """A Plan names its scope and tenant, so that it belongs to exactly one table and goes with it."""
         for table in tables.upserts:
-            known = self._plans.get(table.name, frozenset())
+            known = set(self._plans.get(table.name, ()))
             plans: dict[str, None] = {}
             for entry in table.entries:
                 # A new entry's Plan is made first, so that its name comes with it.
@@ -124,7 +124,7 @@ class DecisionEmitter:
                 plans[name] = None
                 if name not in known:
                     step.put(f"plan/{name}", version=name, plan=plan or emit_plan(entry, table))
-            self._plans[table.name] = frozenset(plans)
+            self._plans[table.name] = tuple(plans)
             step.put(f"table/{table.name}", table=emit_table(table, plans))
             step.removed.update(f"plan/{name}" for name in known - plans.keys())
             step.outputs["table", table.name] = (f"table/{table.name}", *(f"plan/{name}" for name in plans))

@@ -13,6 +13,7 @@ from typing import TypeVar
 from google.protobuf import any_pb2
 
 from fastforward_compiler import ir
+from fastforward_compiler.shared import shared
 
 from .addresslist import emit_lists, lists_name
 from .authpolicy import emit_jwt, verified_by_proxy
@@ -189,8 +190,8 @@ class EnvoyEmitter:
         scope = self._scopes[table.scope]
         auths = {entry.auth: None for entry in table.entries if entry.auth} | dict.fromkeys(scope.auths)
         limits = {name: None for entry in table.entries for name in entry.limits}
-        used = [self._auths.get(name) for name in auths], [self._limits.get(name) for name in limits]
-        return table, scope, seen_by_tables(self._edges[scope.edge]), *used
+        used = tuple(map(self._auths.get, auths)), tuple(map(self._limits.get, limits))
+        return table, scope, shared(seen_by_tables(self._edges[scope.edge])), *used
 
     def _emit_table(self, table: ir.Table) -> bytes:
         scope = self._scopes[table.scope]

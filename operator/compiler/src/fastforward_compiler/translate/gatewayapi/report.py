@@ -124,7 +124,7 @@ def _tell_route(translation: RouteTranslation | None) -> Told | None:
             name = scope_name(spread.place, host)
             outputs.update((("scope", name), ("table", f"{name}#")))
         for piece in spread.pieces:
-            outputs.update(("limit", limit) for limit in piece.fields["limits"])
+            outputs.update(("limit", limit) for limit in piece.plain.limits)
             if piece.needs.auth:
                 outputs.add(("auth", piece.needs.auth))
     return Told(

@@ -127,7 +127,6 @@ def _pieces(
         for condition in blueprint.conditions:
             entry_id = f"{on.kind.lower()}/{name}#{blueprint.name}.{condition.place}"
             yield Piece(
-                route=name,
                 field=f"spec.rules[{blueprint.place}].matches[{condition.place}]",
                 order=precedence(condition.match, 0, born, (blueprint.place, condition.place, 0)),
                 fields={**fields, "match": condition.match, "id": entry_id},

@@ -39,7 +39,7 @@ class TableTranslation(NamedTuple):
     """The table of a host; None without a scope."""
 
     table: ir.Table | None
-    closed_by: frozenset[str]
+    closed_by: tuple[str, ...]
     """Broken AuthPolicies that close some of its entries."""
 
 
@@ -71,11 +71,11 @@ def _make_table(cells: Cells, place: str, host: str) -> TableTranslation | None:
     scope = translation.scope
     owner = _owner(found, host) if scope is not None and found is not None else None
     if scope is None or found is None or owner is None:
-        return TableTranslation(None, frozenset())
+        return TableTranslation(None, ())
     closed_by: set[str] = set()
     entries = (*_misdirected(found, owner), *_entries(cells, place, owner, host, closed_by))
     touch(cells, entries)
-    return TableTranslation(ir.Table(scope=scope.name, tenant="", entries=entries), frozenset(closed_by))
+    return TableTranslation(ir.Table(scope=scope.name, tenant="", entries=entries), tuple(sorted(closed_by)))
 
 
 def _table_gifts(translation: TableTranslation | None, place: str, host: str) -> Iterator[Gift]:
