@@ -252,7 +252,7 @@ def test_any_sequence_of_edits_ends_where_reading_everything_at_once_ends(steps:
     here = replay([at_once])
     told = replay(batches)
     # Of two documents for one object the one that was there first counts: which one that is, the edits say.
-    twice = {ref for ref, claims in fresh.claims._claims.items() if len(claims) > 1}
+    twice = {ref for ref, claims in fresh.claims._claims._values.items() if len(claims) > 1}
     # It may be one that can be read no further than its name.
     broken = {ref for batch in batches for ref, value in batch.changes.items() if isinstance(value, crds.Invalid)}
     assert twice & here.keys() <= told.keys() | broken

@@ -73,11 +73,12 @@ class FragileCompiler:
 
     def apply(
         self,
-        changes: Mapping[ObjectRef, Change],
+        changes: Mapping[ObjectRef, Change | crds.Packed],
         fetched: Mapping[str, bytes] | None = None,
         now: datetime | None = None,
     ) -> ir.Delta:
-        self._scene.steps.append(dict(changes))
+        unpacked = ((ref, each.unpack() if isinstance(each, crds.Packed) else each) for ref, each in changes.items())
+        self._scene.steps.append(dict(unpacked))
         if now is not None and now == self._scene.fails_at:
             raise RuntimeError("a defect that shows at some times")
         for changed, value in changes.items():

@@ -158,8 +158,8 @@ class Cells:
         self._orphans: set[Cell] = set()
         self._frame: set[Cell] = set()
         self._before: dict[Cell, Any] = {}
-        self._unpacked: dict[Cell, None] = {}
-        """Inputs that were set since everything was settled."""
+        self._unpacked: dict[Cell, object] = {}
+        """Inputs that were set since everything was settled, and what each is kept as, if that is made already."""
         self.counted = 0
         """Counted cells made so far; whoever reports it sets it back."""
 
@@ -197,14 +197,14 @@ class Cells:
         """The value of every cell of a source: a scan, for tests and for whole Snapshots."""
         return [cell.value for cell in self._cells.values() if cell.key[0] is source]
 
-    def put(self, source: Source[V], *arguments: Hashable, value: V) -> None:
-        """Set an input; its source's value for what is absent removes it."""
+    def put(self, source: Source[V], *arguments: Hashable, value: V, kept: object = None) -> None:
+        """Set an input; its source's value for what is absent removes it. `kept`: what it is kept as, if known."""
         key = (source, *arguments)
         cell = self._cells.get(key) or self._create(key)
         old = cell.value if cell in self._unpacked else source.unpacked(cell.value)
         if old is not value and old != value:
             cell.value = value
-            self._unpacked[cell] = None
+            self._unpacked[cell] = kept
             self._mark_readers(cell)
         self._drop_if_idle(cell)
 
@@ -227,8 +227,8 @@ class Cells:
                 self._remake(cell)
             if not self._collect():
                 break
-        for cell in self._unpacked:
-            cell.value = cell.key[0].packed(cell.value)
+        for cell, kept in self._unpacked.items():
+            cell.value = cell.key[0].packed(cell.value) if kept is None else kept
         self._unpacked = {}
         before, self._before = self._before, {}
         return before

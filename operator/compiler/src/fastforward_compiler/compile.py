@@ -17,6 +17,7 @@ import fastforward_crds as crds
 
 from . import ir
 from .cells import Cell, Cells, Gift, Key
+from .packed import PackedSource
 from .problem import ObjectRef, Problem
 from .rules import NOUNS, ORDER, PATHS, ROOTS, TABLES, WANTS, Noun
 from .timetable import Timetable
@@ -55,11 +56,13 @@ class Compiler:
 
     def apply(
         self,
-        changes: Mapping[ObjectRef, crds.Resource | crds.Invalid | None],
+        changes: Mapping[ObjectRef, crds.Resource | crds.Packed | crds.Invalid | None],
         fetched: Mapping[str, bytes] | None = None,
         now: datetime | None = None,
     ) -> ir.Delta:
         """Take in changed objects (None: gone) and fetched documents by URL; tell what that changes.
+
+        What is packed is kept as it is, so that whoever else keeps it shares it.
 
         It is `now`, or as late as before: when rules begin and end to hold, that alone is a step.
         """
@@ -71,14 +74,17 @@ class Compiler:
             return self._apply(changes, fetched or {})
 
     def _apply(
-        self, changes: Mapping[ObjectRef, crds.Resource | crds.Invalid | None], fetched: Mapping[str, bytes]
+        self,
+        changes: Mapping[ObjectRef, crds.Resource | crds.Packed | crds.Invalid | None],
+        fetched: Mapping[str, bytes],
     ) -> ir.Delta:
         for ref, value in changes.items():
-            checked = validity.check_resource(value)
+            packed = value if isinstance(value, crds.Packed) else None
+            checked = validity.check_resource(value.unpack() if isinstance(value, crds.Packed) else value)
             if isinstance(checked, crds.Invalid):
                 self._take_in_invalid(ref, checked)
             else:
-                self._take_in(ref, checked)
+                self._take_in(ref, checked, packed)
         for url, body in fetched.items():
             self._cells.put(world.FETCHED, url, value=body)
         steps = self._cells.settle()
@@ -118,12 +124,13 @@ class Compiler:
         made = [one for one in map(_told, self._cells.all(report.REPORT)) if one is not None]
         return {one.ref: one for one in sorted(made, key=lambda one: _sortable(one.ref))}
 
-    def _take_in(self, ref: ObjectRef, value: crds.Resource | None) -> None:
+    def _take_in(self, ref: ObjectRef, value: crds.Resource | None, packed: crds.Packed | None = None) -> None:
         source, name = world.INPUTS.get(ref.kind), f"{ref.namespace}/{ref.name}"
         if self._cells.peek((world.INVALID, *_sortable(ref))) is not None:
             self._cells.put(world.INVALID, *_sortable(ref), value=None)
         if source is not None:
-            self._cells.put(source, name, value=value)
+            kept = packed if isinstance(source, PackedSource) else None
+            self._cells.put(source, name, value=value, kept=kept)
             if source is world.ROUTES:
                 hours = self._timetable.note(name, value if isinstance(value, crds.Route) else None)
                 self._cells.put(world.HOURS, name, value=hours)
@@ -211,7 +218,8 @@ def _delta(steps: Mapping[Cell, Any], counted: int, due: datetime | None) -> ir.
         if noun is not None:
             tallies[noun.field].compare(noun, old, cell.value)
         elif rule is report.REPORT and _told(cell.value) != _told(old):
-            reports[_ref(cell.key)] = _told(cell.value)
+            told = _told(cell.value)
+            reports[_ref(cell.key) if told is None else told.ref] = told
     _upsert_touched(steps, {field: tally.upserts for field, tally in tallies.items()})
     changes = {field: tally.changes() for field, tally in tallies.items()}
     return ir.Delta(**changes, reports=reports, translated=counted, due=due)

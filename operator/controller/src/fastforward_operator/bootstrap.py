@@ -39,6 +39,10 @@ from .xds.server import XdsServer
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
+"""Of mallopt(3)."""
+_LARGE_BYTES = 128 * 1024
+"""The default, which then stays as it is."""
 SWITCH_S = 0.0005
 """How soon a thread that compiles lets the xDS thread go on; Python's default is 5 ms."""
 
@@ -247,9 +251,17 @@ def emit_settings(settings: Settings) -> EmitSettings:
 
 
 def tune_interpreter() -> None:
-    """For a process of its own: threads take turns soon, and nothing is collected while everything is being made."""
+    """For a process of its own: threads take turns soon, and nothing is collected while everything is being made.
+
+    All threads take memory from one place: by themselves each has its own, and what one thread made at the start and
+    another replaces later would leave holes there that nobody fills. What is large is given back by itself.
+    """
     sys.setswitchinterval(SWITCH_S)
     gc.disable()
+    with contextlib.suppress(AttributeError, OSError):
+        allocator = ctypes.CDLL(None)
+        allocator.mallopt(_M_ARENA_MAX, 1)
+        allocator.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 async def set_aside(operator: Operator) -> None:

@@ -38,6 +38,15 @@ class Multimap(Generic[K, V]):
         elif value not in held:
             self._values[key] = (*held, value) if len(held) < _FEW else {*held, value}
 
+    def add_to(self, keys: Collection[K], value: V) -> None:
+        """The same value to each of some keys; those that have no other share what holds it."""
+        alone = next((held for key in keys if (held := self._values.get(key)) == (value,)), (value,))
+        for key in keys:
+            if key not in self._values:
+                self._values[key] = alone
+            else:
+                self.add(key, value)
+
     def discard(self, key: K, value: V) -> None:
         """The pair is not there any more."""
         held = self._values.get(key, ())

@@ -20,7 +20,7 @@ from fastforward_compiler.emit.envoy import EmitSettings, EnvoyDelta, EnvoyEmitt
 from fastforward_compiler.fleets import Fleets
 from fastforward_compiler.problem import ObjectRef
 
-from .kept import Change
+from .kept import Change, Kept
 from .publication import Emitted, FleetStep, encode
 from .retirement import Retirement
 from .telemetry import Metrics
@@ -31,7 +31,10 @@ class Compiles(Protocol):
     """The compiler."""
 
     def apply(
-        self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes] = ..., now: datetime | None = ...
+        self,
+        changes: Mapping[ObjectRef, Change | crds.Packed],
+        fetched: Mapping[str, bytes] = ...,
+        now: datetime | None = ...,
     ) -> ir.Delta:
         """One step."""
         ...
@@ -113,7 +116,8 @@ class Pipeline:
     ) -> Emitted:
         """One step at a point in time, to be published as `revision`."""
         with self.metrics.stage("compile"):
-            delta = self.compiler.apply(changes, fetched, now)
+            # Packed, so that compiler and reconciler keep the same.
+            delta = self.compiler.apply(changes.packed if isinstance(changes, Kept) else changes, fetched, now)
         with self.metrics.stage("emit"):
             return encode(delta, self.proxies.apply(delta, revision, monotonic()), self.decision.apply(delta))
 

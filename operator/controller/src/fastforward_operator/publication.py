@@ -79,17 +79,18 @@ class Publications:
         """The next step. Resources whose version stays are left out."""
         self.revision += 1
         self._note_hops(emitted.delta)
-        # One object a key: there are ten for each of ten thousand routes.
+        # One object a key, and an output: there are ten for each of ten thousand routes.
         same = {key: key for key, _, _ in emitted.wires}
+        known = {output: output for report in emitted.delta.reports.values() if report for output in report.outputs}
         for fleet, step in emitted.fleets.items():
             for output in _removed(step.delta):
                 self._note_output(self._envoy, output, fleet, ())
             for output, ids in step.envoy.outputs.items():
                 keys = tuple(same.get(key, key) for key in (Key(*each, fleet) for each in ids))
-                self._note_output(self._envoy, output, fleet, keys)
+                self._note_output(self._envoy, known.get(output, output), fleet, keys)
         for output, names in emitted.decision.outputs.items():
             keys = tuple(same.get(key, key) for key in (Key(SNAPSHOT, name) for name in names))
-            self._note_output(self._decision, output, SHARED, keys)
+            self._note_output(self._decision, known.get(output, output), SHARED, keys)
         needs = dict(self._needs(emitted.delta.tables.upserts))
         puts = []
         for key, version, data in emitted.wires:
@@ -143,11 +144,15 @@ class Publications:
     ) -> None:
         """An output may stand for keys of several fleets; these are the ones of one of them."""
         before = known.get(output, ())
+        if before == keys:
+            return
+        # Those that stay are held already.
+        held = {key: key for key in before}
+        keys = tuple(held.get(key, key) for key in keys)
+        self.outputs_of.add_to(keys, output)
         for key in before:
             if key.fleet == fleet and key not in keys:
                 self.outputs_of.discard(key, output)
-        for key in keys:
-            self.outputs_of.add(key, output)
         others = tuple(key for key in before if key.fleet != fleet)
         if others or keys:
             known[output] = others + keys if others else keys

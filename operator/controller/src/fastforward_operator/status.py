@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem
@@ -30,6 +31,8 @@ from .xds.ledger import KeyState, LedgerUpdate
 from .xds.store import SHARED, SNAPSHOT, Key
 
 _MAX_MESSAGE = 1024
+_ALIKE = 64
+"""Conditions of objects judged at once that are held once where they are equal."""
 _SLICE = 50
 _DIFFUSE = frozenset({"Edge", "Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
@@ -139,6 +142,7 @@ class StatusBoard:
                     self.on_settled(seen_at)
             else:
                 self.unsettled[key] = state
+        self._give_back()
         told = self._strike(answered)
         decisions = self._reachable(update.decisions)
         everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), decisions == 0)
@@ -184,7 +188,14 @@ class StatusBoard:
         for key in keys:
             self.unsettled.pop(key, None)
             self._seen_at.pop(key, None)
+        self._give_back()
         self._judge_all(self._strike(keys))
+
+    def _give_back(self) -> None:
+        """The room that was taken while everything was unsettled."""
+        for emptied in (self.unsettled, self._seen_at, self._ripe_at):
+            if not emptied:
+                emptied.clear()
 
     def _strike(self, answered: Iterable[Key]) -> set[ObjectRef]:
         """Returns the objects of steps of which nothing is missing any more."""
@@ -202,16 +213,17 @@ class StatusBoard:
         return all(state.revision > revision for state in self.unsettled.values())
 
     def _note(self, ref: ObjectRef, report: ir.Report | None) -> None:
-        old = self._reports.pop(ref, None)
-        for output in old.outputs if old else ():
-            self._by_output.discard(output, ref)
+        old, outputs = self._reports.get(ref), report.outputs if report is not None else ()
+        for output in old.outputs if old is not None else ():
+            if output not in outputs:
+                self._by_output.discard(output, ref)
         if report is None:
-            for known in (self._sources, self._ripe_at, self._said_in):
+            for known in (self._reports, self._sources, self._ripe_at, self._said_in):
                 known.pop(ref, None)
             return
         self._reports[ref] = report
         self._said_in[ref] = self.publications.revision
-        for output in report.outputs:
+        for output in outputs:
             self._by_output.add(output, ref)
 
     def _affected(self, keys: Iterable[Key]) -> set[ObjectRef]:
@@ -269,13 +281,9 @@ class StatusBoard:
         said = [*wording.further(report.verdicts, self._faults.get(report.ref, "")), *said]
         before = {condition.type: condition for condition in old.conditions} if old else {}
         conditions = tuple(
-            Condition(
-                type=kind,
-                status=status,
-                reason=reason,
-                message=message[:_MAX_MESSAGE],
-                observed_generation=report.generation,
-                since=self._since(report.ref, kind, status, before.get(kind)),
+            _condition(
+                *(kind, status, reason, message[:_MAX_MESSAGE], report.generation),
+                self._since(report.ref, kind, status, before.get(kind)),
             )
             for kind, status, reason, message in said
         )
@@ -294,7 +302,9 @@ class StatusBoard:
     def _since(self, ref: ObjectRef, kind: str, status: str, before: Condition | None) -> datetime:
         if before is not None and before.status == status:
             return before.since
-        return self.since(ref, kind, status) or self.now()
+        since = self.since(ref, kind, status) or self.now()
+        # As exact as it is told.
+        return since.replace(microsecond=since.microsecond // 1000 * 1000)
 
     def proxies(self, ref: ObjectRef) -> tuple[int, int]:
         """How many proxies have all that an object became, of how many that count."""
@@ -383,6 +393,13 @@ class StatusBoard:
             return False
         del self._ripe_at[ref]
         return True
+
+
+@lru_cache(maxsize=_ALIKE)
+def _condition(kind: str, status: str, reason: str, message: str, generation: int, since: datetime) -> Condition:
+    return Condition(
+        type=kind, status=status, reason=reason, message=message, observed_generation=generation, since=since
+    )
 
 
 def _slices(refs: Iterable[ObjectRef]) -> list[tuple[ObjectRef, ...]]:

@@ -24,7 +24,7 @@ def of_problems(kind: ConditionType, reported: Iterable[Problem]) -> Said:
     """True unless there is a problem of its kind."""
     problems = [problem for problem in reported if problem.condition is kind]
     if not problems:
-        return kind, "True", str(kind), ""
+        return kind, "True", kind.value, ""
     return kind, "False", problems[0].reason, sentences(problem.message for problem in problems)
 
 

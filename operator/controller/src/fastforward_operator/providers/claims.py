@@ -20,6 +20,7 @@ import fastforward_crds as crds
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from fastforward_operator.kept import Kept
+from fastforward_operator.multimap import Multimap
 
 from . import Batch, Source
 from .document import Chunk, DocumentError, decode_document, first_line, locate_field, split_documents
@@ -90,7 +91,7 @@ class Claims:
     good: dict[ObjectRef, Good | None] = field(default_factory=dict)
     """What to keep as last good versions (None: to forget); emptied by the caller."""
     _files: dict[str, tuple[Piece, ...]] = field(default_factory=dict)
-    _claims: dict[ObjectRef, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
+    _claims: Multimap[ObjectRef, tuple[str, int]] = field(default_factory=Multimap)
     _delivered: dict[ObjectRef, Delivered] = field(default_factory=dict)
     _held: defaultdict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     """By path: objects that are kept because a document there can't be read."""
@@ -112,7 +113,7 @@ class Claims:
         sources: dict[ObjectRef, Source] = {}
         for ref in touched:
             self._settle(ref, changes, sources)
-            documents |= {self._document_ref(*claim) for claim in self._claims.get(ref, ())}
+            documents |= {self._document_ref(*claim) for claim in self._claims.get(ref)}
         problems = self._judge_documents(documents)
         sources.update((document, self.document_source(document)) for document, found in problems.items() if found)
         for path in contents:
@@ -129,27 +130,24 @@ class Claims:
         self, path: str, content: bytes | Unreadable | None, touched: set[ObjectRef], documents: set[ObjectRef]
     ) -> None:
         touched |= self._held.pop(path, set())
-        old = self._files.pop(path, ())
-        for index, piece in enumerate(old):
-            documents.add(self._document_ref(path, index))
-            if piece.ref is not None:
-                touched.add(piece.ref)
-                self._claims[piece.ref].discard((path, index))
-                if not self._claims[piece.ref]:
-                    del self._claims[piece.ref]
+        old = self._files.get(path, ())
+        new = _read_pieces(path, content, old) if content is not None else ()
+        documents.update(self._document_ref(path, index) for index in range(max(len(old), len(new))))
+        before, after = ({(each.ref, index) for index, each in enumerate(pieces) if each.ref} for pieces in (old, new))
+        touched |= {ref for ref, _ in before | after}
+        for ref, index in before - after:
+            self._claims.discard(ref, (path, index))
+        for ref, index in after - before:
+            self._claims.add(ref, (path, index))
         if content is None:
-            return
-        self._files[path] = _read_pieces(path, content, old)
-        for index, piece in enumerate(self._files[path]):
-            documents.add(self._document_ref(path, index))
-            if piece.ref is not None:
-                touched.add(piece.ref)
-                self._claims[piece.ref].add((path, index))
+            self._files.pop(path, None)
+        else:
+            self._files[path] = new
 
     def _settle(self, ref: ObjectRef, changes: Kept, sources: dict[ObjectRef, Source]) -> None:
         """Decides which document is the object, and tells what is new about it."""
         delivered = self._delivered.get(ref)
-        claims = self._claims.get(ref, ())
+        claims = self._claims.get(ref)
         if len(claims) == 0:
             if delivered is not None:
                 self._lose(ref, delivered, changes)
@@ -159,6 +157,8 @@ class Claims:
         source = Source(path=path, line=piece.line, index=index)
         if delivered is None or delivered.source != source:
             sources[ref] = source
+        else:
+            source = delivered.source
         if delivered is not None and delivered.digest == piece.digest:
             delivered.source = source
             return
@@ -166,7 +166,7 @@ class Claims:
 
     def _winner(self, ref: ObjectRef) -> tuple[str, int]:
         """The document that is the object: the one that was it before, or in the same file, or the first by path."""
-        claims, delivered, remembered = self._claims[ref], self._delivered.get(ref), self.remembered.get(ref)
+        claims, delivered, remembered = self._claims.get(ref), self._delivered.get(ref), self.remembered.get(ref)
         held = delivered.source.path if delivered else remembered.path if remembered else ""
         there = [claim for claim in claims if claim[0] == held]
         same = [c for c in there if delivered is not None and self._files[c[0]][c[1]].digest == delivered.digest]
@@ -310,12 +310,16 @@ def _read_pieces(path: str, content: bytes | Unreadable, old: tuple[Piece, ...])
     if isinstance(content, Unreadable):
         return (Piece(digest=_digest(content.message.encode()), line=1, error=content.message, error_line=1),)
     known = {piece.digest: piece for piece in old}
+    refs = {piece.ref: piece.ref for piece in old}
     pieces = []
     for chunk in split_documents(content, as_json=path.endswith(".json")):
         digest = _digest(chunk.text.strip())
         same = known.pop(digest, None)
         if same is None:
-            pieces.append(_read_piece(chunk, digest))
+            piece = _read_piece(chunk, digest)
+            # The reference by which the object is known already, not a second one like it.
+            piece.ref = refs.get(piece.ref, piece.ref)
+            pieces.append(piece)
         else:
             same.error_line += first_line(chunk) - same.line if same.error_line else 0
             same.line, same.chunk = first_line(chunk), chunk

@@ -7,6 +7,7 @@ somebody else's. Called by claims.
 from __future__ import annotations
 
 import re
+import sys
 
 import fastforward_crds as crds
 from fastforward_compiler.problem import ObjectRef
@@ -46,7 +47,9 @@ def guess_ref(text: bytes) -> ObjectRef | None:
 
 def _ref(kind: str, namespace: str, name: str) -> ObjectRef:
     """An object of the cluster is the same in whatever namespace a document puts it."""
-    return ObjectRef(kind=kind, namespace="" if kind in crds.CLUSTER_SCOPED else namespace, name=name)
+    return ObjectRef(
+        kind=sys.intern(kind), namespace="" if kind in crds.CLUSTER_SCOPED else sys.intern(namespace), name=name
+    )
 
 
 def is_foreign(value: object) -> bool:

@@ -12,6 +12,7 @@ import asyncio
 import dataclasses
 import hashlib
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
@@ -273,7 +274,9 @@ class Informer:
         document.setdefault("apiVersion", self.watched.api_version)
         document.setdefault("kind", self.watched.kind)
         metadata = document["metadata"]
-        ref = ObjectRef(kind=self.watched.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
+        ref = ObjectRef(
+            kind=self.watched.kind, namespace=sys.intern(metadata.get("namespace", "")), name=metadata["name"]
+        )
         mark = self._mark(metadata)
         value = crds.parse_resource(document) if self._known.get(ref) != mark else None
         return Seen(ref, mark, value, document.get("status") or {}, metadata["resourceVersion"])
@@ -328,7 +331,9 @@ class Informer:
 
     def _happened(self, kind: str, document: dict[str, Any], version: str) -> None:
         metadata = document["metadata"]
-        ref = ObjectRef(kind=self.watched.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
+        ref = ObjectRef(
+            kind=self.watched.kind, namespace=sys.intern(metadata.get("namespace", "")), name=metadata["name"]
+        )
         if not is_newer(version, self._versions.get(ref, self._listed)):
             return
         self._versions[ref] = version

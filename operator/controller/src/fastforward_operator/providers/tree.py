@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,9 @@ NO_RESOURCES = (
 )
 """How the names of files end that say something else: what `ff up` runs, route tests, and what only a cluster takes."""
 
-Signature = tuple[int, int, int, int]
-"""Device, inode, size, time of change: a replaced or rewritten file has another one."""
+Signature = bytes
+"""Device, inode, size, time of change: a replaced or rewritten file has another one. In one piece: there are many."""
+_SIGNATURE = struct.Struct("=QQqq")
 
 
 @dataclass(slots=True)
@@ -111,4 +113,4 @@ def _visit(entry: os.DirEntry[str], tree: Tree) -> str | None:
 
 
 def _signature(found: os.stat_result) -> Signature:
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return _SIGNATURE.pack(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

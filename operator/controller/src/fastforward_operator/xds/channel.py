@@ -173,7 +173,12 @@ class Channel:
             return ()
         self.held.update(filter(self.subscribes, sent.versions))
         self.held.difference_update(sent.removed)
-        return tuple(name for name in (*sent.versions, *sent.removed) if self._land(name, nonce))
+        landed = tuple(name for name in (*sent.versions, *sent.removed) if self._land(name, nonce))
+        for emptied in (self.dirty, self.pending, self.forced):
+            if not emptied:
+                # Gives back the room that was taken while everything was on its way.
+                emptied.clear()
+        return landed
 
     def refuse(self, nonce: str, message: str) -> tuple[str, ...]:
         """Returns the names that are refused for good: those refused alone."""

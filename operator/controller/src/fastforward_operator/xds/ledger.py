@@ -134,7 +134,9 @@ class Ledger:
         if not self._changed and not self._count_changed:
             return None
         keys = {key: self.state(key) for key in self._changed}
-        self._changed.clear()
+        for emptied in (self._changed, *(book for book in (self.waiting, self.refused, self.lacking) if not book)):
+            # Gives back the room that was taken while everything was on its way.
+            emptied.clear()
         self._count_changed = False
         sessions = [self.sessions[sid] for sid in self.counted]
         envoys = Counter(session.fleet for session in sessions if session.kind == "envoy")
