@@ -177,7 +177,7 @@ class _Probe:
 
     async def _change(
         self,
-        write: Callable[[], Awaitable[None]],
+        write: Callable[[], Awaitable[object]],
         number: int,
         *,
         generation: int,

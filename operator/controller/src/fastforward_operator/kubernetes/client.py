@@ -164,8 +164,7 @@ class Client:
         headers = {"content-type": "application/apply-patch+yaml", "accept": _METADATA}
         data = _Fenced(to_json(body), may)
         async with self._request("PATCH", path, params=asked, data=data, headers=headers) as response:
-            found = _decode(await _read(response))
-        return str(found.get("metadata", {}).get("resourceVersion", ""))
+            return _version(_decode(await _read(response)))
 
     async def delete(self, path: str) -> None:
         """An object, and what it owns after it; nothing when it is not there. Raises as `page`."""
@@ -186,17 +185,20 @@ class Client:
         async with self._request("PATCH", path, data=to_json(body), headers=headers) as response:
             await _read(response)
 
-    async def create(self, collection: str, body: Mapping[str, Any], may: May = always) -> None:
-        """A new object; 409 when it is there. Raises as `apply`."""
+    async def create(self, collection: str, body: Mapping[str, Any], may: May = always) -> str:
+        """A new object; returns its version, 409 when it is there. Raises as `apply`."""
         headers = {"content-type": "application/json"}
         data = _Fenced(to_json(body), may)
         async with self._request("POST", collection, data=data, headers=headers) as response:
-            await _read(response)
+            return _version(_decode(await _read(response)))
 
-    async def replace(self, path: str, body: Mapping[str, Any]) -> None:
-        """An object in place of the version that it names; 409 when that is not the newest. Raises as `page`."""
+    async def replace(self, path: str, body: Mapping[str, Any]) -> str:
+        """An object in place of the version that it names; returns its version then, 409 when that is not the newest.
+
+        Raises as `page`.
+        """
         async with self._request("PUT", path, json=body) as response:
-            await _read(response)
+            return _version(_decode(await _read(response)))
 
     def _request(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - aiohttp's own context manager
         if self._session is None:
@@ -239,6 +241,10 @@ def _decode(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ApiError(_NO_ANSWER, f"no answer of an API server: {body[:100].decode(errors='replace')}")
     return found
+
+
+def _version(found: Mapping[str, Any]) -> str:
+    return str(found.get("metadata", {}).get("resourceVersion", ""))
 
 
 def _event(found: Mapping[str, Any]) -> Event:

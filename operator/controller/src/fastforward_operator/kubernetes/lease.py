@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from .client import CONFLICT, ApiError, Client
+from .client import CONFLICT, NOT_FOUND, ApiError, Client
 
 _log = structlog.get_logger(__name__)
 
@@ -57,6 +57,8 @@ class Election:
     """How long a new leader says nothing: other replicas need a moment to tell it what their proxies acknowledged."""
     _elected_at: float = 0.0
     clock: Callable[[], float] = time.monotonic
+    _held: tuple[str, int] | None = None
+    """Version and transitions of the lease as this process wrote it last."""
     _leader_address: str = ""
     _leads_until: float = 0.0
     _seen: tuple[object, ...] = ()
@@ -109,29 +111,37 @@ class Election:
 
     async def _acquire(self) -> bool:
         """Take the lease, renew it, or see that it is somebody else's."""
+        if self._held and self.leads:
+            # Nobody has changed it, as a rule: to read it first would take as long again.
+            version, transitions = self._held
+            if await self._write(self.client.replace, self._path, self._lease(version, transitions)):
+                return True
         lease = await self.client.read(self._path)
         if lease is None:
-            return await self._write(self.client.create, self._collection, self._lease({}, 0))
+            return await self._write(self.client.create, self._collection, self._lease("", 0))
         spec = lease.get("spec", {})
         holder = spec.get("holderIdentity") or ""
         annotations = lease["metadata"].get("annotations") or {}
         self._leader_address = annotations.get(ADDRESS, "") if holder not in ("", self.identity) else ""
-        told = (holder, spec.get("renewTime"), lease["metadata"]["resourceVersion"])
+        version = lease["metadata"]["resourceVersion"]
+        told = (holder, spec.get("renewTime"), version)
         if told != self._seen:
             self._seen, self._seen_at = told, self.clock()
         if holder not in ("", self.identity) and self.clock() - self._seen_at < spec.get("leaseDurationSeconds", 0):
             return False
         transitions = spec.get("leaseTransitions", 0) + (holder != self.identity)
-        return await self._write(self.client.replace, self._path, self._lease(lease["metadata"], transitions))
+        return await self._write(self.client.replace, self._path, self._lease(version, transitions))
 
     async def _write(self, write: Callable[[str, Mapping[str, Any]], Any], path: str, body: Mapping[str, Any]) -> bool:
-        """Whether it was written: somebody else may have been quicker."""
+        """Whether it was written: somebody else may have been quicker, or has taken it away."""
+        self._held = None
         try:
-            await write(path, body)
+            version = await write(path, body)
         except ApiError as error:
-            if error.status == CONFLICT:
+            if error.status in (CONFLICT, NOT_FOUND):
                 return False
             raise
+        self._held = version, body["spec"]["leaseTransitions"]
         return True
 
     async def _release(self) -> None:
@@ -139,15 +149,15 @@ class Election:
         try:
             lease = await self.client.read(self._path)
             if lease is not None and lease.get("spec", {}).get("holderIdentity") == self.identity:
-                body = self._lease(lease["metadata"], lease["spec"].get("leaseTransitions", 0), holder="")
+                transitions = lease["spec"].get("leaseTransitions", 0)
+                body = self._lease(lease["metadata"]["resourceVersion"], transitions, holder="")
                 await self._write(self.client.replace, self._path, body)
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             _log.warning("lease is not given back", error=str(error) or type(error).__name__)
 
-    def _lease(self, metadata: Mapping[str, Any], transitions: int, holder: str | None = None) -> dict[str, Any]:
+    def _lease(self, version: str, transitions: int, holder: str | None = None) -> dict[str, Any]:
+        """`version`: of the one that it takes the place of, and of no other; empty where there is none."""
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        # Of an existing one, so that it is replaced only as it was read.
-        version = {"resourceVersion": metadata["resourceVersion"]} if metadata else {}
         spec = {
             "holderIdentity": self.identity if holder is None else holder,
             "leaseDurationSeconds": DURATION_S,
@@ -161,7 +171,7 @@ class Election:
                 "name": self.name,
                 "namespace": self.namespace,
                 "annotations": {ADDRESS: self.address if holder is None else ""},
-                **version,
+                **({"resourceVersion": version} if version else {}),
             },
             "spec": spec,
         }
