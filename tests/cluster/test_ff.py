@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import secrets
 import tarfile
 from collections.abc import AsyncGenerator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fastforward_crds as crds
 import pytest
 import yaml
 from fastforward_operator.bootstrap import Operator, bootstrap
@@ -206,11 +208,24 @@ async def test_a_cluster_that_does_not_answer_is_one_sentence(scene: Scene, tmp_
     assert "none" in said.err
 
 
-@pytest.mark.usefixtures("scene")
-async def test_what_the_user_may_not_read_is_left_out_and_told(operator_kubeconfig: Path) -> None:
-    """The operator's account may list no pods."""
-    said = await asyncio.to_thread(ff_of, operator_kubeconfig, "status")
-    assert "Left out, for you may not read it: pods." in said.err
+async def test_what_the_user_may_not_read_is_left_out_and_told(scene: Scene, tmp_path: Path) -> None:
+    """An account that may read our resources, and nothing else."""
+    kubectl, account = scene.kubectl, f"{scene.namespace}:reader"
+    for made in (
+        ("-n", scene.namespace, "create", "serviceaccount", "reader"),
+        ("create", "clusterrole", account, "--verb=list", f"--resource={crds.PLURALS['Route']}.{crds.GROUP}"),
+        ("create", "clusterrolebinding", account, f"--clusterrole={account}", f"--serviceaccount={account}"),
+    ):
+        await asyncio.to_thread(kubectl, *made)
+    config = yaml.safe_load(kubectl.kubeconfig.read_text())
+    token = await asyncio.to_thread(kubectl, "-n", scene.namespace, "create", "token", "reader")
+    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token.strip()}}]
+    path = tmp_path / "reader.yaml"
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(config))
+    said = await asyncio.to_thread(ff_of, path, "status")
+    assert re.search(r"Left out, for you may not read it: .*\bpods\b", said.err), said.err
+    assert "routes" not in said.err
 
 
 def test_without_kubectl_it_says_what_is_missing(tmp_path: Path) -> None:
