@@ -31,7 +31,7 @@ def test_the_older_edge_has_a_port(gateway: Gateway) -> None:
         young,
         route("one", rule(says="one")),
         route("two", rule(says="two"), edges=[{"name": "late"}]),
-        expect={("Edge", "late"): "ListenerConflict"},
+        expect={("Edge", "late"): "ListenerConflict", ("Route", "two"): "ListenersNotResolved"},
     )
     assert gateway.get().body == "one"
     assert gateway.get(host="late.example.org").status == 404

@@ -133,6 +133,23 @@ def two_fleets() -> Publications:
     return publications
 
 
+def test_what_was_taken_away_and_is_there_again_stands_for_its_output_again() -> None:
+    """An Upstream that decision services ask is one that they need not know, and then again one that they do."""
+    publications = Publications()
+    guard, key = ("upstream", "default/guard"), Key(SNAPSHOT, "upstream/default/guard")
+
+    def told(version: str) -> Emitted:
+        known = snapshot_pb2.Resource(name=key.name, version=version)
+        return encode(ir.Delta(), {}, DecisionDelta(upserts=(known,), removed=(), outputs={guard: (key.name,)}))
+
+    publications.build(told("1"))
+    publications.build(encode(ir.Delta(), {}, DecisionDelta(upserts=(), removed=(key.name,), outputs={})))
+    assert publications.keys_of(guard, SHOP) == ()
+    publications.build(told("2"))
+    assert publications.keys_of(guard, SHOP) == (key,)
+    assert list(publications.outputs_of.get(key)) == [guard]
+
+
 def test_an_output_stands_for_what_each_fleet_has_of_it() -> None:
     publications = two_fleets()
     assert publications.keys_of(UPSTREAM, SHOP) == (Key(CLUSTER, "a", "default/0"), Key(CLUSTER, "a", "default/1"))

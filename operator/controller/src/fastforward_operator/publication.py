@@ -191,6 +191,11 @@ class Publications:
         for key in removed:
             self.versions.pop(key, None)
             self.revisions.pop(key, None)
+            # Such as an Upstream that decision services need to know no more: it may stand for the key again later.
+            for output in tuple(self.outputs_of.get(key)):
+                for known in (self._envoy, self._decision):
+                    of_fleet = (each for each in known.get(output, ()) if each.fleet == key.fleet)
+                    self._note_output(known, output, key.fleet, tuple(each for each in of_fleet if each != key))
             self.outputs_of.pop(key)
 
 
