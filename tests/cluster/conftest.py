@@ -7,7 +7,6 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-import yaml
 from fastforward_operator.kubernetes import rbac
 
 from support.cluster.definition import Cluster
@@ -40,13 +39,8 @@ def kubectl(api_server: Cluster) -> Kubectl:
 def operator_kubeconfig(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the operator's service account, which may do what the generated roles say and no more."""
     kubectl("apply", "--server-side", "-f", str(ROOT / "operator/controller/generated/rbac.yaml"))
-    config = yaml.safe_load(kubectl.kubeconfig.read_text())
-    token = kubectl("-n", rbac.NAMESPACE, "create", "token", rbac.NAME).strip()
-    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
     path = tmp_path_factory.mktemp("operator") / "kubeconfig"
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(config))
-    return path
+    return kubectl.write_kubeconfig_of(rbac.NAMESPACE, rbac.NAME, path)
 
 
 @pytest.fixture

@@ -108,12 +108,7 @@ async def operating(
     namespace: str,
     **settings: Any,  # noqa: ANN401 - as in Settings
 ) -> AsyncGenerator[Scene]:
-    config = yaml.safe_load(kubectl.kubeconfig.read_text())
-    token = kubectl("-n", rbac.NAMESPACE, "create", "token", rbac.NAME).strip()
-    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.touch(mode=0o600)
-    kubeconfig.write_text(yaml.safe_dump(config))
+    kubeconfig = kubectl.write_kubeconfig_of(rbac.NAMESPACE, rbac.NAME, folder / "kubeconfig")
     # A port that is known before the operator listens.
     port = 20000 + int(namespace[-4:], 16) % 10000
     service = f"operator-{namespace}"

@@ -217,12 +217,7 @@ async def test_what_the_user_may_not_read_is_left_out_and_told(scene: Scene, tmp
         ("create", "clusterrolebinding", account, f"--clusterrole={account}", f"--serviceaccount={account}"),
     ):
         await asyncio.to_thread(kubectl, *made)
-    config = yaml.safe_load(kubectl.kubeconfig.read_text())
-    token = await asyncio.to_thread(kubectl, "-n", scene.namespace, "create", "token", "reader")
-    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token.strip()}}]
-    path = tmp_path / "reader.yaml"
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(config))
+    path = await asyncio.to_thread(kubectl.write_kubeconfig_of, scene.namespace, "reader", tmp_path / "reader.yaml")
     said = await asyncio.to_thread(ff_of, path, "status")
     assert re.search(r"Left out, for you may not read it: .*\bpods\b", said.err), said.err
     assert "routes" not in said.err

@@ -26,6 +26,7 @@ from perf.changes.worlds import EDGE, SHAPES, Probe, World
 from perf.standalone import Standalone
 from support.cluster.kubectl import Kubectl
 from support.cluster.shared import shared_cluster
+from support.faults.outcome import listed
 from support.nodes import OPERATOR, certified, fill, trust_of
 from support.repository import ROOT
 
@@ -136,7 +137,11 @@ async def until_told(api: Client, kubectl: Kubectl, routes: int, before: int) ->
     async with asyncio.timeout(START_S + routes / 50):
         while True:
             if writes(kubectl) - before >= routes:
-                told = [_written_at(each) async for each in _routes(api) if _is_told(each)]
+                told = [
+                    _written_at(each)
+                    async for each in listed(api, f"/apis/{crds.API_VERSION}/routes")
+                    if _is_told(each)
+                ]
                 if len(told) >= routes:
                     return told
             await asyncio.sleep(min(_COUNT_S, 1 + routes / 500))
@@ -151,17 +156,6 @@ def _is_told(route: Mapping[str, Any]) -> bool:
 def _written_at(route: Mapping[str, Any]) -> float:
     times = [each["time"] for each in route["metadata"]["managedFields"] if each.get("subresource") == "status"]
     return datetime.fromisoformat(max(times)).timestamp()
-
-
-async def _routes(api: Client) -> AsyncGenerator[dict[str, Any]]:
-    following = ""
-    while True:
-        page = await api.page(f"/apis/{crds.API_VERSION}/routes", "", following)
-        for each in page.objects:
-            yield each
-        following = page.following
-        if not following:
-            return
 
 
 async def patch(api: Client, world: World, probe: Probe, generation: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastforward_operator.kubernetes.client import Client
+from fastforward_operator.kubernetes.client import Client, pages
 
 from . import world
 
@@ -79,10 +79,7 @@ async def attached(api: Client) -> int:
 
 async def promised_routes(api: Client, controller: str) -> int:
     """Of how many routes all is said to be well."""
-    count, following = 0, ""
-    while True:
-        page = await api.page(world.ROUTES, "", following)
+    count = 0
+    async for page in pages(api, world.ROUTES):
         count += sum(promised(each, controller) >= each["metadata"]["generation"] for each in page.objects)
-        following = page.following
-        if not following:
-            return count
+    return count

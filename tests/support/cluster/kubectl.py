@@ -45,6 +45,15 @@ class Kubectl:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr.strip()}"
         return done.stdout
 
+    def write_kubeconfig_of(self, namespace: str, account: str, path: Path, *options: str) -> Path:
+        """Of a service account, which may do what its roles say and no more; `options`: of `kubectl create token`."""
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        token = self("-n", namespace, "create", "token", account, *options).strip()
+        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(config))
+        return path
+
     def apply(self, *documents: dict[str, Any], options: tuple[str, ...] = ()) -> str:
         """Server-side apply."""
         return self("apply", "--server-side", *options, "-f", "-", stdin=yaml.safe_dump_all(documents))

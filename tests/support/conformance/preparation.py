@@ -9,7 +9,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import yaml
 from fastforward_operator.kubernetes import rbac
 
 from support.cluster.definition import Cluster
@@ -67,13 +66,7 @@ def parameters() -> dict[str, object]:
 
 def kubeconfig_of_operator(kubectl: Kubectl, folder: Path) -> Path:
     """Of the service account, which may do what the generated roles say and no more."""
-    config = yaml.safe_load(kubectl.kubeconfig.read_text())
-    token = kubectl("-n", rbac.NAMESPACE, "create", "token", rbac.NAME, "--duration=12h").strip()
-    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
-    path = folder / "kubeconfig"
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(config))
-    return path
+    return kubectl.write_kubeconfig_of(rbac.NAMESPACE, rbac.NAME, folder / "kubeconfig", "--duration=12h")
 
 
 def module(name: str, pinned_by: str = "gateway-api") -> Path:

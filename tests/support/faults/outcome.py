@@ -12,7 +12,7 @@ from typing import Any
 
 import fastforward_crds as crds
 from fastforward_operator.kubernetes import dataplane, rbac
-from fastforward_operator.kubernetes.client import Client
+from fastforward_operator.kubernetes.client import Client, pages
 
 from support.envoy import Envoy
 
@@ -82,14 +82,9 @@ def _name(part: dict[str, Any]) -> str:
 
 async def listed(api: Client, path: str, selector: str = "") -> AsyncGenerator[dict[str, Any]]:
     """Every object of a list."""
-    following = ""
-    while True:
-        page = await api.page(path, selector, following)
+    async for page in pages(api, path, selector):
         for each in page.objects:
             yield each
-        following = page.following
-        if not following:
-            return
 
 
 def _without(value: Any, *names: str) -> Any:  # noqa: ANN401 - JSON

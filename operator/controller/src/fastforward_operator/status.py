@@ -26,6 +26,7 @@ from .objectstatus import NOTHING, Condition, ObjectStatus, condition
 from .podstate import PodState, Said, of_pods
 from .providers import Source
 from .publication import Publications
+from .room import give_room_back
 from .slices import in_slices
 from .steps import Steps
 from .xds.ledger import KeyState, LedgerUpdate
@@ -133,7 +134,7 @@ class StatusBoard:
                     self.on_settled(seen_at)
             else:
                 self.unsettled[key] = state
-        self._give_back()
+        give_room_back(self.unsettled, self._seen_at, self._ripe_at)
         told = self._steps.strike(answered)
         decisions = self._reachable(update.decisions)
         everything = (self.envoys.keys(), self.decisions == 0) != (update.envoys.keys(), decisions == 0)
@@ -187,14 +188,8 @@ class StatusBoard:
         for key in keys:
             self.unsettled.pop(key, None)
             self._seen_at.pop(key, None)
-        self._give_back()
+        give_room_back(self.unsettled, self._seen_at, self._ripe_at)
         self._judge_all(self._steps.strike(keys))
-
-    def _give_back(self) -> None:
-        """The room that was taken while everything was unsettled."""
-        for emptied in (self.unsettled, self._seen_at, self._ripe_at):
-            if not emptied:
-                emptied.clear()
 
     def routes_settled(self, revision: int) -> bool:
         """Whether everything that was published up to a revision is acknowledged by all that count."""

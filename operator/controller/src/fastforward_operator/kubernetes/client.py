@@ -121,17 +121,12 @@ class Client:
     async def each(self, path: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
         """All objects of a list; of a kind that is not installed there is nothing. Raises as `page`."""
         try:
-            page = await self.page(path, selector)
+            async for page in pages(self, path, selector):
+                for found in page.objects:
+                    yield found
         except ApiError as error:
-            if error.status == NOT_FOUND:
-                return
-            raise
-        while True:
-            for found in page.objects:
-                yield found
-            if not page.following:
-                return
-            page = await self.page(path, selector, page.following)
+            if error.status != NOT_FOUND:
+                raise
 
     async def watch(self, path: str, selector: str, version: str) -> AsyncGenerator[Event]:
         """What happens after `version`, until the server ends the watch. Raises as `page`, 410 when it is too old."""
@@ -205,6 +200,15 @@ class Client:
             raise RuntimeError("The client is not open.")
         headers = {**self._access.headers(), **options.pop("headers", {})}
         return self._session.request(method, f"{self._access.server}{path}", headers=headers, **options)
+
+
+async def pages(client: Client, path: str, selector: str = "") -> AsyncGenerator[Page]:
+    """The pages of a list, at least one. Raises as `Client.page`."""
+    page = await client.page(path, selector)
+    yield page
+    while page.following:
+        page = await client.page(path, selector, page.following)
+        yield page
 
 
 class _Fenced(aiohttp.BytesPayload):

@@ -22,7 +22,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from fastforward_operator.podstate import PodState
 
-from .client import ApiError, Event
+from .client import ApiError, Event, pages
 from .dataplane import DataPlane, collection, made_for
 from .podwords import is_whole, state_of
 
@@ -82,12 +82,11 @@ class Lookout:
         """What Deployments say of themselves, for a while. Raises as Client does."""
         client, clock = self.plane.client, asyncio.get_running_loop().time
         path, selector = collection("apps/v1", "Deployment", self.plane.settings.namespace), self.plane.selector
-        page = await client.page(path, selector)
-        found = {each["metadata"]["name"]: _brief(each) for each in page.objects}
-        while page.following:
-            page = await client.page(path, selector, page.following)
+        found, version = {}, ""
+        async for page in pages(client, path, selector):
             found |= {each["metadata"]["name"]: _brief(each) for each in page.objects}
-        self._deployments, version, until = found, page.version, clock() + LIST_AGAIN_S
+            version = page.version
+        self._deployments, until = found, clock() + LIST_AGAIN_S
         while clock() < until:
             async with aclosing(client.watch(path, selector, version)) as events:
                 async for event in events:

@@ -274,12 +274,14 @@ class Informer:
         document.setdefault("apiVersion", self.watched.api_version)
         document.setdefault("kind", self.watched.kind)
         metadata = document["metadata"]
-        ref = ObjectRef(
-            kind=self.watched.kind, namespace=sys.intern(metadata.get("namespace", "")), name=metadata["name"]
-        )
+        ref = self._ref(metadata)
         mark = self._mark(metadata)
         value = crds.parse_resource(document) if self._known.get(ref) != mark else None
         return Seen(ref, mark, value, document.get("status") or {}, metadata["resourceVersion"])
+
+    def _ref(self, metadata: Mapping[str, Any]) -> ObjectRef:
+        namespace = sys.intern(metadata.get("namespace", ""))
+        return ObjectRef(kind=self.watched.kind, namespace=namespace, name=metadata["name"])
 
     def _mark(self, metadata: Mapping[str, Any]) -> bytes:
         """Of our kinds, what a status does not change."""
@@ -330,10 +332,7 @@ class Informer:
         self._failures = 0
 
     def _happened(self, kind: str, document: dict[str, Any], version: str) -> None:
-        metadata = document["metadata"]
-        ref = ObjectRef(
-            kind=self.watched.kind, namespace=sys.intern(metadata.get("namespace", "")), name=metadata["name"]
-        )
+        ref = self._ref(document["metadata"])
         if not is_newer(version, self._versions.get(ref, self._listed)):
             return
         self._versions[ref] = version

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fastforward_operator.room import give_room_back
+
 from .store import Entry
 
 MAX_BYTES = 3_500_000
@@ -174,10 +176,7 @@ class Channel:
         self.held.update(filter(self.subscribes, sent.versions))
         self.held.difference_update(sent.removed)
         landed = tuple(name for name in (*sent.versions, *sent.removed) if self._land(name, nonce))
-        for emptied in (self.dirty, self.pending, self.forced):
-            if not emptied:
-                # Gives back the room that was taken while everything was on its way.
-                emptied.clear()
+        give_room_back(self.dirty, self.pending, self.forced)
         return landed
 
     def refuse(self, nonce: str, message: str) -> tuple[str, ...]:

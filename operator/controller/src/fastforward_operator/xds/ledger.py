@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fastforward_operator.room import give_room_back
+
 from .session import EnvoySession, Receipt, Session
 from .store import CLUSTER, LISTENER, ROUTE, SCOPE, SNAPSHOT, Key, Store
 
@@ -134,9 +136,8 @@ class Ledger:
         if not self._changed and not self._count_changed:
             return None
         keys = {key: self.state(key) for key in self._changed}
-        for emptied in (self._changed, *(book for book in (self.waiting, self.refused, self.lacking) if not book)):
-            # Gives back the room that was taken while everything was on its way.
-            emptied.clear()
+        self._changed.clear()
+        give_room_back(self.waiting, self.refused, self.lacking)
         self._count_changed = False
         sessions = [self.sessions[sid] for sid in self.counted]
         envoys = Counter(session.fleet for session in sessions if session.kind == "envoy")
