@@ -159,6 +159,18 @@ async def test_who_lacks_what_nobody_had_before_is_missed_at_once(before: str, r
         assert len(client.applied) == written
 
 
+async def test_who_is_missing_in_other_words_may_still_be_back_in_a_moment() -> None:
+    client = Scripted()
+    async with writing(client) as writer:
+        for reason in ("NoDecisionService", "NoProxies", "NoProxies"):
+            writer.observe(ROUTE, status("False", reason))
+            await asyncio.sleep(0.01)
+        assert client.applied == []
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: client.applied)
+        assert [told["conditions"][-1]["reason"] for _, told in client.applied] == ["Programmed"]
+
+
 async def test_while_one_is_written_only_the_latest_of_the_next_is_kept() -> None:
     client = Scripted()
     client.open.clear()

@@ -279,9 +279,14 @@ class StatusWriter:
 
 
 def _was_without(status: ObjectStatus) -> bool:
-    """Whether it said that nobody has the object: for want of anything to do, or because something is wrong."""
+    """Whether it said that nobody has the object: for want of anything to do, or because something is wrong with it.
+
+    That somebody is missing, in whatever words, does not say so: who is may have had it, and be back.
+    """
     programmed = status.conditions[-1]
-    return programmed.status == "False" or (programmed.status, programmed.message) == ("True", NOTHING)
+    if programmed.status == "False":
+        return programmed.reason not in _ABSENT
+    return (programmed.status, programmed.message) == ("True", NOTHING)
 
 
 def _misses(status: ObjectStatus, there: Mapping[str, Any]) -> bool:
