@@ -134,7 +134,10 @@ async def test_what_stays_on_its_way_is_written_after_a_while(monkeypatch: pytes
 
 @pytest.mark.parametrize("reason", ["NoProxies", "NoDecisionService"])
 @pytest.mark.parametrize("before", ["Programmed", "EdgeNotFound"])
-async def test_who_lacks_what_nobody_had_before_is_missed_at_once(before: str, reason: str) -> None:
+async def test_who_lacks_what_nobody_had_before_is_missed_at_once(
+    before: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statuswriter, "RETURN_S", 0.0)
     client = Scripted()
     idle = status("True" if before == "Programmed" else "False", before)
     idle = replace(idle, conditions=(replace(idle.conditions[0], message=NOTHING),))
@@ -337,17 +340,37 @@ async def test_what_somebody_else_changed_is_written_when_that_is_known() -> Non
 async def test_an_operator_that_comes_back_misses_nobody_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statuswriter, "UNSETTLED_S", 0.01)
     monkeypatch.setattr(statuswriter, "RETURN_S", 0.3)
-    client, missing, other = Scripted(), status("False", "NoProxies"), replace(ROUTE, name="new")
+    client, missing = Scripted(), status("False", "NoProxies")
+    new, idle = replace(ROUTE, name="new"), replace(ROUTE, name="idle")
+    nothing = replace(status("True", "Programmed").conditions[-1], message=NOTHING)
     async with writing(client) as writer:
         writer.recall(ROUTE, payload(status("True", "Programmed"), (2, 2), {}, THEN), "5")
+        writer.recall(idle, payload(replace(missing, conditions=(nothing,)), (0, 0), {}, THEN), "6")
         writer.write_all()
-        writer.observe(ROUTE, missing)
-        writer.observe(other, replace(missing, ref=other))
+        for ref in (ROUTE, new, idle):
+            writer.observe(ref, replace(missing, ref=ref))
         await eventually(lambda: client.applied)
-        assert [path.rpartition("/")[2] for path, _ in client.applied] == ["new"], "of that nothing was said before"
-        # Whoever does not come back is missed after all.
-        await eventually(lambda: len(client.applied) == 2)
-        assert client.applied[1][1]["conditions"][-1]["reason"] == "NoProxies"
+        await asyncio.sleep(0.1)
+        assert [path.rpartition("/")[2] for path, _ in client.applied] == ["idle"], "the one that nobody had"
+        # Whoever does not come is missed after all.
+        await eventually(lambda: len(client.applied) == 3)
+        assert {told["conditions"][-1]["reason"] for _, told in client.applied} == {"NoProxies"}
+
+
+async def test_proxies_are_awaited_from_when_there_is_something_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first compile may take longer than the wait for proxies."""
+    monkeypatch.setattr(statuswriter, "UNSETTLED_S", 0.01)
+    monkeypatch.setattr(statuswriter, "RETURN_S", 0.3)
+    client = Scripted()
+    async with writing(client) as writer:
+        writer.write_all()
+        await asyncio.sleep(0.35)
+        writer.observe(ROUTE, status("False", "NoProxies"))
+        await asyncio.sleep(0.1)
+        assert client.applied == []
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: client.applied)
+        assert [told["conditions"][-1]["reason"] for _, told in client.applied] == ["Programmed"]
 
 
 async def test_a_new_version_that_nobody_has_is_told_at_once_also_by_one_that_comes_back(

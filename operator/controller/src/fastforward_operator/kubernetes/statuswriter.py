@@ -47,8 +47,8 @@ AT_ONCE = 10
 INTERVAL_S = 1.0
 """Between further ones."""
 RETURN_S = 15.0
-"""How long after a process has begun to write nobody is missed who was there before: proxies come back to a new
-operator one by one, and it cannot know that they have long since found the decision services."""
+"""How long after a process has begun to write nobody is missed who was there before, or of whom nothing was said yet:
+proxies come to a new operator one by one, and it cannot know that they have long since found the decision services."""
 RECOUNT_AFTER_S = 10.0
 """How long the number of proxies must stay as it is before statuses that tell another are written again."""
 _RECOUNT_PAUSE_S = 0.01
@@ -84,7 +84,7 @@ class StatusWriter:
     _crowd: Courtesy = field(default_factory=lambda: Courtesy(MANY, CROWDED_S))
     _company: Courtesy = field(default_factory=lambda: Courtesy(1, ALONE_S))
     _returned_at: float = 0.0
-    """When whoever was there before is back, or gone; in the loop's time."""
+    """When whoever comes to a new operator is there, or gone; in the loop's time."""
     _queue: asyncio.Queue[ObjectRef] = field(default_factory=asyncio.Queue)
     _queued: set[ObjectRef] = field(default_factory=set)
     _busy: set[ObjectRef] = field(default_factory=set)
@@ -134,6 +134,9 @@ class StatusWriter:
                 self._enqueue(ref)
             return
         self._left.discard(ref)
+        if not self._wanted:
+            # Nobody could come before there was something to be had.
+            self._await_return()
         before = self._wanted.get(ref)
         self._wanted[ref] = status
         self._schedule(ref, status, was_without=before is not None and _was_without(before))
@@ -156,11 +159,14 @@ class StatusWriter:
 
         How many proxies have an object is left to the recount: they come back one by one.
         """
-        self._returned_at = asyncio.get_running_loop().time() + RETURN_S
+        self._await_return()
         self.recount()
         if self._writing_all is not None:
             self._writing_all.cancel()
         self._writing_all = asyncio.create_task(self._tell_all(counts=False))
+
+    def _await_return(self) -> None:
+        self._returned_at = asyncio.get_running_loop().time() + RETURN_S
 
     def recount(self) -> None:
         """Proxies came or went: what statuses say of their number is put right once it stays the same."""
@@ -290,15 +296,19 @@ def _was_without(status: ObjectStatus) -> bool:
 
 
 def _misses(status: ObjectStatus, there: Mapping[str, Any]) -> bool:
-    """Whether all that is wrong is that somebody is away who had this very version, as the object itself says.
+    """Whether all that is wrong is that somebody is away who had this very version, as the object itself says, or who
+    may be on his way, for it says nothing.
 
     For a Workload somebody is its pods: a new operator has not seen them yet.
     """
     reason = status.conditions[-1].reason
     if reason not in _ABSENT and (status.ref.kind, reason) != ("Workload", "Pending"):
         return False
+    said = [each for each in there.get("conditions", ()) if each.get("type") == "Programmed"]
+    if not said:
+        return reason in _ABSENT
     return any(
-        (condition.get("type"), condition.get("status")) == ("Programmed", "True")
-        and condition.get("observedGeneration") == status.generation
-        for condition in there.get("conditions", ())
+        (each.get("status"), each.get("observedGeneration")) == ("True", status.generation)
+        and each.get("message") != NOTHING
+        for each in said
     )
