@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from .meta import Resource
 
+_PLACES = 64
+
 
 class Packed(NamedTuple):
     """One resource; equal when the documents were."""
@@ -24,9 +26,21 @@ class Packed(NamedTuple):
 
     def unpack(self) -> Resource:
         """The resource, equal to the one that was packed."""
-        return self.model.model_validate_json(self.text, by_alias=True, by_name=False)
+        recent = _recent.get(hash(self) % _PLACES)
+        if recent is not None and recent[0] == self:
+            return recent[1]
+        made = self.model.model_validate_json(self.text, by_alias=True, by_name=False)
+        _recent[hash(self) % _PLACES] = self, made
+        return made
 
 
 def pack(resource: Resource) -> Packed:
     """Keep a resource small."""
-    return Packed(type(resource), resource.model_dump_json(by_alias=True, exclude_unset=True).encode())
+    packed = Packed(type(resource), resource.model_dump_json(by_alias=True, exclude_unset=True).encode())
+    _recent[hash(packed) % _PLACES] = packed, resource
+    return packed
+
+
+_recent: dict[int, tuple[Packed, Resource]] = {}
+"""What is packed is looked at in the next moment, and by several: the last few are not made again. Each is where its
+text says, so that threads need no lock."""

@@ -89,6 +89,30 @@ def test_an_input_set_to_what_it_is_changes_nothing(cells: Cells) -> None:
     assert cells.settle() == {}
 
 
+def test_what_is_kept_tells_whether_an_input_is_as_it_was(cells: Cells) -> None:
+    class Kept(Source[str | None]):
+        def packed(self, value: str | None) -> object:
+            return None if value is None else value.encode()
+
+        def unpacked(self, kept: bytes | None) -> str | None:
+            made.append(f"unpacked {kept!r}")
+            return None if kept is None else kept.decode()
+
+    kept: Source[str | None] = Kept("kept", None)
+    rule: Rule[str | None] = Rule("read", lambda cells: cells.read(kept), root=True)
+    cells = Cells((rule,), {})
+    cells.put(kept, value="long")
+    cells.want((rule,))
+    cells.settle()
+    made.clear()
+    cells.put(kept, value="long")
+    cells.put(kept, value="long", kept=b"long")
+    assert (cells.settle(), made) == ({}, [])
+    cells.put(kept, value="short", kept=b"short")
+    assert [cell.value for cell in cells.settle()] == ["short"]
+    assert made == [], "it was read as it came"
+
+
 def test_a_cell_that_nobody_reads_any_more_is_forgotten(cells: Cells) -> None:
     cells.want((SHOWN, "a"))
     cells.want((LONGER, "a", "b"))

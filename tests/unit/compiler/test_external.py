@@ -64,6 +64,7 @@ def test_the_upstream_is_told_the_decision_service_for_as_long_as_it_is_asked(be
         ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "protocol": "HTTP2"}, "Invalid"),
         ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "protocol": "GRPC"}, "Invalid"),
         ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "tls": SHOWING}, "Invalid"),
+        ({"endpoints": [{"address": "127.0.0.1", "port": 1}], "proxyProtocol": "V2"}, "Invalid"),
         (None, "UpstreamNotFound"),
     ],
 )

@@ -201,8 +201,13 @@ class Cells:
         """Set an input; its source's value for what is absent removes it. `kept`: what it is kept as, if known."""
         key = (source, *arguments)
         cell = self._cells.get(key) or self._create(key)
-        old = cell.value if cell in self._unpacked else source.unpacked(cell.value)
-        if old is not value and old != value:
+        if cell in self._unpacked:
+            same = cell.value is value or cell.value == value
+        else:
+            # Whether it is as it was, what is kept tells as well, and need not be made again for that.
+            kept = source.packed(value) if kept is None else kept
+            same = cell.value is kept or cell.value == kept
+        if not same:
             cell.value = value
             self._unpacked[cell] = kept
             self._mark_readers(cell)

@@ -8,6 +8,7 @@ again from the objects: any way to the same objects ends in the same Snapshot.
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -210,7 +211,7 @@ def _without_collector() -> Generator[None]:
 
 
 def _delta(steps: Mapping[Cell, Any], counted: int, due: datetime | None) -> ir.Delta:
-    tallies = {noun.field: _Tally() for noun in NOUNS}
+    tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     reports: dict[ObjectRef, ir.Report | None] = {}
     for cell, old in steps.items():
         rule = cell.key[0]
@@ -220,8 +221,8 @@ def _delta(steps: Mapping[Cell, Any], counted: int, due: datetime | None) -> ir.
         elif rule is report.REPORT and _told(cell.value) != _told(old):
             told = _told(cell.value)
             reports[_ref(cell.key) if told is None else told.ref] = told
-    _upsert_touched(steps, {field: tally.upserts for field, tally in tallies.items()})
-    changes = {field: tally.changes() for field, tally in tallies.items()}
+    _upsert_touched(steps, tallies)
+    changes: dict[str, Any] = {field: tally.changes() for field, tally in tallies.items()}
     return ir.Delta(**changes, reports=reports, translated=counted, due=due)
 
 
@@ -229,12 +230,12 @@ def _told(made: ir.Report | None) -> ir.Report | None:
     return None if made is None or made.silent else made
 
 
-def _upsert_touched(steps: Mapping[Cell, Any], upserts: Mapping[str, dict[str, Any]]) -> None:
+def _upsert_touched(steps: Mapping[Cell, Any], tallies: defaultdict[str, _Tally]) -> None:
     """A table is emitted again also when its scope changed, or an Auth or a Limit that it names.
 
     A scope is emitted again also when settings of its Edge changed that the scope does not repeat.
     """
-    auths, limits, scopes, tables = (upserts[field] for field in ("auths", "limits", "scopes", "tables"))
+    auths, limits, scopes, tables = (tallies[field].upserts for field in ("auths", "limits", "scopes", "tables"))
     for cell, old in steps.items():
         if cell.key[0] is table.SCOPE and _settings_changed(old, cell.value):
             scopes[cell.value.scope.name] = cell.value.scope

@@ -6,7 +6,6 @@ changed that it goes by.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, TypeVar, cast
 
 import fastforward_crds as crds
@@ -15,18 +14,14 @@ from .cells import Source
 
 R = TypeVar("R", bound=crds.Resource)
 
-_RECENT = 64
-"""What several rules read one after the other is made once."""
-
 
 class PackedSource(Source[R | None]):
     """A source of one kind of resource; absent is None."""
 
-    __slots__ = ("_make",)
+    __slots__ = ()
 
     def __init__(self, name: str) -> None:
         super().__init__(name, None)
-        self._make = functools.lru_cache(_RECENT)(crds.Packed.unpack)
 
     def packed(self, value: R | None) -> crds.Packed | None:
         """As it is kept."""
@@ -34,4 +29,4 @@ class PackedSource(Source[R | None]):
 
     def unpacked(self, kept: Any) -> R | None:  # noqa: ANN401 - what packed made
         """The resource again."""
-        return None if kept is None else cast("R", self._make(kept))
+        return None if kept is None else cast("R", kept.unpack())

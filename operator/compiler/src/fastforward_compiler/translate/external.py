@@ -12,7 +12,7 @@ from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 
 from .reference import target
-from .upstream import Traits, resolve_upstream
+from .upstream import fault_of_asking, resolve_upstream
 
 _FIELD = "spec.authorization.external"
 
@@ -25,9 +25,8 @@ def translate_external(
     traits = resolve_upstream(cells, on, field, name, problems)
     if traits is None:
         return None
-    fault = _fault_of(name, traits)
-    if fault:
-        problems.append(problem(on, Reason.INVALID, field, fault))
+    if fault := fault_of_asking(traits):
+        problems.append(problem(on, Reason.INVALID, field, f"Upstream {name} can't be asked: {fault}"))
         return None
     return ir.External(
         upstream=name,
@@ -39,10 +38,3 @@ def translate_external(
         opa=external.protocol == "OPA",
         fail_open=external.on_failure == "Open",
     )
-
-
-def _fault_of(name: str, traits: Traits) -> str:
-    """Why EntryPoint can't ask an Upstream; empty when it can."""
-    if traits.shows:
-        return f"Upstream {name} can't be asked: the certificate of spec.tls is for the proxy alone to show."
-    return "" if traits.http1 else f"Upstream {name} can't be asked: that needs the protocol HTTP1."

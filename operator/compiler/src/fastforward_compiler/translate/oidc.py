@@ -18,7 +18,7 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from .certificate import Unusable
 from .keyset import KEYSET, find_source
 from .reference import is_permitted, target
-from .upstream import UPSTREAM, Traits, resolve_upstream
+from .upstream import UPSTREAM, Traits, fault_of_asking, resolve_upstream
 from .world import AUTH_POLICIES, SECRETS
 
 _MIN_SECRET = 16
@@ -94,26 +94,20 @@ def _reaches(cells: Cells, on: ObjectRef, field: str, oidc: crds.Oidc, problems:
     """Whether the token endpoint can be asked through the Upstream: in HTTP/1.1, by TLS where its URL says so."""
     name, place = target(oidc.token_upstream, on.namespace), f"{field}.tokenUpstream"
     traits = resolve_upstream(cells, on, place, name, problems)
-    made = cells.read(UPSTREAM, name)
-    if traits is None or made is None:
+    if traits is None:
         return False
-    fault = _fault_of(name, made.upstream, oidc.endpoints.token, traits)
+    fault = fault_of_asking(traits) or _fault_of_scheme(oidc.endpoints.token, traits)
     if fault:
-        problems.append(problem(on, Reason.INVALID, place, fault))
+        message = f"Upstream {name} can't be asked for tokens: {fault}"
+        problems.append(problem(on, Reason.INVALID, place, message))
     return not fault
 
 
-def _fault_of(name: str, upstream: ir.Upstream, url: str, traits: Traits) -> str:
-    if not traits.http1:
-        return f"Upstream {name} can't be asked for tokens: that needs the protocol HTTP1."
-    if traits.tls != url.startswith("https://"):
-        said = "is https, so the Upstream needs tls" if not traits.tls else "is http, but the Upstream has tls"
-        return f"Upstream {name} can't be asked for tokens: the token endpoint {said}."
-    if traits.shows:
-        return f"Upstream {name} can't be asked for tokens: the certificate of spec.tls is for the proxy alone to show."
-    if upstream.proxy_protocol:
-        return f"Upstream {name} can't be asked for tokens: the PROXY protocol is the proxy's alone."
-    return ""
+def _fault_of_scheme(url: str, traits: Traits) -> str:
+    if traits.tls == url.startswith("https://"):
+        return ""
+    said = "is http, but the Upstream has tls" if traits.tls else "is https, so the Upstream needs tls"
+    return f"the token endpoint {said}."
 
 
 def _make_client(cells: Cells, name: str) -> ClientFound | None:

@@ -51,6 +51,8 @@ class Traits(NamedTuple):
     """Whether requests stay in the zone of the proxy."""
     shows: bool = False
     """Whether it is shown a certificate."""
+    introduced: bool = False
+    """Whether connections begin by saying who the client is."""
     no_session: str = ""
     """Why a rule can't keep clients with its endpoints; empty when it can."""
 
@@ -195,6 +197,7 @@ def _read_traits(cells: Cells, name: str) -> Traits | None:
         session=translate_session(spec.session_affinity),
         own_zone=spec.load_balancing.zone_aware is not None,
         shows=spec.tls is not None and spec.tls.certificate is not None,
+        introduced=spec.proxy_protocol is not None,
         no_session=_fault_of_sessions(name, spec),
     )
 
@@ -215,12 +218,23 @@ def _hash_on(hash_on: crds.HashOn | None) -> str:
     return "address" if hash_on.cookie is None else f"cookie:{hash_on.cookie}"
 
 
+def fault_of_asking(traits: Traits) -> str:
+    """Why EntryPoint can't ask an Upstream anything; empty when it can."""
+    if not traits.http1:
+        return "that needs the protocol HTTP1."
+    if traits.shows:
+        return "the certificate of spec.tls is for the proxy alone to show."
+    return "the PROXY protocol is the proxy's alone." if traits.introduced else ""
+
+
 def fault_of_messages(name: str, traits: Traits) -> str:
     """Why EntryPoint can't call an Upstream as it says; empty when it can."""
     if not traits.grpc:
         return f"Upstream {name} does not take messages: that needs the protocol GRPC."
     if traits.tls:
         return f"Upstream {name} does not take messages: TLS to its endpoints is the proxy's own."
+    if traits.introduced:
+        return f"Upstream {name} does not take messages: the PROXY protocol is the proxy's alone."
     if traits.hash_on.startswith("cookie:"):
         return f"Upstream {name} chooses endpoints by a cookie, and messages have none: hash a header or the address."
     if traits.session is not None:
