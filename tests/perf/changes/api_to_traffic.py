@@ -237,7 +237,9 @@ def _tables(found: Mapping[str, Result]) -> list[Table]:
 
 _WHY = (
     "Half of each change is over when the API server has answered the PATCH, with 100 routes as with 10,000; it, etcd, "
-    "operator and Envoy share two cores. From a file the same takes 6 ms. Runs differ by 2 ms in the median."
+    "operator and Envoy share two cores. Of the other half, 1.8 ms are the compiler's, 2.4 pass until the proxies are "
+    "told and 3.3 until they have acknowledged it. On a processor of Intel on which the API server takes 9 ms instead "
+    "of 11, the same took 16 ms, each change at once after the one before. Runs differ by 2 ms in the median."
 )
 _BOUNDS = (("p50", 15), ("p99", 60))
 _STATUS_MS = 560
