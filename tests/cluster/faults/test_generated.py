@@ -75,9 +75,25 @@ async def until_told(operator: OperatorProcess, places: set[str]) -> float:
     return took
 
 
+async def batches(count: int, size: int, first: int) -> list[list[Any]]:
+    """So many documents of the seeds from `first` on. Drawn before anything is timed: a batch takes a core a minute."""
+    free = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def draw(number: int) -> list[Any]:
+        async with free:
+            documents = await asyncio.to_thread(drawn, size, number)
+        print(f"seed {number} gives documents {fingerprint(documents)}", flush=True)
+        return documents
+
+    found = await asyncio.gather(*(draw(first + number) for number in range(count // size)))
+    assert [len(documents) for documents in found] == [size] * len(found)
+    return found
+
+
 async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: Figures) -> None:
     folder = tmp_path / "resources"
     folder.mkdir()
+    drawn_before = await batches(COUNT, BATCH, SEED)
     ports = {port: free_port() for port in PORTS}
     settings = {"FF_PROVIDER": "file", "FF_DIRECTORIES": str(folder), "FF_PORTS": json.dumps(ports)}
     operator = OperatorProcess(tmp_path / "operator", {**settings, "FF_LOG_LEVEL": "error"})
@@ -90,7 +106,7 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
     try:
         await serves(envoy, HOST, "steady", STEADY)
         async with load(ports[80], HOST, path=STEADY, clients=1) as seen:
-            prints, reasons, changes = await feed(folder, operator, envoy)
+            reasons, changes = await feed(folder, operator, envoy, drawn_before)
         nacks, alive = await refused(envoy), operator.running
     finally:
         await asyncio.to_thread(envoy.stop)
@@ -98,8 +114,8 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
     figures.put(
         "generated",
         {
-            "files": f"{len(prints) * BATCH:,} documents, and {len(list(hostile()))} hostile files",
-            "seed": f"{SEED}, which gives documents {fingerprint(prints)}",
+            "files": f"{len(drawn_before) * BATCH:,} documents, and {len(list(hostile()))} hostile files",
+            "seed": f"{SEED}, which gives documents {fingerprint(list(map(fingerprint, drawn_before)))}",
             "crashes": "0" if alive else "1",
             "refusals by Envoy": str(nacks),
             "each has its reason": f"within {max(reasons):.1f} s, {BATCH:,} at once",
@@ -113,16 +129,13 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
     assert (alive, nacks, dict(seen.failed)) == (True, 0, {})
 
 
-async def feed(folder: Path, operator: OperatorProcess, envoy: Envoy) -> tuple[list[str], list[float], list[float]]:
-    """Fingerprints of batches; seconds until each was judged, and until a neighbour's change was live."""
-    prints: list[str] = []
+async def feed(
+    folder: Path, operator: OperatorProcess, envoy: Envoy, drawn_before: list[list[Any]]
+) -> tuple[list[float], list[float]]:
+    """Seconds until each batch was judged, and until a neighbour's change was live."""
     reasons: list[float] = []
     changes: list[float] = []
-    for number in range(COUNT // BATCH):
-        documents = await asyncio.to_thread(drawn, BATCH, SEED + number)
-        assert len(documents) == BATCH
-        prints.append(fingerprint(documents))
-        print(f"seed {SEED + number} gives documents {prints[-1]}", flush=True)
+    for number, documents in enumerate(drawn_before):
         places = set()
         for start in range(0, len(documents), 100):
             some = documents[start : start + 100]
@@ -136,7 +149,7 @@ async def feed(folder: Path, operator: OperatorProcess, envoy: Envoy) -> tuple[l
     for name, content in hostile():
         write(folder, f"hostile-{name}", content)
         changes.append(await changed(folder, envoy, name))
-    return prints, reasons, changes
+    return reasons, changes
 
 
 def take_away(folder: Path) -> None:
@@ -167,17 +180,14 @@ async def test_generated_resources_through_the_api_server(
     settings = {"FF_KUBECONFIG": str(operator_kubeconfig), "FF_LOG_LEVEL": "error"}
     answers: Counter[int] = Counter()
     reasons: list[float] = []
-    prints: list[str] = []
+    drawn_before = await batches(SAMPLE, API_BATCH, SEED + 1_000_000)
     async with (
         scene(tmp_path, kubectl, operator_kubeconfig, namespace, settings=settings) as found,
         Api(find_access(kubectl.kubeconfig)) as api,
     ):
         envoy = await found.begin()
         async with load(found.port, found.host, path=STEADY, clients=1) as seen:
-            for number in range(SAMPLE // API_BATCH):
-                documents = await asyncio.to_thread(drawn, API_BATCH, SEED + 1_000_000 + number)
-                prints.append(fingerprint(documents))
-                print(f"seed {SEED + 1_000_000 + number} gives documents {prints[-1]}", flush=True)
+            for number, documents in enumerate(drawn_before):
                 for document in documents:
                     answers[await posted(api, document, namespace)] += 1
                 began = time.monotonic()
@@ -192,7 +202,7 @@ async def test_generated_resources_through_the_api_server(
         "generated-api",
         {
             "objects": ", ".join(f"{number:,} answered {status}" for status, number in sorted(answers.items())),
-            "seed": f"{SEED}, which gives documents {fingerprint(prints)}",
+            "seed": f"{SEED}, which gives documents {fingerprint(list(map(fingerprint, drawn_before)))}",
             "crashes": "0" if alive else "1",
             "refusals by Envoy": str(nacks),
             "each that was taken has its status": f"within {max(reasons):.1f} s, up to {API_BATCH} at once",
