@@ -26,11 +26,12 @@ class Packed(NamedTuple):
 
     def unpack(self) -> Resource:
         """The resource, equal to the one that was packed."""
-        recent = _recent.get(hash(self) % _PLACES)
+        place = hash(self) % _PLACES
+        recent = _recent.get(place)
         if recent is not None and recent[0] == self:
             return recent[1]
         made = self.model.model_validate_json(self.text, by_alias=True, by_name=False)
-        _recent[hash(self) % _PLACES] = self, made
+        _recent[place] = self, made
         return made
 
 

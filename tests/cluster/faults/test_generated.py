@@ -90,6 +90,11 @@ async def batches(count: int, size: int, first: int) -> list[list[Any]]:
     return found
 
 
+def seed_of(drawn_before: list[list[Any]]) -> str:
+    """As the figures tell it."""
+    return f"{SEED}, which gives documents {fingerprint(list(map(fingerprint, drawn_before)))}"
+
+
 async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: Figures) -> None:
     folder = tmp_path / "resources"
     folder.mkdir()
@@ -115,7 +120,7 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
         "generated",
         {
             "files": f"{len(drawn_before) * BATCH:,} documents, and {len(list(hostile()))} hostile files",
-            "seed": f"{SEED}, which gives documents {fingerprint(list(map(fingerprint, drawn_before)))}",
+            "seed": seed_of(drawn_before),
             "crashes": "0" if alive else "1",
             "refusals by Envoy": str(nacks),
             "each has its reason": f"within {max(reasons):.1f} s, {BATCH:,} at once",
@@ -202,7 +207,7 @@ async def test_generated_resources_through_the_api_server(
         "generated-api",
         {
             "objects": ", ".join(f"{number:,} answered {status}" for status, number in sorted(answers.items())),
-            "seed": f"{SEED}, which gives documents {fingerprint(list(map(fingerprint, drawn_before)))}",
+            "seed": seed_of(drawn_before),
             "crashes": "0" if alive else "1",
             "refusals by Envoy": str(nacks),
             "each that was taken has its status": f"within {max(reasons):.1f} s, up to {API_BATCH} at once",

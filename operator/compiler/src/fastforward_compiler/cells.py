@@ -201,13 +201,11 @@ class Cells:
         """Set an input; its source's value for what is absent removes it. `kept`: what it is kept as, if known."""
         key = (source, *arguments)
         cell = self._cells.get(key) or self._create(key)
-        if cell in self._unpacked:
-            same = cell.value is value or cell.value == value
-        else:
+        new: object = value
+        if cell not in self._unpacked:
             # Whether it is as it was, what is kept tells as well, and need not be made again for that.
-            kept = source.packed(value) if kept is None else kept
-            same = cell.value is kept or cell.value == kept
-        if not same:
+            new = kept = source.packed(value) if kept is None else kept
+        if cell.value is not new and cell.value != new:
             cell.value = value
             self._unpacked[cell] = kept
             self._mark_readers(cell)
