@@ -42,10 +42,53 @@ AWAY = "metadata: {namespace: neighbour, creationTimestamp: '2026-01-01T00:00:00
 """The neighbours' namespace: what is generated is in another, and younger, as it would be on an API server."""
 
 
-async def objects(operator: OperatorProcess) -> list[dict[str, Any]]:
-    url = f"http://127.0.0.1:{operator.api_port}/v1/objects"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return (await answer.json())["objects"]
+class Told:
+    """What the operator's API says of each object, kept up to date as a dashboard does it: by what is new."""
+
+    def __init__(self, operator: OperatorProcess) -> None:
+        self._url = f"http://127.0.0.1:{operator.api_port}/v1/objects"
+        self._since = ""
+        self.objects: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    async def look(self) -> list[dict[str, Any]]:
+        """What is new of those that are there, and how that is told."""
+        async with aiohttp.ClientSession() as session, session.get(self._url, params={"since": self._since}) as answer:
+            told = await answer.json()
+        if told["complete"]:
+            self.objects.clear()
+        for each in told["gone"]:
+            self.objects.pop(_key(each), None)
+        self.objects.update((_key(each), each) for each in told["objects"])
+        self._since = told["since"]
+        news: list[dict[str, Any]] = told["objects"]
+        return news
+
+    async def until_judged(self, places: set[str]) -> float:
+        """Seconds until each has a verdict; each refused one has words for it."""
+        began, left = time.monotonic(), set(places)
+        while left:
+            news = await self.look()
+            for each in news:
+                if any(c["type"] == "Accepted" and c["status"] == "False" for c in each["conditions"]):
+                    assert each["problems"], each
+                    assert each["problems"][0]["message"], each
+            left -= {each["source"] for each in news if each["conditions"]}
+            assert time.monotonic() < began + GIVE_UP_S, sorted(left)[:10]
+            await asyncio.sleep(0.1)
+        return time.monotonic() - began
+
+    async def until_left(self, count: int) -> float:
+        """Seconds until no more are there than so many."""
+        began = time.monotonic()
+        while len(self.objects) > count:
+            await self.look()
+            assert time.monotonic() < began + GIVE_UP_S, sorted(self.objects)[:10]
+            await asyncio.sleep(0.1)
+        return time.monotonic() - began
+
+
+def _key(each: dict[str, Any]) -> tuple[str, ...]:
+    return each["kind"], each["namespace"], each["name"]
 
 
 async def refused(envoy: Envoy) -> int:
@@ -57,22 +100,6 @@ async def refused(envoy: Envoy) -> int:
 def name_of(document: Any) -> str:  # noqa: ANN401 - may be anything
     metadata = document.get("metadata")
     return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
-
-
-async def until_told(operator: OperatorProcess, places: set[str]) -> float:
-    """Seconds until each has a verdict; each refused one has words for it."""
-    began, found, left = time.monotonic(), list[dict[str, Any]](), places
-    while left:
-        found = await objects(operator)
-        left = places - {each["source"] for each in found if each["conditions"]}
-        assert time.monotonic() < began + GIVE_UP_S, sorted(left)[:10]
-        await asyncio.sleep(0.1)
-    took = time.monotonic() - began
-    for each in found:
-        if any(c["type"] == "Accepted" and c["status"] == "False" for c in each["conditions"]):
-            assert each["problems"], each
-            assert each["problems"][0]["message"], each
-    return took
 
 
 async def batches(count: int, size: int, first: int) -> list[list[Any]]:
@@ -111,7 +138,7 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
     try:
         await serves(envoy, HOST, "steady", STEADY)
         async with load(ports[80], HOST, path=STEADY, clients=1) as seen:
-            reasons, changes = await feed(folder, operator, envoy, drawn_before)
+            reasons, gone, changes = await feed(folder, operator, envoy, drawn_before)
         nacks, alive = await refused(envoy), operator.running
     finally:
         await asyncio.to_thread(envoy.stop)
@@ -124,6 +151,7 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
             "crashes": "0" if alive else "1",
             "refusals by Envoy": str(nacks),
             "each has its reason": f"within {max(reasons):.1f} s, {BATCH:,} at once",
+            "each is gone when its file is": f"within {max(gone):.1f} s",
             "a neighbour's change is live": f"within {max(changes):.1f} s",
             "requests": f"{sum(seen.answers.values())}, failed: {sum(seen.failed.values())}",
         },
@@ -136,10 +164,13 @@ async def test_generated_files_leave_neighbours_alone(tmp_path: Path, figures: F
 
 async def feed(
     folder: Path, operator: OperatorProcess, envoy: Envoy, drawn_before: list[list[Any]]
-) -> tuple[list[float], list[float]]:
-    """Seconds until each batch was judged, and until a neighbour's change was live."""
+) -> tuple[list[float], list[float], list[float]]:
+    """Seconds until each batch was judged, and gone again, and until a neighbour's change was live meanwhile."""
     reasons: list[float] = []
+    gone: list[float] = []
     changes: list[float] = []
+    told = Told(operator)
+    neighbours = len(await told.look())
     for number, documents in enumerate(drawn_before):
         places = set()
         for start in range(0, len(documents), 100):
@@ -148,13 +179,16 @@ async def feed(
             # One that was spoilt in its name may be one of several of that name.
             own = (place for place, document in enumerate(some) if name_of(document).startswith("g"))
             places |= {f"{folder}/generated-{start}.yaml:{2 * place + 1}" for place in own}
-        reasons.append(await until_told(operator, places))
-        changes.append(await changed(folder, envoy, str(number + 1)))
+        meanwhile = asyncio.create_task(changed(folder, envoy, str(number + 1)))
+        reasons.append(await told.until_judged(places))
+        changes.append(await meanwhile)
         take_away(folder)
+        gone.append(await told.until_left(neighbours))
+        print(f"judged in {reasons[-1]:.1f} s, gone in {gone[-1]:.1f} s, changed in {changes[-1]:.1f} s", flush=True)
     for name, content in hostile():
         write(folder, f"hostile-{name}", content)
         changes.append(await changed(folder, envoy, name))
-    return reasons, changes
+    return reasons, gone, changes
 
 
 def take_away(folder: Path) -> None:

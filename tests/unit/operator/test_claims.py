@@ -86,6 +86,24 @@ def test_a_document_that_only_moves_keeps_its_object_and_gets_a_new_line(files: 
     assert batch.sources[CART] == Source(path="a.yaml", line=10, index=1)
 
 
+def test_the_line_of_a_field_is_read_once_and_moves_with_its_document(files: Files) -> None:
+    batch = files.put(a="\ufeff" + upstream("cart") + "---\n" + upstream("books"))
+    field = "spec.endpoints[0].port"
+    assert [files.claims.line_of(batch.sources[BOOKS], field) for _ in range(3)] == [13, 13, 13]
+    assert files.reads == ["a.yaml"]
+    moved = files.put(a=upstream("cart", more="# A comment.\n\n") + "---\n" + upstream("books"))
+    assert files.claims.line_of(moved.sources[BOOKS], field) == 15
+    assert files.reads == ["a.yaml"]
+
+
+def test_a_field_of_a_file_that_changed_meanwhile_is_where_its_document_began(files: Files) -> None:
+    source = files.put(a=upstream("cart")).sources[CART]
+    files.contents["a.yaml"] = b"kind: Other\n"
+    assert files.claims.line_of(source, "spec.endpoints") == source.line
+    files.contents["a.yaml"] = upstream("cart").encode()
+    assert files.claims.line_of(source, "spec.endpoints") == 6
+
+
 def test_the_generation_counts_changes_of_the_spec_only(files: Files) -> None:
     assert generation_of(files.put(a=upstream("cart")), CART) == 1
     assert generation_of(files.put(a="# note\n" + upstream("cart")), CART) == 1

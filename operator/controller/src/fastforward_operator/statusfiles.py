@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -70,8 +71,9 @@ class StatusFiles:
             with contextlib.suppress(FileExistsError):
                 path.parent.mkdir(parents=True, mode=0o700)
             new = path.with_suffix(".new")
-            new.touch(mode=0o600)
-            new.write_bytes(to_json(present_uncounted(status, locate=None), indent=2) + b"\n")
+            content = to_json(present_uncounted(status, locate=None), indent=2) + b"\n"
+            with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(content)
             new.replace(path)
 
     def _path(self, ref: ObjectRef) -> Path:

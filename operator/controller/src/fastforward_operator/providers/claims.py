@@ -61,6 +61,9 @@ class Piece:
 
     digest: bytes
     line: int
+    start: int = 0
+    size: int = 0
+    """Its bytes in the file."""
     ref: ObjectRef | None = None
     spec: bytes = b""
     """Digest of all but metadata and status."""
@@ -70,6 +73,8 @@ class Piece:
     chunk: Chunk | None = None
     """Only while an update is at work."""
     value: Any = None
+    found: dict[str, int] | None = None
+    """By field: lines after the first, of those that were asked for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,10 +126,20 @@ class Claims:
                 piece.chunk = piece.value = None
         return Batch(changes=changes, sources=sources, documents=problems, world=f"{self._world:032x}")
 
-    def piece_at(self, source: Source) -> Piece | None:
-        """The document at a position."""
+    def line_of(self, source: Source, field: str) -> int:
+        """Line of a field of a document, or of what is wrong in it; its file is read again once for each field."""
         pieces = self._files.get(source.path, ())
-        return pieces[source.index] if source.index < len(pieces) else None
+        piece = pieces[source.index] if source.index < len(pieces) else None
+        if piece is not None and piece.error_line:
+            return piece.error_line
+        if piece is None or not field:
+            return source.line
+        found = piece.found or {}
+        if field not in found:
+            if (chunk := self._read_again(piece, source)) is None:
+                return source.line
+            piece.found = found = {**found, field: locate_field(chunk, field) - first_line(chunk)}
+        return piece.line + found[field]
 
     def _replace(
         self, path: str, content: bytes | Unreadable | None, touched: set[ObjectRef], documents: set[ObjectRef]
@@ -250,15 +265,19 @@ class Claims:
     def _value_of(self, piece: Piece, source: Source) -> tuple[Any, Chunk | None]:
         """The decoded document and its text; read again when its file did not change in this update."""
         if piece.chunk is None:
-            content = self.read(source.path)
-            if isinstance(content, bytes):
-                chunks = list(split_documents(content, as_json=source.path.endswith(".json")))
-                if source.index < len(chunks) and _digest(chunks[source.index].text.strip()) == piece.digest:
-                    return decode_document(chunks[source.index]), chunks[source.index]
-            return None, None
+            chunk = self._read_again(piece, source)
+            return (decode_document(chunk) if chunk is not None else None), chunk
         if piece.value is None:
             piece.value = decode_document(piece.chunk)
         return piece.value, piece.chunk
+
+    def _read_again(self, piece: Piece, source: Source) -> Chunk | None:
+        """The text of a document, unless its file changed since it was seen."""
+        content = self.read(source.path)
+        text = content[piece.start : piece.start + piece.size] if isinstance(content, bytes) else b""
+        if _digest(text.strip()) != piece.digest:
+            return None
+        return Chunk(text=text, line=1, json=source.path.endswith(".json"))
 
     def _judge_documents(self, documents: Iterable[ObjectRef]) -> dict[ObjectRef, tuple[Problem, ...]]:
         """Problems of documents that are no object; empty for those that had some and are mended."""
@@ -322,13 +341,13 @@ def _read_pieces(path: str, content: bytes | Unreadable, old: tuple[Piece, ...])
             pieces.append(piece)
         else:
             same.error_line += first_line(chunk) - same.line if same.error_line else 0
-            same.line, same.chunk = first_line(chunk), chunk
+            same.line, same.start, same.size, same.chunk = first_line(chunk), chunk.start, len(chunk.text), chunk
             pieces.append(same)
     return tuple(pieces)
 
 
 def _read_piece(chunk: Chunk, digest: bytes) -> Piece:
-    piece = Piece(digest=digest, line=first_line(chunk), chunk=chunk)
+    piece = Piece(digest=digest, line=first_line(chunk), start=chunk.start, size=len(chunk.text), chunk=chunk)
     try:
         value = decode_document(chunk)
     except DocumentError as error:

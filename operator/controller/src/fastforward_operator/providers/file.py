@@ -24,7 +24,6 @@ from fastforward_operator.kept import Kept
 
 from . import Batch, Source
 from .claims import Claims, Unreadable
-from .document import locate_field, split_documents
 from .lastgood import LastGood
 from .tree import Signature, Tree, is_hidden, list_tree, sign
 from .watch import Change, OpenWatch, Watch, open_watch
@@ -80,17 +79,8 @@ class FileProvider:
             self._save()
 
     def locate(self, source: Source, field: str) -> Source:
-        """Where a field of a document is; found by reading its file again, so only for reports."""
-        piece = self._claims.piece_at(source)
-        if piece is not None and piece.error_line:
-            return replace(source, line=piece.error_line)
-        content = _read(source.path)
-        if not field or not isinstance(content, bytes):
-            return source
-        chunks = list(split_documents(content, as_json=source.path.endswith(".json")))
-        if source.index >= len(chunks):
-            return source
-        return replace(source, line=locate_field(chunks[source.index], field))
+        """Where a field of a document is; found by reading its file again, once: for reports."""
+        return replace(source, line=self._claims.line_of(source, field))
 
     def blind(self) -> list[str]:
         """Files are seen."""
