@@ -49,10 +49,12 @@ class Scripted(Client):
         self.version = "100"
         self.refuses: dict[str, int] = {}
         """Path -> status."""
+        self.refused = 0
 
     async def page(self, path: str, selector: str, following: str = "") -> Page:
         del selector
         if path in self.refuses:
+            self.refused += 1
             raise ApiError(self.refuses[path], "no")
         start = int(following or 0)
         self.lists += not following
@@ -149,6 +151,45 @@ async def test_a_kind_of_the_cluster_is_listed_once_and_may_be_forbidden_where_n
     await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_kind_that_was_there_is_not_gone_because_that_is_said_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(provider_module, "_RETRY_S", (0.02,))
+    monkeypatch.setattr(provider_module, "STALE_S", 0.3)
+    client = Scripted(upstream("a"))
+    async with following(client) as told:
+        await eventually(lambda: told.batches)
+        client.refuses["/upstreams"] = status
+        client.events.put_nowait(ApiError(410, "too old"))
+        await eventually(lambda: client.refused > 3)
+        assert (told.port("a"), told.provider.informers[0].missing) == (80, False)
+        del client.refuses["/upstreams"]
+        await eventually(lambda: client.lists == 2)
+        assert told.port("a") == 80
+        client.refuses["/upstreams"] = status
+        client.events.put_nowait(ApiError(410, "too old"))
+        if status == 404:
+            await eventually(lambda: told.port("a") is None)
+            assert told.provider.informers[0].missing
+        else:
+            before = client.refused
+            await eventually(lambda: client.refused > before + 30)
+            assert told.port("a") == 80, "what may not be read is not gone"
+
+
+async def test_a_kind_of_the_cluster_that_may_not_be_read_for_a_moment_is_not_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(provider_module, "_RETRY_S", (0.02,))
+    client = Scripted(upstream("a"))
+    client.refuses["/namespaces"] = 403
+    watched = (UPSTREAMS, Watched("", "namespaces", "v1", "Namespace", generations=False))
+    async with following(client, *watched) as told:
+        await eventually(lambda: client.refused > 3)
+        assert told.batches == [], "where all namespaces are watched, it is known how they are labelled or nothing is"
+
+
 async def test_changes_come_as_they_happen_and_a_status_is_none() -> None:
     client = Scripted(upstream("a"))
     async with following(client) as told:
@@ -198,10 +239,17 @@ async def test_what_a_watch_lost_is_found_by_the_next_list(error: Exception) -> 
 async def test_a_kind_of_which_nothing_is_heard_is_blind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_module, "BLIND_S", 0.05)
     client = Scripted()
-    async with following(client) as told:
-        await eventually(lambda: told.provider.blind() == ["Upstream"])
-        client.events.put_nowait(Event("BOOKMARK", {"metadata": {"resourceVersion": "250"}}))
-        await eventually(lambda: told.provider.blind() == [])
+    bookmark = Event("BOOKMARK", {"metadata": {"resourceVersion": "250"}})
+    async with following(client, UPSTREAMS, SECRETS) as told:
+        await eventually(lambda: told.batches)
+        upstreams, secrets = told.provider.informers
+        await asyncio.sleep(0.1)
+        assert told.provider.blind() == [], "nothing is heard at all: the API server is away"
+        client.events.put_nowait(bookmark)
+        await eventually(lambda: len(told.provider.blind()) == 1)
+        deaf = upstreams if told.provider.blind() == ["Upstream"] else secrets
+        deaf.heard_at = max(upstreams.heard_at, secrets.heard_at)
+        assert told.provider.blind() == []
 
 
 async def test_a_document_that_is_no_resource_is_told_as_such() -> None:
@@ -291,6 +339,28 @@ async def test_a_list_from_before_is_not_believed_unless_it_stays(monkeypatch: p
         client.events.put_nowait(ApiError(410, "too old"))
         await eventually(lambda: told.port("b") is None)
         assert (ref("a"), None, "") in heard, "whoever knows a newer version forgets it"
+
+
+async def test_a_generation_that_is_given_again_after_a_backup_is_read_again() -> None:
+    before = upstream("a", generation=4, version=60)
+    before["metadata"]["managedFields"] = [
+        {"manager": "kubectl", "time": "2026-01-01T00:00:00Z"},
+        {"manager": "fastforward", "time": "2026-01-01T00:00:01Z", "subresource": "status"},
+    ]
+    client = Scripted(before)
+    async with following(client) as told:
+        await eventually(lambda: told.batches)
+        judged = upstream("a", generation=4, version=101)
+        judged["metadata"]["managedFields"] = [
+            before["metadata"]["managedFields"][0],
+            {"manager": "fastforward", "time": "2026-01-01T00:00:09Z", "subresource": "status"},
+        ]
+        client.events.put_nowait(Event("MODIFIED", judged))
+        again = upstream("a", generation=4, version=102, port=81)
+        again["metadata"]["managedFields"] = [{"manager": "argocd", "time": "2026-01-02T00:00:00Z"}]
+        client.events.put_nowait(Event("MODIFIED", again))
+        await eventually(lambda: told.port("a") == 81)
+        assert len(told.batches) == 2, "a status alone is no change"
 
 
 async def test_a_watch_that_is_always_too_old_keeps_no_api_server_busy() -> None:

@@ -40,9 +40,11 @@ LIST_AGAIN_S = 300.0
 MISSING_S = 5.0
 """How often a kind is looked for whose definition is not installed."""
 STALE_S = 30.0
-"""How long a list is not believed that is older than what was heard. One that still is was restored from a backup."""
+"""How long a list is not believed that is older than what was heard. One that still is was restored from a backup.
+
+Nor is it believed for so long that there is no such kind, where there was one."""
 BLIND_S = 120.0
-"""A kind that could neither be listed nor watched for so long."""
+"""A kind that could neither be listed nor watched for so long while others could."""
 USED = f"{crds.GROUP}/use=true"
 """Secrets and ConfigMaps are read only with this label: the operator may see no others."""
 _SLICES = "discovery.k8s.io/v1"
@@ -129,7 +131,7 @@ class KubernetesProvider:
         self._world = 0
         places = tuple(namespaces) or ("",)
         self.informers = tuple(
-            Informer(each, each.path(place), client, self._take, on_status)
+            Informer(each, each.path(place), client, self._take, on_status, optional=places != ("",))
             for each in watched
             for place in (("",) if each.of_cluster else places)
         )
@@ -155,8 +157,11 @@ class KubernetesProvider:
         return source
 
     def blind(self) -> list[str]:
-        """Kinds of which nothing has been heard for too long: the process is better started anew."""
-        latest = time.monotonic() - BLIND_S
+        """Kinds of which nothing was heard for long while others were heard: the process is better started anew.
+
+        Where nothing at all is heard, the API server is away: a process that starts anew then has nothing to serve.
+        """
+        latest = max(each.heard_at for each in self.informers) - BLIND_S
         return sorted({each.watched.kind for each in self.informers if each.heard_at < latest})
 
     def _take(self, ref: ObjectRef, change: Change, seal: int) -> None:
@@ -181,6 +186,8 @@ class Informer:
     client: Client
     take: Callable[[ObjectRef, Change, int], None]
     on_status: OnStatus
+    optional: bool = False
+    """Whether what belongs to no namespace may be forbidden: to an operator that may look into some alone."""
     listed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     """Set when everything that was there at the start has been told."""
     missing: bool = False
@@ -196,6 +203,8 @@ class Informer:
     """The newest version of anything."""
     _stale_at: float = 0.0
     """When lists began to be older than that; 0 while they are not."""
+    _absent_at: float = 0.0
+    """When it was first said that there is no such kind; 0 while it is not."""
     _failures: int = 0
     """Since a watch last told something."""
 
@@ -216,14 +225,16 @@ class Informer:
     async def _rest(self, error: Exception) -> None:
         """After a failure; a kind without definition has no objects, and is looked for again.
 
-        So has one of the cluster, for an operator that may look into some namespaces only.
+        One that had some is believed to be gone when that is said for a while: an API server that starts knows neither
+        all kinds nor all rights at once, and who takes a definition away takes its objects first.
         """
-        absent = (NOT_FOUND, FORBIDDEN) if self.watched.of_cluster else (NOT_FOUND,)
-        self.missing = isinstance(error, ApiError) and error.status in absent
-        if self.missing:
+        now, absent = time.monotonic(), self._is_absent(error)
+        self._absent_at = (self._absent_at or now) if absent else 0.0
+        if absent and (not self._known or now >= self._absent_at + STALE_S):
+            self.missing = True
             self._compare({})
             self.listed.set()
-            self.heard_at = time.monotonic()
+            self.heard_at = now
             wait = MISSING_S
         else:
             longest = _RETRY_S[min(self._failures, len(_RETRY_S)) - 1]
@@ -231,6 +242,10 @@ class Informer:
         say = _log.debug if self._failures > 1 else _log.warning
         say("can't be watched", kind=self.watched.kind, error=str(error) or type(error).__name__)
         await asyncio.sleep(wait)
+
+    def _is_absent(self, error: Exception) -> bool:
+        absent = (NOT_FOUND, FORBIDDEN) if self.optional and self.watched.of_cluster else (NOT_FOUND,)
+        return isinstance(error, ApiError) and error.status in absent
 
     async def _list(self) -> None:
         """Page by page, and compare."""
@@ -250,7 +265,7 @@ class Informer:
         self._compare(there)
         self._heard = self._listed = page.version
         self._versions.clear()
-        self.missing = False
+        self._absent_at, self.missing = 0.0, False
         self.listed.set()
 
     def _judge(self, version: str) -> None:
@@ -289,7 +304,9 @@ class Informer:
             told: tuple[object, ...] = (metadata["uid"], metadata["resourceVersion"])
         else:
             names = ("uid", "generation", "labels", "annotations")
-            told = tuple(repr(metadata.get(name)) for name in names)
+            # A backup's generations are given again, to other content: by when that was written they are told apart.
+            written = [each.get("time") for each in metadata.get("managedFields") or () if not each.get("subresource")]
+            told = (*(repr(metadata.get(name)) for name in names), written)
         return hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
 
     def _take_in(self, seen: Seen) -> None:
