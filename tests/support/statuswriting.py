@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes.client import ApiError, May
 from fastforward_operator.kubernetes.statuswriter import StatusWriter
@@ -14,6 +16,7 @@ from fastforward_operator.objectstatus import Condition, ObjectStatus
 from support.eventually import meanwhile
 
 ROUTE = ObjectRef(kind="Route", namespace="shop", name="cart")
+HTTP_ROUTE = ObjectRef(kind="HTTPRoute", namespace="shop", name="cart")
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -24,6 +27,18 @@ def status(word: str, reason: str, *, generation: int = 1, ref: ObjectRef = ROUT
     return ObjectStatus(
         ref=ref, generation=generation, source=None, conditions=(condition,), problems=(), effective=("AuthPolicy a",)
     )
+
+
+def entry(name: str, controller: str = "example.com/other", reason: str = "Accepted") -> dict[str, Any]:
+    """What a controller says of a route at a parent."""
+    conditions = [{"type": "Accepted", "status": "True", "reason": reason}]
+    return {"parentRef": {"name": name}, "controllerName": controller, "conditions": conditions}
+
+
+def attached() -> ObjectStatus:
+    """A HTTPRoute that lies on a Gateway of ours."""
+    told = status("True", "Programmed", ref=HTTP_ROUTE)
+    return replace(told, parts=(ir.Part(place=(("name", "ours"),), verdicts=()),))
 
 
 class Scripted:

@@ -2,20 +2,17 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes import statuswriter
 from fastforward_operator.kubernetes.client import ApiError
 from fastforward_operator.kubernetes.payload import payload
-from fastforward_operator.objectstatus import NOTHING, ObjectStatus
+from fastforward_operator.objectstatus import NOTHING
 
 from support.eventually import eventually
-from support.statuswriting import ROUTE, THEN, Scripted, status, writing
+from support.statuswriting import HTTP_ROUTE, ROUTE, THEN, Scripted, attached, entry, status, writing
 
-HTTP_ROUTE = ObjectRef(kind="HTTPRoute", namespace="shop", name="cart")
 _ALL = statuswriter.WRITERS + statuswriter.ALONE
 
 
@@ -246,16 +243,6 @@ async def test_who_takes_over_writes_what_the_last_leader_said_otherwise_and_onl
         # What comes back late is not believed.
         writer.recall(ROUTE, payload(bad, (3, 3), {}, THEN), "2")
         assert writer.since(ROUTE, "Programmed", "False") is None
-
-
-def entry(name: str, controller: str = "example.com/other", reason: str = "Accepted") -> dict[str, Any]:
-    conditions = [{"type": "Accepted", "status": "True", "reason": reason}]
-    return {"parentRef": {"name": name}, "controllerName": controller, "conditions": conditions}
-
-
-def attached() -> ObjectStatus:
-    told = status("True", "Programmed", ref=HTTP_ROUTE)
-    return replace(told, parts=(ir.Part(place=(("name", "ours"),), verdicts=()),))
 
 
 async def test_what_other_controllers_said_meanwhile_is_not_overwritten() -> None:

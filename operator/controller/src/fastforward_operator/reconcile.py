@@ -172,6 +172,7 @@ class Reconciler:
         self._note_invalid(inbox.changes)
         self.on_changes(inbox.changes)
         self.first_step.set()
+        self.board.judged.set()
 
     def _tell_time(self, due: datetime | None, now: datetime) -> None:
         if due is not None and due <= now:

@@ -60,6 +60,8 @@ class StatusBoard:
     found_after_s: float = 7.0
     """How long it takes proxies that are told apart to find the first decision service: they look its name up every
     second, and a cluster's DNS remembers for five that there was none."""
+    judged: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when everything that there is has been compiled once."""
     statuses: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
     envoys: Mapping[str, int] = field(default_factory=dict)
     """Proxies that count, by fleet."""
@@ -182,6 +184,10 @@ class StatusBoard:
         else:
             self._pods.pop(ref, None)
         self._judge_all((ref,))
+
+    def speaks_of(self, ref: ObjectRef) -> bool:
+        """Whether there is something to say of an object."""
+        return ref in self._reports
 
     def forget(self, keys: Collection[Key]) -> None:
         """What is taken away keeps nobody waiting."""

@@ -103,7 +103,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         address=settings.replica_address,
         listens_s=LISTENS_S if settings.replica_address else 0.0,
     )
-    writer = StatusWriter(client, board.proxies, lambda: election.speaks)
+    writer = StatusWriter(client, board.proxies, lambda: election.speaks, board.judged, board.speaks_of)
     events = EventWriter(client, lambda: election.speaks)
     board.since, board.on_count = writer.since, writer.recount
     certifies = settings.xds_tls or settings.webhook_address

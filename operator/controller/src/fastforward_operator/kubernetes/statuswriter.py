@@ -49,6 +49,9 @@ INTERVAL_S = 1.0
 RETURN_S = 15.0
 """How long after a process has begun to write nobody is missed who was there before, or of whom nothing was said yet:
 proxies come to a new operator one by one, and it cannot know that they have long since found the decision services."""
+AGAIN_S = 5.0
+"""How long after an object was made anew what was said of the one before may stand, unless something new is said: until
+what is in it has been looked at."""
 RECOUNT_AFTER_S = 10.0
 """How long the number of proxies must stay as it is before statuses that tell another are written again."""
 _RECOUNT_PAUSE_S = 0.01
@@ -68,6 +71,10 @@ class StatusWriter:
     """How many proxies have an object, of how many."""
     leads: Callable[[], bool] = lambda: True
     """Whether this process may write."""
+    judged: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when everything that there is has been looked at."""
+    speaks_of: Callable[[ObjectRef], bool] = lambda _: True
+    """Whether there is something to say of an object, once everything has been looked at."""
     written: int = 0
     _wanted: dict[ObjectRef, ObjectStatus] = field(default_factory=dict)
     _there: dict[ObjectRef, dict[str, Any]] = field(default_factory=dict)
@@ -110,10 +117,16 @@ class StatusWriter:
             self._there.pop(ref, None)
             return
         self._versions[ref] = version
-        self._there[ref] = dict(status)
+        before, self._there[ref] = self._there.get(ref), dict(status)
         if ref in self._refused:
             self._refused.discard(ref)
             self._enqueue(ref)
+        elif ref in self._wanted and ref not in self._busy and status != before:
+            # Somebody else changed it, or it is another object by the same name.
+            if before is not None:
+                self._say_again(ref)
+            else:
+                asyncio.get_running_loop().call_later(AGAIN_S, self._say_again, ref)
 
     def since(self, ref: ObjectRef, kind: str, status: str) -> datetime | None:
         """When a condition became what it is, as the object itself says."""
@@ -163,7 +176,7 @@ class StatusWriter:
         self.recount()
         if self._writing_all is not None:
             self._writing_all.cancel()
-        self._writing_all = asyncio.create_task(self._tell_all(counts=False))
+        self._writing_all = asyncio.create_task(self._tell_what_lacks())
 
     def _await_return(self) -> None:
         self._returned_at = asyncio.get_running_loop().time() + RETURN_S
@@ -178,6 +191,17 @@ class StatusWriter:
         await asyncio.sleep(RECOUNT_AFTER_S)
         await self._tell_all(counts=True)
 
+    async def _tell_what_lacks(self) -> None:
+        await self._tell_all(counts=False)
+        await self.judged.wait()
+        for place, (ref, there) in enumerate(tuple(self._there.items()), 1):
+            if place % _SLICE == 0:
+                await asyncio.sleep(0)
+            # Said by whoever led before, of what was ours then.
+            if ref not in self._wanted and not self.speaks_of(ref) and without_ours(there):
+                self._left.add(ref)
+                self._enqueue(ref)
+
     async def _tell_all(self, *, counts: bool) -> None:
         """What is to be said and is not there, where that is more than a count; or, for `counts`, nothing else.
 
@@ -186,12 +210,17 @@ class StatusWriter:
         for place, ref in enumerate(tuple(self._wanted), 1):
             if place % _SLICE == 0:
                 await asyncio.sleep(0)
-            # What waits to be written says then what is right then.
-            status = self._wanted.get(ref) if ref not in self._queued else None
-            if status is not None and self._lacks(ref, status, counts=counts):
-                self._schedule(ref, status)
-                if counts:
-                    await asyncio.sleep(_RECOUNT_PAUSE_S)
+            if self._say_again(ref, counts=counts) and counts:
+                await asyncio.sleep(_RECOUNT_PAUSE_S)
+
+    def _say_again(self, ref: ObjectRef, *, counts: bool = False) -> bool:
+        """Where what is to be said is not there; returns whether that is so."""
+        # What waits to be written says then what is right then.
+        status = self._wanted.get(ref) if ref not in self._queued and self.leads() else None
+        if status is None or not self._lacks(ref, status, counts=counts):
+            return False
+        self._schedule(ref, status)
+        return True
 
     def _lacks(self, ref: ObjectRef, status: ObjectStatus, *, counts: bool) -> bool:
         there = self._there.get(ref, {})
