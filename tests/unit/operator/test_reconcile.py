@@ -204,6 +204,7 @@ async def test_an_object_that_our_own_defect_shows_with_is_left_out_and_all_othe
         scene.deadly.add("bad")
         scene.provider.put(upstream("c"), upstream("bad"), upstream("d"), gone=("b",))
         await eventually(lambda: scene.clusters == {"a", "c", "d"})
+        await eventually(lambda: ref("b") not in scene.reconciler.board.statuses)
         await eventually(lambda: "defect" in scene.message("bad"))
         assert scene.metrics.failures._value.get() == 1
         scene.provider.put(upstream("e"))
@@ -212,6 +213,23 @@ async def test_an_object_that_our_own_defect_shows_with_is_left_out_and_all_othe
         scene.provider.put(upstream("bad", 81))
         await eventually(lambda: scene.clusters == {"a", "bad", "c", "d", "e"})
         assert scene.message("bad") == ""
+
+
+async def test_an_edge_that_goes_while_a_defect_of_ours_shows_is_told_to_be_gone() -> None:
+    async with running() as scene:
+        steps: list[ir.Delta] = []
+        scene.reconciler.on_step = steps.append
+        listener = crds.parse_resource(edge(8080))
+        scene.provider.queue.put_nowait(
+            Batch(changes={object_ref(listener): listener, ref("a"): upstream("a")}, world="1")
+        )
+        await eventually(lambda: scene.clusters == {"a"})
+        name = steps[0].edges.upserts[0].name
+        scene.deadly.add("bad")
+        changes: dict[ObjectRef, Change] = {object_ref(listener): None, ref("bad"): upstream("bad")}
+        scene.provider.queue.put_nowait(Batch(changes=changes, world="2"))
+        await eventually(lambda: any(name in step.edges.removed for step in steps))
+        await eventually(lambda: object_ref(listener) not in scene.reconciler.board.statuses)
 
 
 async def test_a_new_version_that_our_own_defect_shows_with_leaves_the_old_one_serving() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -217,7 +217,8 @@ class Reconciler:
             return False
         _log.error("objects are left out", objects=[str(ref) for ref in found.culprits])
         self._pipeline, self._objects = found.pipeline, found.objects
-        self._take(self.publications.build(found.emitted), found.emitted.delta, inbox)
+        gone = [ref for ref, change in changes.packed.items() if change is None]
+        self._take(self.publications.build(found.emitted), _without(found.emitted.delta, gone), inbox)
         kept = {key for key, _, _ in found.emitted.wires}
         self._take(self.publications.prune(kept), ir.Delta(due=found.emitted.delta.due), inbox)
         invalid = {ref: value for ref, value in self._invalid.items() if ref in self._objects}
@@ -259,3 +260,16 @@ class Reconciler:
                 self._news.set()
                 left_s = TICK_S
             await asyncio.sleep(min(TICK_S, left_s))
+
+
+def _without(delta: ir.Delta, gone: Collection[ObjectRef]) -> ir.Delta:
+    """A step from nothing, which knows of nothing that goes, with what goes."""
+    edges = [f"{ref.namespace}/{ref.name}" for ref in gone if ref.kind == "Edge"]
+    edges += [f"{ref.namespace}/{ref.name}{ir.GATEWAY}" for ref in gone if ref.kind == "Gateway"]
+    workloads = [f"{ref.namespace}/{ref.name}" for ref in gone if ref.kind == "Workload"]
+    return replace(
+        delta,
+        reports={**dict.fromkeys(gone), **delta.reports},
+        edges=replace(delta.edges, removed=tuple(edges)),
+        workloads=replace(delta.workloads, removed=tuple(workloads)),
+    )
