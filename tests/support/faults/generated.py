@@ -89,8 +89,12 @@ def _here(value: Any) -> Any:  # noqa: ANN401 - JSON
     made |= {key: here for key, here in _HERE.items() if isinstance(made.get(key), str)}
     if isinstance(made.get("dns"), dict) and isinstance(made["dns"].get("host"), str):
         made["dns"]["host"] = "localhost"
-    if "protocol" in made and isinstance(made.get("port"), int) and not isinstance(made["port"], bool):
-        made["port"] = PORTS[abs(made["port"]) % len(PORTS)]
+    listeners = made["listeners"] if isinstance(made.get("listeners"), list) else []
+    for listener in (made, *listeners) if "protocol" in made else listeners:
+        port = listener.get("port") if isinstance(listener, dict) else None
+        if isinstance(port, int) and not isinstance(port, bool):
+            # Others may have any other port of this machine, for a moment at least.
+            listener["port"] = PORTS[abs(port) % len(PORTS)]
     return made
 
 
