@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.slow]
 
 LIVE_S = 5.0
 SHORT_S, LONG_S = 1.0, 20.0
+SOON_BLIND = "import fastforward_operator.providers.kubernetes as provider\nprovider.BLIND_S = 30.0"
+"""A kind may be silent for 25 s as it is; an outage must be longer than what is left."""
 AWAY: tuple[tuple[str, How], ...] = (
     ("kube-apiserver", "stopped"),
     ("kube-apiserver", "frozen"),
@@ -44,6 +46,7 @@ async def go_through(found: Scene, cluster: Cluster, component: str, how: How, s
         try:
             new_s = await replaced(found, body)
             await asyncio.sleep(seconds)
+            assert await found.operator.is_alive(), "a kubelet would end it, and it could not start before this is over"
         finally:
             await asyncio.to_thread(away.close)
         await eventually(lambda: apiserver.is_ready(cluster), seconds=120, claim="the API server is ready again")
@@ -93,7 +96,7 @@ async def replaced(found: Scene, name: str) -> float:
 
 @pytest.fixture
 async def stage(tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str) -> AsyncGenerator[Scene]:
-    async with scene(tmp_path, kubectl, operator_kubeconfig, namespace) as made:
+    async with scene(tmp_path, kubectl, operator_kubeconfig, namespace, tuning=SOON_BLIND) as made:
         await made.begin()
         yield made
 

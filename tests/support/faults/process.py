@@ -92,9 +92,16 @@ class OperatorProcess:
 
     async def is_ready(self) -> bool:
         """Whether everything that there is has been compiled."""
+        return await self._says_yes("readyz")
+
+    async def is_alive(self) -> bool:
+        """Whether a kubelet would let it live."""
+        return await self._says_yes("healthz")
+
+    async def _says_yes(self, name: str) -> bool:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
             timeout = aiohttp.ClientTimeout(total=2)
-            url = f"http://127.0.0.1:{self.api_port}/readyz"
+            url = f"http://127.0.0.1:{self.api_port}/{name}"
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
                 return answer.status == 200
         return False
