@@ -1,5 +1,6 @@
 """The client against a server that answers what a proxy in between, or a broken API server, might."""
 
+import json
 import ssl
 from collections.abc import AsyncGenerator
 
@@ -20,11 +21,12 @@ class Server:
         self.body = b"{}"
         self.status = 200
         self.query: dict[str, str] = {}
+        self.method = ""
         self.headers: dict[str, str] = {}
         self.bodies: list[bytes] = []
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.query, self.headers = dict(request.query), dict(request.headers)
+        self.method, self.query, self.headers = request.method, dict(request.query), dict(request.headers)
         self.bodies += [body] if (body := await request.read()) else []
         return web.Response(body=self.body, status=self.status)
 
@@ -110,6 +112,8 @@ async def test_who_may_not_write_any_more_sends_no_body(server: Server, client: 
         await client.apply(PATH, {"spec": {}}, lambda: False)
     with pytest.raises(aiohttp.ClientError):
         await client.create(PATH, {"spec": {}}, lambda: False)
+    with pytest.raises(aiohttp.ClientError):
+        await client.delete(PATH, lambda: False)
     assert server.bodies == []
     server.body = b'{"metadata": {"resourceVersion": "5"}}'
     assert await client.apply(PATH, {"spec": {}}, lambda: True) == "5"
@@ -122,3 +126,17 @@ async def test_what_is_applied_is_not_asked_back(server: Server, client: Client)
     first, _, otherwise = server.headers["Accept"].partition(", ")
     assert first == "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
     assert otherwise == "application/json"
+
+
+async def test_what_is_taken_away_is_what_was_listed_and_nothing_newer(server: Server, client: Client) -> None:
+    listed = {"uid": "u", "resourceVersion": "5"}
+    await client.delete(PATH, lambda: True, listed)
+    await client.delete(PATH)
+    assert (server.method, server.query, server.headers["Content-Type"]) == ("DELETE", {}, "application/json")
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+    assert [json.loads(body) for body in server.bodies] == [{**options, "preconditions": listed}, options]
+    server.status = 404
+    await client.delete(PATH)
+    server.status = 409
+    with pytest.raises(ApiError, match="409"):
+        await client.delete(PATH, only=listed)

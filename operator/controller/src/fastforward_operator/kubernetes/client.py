@@ -161,9 +161,15 @@ class Client:
         async with self._request("PATCH", path, params=asked, data=data, headers=headers) as response:
             return _version(_decode(await _read(response)))
 
-    async def delete(self, path: str) -> None:
-        """An object, and what it owns after it; nothing when it is not there. Raises as `page`."""
-        async with self._request("DELETE", path, params={"propagationPolicy": "Background"}) as response:
+    async def delete(self, path: str, may: May = always, only: Mapping[str, str] | None = None) -> None:
+        """An object, and what it owns after it; nothing when it is not there.
+
+        `only`: the uid and the resourceVersion that it must have, else 409. Raises as `apply`.
+        """
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        data = _Fenced(to_json({**options, **({"preconditions": only} if only else {})}), may)
+        headers = {"content-type": "application/json"}
+        async with self._request("DELETE", path, data=data, headers=headers) as response:
             if response.status != NOT_FOUND:
                 await _read(response)
 
