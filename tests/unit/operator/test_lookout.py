@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 from fastforward_compiler import ir
-from fastforward_compiler.emit.kubernetes import PodSettings, workload_names
+from fastforward_compiler.emit.kubernetes import PodSettings, emit_workload, workload_names
 from fastforward_compiler.problem import ObjectRef, Reason
 from fastforward_operator.kubernetes import lookout
 from fastforward_operator.kubernetes.client import ApiError, Event, Page
-from fastforward_operator.kubernetes.dataplane import DataPlane
+from fastforward_operator.kubernetes.dataplane import DIGEST, DataPlane, digest_of
 from fastforward_operator.kubernetes.lookout import Lookout
 from fastforward_operator.podstate import PodState
 from structlog.testing import capture_logs
@@ -25,6 +25,17 @@ SHOP = ObjectRef(kind="Workload", namespace="shop", name="a")
 NAMES = workload_names("shop/a")
 WORKLOAD = ir.Workload(name="shop/a", pods=ir.Pods(replicas=1), redis=ir.Redis(host="r", port=1, password=("r", "p")))
 AVAILABLE = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+SETTINGS = PodSettings(namespace="system", envoy_image="envoy:1", decision_image="decision:1")
+
+
+def made_of(workload: ir.Workload, settings: PodSettings = SETTINGS, generation: int = 1, **status: object) -> Any:  # noqa: ANN401 - JSON
+    """The Deployment of a version, whole, or as `status` has it."""
+    (spec,) = (each["spec"] for each in emit_workload(workload, settings) if each["kind"] == "Deployment")
+    metadata = {"name": NAMES.base, "generation": generation, "annotations": {DIGEST: digest_of(spec)}}
+    whole = {"observedGeneration": generation, "updatedReplicas": 1, "readyReplicas": 1, "conditions": [AVAILABLE]}
+    return {"metadata": metadata, "spec": {"replicas": 1}, "status": {**whole, **status}}
+
+
 DEPLOYMENT = {
     "metadata": {"name": NAMES.base, "generation": 1},
     "spec": {"replicas": 1},
@@ -40,8 +51,10 @@ class Cluster:
         self.secrets: dict[str, Any] = {}
         self.events: list[Event] = []
         self.watched: list[str] = []
+        self.failing: set[str] = set()
 
     async def each(self, path: str, _: str) -> AsyncIterator[Any]:
+        self.fail(path)
         for found in self.lists.get(path.rpartition("/")[2], ()):
             yield found
 
@@ -56,15 +69,20 @@ class Cluster:
         raise ApiError(410, "too old")
 
     async def read(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        self.fail(path)
         return self.secrets.get(path.rpartition("/")[2])
+
+    def fail(self, path: str) -> None:
+        if path.rpartition("/")[2] in self.failing:
+            raise ApiError(500, "no")
 
 
 class Scene:
     def __init__(self) -> None:
         self.cluster = Cluster()
-        settings = PodSettings(namespace="system", envoy_image="envoy:1", decision_image="decision:1")
+        self.leads = True
         nothing = cast("Any", None)
-        self.plane = DataPlane(cast("Any", self.cluster), nothing, settings, lambda: True, "system")
+        self.plane = DataPlane(cast("Any", self.cluster), nothing, SETTINGS, lambda: self.leads, "system")
         self.told: list[tuple[ObjectRef, PodState | None]] = []
         self.lookout = Lookout(self.plane, on_pods=lambda ref, state: self.told.append((ref, state)))
         self.plane.on_values = self.lookout.observe
@@ -73,10 +91,20 @@ class Scene:
         """As it does again and again."""
         with pytest.raises(ApiError):
             await self.lookout.follow()
-        await self.lookout.look()
+        await self.lookout.look_at_addresses()
+        await self.lookout.look_at_pods()
 
-    def step(self, *workloads: ir.Workload, removed: tuple[str, ...] = ()) -> None:
-        self.plane.observe_step(ir.Delta(workloads=ir.Changes(upserts=workloads, removed=removed)))
+    def step(self, *workloads: ir.Workload, removed: tuple[str, ...] = (), generation: int = 1) -> None:
+        of_shop = ir.Report(ref=SHOP, generation=generation) if workloads else None
+        changes = ir.Changes(upserts=workloads, removed=removed)
+        self.plane.observe_step(ir.Delta(workloads=changes, reports={SHOP: of_shop}))
+
+    @property
+    def state(self) -> PodState:
+        """As told last."""
+        state = self.told[-1][1]
+        assert state is not None
+        return state
 
 
 @pytest.fixture
@@ -93,7 +121,7 @@ async def test_what_changes_is_not_complete_until_it_is_applied_and_made(scene: 
     scene.cluster.lists["deployments"] = [DEPLOYMENT]
     await scene.look()
     assert scene.told[-1] == (SHOP, PodState(ready=1, wanted=1))
-    scene.plane._changed.clear()
+    scene.cluster.lists["deployments"] = [made_of(WORKLOAD)]
     await scene.look()
     await scene.look()
     assert scene.told[3:] == [(SHOP, PodState(ready=1, wanted=1, complete=True))]
@@ -139,7 +167,7 @@ async def test_a_secret_that_pods_need_is_missed(scene: Scene, secret: Any, reas
 
 async def test_deployments_are_followed_from_where_they_were_listed(scene: Scene) -> None:
     scene.step(replace(WORKLOAD, redis=None))
-    await scene.lookout.look()
+    await scene.lookout.look_at_pods()
     assert scene.told == [(SHOP, PodState())], "before they were listed nothing is known"
     metadata = {"name": NAMES.base, "generation": 1, "resourceVersion": "8"}
     scene.cluster.lists["deployments"] = [{**DEPLOYMENT, "metadata": {"name": "other"}}]
@@ -174,3 +202,105 @@ async def test_what_cannot_be_looked_at_is_told_once_and_tried_again(
         async with meanwhile(scene.lookout.run()):
             await eventually(lambda: len(scene.cluster.watched) > 3)
     assert [each["error"] for each in logs] == ["410: too old"]
+
+
+BARE = replace(WORKLOAD, redis=None)
+NEWER = replace(BARE, pods=ir.Pods(replicas=1, requests=(("cpu", "101m"),)))
+UPGRADED = replace(SETTINGS, decision_image="decision:2")
+STUCK = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+
+
+def programmed(generation: int, status: str = "True") -> dict[str, Any]:
+    return {"conditions": [{"type": "Programmed", "status": status, "observedGeneration": generation}]}
+
+
+@pytest.mark.parametrize("leads", [True, False], ids=["leader", "another replica"])
+async def test_pods_of_the_old_version_are_none_of_the_new_one_whoever_applies_it(scene: Scene, leads: bool) -> None:
+    """Whether it came while no operator ran, is refused by the API server, or was applied a moment ago."""
+    scene.leads = leads
+    scene.lookout.recall(SHOP, programmed(1))
+    scene.step(NEWER, generation=2)
+    scene.cluster.lists["deployments"] = [made_of(BARE)]
+    await scene.look()
+    assert scene.state == PodState(ready=1, wanted=1)
+    scene.cluster.lists["deployments"] = [made_of(NEWER, generation=2, conditions=[STUCK])]
+    await scene.look()
+    assert not scene.state.complete
+    assert not scene.state.held
+    scene.cluster.lists["deployments"] = [made_of(NEWER, generation=2)]
+    await scene.look()
+    assert scene.state == PodState(ready=1, wanted=1, complete=True)
+
+
+async def test_what_is_programmed_by_its_own_word_stays_so_for_a_new_release_that_has_not_applied_yet(
+    scene: Scene,
+) -> None:
+    scene.plane.settings = UPGRADED
+    scene.cluster.lists["deployments"] = [made_of(BARE)]
+    scene.step(BARE, generation=2)
+    scene.lookout.recall(SHOP, programmed(2, "Unknown"))
+    await scene.look()
+    assert scene.state == PodState(ready=1, wanted=1)
+    scene.lookout.recall(SHOP, programmed(2))
+    await scene.look()
+    assert scene.state == PodState(ready=1, wanted=1, held=True)
+    scene.step(NEWER, generation=3)
+    assert not scene.state.held, "said of the version before"
+    await scene.look()
+    assert not scene.state.held
+    scene.lookout.recall(SHOP, programmed(3))
+    scene.lookout.recall(SHOP, None)
+    await scene.look()
+    assert not scene.state.held
+
+
+async def test_what_changes_while_pods_are_looked_at_is_compared_as_it_is_then(scene: Scene) -> None:
+    scene.step(WORKLOAD)
+    scene.cluster.lists["deployments"] = [made_of(WORKLOAD)]
+    read, newer = scene.cluster.read, replace(NEWER, redis=WORKLOAD.redis)
+
+    async def changing(path: str) -> Any:  # noqa: ANN401 - JSON
+        scene.step(newer, generation=2)
+        return await read(path)
+
+    scene.cluster.read = changing
+    await scene.look()
+    assert not scene.state.complete
+
+
+@pytest.mark.parametrize("failing", ["r", "pods"])
+async def test_what_cannot_be_read_of_one_holds_up_no_other(scene: Scene, failing: str) -> None:
+    other, names = replace(BARE, name="shop/b"), workload_names("shop/b")
+    whole = made_of(BARE)
+    (spec,) = (each["spec"] for each in emit_workload(other, SETTINGS) if each["kind"] == "Deployment")
+    others = {**whole, "metadata": {**whole["metadata"], "name": names.base, "annotations": {DIGEST: digest_of(spec)}}}
+    scene.step(WORKLOAD, other)
+    scene.cluster.lists["deployments"] = [made_of(WORKLOAD, readyReplicas=0), others]
+    scene.cluster.failing = {failing}
+    with capture_logs() as logs:
+        await scene.look()
+        await scene.look()
+        scene.cluster.failing = set()
+        scene.cluster.secrets["r"] = {"data": {"p": ""}}
+        await scene.look()
+        await scene.look()
+    assert [(str(ref), state) for ref, state in scene.told[2:]] == [
+        (str(replace(SHOP, name="b")), PodState(ready=1, wanted=1, complete=True)),
+        (str(SHOP), PodState(wanted=1, complete=True)),
+    ]
+    assert [(each["object"], each["error"]) for each in logs] == [(str(SHOP), "500: no")]
+
+
+async def test_pods_are_looked_at_as_soon_as_deployments_are_listed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within what a status may say that pods are on their way before that is written."""
+    monkeypatch.setattr(lookout, "LOOK_S", 3600)
+    ready = asyncio.Event()
+    ready.set()
+    scene.plane.authority = cast("Any", SimpleNamespace(ready=ready))
+    scene.step(BARE)
+    scene.cluster.lists["deployments"] = [made_of(BARE)]
+    with capture_logs():
+        async with meanwhile(scene.lookout.run()):
+            await eventually(lambda: scene.told[-1] == (SHOP, PodState(ready=1, wanted=1, complete=True)))

@@ -117,6 +117,23 @@ async def test_a_workload_is_programmed_when_its_pods_are_ready_and_one_is_enoug
     assert scene.word(DECISION) == "Unknown"
 
 
+async def test_a_workload_that_says_itself_that_it_is_programmed_stays_so_while_one_pod_is_ready(scene: Scene) -> None:
+    """As another process has written it: this one may be of a newer release, whose pods are on their way."""
+    board = scene.board
+    board.apart = True
+    board.observe_pods(DECISION, PodState(ready=2, wanted=2))
+    board.observe_reports(workload_report(), {}, ())
+    told = board.statuses[DECISION].conditions[-1]
+    assert (told.reason, told.message) == (
+        "Pending",
+        "2 of 2 pods are ready. Not all of them are of this version yet.",
+    )
+    board.observe_pods(DECISION, PodState(wanted=2, held=True))
+    assert scene.word(DECISION) == "Unknown"
+    board.observe_pods(DECISION, PodState(ready=1, wanted=2, held=True))
+    assert scene.word(DECISION) == "True"
+
+
 async def test_pods_that_cannot_start_are_told_in_their_words(scene: Scene) -> None:
     board, words = scene.board, "Pod a: container decision ended (Error, exit code 1)."
     board.observe_reports(workload_report(), {}, ())

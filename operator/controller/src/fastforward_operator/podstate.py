@@ -24,6 +24,8 @@ class PodState:
     wanted: int = 0
     complete: bool = False
     """Whether pods made of this version have all been ready."""
+    held: bool = False
+    """Whether the object itself says that this version was Programmed, whoever wrote that."""
     blocked: tuple[str, ...] = ()
     """Why pods can't start or keep ending: sentences, with the words of the cluster."""
     problems: tuple[Problem, ...] = ()
@@ -40,14 +42,15 @@ def of_pods(pods: PodState, *, held: bool) -> Said | None:
 
     `held`: this version was Programmed before. Then one pod is enough: they may be replaced for other reasons.
     """
-    if pods.ready and (pods.complete or held):
+    if pods.ready and (pods.complete or pods.held or held):
         return None
     why = (pods.count, *pods.blocked, *(problem.message for problem in pods.problems))
     if pods.problems:
         return ConditionType.PROGRAMMED, "False", pods.problems[0].reason, " ".join(why)
     if pods.blocked:
         return ConditionType.PROGRAMMED, "False", NOT_READY, " ".join(why)
-    return ConditionType.PROGRAMMED, "Unknown", "Pending", pods.count
+    others = " Not all of them are of this version yet." if pods.ready and pods.ready >= pods.wanted else ""
+    return ConditionType.PROGRAMMED, "Unknown", "Pending", f"{pods.count}{others}"
 
 
 def of_blocked(pods: PodState) -> Said:

@@ -125,7 +125,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
     return Surroundings(
         provider=KubernetesProvider(
             client,
-            _told_to(writer, pool),
+            _told_to(writer, pool, lookout),
             WATCHED_ALL if settings.secrets == "all" else WATCHED,
             settings.namespaces,
         ),
@@ -169,9 +169,11 @@ def replica_certificate(settings: Settings, authority: Authority | None) -> Call
     return ServingCertificate(authority, subject).material
 
 
-def _told_to(writer: StatusWriter, pool: AddressPool) -> OnStatus:
+def _told_to(writer: StatusWriter, pool: AddressPool, lookout: Lookout | None) -> OnStatus:
     def tell(ref: ObjectRef, status: Mapping[str, Any] | None, version: str) -> None:
         writer.recall(ref, status, version)
+        if lookout is not None:
+            lookout.recall(ref, status)
         if status is not None:
             pool.recall(ref, status)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +38,7 @@ from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.certificates import Certified, Subject, renew_at
 
 from .authority import Authority, spiffe
-from .client import NOT_FOUND, ApiError, Client
+from .client import CONFLICT, NOT_FOUND, ApiError, Client
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +47,9 @@ PASS_S = 60.0
 RETRY_S = 2.0
 INSTALLATION = "gateway.fastforward.dev/installation"
 """Label of all that the operators of one lease make."""
+DIGEST = "gateway.fastforward.dev/spec-digest"
+"""Annotation of a Deployment: of what it was told to be. By it every replica knows whether what there is was made of
+the version that it knows itself, whoever applied it and when."""
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 PLURALS = {
@@ -90,9 +95,13 @@ class DataPlane:
     """Why something is not as it should be, by the Edge's or Workload's kind and name."""
     _there: set[ObjectRef] = field(default_factory=set)
     """Edges and Workloads that there are, readable or not."""
+    generations: dict[ObjectRef, int] = field(default_factory=dict)
+    """Of the Workloads' versions that `values` are made of."""
     _dirty: set[Names] = field(default_factory=set)
-    _changed: set[Names] = field(default_factory=set)
-    """Those that have not been applied since they changed."""
+    _digests: dict[Names, str] = field(default_factory=dict)
+    """Of those that were asked for."""
+    _left: bool = False
+    """Whether something that is to go changed after it was listed."""
     _complete: bool = False
     """Whether everything there is has been seen."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,18 +126,26 @@ class DataPlane:
         # What a Workload was before goes, too, when it becomes another component.
         gone = {*map(edge_names, delta.edges.removed)}
         gone |= {workload_names(name, component) for name in of_workloads for component in COMPONENTS}
-        for names in gone - changed.keys():
+        for names in gone | changed.keys():
             self.values.pop(names, None)
+            self._digests.pop(names, None)
         self.values |= changed
         self._dirty |= changed.keys()
-        self._changed = (self._changed | changed.keys()) & self.values.keys()
+        for ref, report in delta.reports.items():
+            if ref.kind == "Workload" and report is not None:
+                self.generations[ref] = report.generation
+            elif ref.kind == "Workload":
+                self.generations.pop(ref, None)
         if changed or gone:
             self.on_values(changed.keys(), gone - changed.keys())
             self._news.set()
 
-    def is_applied(self, names: Names) -> bool:
-        """Whether the cluster knows what is wanted, as far as it is for this process to tell it."""
-        return names not in self._changed or not self.leads()
+    def digest(self, names: Names) -> str:
+        """What a Deployment is annotated with that is as it is wanted now; empty where none is wanted."""
+        if names not in self._digests:
+            specs = [each["spec"] for each in self._wanted(names) if each["kind"] == "Deployment"]
+            self._digests[names] = digest_of(specs[0]) if specs else ""
+        return self._digests[names]
 
     def wake(self) -> None:
         """Look at everything now: this process may write, or the authority changed."""
@@ -142,7 +159,7 @@ class DataPlane:
         looked = clock()
         while True:
             try:
-                async with asyncio.timeout(RETRY_S if self.faults else PASS_S):
+                async with asyncio.timeout(RETRY_S if self.faults or self._left else PASS_S):
                     await self._news.wait()
             except TimeoutError:
                 # A fault that lasts, such as a kind that is not installed, does not have all be applied again so often.
@@ -152,38 +169,49 @@ class DataPlane:
             self._news.clear()
             if self._complete and self.leads():
                 await self._pass()
+            elif not self.leads():
+                self._resign()
 
     async def _pass(self) -> None:
         dirty, self._dirty = self._dirty, set()
         for names in sorted(dirty, key=lambda each: each.base):
-            await self._try(names, self._apply(names))
-        await self._try(None, self._sweep())
+            await self._try(_what(names), self._apply(names), names)
+        self._left = False
+        for api_version, kind in PLURALS:
+            await self._try(f"what is to go of {kind}", self._sweep(api_version, kind))
 
-    async def _try(self, names: Names | None, work: Any) -> None:  # noqa: ANN401 - a coroutine
+    async def _try(self, what: str, work: Any, names: Names | None = None) -> None:  # noqa: ANN401 - a coroutine
         """One that fails holds up no other."""
-        what = f"{names.component} of {names.owner}" if names else "what is to go"
         try:
             await work
         except _OF_THE_WORLD as error:
-            fault = str(error) or type(error).__name__
-            if self.faults.get(what) != fault:
-                _log.error("data plane", object=what, error=fault)
-            self.faults[what] = fault
             if names is not None:
                 self._dirty.add(names)
-                self.on_fault(made_for(names), fault)
+            if self.leads():
+                self._note(what, names, str(error) or type(error).__name__)
         else:
-            if self.faults.pop(what, "") and names is not None:
-                self.on_fault(made_for(names), "")
+            self._note(what, names, "")
+
+    def _note(self, what: str, names: Names | None, fault: str) -> None:
+        before = self.faults.pop(what, "")
+        if fault:
+            self.faults[what] = fault
+        if fault not in ("", before):
+            _log.error("data plane", object=what, error=fault)
+        if names is not None and (fault or before):
+            self.on_fault(made_for(names), fault)
+
+    def _resign(self) -> None:
+        """What failed is for another one to say."""
+        for names in self._dirty | self.values.keys():
+            self._note(_what(names), names, "")
+        self.faults.clear()
 
     async def _apply(self, names: Names) -> None:
-        value = self.values.get(names)
-        if value is not None:
+        if names in self.values:
             await self._certify(names)
             for document in self._wanted(names):
                 await self._put(document)
-            if self.values.get(names) is value:
-                self._changed.discard(names)
 
     def _wanted(self, names: Names) -> list[dict[str, Any]]:
         """Nothing for what is gone meanwhile."""
@@ -197,9 +225,11 @@ class DataPlane:
             return
         path = collection(document["apiVersion"], document["kind"], self.settings.namespace)
         metadata = document["metadata"]
-        labels = {**metadata["labels"], INSTALLATION: self.installation}
+        told = {**metadata, "labels": {**metadata["labels"], INSTALLATION: self.installation}}
+        if document["kind"] == "Deployment":
+            told["annotations"] = {**metadata.get("annotations", {}), DIGEST: digest_of(document["spec"])}
         try:
-            body = {**document, "metadata": {**metadata, "labels": labels}}
+            body = {**document, "metadata": told}
             await self.client.apply(f"{path}/{metadata['name']}", body, self.leads)
         except ApiError as error:
             if error.status == NOT_FOUND and document["apiVersion"] == TRAEFIK:
@@ -216,12 +246,14 @@ class DataPlane:
             await self._put(self._secret(names))
 
     def _is_stale(self, found: Document) -> bool:
-        data = {name: base64.b64decode(value).decode() for name, value in (found.get("data") or {}).items()}
+        # What others put beside it is none of our business, and may be no text.
+        data = found.get("data") or {}
         files = {"ca.crt": self.authority.bundle, **sds_documents(TLS_FOLDER)}
-        if any(data.get(name) != text for name, text in files.items()):
+        if any(data.get(name) != _encoded(text) for name, text in files.items()):
             return True
         try:
-            return self.authority.clock() >= renew_at(data["tls.crt"]) or not data["tls.key"]
+            certificate = base64.b64decode(data["tls.crt"]).decode()
+            return self.authority.clock() >= renew_at(certificate) or not data["tls.key"]
         except (KeyError, ValueError):
             return True
 
@@ -229,22 +261,43 @@ class DataPlane:
         certified = self.authority.issue(subject_of(names, self.settings.namespace))
         return secret(names, certified, self.authority.bundle, self.settings.namespace)
 
-    async def _sweep(self) -> None:
-        """Takes away what was made for objects that are gone, or that nobody wants any more."""
+    async def _sweep(self, api_version: str, kind: str) -> None:
+        """Takes away those that were made for objects that are gone, or that nobody wants any more."""
+        path = collection(api_version, kind, self.settings.namespace)
+        found = [each["metadata"] async for each in self.client.each(path, self.selector)]
+        kept = self._kept(kind)
+        going = {f"{kind} {each['name']}": each for each in found if not kept(each)}
+        for what in [each for each in self.faults if each.startswith(f"{kind} ") and each not in going]:
+            # It went by itself, or stays after all.
+            del self.faults[what]
+        for what, metadata in going.items():
+            await self._try(what, self._take_away(kind, f"{path}/{metadata['name']}", metadata))
+
+    async def _take_away(self, kind: str, path: str, metadata: Document) -> None:
+        # It may be wanted again since it was listed.
+        if not self.leads() or self._kept(kind)(metadata):
+            return
+        try:
+            await self.client.delete(path, self.leads, {key: metadata[key] for key in ("uid", "resourceVersion")})
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+            self._left = True
+        else:
+            _log.info("taken away", kind=kind, name=metadata["name"])
+
+    def _kept(self, kind: str) -> Callable[[Document], bool]:
+        """Whether one of a kind that has this metadata is to stay, as things are now."""
         readable = {names.owner for names in self.values}
         there = (owner_of(ref) for ref in self._there)
         unreadable = {owner_label(owner) for owner in there if owner not in readable}
         kept = {names.base: names for names in self.values} | {names.secret: names for names in self.values}
-        for api_version, kind in PLURALS:
-            path = collection(api_version, kind, self.settings.namespace)
-            async for found in self.client.each(path, self.selector):
-                owner = found["metadata"]["labels"][OWNER]
-                name = found["metadata"]["name"]
-                if owner in unreadable or (name in kept and self._is_wanted(kind, kept[name])):
-                    continue
-                if self.leads():
-                    _log.info("taken away", kind=kind, name=name)
-                    await self.client.delete(f"{path}/{name}")
+
+        def stays(metadata: Document) -> bool:
+            names = kept.get(metadata["name"])
+            return metadata["labels"][OWNER] in unreadable or (names is not None and self._is_wanted(kind, names))
+
+        return stays
 
     def _is_wanted(self, kind: str, names: Names) -> bool:
         return kind == "Secret" or any(document["kind"] == kind for document in self._wanted(names))
@@ -254,6 +307,15 @@ class DataPlane:
         """What operators of other namespaces made here is none of our business."""
         ours = {**MANAGED, INSTALLATION: self.installation}
         return ",".join((*(f"{name}={value}" for name, value in ours.items()), OWNER))
+
+
+def _what(names: Names) -> str:
+    return f"{names.component} of {names.owner}"
+
+
+def digest_of(spec: Document) -> str:
+    """The same in every process."""
+    return hashlib.blake2b(json.dumps(spec, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def owner_of(ref: ObjectRef) -> str:
@@ -288,8 +350,13 @@ def secret(names: Names, certified: Certified, authorities: str, namespace: str)
         "kind": "Secret",
         "metadata": names.metadata(namespace, names.secret),
         "type": "kubernetes.io/tls",
-        "data": {name: base64.b64encode(text.encode()).decode() for name, text in files.items()},
+        "data": {name: _encoded(text) for name, text in files.items()},
     }
+
+
+def _encoded(text: str) -> str:
+    """As a Secret has it."""
+    return base64.b64encode(text.encode()).decode()
 
 
 def _files(certified: Certified, authorities: str) -> Iterator[tuple[str, str]]:

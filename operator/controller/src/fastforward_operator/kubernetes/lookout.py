@@ -3,7 +3,7 @@
 In: the data plane's Edges and Workloads. Out: what is told to the pool of addresses and to the status board. Called by
 bootstrap. Every replica looks, for each tells its own proxies and readers. Level-based: what is said goes when it is no
 longer so, whatever was missed. Deployments are watched, for each is large; pods are asked for only of those that are
-not whole.
+not whole. A Deployment says by its annotation what it is made of: an older one says nothing of the newest version.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import aiohttp
 import structlog
 from fastforward_compiler import ir
 from fastforward_compiler.emit.kubernetes import Names, secrets_of
-from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason, problem
 
 from fastforward_operator.podstate import PodState
 
 from .client import ApiError, Event, pages
-from .dataplane import DataPlane, collection, made_for
+from .dataplane import DIGEST, DataPlane, collection, made_for
 from .podwords import is_whole, state_of
 
 _log = structlog.get_logger(__name__)
@@ -50,20 +50,40 @@ class Lookout:
     _deployments: dict[str, Mapping[str, Any]] | None = None
     """By name, what they say of themselves; None before they were listed."""
     _states: dict[ObjectRef, PodState] = field(default_factory=dict)
+    _said: dict[ObjectRef, int] = field(default_factory=dict)
+    """Of which generation Workloads say on the API server that it is Programmed, whoever wrote that."""
+    _failing: dict[ObjectRef, str] = field(default_factory=dict)
+    """Why an object's pods can't be looked at."""
+    _listed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def recall(self, ref: ObjectRef, status: Mapping[str, Any] | None) -> None:
+        """What an object says on the API server; None for one that is gone."""
+        if ref.kind != "Workload":
+            return
+        self._said.pop(ref, None)
+        for each in (status or {}).get("conditions", ()):
+            if (each.get("type"), each.get("status")) == (ConditionType.PROGRAMMED, "True"):
+                self._said[ref] = each.get("observedGeneration", 0)
 
     def observe(self, changed: Collection[Names], gone: Collection[Names]) -> None:
         """What is wanted changed: nobody has seen pods of that yet."""
         refs = {made_for(names) for names in changed if self._has_pods(names)}
         for ref in {made_for(names) for names in gone} | {made_for(names) for names in changed}:
-            state = replace(self._states.get(ref, PodState()), complete=False) if ref in refs else None
-            self._tell(ref, state)
+            if ref in refs:
+                self._tell(ref, replace(self._states.get(ref, PodState()), complete=False, held=False))
+            else:
+                self._failing.pop(ref, None)
+                self._tell(ref, None)
 
     async def run(self) -> None:
         """Until cancelled."""
         await self.plane.authority.ready.wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self.follow))
-            group.create_task(self._repeat(self.look))
+            group.create_task(self._repeat(self.look_at_addresses))
+            # At once then: until somebody has looked, all that can be said is that pods are on their way.
+            await self._listed.wait()
+            group.create_task(self._repeat(self.look_at_pods))
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         before = ""
@@ -87,6 +107,7 @@ class Lookout:
             found |= {each["metadata"]["name"]: _brief(each) for each in page.objects}
             version = page.version
         self._deployments, until = found, clock() + LIST_AGAIN_S
+        self._listed.set()
         while clock() < until:
             async with aclosing(client.watch(path, selector, version)) as events:
                 async for event in events:
@@ -102,20 +123,15 @@ class Lookout:
         else:
             self._deployments[name] = _brief(event.object)
 
-    async def look(self) -> None:
-        """Once, at everything. Raises as Client does."""
-        values = self.plane.values
-        gateways = {names.base: names for names in values if names.owner.endswith(ir.GATEWAY)}
-        if gateways:
-            await self._look_at_addresses(gateways)
-        if self._deployments is not None:
-            await self._look_at_pods([names for names in values if self._has_pods(names)])
-
     def _has_pods(self, names: Names) -> bool:
         value = self.plane.values.get(names)
         return isinstance(value, ir.Workload) or (value is not None and value.proxies.managed)
 
-    async def _look_at_addresses(self, gateways: Mapping[str, Names]) -> None:
+    async def look_at_addresses(self) -> None:
+        """Once, at all Gateways'. Raises as Client does."""
+        gateways = {names.base: names for names in self.plane.values if names.owner.endswith(ir.GATEWAY)}
+        if not gateways:
+            return
         path = collection("v1", "Service", self.plane.settings.namespace)
         async for found in self.plane.client.each(path, self.plane.selector):
             names = gateways.get(found["metadata"]["name"])
@@ -124,19 +140,37 @@ class Lookout:
                 addresses = [each["ip"] for each in ingress if each.get("ip")]
                 self.on_addresses(names.owner.removesuffix(ir.GATEWAY), addresses)
 
-    async def _look_at_pods(self, wanted: Collection[Names]) -> None:
+    async def look_at_pods(self) -> None:
+        """Once, at all. Of what can't be looked at stays what was told, and the rest is looked at."""
         secrets: Secrets = {}
-        for names in wanted:
-            found = (self._deployments or {}).get(names.base)
-            if found is None:
-                state = self._not_there(names)
-            else:
-                state = state_of(found, [] if is_whole(found) else await self._pods_of(names))
-            problems = tuple([each async for each in self._wrong_with_secrets(names, secrets)])
-            state = replace(state, complete=state.complete and self.plane.is_applied(names), problems=problems)
-            # What is wanted may have changed while the cluster was asked.
-            if self._has_pods(names):
-                self._tell(made_for(names), state)
+        if self._deployments is None:
+            return
+        for names in [names for names in self.plane.values if self._has_pods(names)]:
+            ref, failing = made_for(names), ""
+            try:
+                await self._look_at(names, secrets)
+            except _OF_THE_WORLD as error:
+                failing = str(error) or type(error).__name__
+            before = self._failing.pop(ref, "")
+            # What is gone meanwhile fails no more.
+            if failing and self._has_pods(names):
+                self._failing[ref] = failing
+                if failing != before:
+                    _log.error("pods can't be looked at", object=str(ref), error=failing)
+
+    async def _look_at(self, names: Names, secrets: Secrets) -> None:
+        found = (self._deployments or {}).get(names.base)
+        if found is None:
+            state = self._not_there(names)
+        else:
+            state = state_of(found, [] if is_whole(found) else await self._pods_of(names))
+        problems = tuple([each async for each in self._wrong_with_secrets(names, secrets)])
+        # What is wanted may have changed while the cluster was asked: with that the Deployment is compared.
+        if self._has_pods(names):
+            ref = made_for(names)
+            ours = found is not None and found["digest"] == self.plane.digest(names)
+            held = ref in self._said and self._said[ref] == self.plane.generations.get(ref)
+            self._tell(ref, replace(state, complete=state.complete and ours, held=held, problems=problems))
 
     def _not_there(self, names: Names) -> PodState:
         value = self.plane.values.get(names)
@@ -174,6 +208,7 @@ def _brief(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is read of it."""
     metadata, spec = deployment["metadata"], deployment["spec"]
     return {
+        "digest": (metadata.get("annotations") or {}).get(DIGEST, ""),
         "metadata": {"generation": metadata.get("generation", 0)},
         "spec": {"replicas": spec.get("replicas", 1)},
         "status": deployment.get("status") or {},
