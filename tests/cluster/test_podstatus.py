@@ -17,6 +17,7 @@ import yaml
 from fastforward_compiler.emit.kubernetes import Names, edge_names, workload_names
 from fastforward_operator.bootstrap import bootstrap
 from fastforward_operator.kubernetes import rbac
+from fastforward_operator.kubernetes.lookout import LOOK_S
 from fastforward_operator.settings import Settings
 
 from support.cluster.kubectl import Kubectl
@@ -137,6 +138,27 @@ async def test_a_new_version_is_not_programmed_by_pods_of_the_old_one(
             lambda: scene.status("workload", "decision"), lambda status: status["observedGeneration"] == 2
         )
         assert (told["conditions"][-1]["status"], told["conditions"][-1]["reason"]) == ("Unknown", "Pending")
+
+
+async def test_a_version_that_came_while_no_operator_ran_is_not_programmed_by_pods_of_the_old_one(
+    tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str
+) -> None:
+    async with operating(tmp_path, kubectl, operator_kubeconfig, namespace, rbac.NAMESPACE) as scene:
+        await scene.apply(resource("Workload", "decision", replicas=1))
+        pod = await pod_of(scene, workload_names(f"{namespace}/decision"))
+        running = {"state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "started": True}
+        await as_kubelet(scene, pod, running, ready=True)
+        await said(scene, "workload", "decision", "Programmed", "Programmed", "True")
+        await scene.operator.stop()
+        await scene.apply(resource("Workload", "decision", replicas=1, resources={"requests": {"cpu": "101m"}}))
+        # It can't lead before its predecessor's lease is over, and looks at the old pods until then.
+        async with operating(tmp_path / "next", kubectl, operator_kubeconfig, namespace, rbac.NAMESPACE) as following:
+            told = await until(
+                lambda: following.status("workload", "decision"), lambda status: status["observedGeneration"] == 2
+            )
+            assert (told["conditions"][-1]["status"], told["conditions"][-1]["reason"]) == ("Unknown", "Pending")
+            await asyncio.sleep(3 * LOOK_S)
+            await said(following, "workload", "decision", "Programmed", "Pending", "Unknown")
 
 
 async def test_an_edge_whose_pods_a_quota_forbids_says_so(tmp_path: Path, kubectl: Kubectl, namespace: str) -> None:

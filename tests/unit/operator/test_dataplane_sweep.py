@@ -181,9 +181,9 @@ async def test_what_failed_for_a_leader_is_not_said_by_him_when_he_leads_no_more
 
 
 async def test_a_failure_on_the_way_out_of_office_is_no_fault(scene: Scene) -> None:
-    async def break_off(*_: object) -> str:
+    async def break_off(path: str, body: Any, _: Callable[[], bool]) -> str:  # noqa: ANN401 - JSON
         scene.leads = False
-        raise ApiError(403, "no")
+        raise ApiError(403, f"{body['kind']} {path}")
 
     scene.cluster.apply = break_off
     scene.plane.observe_step(step(WORKLOAD))

@@ -167,7 +167,7 @@ class Client:
         `only`: the uid and the resourceVersion that it must have, else 409. Raises as `apply`.
         """
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        data = _Fenced(to_json({**options, **({"preconditions": only} if only else {})}), may)
+        data = _Fenced(to_json({**options, **({"preconditions": only} if only is not None else {})}), may)
         headers = {"content-type": "application/json"}
         async with self._request("DELETE", path, data=data, headers=headers) as response:
             if response.status != NOT_FOUND:
