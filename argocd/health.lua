@@ -31,25 +31,36 @@ local function told(condition)
   return condition.reason .. ": " .. (condition.message or "")
 end
 
--- A policy is there before what it protects. Were that no good health, the sync would never get to its routes.
-if accepted.status == "False" and accepted.reason == "TargetNotFound" then
-  return health("Healthy", "It waits for what it aims at. " .. told(accepted))
-end
-if accepted.status == "False" then
+-- A policy is there before what it protects, an Upstream maybe before its pods are ready. Neither must end the sync.
+-- Any other reference that leads nowhere is Degraded: a sync that waited for a name that is misspelt would never end.
+local without_target = accepted.status == "False" and accepted.reason == "TargetNotFound"
+local without_endpoints = resolved.status == "False" and resolved.reason == "NoEndpoints"
+
+-- What is wrong goes before what is early: an object may be both.
+if accepted.status == "False" and not without_target then
   return health("Degraded", told(accepted))
 end
-if resolved.status == "False" then
+if resolved.status == "False" and not without_endpoints then
   return health("Degraded", told(resolved))
 end
-if found.PodsReady ~= nil and found.PodsReady.status == "False" then
-  return health("Degraded", told(found.PodsReady))
+for _, pods in ipairs({ "PodsApplied", "PodsReady" }) do
+  if found[pods] ~= nil and found[pods].status == "False" then
+    return health("Degraded", told(found[pods]))
+  end
+end
+local waiting = { Pending = true, NoProxies = true, NoDecisionService = true }
+local follows = without_target and programmed.reason == accepted.reason
+if programmed.status == "False" and not waiting[programmed.reason] and not follows then
+  return health("Degraded", told(programmed))
+end
+
+if without_endpoints then
+  return health("Progressing", told(resolved))
+end
+if without_target then
+  return health("Healthy", "It waits for what it aims at. " .. told(accepted))
 end
 if programmed.status == "True" then
   return health("Healthy", programmed.message ~= "" and programmed.message or "All proxies have it.")
 end
-
-local waiting = { Pending = true, NoProxies = true, NoDecisionService = true }
-if programmed.status == "Unknown" or waiting[programmed.reason] then
-  return health("Progressing", told(programmed))
-end
-return health("Degraded", told(programmed))
+return health("Progressing", told(programmed))

@@ -21,6 +21,7 @@ FINE = {
     "ResolvedRefs": ("True", "ResolvedRefs"),
     "Programmed": ("True", "Programmed"),
 }
+UNAIMED = {"Accepted": ("False", "TargetNotFound"), "Programmed": ("False", "TargetNotFound")}
 WAVE = "argocd.argoproj.io/sync-wave"
 
 
@@ -66,12 +67,21 @@ def test_what_all_proxies_have_is_healthy() -> None:
         ({"Programmed": ("False", "NoProxies")}, "Progressing", "NoProxies"),
         ({"Programmed": ("False", "NoDecisionService")}, "Progressing", "NoDecisionService"),
         ({"Programmed": ("False", "Rejected")}, "Degraded", "Rejected"),
+        ({"PodsApplied": ("False", "ApplyFailed")}, "Degraded", "ApplyFailed"),
+        ({"PodsApplied": ("False", "ApplyFailed"), "Programmed": ("Unknown", "Pending")}, "Degraded", "ApplyFailed"),
         ({"PodsReady": ("False", "PodsNotReady")}, "Degraded", "PodsNotReady"),
         ({"PodsReady": ("False", "PodsNotReady"), "Programmed": ("False", "NoProxies")}, "Degraded", "PodsNotReady"),
         ({"ResolvedRefs": ("False", "UpstreamNotFound")}, "Degraded", "UpstreamNotFound"),
         ({"ResolvedRefs": ("False", "NotPermitted"), "Programmed": ("Unknown", "Pending")}, "Degraded", "NotPermitted"),
         ({"Accepted": ("False", "Invalid"), "Programmed": ("False", "Invalid")}, "Degraded", "Invalid"),
-        ({"Accepted": ("False", "TargetNotFound"), "Programmed": ("False", "TargetNotFound")}, "Healthy", "waits for"),
+        ({"ResolvedRefs": ("False", "ServiceNotFound")}, "Degraded", "ServiceNotFound"),
+        ({"ResolvedRefs": ("False", "NoEndpoints")}, "Progressing", "NoEndpoints"),
+        (
+            {"ResolvedRefs": ("False", "NoEndpoints"), "Programmed": ("Unknown", "Pending")},
+            "Progressing",
+            "NoEndpoints",
+        ),
+        (UNAIMED, "Healthy", "waits for"),
     ],
 )
 def test_a_condition_decides(conditions: Said, status: str, message: str) -> None:
@@ -83,7 +93,28 @@ def test_a_condition_decides(conditions: Said, status: str, message: str) -> Non
 @pytest.mark.parametrize("condition", FINE)
 @pytest.mark.parametrize("reason", [str(reason) for reason in Reason if reason != "TargetNotFound"])
 def test_nothing_that_is_wrong_looks_healthy(condition: str, reason: str) -> None:
-    assert health(CHECK, an_object({condition: ("False", reason)}))[0] == "Degraded"
+    early = (condition, reason) == ("ResolvedRefs", "NoEndpoints")
+    found = health(CHECK, an_object({condition: ("False", reason)}))[0]
+    assert found == ("Progressing" if early else "Degraded")
+
+
+@pytest.mark.parametrize("early", [UNAIMED, {"ResolvedRefs": ("False", "NoEndpoints")}], ids=["target", "endpoints"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Accepted": ("False", "Invalid")},
+        {"ResolvedRefs": ("False", "SecretNotFound")},
+        {"Programmed": ("False", "Rejected")},
+        {"PodsApplied": ("False", "ApplyFailed")},
+        {"PodsReady": ("False", "PodsNotReady")},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_what_is_only_early_hides_nothing_that_is_wrong(early: Said, wrong: Said) -> None:
+    ((_, reason),) = wrong.values()
+    status, message = health(CHECK, an_object({**early, **wrong}))
+    assert status == "Degraded"
+    assert reason in message
 
 
 def stale_condition() -> dict[str, Any]:
@@ -121,7 +152,8 @@ def test_argo_cd_is_told_for_every_kind() -> None:
 def waves() -> dict[str, set[int]]:
     """The waves of the bookshop's objects, by kind."""
     found: dict[str, set[int]] = {}
-    for path in sorted((ROOT / "examples/bookshop/resources").glob("*.yaml")):
+    bookshop = ROOT / "examples/bookshop"
+    for path in (bookshop / "programs.kubernetes.yaml", *sorted((bookshop / "resources").glob("*.yaml"))):
         for document in yaml.safe_load_all(path.read_text()):
             wave = int(document["metadata"].get("annotations", {}).get(WAVE, "0"))
             found.setdefault(document["kind"], set()).add(wave)
@@ -131,6 +163,8 @@ def waves() -> dict[str, set[int]]:
 @pytest.mark.parametrize(
     ("first", "then"),
     [
+        ("Deployment", "Upstream"),
+        ("Service", "Upstream"),
         ("Edge", "Route"),
         ("Upstream", "Shard"),
         ("Shard", "Tenant"),
