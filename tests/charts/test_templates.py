@@ -106,6 +106,8 @@ def differing(schema: dict[str, Any], root: dict[str, Any], found: Any, path: st
         ),
         ("webhook.failurePolicy=Maybe", "'/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'"),
         ("nonsense=1", "additional properties 'nonsense' not allowed"),
+        (r"operator.podLabels.app\.kubernetes\.io/name=x", "'/operator/podLabels/app.kubernetes.io~1name'"),
+        (r"serviceMonitor.labels.helm\.sh/chart=x", "'/serviceMonitor/labels/helm.sh~1chart'"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(said: str, answer: str) -> None:
@@ -186,7 +188,23 @@ def test_the_webhook_says_other_things_where_it_is_told_to() -> None:
     policies = {each["name"]: each["failurePolicy"] for each in found["webhooks"]}
     assert policies == {webhookconfig.NEEDED: "Ignore", webhookconfig.WELCOME: "Fail"}
     assert {each["timeoutSeconds"] for each in found["webhooks"]} == {7}
-    assert [each["namespaceSelector"] for each in found["webhooks"]] == [{"matchLabels": {"checked": "yes"}}] * 2
+    read = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["shop", "blog"]}
+    selector = {"matchLabels": {"checked": "yes"}, "matchExpressions": [read]}
+    assert [each["namespaceSelector"] for each in found["webhooks"]] == [selector] * 2
+
+
+def test_the_webhook_of_some_namespaces_is_asked_about_no_others() -> None:
+    """Two installations share a cluster: the one whose operators are away must not close the other's namespaces."""
+    generated = webhookconfig.document("fastforward-system")["webhooks"]
+    done = template(FASTFORWARD, "--set", "operator.namespaces={shop}")
+    (found,) = (each for each in documents(done.stdout) if each["kind"] == "ValidatingWebhookConfiguration")
+    read = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["shop"]}
+    assert len(found["webhooks"]) == len(generated)
+    for webhook, plain in zip(found["webhooks"], generated, strict=True):
+        # A selector of namespaces says nothing of objects that are in none.
+        assert {rule["scope"] for rule in webhook["rules"]} == {"Namespaced"}
+        expressions = plain["namespaceSelector"]["matchExpressions"]
+        assert webhook["namespaceSelector"] == {"matchExpressions": [*expressions, read]}
 
 
 @pytest.mark.parametrize(
@@ -288,9 +306,47 @@ def peers_of(rendered: str) -> Iterator[tuple[str, list[Any]]]:
             yield policy["metadata"]["name"], rule.get("to") or []
 
 
+EXTERNAL = {"namespaceSelector": {"matchLabels": {"gateway": "external"}}}
+
+
+def test_what_somebody_else_runs_comes_where_it_has_to() -> None:
+    """Envoys of mode External, EntryPoints behind an Upstream, and targets that reach clients unasked."""
+    found = {
+        (name, port["port"])
+        for name, policy in of_kind("everything", "NetworkPolicy").items()
+        for rule in policy["spec"].get("ingress") or ()
+        for port in rule["ports"]
+        if EXTERNAL in rule["from"]
+    }
+    assert found == {
+        ("fastforward-operator", 18001),
+        ("fastforward-decision", ir.REQUESTS_PORT),
+        ("fastforward-decision", ir.EXCHANGE_PORT),
+        ("fastforward-ingress", ir.REQUESTS_PORT),
+    }
+
+
+def test_all_that_tell_of_traces_reach_the_collector() -> None:
+    collector = {"podSelector": {"matchLabels": {"app": "otel"}}}
+    policies = of_kind("everything", "NetworkPolicy")
+    reach = {name for name, policy in policies.items() if {"to": [collector]} in (policy["spec"].get("egress") or ())}
+    assert reach == {"fastforward-decision", "fastforward-stages", "fastforward-ingress"}
+
+
+def test_names_are_asked_for_on_every_port_of_dns() -> None:
+    for name, policy in of_kind("everything", "NetworkPolicy").items():
+        if name != "fastforward-deny":
+            asked = [
+                {(port["port"], port["protocol"]) for port in rule["ports"]}
+                for rule in policy["spec"]["egress"]
+                if rule["to"] == [{"podSelector": {"matchLabels": {"k8s-app": "dns"}}}]
+            ]
+            assert asked == [{(53, "UDP"), (53, "TCP"), (5353, "UDP"), (5353, "TCP")}], name
+
+
 def test_where_nobody_is_named_nobody_connects() -> None:
     """To Kubernetes, a rule without peers means everybody."""
-    names = ("apiServer", "dns", "monitoring", "issuers", "clients", "upstreams")
+    names = ("apiServer", "dns", "monitoring", "issuers", "external", "clients", "upstreams")
     names += ("redis", "postgresql", "rabbitmq", "collector")
     said = ",".join(f"networkPolicies.{name}=[]" for name in names)
     empty = template(FASTFORWARD, "--set-json", said)
