@@ -132,13 +132,26 @@ def test_the_page_of_statuses_names_what_programmed_says() -> None:
     assert set(said) <= told
 
 
-@pytest.mark.parametrize(
+PROGRAMS = pytest.mark.parametrize(
     ("prefix", "modules"),
     [
         ("FF_", [OPERATOR / "settings.py"]),
         ("FF_ENTRYPOINT_", [ENTRYPOINT / "settings.py", KIT / "settings.py"]),
     ],
 )
+
+
+@PROGRAMS
+def test_settings_are_documented(prefix: str, modules: list[Path]) -> None:
+    source = "\n".join(module.read_text() for module in modules)
+    fields = set(re.findall(r"^    ([a-z_]+): ", source, re.MULTILINE))
+    # What a process of several tells those that it starts is said by nobody else.
+    told = fields - {"worker", "worker_socket", "worker_lifeline"}
+    page = read("operations/files.md")
+    assert {name for name in told if f"`{prefix}{name.upper()}`" not in page} == set()
+
+
+@PROGRAMS
 def test_documented_variables_are_settings(prefix: str, modules: list[Path]) -> None:
     source = "\n".join(module.read_text() for module in modules)
     variables = re.findall(rf"`({prefix}[A-Z_]+)`", read("operations/files.md"))
