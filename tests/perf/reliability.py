@@ -63,6 +63,8 @@ FAULTS: Mapping[str, Fault] = {
     "generated": Fault(
         "Generated and hostile resources",
         "0 crashes, 0 refusals by Envoy, neighbours untouched, a reason for each within 5 s",
+        "2,000 documents that come at once are read and compiled in half of the time; in the other half the places of "
+        "their fields are found and their statuses written, on two cores that Envoy and who asks have to share.",
     ),
     "generated-api": Fault(
         "The same through the API server",

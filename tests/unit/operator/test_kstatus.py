@@ -76,6 +76,23 @@ def test_what_a_proxy_refused_is_stuck() -> None:
     assert read(written({"Programmed": "False Rejected"})) == "Failed"
 
 
+def test_what_is_missing_besides_hides_no_refusal_by_a_proxy() -> None:
+    status = written({"ResolvedRefs": "False NoEndpoints", "Programmed": "False Rejected"}, Reason.NO_ENDPOINTS)
+    assert read(status) == "Failed"
+    assert status["conditions"][0]["reason"] == "Rejected"
+
+
+@pytest.mark.parametrize(
+    ("besides", "meaning"),
+    [({"Programmed": "False Rejected"}, "Failed"), ({"ResolvedRefs": "False SecretNotFound"}, "InProgress")],
+)
+def test_a_policy_without_a_target_is_not_done_while_something_else_is_wrong(
+    besides: Mapping[str, str], meaning: str
+) -> None:
+    said = {"Accepted": "False TargetNotFound", "Programmed": "False TargetNotFound", **besides}
+    assert read(written(said, Reason.TARGET_NOT_FOUND)) == meaning
+
+
 def test_a_policy_without_a_target_is_done() -> None:
     said = {"Accepted": "False TargetNotFound", "Programmed": "False TargetNotFound"}
     assert read(written(said, Reason.TARGET_NOT_FOUND)) == "Current"

@@ -21,9 +21,11 @@ _REFUSED_BY_PROXIES = "Rejected"
 
 def summary(status: ObjectStatus) -> tuple[Condition, ...]:
     """Returns the condition, with the words of the one that says why."""
-    why = next((condition for condition in status.conditions if condition.status != "True"), None)
-    if why is None or why.reason == Reason.TARGET_NOT_FOUND:
-        # A policy may be there before what it protects, and has nothing to do until then.
+    # A policy may be there before what it protects, and has nothing to do until then.
+    lacking = [each for each in status.conditions if each.status != "True" and each.reason != Reason.TARGET_NOT_FOUND]
+    if not lacking:
         return ()
-    stuck = any(map(is_refused, status.problems)) or why.reason == _REFUSED_BY_PROXIES
-    return (dataclasses.replace(why, type=STALLED if stuck else RECONCILING, status="True"),)
+    refused = any(map(is_refused, status.problems))
+    rejected = next((each for each in lacking if each.reason == _REFUSED_BY_PROXIES), None)
+    why = rejected if rejected is not None and not refused else lacking[0]
+    return (dataclasses.replace(why, type=STALLED if refused or rejected else RECONCILING, status="True"),)
