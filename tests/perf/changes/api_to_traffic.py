@@ -239,7 +239,9 @@ _WHY = (
     "Half of each change is over when the API server has answered the PATCH, with 100 routes as with 10,000; it, etcd, "
     "operator and Envoy share two cores. Of the other half, 1.8 ms are the compiler's, 2.4 pass until the proxies are "
     "told and 3.3 until they have acknowledged it. On a processor of Intel on which the API server takes 9 ms instead "
-    "of 11, the same took 16 ms, each change at once after the one before. Runs differ by 2 ms in the median."
+    "of 11, the same took 16 ms, each change at once after the one before. Runs differ by 2 ms in the median. With "
+    "nothing beside it the API server takes 8.7 ms for such a PATCH: 8.9 ms of processor, of which a fifth collects "
+    "garbage, 0.8 ms are the rules in the schema (CEL), and 0.6 ms verify the client's certificate once more."
 )
 _BOUNDS = (("p50", 15), ("p99", 60))
 _STATUS_MS = 560
