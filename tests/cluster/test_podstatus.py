@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 API = "gateway.fastforward.dev/v1alpha1"
 REDIS = {"redis": {"host": "redis.example.com", "password": {"name": "redis", "key": "password"}}}
 IMAGE = "nowhere.example.com/decision:1"
+CHANGE = {"resources": {"requests": {"cpu": "101m"}}}
+RUNNING = {"state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "started": True}
 PULL = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{IMAGE}": ErrImagePull: no such host'}
 
 
@@ -93,6 +95,20 @@ async def as_kubelet(scene: Scene, pod: str, container: dict[str, Any], *, ready
     await asyncio.to_thread(scene.kubectl, "-n", scene.settings.lease_namespace, *patch)
 
 
+async def run_workload(scene: Scene) -> None:
+    """A decision service, Programmed by its pod in its first version."""
+    await scene.apply(resource("Workload", "decision", replicas=1))
+    pod = await pod_of(scene, workload_names(f"{scene.namespace}/decision"))
+    await as_kubelet(scene, pod, RUNNING, ready=True)
+    await said(scene, "workload", "decision", "Programmed", "Programmed", "True")
+
+
+async def waits_for_pods(scene: Scene) -> None:
+    """The status of its second version, before there are pods of it."""
+    told = await until(lambda: scene.status("workload", "decision"), lambda status: status["observedGeneration"] == 2)
+    assert (told["conditions"][-1]["status"], told["conditions"][-1]["reason"]) == ("Unknown", "Pending")
+
+
 async def test_a_workload_says_which_secret_its_pods_wait_for_and_is_programmed_when_they_are_ready(
     tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str
 ) -> None:
@@ -114,8 +130,7 @@ async def test_a_workload_says_which_secret_its_pods_wait_for_and_is_programmed_
         for condition in ("PodsReady", "Programmed"):
             told = await said(scene, "workload", "decision", condition, "PodsNotReady")
             assert told == f"0 of 1 pods are ready. Pod {pod}: image {IMAGE} can't be pulled: no such host."
-        running = {"state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "started": True}
-        await as_kubelet(scene, pod, running, ready=True)
+        await as_kubelet(scene, pod, RUNNING, ready=True)
         await said(scene, "workload", "decision", "Programmed", "Programmed", "True")
         types = [each["type"] for each in (await scene.status("workload", "decision"))["conditions"]]
         assert types == ["Accepted", "ResolvedRefs", "Programmed"]
@@ -128,35 +143,21 @@ async def test_a_new_version_is_not_programmed_by_pods_of_the_old_one(
     tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str
 ) -> None:
     async with operating(tmp_path, kubectl, operator_kubeconfig, namespace, rbac.NAMESPACE) as scene:
-        await scene.apply(resource("Workload", "decision", replicas=1))
-        pod = await pod_of(scene, workload_names(f"{namespace}/decision"))
-        running = {"state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "started": True}
-        await as_kubelet(scene, pod, running, ready=True)
-        await said(scene, "workload", "decision", "Programmed", "Programmed", "True")
-        await scene.apply(resource("Workload", "decision", replicas=1, resources={"requests": {"cpu": "101m"}}))
-        told = await until(
-            lambda: scene.status("workload", "decision"), lambda status: status["observedGeneration"] == 2
-        )
-        assert (told["conditions"][-1]["status"], told["conditions"][-1]["reason"]) == ("Unknown", "Pending")
+        await run_workload(scene)
+        await scene.apply(resource("Workload", "decision", replicas=1, **CHANGE))
+        await waits_for_pods(scene)
 
 
 async def test_a_version_that_came_while_no_operator_ran_is_not_programmed_by_pods_of_the_old_one(
     tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str
 ) -> None:
     async with operating(tmp_path, kubectl, operator_kubeconfig, namespace, rbac.NAMESPACE) as scene:
-        await scene.apply(resource("Workload", "decision", replicas=1))
-        pod = await pod_of(scene, workload_names(f"{namespace}/decision"))
-        running = {"state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "started": True}
-        await as_kubelet(scene, pod, running, ready=True)
-        await said(scene, "workload", "decision", "Programmed", "Programmed", "True")
+        await run_workload(scene)
         await scene.operator.stop()
-        await scene.apply(resource("Workload", "decision", replicas=1, resources={"requests": {"cpu": "101m"}}))
+        await scene.apply(resource("Workload", "decision", replicas=1, **CHANGE))
         # It can't lead before its predecessor's lease is over, and looks at the old pods until then.
         async with operating(tmp_path / "next", kubectl, operator_kubeconfig, namespace, rbac.NAMESPACE) as following:
-            told = await until(
-                lambda: following.status("workload", "decision"), lambda status: status["observedGeneration"] == 2
-            )
-            assert (told["conditions"][-1]["status"], told["conditions"][-1]["reason"]) == ("Unknown", "Pending")
+            await waits_for_pods(following)
             await asyncio.sleep(3 * LOOK_S)
             await said(following, "workload", "decision", "Programmed", "Pending", "Unknown")
 

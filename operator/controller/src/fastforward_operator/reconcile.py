@@ -83,8 +83,6 @@ class Reconciler:
     on_step: Callable[[ir.Delta], None] = lambda _: None
     """Told of every step of the compiler: those who keep something in step with it look."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    first_step: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when everything that was there at the start is published."""
     world: str = ""
     """Hash of everything that was taken into account."""
     _pipeline: Pipeline = field(init=False)
@@ -99,6 +97,11 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self._pipeline = self.new_pipeline()
+
+    @property
+    def first_step(self) -> asyncio.Event:
+        """Set when everything that was there at the start is published, and the board knows what is said of it."""
+        return self.board.judged
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -172,7 +175,6 @@ class Reconciler:
         self._note_invalid(inbox.changes)
         self.on_changes(inbox.changes)
         self.first_step.set()
-        self.board.judged.set()
 
     def _tell_time(self, due: datetime | None, now: datetime) -> None:
         if due is not None and due <= now:
