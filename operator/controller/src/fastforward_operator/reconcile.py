@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import fastforward_crds as crds
 import structlog
 from fastforward_compiler import Judgement, ir
+from fastforward_compiler.emit.kubernetes import owner_of
 from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reason
 
 from .kept import Change, Kept
@@ -266,9 +267,8 @@ class Reconciler:
 
 def _without(delta: ir.Delta, gone: Collection[ObjectRef]) -> ir.Delta:
     """A step from nothing, which knows of nothing that goes, with what goes."""
-    edges = [f"{ref.namespace}/{ref.name}" for ref in gone if ref.kind == "Edge"]
-    edges += [f"{ref.namespace}/{ref.name}{ir.GATEWAY}" for ref in gone if ref.kind == "Gateway"]
-    workloads = [f"{ref.namespace}/{ref.name}" for ref in gone if ref.kind == "Workload"]
+    edges = [owner_of(ref) for ref in gone if ref.kind in ("Edge", "Gateway")]
+    workloads = [owner_of(ref) for ref in gone if ref.kind == "Workload"]
     return replace(
         delta,
         reports={**dict.fromkeys(gone), **delta.reports},

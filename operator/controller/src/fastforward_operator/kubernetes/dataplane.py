@@ -31,6 +31,7 @@ from fastforward_compiler.emit.kubernetes import (
     emit_edge,
     emit_workload,
     owner_label,
+    owner_of,
     workload_names,
 )
 from fastforward_compiler.problem import ObjectRef
@@ -316,11 +317,6 @@ def _what(names: Names) -> str:
 def digest_of(spec: Document) -> str:
     """The same in every process."""
     return hashlib.blake2b(json.dumps(spec, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def owner_of(ref: ObjectRef) -> str:
-    """What is made for an object is named after it."""
-    return f"{ref.namespace}/{ref.name}{ir.GATEWAY if ref.kind == 'Gateway' else ''}"
 
 
 def made_for(names: Names) -> ObjectRef:

@@ -5,7 +5,7 @@ operator, which applies them.
 """
 
 from .edge import edge_names, emit_edge
-from .names import COMPONENT, EDGE, GATEWAY_NAME, MANAGED, OWNER, Names, owner_label
+from .names import COMPONENT, EDGE, GATEWAY_NAME, MANAGED, OWNER, Names, owner_label, owner_of
 from .settings import TLS_FOLDER, PodSettings
 from .traefik import TRAEFIK, emit_traefik
 from .workload import COMPONENTS, emit_workload, secrets_of, workload_names
@@ -26,6 +26,7 @@ __all__ = [
     "emit_traefik",
     "emit_workload",
     "owner_label",
+    "owner_of",
     "secrets_of",
     "workload_names",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastforward_compiler.ir import GATEWAY, pods_name, shortened
+from fastforward_compiler.problem import ObjectRef
 
 MANAGED = {"app.kubernetes.io/managed-by": "fastforward", "app.kubernetes.io/part-of": "fastforward"}
 """On all that the operator makes; by these labels it finds what is to go."""
@@ -59,6 +60,11 @@ class Names:
     def metadata(self, namespace: str, name: str = "") -> dict[str, Any]:
         """As every object has it."""
         return {"name": name or self.base, "namespace": namespace, "labels": self.labels}
+
+
+def owner_of(ref: ObjectRef) -> str:
+    """What is made for an object is named after it."""
+    return f"{ref.namespace}/{ref.name}{GATEWAY if ref.kind == 'Gateway' else ''}"
 
 
 def owner_label(owner: str) -> str:
