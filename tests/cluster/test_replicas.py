@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fastforward_operator.bootstrap import Operator, bootstrap
 from fastforward_operator.settings import Settings
+from fastforward_operator.xds import server
 
 from support.cluster.kubectl import Kubectl
 from support.envoy import Envoy
@@ -53,6 +54,15 @@ async def operator(folder: Path, kubeconfig: Path, namespace: str, port: int) ->
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers no pings is still missed. Otherwise a frozen proxy is forgotten three seconds after it is first named
+    in a status, and kubectl may need longer than that to see it there.
+    """
+    options = {**dict(server._OPTIONS), "grpc.keepalive_time_ms": 600_000}
+    monkeypatch.setattr(server, "_OPTIONS", tuple(options.items()))
+
+
+@pytest.fixture
 async def scene(
     tmp_path: Path, kubectl: Kubectl, operator_kubeconfig: Path, namespace: str
 ) -> AsyncGenerator[tuple[Scene, Operator, Operator, list[Envoy]]]:
@@ -82,6 +92,7 @@ def say(body: str) -> str:
     return respond("shop", HOST, body).replace("name: public}", "name: front}")
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_leader_counts_proxies_of_all_replicas_and_waits_for_each(
     scene: tuple[Scene, Operator, Operator, list[Envoy]],
 ) -> None:
@@ -91,9 +102,11 @@ async def test_the_leader_counts_proxies_of_all_replicas_and_waits_for_each(
     await made.apply(say("two"))
     waiting = await until(
         lambda: made.status("route", "shop"),
-        lambda status: status.get("observedGeneration") == 2 and status["conditions"][-1]["reason"] == "Pending",
+        lambda status: (
+            status.get("observedGeneration") == 2 and status["conditions"][-1]["message"] == "Waiting for envoy-1."
+        ),
     )
-    assert waiting["conditions"][-1]["message"] == "Waiting for envoy-1."
+    assert waiting["conditions"][-1]["reason"] == "Pending"
     assert waiting["proxies"] == "1/2"
     envoys[1].thaw()
     programmed = await until(
@@ -113,7 +126,7 @@ async def test_a_proxy_of_a_replica_that_ends_keeps_nobody_waiting(
     await made.apply(say("two"))
     await until(
         lambda: made.status("route", "shop"),
-        lambda status: status["observedGeneration"] == 2 and status["conditions"][-1]["reason"] == "Programmed",
+        lambda status: status.get("observedGeneration") == 2 and status["conditions"][-1]["reason"] == "Programmed",
     )
     del leader, other
 
@@ -132,6 +145,6 @@ async def test_when_another_replica_leads_it_is_told_by_those_that_are_left(
     await made.apply(say("two"))
     told = await until(
         lambda: made.status("route", "shop"),
-        lambda status: status["observedGeneration"] == 2 and status["conditions"][-1]["reason"] == "Programmed",
+        lambda status: status.get("observedGeneration") == 2 and status["conditions"][-1]["reason"] == "Programmed",
     )
     assert told["proxies"] == "2/2"
