@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import re2
 
+from fastforward_compiler.regex import fault_inside
+
 MAX_REGEX_PROGRAM = 2000
 """Instructions of a compiled expression in a match."""
 MAX_REWRITE_PROGRAM = 100
@@ -70,6 +72,11 @@ def fault_of_regex(pattern: str, most: int = MAX_REGEX_PROGRAM) -> str:
     if program.programsize > most:
         return f"it is too big: {program.programsize} instructions, at most {most}"
     return ""
+
+
+def fault_of_whole(pattern: str) -> str:
+    """What is wrong with a regular expression for a path, or a part of one, which something else follows in Envoy."""
+    return fault_of_regex(pattern) or fault_inside(pattern)
 
 
 @lru_cache(maxsize=4096)

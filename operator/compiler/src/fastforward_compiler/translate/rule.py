@@ -15,11 +15,12 @@ import fastforward_crds as crds
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
+from fastforward_compiler.regex import inside
 
 from .body import translate_bodies
 from .dispatch import translate_adapter, translate_message
 from .disturbance import translate_fault, translate_mirrors
-from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution
+from .expression import MAX_REWRITE_PROGRAM, fault_of_regex, fault_of_substitution, fault_of_whole
 from .reference import target
 from .schedule import written
 from .shard import PURPOSES
@@ -118,7 +119,7 @@ def _translate_conditions(
 
 
 def _regex_faults(match: crds.Match) -> Iterable[tuple[str, str]]:
-    if match.path.type == "Regex" and (fault := fault_of_regex(match.path.value)):
+    if match.path.type == "Regex" and (fault := fault_of_whole(match.path.value)):
         yield "path.value", fault
     if match.path.type == "Template" and (fault := fault_of_template(match.path.value)):
         yield "path.value", fault
@@ -132,6 +133,8 @@ def _translate_match(match: crds.Match) -> ir.Match:
     path_type, path = match.path.type, match.path.value
     if path_type == "Prefix":
         path = path.rstrip("/") or "/"
+    elif path_type == "Regex":
+        path = inside(path)
     elif path_type == "Template":
         path_type, path = "Regex", parse_template(path).pattern
     return ir.Match(

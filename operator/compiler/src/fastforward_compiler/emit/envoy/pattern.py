@@ -4,33 +4,20 @@ In: an expression that is to match a whole value. Out: one that matches the same
 into the next parameter. Called by predicate.
 
 Whatever may match one of several characters (`.`, a class, `\W`) becomes the class of what it matches without `&`; RE2
-itself says what that is. Only ASCII counts, because Envoy refuses any other path. Anchors at the ends of the text are
-left out: the value has its ends there anyway.
+itself says what that is. Only ASCII counts, because Envoy refuses any other path.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 import re2
 
-NOTHING = r"[^\x00-\xff]"
-"""Matches no text at all."""
+from fastforward_compiler.regex import NOTHING, TOKEN, inside
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
-_CLASS = r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]"
-_TOKEN = re.compile(
-    rf"""(?P<quoted>\\Q.*?(?:\\E|$))
-       | (?P<several>\\[pP](?:\{{\^?\w+\}}|\w)|\\[dDwWsSC]|{_CLASS}|\.)
-       | (?P<number>\\x\{{[0-9A-Fa-f]+\}}|\\x[0-9A-Fa-f]{{2}}|\\[0-7]{{1,3}})
-       | (?P<end>\\[Az]|\^|\$)
-       | (?P<one>\\.|&)
-       | (?P<rest>\(\?P?<\w+>|\(\?[A-Za-z-]*[:)]|.)""",
-    re.VERBOSE | re.DOTALL,
-)
 
 
 @lru_cache(maxsize=4096)
@@ -38,20 +25,15 @@ def without_ampersand(expression: str) -> str:
     """Returns the expression for values that hold no `&`; one that RE2 refuses matches nothing."""
     if not _is_valid(expression):
         return NOTHING
-    return "".join(_rewrite(match.lastgroup or "", match.group()) for match in _TOKEN.finditer(expression))
+    return "".join(_rewrite(match.lastgroup or "", match.group()) for match in TOKEN.finditer(inside(expression)))
 
 
 def _rewrite(kind: str, token: str) -> str:
     match kind:
-        case "quoted":
-            literal = token.removeprefix(r"\Q").removesuffix(r"\E")
-            return "".join(NOTHING if char == "&" else re2.escape(char) for char in literal)
         case "several":
             return _class_of(char for char in map(chr, range(128)) if char != "&" and _matches(token, char))
         case "number" | "one":
             return NOTHING if _matches(token, "&") else token
-        case "end":
-            return ""
         case _:
             return token
 

@@ -14,7 +14,8 @@ from fastforward_crds import gatewayapi
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
-from fastforward_compiler.translate.expression import fault_of_regex
+from fastforward_compiler.regex import inside
+from fastforward_compiler.translate.expression import fault_of_regex, fault_of_whole
 from fastforward_compiler.translate.world import GRPC_ROUTES, age, ref_of
 
 from .attachment import parts_of, resolve_parents
@@ -75,13 +76,12 @@ def _translate_matches(step: Step, matches: Sequence[gatewayapi.GrpcRouteMatch])
 def _faults(step: Step, field: str, match: gatewayapi.GrpcRouteMatch) -> Iterator[Problem]:
     method = match.method
     texts = [(f"headers[{place}].value", each.type, each.value) for place, each in enumerate(match.headers)]
+    parts = []
     if method is not None:
-        texts += [
-            ("method.service", method.type, method.service),
-            ("method.method", method.type, method.method),
-        ]
-    for where, kind, text in texts:
-        fault = fault_of_regex(text) if kind == "RegularExpression" and text else ""
+        parts = [(f"method.{part}", method.type, getattr(method, part)) for part in ("service", "method")]
+    for where, kind, text in (*texts, *parts):
+        find = fault_of_whole if where.startswith("method") else fault_of_regex
+        fault = find(text) if kind == "RegularExpression" and text else ""
         if fault:
             message = f"The regular expression is refused, so this match is left out: {fault}."
             yield problem(step.on, Reason.UNSUPPORTED_VALUE, f"{field}.{where}", message)
@@ -101,7 +101,7 @@ def _path(method: gatewayapi.GrpcMethodMatch | None) -> tuple[ir.PathType, str]:
     if method is None or not (method.service or method.method):
         return ir.PathType.PREFIX, "/"
     if method.type == "RegularExpression":
-        return ir.PathType.REGEX, f"/(?:{method.service or _ANY})/(?:{method.method or _ANY})"
+        return ir.PathType.REGEX, f"/(?:{inside(method.service or _ANY)})/(?:{inside(method.method or _ANY)})"
     if method.service and method.method:
         return ir.PathType.EXACT, f"/{method.service}/{method.method}"
     if method.service:

@@ -15,7 +15,8 @@ from fastforward_crds import gatewayapi
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
-from fastforward_compiler.translate.expression import fault_of_regex
+from fastforward_compiler.regex import inside
+from fastforward_compiler.translate.expression import fault_of_regex, fault_of_whole
 from fastforward_compiler.translate.world import HTTP_ROUTES, age, ref_of
 
 from .attachment import parts_of, resolve_parents
@@ -133,7 +134,8 @@ def _faults(step: Step, field: str, match: gatewayapi.HttpRouteMatch, filtered: 
     texts = (("path", [match.path]), ("headers", match.headers), ("queryParams", match.query_params))
     for part, listed in texts:
         for place, text in enumerate(listed):
-            fault = fault_of_regex(text.value) if text.type == "RegularExpression" else ""
+            find = fault_of_whole if part == "path" else fault_of_regex
+            fault = find(text.value) if text.type == "RegularExpression" else ""
             if fault:
                 where = f"{field}.{part}.value" if part == "path" else f"{field}.{part}[{place}].value"
                 message = f"The regular expression is refused, so this match is left out: {fault}."
@@ -155,6 +157,8 @@ def _translate_match(match: gatewayapi.HttpRouteMatch) -> ir.Match:
     path = match.path.value
     if match.path.type == "PathPrefix":
         path = path.rstrip("/") or "/"
+    elif match.path.type == "RegularExpression":
+        path = inside(path)
     return ir.Match(
         path_type=_PATH_TYPES[match.path.type],
         path=path,
