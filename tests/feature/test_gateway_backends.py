@@ -80,6 +80,20 @@ def test_tls_is_passed_through_by_its_server_name(gateway: Gateway) -> None:
         gateway.get(host=INNER, server_name="other.example.com")
 
 
+@pytest.mark.usefixtures("secure")
+def test_a_server_name_is_its_narrowest_listeners_whoever_else_asks_for_it(gateway: Gateway) -> None:
+    passing = listener(gateway.port, "tls", protocol="TLS", tls={"mode": "Passthrough"})
+    gateway.apply(
+        secret("outer", tls_data("outer.example.com"), "kubernetes.io/tls"),
+        gateway_of(tls_listener(gateway.port, "outer", hostname="outer.example.com"), passing),
+        *pods("two", gateway.origin("two").port),
+        http_route("outer", rule(to="two"), parents=(parent(sectionName="https"),)),
+        stream_route("TLSRoute", backend("secure"), hostnames=["outer.example.com", INNER]),
+    )
+    assert gateway.get(host="outer.example.com", server_name="outer.example.com").origin == "two"
+    assert gateway.get(host=INNER, server_name=INNER).origin == "one"
+
+
 def test_tls_is_ended_for_a_route_of_bytes(gateway: Gateway) -> None:
     one = gateway.origin("one")
     tls = {"mode": "Terminate", "certificateRefs": [{"name": "outer"}]}

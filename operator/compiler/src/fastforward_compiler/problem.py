@@ -99,7 +99,9 @@ class Reason(StrEnum):
     NOT_ALLOWED_BY_LISTENERS = "NotAllowedByListeners"
     """No listener takes routes of this kind or namespace. Ask the Gateway's owner to widen `allowedRoutes`."""
     NO_MATCHING_LISTENER_HOSTNAME = "NoMatchingListenerHostname"
-    """No host name of the route is one of the listeners'. Mend `hostnames`."""
+    """No host name of the route is one of the listeners', or each belongs to a listener with a narrower one. Mend
+    `hostnames`.
+    """
     UNSUPPORTED_VALUE = "UnsupportedValue"
     """A part of the rule can't be done; the rule answers 500. The message says which."""
     INCOMPATIBLE_FILTERS = "IncompatibleFilters"

@@ -17,9 +17,12 @@ from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
 from fastforward_compiler.translate.edge import covers
 from fastforward_compiler.translate.world import LISTENER_SETS
 
-from .section import ANY_HOST, SECTIONS, Section, selects
+from .section import ANY_HOST, SECTIONS, Section, owner_of, selects
 
 UNUSABLE = "No listener that it is on can be used."
+
+_Met = tuple[Section, tuple[str, ...]]
+"""A listener, and the hosts that it and a route have in common."""
 
 
 class Attached(NamedTuple):
@@ -38,6 +41,8 @@ class Parent(NamedTuple):
     attached: tuple[Attached, ...]
     problem: Problem | None
     """Why it is not accepted there."""
+    lost: str = ""
+    """What is to be said of its hosts that other listeners have, where it is accepted with others."""
 
     @property
     def serves(self) -> bool:
@@ -53,15 +58,43 @@ def resolve_parents(
         found = _sections_of(cells, on, ref)
         if found is None:
             continue
-        gateway, sections = found
-        outcome = _attach(cells, on, f"spec.parentRefs[{place}]", ref, sections, hostnames)
+        gateway, sections, listed = found
+        field = f"spec.parentRefs[{place}]"
+        outcome = _attach(cells, on, field, ref, sections, hostnames)
         if isinstance(outcome, Problem):
             yield Parent(_written(ref), (), outcome)
-        else:
-            yield Parent(_written(ref), tuple(Attached(gateway, *each) for each in outcome), None)
+            continue
+        kept, lost = _without_lost(outcome, listed) if on.kind == "TLSRoute" else (outcome, "")
+        refusal = problem(on, Reason.NO_MATCHING_LISTENER_HOSTNAME, field, lost) if not kept else None
+        yield Parent(_written(ref), tuple(Attached(gateway, *each) for each in kept), refusal, lost)
 
 
-def _sections_of(cells: Cells, on: ObjectRef, ref: gatewayapi.ParentRef) -> tuple[str, list[Section]] | None:
+def _without_lost(met: list[_Met], listed: Iterable[Section]) -> tuple[list[_Met], str]:
+    """What is left where each host goes by its narrowest listener, and what is to be said of hosts that are lost so.
+
+    For HTTP, tables see to that. Nobody looks into what TLSRoutes lead: there the server name is all, and Envoy refuses
+    the whole port when two listeners have the same one.
+    """
+    accepted = [each for each in listed if each.is_accepted]
+    kept, lost = [], dict[str, Section]()
+    for section, hosts in met:
+        sharing = [each for each in accepted if (each.port, each.transport) == (section.port, section.transport)]
+        owners = {host: owner_of(sharing, host) for host in hosts} if section.is_accepted else {}
+        elsewhere = {host: each for host, each in owners.items() if each is not None and each.key != section.key}
+        own = tuple(host for host in hosts if host not in elsewhere)
+        lost |= elsewhere
+        if own:
+            kept.append((section, own))
+    had = {host for _, hosts in kept for host in hosts}
+    told = (f"{host} belongs to listener {each.name} of {each.owner}" for host, each in lost.items() if host not in had)
+    message = ", ".join(told)
+    return kept, f"{message}: of a port's listeners the one with the narrowest host name has a host." if message else ""
+
+
+def _sections_of(
+    cells: Cells, on: ObjectRef, ref: gatewayapi.ParentRef
+) -> tuple[str, list[Section], tuple[Section, ...]] | None:
+    """The Gateway, the listeners that are meant, and all of its."""
     name = f"{ref.namespace or on.namespace}/{ref.name}"
     if ref.group != gatewayapi.GROUP or ref.kind not in ("Gateway", "ListenerSet"):
         return None
@@ -70,7 +103,7 @@ def _sections_of(cells: Cells, on: ObjectRef, ref: gatewayapi.ParentRef) -> tupl
     if found is None:
         return None
     owner = (ref.kind, name)
-    return gateway, [section for section in found.listed if section.key[:2] == owner]
+    return gateway, [section for section in found.listed if section.key[:2] == owner], found.listed
 
 
 def _gateway_of(cells: Cells, name: str) -> str:
@@ -88,7 +121,7 @@ def _attach(
     ref: gatewayapi.ParentRef,
     sections: list[Section],
     hostnames: tuple[str, ...],
-) -> list[tuple[Section, tuple[str, ...]]] | Problem:
+) -> list[_Met] | Problem:
     """The listeners, step by step fewer; what leaves none is the reason."""
     named = [each for each in sections if ref.section_name in (None, each.name) and ref.port in (None, each.port)]
     if not named:
@@ -135,7 +168,7 @@ def parts_of(parents: Iterable[Parent], problems: Iterable[Problem]) -> Iterator
         own = [parent.problem] if parent.problem is not None else []
         yield ir.Part(
             place=parent.place,
-            verdicts=(_verdict("Accepted", [*own, *found]), _verdict("ResolvedRefs", found)),
+            verdicts=(_verdict("Accepted", [*own, *found], parent.lost), _verdict("ResolvedRefs", found)),
             serves=parent.serves,
         )
 
@@ -148,9 +181,9 @@ def idle_verdicts(parents: Iterable[Parent]) -> Iterator[ir.Verdict]:
         yield ir.Verdict(type="Programmed", holds=False, reason=reason, message=UNUSABLE)
 
 
-def _verdict(kind: str, problems: Iterable[Problem]) -> ir.Verdict:
+def _verdict(kind: str, problems: Iterable[Problem], otherwise: str = "") -> ir.Verdict:
     wrong = [each for each in problems if each.condition == kind]
     if not wrong:
-        return ir.Verdict(type=kind, holds=True, reason=kind)
+        return ir.Verdict(type=kind, holds=True, reason=kind, message=otherwise)
     message = " ".join(dict.fromkeys(each.message for each in wrong))
     return ir.Verdict(type=kind, holds=False, reason=str(wrong[0].reason), message=message)

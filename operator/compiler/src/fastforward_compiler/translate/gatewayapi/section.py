@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from fastforward_crds import gatewayapi
 
@@ -17,6 +17,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Index, Rule
 from fastforward_compiler.problem import ObjectRef
 from fastforward_compiler.translate.certificate import AUTHORITIES, CERTIFICATE, Unusable
+from fastforward_compiler.translate.edge import covers
 from fastforward_compiler.translate.reference import is_permitted
 from fastforward_compiler.translate.world import (
     EDGES,
@@ -112,6 +113,24 @@ class Section(NamedTuple):
     def is_http(self) -> bool:
         """Whether requests are looked at."""
         return self.protocol in ("HTTP", "HTTPS")
+
+
+class HasHostname(Protocol):
+    """A listener as whoever asks for hosts knows it."""
+
+    @property
+    def hostname(self) -> str:
+        """Its host name, ANY_HOST where it has none."""
+        ...
+
+
+Listener = TypeVar("Listener", bound=HasHostname)
+
+
+def owner_of(listeners: Iterable[Listener], host: str) -> Listener | None:
+    """The one of a port's listeners that a host belongs to: it has the narrowest host name that covers the host."""
+    covering = [each for each in listeners if covers(each.hostname, host)]
+    return max(covering, key=lambda each: (each.hostname == host, len(each.hostname)), default=None)
 
 
 class Sections(NamedTuple):

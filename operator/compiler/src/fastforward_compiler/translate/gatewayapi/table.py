@@ -21,7 +21,7 @@ from fastforward_compiler.translate.table import naming_gifts, touch
 from .gateway import HOSTS_AT, PLACE, Host, Place
 from .grpcroute import GRPC_ROUTE
 from .httproute import HTTP_ROUTE
-from .section import ANY_HOST
+from .section import ANY_HOST, owner_of
 from .spread import ROUTES_AT, RouteTranslation
 
 _ROUTES: Mapping[str, Rule[RouteTranslation | None]] = {"HTTPRoute": HTTP_ROUTE, "GRPCRoute": GRPC_ROUTE}
@@ -53,15 +53,9 @@ def _make_scope(cells: Cells, place: str, host: str) -> ScopeTranslation | None:
     if not cells.read(HOSTS_AT, place, host):
         return None
     found = cells.read(PLACE, place)
-    if found is None or _owner(found, host) is None:
+    if found is None or owner_of(found.hosts, host) is None:
         return ScopeTranslation()
     return ScopeTranslation(ir.Scope(name=scope_name(place, host), edge=found.edge, host=host))
-
-
-def _owner(place: Place, host: str) -> Host | None:
-    """The listener that a host belongs to: the one with the narrowest host name that covers it."""
-    covering = [each for each in place.hosts if covers(each.hostname, host)]
-    return max(covering, key=lambda each: (each.hostname == host, len(each.hostname)), default=None)
 
 
 def _make_table(cells: Cells, place: str, host: str) -> TableTranslation | None:
@@ -69,7 +63,7 @@ def _make_table(cells: Cells, place: str, host: str) -> TableTranslation | None:
     if translation is None:
         return None
     scope = translation.scope
-    owner = _owner(found, host) if scope is not None and found is not None else None
+    owner = owner_of(found.hosts, host) if scope is not None and found is not None else None
     if scope is None or found is None or owner is None:
         return TableTranslation(None, ())
     closed_by: set[str] = set()
