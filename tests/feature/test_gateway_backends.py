@@ -13,7 +13,7 @@ from bookshop.v1 import catalog_pb2, catalog_pb2_grpc
 
 from support.bookshop import Bookshop
 from support.credentials import certificate_pem, tls_data
-from support.gateway import Gateway
+from support.gateway import Gateway, until
 from support.gatewayapi import backend, foreign, gateway_class, http_route, listener, parent, pods, rule, tls_listener
 from support.gatewayapi import gateway as gateway_of
 from support.origin import Reply
@@ -115,6 +115,19 @@ def backend_tls(authority: str, hostname: str = INNER) -> Document:
         "secure",
         {"targetRefs": [target], "validation": {"hostname": hostname, "caCertificateRefs": refs}},
     )
+
+
+def test_a_gateway_that_proves_who_it_is_sends_copies_all_the_same(gateway: Gateway) -> None:
+    copy = {"type": "RequestMirror", "requestMirror": {"backendRef": backend("two")}}
+    gateway.apply(
+        gateway_class(),
+        secret("client", tls_data(INNER), "kubernetes.io/tls"),
+        gateway_of(listener(gateway.port), tls={"backend": {"clientCertificateRef": {"name": "client"}}}),
+        *(each for name in ("one", "two") for each in pods(name, gateway.origin(name).port)),
+        http_route("books", rule(to="one", filters=(copy,))),
+    )
+    assert gateway.get().origin == "one"
+    until(lambda: len(gateway.origins["two"].received), lambda count: count == 1)
 
 
 @pytest.mark.usefixtures("secure")

@@ -140,8 +140,10 @@ def _shown(fields: dict[str, Any], client: str) -> dict[str, Any]:
     destination = fields["destination"]
     if not client or not isinstance(destination, ir.Split):
         return fields
-    shares = (replace(each, upstream=client_name(each.upstream, client)) for each in destination.shares)
-    return {**fields, "destination": replace(destination, shares=tuple(shares))}
+    shares = tuple(replace(each, upstream=client_name(each.upstream, client)) for each in destination.shares)
+    near = tuple(client_name(each, client) for each in destination.near)
+    mirrors = tuple(replace(each, upstream=client_name(each.upstream, client)) for each in fields.get("mirrors", ()))
+    return {**fields, "destination": replace(destination, shares=shares, near=near), "mirrors": mirrors}
 
 
 def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> Iterable[Gift]:
