@@ -6,7 +6,6 @@ lies in. Called by compile through ROUTE. Hosts don't multiply the work: the pie
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from .placement import Needs
 from .protection import UNPROTECTED, Aims, Protection, protect, read_aims
 from .reference import EXISTS
 from .rule import Blueprint, Condition, translate_rule
+from .rulename import rule_names
 from .schedule import told
 from .transcoding import keep_from
 from .world import ENDS_ON, HOURS, ROUTES, TENANTS, Age, age, ref_of
@@ -81,18 +81,6 @@ class _Work(NamedTuple):
     late: dict[tuple[str, str], None]
 
 
-def rule_names(route: crds.Route) -> tuple[str, ...]:
-    """The rules' names; those without one are called by position, `rule-0`."""
-    given = {rule.name for rule in route.spec.rules}
-    names = []
-    for place, rule in enumerate(route.spec.rules):
-        name = rule.name or sys.intern(f"rule-{place}")
-        while rule.name is None and name in given:
-            name += "-unnamed"
-        names.append(name)
-    return tuple(names)
-
-
 def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
     route = cells.read(ROUTES, name)
     if route is None:
@@ -109,7 +97,8 @@ def _translate_route(cells: Cells, name: str) -> RouteTranslation | None:
         late={},
     )
     blueprints = []
-    for place, (rule, rule_name) in enumerate(zip(route.spec.rules, rule_names(route), strict=True)):
+    names = rule_names([rule.name for rule in route.spec.rules])
+    for place, (rule, rule_name) in enumerate(zip(route.spec.rules, names, strict=True)):
         blueprint, problems = translate_rule(cells, work.on, place, rule_name, rule)
         blueprints.append(blueprint)
         work.problems.extend(problems)

@@ -19,7 +19,7 @@ from .gatewayapi.httproute import HTTP_ROUTE
 from .gatewayapi.section import SECTIONS
 from .gatewayapi.spread import RouteTranslation
 from .reference import EXISTS
-from .route import rule_names
+from .rulename import rule_names
 from .world import EDGES, GATEWAYS, ROUTES
 
 _ROUTES: Mapping[str, Rule[RouteTranslation | None]] = {"HTTPRoute": HTTP_ROUTE, "GRPCRoute": GRPC_ROUTE}
@@ -59,7 +59,7 @@ def _make_target(cells: Cells, kind: str, name: str) -> Target | None:
         return Target(()) if cells.read(EXISTS, EDGES, name) else None
     if kind == "Route":
         route = cells.read(ROUTES, name)
-        return Target(rule_names(route)) if route is not None else None
+        return Target(rule_names([rule.name for rule in route.spec.rules])) if route is not None else None
     return _make_gateway(cells, name) if kind == "Gateway" else _make_route(cells, kind, name)
 
 

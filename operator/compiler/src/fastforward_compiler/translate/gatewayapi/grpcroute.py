@@ -16,6 +16,7 @@ from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 from fastforward_compiler.regex import inside
 from fastforward_compiler.translate.expression import fault_of_regex, fault_of_whole
+from fastforward_compiler.translate.rulename import rule_names
 from fastforward_compiler.translate.world import GRPC_ROUTES, age, ref_of
 
 from .attachment import parts_of, resolve_parents
@@ -37,13 +38,14 @@ def _translate_grpc_route(cells: Cells, name: str) -> RouteTranslation | None:
     if not parents:
         return RouteTranslation()
     step = Step(cells, on, "", GRPC, [], {}, {})
+    names = rule_names([rule.name or None for rule in route.spec.rules])
     blueprints = [
-        _translate_rule(step._replace(field=f"spec.rules[{place}]"), place, rule)
-        for place, rule in enumerate(route.spec.rules)
+        _translate_rule(step._replace(field=f"spec.rules[{place}]"), place, name, rule)
+        for place, (name, rule) in enumerate(zip(names, route.spec.rules, strict=True))
     ]
     return RouteTranslation(
         parents=parents,
-        rules=tuple(dict.fromkeys(blueprint.name for blueprint in blueprints)),
+        rules=tuple(dict.fromkeys(names)),
         spreads=tuple(spread_route(cells, on, age(route), parents, blueprints)),
         problems=(*(each.problem for each in parents if each.problem is not None), *dict.fromkeys(step.problems)),
         parts=tuple(parts_of(parents, step.problems)),
@@ -52,17 +54,17 @@ def _translate_grpc_route(cells: Cells, name: str) -> RouteTranslation | None:
     )
 
 
-def _translate_rule(step: Step, place: int, rule: gatewayapi.GrpcRouteRule) -> Blueprint:
+def _translate_rule(step: Step, place: int, name: str, rule: gatewayapi.GrpcRouteRule) -> Blueprint:
     filtered = translate_filters(step, rule.filters)
-    session = translate_persistence(step, rule.name or f"rule-{place}", rule.session_persistence)
+    session = translate_persistence(step, name, rule.session_persistence)
     fields: dict[str, Any] = {**filtered.fields, "destination": translate_backends(step, rule.backend_refs, session)}
     if filtered.refused or filtered.redirect is not None:
         fields = {"destination": ir.Unavailable(reason=REFUSED_FILTER)}
     elif not isinstance(fields["destination"], ir.Split):
-        for name in ("mirrors", "request_headers"):
-            fields.pop(name, None)
+        for field in ("mirrors", "request_headers"):
+            fields.pop(field, None)
     conditions = tuple(_translate_matches(step, rule.matches))
-    return Blueprint(rule.name or f"rule-{place}", place, conditions, lambda *_: fields)
+    return Blueprint(name, place, conditions, lambda *_: fields)
 
 
 def _translate_matches(step: Step, matches: Sequence[gatewayapi.GrpcRouteMatch]) -> Iterator[Condition]:

@@ -17,6 +17,7 @@ from fastforward_compiler.cells import Cells, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 from fastforward_compiler.regex import inside
 from fastforward_compiler.translate.expression import fault_of_regex, fault_of_whole
+from fastforward_compiler.translate.rulename import rule_names
 from fastforward_compiler.translate.world import HTTP_ROUTES, age, ref_of
 
 from .attachment import parts_of, resolve_parents
@@ -43,13 +44,14 @@ def _translate_http_route(cells: Cells, name: str) -> RouteTranslation | None:
     if not parents:
         return RouteTranslation()
     step = Step(cells, on, "", HTTP, [], {}, {})
+    names = rule_names([rule.name or None for rule in route.spec.rules])
     blueprints = [
-        _translate_rule(step._replace(field=f"spec.rules[{place}]"), place, rule)
-        for place, rule in enumerate(route.spec.rules)
+        _translate_rule(step._replace(field=f"spec.rules[{place}]"), place, name, rule)
+        for place, (name, rule) in enumerate(zip(names, route.spec.rules, strict=True))
     ]
     return RouteTranslation(
         parents=parents,
-        rules=tuple(dict.fromkeys(blueprint.name for blueprint in blueprints)),
+        rules=tuple(dict.fromkeys(names)),
         spreads=tuple(spread_route(cells, on, age(route), parents, blueprints)),
         problems=(*(each.problem for each in parents if each.problem is not None), *dict.fromkeys(step.problems)),
         parts=tuple(parts_of(parents, step.problems)),
@@ -58,15 +60,15 @@ def _translate_http_route(cells: Cells, name: str) -> RouteTranslation | None:
     )
 
 
-def _translate_rule(step: Step, place: int, rule: gatewayapi.HttpRouteRule) -> Blueprint:
+def _translate_rule(step: Step, place: int, name: str, rule: gatewayapi.HttpRouteRule) -> Blueprint:
     filtered = translate_filters(step, rule.filters)
-    destination = _translate_destination(step, place, rule, filtered)
+    destination = _translate_destination(step, name, rule, filtered)
     fields = {**filtered.fields, "destination": destination}
     if isinstance(destination, ir.Split):
         fields |= _translate_patience(rule)
     else:
-        for name in ("rewrite", "cors", "mirrors", "request_headers"):
-            fields.pop(name, None)
+        for field in ("rewrite", "cors", "mirrors", "request_headers"):
+            fields.pop(field, None)
     conditions = tuple(_translate_matches(step, rule.matches, filtered))
     redirect = filtered.redirect if isinstance(destination, ir.Redirect) else None
 
@@ -75,14 +77,12 @@ def _translate_rule(step: Step, place: int, rule: gatewayapi.HttpRouteRule) -> B
             return fields
         return {**fields, "destination": translate_redirect(redirect, scheme, port)}
 
-    return Blueprint(rule.name or f"rule-{place}", place, conditions, on_port)
+    return Blueprint(name, place, conditions, on_port)
 
 
-def _translate_destination(
-    step: Step, place: int, rule: gatewayapi.HttpRouteRule, filtered: Filtered
-) -> ir.Destination:
+def _translate_destination(step: Step, name: str, rule: gatewayapi.HttpRouteRule, filtered: Filtered) -> ir.Destination:
     paths = ("/" if each.path.type == "RegularExpression" else each.path.value for each in rule.matches)
-    session = translate_persistence(step, rule.name or f"rule-{place}", rule.session_persistence, paths)
+    session = translate_persistence(step, name, rule.session_persistence, paths)
     destination: ir.Destination = translate_backends(step, rule.backend_refs, session)
     if filtered.refused:
         return ir.Unavailable(reason=REFUSED_FILTER)
