@@ -130,7 +130,11 @@ def filters() -> Strategy:
     )
     host = st.just("inner.example.com")
     redirect = record(
-        scheme=st.just("https"), hostname=host, path=path, port=st.just(8443), statusCode=st.sampled_from([301, 302])
+        scheme=st.just("https"),
+        hostname=host,
+        path=path,
+        port=st.just(8443),
+        statusCode=st.sampled_from([301, 302, 303, 307, 308]),
     )
     fraction = st.just({"numerator": 1, "denominator": 3})
     mirror = record({"backendRef": backends()}, percent=st.integers(0, 100), fraction=fraction)

@@ -110,6 +110,8 @@ def _sentence(error: ErrorDetails, message: str) -> str:
         return f"'{plain(value, _SHOWN)}' is not {message}."
     if kind == "literal_error" and isinstance(value, str):
         return f"'{plain(value, _SHOWN)}' is none of {context['expected']}."
+    if kind == "literal_error" and type(value) is int and context["expected"][0].isdigit():
+        return f"This number is none of {context['expected']}."
     wanted = _WANTED.get(kind) or context.get("name") or context.get("expected")
     if wanted is not None:
         return f"Wanted is {wanted}, not {_describe(value)}."

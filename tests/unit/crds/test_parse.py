@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support import gatewayapi
 from support.documents import Document, broken_documents, document, documents
 
 ROUTE: Document = {"edges": [{"name": "public"}], "rules": [{"upstreams": [{"name": "catalog"}]}]}
@@ -19,6 +20,8 @@ KNOWN = (
     " TLSRoute, Tenant,"
     " UDPRoute, Upstream, Workload"
 )
+STATUS_CODE = "spec.rules[0].filters[0].requestRedirect.statusCode"
+UNKNOWN = (300, 304, 305, 306, 309, 399)
 KINDS = tuple(kind.name for kind in crds.KINDS)
 
 
@@ -28,6 +31,12 @@ def route(**fields: object) -> Document:
 
 def rule(**fields: object) -> Document:
     return route(rules=[{**ROUTE["rules"][0], **fields}])
+
+
+def redirecting(status: int) -> Document:
+    """A route of Gateway API, whose definition lists the codes as well."""
+    filters = ({"type": "RequestRedirect", "requestRedirect": {"statusCode": status}},)
+    return gatewayapi.http_route("moved", gatewayapi.rule(filters=filters))
 
 
 def errors(parsed: crds.Resource | crds.Invalid) -> list[tuple[str, str]]:
@@ -118,6 +127,20 @@ def test_a_status_and_what_kubernetes_adds_to_metadata_are_ignored() -> None:
             rule(matches=[{"path": {"type": 1}}]),
             "spec.rules[0].matches[0].path.type",
             "Wanted is 'Exact', 'Prefix', 'Regex' or 'Template', not a number.",
+        ),
+        (
+            rule(redirect={"status": 300}),
+            "spec.rules[0].redirect.status",
+            "This number is none of 301, 302, 303, 307 or 308.",
+        ),
+        (
+            rule(redirect={"status": "301"}),
+            "spec.rules[0].redirect.status",
+            "'301' is none of 301, 302, 303, 307 or 308.",
+        ),
+        *(
+            (redirecting(status), STATUS_CODE, "This number is none of 301, 302, 303, 307 or 308.")
+            for status in UNKNOWN
         ),
         (
             rule(matches=[{"headers": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}]),

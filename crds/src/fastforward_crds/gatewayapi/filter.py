@@ -5,7 +5,7 @@ In: parts of documents. Out: models. Called by httproute and grpcroute.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -49,7 +49,7 @@ class RedirectFilter(Foreign):
     hostname: Hostname | None = None
     path: PathModifier | None = None
     port: Port | None = None
-    status_code: Annotated[int, Field(ge=300, le=399)] = 302
+    status_code: Literal[301, 302, 303, 307, 308] = 302
 
 
 class RewriteFilter(Foreign):
