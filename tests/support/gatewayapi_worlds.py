@@ -19,7 +19,7 @@ from .native_worlds import BODIES, NAMES, Strategy, lists, record
 CLASSES = st.sampled_from(["x"] * 5 + ["y"])
 HOSTS = st.sampled_from(["*.example.com", "a.example.com", "a.example.com", "a.b.example.com", "*", "example.org"])
 NAMESPACES = st.sampled_from(["a"] * 5 + ["b"])
-PATHS = st.sampled_from(["/", "/a", "/a/", "/a/b", "relative"])
+PATHS = st.sampled_from(["/", "/a", "/a/", "/a/b", "relative", "/a#b", "/a?b", "//a"])
 WORDS = st.sampled_from(["1", "2", "v.*", "("])
 
 

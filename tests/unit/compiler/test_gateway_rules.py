@@ -1,6 +1,9 @@
-"""Rules of routes of Gateway API in entries: where they lead, what they are called."""
+"""Rules of routes of Gateway API in entries: where they lead, what they are called, which paths they may have."""
 
 from __future__ import annotations
+
+import pytest
+from fastforward_compiler.problem import Reason
 
 from support import gatewayapi
 from support.credentials import tls_data
@@ -11,6 +14,7 @@ from .conftest import Bench
 
 PLACE = "default/public~gateway@80"
 WORLD = (gatewayapi.gateway_class(), gatewayapi.gateway(listener(80)), *pods("up", 8080))
+SIGNS = "A path holds letters, digits, %XX and -/._~!$&'()*+,;=:@ alone"
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": backend("shadow")}}
 
 
@@ -55,3 +59,37 @@ def test_a_rule_without_a_name_is_called_as_no_other_is(bench: Bench) -> None:
         assert {name: guarded for name, (guarded, _) in found.items()} == {"rule-1": True, "rule-1-unnamed": False}
         assert len({name for _, name in found.values()}) == 2
     assert bench.report("AuthPolicy", "callers").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("relative", "A path starts with /"),
+        ("/a//b", "A path holds no //"),
+        ("/a/./b", "A path holds no /./"),
+        ("/a/../b", "A path holds no /../"),
+        ("/a%2fb", "A path holds no %2f"),
+        ("/a%2Fb", "A path holds no %2F"),
+        ("/a/.", "A path ends with neither /. nor /.."),
+        ("/a/..", "A path ends with neither /. nor /.."),
+        *((f"/a{sign}b", SIGNS) for sign in '#?%"<>\\^`{|}'),
+        ("/a%2", SIGNS),
+    ],
+)
+@pytest.mark.parametrize("kind", ["Exact", "PathPrefix"])
+def test_a_path_that_no_api_server_would_take_is_left_out_and_told(
+    bench: Bench, kind: str, value: str, message: str
+) -> None:
+    matches = (path(value, kind), path("/fine", kind))
+    bench.apply(*WORLD, gatewayapi.http_route("http", rule(*matches, to="up"), hosts=("example.com",)))
+    (found,) = bench.report("HTTPRoute", "http").problems
+    assert (found.reason, found.field) == (Reason.UNSUPPORTED_VALUE, "spec.rules[0].matches[0].path.value")
+    assert found.message == f"{message}, so this match is left out."
+    assert [entry.match.path for entry in bench.entries(edge=PLACE)] == ["/fine"]
+
+
+@pytest.mark.parametrize("value", ["/", "/a/", "/a%20b", "/-._~!$&'()*+,;=:@", "/a.", "/.a/..b"])
+def test_any_other_path_is_taken(bench: Bench, value: str) -> None:
+    bench.apply(*WORLD, gatewayapi.http_route("http", rule(path(value, "Exact"), to="up"), hosts=("example.com",)))
+    assert [entry.match.path for entry in bench.entries(edge=PLACE)] == [value]
+    assert bench.report("HTTPRoute", "http").problems == ()

@@ -22,6 +22,7 @@ from fastforward_compiler.translate.world import HTTP_ROUTES, age, ref_of
 
 from .attachment import parts_of, resolve_parents
 from .backend import HTTP
+from .path import fault_of_path
 from .persistence import translate_persistence
 from .rule import REFUSED_FILTER, Filtered, Step, translate_backends, translate_filters, translate_redirect
 from .spread import Blueprint, Condition, RouteTranslation, clients_of, kept_by, route_gifts, spread_route
@@ -140,8 +141,10 @@ def _faults(step: Step, field: str, match: gatewayapi.HttpRouteMatch, filtered: 
                 where = f"{field}.{part}.value" if part == "path" else f"{field}.{part}[{place}].value"
                 message = f"The regular expression is refused, so this match is left out: {fault}."
                 yield problem(step.on, Reason.UNSUPPORTED_VALUE, where, message)
-    if match.path.type != "RegularExpression" and not match.path.value.startswith("/"):
-        yield problem(step.on, Reason.UNSUPPORTED_VALUE, f"{field}.path.value", "A path starts with /.")
+    fault = fault_of_path(match.path.value) if match.path.type != "RegularExpression" else ""
+    if fault:
+        message = f"{fault}, so this match is left out."
+        yield problem(step.on, Reason.UNSUPPORTED_VALUE, f"{field}.path.value", message)
     rewrite = filtered.fields.get("rewrite")
     replaces = (rewrite is not None and rewrite.prefix) or _replaces_prefix(filtered.redirect)
     if replaces and match.path.type != "PathPrefix":
