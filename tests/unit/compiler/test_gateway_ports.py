@@ -68,3 +68,35 @@ def test_a_listener_that_may_not_be_holds_no_port(bench: Bench) -> None:
     bench.apply(gatewayapi.gateway_class(), gatewayapi.gateway(listener(80), listener(443, "odd", protocol="X")))
     (edge,) = bench.compiler.snapshot().edges
     assert (edge.listeners[0].port, edge.held_ports) == (80, ())
+
+
+def team_set(port: int, name: str = "extra") -> Document:
+    """A ListenerSet of another namespace, for the Gateway `public`."""
+    spec = {"parentRef": {"name": "public", "namespace": "default"}, "listeners": [listener(port)]}
+    return foreign("ListenerSet", name, spec, namespace="team")
+
+
+def test_a_set_that_is_refused_takes_no_port_of_another_gateway(bench: Bench) -> None:
+    old = gatewayapi.gateway(listener(80))
+    later = gatewayapi.gateway(listener(9090), name="zzz")
+    bench.apply(gatewayapi.gateway_class(), old, later, team_set(9090))
+    assert bench.reasons("Gateway", "zzz") == []
+    assert sorted(each.port for edge in bench.compiler.snapshot().edges for each in edge.listeners) == [80, 9090]
+    # The Gateway itself takes the set: it is older, so the port is its own, and no more once it does not.
+    open_to_all = gatewayapi.gateway(listener(80), allowedListeners={"namespaces": {"from": "All"}})
+    bench.apply(open_to_all)
+    (said, *_) = bench.report("Gateway", "zzz").problems
+    assert "None of its listeners" in said.message
+    bench.apply(old)
+    assert bench.reasons("Gateway", "zzz") == []
+
+
+def test_a_set_is_refused_as_soon_as_its_namespace_has_the_label_no_more(bench: Bench) -> None:
+    labelled = {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"tier": "front"}}}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": {"tier": "front"}}}
+    later = gatewayapi.gateway(listener(9090), name="zzz")
+    bench.apply(gatewayapi.gateway_class(), gatewayapi.gateway(listener(80), allowedListeners=labelled), later)
+    bench.apply(team_set(9090), namespace)
+    assert bench.reasons("Gateway", "zzz") != []
+    bench.apply({**namespace, "metadata": {"name": "team"}})
+    assert bench.reasons("Gateway", "zzz") == []

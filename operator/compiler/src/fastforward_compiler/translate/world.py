@@ -85,8 +85,8 @@ HOST_CLAIMS: Index[str] = Index("edges by host")
 """(host) -> Edges that list it."""
 PORT_CLAIMS: Index[str] = Index("edges by port")
 """(port) -> Edges that list it."""
-GATEWAY_PORT_CLAIMS: Index[str] = Index("gateways by port")
-"""(port, TCP or UDP) -> Gateways that have it, by a listener of their own or of a ListenerSet."""
+GATEWAY_PORT_CLAIMS: Index[tuple[str, str]] = Index("gateways by port")
+"""(port, TCP or UDP) -> (Gateway, the ListenerSet by which it asks for the port, "" where its own listeners do)."""
 EDGES_IN: Index[str] = Index("edges by namespace")
 """(namespace) -> Edges."""
 AIMED_AT: Index[tuple[str, str]] = Index("policies by target")
@@ -212,12 +212,12 @@ def _set_gifts(listeners: gatewayapi.ListenerSet, name: str) -> Iterable[Gift]:
     gateway = f"{parent.namespace or listeners.metadata.namespace}/{parent.name}"
     yield (SETS_OF, gateway), name
     for listener in listeners.spec.listeners:
-        yield (GATEWAY_PORT_CLAIMS, listener.port, transport_of(listener.protocol)), gateway
+        yield (GATEWAY_PORT_CLAIMS, listener.port, transport_of(listener.protocol)), (gateway, name)
 
 
 def _gateway_gifts(gateway: gatewayapi.Gateway, name: str) -> Iterable[Gift]:
     for listener in gateway.spec.listeners:
-        yield (GATEWAY_PORT_CLAIMS, listener.port, transport_of(listener.protocol)), name
+        yield (GATEWAY_PORT_CLAIMS, listener.port, transport_of(listener.protocol)), (name, "")
 
 
 def _backend_policy_gifts(policy: gatewayapi.BackendTlsPolicy, name: str) -> Iterable[Gift]:

@@ -170,9 +170,7 @@ def _make_sections(cells: Cells, name: str) -> Sections | None:
     refused = []
     found = ((owner, cells.read(LISTENER_SETS, owner)) for owner in cells.read(SETS_OF, name))
     for owner, listeners in sorted(found, key=lambda pair: age(pair[1])):
-        allowed = gateway.spec.allowed_listeners.namespaces
-        namespace = owner.partition("/")[0]
-        if listeners is None or not selects(cells, allowed, gateway.metadata.namespace, namespace):
+        if listeners is None or not _takes(cells, gateway, owner):
             refused.append(owner)
         else:
             made += [_make(cells, ref_of("ListenerSet", owner), each, frontend) for each in listeners.spec.listeners]
@@ -180,6 +178,12 @@ def _make_sections(cells: Cells, name: str) -> Sections | None:
     owners = {port: _owner_of_port(cells, name, *port) for port in ports}
     made = [_without_port(section, owners[section.port, section.transport]) for section in made]
     return Sections(tuple(_without_conflicts(made)), tuple(refused))
+
+
+def _takes(cells: Cells, gateway: gatewayapi.Gateway, listener_set: str) -> bool:
+    """Whether ListenerSets of that one's namespace are a Gateway's too."""
+    namespaces = gateway.spec.allowed_listeners.namespaces
+    return selects(cells, namespaces, gateway.metadata.namespace, listener_set.partition("/")[0])
 
 
 def _owner_of_port(cells: Cells, name: str, port: int, transport: str) -> str:
@@ -192,8 +196,12 @@ def _owner_of_port(cells: Cells, name: str, port: int, transport: str) -> str:
     edges = [edge for edge in cells.read(PORT_CLAIMS, port) if transport == TCP or _speaks_http3(cells, edge, port)]
     if edges:
         return f"Edge {min(edges)}"
-    gateways = {other: cells.read(GATEWAYS, other) for other in cells.read(GATEWAY_PORT_CLAIMS, port, transport)}
-    ours = [other for other in gateways.values() if other is not None and cells.read(OURS, _class_of(other))]
+    claims = ((cells.read(GATEWAYS, other), owner) for other, owner in cells.read(GATEWAY_PORT_CLAIMS, port, transport))
+    ours = (
+        other
+        for other, owner in claims
+        if other is not None and cells.read(OURS, _class_of(other)) and (not owner or _takes(cells, other, owner))
+    )
     first = min(ours, key=age, default=None)
     if first is None or identity(first) == name:
         return ""
