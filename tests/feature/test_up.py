@@ -379,4 +379,7 @@ def test_two_at_once_need_two_state_folders(tmp_path: Path, small: Path) -> None
         other.mkdir()
         (other / "all.yaml").write_text(SMALL.format(port=free_port()))
         said = refused(other, tmp_path / "state")
-    assert f"Another ff up (process {running.process.pid}) uses" in said
+        made = ff("credentials", other, "--state", tmp_path / "state")
+    assert f"Another ff (process {running.process.pid}) uses" in said
+    assert (made.code, made.out) == (1, "")
+    assert f"Another ff (process {running.process.pid}) uses" in made.err

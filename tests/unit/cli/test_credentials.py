@@ -9,11 +9,13 @@ from typing import Any
 import fastforward_crds as crds
 import pytest
 import yaml
+from fastforward_operator.supervisor.state import StateFolder
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from support.ff import ff
 from support.repository import ROOT
+from support.resources import edge
 
 BOOKSHOP = ROOT / "examples/bookshop"
 
@@ -99,3 +101,56 @@ def test_a_broken_folder_is_one_sentence(tmp_path: Path) -> None:
         said = ff(*command, "--state", tmp_path)
         assert said.code == 1
         assert "remove that folder" in said.err
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Directories that ask for something else, of another namespace and with the same tenant."""
+    documents = [edge(443, listeners=[{"name": "https", "port": 443, "protocol": "HTTPS", "tls": TLS}])]
+    for name in ("tenants", "policies"):
+        text = (BOOKSHOP / f"resources/{name}.yaml").read_text().replace("namespace: bookshop", "namespace: other")
+        documents += [each for each in yaml.safe_load_all(text) if each["kind"] in ("Tenant", "AuthPolicy")]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/all.yaml").write_text(yaml.safe_dump_all(documents))
+    return tmp_path / "other"
+
+
+TLS = {"certificates": [{"name": "development-tls"}]}
+
+
+def test_what_a_running_operator_reads_stays(tmp_path: Path, other: Path) -> None:
+    state = tmp_path / "state"
+    printed(state)
+    before, running = contents(state), StateFolder(state)
+    running.claim()
+    try:
+        said = ff("credentials", other, "--state", state)
+    finally:
+        running.release()
+    assert (said.code, said.out) == (1, "")
+    assert f"uses {state}: end it, or name another folder with --state." in said.err
+    assert contents(state) == before
+
+
+def test_a_folder_is_free_again_and_keeps_its_logs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/envoy.log").write_text("why it ended")
+    printed(tmp_path)
+    assert (tmp_path / "logs/envoy.log").read_text() == "why it ended"
+    again = StateFolder(tmp_path)
+    again.claim()
+    again.release()
+
+
+def test_api_keys_outlast_a_run_with_other_directories(tmp_path: Path, other: Path) -> None:
+    state = tmp_path / "state"
+    first, key = printed(state), ff("key", "show", "acme", "--state", state).out
+    said = ff("credentials", other, "--state", state)
+    assert {each["metadata"]["namespace"] for each in yaml.safe_load_all(said.out)} == {"default", "other"}
+    assert ff("key", "show", "acme", "--state", state).out != key
+    assert printed(state)["development-api-keys"] == first["development-api-keys"]
+    assert ff("key", "show", "acme", "--state", state).out == key

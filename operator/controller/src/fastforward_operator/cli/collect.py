@@ -129,7 +129,7 @@ class _Gathering:
     def _learn_development(self) -> None:
         """The credentials of `ff up`."""
         for file in self._state.dev.glob("*") if self._state.dev.is_dir() else ():
-            if file.suffix in (".key", ".jwk") or file.name == "api-keys.json":
+            if file.suffix in (".key", ".jwk") or file.name.endswith("api-keys.json"):
                 with contextlib.suppress(OSError, UnicodeDecodeError):
                     self._scrubber.learn(file.read_text())
 

@@ -29,6 +29,8 @@ from .certificates import expires_soon, new_authority, new_certificate
 from .issuer import Issuer
 
 PREFIX = "development-"
+_KEYS = "api-keys.json"
+"""The plain keys by tenant; with a Secret's name before it, those of that Secret and what is stored of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -82,7 +84,10 @@ class DevelopmentError(Exception):
 
 
 class Development:
-    """The development credentials in a folder; made once, kept over restarts."""
+    """The development credentials in a folder; made once, kept over restarts, also over those with other directories.
+
+    One process at a time may `provide`: whoever has the lock of the state folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -127,7 +132,7 @@ class Development:
     def api_keys(self) -> dict[str, str]:
         """The plain API keys by tenant, for showing to the developer. Raises DevelopmentError."""
         with self._telling():
-            keys: dict[str, str] = json.loads(self._read("api-keys.json") or "{}")
+            keys: dict[str, str] = json.loads(self._read(_KEYS) or "{}")
             return keys
 
     def signatories(self) -> list[Signatory]:
@@ -172,10 +177,11 @@ class Development:
         self._write("issuers.json", json.dumps(entries))
 
     def _api_key_data(self, missing: Missing, resources: Iterable[Resource]) -> dict[str, str]:
-        """One key a tenant; keys made earlier stay as they are."""
-        kept: dict[str, Any] = yaml.safe_load(self._read(f"resources/{missing.namespace}.{missing.name}.yaml") or "{}")
-        data: dict[str, str] = kept.get("data", {"pepper": _base64(secrets.token_bytes(32))})
-        plain = self.api_keys() if kept else {}
+        """One key a tenant; those made earlier stay, whatever was asked for since: a cluster may have them."""
+        name_of_kept = f"{missing.namespace}.{missing.name}.{_KEYS}"
+        kept: dict[str, dict[str, str]] = json.loads(self._read(name_of_kept) or "{}")
+        data = kept.get("data", {"pepper": _base64(secrets.token_bytes(32))})
+        plain = kept.get("keys", {})
         for tenant in (r for r in resources if isinstance(r, Tenant) and r.metadata.namespace == missing.namespace):
             name = tenant.metadata.name
             if name not in plain:
@@ -183,7 +189,8 @@ class Development:
                 identity = {"tenant": name, "subject": f"{name}-developer", "roles": ["member"]}
                 entry = key.entry(base64.b64decode(data["pepper"]), identity)
                 plain[name], data[key.id] = key.text, _base64(entry.encode())
-        self._write("api-keys.json", json.dumps(self.api_keys() | plain))
+        self._write(name_of_kept, json.dumps({"data": data, "keys": plain}))
+        self._write(_KEYS, json.dumps(self.api_keys() | plain))
         return data
 
     def _certificate(self, missing: Missing, hosts: list[str]) -> Certified:

@@ -1,15 +1,18 @@
-"""The state folder of `ff up`: credentials, logs, sockets, and the lock that keeps it to one supervisor at a time.
+"""The state folder of `ff up`: credentials, logs, sockets, and the lock that keeps it to one command at a time.
 
-In: the path that the user chose. Out: paths for the children. Called by supervisor/up. Sockets have a place of their
-own when the folder's path is long: the kernel allows 107 bytes for the path of a Unix socket (unix(7)).
+In: the path that the user chose. Out: paths for the children. Called by supervisor/up, and by `ff credentials`, which
+changes what a running operator would read. Sockets have a place of their own when the folder's path is long: the kernel
+allows 107 bytes for the path of a Unix socket (unix(7)).
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +25,7 @@ class StateError(Exception):
 
 
 class StateFolder:
-    """One `ff up` at a time owns it: `claim` before use, `release` at the end."""
+    """One `ff up` at a time owns it: `claim` before use, `release` at the end. Who runs nothing has it `locked`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -43,6 +46,18 @@ class StateFolder:
         for folder in (self.path, self.dev, self.logs, self.operator, self.decision, self.envoy, self.traefik):
             _make(folder)
         _make_private(self.sockets)
+        self._lock = self._take_lock()
+        for log in self.logs.glob("*.log"):
+            log.replace(log.with_suffix(".log.old"))
+
+    @contextlib.contextmanager
+    def locked(self) -> Generator[None]:
+        """The lock alone, for a change of the files while nothing runs. Raises StateError."""
+        _make(self.path)
+        with self._take_lock():
+            yield
+
+    def _take_lock(self) -> IO[str]:
         try:
             lock = (self.path / "lock").open("a+")
         except OSError as error:
@@ -56,14 +71,12 @@ class StateFolder:
             owner = lock.read().strip() or "unknown"
             lock.close()
             raise StateError(
-                f"Another ff up (process {owner}) uses {self.path}: end it, or name another folder with --state."
+                f"Another ff (process {owner}) uses {self.path}: end it, or name another folder with --state."
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        self._lock = lock
-        for log in self.logs.glob("*.log"):
-            log.replace(log.with_suffix(".log.old"))
+        return lock
 
     def release(self) -> None:
         """Give up the lock and the sockets; nothing to do for who did not claim it."""
