@@ -49,6 +49,14 @@ def test_a_second_key_joins_the_first(tmp_path: Path) -> None:
     assert "notAfter" not in json.loads(base64.b64decode(data[first]))
 
 
+@pytest.mark.parametrize("name", ["1e3", "12345e67"])
+def test_names_that_look_like_numbers_are_read_as_written(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.yaml"
+    assert ff("key", "create", path, "-n", name).code == 0
+    assert ff("validate", tmp_path).out == "1 object, no problems.\n"
+    assert stored(path).metadata.namespace == name
+
+
 def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "keys.yaml"
     path.write_text("kind: Route\n")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from fastforward_operator.importing.traefikrule import RuleError, parse_rule
 from fastforward_operator.importing.wishes import Asks
+from fastforward_operator.providers.dump import dump_documents
 
 from support.credentials import tls_data
 from support.ff import Said, ff
@@ -370,3 +371,10 @@ def test_a_rule_of_too_many_cases_is_refused() -> None:
     part = "(Path(`/1`) || Path(`/2`) || Path(`/3`))"
     with pytest.raises(RuleError, match="more than 64 cases"):
         parse_rule(" && ".join([part] * 4))
+
+
+def test_a_value_that_looks_like_a_number_is_quoted(tmp_path: Path) -> None:
+    sets = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-id", "value": "12345e67"}]}}
+    route = http_route("web", gateway_rule(to="web", filters=(sets,)))
+    (tmp_path / "in.yaml").write_text(dump_documents(gateway(listener(80)), route))
+    assert "- name: x-id\n        value: '12345e67'\n" in ff("import", tmp_path / "in.yaml").out

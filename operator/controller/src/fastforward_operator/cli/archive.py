@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
+from fastforward_operator.providers.dump import dump_documents
 
 from .redaction import Scrubber
 
@@ -59,7 +59,7 @@ class Archive:
     def add_documents(self, name: str, about: str, documents: list[dict[str, Any]]) -> None:
         """Objects as YAML."""
         cleaned = [self._scrubber.clean_document(each) for each in documents]
-        self._add_whole(name, about, yaml.safe_dump_all(cleaned, sort_keys=False, allow_unicode=True))
+        self._add_whole(name, about, dump_documents(*cleaned))
 
     def write(self, path: Path) -> int:
         """Returns its size. Raises OSError."""

@@ -21,11 +21,11 @@ class Output(StrEnum):
 def print_data(data: object, output: Output) -> None:
     """Print plain values (mappings, lists, texts, numbers) as JSON or YAML."""
     if output is Output.YAML:
-        import yaml  # noqa: PLC0415 - not needed for --help
+        from fastforward_operator.providers.dump import dump_documents  # noqa: PLC0415 - not needed for --help
 
         # Through JSON: enumerations and ordered mappings are what they are there.
         plain = json.loads(json.dumps(data))
-        print(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120), end="")
+        print(dump_documents(plain, width=120), end="")
     else:
         print(json.dumps(data, indent=2, ensure_ascii=False))
 

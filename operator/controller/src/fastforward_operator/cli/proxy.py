@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from fastforward_operator.providers.dump import dump_documents
 from fastforward_operator.supervisor.state import StateFolder
 
 from .console import Console, ConsoleError, SocketConsole, console_at
@@ -275,4 +274,4 @@ def _lines(shown: Mapping[str, Any]) -> Sequence[str]:
 def _yaml(value: object) -> list[str]:
     if value is None:
         return []
-    return yaml.safe_dump(value, sort_keys=True, allow_unicode=True, width=120).splitlines()
+    return dump_documents(value, sort_keys=True, width=120).splitlines()

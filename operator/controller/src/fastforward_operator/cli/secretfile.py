@@ -15,6 +15,8 @@ from typing import Any
 import fastforward_crds as crds
 import yaml
 
+from fastforward_operator.providers.dump import dump_documents
+
 
 def read_secret(path: Path, namespace: str, kind: str, fresh: Mapping[str, str], needed: str) -> dict[str, Any] | None:
     """Returns the document, with the data `fresh` where there is no file yet; None, and says so, where the file holds
@@ -37,7 +39,7 @@ def write_secret(path: Path, document: Mapping[str, Any]) -> bool:
     if isinstance(made := crds.parse_resource(document), crds.Invalid):
         print(f"No Secret can be made in {path}: {made.errors[0].field}: {made.errors[0].message}", file=sys.stderr)
         return False
-    replace_file(path, yaml.safe_dump(document, sort_keys=False))
+    replace_file(path, dump_documents(document))
     return True
 
 

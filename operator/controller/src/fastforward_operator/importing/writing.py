@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import yaml
+from fastforward_operator.providers.dump import dump_documents
 
 from .draft import Document, Draft, Edge, EdgeKey, PolicyName, Rule, document, key_of, named
 from .reading import Item, Verdict
@@ -17,13 +17,6 @@ _MOST_MATCHES, _MOST_RULES, _MOST_HOSTS, _MOST_EDGE_HOSTS, _MOST_CERTIFICATES = 
 _GATEWAY_GROUP = "gateway.networking.k8s.io"
 _WIDTH = 110
 _POLICIES = {"RateLimit": "ratelimits.yaml", "AuthPolicy": "authpolicies.yaml"}
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes what is there twice twice, without an alias."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return data is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +29,7 @@ class Written:
 
     def __str__(self) -> str:
         comments = "".join(f"# {line}\n" for comment in self.comments for line in _wrapped(comment))
-        return comments + yaml.dump(self.document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=_WIDTH)
+        return comments + dump_documents(self.document, width=_WIDTH)
 
 
 @dataclass(slots=True)

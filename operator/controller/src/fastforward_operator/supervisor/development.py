@@ -23,6 +23,7 @@ from fastforward_crds import GROUP, AuthPolicy, Edge, Provider, Resource, Tenant
 from joserfc.errors import JoseError
 
 from fastforward_operator.certificates import Certified
+from fastforward_operator.providers.dump import dump_documents
 
 from .apikey import SECRET_TYPE, new_api_key
 from .certificates import expires_soon, new_authority, new_certificate
@@ -126,7 +127,7 @@ class Development:
             if f"resources/{document.name}" not in documents:
                 document.unlink()
         for name, document in documents.items():
-            self._write(name, yaml.safe_dump(document, sort_keys=False))
+            self._write(name, dump_documents(document))
         self._write_signatories(resources)
 
     def api_keys(self) -> dict[str, str]:
