@@ -6,13 +6,14 @@ import hmac
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fastforward_crds as crds
 import pytest
 import yaml
 
-from support.ff import ff
+from support.ff import ff, ff_process
 
 
 def stored(path: Path) -> crds.Secret:
@@ -55,6 +56,34 @@ def test_names_that_look_like_numbers_are_read_as_written(tmp_path: Path, name: 
     assert ff("key", "create", path, "-n", name).code == 0
     assert ff("validate", tmp_path).out == "1 object, no problems.\n"
     assert stored(path).metadata.namespace == name
+
+
+def test_of_keys_made_at_once_none_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    with ThreadPoolExecutor(4) as threads:
+        said = list(threads.map(lambda _: ff_process("key", "create", path), range(4)))
+    printed = {each.out.strip().split("_", 2)[1] for each in said}
+    assert set(stored(path).data) == {"pepper", *printed}
+    assert len(printed) == 4
+    assert [each.name for each in tmp_path.iterdir()] == ["keys.yaml"]
+
+
+def test_where_a_link_leads_is_changed_and_whoever_could_read_it_still_can(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    path, link = tmp_path / "there/keys.yaml", tmp_path / "linked.yaml"
+    link.symlink_to("there/keys.yaml")
+    assert ff("key", "create", link).code == 0
+    assert stored(path).metadata.name == "linked"
+    path.chmod(0o640)
+    assert ff("key", "create", link).code == 0
+    assert (link.is_symlink(), len(stored(path).data)) == (True, 3)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    said = ff("key", "create", tmp_path / "none/keys.yaml")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == f"{tmp_path / 'none/keys.yaml'} can't be read and written: No such file or directory.\n"
 
 
 def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

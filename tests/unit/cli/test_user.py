@@ -7,9 +7,10 @@ import fastforward_crds as crds
 import pytest
 import yaml
 from fastforward_compiler.translate.users import fault_of_hash
+from fastforward_operator.cli import user
 from fastforward_pipeline.compiled.password import verify_password
 
-from support.ff import ff
+from support.ff import Said, ff
 
 
 def lines(path: Path) -> list[str]:
@@ -38,6 +39,21 @@ def test_another_password_takes_the_place_of_the_first(tmp_path: Path) -> None:
         assert ff("user", "add", path, name, stdin=password).code == 0
     assert [line.split(":")[0] for line in lines(path)] == ["al", "jo"]
     assert verify_password(lines(path)[1].split(":")[1], "second")
+
+
+def test_who_is_added_while_a_password_is_typed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "users.yaml"
+    read, said = user._read_password, list[Said]()
+
+    def slowly() -> str:
+        monkeypatch.setattr(user, "_read_password", read)
+        said.append(ff("user", "add", path, "al", stdin="quick"))
+        return "slow"
+
+    monkeypatch.setattr(user, "_read_password", slowly)
+    said.append(ff("user", "add", path, "jo"))
+    assert [each.code for each in said] == [0, 0]
+    assert [line.split(":")[0] for line in lines(path)] == ["al", "jo"]
 
 
 @pytest.mark.parametrize("name", ["a:b", "", "#x", "a\nb"])

@@ -10,14 +10,15 @@ import base64
 import secrets
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from fastforward_operator.supervisor.apikey import SECRET_TYPE, new_api_key
+from fastforward_operator.supervisor.apikey import SECRET_TYPE, ApiKeyText, new_api_key
 from fastforward_operator.supervisor.development import Development, DevelopmentError
 
 from .output import Output, print_data
-from .secretfile import read_secret, write_secret
+from .secretfile import SecretKind, change_secret
 
 _DAY_S = 86_400
 
@@ -34,15 +35,11 @@ class Identity(NamedTuple):
 
 def run_create(path: Path, identity: Identity, namespace: str, output: Output) -> int:
     """Add a key to the Secret in `path`; 1 when that is not possible."""
+    key = new_api_key()
     try:
         fresh = {"pepper": base64.b64encode(secrets.token_bytes(32)).decode()}
-        document = read_secret(path, namespace, SECRET_TYPE, fresh, "pepper")
-        if document is None:
-            return 1
-        key = new_api_key()
-        pepper: bytes = base64.b64decode(document["data"]["pepper"])
-        document["data"][key.id] = base64.b64encode(key.entry(pepper, _entry(identity)).encode()).decode()
-        if not write_secret(path, document):
+        kind = SecretKind(type=SECRET_TYPE, namespace=namespace, fresh=fresh, needed="pepper")
+        if not change_secret(path, kind, partial(_add, key, identity)):
             return 1
     except OSError as error:
         print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)
@@ -72,6 +69,11 @@ def run_show(state: Path, tenant: str) -> int:
         return 1
     print(keys[tenant])
     return 0
+
+
+def _add(key: ApiKeyText, identity: Identity, data: dict[str, str]) -> None:
+    pepper = base64.b64decode(data["pepper"])
+    data[key.id] = base64.b64encode(key.entry(pepper, _entry(identity)).encode()).decode()
 
 
 def _entry(identity: Identity) -> dict[str, object]:

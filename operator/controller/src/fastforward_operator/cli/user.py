@@ -10,13 +10,14 @@ import base64
 import getpass
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from fastforward_compiler.translate.users import USERS_KEY, USERS_TYPE
 from fastforward_pipeline.compiled.password import hash_password
 
-from .secretfile import read_secret, write_secret
+from .secretfile import SecretKind, change_secret, read_secret
 
 
 class User(NamedTuple):
@@ -33,25 +34,29 @@ def run_add(path: Path, user: User, namespace: str) -> int:
     if not user.name or ":" in user.name or not user.name.isprintable() or user.name.startswith("#"):
         print("The name of a user is printable, has no colon (RFC 7617) and begins with no #.", file=sys.stderr)
         return 1
+    kind = SecretKind(type=USERS_TYPE, namespace=namespace, fresh={}, needed=USERS_KEY)
     try:
-        document = read_secret(path, namespace, USERS_TYPE, {}, USERS_KEY)
-        if document is None:
+        # Nobody is asked for a password in vain; others may change the file meanwhile.
+        if read_secret(path, kind) is None:
             return 1
         password = _read_password()
         if not password:
             print("There is no password on standard input.", file=sys.stderr)
             return 1
-        text = base64.b64decode(document["data"].get(USERS_KEY, "")).decode()
-        lines = [line for line in text.splitlines() if line.strip().partition(":")[0] != user.name]
-        text = "".join(f"{line}\n" for line in [*lines, _line(user, password)])
-        document["data"][USERS_KEY] = base64.b64encode(text.encode()).decode()
-        if not write_secret(path, document):
+        if not change_secret(path, kind, partial(_add, user.name, _line(user, password))):
             return 1
     except OSError as error:
         print(f"{path} can't be read and written: {error.strerror}.", file=sys.stderr)
         return 1
     print(f"Stored a hash of the password of {user.name} in {path}.", file=sys.stderr)
     return 0
+
+
+def _add(name: str, line: str, data: dict[str, str]) -> None:
+    """In place of the line that the user had."""
+    text = base64.b64decode(data.get(USERS_KEY, "")).decode()
+    others = [other for other in text.splitlines() if other.strip().partition(":")[0] != name]
+    data[USERS_KEY] = base64.b64encode("".join(f"{each}\n" for each in [*others, line]).encode()).decode()
 
 
 def _read_password() -> str:
