@@ -1,6 +1,7 @@
 """`ff test` passes what holds, and says of what does not what was expected, what came, and why."""
 
 from pathlib import Path
+from typing import NoReturn
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -127,6 +128,40 @@ def test_junit_names_file_claim_and_difference(tmp_path: Path) -> None:
     assert failure is not None
     assert failure.attrib["message"].startswith("status: expected 200, got 4")
     assert f"{tmp_path}/some.test.yaml:2" in (failure.text or "")
+
+
+@pytest.mark.parametrize("name", [r"a \x01 claim", r"a \uFFFE claim", r"a \x7f claim"])
+def test_junit_is_read_whatever_a_claim_holds(tmp_path: Path, name: str) -> None:
+    report = tmp_path / "results.xml"
+    text = case("url: http://bookshop.localhost/<none>", "status: 200").replace("a claim", f'"{name}"')
+    run(tmp_path, text, "--junit", report)
+    found = ET.fromstring(report.read_bytes()).find("testsuite/testcase")
+    assert found is not None
+    assert found.attrib["name"] in ("a \ufffd claim", "a \x7f claim")
+
+
+def test_tests_behind_a_link_are_run_as_resources_there_are_read(tmp_path: Path) -> None:
+    inner = tmp_path / "elsewhere"
+    (tmp_path / "tests/.hidden").mkdir(parents=True)
+    inner.mkdir()
+    for folder, name in ((inner, "b.test.yaml"), (tmp_path / "tests", "a.test.yml"), (inner, ".c.test.yaml")):
+        (folder / name).write_text(case("url: http://bookshop.localhost/books", "status: 404"))
+    (tmp_path / "tests/.hidden/d.test.yaml").write_text("tests: none")
+    (tmp_path / "tests/linked").symlink_to(inner)
+    (inner / "round").symlink_to(tmp_path / "tests")
+    said = ff("test", RESOURCES, tmp_path / "tests")
+    assert said.code == 1
+    assert "2 tests, 2 failed." in said.out
+    places = [line.split()[1] for line in said.out.splitlines() if line.startswith("FAIL")]
+    assert places == [f"{tmp_path}/tests/a.test.yml:2", f"{tmp_path}/tests/linked/b.test.yaml:2"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scandir(path: str) -> NoReturn:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("fastforward_operator.providers.tree.os.scandir", scandir)
+    assert ff("test", tmp_path).err == f"{tmp_path}: The folder can't be read: Permission denied.\n"
 
 
 def test_json_lists_every_test(tmp_path: Path) -> None:

@@ -1,15 +1,19 @@
 """Results of route tests as JUnit XML, which CI systems read.
 
-In: results. Out: an XML text. Called by route_test.
+In: results. Out: an XML text, to be written as UTF-8. Called by route_test.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from .testfile import Case
+
+_UNWRITABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML can hold, not even escaped (XML 1.0, section 2.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ def junit_xml(results: Sequence[Result]) -> str:
                 failure = ET.SubElement(case, "failure", {"message": result.differences[0]})
                 failure.text = "\n".join((result.case.place, *result.differences))
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    written = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", ET.tostring(root, encoding="unicode"))
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{written}\n'
 
 
 def _counts(results: Sequence[Result]) -> dict[str, str]:

@@ -68,7 +68,7 @@ def _load(
 
 def _write_junit(path: Path, results: Sequence[Result]) -> bool:
     try:
-        path.write_text(junit_xml(results))
+        path.write_text(junit_xml(results), encoding="utf-8")
     except OSError as error:
         print(f"{path} can't be written ({error.strerror}): name another file with --junit.", file=sys.stderr)
         return False

@@ -17,7 +17,8 @@ from fastforward_crds.lists import Items
 from fastforward_crds.schedule import Instant
 from pydantic import Field
 
-from fastforward_operator.supervisor.yamlfile import read_model
+from fastforward_operator.providers.tree import list_tree
+from fastforward_operator.supervisor.yamlfile import FileProblemError, read_model
 
 SUFFIXES = (".test.yaml", ".test.yml")
 
@@ -113,14 +114,12 @@ def read_cases(directories: Sequence[Path]) -> list[Case]:
 
 
 def _find(directories: Sequence[Path]) -> Iterator[Path]:
+    """As resources are found, so that no directory has some whose tests are left out."""
     for directory in directories:
-        if directory.is_file():
-            yield directory
-            continue
-        for path in sorted(directory.rglob("*")):
-            inner = path.relative_to(directory).parts
-            if path.name.endswith(SUFFIXES) and not any(part.startswith(".") for part in inner) and path.is_file():
-                yield path
+        tree = list_tree([directory], lambda name: name.endswith(SUFFIXES) and not name.startswith("."))
+        for folder, why in tree.closed.items():
+            raise FileProblemError(f"{folder}: The folder can't be read: {why}.")
+        yield from sorted(map(Path, tree.files))
 
 
 def _read(path: Path) -> Iterator[Case]:

@@ -1,7 +1,7 @@
 """The files of the directories that hold resources.
 
 In: directories, or single files. Out: the paths of resource files with what tells one version from the next, and the
-folders to be watched. Called by watch and by the offline reading of the CLI.
+folders to be watched. Called by watch and by the offline reading of the CLI, by `ff test` for files of another name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,13 +65,15 @@ def is_hidden(path: str) -> bool:
     return False
 
 
-def list_tree(roots: Iterable[Path]) -> Tree:
-    """Walk the roots; hidden folders are left out, links followed, each folder visited once."""
+def list_tree(roots: Iterable[Path], wanted: Callable[[str], bool] = is_resource_name) -> Tree:
+    """Walk the roots; hidden folders are left out, links followed, each folder visited once. Roots may be any file,
+    below them are those whose name is `wanted`.
+    """
     tree, visited = Tree(), set()
     for root in roots:
         path = str(root)
         if root.is_dir():
-            _walk(path, tree, visited)
+            _walk(path, tree, visited, wanted)
         elif (signature := sign(path)) is not None:
             tree.files[path] = signature
             tree.folders.add(str(root.parent))
@@ -80,7 +82,7 @@ def list_tree(roots: Iterable[Path]) -> Tree:
     return tree
 
 
-def _walk(root: str, tree: Tree, visited: set[tuple[int, int]]) -> None:
+def _walk(root: str, tree: Tree, visited: set[tuple[int, int]], wanted: Callable[[str], bool]) -> None:
     waiting = [root]
     while waiting:
         folder = waiting.pop()
@@ -92,14 +94,14 @@ def _walk(root: str, tree: Tree, visited: set[tuple[int, int]]) -> None:
             visited.add(identity)
             with os.scandir(folder) as entries:
                 tree.folders.add(folder)
-                waiting += [path for entry in entries if (path := _visit(entry, tree)) is not None]
+                waiting += [path for entry in entries if (path := _visit(entry, tree, wanted)) is not None]
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             tree.closed[folder] = error.strerror or str(error)
 
 
-def _visit(entry: os.DirEntry[str], tree: Tree) -> str | None:
+def _visit(entry: os.DirEntry[str], tree: Tree, wanted: Callable[[str], bool]) -> str | None:
     """Notes a file; returns the path of a folder to walk into."""
     if entry.name.startswith("."):
         return None
@@ -107,7 +109,7 @@ def _visit(entry: os.DirEntry[str], tree: Tree) -> str | None:
         tree.targets.add(os.path.dirname(os.path.realpath(entry.path)))  # noqa: PTH120
     if entry.is_dir():
         return entry.path
-    if is_resource_name(entry.name) and entry.is_file():
+    if wanted(entry.name) and entry.is_file():
         tree.files[entry.path] = _signature(entry.stat())
     return None
 
