@@ -1,6 +1,9 @@
-"""The operator goes away and comes back: nobody notices, and nothing is sent that Envoy has."""
+"""Streams begin anew: nobody notices that the operator was away, and a proxy that starts serves everything at once."""
 
 from pathlib import Path
+
+import pytest
+from fastforward_operator.xds import channel
 
 from support.load import load
 from support.operator import edge, gateway, respond, serves, until
@@ -56,3 +59,23 @@ async def test_an_envoy_that_starts_anew_gets_everything(tmp_path: Path) -> None
         second = running.start_envoy("second")
         await serves(second, "shop.example.com", "hello")
         await until(lambda: running.programmed("Route", "shop"), bool)
+
+
+async def test_an_envoy_that_starts_serves_every_host_from_its_first_answer_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "MAX_RESOURCES", 1)
+    async with gateway(tmp_path) as running:
+        running.write("edge", edge("*.example.com"))
+        running.write("routes", *(respond(f"r{n}", f"h{n}.example.com", str(n)) for n in range(300)))
+        await until(lambda: running.condition("Route", "r299"), bool)
+        envoy = running.start_envoy()
+        seen = set()
+
+        async def ask() -> set[int]:
+            answers = {(await envoy.get(f"h{n}.example.com")).status for n in range(0, 300, 33)}
+            seen.update(answers)
+            return answers
+
+        await until(ask, lambda answers: answers == {200})
+        assert seen <= {0, 200}

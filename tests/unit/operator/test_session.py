@@ -1,7 +1,9 @@
 """The delta protocol and the order of publication, one node at a time, without a wire or a clock."""
 
+import itertools
+
 import pytest
-from fastforward_operator.xds.channel import MAX_BYTES, NEW_PATIENCE_S, PATIENCE_S, WINDOW
+from fastforward_operator.xds.channel import MAX_BYTES, MAX_RESOURCES, NEW_PATIENCE_S, PATIENCE_S, WINDOW
 from fastforward_operator.xds.store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPE, Key, Put, Store
 
 from support.xds import Node, publication, put
@@ -125,15 +127,51 @@ def test_an_unknown_nonce_changes_nothing(node: Node) -> None:
 
 
 def test_large_answers_are_cut_below_four_mebibytes(node: Node) -> None:
-    big = [Put(key=Key(SCOPE, str(i)), version="1", wire=b"\x12" + b"x" * 1_000_000) for i in range(7)]
+    big = [Put(key=Key(CLUSTER, str(i)), version="1", wire=b"\x12" + b"x" * 1_000_000) for i in range(7)]
     sizes = []
     node.store.put(big, 1)
-    node.subscribe(SCOPE)
+    node.subscribe(CLUSTER)
     while (data := node.session.next_response(node.now)) is not None:
         sizes.append(len(data))
         node.now += PATIENCE_S
     assert len(sizes) == 3
     assert max(sizes) < MAX_BYTES + 1000
+
+
+@pytest.mark.parametrize("type_url", [LISTENER, SCOPE])
+def test_what_opens_a_port_is_told_whole_at_first(node: Node, type_url: str) -> None:
+    many = range(MAX_RESOURCES + 1)
+    node.publish(publication(1, *(put(Key(type_url, str(i)), "1") for i in many)))
+    node.subscribe(type_url)
+    assert len(node.expect().versions) == len(many)
+    node.publish(publication(2, *(put(Key(type_url, str(i)), "2") for i in many)))
+    assert len(node.expect().versions) == MAX_RESOURCES
+    assert len(node.expect().versions) == 1
+
+
+def test_a_node_that_serves_already_is_told_in_parts(node: Node) -> None:
+    node.publish(publication(1, *(put(Key(SCOPE, str(i)), "1") for i in range(MAX_RESOURCES + 1))))
+    node.subscribe(SCOPE, held={"0": "0"})
+    assert len(node.expect().versions) == MAX_RESOURCES
+
+
+def test_routes_of_the_beginning_wait_for_each_other_but_not_for_ever(node: Node) -> None:
+    node.publish(publication(1, put(Key(CLUSTER, "c"), "1"), put(Key(CLUSTER, "slow"), "1")))
+    node.publish(publication(2, *(put(Key(SCOPE, c), "1", needs=((CLUSTER, c),)) for c in ("c", "slow", "none"))))
+    node.subscribe(CLUSTER)
+    assert node.expect().type_url == CLUSTER
+    opened = node.now
+    node.subscribe(SCOPE)
+    assert node.next() is None
+    # What changes all the time is no reason to wait longer.
+    for revision in itertools.count(3):
+        node.now += PATIENCE_S
+        node.publish(publication(revision, put(Key(CLUSTER, "c"), str(revision))))
+        told = {response.type_url: response for response in iter(node.next, None)}
+        if SCOPE in told:
+            break
+        assert node.now < opened + NEW_PATIENCE_S
+    assert set(told[SCOPE].versions) == {"c", "slow", "none"}
 
 
 def test_a_refused_response_is_halved_until_the_bad_one_is_alone(node: Node) -> None:

@@ -9,6 +9,7 @@ Source: "The delta variants" in Envoy's xDS protocol documentation.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +20,7 @@ from fastforward_operator.room import give_room_back
 from .store import Entry
 
 MAX_BYTES = 3_500_000
-"""gRPC clients refuse messages above 4 MiB unless told otherwise."""
+"""Of one response, so that the next acknowledgement is not long in coming. Envoy takes messages of any length."""
 MAX_RESOURCES = 5_000
 WINDOW = 4
 """Responses on their way before further changes wait and coalesce."""
@@ -84,6 +85,8 @@ class Channel:
     next_nonce: Callable[[], str]
     rank: Callable[[str], int] | None = None
     """Orders the names of a whole state, where a node takes a response for complete in itself."""
+    whole: bool = False
+    """Whether the node takes the next response for all there is: it is neither cut nor goes in part."""
     opened: bool = False
     came_back: bool = False
     """Whether the node held something when it opened."""
@@ -124,6 +127,7 @@ class Channel:
         """The first request: what the node wants and, after a reconnect, what it has. That is not sent again."""
         self.opened = True
         self.came_back = bool(held)
+        self.whole = self.whole and not held
         self.sent.update(held)
         self.held.update(held)
         names = set(subscribe)
@@ -218,6 +222,12 @@ class Channel:
         mark = self.dirty.get(name) or self.pending.get(name)
         return mark.since + patience_s if mark else 0.0
 
+    def patience_ends(self) -> float:
+        """When what has to go whole waits for none of its parts any more; never for what goes as it can."""
+        return (
+            min((mark.since for mark in self.dirty.values()), default=0.0) + NEW_PATIENCE_S if self.whole else math.inf
+        )
+
     def take(self, now: float, eligible: Callable[[str, Entry], bool] | None = None) -> Sent | None:
         """Takes the next response out of what is to be sent; None when nothing may go now."""
         if self.suspects:
@@ -230,12 +240,15 @@ class Channel:
         if sent is None and self.owes_answer and not self.dirty:
             sent = Sent(nonce=self.next_nonce(), versions={}, removed=(), at=now, entries=())
         if sent is not None:
-            self.owes_answer = False
+            self.owes_answer = self.whole = False
             self.in_flight[sent.nonce] = sent
         return sent
 
     def _choose(self, eligible: Callable[[str, Entry], bool] | None) -> dict[str, Mark]:
-        """Takes names that differ from what was sent out of the dirty ones, up to the size of a response."""
+        """Takes names that differ from what was sent out of the dirty ones, up to the size of a response.
+
+        Where the response has to be whole: all of them, or none.
+        """
         chosen: dict[str, Mark] = {}
         passed: list[str] = []
         size = 0
@@ -245,10 +258,13 @@ class Channel:
                 continue
             entry = self.entries.get(name)
             if entry is not None and eligible is not None and not eligible(name, entry):
+                if self.whole:
+                    return {}
                 continue
-            size += len(entry.wire) if entry else len(name)
-            if chosen and (size > MAX_BYTES or len(chosen) >= MAX_RESOURCES):
-                break
+            if not self.whole:
+                size += len(entry.wire) if entry else len(name)
+                if chosen and (size > MAX_BYTES or len(chosen) >= MAX_RESOURCES):
+                    break
             chosen[name] = mark
         for name in (*passed, *chosen):
             del self.dirty[name]

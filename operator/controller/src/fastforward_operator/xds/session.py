@@ -7,6 +7,7 @@ Order for Envoy: extensions, secrets, clusters and endpoints at once; listeners 
 acknowledged, but never later than PATIENCE_S: under ADS Envoy withholds every acknowledgement of clusters while one of
 them warms, so one slow health check must not stall all others. A route whose needs are settled goes at once; one to a
 cluster that Envoy has never had waits longer, NEW_PATIENCE_S, until Envoy has acknowledged its endpoints at least.
+An Envoy that starts opens its ports upon the first routes that it is told, so it is told all of them at once.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from . import wire
 from .channel import NEW_PATIENCE_S, PATIENCE_S, Barrier, Channel, Sent
-from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SECRET, SHARED, SNAPSHOT, Entry, Key, Store
+from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPE, SECRET, SHARED, SNAPSHOT, Entry, Key, Store
 
 BEFORE_ALL = (SECRET, EXTENSION, CLUSTER, ENDPOINT)
+FIRST_WHOLE = frozenset({LISTENER, SCOPE})
+"""Types of which the first response on a stream is the whole state: an Envoy that starts takes it for that, opens its
+ports, and would answer 404 for all that is still to come."""
 _SNAPSHOT_ORDER = (
     "keyset",
     "apikeys",
@@ -145,7 +149,8 @@ class EnvoySession(Session):
         channel = self.channels.get(request.type_url)
         if channel is None:
             entries = self._store.of_type(request.type_url, self.fleet)
-            channel = self.channels[request.type_url] = Channel(entries, self._next_nonce)
+            whole = request.type_url in FIRST_WHOLE
+            channel = self.channels[request.type_url] = Channel(entries, self._next_nonce, whole=whole)
         receipt = self._answer(channel, request)
         if not channel.opened:
             channel.open(request.resource_names_subscribe, request.initial_resource_versions, now)
@@ -182,7 +187,7 @@ class EnvoySession(Session):
             if not channel.may_send(now):
                 self._wake(channel.window_opens())
                 continue
-            sent = channel.take(now, None if type_url in BEFORE_ALL else self._eligible(now))
+            sent = channel.take(now, None if type_url in BEFORE_ALL else self._eligible(channel, now))
             if sent is not None:
                 self._count(type_url, sent)
                 if type_url == CLUSTER:
@@ -198,15 +203,16 @@ class EnvoySession(Session):
                 if name in channel.names:
                     channel.mark(name, self._store.revision, now, force=True)
 
-    def _eligible(self, now: float) -> Callable[[str, Entry], bool] | None:
+    def _eligible(self, channel: Channel, now: float) -> Callable[[str, Entry], bool] | None:
         """What routes and listeners wait for; None when there is nothing to wait for."""
         before = [c for t in BEFORE_ALL if (c := self.channels.get(t)) is not None and not c.quiet]
         if not before and self._gate(self._store.revision) <= now:
             return None
         barriers = {t: c.barrier() for t in BEFORE_ALL if (c := self.channels.get(t)) is not None}
+        latest = channel.patience_ends()
 
         def eligible(_: str, entry: Entry) -> bool:
-            until = self._waits_until(entry, barriers)
+            until = min(self._waits_until(entry, barriers), latest)
             if until <= now:
                 return True
             self._wake(until)
