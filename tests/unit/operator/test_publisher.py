@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from fastforward_operator.xds.ledger import LedgerUpdate
@@ -105,6 +106,27 @@ async def test_what_comes_back_as_it_was_is_acknowledged_in_the_step_that_brough
     state = scene.updates[0].keys[Key(CLUSTER, "c")]
     assert (state.revision, state.settled) == (3, True)
     assert scene.node.next() is None
+
+
+async def test_one_timer_runs_for_all_that_is_to_be_taken_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[tuple[float, Callable[[], None]]] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, call: timers.append((delay, call)))
+    for revision in range(2, 10):
+        scene.publish(
+            revision,
+            put(Key(CLUSTER, f"c{revision}"), "1"),
+            removed=(Key(CLUSTER, "c"), Key(CLUSTER, f"c{revision - 1}")),
+        )
+    ((delay, look),) = timers
+    assert delay == pytest.approx(GRACE_S, rel=0.01)
+    look()
+    assert len(timers) == 2
+    scene.settle()
+    scene.let_the_grace_pass()
+    timers[1][1]()
+    assert len(timers) == 2
+    scene.publish(10, removed=(Key(CLUSTER, "c9"),))
+    assert len(timers) == 3
 
 
 async def test_the_ledger_is_told_of_in_one_update_a_turn(scene: Scene) -> None:

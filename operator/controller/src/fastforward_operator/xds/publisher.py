@@ -9,8 +9,9 @@ longer name them, and a grace for requests on their way has passed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .ledger import Ledger, LedgerUpdate
@@ -19,6 +20,9 @@ from .store import LISTENER, ROUTE, SCOPE, SNAPSHOT, Key, Publication, Store
 
 AT_ONCE = frozenset({LISTENER, SCOPE, ROUTE})
 """Types whose removal is part of the change itself: nothing else names them."""
+
+LOOK_S = 0.05
+"""So far apart is it looked, at least, what may be taken away."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,9 @@ class Publisher:
     _loop: asyncio.AbstractEventLoop | None = None
     _wakers: dict[int, Callable[[], None]] = field(default_factory=dict)
     _removals: dict[Key, _Removal] = field(default_factory=dict)
+    """What is due earlier comes first."""
+    _looks_again: bool = False
+    """Whether the one timer runs that looks after what is to be taken away."""
     _flush_scheduled: bool = False
 
     def __post_init__(self) -> None:
@@ -93,9 +100,7 @@ class Publisher:
         for key in gone:
             self.store.remove(key)
         self.ledger.drop(gone)
-        for key in publication.removed:
-            if key.type_url not in AT_ONCE:
-                self._removals[key] = _Removal(key, publication.revision, now + self.removal_grace_s)
+        self._take_away_later((key for key in publication.removed if key.type_url not in AT_ONCE), now)
         for session in self.ledger.sessions.values():
             session.publish((*changed, *gone), publication.revision, now)
         self.ledger.publish(changed)
@@ -104,12 +109,14 @@ class Publisher:
         self.ready = True
         self._wake_all()
         self._schedule_flush()
-        if self._removals and self._loop is not None:
-            self._loop.call_later(self.removal_grace_s, self._remove)
+        self._look_again(now)
 
     def remove_due(self, now: float) -> None:
         """Take away what is due and no longer named by any proxy's routes."""
-        due = [r for r in self._removals.values() if r.due <= now and self.ledger.routes_settled(r.revision)]
+        settled = functools.cache(self.ledger.routes_settled)
+        due = [r for r in self._removals.values() if r.due <= now and settled(r.revision)]
+        if not due:
+            return
         for removal in due:
             del self._removals[removal.key]
             self.store.remove(removal.key)
@@ -119,10 +126,24 @@ class Publisher:
             session.publish(keys, self.store.revision, now)
         self._wake_all()
 
+    def _take_away_later(self, keys: Iterable[Key], now: float) -> None:
+        for key in keys:
+            self._removals.pop(key, None)
+            self._removals[key] = _Removal(key, self.store.revision, now + self.removal_grace_s)
+
+    def _look_again(self, now: float) -> None:
+        """When the first is due; what is due and still named, or may be, is left for another grace."""
+        if not self._removals or self._looks_again or self._loop is None:
+            return
+        left_s = next(iter(self._removals.values())).due - now
+        self._looks_again = True
+        self._loop.call_later(max(left_s if left_s > 0 else self.removal_grace_s, LOOK_S), self._remove)
+
     def _remove(self) -> None:
-        self.remove_due(time.monotonic())
-        if self._removals and self._loop is not None:
-            self._loop.call_later(max(self.removal_grace_s, 0.05), self._remove)
+        self._looks_again = False
+        now = time.monotonic()
+        self.remove_due(now)
+        self._look_again(now)
 
     def _wake_all(self) -> None:
         for wake in list(self._wakers.values()):
