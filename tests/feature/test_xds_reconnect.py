@@ -1,12 +1,28 @@
 """Streams begin anew: nobody notices that the operator was away, and a proxy that starts serves everything at once."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from fastforward_operator.xds import channel
 
 from support.load import load
-from support.operator import edge, gateway, respond, serves, until
+from support.operator import edge, gateway, proxy, respond, serves, until, upstream
+from support.origin import Loop, Origin, Reply
+
+
+@pytest.fixture
+def origins() -> Generator[tuple[Origin, Origin]]:
+    """Two, which answer `old` and `new`."""
+    loop = Loop()
+    old = Origin(name="old", loop=loop, answer=lambda _: Reply(body="old"))
+    new = Origin(name="new", loop=loop, answer=lambda _: Reply(body="new"))
+    old.start()
+    new.start()
+    yield old, new
+    old.stop()
+    new.stop()
+    loop.stop()
 
 
 async def test_a_restart_of_the_operator_sends_nothing_and_loses_no_request(tmp_path: Path) -> None:
@@ -45,6 +61,28 @@ async def test_what_changed_while_the_operator_was_away_is_all_that_is_sent(tmp_
         told = await until(running.told, bool)
         assert told["ScopedRouteConfiguration"] == 3
         assert sum(told.values()) == 3
+
+
+async def test_a_route_that_moved_while_the_operator_was_away_loses_no_request(
+    tmp_path: Path, origins: tuple[Origin, Origin]
+) -> None:
+    old, new = origins
+    async with gateway(tmp_path) as running:
+        running.write("edge", edge("*.example.com"))
+        running.write("old", upstream("old", old.port))
+        running.write("shop", proxy("shop", "shop.example.com", "old"))
+        envoy = running.start_envoy()
+        await serves(envoy, "shop.example.com", "old")
+        await until(lambda: running.programmed("Route", "shop"), bool)
+        async with load(envoy.port, "shop.example.com") as seen:
+            await running.operator.stop()
+            running.write("new", upstream("new", new.port))
+            running.write("shop", proxy("shop", "shop.example.com", "new"))
+            running.remove("old")
+            await running.start()
+            await serves(envoy, "shop.example.com", "new")
+        assert not seen.failed
+        await until(lambda: envoy.admin("/clusters?format=text"), lambda text: "default/old::" not in text)
 
 
 async def test_an_envoy_that_starts_anew_gets_everything(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fastforward_operator.xds.ledger import LedgerUpdate
 from fastforward_operator.xds.publisher import Publisher
 from fastforward_operator.xds.session import DecisionSession
-from fastforward_operator.xds.store import CLUSTER, LISTENER, SCOPE, SNAPSHOT, Key, Put
+from fastforward_operator.xds.store import CLUSTER, ENDPOINT, LISTENER, SCOPE, SECRET, SNAPSHOT, Key, Put
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.eventually import eventually
@@ -28,6 +28,9 @@ class Scene:
         self.node = Node(self.publisher.store)
         self.publisher.join(self.node.session, lambda: None)
 
+    def subscribe(self, type_url: str, *names: str, held: dict[str, str] | None = None) -> None:
+        self.publisher.observe(self.node.session, self.node.subscribe(type_url, *names, held=held))
+
     def publish(self, revision: int, *puts: Put, removed: tuple[Key, ...] = ()) -> None:
         self.publisher.apply(publication(revision, *puts, removed=removed))
 
@@ -35,8 +38,7 @@ class Scene:
         while (response := self.node.next()) is not None:
             bad = refuse != "" and refuse in response.versions
             receipt = self.node.nack(response) if bad else self.node.ack(response)
-            self.publisher.ledger.observe(self.node.session, receipt)
-            self.publisher.after_request(self.node.session)
+            self.publisher.observe(self.node.session, receipt)
 
     def let_the_grace_pass(self) -> None:
         self.publisher.remove_due(time.monotonic() + GRACE_S)
@@ -50,7 +52,7 @@ async def scene() -> Scene:
     made = Scene()
     made.publish(1, put(Key(LISTENER, "l"), "1"), put(Key(CLUSTER, "c"), "1"), put(Key(SCOPE, "s"), "1"))
     for type_url in (CLUSTER, LISTENER, SCOPE):
-        made.publisher.ledger.observe(made.node.session, made.node.subscribe(type_url))
+        made.subscribe(type_url)
     made.settle()
     return made
 
@@ -106,6 +108,84 @@ async def test_what_comes_back_as_it_was_is_acknowledged_in_the_step_that_brough
     state = scene.updates[0].keys[Key(CLUSTER, "c")]
     assert (state.revision, state.settled) == (3, True)
     assert scene.node.next() is None
+
+
+def comes_back(scene: Scene) -> None:
+    """An Envoy whose route led to `old` when its last stream ended."""
+    scene.subscribe(CLUSTER, held={"old": "1"})
+    scene.subscribe(SECRET, "old", held={"old": "1"})
+    scene.subscribe(LISTENER, held={"l": "1"})
+    scene.subscribe(SCOPE, held={"s": "1", "gone": "1"})
+    scene.subscribe(ENDPOINT, "old", held={"old": "1"})
+
+
+MOVED = (
+    put(Key(LISTENER, "l"), "1"),
+    put(Key(CLUSTER, "new"), "1"),
+    put(Key(ENDPOINT, "new"), "1"),
+    put(Key(SCOPE, "s"), "2", needs=((CLUSTER, "new"), (ENDPOINT, "new"))),
+)
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_what_a_node_holds_that_went_while_it_was_away_is_taken_away_after_the_routes(*, early: bool) -> None:
+    scene = Scene()
+    if early:
+        comes_back(scene)
+    scene.publish(7, *MOVED)
+    if not early:
+        comes_back(scene)
+    scene.let_the_grace_pass()
+    clusters = scene.node.expect()
+    assert (dict(clusters.versions), clusters.removed) == ({"new": "1"}, ())
+    scene.publisher.observe(scene.node.session, scene.node.ack(clusters))
+    scene.subscribe(ENDPOINT, "new")
+    endpoints = scene.node.expect()
+    assert (endpoints.type_url, endpoints.removed) == (ENDPOINT, ())
+    scene.publisher.observe(scene.node.session, scene.node.ack(endpoints))
+    routes = scene.node.expect()
+    assert (dict(routes.versions), routes.removed) == ({"s": "2"}, ("gone",))
+    scene.let_the_grace_pass()
+    assert scene.node.next() is None
+    scene.publisher.observe(scene.node.session, scene.node.ack(routes))
+    scene.publisher.remove_due(time.monotonic())
+    assert scene.node.next() is None
+    scene.let_the_grace_pass()
+    removed = {response.type_url: response.removed for response in iter(scene.node.next, None)}
+    assert removed == {CLUSTER: ("old",), SECRET: ("old",), ENDPOINT: ("old",)}
+
+
+async def test_what_a_node_holds_stays_when_it_is_there_again() -> None:
+    scene = Scene()
+    comes_back(scene)
+    scene.publish(1, put(Key(CLUSTER, "old"), "1"))
+    scene.let_the_grace_pass()
+    scene.settle()
+    assert scene.node.session.settled(Key(CLUSTER, "old"))
+    assert scene.node.session.told[CLUSTER] == 0
+
+
+async def test_nothing_is_taken_away_before_it_is_known_what_there_is() -> None:
+    scene = Scene()
+    scene.subscribe(CLUSTER, held={"old": "1"})
+    scene.let_the_grace_pass()
+    assert scene.node.next() is None
+
+
+async def test_a_decision_service_keeps_what_went_until_no_proxy_asks_for_it(scene: Scene) -> None:
+    scene.publish(2, put(Key(SCOPE, "s"), "2"))
+    session = DecisionSession(9, scene.publisher.store)
+    scene.publisher.join(session, lambda: None)
+    receipt = session.receive(snapshot_pb2.SnapshotRequest(node="d9", held={"plan/1": "1"}), time.monotonic())
+    scene.publisher.observe(session, receipt)
+    first = snapshot_pb2.SnapshotDelta.FromString(session.next_response(time.monotonic()) or b"")
+    assert (list(first.removed), first.complete) == ([], True)
+    scene.let_the_grace_pass()
+    assert session.next_response(time.monotonic()) is None
+    scene.settle()
+    scene.let_the_grace_pass()
+    then = snapshot_pb2.SnapshotDelta.FromString(session.next_response(time.monotonic()) or b"")
+    assert list(then.removed) == ["plan/1"]
 
 
 async def test_one_timer_runs_for_all_that_is_to_be_taken_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,11 +31,19 @@ def test_a_wildcard_gets_everything_then_only_what_changes(node: Node) -> None:
 
 
 def test_a_reconnecting_node_is_sent_nothing_that_it_has_and_told_what_went(node: Node) -> None:
-    node.publish(publication(1, put(Key(CLUSTER, "a"), "1"), put(Key(CLUSTER, "b"), "2")))
-    node.subscribe(CLUSTER, held={"a": "1", "b": "1", "gone": "1"})
+    node.publish(publication(1, put(Key(SCOPE, "a"), "1"), put(Key(SCOPE, "b"), "2")))
+    node.subscribe(SCOPE, held={"a": "1", "b": "1", "gone": "1"})
     response = node.expect()
     assert response.versions == {"b": "2"}
     assert response.removed == ("gone",)
+
+
+@pytest.mark.parametrize("name", ["*", "gone"])
+def test_what_routes_of_a_reconnecting_node_may_name_is_left_to_be_taken_away_later(node: Node, name: str) -> None:
+    assert node.subscribe(CLUSTER, name, held={"gone": "1"}).gone == (Key(CLUSTER, "gone"),)
+    assert node.next() is None
+    node.session.publish((Key(CLUSTER, "gone"),), 1, node.now)
+    assert node.expect().removed == ("gone",)
 
 
 def test_a_reconnecting_node_that_has_everything_hears_nothing(node: Node) -> None:

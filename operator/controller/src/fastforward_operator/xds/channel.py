@@ -87,6 +87,8 @@ class Channel:
     """Orders the names of a whole state, where a node takes a response for complete in itself."""
     whole: bool = False
     """Whether the node takes the next response for all there is: it is neither cut nor goes in part."""
+    lingers: bool = False
+    """Whether what the node holds of an earlier stream and is no more waits for a mark: it may still be named."""
     opened: bool = False
     came_back: bool = False
     """Whether the node held something when it opened."""
@@ -124,7 +126,10 @@ class Channel:
         return not (self.dirty or self.pending or self.owes_answer or self.in_flight)
 
     def open(self, subscribe: Iterable[str], held: Mapping[str, str], now: float) -> None:
-        """The first request: what the node wants and, after a reconnect, what it has. That is not sent again."""
+        """The first request: what the node wants and, after a reconnect, what it has. That is not sent again.
+
+        What it has and is no more is taken away, at once or with a later mark.
+        """
         self.opened = True
         self.came_back = bool(held)
         self.whole = self.whole and not held
@@ -136,7 +141,10 @@ class Channel:
             # Without this the node would wait for its first response until a timeout.
             self.owes_answer = not held
         for name in names - {"*"}:
-            self._want(name, now, force=name not in held)
+            if name in held and self._stays(name):
+                self.names.add(name)
+            else:
+                self._want(name, now, force=name not in held)
 
     def subscribe(self, names: Iterable[str], now: float) -> None:
         """Later wishes. A name asked for again is sent again, as the protocol demands."""
@@ -300,9 +308,12 @@ class Channel:
         del self.pending[name]
         return True
 
+    def _stays(self, name: str) -> bool:
+        return self.lingers and name not in self.entries
+
     def _widen(self, now: float) -> None:
         self.wildcard = True
-        names = {**self.entries, **self.sent}
+        names = {**self.entries, **{name: None for name in self.sent if not self._stays(name)}}
         for name in sorted(names, key=self.rank) if self.rank else names:
             self.mark(name, 0, now)
 

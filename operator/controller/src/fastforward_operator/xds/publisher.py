@@ -3,7 +3,8 @@
 In: Publications from the reconciler, sessions from the server. Out: woken sessions, and ledger updates for the status
 board. Called by server and reconcile. Every node has a pipeline of its own (its session), so that a slow or frozen one
 delays nobody else. Things that are gone are taken away last: when every proxy has acknowledged the routes that no
-longer name them, and a grace for requests on their way has passed.
+longer name them, and a grace for requests on their way has passed. What went while a node was away is taken from it in
+the same way when it comes back.
 """
 
 from __future__ import annotations
@@ -15,11 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .ledger import Ledger, LedgerUpdate
-from .session import DecisionSession, Session
-from .store import LISTENER, ROUTE, SCOPE, SNAPSHOT, Key, Publication, Store
-
-AT_ONCE = frozenset({LISTENER, SCOPE, ROUTE})
-"""Types whose removal is part of the change itself: nothing else names them."""
+from .session import AT_ONCE, DecisionSession, Receipt, Session
+from .store import SNAPSHOT, Key, Publication, Store
 
 LOOK_S = 0.05
 """So far apart is it looked, at least, what may be taken away."""
@@ -73,8 +71,16 @@ class Publisher:
         self.ledger.remove(session)
         self.after_request(session)
 
+    def observe(self, session: Session, receipt: Receipt) -> None:
+        """A node spoke."""
+        now = time.monotonic()
+        self.ledger.observe(session, receipt)
+        self._take_away_later(receipt.gone, now)
+        self._look_again(now)
+        self.after_request(session)
+
     def after_request(self, session: Session) -> None:
-        """A node spoke: others may have waited for it."""
+        """Others may have waited for the node."""
         if isinstance(session, DecisionSession):
             self._wake_all()
         elif wake := self._wakers.get(session.sid):
@@ -96,6 +102,10 @@ class Publisher:
         changed = self.store.put(publication.upserts, publication.revision)
         for put in publication.upserts:
             self._removals.pop(put.key, None)
+        if not self.ready:
+            # Of what nodes said that they hold it shows only now what is no more.
+            self._take_away_later(tuple(self._removals), now)
+            self.ready = True
         gone = tuple(key for key in publication.removed if key.type_url in AT_ONCE)
         for key in gone:
             self.store.remove(key)
@@ -106,13 +116,14 @@ class Publisher:
         self.ledger.publish(changed)
         # What comes back as it was, before it was taken away.
         self.ledger.restate({put.key for put in publication.upserts}.difference(changed))
-        self.ready = True
         self._wake_all()
         self._schedule_flush()
         self._look_again(now)
 
     def remove_due(self, now: float) -> None:
-        """Take away what is due and no longer named by any proxy's routes."""
+        """Take away what is due and no longer named by any proxy's routes; nothing before it is known what there is."""
+        if not self.ready:
+            return
         settled = functools.cache(self.ledger.routes_settled)
         due = [r for r in self._removals.values() if r.due <= now and settled(r.revision)]
         if not due:

@@ -236,8 +236,7 @@ class XdsServer:
             for key in receipt.refused:
                 words = session.channels[key.type_url].refused[key.name].message
                 _log.warning("resource refused", node=session.name, type=key.type_url, name=key.name, message=words)
-            self._publisher.ledger.observe(session, receipt)
-            self._publisher.after_request(session)
+            self._publisher.observe(session, receipt)
 
     async def _send(self, session: AnySession, context: _Context, awake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()

@@ -24,12 +24,14 @@ from fastforward.snapshot.v1 import snapshot_pb2
 
 from . import wire
 from .channel import NEW_PATIENCE_S, PATIENCE_S, Barrier, Channel, Sent
-from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, SCOPE, SECRET, SHARED, SNAPSHOT, Entry, Key, Store
+from .store import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SCOPE, SECRET, SHARED, SNAPSHOT, Entry, Key, Store
 
 BEFORE_ALL = (SECRET, EXTENSION, CLUSTER, ENDPOINT)
 FIRST_WHOLE = frozenset({LISTENER, SCOPE})
 """Types of which the first response on a stream is the whole state: an Envoy that starts takes it for that, opens its
 ports, and would answer 404 for all that is still to come."""
+AT_ONCE = frozenset({LISTENER, SCOPE, ROUTE})
+"""Types whose removal is part of the change itself: nothing else names them."""
 _SNAPSHOT_ORDER = (
     "keyset",
     "apikeys",
@@ -62,6 +64,8 @@ class Receipt:
     refused: tuple[Key, ...] = ()
     behind: tuple[Key, ...] = ()
     """What a node that came back holds in another version than the newest."""
+    gone: tuple[Key, ...] = ()
+    """What it holds and is no more, and is not to be taken from it at once: its routes may still name it."""
 
 
 class Session:
@@ -101,6 +105,9 @@ class Session:
         if not channel.came_back:
             return ()
         return self._keys(type_url, (name for name in channel.dirty if name in channel.entries))
+
+    def _gone(self, type_url: str, channel: Channel, held: Iterable[str]) -> tuple[Key, ...]:
+        return self._keys(type_url, (n for n in held if n not in channel.entries)) if channel.lingers else ()
 
     def settled(self, key: Key) -> bool:
         """Whether the node acknowledged the newest version of a resource."""
@@ -149,14 +156,19 @@ class EnvoySession(Session):
         channel = self.channels.get(request.type_url)
         if channel is None:
             entries = self._store.of_type(request.type_url, self.fleet)
-            whole = request.type_url in FIRST_WHOLE
-            channel = self.channels[request.type_url] = Channel(entries, self._next_nonce, whole=whole)
+            channel = self.channels[request.type_url] = Channel(
+                entries,
+                self._next_nonce,
+                whole=request.type_url in FIRST_WHOLE,
+                lingers=request.type_url not in AT_ONCE,
+            )
         receipt = self._answer(channel, request)
         if not channel.opened:
             channel.open(request.resource_names_subscribe, request.initial_resource_versions, now)
             # What it holds in the newest version is as good as acknowledged: it will not be told of it again.
             held = self._keys(request.type_url, filter(channel.settled, request.initial_resource_versions))
-            receipt = Receipt(acknowledged=held, behind=self._behind(request.type_url, channel))
+            gone = self._gone(request.type_url, channel, request.initial_resource_versions)
+            receipt = Receipt(acknowledged=held, behind=self._behind(request.type_url, channel), gone=gone)
         else:
             channel.subscribe(request.resource_names_subscribe, now)
         channel.unsubscribe(request.resource_names_unsubscribe)
@@ -246,7 +258,7 @@ class DecisionSession(Session):
 
     def __init__(self, sid: int, store: Store) -> None:
         super().__init__(sid, store)
-        self._channel = Channel(store.of_type(SNAPSHOT), self._next_nonce, rank=_snapshot_rank)
+        self._channel = Channel(store.of_type(SNAPSHOT), self._next_nonce, rank=_snapshot_rank, lingers=True)
         self.channels[SNAPSHOT] = self._channel
 
     def receive(self, request: snapshot_pb2.SnapshotRequest, now: float) -> Receipt:
@@ -256,7 +268,8 @@ class DecisionSession(Session):
             self._channel.open((), request.held, now)
             # A decision service is ready when it is told that nothing more is to come.
             self._channel.owes_answer = True
-            return Receipt(behind=self._behind(SNAPSHOT, self._channel))
+            gone = self._gone(SNAPSHOT, self._channel, request.held)
+            return Receipt(behind=self._behind(SNAPSHOT, self._channel), gone=gone)
         if request.error:
             return Receipt(refused=self._keys(SNAPSHOT, self._channel.refuse(request.nonce, request.error)))
         return Receipt(acknowledged=self._keys(SNAPSHOT, self._channel.acknowledge(request.nonce)))
