@@ -182,34 +182,6 @@ def test_routes_of_the_beginning_wait_for_each_other_but_not_for_ever(node: Node
     assert set(told[SCOPE].versions) == {"c", "slow", "none"}
 
 
-def test_a_refused_response_is_halved_until_the_bad_one_is_alone(node: Node) -> None:
-    names = [f"s{i}" for i in range(16)]
-    node.publish(publication(1, *(put(Key(SCOPE, name), "1") for name in names)))
-    node.subscribe(SCOPE)
-    refused = []
-    while (response := node.next()) is not None:
-        if "s11" in response.versions:
-            refused += node.nack(response, "s11 is bad").refused
-        else:
-            node.ack(response)
-    assert refused == [Key(SCOPE, "s11")]
-    assert node.session.channels[SCOPE].refused["s11"].message == "s11 is bad"
-    assert all(node.session.settled(Key(SCOPE, name)) for name in names if name != "s11")
-    assert not node.session.settled(Key(SCOPE, "s11"))
-
-
-def test_a_refused_version_is_not_sent_again_but_the_next_one_is(node: Node) -> None:
-    node.publish(publication(1, put(Key(SCOPE, "a"), "1")))
-    node.subscribe(SCOPE)
-    node.nack(node.expect())
-    assert node.next() is None
-    node.publish(publication(2, put(Key(SCOPE, "a"), "2")))
-    response = node.expect()
-    assert response.versions == {"a": "2"}
-    node.ack(response)
-    assert node.session.settled(Key(SCOPE, "a"))
-
-
 def ready(node: Node) -> None:
     """A node with a cluster, its endpoints, a listener and a route."""
     node.publish(

@@ -192,14 +192,17 @@ class Channel:
         return landed
 
     def refuse(self, nonce: str, message: str) -> tuple[str, ...]:
-        """Returns the names that are refused for good: those refused alone."""
+        """Returns the names that are refused for good: those that were sent alone.
+
+        One that is left because a newer response carries its neighbours is not: the blame may have been theirs.
+        """
         sent = self.in_flight.pop(nonce, None)
         if sent is None:
             return ()
         names = tuple(name for name in (*sent.versions, *sent.removed) if self._land(name, nonce))
-        if len(names) == 1:
-            (name,) = names
-            self.refused[name] = Refusal(version=sent.versions.get(name, ""), message=message)
+        if len(sent.versions) + len(sent.removed) == 1:
+            for name in names:
+                self.refused[name] = Refusal(version=sent.versions.get(name, ""), message=message)
             return names
         for half in (names[: len(names) // 2], names[len(names) // 2 :]):
             if half:
@@ -238,13 +241,13 @@ class Channel:
 
     def take(self, now: float, eligible: Callable[[str, Entry], bool] | None = None) -> Sent | None:
         """Takes the next response out of what is to be sent; None when nothing may go now."""
-        if self.suspects:
+        sent = None
+        while self.suspects and sent is None:
             names = self.suspects.popleft()
             for name in names:
                 self.pending.pop(name, None)
             sent = self._build({name: Mark(0, now) for name in names if self.subscribes(name)}, now)
-        else:
-            sent = self._build(self._choose(eligible), now)
+        sent = sent or self._build(self._choose(eligible), now)
         if sent is None and self.owes_answer and not self.dirty:
             sent = Sent(nonce=self.next_nonce(), versions={}, removed=(), at=now, entries=())
         if sent is not None:
