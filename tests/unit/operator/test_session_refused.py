@@ -1,8 +1,10 @@
 """What a node refuses: who is to blame, and that nobody else suffers for it."""
 
 import pytest
-from fastforward_operator.xds.store import ENDPOINT, SCOPE, Key, Store
+from fastforward_operator.xds.session import DecisionSession
+from fastforward_operator.xds.store import ENDPOINT, SCOPE, SNAPSHOT, Key, Put, Store
 
+from fastforward.snapshot.v1 import snapshot_pb2
 from support.xds import Node, publication, put
 
 
@@ -50,6 +52,30 @@ def test_what_changes_goes_though_nobody_wants_the_rest_of_a_refused_response(no
     node.publish(publication(2, put(Key(ENDPOINT, "c"), "1")))
     node.subscribe(ENDPOINT, "c")
     assert node.expect().versions == {"c": "1"}
+
+
+def test_a_decision_service_is_not_told_that_all_is_there_while_halves_of_a_refused_response_are_to_come() -> None:
+    store = Store()
+    store.put([Put(key=Key(SNAPSHOT, f"table/{i}"), version="1", wire=b"\x12\x00") for i in range(4)], 1)
+    session = DecisionSession(1, store)
+    session.receive(snapshot_pb2.SnapshotRequest(node="d"), 0.0)
+    first = snapshot_pb2.SnapshotDelta.FromString(session.next_response(0.0) or b"")
+    session.receive(snapshot_pb2.SnapshotRequest(nonce=first.nonce, error="bad"), 0.0)
+    halves = [snapshot_pb2.SnapshotDelta.FromString(session.next_response(0.0) or b"") for _ in range(2)]
+    assert [(len(half.resources), half.complete) for half in halves] == [(2, False), (2, True)]
+
+
+def test_a_decision_service_that_refuses_the_last_resource_is_told_that_nothing_more_is_to_come() -> None:
+    store = Store()
+    store.put([Put(key=Key(SNAPSHOT, "table/1"), version="1", wire=b"\x12\x00")], 1)
+    session = DecisionSession(1, store)
+    session.receive(snapshot_pb2.SnapshotRequest(node="d"), 0.0)
+    first = snapshot_pb2.SnapshotDelta.FromString(session.next_response(0.0) or b"")
+    session.receive(snapshot_pb2.SnapshotRequest(nonce=first.nonce, error="bad"), 0.0)
+    last = snapshot_pb2.SnapshotDelta.FromString(session.next_response(0.0) or b"")
+    assert (len(last.resources), last.complete) == (0, True)
+    session.receive(snapshot_pb2.SnapshotRequest(nonce=last.nonce), 0.0)
+    assert session.next_response(0.0) is None
 
 
 def test_a_refused_version_is_not_sent_again_but_the_next_one_is(node: Node) -> None:

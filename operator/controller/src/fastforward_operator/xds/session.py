@@ -271,7 +271,10 @@ class DecisionSession(Session):
             gone = self._gone(SNAPSHOT, self._channel, request.held)
             return Receipt(behind=self._behind(SNAPSHOT, self._channel), gone=gone)
         if request.error:
-            return Receipt(refused=self._keys(SNAPSHOT, self._channel.refuse(request.nonce, request.error)))
+            refused = self._channel.refuse(request.nonce, request.error)
+            # It may have been told with this one that nothing more is to come, and has not taken that.
+            self._channel.owes_answer |= bool(refused)
+            return Receipt(refused=self._keys(SNAPSHOT, refused))
         return Receipt(acknowledged=self._keys(SNAPSHOT, self._channel.acknowledge(request.nonce)))
 
     def next_response(self, now: float) -> bytes | None:
@@ -287,7 +290,8 @@ class DecisionSession(Session):
         if sent is None:
             return None
         self._count(SNAPSHOT, sent)
-        return wire.snapshot_delta(sent.nonce, sent.entries, sent.removed, complete=not channel.dirty)
+        complete = not (channel.dirty or channel.suspects)
+        return wire.snapshot_delta(sent.nonce, sent.entries, sent.removed, complete=complete)
 
 
 def _snapshot_rank(name: str) -> int:
