@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fastforward_operator.publication import Publications
-from fastforward_operator.replicas import MergedLedger
+from fastforward_operator.replicas import Exchange, MergedLedger
+from fastforward_operator.telemetry import Metrics
 from fastforward_operator.xds.ledger import KeyState, LedgerUpdate
-from fastforward_operator.xds.store import CLUSTER, SNAPSHOT, Key
+from fastforward_operator.xds.store import CLUSTER, SNAPSHOT, Key, Publication
 
 from fastforward.replica.v1 import replica_pb2
 
@@ -140,6 +143,20 @@ def test_what_is_taken_away_elsewhere_is_forgotten(scene: Scene) -> None:
     scene.hear(told(FRONT, ""))
     (remote,) = scene.ledger.remotes.values()
     assert [remote.versions, remote.waiting, remote.refused] == [{}, {}, {}]
+
+
+async def test_what_is_taken_away_here_is_forgotten_for_good(scene: Scene) -> None:
+    scene.join(told(FRONT, "1"))
+    scene.change(FRONT, "2")
+    scene.own((FRONT, waits := KeyState(revision=2, waiting=("envoy-1",))))
+    del scene.publications.versions[FRONT], scene.publications.revisions[FRONT]
+    exchange = Exchange(loop=asyncio.get_running_loop(), ledgers=scene.ledger, teller=None, metrics=Metrics())
+    exchange.published(Publication(revision=3, removed=(FRONT,)))
+    scene.states.clear()
+    # Said before the server's thread heard of it.
+    scene.own((FRONT, waits))
+    (remote,) = scene.ledger.remotes.values()
+    assert [scene.ledger._own, remote.lacks_since, scene.states] == [{}, {}, {}]
 
 
 def test_a_replica_that_comes_back_is_not_counted_twice_for_long(scene: Scene) -> None:

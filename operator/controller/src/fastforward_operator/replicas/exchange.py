@@ -44,6 +44,7 @@ class Exchange:
 
     def published(self, publication: Publication) -> None:
         """A step is on its way to the nodes."""
+        self.ledgers.observe_removed(publication.removed)
         if self.teller is not None:
             self.teller.observe_removed(publication.removed)
 

@@ -71,8 +71,10 @@ class MergedLedger:
 
     def observe_own(self, update: LedgerUpdate) -> None:
         """What changed in the own ledger."""
+        published = self.publications.revisions
         for key, state in update.keys.items():
-            if state.settled:
+            # What is taken away the ledger knows for a grace longer.
+            if state.settled or key not in published:
                 self._own.pop(key, None)
             else:
                 self._own[key] = state
@@ -80,7 +82,14 @@ class MergedLedger:
         if not self.remotes:
             self.tell(update)
             return
-        self._tell({key: self._merge(key, state) for key, state in update.keys.items()})
+        self._tell({key: self._merge(key, state) for key, state in update.keys.items() if key in published})
+
+    def observe_removed(self, removed: Iterable[Key]) -> None:
+        """What is taken away is asked for no more."""
+        for key in removed:
+            self._own.pop(key, None)
+            for remote in self.remotes.values():
+                remote.lacks_since.pop(key, None)
 
     def observe_remote(self, stream: int, name: str, delta: replica_pb2.LedgerDelta) -> None:
         """What another replica tells."""
