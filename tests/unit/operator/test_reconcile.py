@@ -15,7 +15,7 @@ from fastforward_operator.kept import Change
 from fastforward_operator.pipeline import Pipeline, new_pipeline
 from fastforward_operator.providers import Batch
 from fastforward_operator.publication import Publications
-from fastforward_operator.reconcile import TICK_S, Reconciler
+from fastforward_operator.reconcile import TICK_S, Inbox, Reconciler
 from fastforward_operator.status import StatusBoard
 from fastforward_operator.telemetry import Metrics
 from fastforward_operator.xds.store import CLUSTER, Key, Publication
@@ -213,6 +213,13 @@ async def test_an_object_that_our_own_defect_shows_with_is_left_out_and_all_othe
         scene.provider.put(upstream("bad", 81))
         await eventually(lambda: scene.clusters == {"a", "bad", "c", "d", "e"})
         assert scene.message("bad") == ""
+
+
+def test_what_is_fetched_while_a_step_fails_is_kept_with_the_rest() -> None:
+    failed = Inbox(fetched={"https://issuer/keys": b"old", "https://other/keys": b"{}"})
+    failed.add(Inbox(fetched={"https://issuer/keys": b"new"}))
+    failed.add(Batch(changes={}))
+    assert failed.fetched == {"https://issuer/keys": b"new", "https://other/keys": b"{}"}
 
 
 async def test_an_edge_that_goes_while_a_defect_of_ours_shows_is_told_to_be_gone() -> None:

@@ -57,6 +57,8 @@ class Inbox:
         self.sources.update(news.sources)
         self.documents.update(news.documents)
         self.last_good.update(news.last_good)
+        if isinstance(news, Inbox):
+            self.fetched.update(news.fetched)
         self.world = news.world or self.world
         self.seen_at = self.seen_at or news.seen_at
 
