@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import time
@@ -179,6 +180,26 @@ class TestSending:
             for _ in range(4):
                 await sending.send(hook_to(one.port, other.port), delivery())
         assert (len(one.received), len(other.received)) == (2, 2)
+
+    async def test_a_connection_is_used_again_whose_answer_comes_in_pieces(self) -> None:
+        connections: list[asyncio.StreamWriter] = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.append(writer)
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while await reader.readuntil(b'{"specversion":"1.0"}'):
+                    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no")
+                    await asyncio.sleep(0.02)
+                    writer.write(b"k")
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        hook = hook_to(server.sockets[0].getsockname()[1])
+        async with server, sender() as sending:
+            assert [await sending.send(hook, delivery()) for _ in range(3)] == [Delivered()] * 3
+            await sending.close()
+            await eventually(lambda: all(each.is_closing() for each in connections))
+        assert len(connections) == 1
 
     async def test_over_tls_only_the_named_receiver_is_told(self, tmp_path: Path) -> None:
         tls = tls_of(tmp_path, "hooks.example.com")

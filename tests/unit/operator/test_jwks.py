@@ -106,6 +106,15 @@ async def test_keys_are_delivered_once_and_again_only_when_they_change(tmp_path:
         await eventually(lambda: scene.delivered[-1] == {issuer.url: OTHER})
 
 
+async def test_an_answer_that_comes_in_many_pieces_is_read_to_its_end(tmp_path: Path) -> None:
+    async with issuing() as issuer, fetching(tmp_path) as scene:
+        # More than a socket gives at a time.
+        issuer.body = KEYS[:-1] + b" " * (MAX_BYTES - len(KEYS)) + b"}"
+        scene.want(issuer.url)
+        await eventually(lambda: scene.delivered)
+        assert scene.delivered == [{issuer.url: issuer.body}]
+
+
 async def test_keys_of_logins_are_fetched_as_well(tmp_path: Path) -> None:
     async with issuing() as issuer, fetching(tmp_path) as scene:
         scene.want(issuer.url, login=True)

@@ -28,6 +28,7 @@ from .kept import Change
 _log = structlog.get_logger(__name__)
 
 MAX_BYTES = 1024 * 1024
+_PART_BYTES = 64 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 _FIRST_RETRY_S = 1.0
 
@@ -151,13 +152,21 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> bytes:
     """The document; raises ValueError when it is no JWKS."""
     async with session.get(url, headers={"accept": "application/json"}, max_redirects=3) as response:
         response.raise_for_status()
-        document = await response.content.read(MAX_BYTES + 1)
-        if len(document) > MAX_BYTES:
-            raise ValueError("The answer is larger than 1 MiB.")
+        document = await _read_whole(response.content)
     value: Any = json.loads(document)
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list):
         raise ValueError("The answer is no JWKS: it has no list of keys.")
     return document
+
+
+async def _read_whole(content: aiohttp.StreamReader) -> bytes:
+    """A single read would return what has come so far. Raises ValueError for more than MAX_BYTES."""
+    document = bytearray()
+    async for part in content.iter_chunked(_PART_BYTES):
+        document += part
+        if len(document) > MAX_BYTES:
+            raise ValueError("The answer is larger than 1 MiB.")
+    return bytes(document)
 
 
 def _read(path: Path) -> tuple[bytes, float]:

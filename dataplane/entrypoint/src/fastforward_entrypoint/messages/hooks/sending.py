@@ -147,7 +147,7 @@ class WebhookSender:
             server_hostname=hook.server_name or None,
         ) as answer:
             # What little it says is read, so that the connection can be used again.
-            await answer.content.read(_ANSWER_BYTES)
+            await _read_beginning(answer.content)
             if not 200 <= answer.status < 300:
                 raise RefusedError(answer.status, self._retry_after_s(answer.headers.get("retry-after", "")))
 
@@ -175,3 +175,10 @@ class WebhookSender:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None),
             )
         return self._session
+
+
+async def _read_beginning(content: aiohttp.StreamReader) -> None:
+    """Reads up to _ANSWER_BYTES: a single read would return with what has come so far."""
+    left = _ANSWER_BYTES
+    while left > 0 and (part := await content.read(left)):
+        left -= len(part)
