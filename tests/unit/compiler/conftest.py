@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import fastforward_crds as crds
 import pytest
 from fastforward_compiler import Compiler, ir, object_ref
@@ -16,7 +18,7 @@ class Bench:
     def __init__(self) -> None:
         self.compiler = Compiler()
 
-    def apply(self, *documents: Document, fetched: dict[str, bytes] | None = None) -> ir.Delta:
+    def apply(self, *documents: Document, fetched: Mapping[str, bytes | None] | None = None) -> ir.Delta:
         """Take in documents."""
         values = [crds.parse_resource(document) for document in documents]
         return self.compiler.apply({object_ref(value): value for value in values}, fetched)

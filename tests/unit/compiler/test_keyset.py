@@ -151,3 +151,9 @@ def test_fetched_keys_are_taken_in_and_the_last_good_ones_replaced(bench: Bench)
     assert bench.report("AuthPolicy", "p").problems[-1].message == (
         "https://issuer/keys is no JSON Web Key Set (RFC 7517)."
     )
+    bench.apply(fetched={"https://issuer/keys": b""})
+    assert bench.report("AuthPolicy", "p").problems[-1].message == (
+        "https://issuer/keys has not answered for longer than maxStale; its last keys are not believed any more."
+    )
+    bench.apply(fetched={"https://issuer/keys": None})
+    assert bench.report("AuthPolicy", "p").problems[-1].message == "https://issuer/keys has not answered yet."

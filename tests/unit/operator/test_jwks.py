@@ -19,6 +19,7 @@ from support.issuer import login_of
 
 KEYS = json.dumps({"keys": [{"kty": "RSA", "kid": "1"}]}).encode()
 OTHER = json.dumps({"keys": [{"kty": "RSA", "kid": "2"}]}).encode()
+DEEP = (b'{"keys":' + b"[" * 100_000, 200)
 POLICY = ObjectRef(kind="AuthPolicy", namespace="default", name="members")
 
 
@@ -58,7 +59,7 @@ class Scene:
 
     folder: Path
     now: float = 0.0
-    delivered: list[Mapping[str, bytes]] = field(default_factory=list)
+    delivered: list[Mapping[str, bytes | None]] = field(default_factory=list)
     fetcher: KeyFetcher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,9 +126,11 @@ async def test_keys_of_logins_are_fetched_as_well(tmp_path: Path) -> None:
 async def test_a_url_that_nobody_names_any_more_is_not_fetched(tmp_path: Path) -> None:
     async with issuing() as issuer, fetching(tmp_path) as scene:
         scene.want(issuer.url)
-        await eventually(lambda: issuer.asked >= 1)
+        await eventually(lambda: scene.delivered)
         scene.fetcher.observe({POLICY: None})
         assert scene.fetcher.urls == ()
+        assert scene.delivered[-1] == {issuer.url: None}
+        assert (scene.fetcher._wishes, scene.fetcher._answers, scene.fetcher._delivered) == ({}, {}, {})
 
 
 async def test_an_invalid_policy_keeps_its_earlier_wishes(tmp_path: Path) -> None:
@@ -141,7 +144,8 @@ async def test_an_invalid_policy_keeps_its_earlier_wishes(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"no json", 200), (b"[]", 200), (b"{}", 200), (KEYS, 500), (b"x" * (MAX_BYTES + 1), 200)]
+    ("body", "status"),
+    [(b"no json", 200), (b"[]", 200), (b"{}", 200), (KEYS, 500), (b"x" * (MAX_BYTES + 1), 200), DEEP],
 )
 async def test_a_bad_answer_changes_nothing(tmp_path: Path, body: bytes, status: int) -> None:
     async with issuing() as issuer, fetching(tmp_path) as scene:
@@ -164,6 +168,50 @@ async def test_keys_that_are_too_old_are_withdrawn(tmp_path: Path) -> None:
         assert len(scene.delivered) == 1
         scene.now += 3700
         await eventually(lambda: scene.delivered[-1] == {issuer.url: b""})
+
+
+async def test_keys_that_a_changed_policy_finds_too_old_are_withdrawn(tmp_path: Path) -> None:
+    async with issuing() as issuer, fetching(tmp_path) as scene:
+        scene.want(issuer.url, max_stale="24h")
+        await eventually(lambda: scene.delivered)
+        issuer.status = 503
+        scene.now += 7200
+        scene.want(issuer.url, max_stale="1h")
+        await eventually(lambda: scene.delivered[-1] == {issuer.url: b""})
+
+
+async def test_keys_grow_too_old_also_where_they_could_not_be_kept_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("no folder")
+    async with issuing() as issuer, fetching(tmp_path / "full") as scene:
+        scene.want(issuer.url)
+        await eventually(lambda: scene.delivered)
+        issuer.status = 503
+        scene.want(issuer.url, max_stale="2h")
+        scene.now += 7300
+        await eventually(lambda: scene.delivered == [{issuer.url: KEYS}, {issuer.url: b""}])
+
+
+async def test_keys_grow_too_old_whatever_is_answered(tmp_path: Path) -> None:
+    async with issuing() as issuer, fetching(tmp_path) as scene:
+        scene.want(issuer.url)
+        await eventually(lambda: scene.delivered)
+        issuer.body, _ = DEEP
+        scene.now += 3700
+        await eventually(lambda: scene.delivered[-1] == {issuer.url: b""})
+
+
+async def test_a_policy_that_comes_back_believes_no_keys_that_are_too_old(tmp_path: Path) -> None:
+    async with issuing() as issuer, fetching(tmp_path) as scene:
+        scene.want(issuer.url)
+        await eventually(lambda: any(tmp_path.glob("*.json")))
+        issuer.status = 503
+        scene.fetcher.observe({POLICY: None})
+        scene.now += 3700
+        scene.want(issuer.url)
+        await eventually(lambda: scene.fetcher.failures > 0)
+        assert scene.delivered == [{issuer.url: KEYS}, {issuer.url: None}]
+        scene.want(issuer.url, max_stale="2h")
+        await eventually(lambda: scene.delivered[-1] == {issuer.url: KEYS})
 
 
 async def test_a_restart_while_the_issuer_is_down_believes_what_is_not_too_old(tmp_path: Path) -> None:

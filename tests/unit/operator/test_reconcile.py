@@ -74,7 +74,7 @@ class FragileCompiler:
     def apply(
         self,
         changes: Mapping[ObjectRef, Change | crds.Packed],
-        fetched: Mapping[str, bytes] | None = None,
+        fetched: Mapping[str, bytes | None] | None = None,
         now: datetime | None = None,
     ) -> ir.Delta:
         unpacked = ((ref, each.unpack() if isinstance(each, crds.Packed) else each) for ref, each in changes.items())
@@ -153,6 +153,15 @@ async def test_nothing_is_published_before_everything_there_is_was_compiled() ->
         scene.provider.put(upstream("a"), upstream("b"))
         await eventually(lambda: scene.clusters == {"a", "b"})
         assert len(scene.publications) == 1
+
+
+async def test_documents_that_nobody_needs_any_more_are_forgotten() -> None:
+    async with running() as scene:
+        scene.provider.put(upstream("a"))
+        scene.reconciler.take_fetched({"https://issuer/keys": b"{}"})
+        await eventually(lambda: scene.reconciler._fetched)
+        scene.reconciler.take_fetched({"https://issuer/keys": None})
+        await eventually(lambda: not scene.reconciler._fetched)
 
 
 async def test_a_burst_is_taken_in_few_steps_and_the_latest_wins() -> None:

@@ -58,10 +58,10 @@ class Compiler:
     def apply(
         self,
         changes: Mapping[ObjectRef, crds.Resource | crds.Packed | crds.Invalid | None],
-        fetched: Mapping[str, bytes] | None = None,
+        fetched: Mapping[str, bytes | None] | None = None,
         now: datetime | None = None,
     ) -> ir.Delta:
-        """Take in changed objects (None: gone) and fetched documents by URL; tell what that changes.
+        """Take in changed objects and fetched documents by URL (None: gone); tell what that changes.
 
         What is packed is kept as it is, so that whoever else keeps it shares it.
 
@@ -77,7 +77,7 @@ class Compiler:
     def _apply(
         self,
         changes: Mapping[ObjectRef, crds.Resource | crds.Packed | crds.Invalid | None],
-        fetched: Mapping[str, bytes],
+        fetched: Mapping[str, bytes | None],
     ) -> ir.Delta:
         for ref, value in changes.items():
             packed = value if isinstance(value, crds.Packed) else None

@@ -1,8 +1,9 @@
 """Keeps issuers' public keys (JWKS) that AuthPolicies name by URL.
 
 In: AuthPolicies. Out: documents by URL, handed to `deliver` when they change, empty when they are too old to be
-believed. Called by bootstrap. Proxies and decision services never fetch keys themselves: they all get the same ones.
-The last good answer is kept on disk, so that a restart while the issuer is down changes nothing.
+believed, None when nobody names the URL any more. Called by bootstrap. Proxies and decision services never fetch keys
+themselves: they all get the same ones. The last good answer is kept on disk, so that a restart while the issuer is down
+changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,16 +42,27 @@ class Wish:
     max_stale_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The last good one; the document is empty when there is none."""
+
+    document: bytes = b""
+    fetched_at: float = 0.0
+
+
 @dataclass(slots=True)
 class KeyFetcher:
     """One task for each URL that some AuthPolicy names."""
 
-    deliver: Callable[[Mapping[str, bytes]], None]
+    deliver: Callable[[Mapping[str, bytes | None]], None]
     folder: Path
     clock: Callable[[], float] = time.time
     failures: int = 0
     _wishes: dict[ObjectRef, dict[str, Wish]] = field(default_factory=dict)
     _tasks: dict[str, tuple[Wish, asyncio.Task[None]]] = field(default_factory=dict)
+    _answers: dict[str, Answer] = field(default_factory=dict)
+    """Not only on disk, which may be full."""
+    _delivered: dict[str, bytes] = field(default_factory=dict)
     _session: aiohttp.ClientSession | None = None
 
     async def run(self) -> None:
@@ -78,7 +90,10 @@ class KeyFetcher:
             if not isinstance(change, crds.Invalid):
                 wishes = dict(_wishes_of(change))
                 touched |= wishes != self._wishes.get(ref, {})
-                self._wishes[ref] = wishes
+                if wishes:
+                    self._wishes[ref] = wishes
+                else:
+                    self._wishes.pop(ref, None)
         if touched:
             self._start()
 
@@ -95,36 +110,47 @@ class KeyFetcher:
                 )
         for url in [url for url, (wish, _) in self._tasks.items() if wanted.get(url) != wish]:
             self._tasks.pop(url)[1].cancel()
+        self._forget(self._answers.keys() - wanted.keys())
         for url, wish in wanted.items():
             if url not in self._tasks:
                 self._tasks[url] = (wish, asyncio.create_task(self._keep(url, wish, self._session)))
 
+    def _forget(self, urls: Iterable[str]) -> None:
+        for url in urls:
+            del self._answers[url]
+            if self._delivered.pop(url, None) is not None:
+                self.deliver({url: None})
+
     async def _keep(self, url: str, wish: Wish, session: aiohttp.ClientSession) -> None:
-        kept = self._file(url)
-        document, fetched_at = await asyncio.to_thread(_read, kept)
-        if self.clock() - fetched_at >= wish.max_stale_s:
-            document = b""
-        if document:
-            self.deliver({url: document})
-        retry_s = _FIRST_RETRY_S
+        kept, retry_s = self._file(url), _FIRST_RETRY_S
+        if url not in self._answers:
+            self._answers[url] = await asyncio.to_thread(_read, kept)
+        if not self._is_too_old(url, wish):
+            self._tell(url, self._answers[url].document)
         while True:
             try:
-                new = await _fetch(session, url)
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                document = await _fetch(session, url)
+            except Exception as error:  # noqa: BLE001 - whatever an answer does, what was believed must grow too old
                 self.failures += 1
                 _log.warning("keys can't be fetched", url=url, error=str(error) or type(error).__name__)
-                if document and self.clock() - fetched_at >= wish.max_stale_s:
-                    document = b""
-                    self.deliver({url: document})
+                if self._is_too_old(url, wish):
+                    self._tell(url, b"")
                 await asyncio.sleep(retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
                 retry_s = min(retry_s * 2, wish.refresh_s)
                 continue
-            fetched_at, retry_s = self.clock(), _FIRST_RETRY_S
-            if new != document:
-                document = new
-                self.deliver({url: document})
+            self._answers[url], retry_s = Answer(document, self.clock()), _FIRST_RETRY_S
+            self._tell(url, document)
             await asyncio.to_thread(_write, kept, document)
             await asyncio.sleep(wish.refresh_s * random.uniform(0.9, 1.0))  # noqa: S311
+
+    def _is_too_old(self, url: str, wish: Wish) -> bool:
+        return self.clock() - self._answers[url].fetched_at >= wish.max_stale_s
+
+    def _tell(self, url: str, document: bytes) -> None:
+        """Where it is another than before, whichever task told that."""
+        if document != self._delivered.get(url, b""):
+            self._delivered[url] = document
+            self.deliver({url: document})
 
     def _file(self, url: str) -> Path:
         return self.folder / f"{hashlib.blake2b(url.encode(), digest_size=16).hexdigest()}.json"
@@ -153,7 +179,10 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> bytes:
     async with session.get(url, headers={"accept": "application/json"}, max_redirects=3) as response:
         response.raise_for_status()
         document = await _read_whole(response.content)
-    value: Any = json.loads(document)
+    try:
+        value: Any = json.loads(document)
+    except RecursionError:
+        raise ValueError("The answer is no JWKS: it is nested too deeply.") from None
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list):
         raise ValueError("The answer is no JWKS: it has no list of keys.")
     return document
@@ -169,11 +198,11 @@ async def _read_whole(content: aiohttp.StreamReader) -> bytes:
     return bytes(document)
 
 
-def _read(path: Path) -> tuple[bytes, float]:
+def _read(path: Path) -> Answer:
     try:
-        return path.read_bytes(), path.stat().st_mtime
+        return Answer(path.read_bytes(), path.stat().st_mtime)
     except OSError:
-        return b"", 0.0
+        return Answer()
 
 
 def _write(path: Path, document: bytes) -> None:

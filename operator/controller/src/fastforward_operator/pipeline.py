@@ -33,7 +33,7 @@ class Compiles(Protocol):
     def apply(
         self,
         changes: Mapping[ObjectRef, Change | crds.Packed],
-        fetched: Mapping[str, bytes] = ...,
+        fetched: Mapping[str, bytes | None] = ...,
         now: datetime | None = ...,
     ) -> ir.Delta:
         """One step."""
@@ -112,7 +112,7 @@ class Pipeline:
     metrics: Metrics
 
     def apply(
-        self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes], revision: int, now: datetime
+        self, changes: Mapping[ObjectRef, Change], fetched: Mapping[str, bytes | None], revision: int, now: datetime
     ) -> Emitted:
         """One step at a point in time, to be published as `revision`."""
         with self.metrics.stage("compile"):

@@ -47,7 +47,7 @@ class Inbox:
     sources: dict[ObjectRef, Source] = field(default_factory=dict)
     documents: dict[ObjectRef, tuple[Problem, ...]] = field(default_factory=dict)
     last_good: dict[ObjectRef, crds.Resource] = field(default_factory=dict)
-    fetched: dict[str, bytes] = field(default_factory=dict)
+    fetched: dict[str, bytes | None] = field(default_factory=dict)
     world: str = ""
     seen_at: float = 0.0
 
@@ -114,8 +114,8 @@ class Reconciler:
             group.create_task(self._retire())
             group.create_task(self._keep_time())
 
-    def take_fetched(self, documents: Mapping[str, bytes]) -> None:
-        """Documents that came from URLs."""
+    def take_fetched(self, documents: Mapping[str, bytes | None]) -> None:
+        """Documents that came from URLs; None for one that nobody needs any more."""
         self._inbox.fetched.update(documents)
         self._news.set()
 
@@ -152,7 +152,7 @@ class Reconciler:
     async def _step(self, inbox: Inbox) -> None:
         """Compile, emit, publish, report: the order is the design. A defect of ours leaves all nodes as they are."""
         self.world = inbox.world or self.world
-        self._fetched.update(inbox.fetched)
+        self._note_fetched(inbox.fetched)
         now, due = self.clock(), self._due
         try:
             if len(inbox.changes) <= INLINE_CHANGES:
@@ -240,6 +240,13 @@ class Reconciler:
             accepted = ConditionType.ACCEPTED
             problem = Problem(on=ref, condition=accepted, reason=Reason.INVALID, field="", message=_DEFECT)
             yield ref, replace(report, problems=(problem, *report.problems), kept=True)
+
+    def _note_fetched(self, documents: Mapping[str, bytes | None]) -> None:
+        for url, document in documents.items():
+            if document is not None:
+                self._fetched[url] = document
+            else:
+                self._fetched.pop(url, None)
 
     def _note_invalid(self, changes: Kept) -> None:
         for ref, invalid in changes.invalid():

@@ -83,6 +83,9 @@ def _read_document(cells: Cells, source: KeySetSource) -> bytes | Unusable:
         fetched = cells.read(FETCHED, source.name)
         if fetched is None:
             return Unusable(Reason.KEYS_UNAVAILABLE, f"{source.name} has not answered yet.")
+        if not fetched:
+            told = f"{source.name} has not answered for longer than maxStale; its last keys are not believed any more."
+            return Unusable(Reason.KEYS_UNAVAILABLE, told)
         return fetched
     found = cells.read(SECRETS if source.kind == "Secret" else CONFIG_MAPS, source.name)
     if found is None:
