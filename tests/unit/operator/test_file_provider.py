@@ -1,75 +1,27 @@
 """Real files, edited in all the ways in which people and programs edit them."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TextIO
 
 import fastforward_crds as crds
 import pytest
-from fastforward_compiler.problem import ObjectRef
-from fastforward_operator.providers import Batch, Source
-from fastforward_operator.providers.file import MAX_FILE_BYTES, FileProvider
-from fastforward_operator.providers.lastgood import LastGood
+from fastforward_operator.providers import Source, file, watch
+from fastforward_operator.providers.file import MAX_FILE_BYTES
+from fastforward_operator.providers.tree import Tree, list_tree
 from fastforward_operator.providers.watch import InotifyWatch, OpenWatch, PollingWatch
 
 from support.closed import close_folder
 from support.eventually import eventually
+from support.filewatching import Watching, ref, text, watching
 
 
 @pytest.fixture(params=[lambda _: InotifyWatch(), PollingWatch], ids=["inotify", "polling"])
 def open_watch(request: pytest.FixtureRequest) -> OpenWatch:
     return request.param
-
-
-def ref(name: str) -> ObjectRef:
-    return ObjectRef(kind="ConfigMap", namespace="default", name=name)
-
-
-def text(name: str, value: str = "1") -> str:
-    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{v: '{value}'}}\n"
-
-
-class Watching:
-    """What a listener of the provider believes, and every Batch that it got."""
-
-    def __init__(self, provider: FileProvider) -> None:
-        self.provider = provider
-        self.batches: list[Batch] = []
-        self.believed: dict[str, str] = {}
-        self.invalid: dict[str, str] = {}
-        self.gone: list[str] = []
-
-    async def run(self) -> None:
-        async for batch in self.provider.watch():
-            self.batches.append(batch)
-            for object_ref, value in (*batch.last_good.items(), *batch.changes.items()):
-                self._believe(object_ref.name, value)
-
-    def _believe(self, name: str, value: crds.Resource | crds.Invalid | None) -> None:
-        if isinstance(value, crds.Invalid):
-            self.invalid[name] = value.errors[0].message
-            return
-        self.invalid.pop(name, None)
-        if value is None:
-            self.believed.pop(name, None)
-            self.gone.append(name)
-        else:
-            assert isinstance(value, crds.ConfigMap)
-            self.believed[name] = value.data["v"]
-
-
-@asynccontextmanager
-async def watching(*roots: Path, by: OpenWatch, state: Path | None = None) -> AsyncGenerator[Watching]:
-    found = Watching(FileProvider(roots, LastGood(state) if state else None, by))
-    task = asyncio.create_task(found.run())
-    try:
-        await eventually(lambda: found.batches)
-        yield found
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 async def test_the_first_batch_is_everything_there_is(tmp_path: Path, open_watch: OpenWatch) -> None:
@@ -101,8 +53,15 @@ async def test_several_roots_are_read_and_a_file_may_be_one(tmp_path: Path, open
     (tmp_path / "two" / "c.yaml").write_text(text("c"))
     async with watching(tmp_path / "one", tmp_path / "two" / "b.yaml", by=open_watch) as found:
         assert set(found.believed) == {"a", "b"}
+        # Neighbours of a file are not read, also when something happens to them.
+        (tmp_path / "two" / "c.yaml").write_text(text("c", "2"))
+        (tmp_path / "two" / "d.yaml").write_text(text("d"))
         (tmp_path / "two" / "b.yaml").write_text(text("b", "2"))
-        await eventually(lambda: found.believed["b"] == "2")
+        await eventually(lambda: found.believed == {"a": "1", "b": "2"})
+        assert {object_ref.name for batch in found.batches for object_ref in batch.changes} == {"a", "b"}
+        (tmp_path / "two" / ".b").write_text(text("b", "3"))
+        (tmp_path / "two" / ".b").rename(tmp_path / "two" / "b.yaml")
+        await eventually(lambda: found.believed == {"a": "1", "b": "3"})
 
 
 async def test_a_file_renamed_into_place_is_seen(tmp_path: Path, open_watch: OpenWatch) -> None:
@@ -125,6 +84,51 @@ async def test_a_file_written_in_place_is_read_when_it_is_closed(tmp_path: Path,
         await eventually(lambda: found.believed == {"a": "2"})
         assert found.gone == []
         assert found.invalid == {}
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+async def test_a_file_that_is_being_written_is_left_alone_whatever_happens_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_linked: bool
+) -> None:
+    monkeypatch.setattr(watch, "WRITTEN_AFTER_S", 3600.0)
+    (tmp_path / "here").mkdir()
+    path = tmp_path / "here" / "a.yaml"
+    if is_linked:
+        (tmp_path / "there").mkdir()
+        path.symlink_to(tmp_path / "there" / "x.yaml")
+    path.write_text(text("a"))
+    async with watching(tmp_path / "here", by=lambda _: InotifyWatch()) as found:
+        with path.open("w") as file:
+            (tmp_path / "here" / "new").mkdir()
+            (tmp_path / "here" / "new" / "b.yaml").write_text(text("b"))
+            await eventually(lambda: "b" in found.believed)
+            assert found.gone == []
+            file.write(text("a", "2"))
+        await eventually(lambda: found.believed == {"a": "2", "b": "1"})
+        assert found.gone == []
+
+
+async def test_a_file_that_is_begun_while_everything_is_looked_at_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WRITTEN_AFTER_S", 3600.0)
+    (tmp_path / "a.yaml").write_text(text("a"))
+    async with watching(tmp_path, by=lambda _: InotifyWatch()) as found:
+        with contextlib.ExitStack() as writing:
+            begun: list[TextIO] = []
+
+            def begin_and_list(roots: Iterable[Path]) -> Tree:
+                if not begun:
+                    begun.append(writing.enter_context((tmp_path / "a.yaml").open("w")))
+                return list_tree(roots)
+
+            monkeypatch.setattr(file, "list_tree", begin_and_list)
+            (tmp_path / "new").mkdir()
+            (tmp_path / "new" / "b.yaml").write_text(text("b"))
+            await eventually(lambda: "b" in found.believed)
+            begun[0].write(text("a", "2"))
+        await eventually(lambda: found.believed == {"a": "2", "b": "1"})
+        assert found.gone == []
 
 
 async def test_a_file_that_is_kept_open_is_read_a_while_after_the_last_write(
@@ -182,47 +186,6 @@ async def test_folders_that_come_and_go_are_followed(tmp_path: Path, open_watch:
         await eventually(lambda: "a2" not in found.believed)
         (tmp_path / "g1" / "inner" / "a.yaml").write_text(text("a1", "2"))
         await eventually(lambda: found.believed.get("a1") == "2")
-
-
-def mount(folder: Path, version: str, files: Iterable[tuple[str, str]]) -> None:
-    """What kubelet does to update a ConfigMap mount: a new folder, and a link to it switched by renaming."""
-    data = folder / f"..{version}"
-    data.mkdir(parents=True)
-    for name, content in files:
-        (data / name).write_text(content)
-    (folder / "..data_tmp").symlink_to(data.name)
-    (folder / "..data_tmp").rename(folder / "..data")
-    for name, _ in files:
-        if not (folder / name).is_symlink():
-            (folder / name).symlink_to(f"..data/{name}")
-
-
-async def test_a_mounted_config_map_is_followed_through_its_switches(tmp_path: Path, open_watch: OpenWatch) -> None:
-    mount(tmp_path, "2026_1", [("a.yaml", text("a", "1")), ("b.yaml", text("b", "1"))])
-    async with watching(tmp_path, by=open_watch) as found:
-        assert found.believed == {"a": "1", "b": "1"}
-        for version in ("2", "3", "4"):
-            mount(tmp_path, f"2026_{version}", [("a.yaml", text("a", version)), ("b.yaml", text("b", "1"))])
-            await eventually(lambda want=version: found.believed == {"a": want, "b": "1"})
-        assert found.gone == []
-
-
-async def test_a_link_to_a_file_elsewhere_is_followed_when_that_changes(tmp_path: Path, open_watch: OpenWatch) -> None:
-    (tmp_path / "here").mkdir()
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there" / "x.yaml").write_text(text("a"))
-    (tmp_path / "here" / "a.yaml").symlink_to(tmp_path / "there" / "x.yaml")
-    async with watching(tmp_path / "here", by=open_watch) as found:
-        (tmp_path / "there" / "x.yaml").write_text(text("a", "2"))
-        await eventually(lambda: found.believed == {"a": "2"})
-
-
-async def test_folders_that_link_to_each_other_end(tmp_path: Path, open_watch: OpenWatch) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    (tmp_path / "a" / "a.yaml").write_text(text("a"))
-    async with watching(tmp_path, by=open_watch) as found:
-        assert set(found.believed) == {"a"}
 
 
 async def test_a_directory_that_vanishes_as_a_whole_keeps_its_objects_and_is_found_again(

@@ -126,6 +126,7 @@ class FileProvider:
             paths |= {path for path, signature in tree.files.items() if self._signatures.get(path) != signature}
             gone = (path for path in self._signatures if path not in tree.files and not path.startswith(missing))
             watch.doubt(gone)
+            paths -= watch.pending()
         seen_at = time.monotonic()
         if len(paths) <= _INLINE_FILES:
             batch = self._update(paths, closed)

@@ -52,6 +52,7 @@ class Inotify:
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")
         self._folders: dict[int, str] = {}
+        self._watches: dict[str, int] = {}
         self._readable = asyncio.Event()
         asyncio.get_running_loop().add_reader(self._fd, self._readable.set)
 
@@ -60,6 +61,10 @@ class Inotify:
         watch = self._libc.inotify_add_watch(self._fd, os.fsencode(folder), _MASK | IN_ONLYDIR)
         if watch >= 0:
             self._folders[watch] = folder
+            before, self._watches[folder] = self._watches.get(folder, watch), watch
+            if before != watch and self._folders.get(before) == folder:
+                # The name led to another directory, which has no other name here.
+                self._libc.inotify_rm_watch(self._fd, before)
             return True
         code = ctypes.get_errno()
         if code in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
@@ -74,6 +79,10 @@ class Inotify:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await self._readable.wait()
+        return self.read()
+
+    def read(self) -> tuple[Event, ...]:
+        """Those that wait, if any."""
         self._readable.clear()
         try:
             data = os.read(self._fd, 1 << 18)
@@ -94,7 +103,9 @@ class Inotify:
             name = os.fsdecode(data[position : position + length].rstrip(b"\0"))
             position += length
             if mask & IN_IGNORED:
-                self._folders.pop(watch, None)
+                folder = self._folders.pop(watch, "")
+                if self._watches.get(folder) == watch:
+                    del self._watches[folder]
                 continue
             folder = "" if mask & IN_Q_OVERFLOW else self._folders.get(watch)
             if folder is not None:

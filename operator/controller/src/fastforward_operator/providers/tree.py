@@ -23,6 +23,8 @@ NO_RESOURCES = (
 Signature = bytes
 """Device, inode, size, time of change: a replaced or rewritten file has another one. In one piece: there are many."""
 _SIGNATURE = struct.Struct("=QQqq")
+Identity = tuple[int, int]
+"""Device and inode: a folder has the same one by whatever name."""
 
 
 @dataclass(slots=True)
@@ -30,10 +32,12 @@ class Tree:
     """What is there."""
 
     files: dict[str, Signature] = field(default_factory=dict)
-    folders: set[str] = field(default_factory=set)
+    folders: dict[str, Identity] = field(default_factory=dict)
     """Folders whose entries matter."""
-    targets: set[str] = field(default_factory=set)
-    """Folders that symbolic links lead into."""
+    targets: dict[str, Identity] = field(default_factory=dict)
+    """Others, in which something is that symbolic links lead to, or a root that is a file or a link."""
+    links: dict[tuple[Identity, str], set[str]] = field(default_factory=dict)
+    """Where files really are: the paths by which they are read, as far as these are others or lie in no folder."""
     missing: list[str] = field(default_factory=list)
     """Roots that are not there."""
     closed: dict[str, str] = field(default_factory=dict)
@@ -69,31 +73,35 @@ def list_tree(roots: Iterable[Path], wanted: Callable[[str], bool] = is_resource
     """Walk the roots; hidden folders are left out, links followed, each folder visited once. Roots may be any file,
     below them are those whose name is `wanted`.
     """
-    tree, visited = Tree(), set()
+    tree, visited = Tree(), set[Identity]()
     for root in roots:
         path = str(root)
         if root.is_dir():
+            if root.is_symlink():
+                _note_place(path, tree)
             _walk(path, tree, visited, wanted)
         elif (signature := sign(path)) is not None:
             tree.files[path] = signature
-            tree.folders.add(str(root.parent))
+            # Its neighbours are none of ours.
+            _note_place(path, tree, path)
+            _note_place(os.path.realpath(path), tree, path)
         else:
             tree.missing.append(path)
+    tree.targets = {folder: identity for folder, identity in tree.targets.items() if identity not in visited}
     return tree
 
 
-def _walk(root: str, tree: Tree, visited: set[tuple[int, int]], wanted: Callable[[str], bool]) -> None:
+def _walk(root: str, tree: Tree, visited: set[Identity], wanted: Callable[[str], bool]) -> None:
     waiting = [root]
     while waiting:
         folder = waiting.pop()
         try:
-            found = os.stat(folder)  # noqa: PTH116
-            identity = (found.st_dev, found.st_ino)
+            identity = _identify(folder)
             if identity in visited:
                 continue
             visited.add(identity)
             with os.scandir(folder) as entries:
-                tree.folders.add(folder)
+                tree.folders[folder] = identity
                 waiting += [path for entry in entries if (path := _visit(entry, tree, wanted)) is not None]
         except (FileNotFoundError, NotADirectoryError):
             continue
@@ -105,13 +113,33 @@ def _visit(entry: os.DirEntry[str], tree: Tree, wanted: Callable[[str], bool]) -
     """Notes a file; returns the path of a folder to walk into."""
     if entry.name.startswith("."):
         return None
+    is_folder = entry.is_dir()
     if entry.is_symlink():
-        tree.targets.add(os.path.dirname(os.path.realpath(entry.path)))  # noqa: PTH120
-    if entry.is_dir():
+        is_file = not is_folder and wanted(entry.name)
+        _note_place(os.path.realpath(entry.path), tree, entry.path if is_file else None)
+    if is_folder:
         return entry.path
     if wanted(entry.name) and entry.is_file():
         tree.files[entry.path] = _signature(entry.stat())
     return None
+
+
+def _note_place(place: str, tree: Tree, path: str | None = None) -> None:
+    """What happens at a place matters; for a file, `path` is by which it is read."""
+    folder, name = os.path.split(place)
+    folder = folder or "."
+    try:
+        identity = tree.targets.get(folder) or _identify(folder)
+    except OSError:
+        return
+    tree.targets[folder] = identity
+    if path is not None:
+        tree.links.setdefault((identity, name), set()).add(path)
+
+
+def _identify(folder: str) -> Identity:
+    found = os.stat(folder)  # noqa: PTH116
+    return found.st_dev, found.st_ino
 
 
 def _signature(found: os.stat_result) -> Signature:

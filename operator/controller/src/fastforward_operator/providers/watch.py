@@ -20,7 +20,7 @@ from typing import Protocol
 import watchfiles
 
 from . import inotify
-from .tree import Tree, is_resource_name
+from .tree import Identity, Tree, is_resource_name
 
 GONE_AFTER_S = 0.1
 """How long a file must be away before its objects are."""
@@ -53,6 +53,10 @@ class Watch(Protocol):
         """These files are not there: tell so after the grace, unless they come back."""
         ...
 
+    def pending(self) -> frozenset[str]:
+        """Files that are being written, or away, as of now: they are told of when that is over."""
+        ...
+
     async def changed(self) -> Change:
         """The next change."""
         ...
@@ -75,82 +79,108 @@ class InotifyWatch:
 
     def __init__(self) -> None:
         self._inotify = inotify.Inotify()
-        self._folders: set[str] = set()
-        self._targets: set[str] = set()
+        self._folders: dict[str, Identity] = {}
+        self._targets: dict[str, Identity] = {}
+        self._links: dict[tuple[Identity, str], set[str]] = {}
+        self._ready: set[str] = set()
         self._due: dict[str, float] = {}
+        self._rescan = False
         self._rescan_at = 0.0
 
     def extend(self, tree: Tree) -> bool:
-        new = (tree.folders | tree.targets) - self._folders - self._targets
-        added = [folder for folder in sorted(new) if self._inotify.add(folder)]
-        self._folders |= tree.folders & set(added)
-        self._targets = (self._targets | (tree.targets & set(added))) - self._folders
+        known, wanted = {**self._targets, **self._folders}, {**tree.targets, **tree.folders}
+        # Also one that is another by the same name: a link was switched.
+        new = {each for each in sorted(wanted) if known.get(each) != wanted[each] and self._inotify.add(each)}
+        watched = {each for each in wanted if each in new or known.get(each) == wanted[each]}
+        self._folders = {each: identity for each, identity in tree.folders.items() if each in watched}
+        self._targets = {each: identity for each, identity in tree.targets.items() if each in watched}
+        self._links = tree.links
         if tree.missing or tree.closed:
             self._rescan_at = time.monotonic() + (RETRY_S if tree.missing else CLOSED_S)
-        return bool(added)
+        return bool(new)
 
     def doubt(self, paths: Iterable[str]) -> None:
         now = time.monotonic()
         for path in paths:
             self._due.setdefault(path, now + GONE_AFTER_S)
 
+    def pending(self) -> frozenset[str]:
+        self._sort_all(self._inotify.read())
+        return frozenset(self._due)
+
     async def changed(self) -> Change:
         while True:
-            ready: set[str] = set()
-            rescan = False
-            moved: dict[int, str] = {}
-            for event in await self._inotify.events(self._timeout()):
-                rescan |= self._take(event, ready, moved)
+            self._sort_all(await self._inotify.events(self._timeout()))
             now = time.monotonic()
             for path in [path for path, due in self._due.items() if due <= now]:
                 del self._due[path]
-                ready.add(path)
+                self._ready.add(path)
             if 0 < self._rescan_at <= now:
-                self._rescan_at, rescan = 0.0, True
-            if ready or rescan:
-                return Change(paths=frozenset(ready), rescan=rescan)
+                self._rescan_at, self._rescan = 0.0, True
+            if self._ready or self._rescan:
+                change = Change(paths=frozenset(self._ready), rescan=self._rescan)
+                self._ready, self._rescan = set(), False
+                return change
 
     def close(self) -> None:
         self._inotify.close()
 
     def _timeout(self) -> float | None:
+        if self._ready or self._rescan:
+            return 0.0
         times = [*self._due.values(), *([self._rescan_at] if self._rescan_at else [])]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _take(self, event: inotify.Event, ready: set[str], moved: dict[int, str]) -> bool:
+    def _sort_all(self, events: Iterable[inotify.Event]) -> None:
+        moved: dict[int, set[str]] = {}
+        for event in events:
+            self._rescan |= self._take(event, moved)
+
+    def _take(self, event: inotify.Event, moved: dict[int, set[str]]) -> bool:
         """Sorts an event into what is ready and what is due later; True when everything has to be looked at."""
         mask, path = event.mask, os.path.join(event.folder, event.name)  # noqa: PTH118 - names stay as they are
         if not event.folder or mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
-            self._folders.discard(event.folder)
-            self._targets.discard(event.folder)
+            self._folders.pop(event.folder, None)
+            self._targets.pop(event.folder, None)
             return True
-        if event.folder not in self._folders:
+        is_ours = event.folder in self._folders
+        identity = self._folders.get(event.folder) or self._targets.get(event.folder)
+        if identity is None:
             return True
         if mask & inotify.IN_ISDIR:
-            return not event.name.startswith(".") and not mask & inotify.IN_MODIFY
-        if not is_resource_name(event.name):
-            # `..data` is how a ConfigMap mount is switched; a link without suffix may lead to a folder.
-            return event.name.startswith("..") or (bool(mask & inotify.IN_CREATE) and Path(path).is_dir())
-        self._sort(event, path, ready, moved)
-        return False
+            return not is_ours or (not event.name.startswith(".") and not mask & inotify.IN_MODIFY)
+        paths = set(self._links.get((identity, event.name), ()))
+        if is_ours and is_resource_name(event.name):
+            paths.add(path)
+        for each in paths:
+            self._sort(event, each, moved)
+        is_new = bool(mask & (inotify.IN_CREATE | inotify.IN_MOVED_TO))
+        if paths:
+            # Where a new link leads is to be watched.
+            return is_new and Path(path).is_symlink()
+        if not is_ours:
+            # It may be a link on the way to a file of ours.
+            return not mask & (inotify.IN_MODIFY | inotify.IN_CLOSE_WRITE)
+        # `..data` is how a ConfigMap mount is switched; a link without suffix may lead to a folder.
+        return event.name.startswith("..") or path in self._folders or (is_new and Path(path).is_dir())
 
-    def _sort(self, event: inotify.Event, path: str, ready: set[str], moved: dict[int, str]) -> None:
+    def _sort(self, event: inotify.Event, path: str, moved: dict[int, set[str]]) -> None:
         mask, now = event.mask, time.monotonic()
         if mask & (inotify.IN_CLOSE_WRITE | inotify.IN_MOVED_TO):
-            ready.add(path)
+            self._ready.add(path)
             self._due.pop(path, None)
-            origin = moved.pop(event.cookie, None) if mask & inotify.IN_MOVED_TO else None
-            if origin is not None:
+            for origin in moved.pop(event.cookie, ()) if mask & inotify.IN_MOVED_TO else ():
                 self._due.pop(origin, None)
-                ready.add(origin)
+                self._ready.add(origin)
         elif mask & (inotify.IN_DELETE | inotify.IN_MOVED_FROM):
-            ready.discard(path)
+            self._ready.discard(path)
             self._due[path] = now + GONE_AFTER_S
             if mask & inotify.IN_MOVED_FROM:
-                moved[event.cookie] = path
-        elif Path(path).is_symlink():
-            ready.add(path)
+                moved.setdefault(event.cookie, set()).add(path)
+        elif Path(event.folder, event.name).is_symlink():
+            self._ready.add(path)
         else:
+            self._ready.discard(path)
             self._due[path] = now + WRITTEN_AFTER_S
 
 
@@ -171,6 +201,9 @@ class PollingWatch:
         now = time.monotonic()
         for path in paths:
             self._due.setdefault(path, now + GONE_AFTER_S)
+
+    def pending(self) -> frozenset[str]:
+        return frozenset()
 
     async def changed(self) -> Change:
         timeout = min((max(0.0, due - time.monotonic()) for due in self._due.values()), default=LOOK_S)
