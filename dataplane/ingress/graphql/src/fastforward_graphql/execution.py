@@ -87,8 +87,8 @@ async def prepare(asked: Asked, compiled: Compiled, limits: snapshot_pb2.Graphql
     node = document.operation(asked.operation)
     if node is None:
         raise _refused(Reason.QUERY_INVALID, "No such operation is in the document")
-    _check_variables(node, asked, compiled, hide=not limits.introspection)
-    above = judge_cost(document.costs[node.name.value if node.name else ""], limits, _told(node, asked))
+    variables = _read_variables(node, asked, compiled, hide=not limits.introspection)
+    above = judge_cost(document.costs[node.name.value if node.name else ""], limits, variables)
     if above is not None:
         raise RefusedError(above, reason=Reason.QUERY_INVALID)
     return Ready(document, node, asked)
@@ -107,7 +107,10 @@ def _find_text(asked: Asked, compiled: Compiled) -> str:
     return text
 
 
-def _check_variables(node: OperationDefinitionNode, asked: Asked, compiled: Compiled, *, hide: bool) -> None:
+def _read_variables(
+    node: OperationDefinitionNode, asked: Asked, compiled: Compiled, *, hide: bool
+) -> dict[str, object]:
+    """Returns them as fields get them, defaults included."""
     try:
         values = get_variable_values(
             compiled.schema, node.variable_definitions or (), asked.variables, max_errors=10, hide_suggestions=hide
@@ -116,16 +119,7 @@ def _check_variables(node: OperationDefinitionNode, asked: Asked, compiled: Comp
         raise _refused(Reason.QUERY_INVALID, "The variables are nested too deeply") from error
     if isinstance(values, list):
         raise RefusedError(*values, reason=Reason.QUERY_INVALID)
-
-
-def _told(node: OperationDefinitionNode, asked: Asked) -> dict[str, object]:
-    """Variables as page sizes may be: those of the request, and the operation's defaults."""
-    defaults = {
-        each.variable.name.value: int(value)
-        for each in node.variable_definitions or ()
-        if (value := getattr(each.default_value, "value", None)) is not None and str(value).isdecimal()
-    }
-    return {**defaults, **asked.variables}
+    return values.coerced
 
 
 async def run(ready: Ready, compiled: Compiled, loader: Loader) -> Result:

@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from math import ceil
 
 from graphql import (
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
@@ -34,13 +36,14 @@ from graphql import (
 
 PAGE_SIZES = ("first", "last", "limit")
 _INTROSPECTION = frozenset({"__schema", "__type"})
+_ENDLESS = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A list that a client asks a part of: as many as the largest of `sizes` says, times inside."""
 
-    sizes: tuple[int | str, ...]
+    sizes: tuple[float | str, ...]
     """Numbers, and names of variables; none where it is not said."""
     inside: Cost
 
@@ -129,7 +132,9 @@ class Measure:
 
 @dataclass(slots=True)
 class Pricing:
-    """Counts with the variables of one request; a page whose size is not said is the largest there may be."""
+    """Counts with the variables of one request, as they reach its fields: `Int` takes 1e5 as well as 100000. A page
+    whose size is not said is the largest there may be.
+    """
 
     variables: Mapping[str, object]
     largest: int
@@ -146,31 +151,38 @@ class Pricing:
 
     def _size(self, page: Page) -> int:
         said = [self.variables.get(each) if isinstance(each, str) else each for each in page.sizes]
-        numbers = [each for each in said if isinstance(each, int) and not isinstance(each, bool)]
+        numbers = [_whole(each) for each in said if isinstance(each, (int, float)) and not isinstance(each, bool)]
         if not numbers:
             return self.largest
         self.biggest_page = max(self.biggest_page, *numbers)
         return max(1, *numbers)
 
 
+def _whole(number: float) -> int:
+    """A literal may be infinite."""
+    return ceil(max(-_ENDLESS, min(number, _ENDLESS)))
+
+
 def _definition(on: GraphQLNamedType | None, name: str) -> GraphQLField | None:
     return on.fields.get(name) if is_object_type(on) or is_interface_type(on) else None
 
 
-def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[int | str, ...] | None:
+def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[float | str, ...] | None:
     """What is said of the size of a list of which clients may ask a part; None for a field that is no such list."""
     names = [] if definition is None else [name for name in PAGE_SIZES if name in definition.args]
     if definition is None or not names:
         return None
     said = {each.name.value: each.value for each in node.arguments or ()}
-    sizes: list[int | str] = []
+    sizes: list[float | str] = []
     for name in names:
         value, default = said.get(name), definition.args[name].default_value
         if isinstance(value, IntValueNode):
             sizes.append(int(value.value))
+        elif isinstance(value, FloatValueNode):
+            sizes.append(float(value.value))
         elif isinstance(value, VariableNode):
             sizes.append(value.name.value)
-        elif value is None and isinstance(default, int):
+        elif value is None and isinstance(default, (int, float)):
             sizes.append(default)
     inner = definition.type.of_type if is_non_null_type(definition.type) else definition.type
     return tuple(sizes) if sizes or is_list_type(inner) else None
