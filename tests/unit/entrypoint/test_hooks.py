@@ -23,6 +23,7 @@ from fastforward_entrypoint.messages.hooks.sending import WebhookSender
 from fastforward_entrypoint.messages.hooks.signature import sign
 from fastforward_kit.telemetry import Tally
 from fastforward_pipeline import Snapshot
+from fastforward_pipeline.compiled.eventhook import EventHook
 from fastforward_shield.breaker import State
 from standardwebhooks.webhooks import WebhookVerificationError
 
@@ -153,6 +154,15 @@ class TestSending:
         assert await outcome_of(statuses(429, retry_after="30"), **many) == Later(30.0, 1, "the answer is 429")
         assert await outcome_of(statuses(429, retry_after="999999"), **many) == Later(60.0, 1, "the answer is 429")
         assert await outcome_of(statuses(503, retry_after="soon"), **many) == Later(1.0, 1, "the answer is 503")
+        for never in (
+            "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+            "Mon, 01 Jan 10000 00:00:00 GMT",
+            "٣",
+            "1" * 5000,
+        ):
+            told = await outcome_of(statuses(503, retry_after=never), **many)
+            assert isinstance(told, Later), never
+            assert told.tries == 1
         dated = await outcome_of(statuses(503, retry_after=formatdate(time.time() + 30, usegmt=True)), **many)
         assert isinstance(dated, Later)
         assert 25 < dated.wait_s <= 30
@@ -241,13 +251,20 @@ async def silent() -> AsyncGenerator[int]:
     server.close()
 
 
+class Broken(WebhookSender):
+    """Has a defect."""
+
+    async def send(self, hook: EventHook, delivery: Delivery) -> Outcome:
+        raise OverflowError(f"a defect: {hook.name} {delivery.event}")
+
+
 class Telling:
     """Hooks over EventHooks that a test changes, in this process alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], WebhookSender] = WebhookSender) -> None:
         self.holder = Holder(Snapshot.empty())
         self.tally = Tally("ff_hook_events", "", ("hook", "outcome"))
-        self.hooks = Hooks(self.holder, WebhookSender, self.tally)
+        self.hooks = Hooks(self.holder, make, self.tally)
 
     def put(self, name: str = NAME, wire: pb.EventHook | None = None) -> None:
         resource = pb.Resource(name=f"eventhook/{name}", eventhook=wire) if wire is not None else None
@@ -317,6 +334,15 @@ class TestDelivering:
         telling.put(wire=wire_hook(receiver.port))
         await telling.tell(1, 2)
         await eventually(lambda: (telling.count("dead"), telling.count("delivered")) == (1, 1))
+
+    async def test_an_event_that_can_not_even_be_sent_is_given_up_after_its_tries(self) -> None:
+        broken = Telling(Broken)
+        broken.put(wire=wire_hook(free_port(), tries=3, longest_wait_ms=10))
+        async with meanwhile(broken.hooks.run()):
+            await broken.tell(1)
+            await eventually(lambda: broken.count("dead") == 1)
+        assert broken.count("failed") == 2
+        await broken.hooks.close()
 
     async def test_a_slow_receiver_keeps_up_nobody_else(self, telling: Telling, receiver: Receiver) -> None:
         async with silent() as port:

@@ -85,11 +85,22 @@ class Courier:
         try:
             hook = self._snapshots.current.eventhooks.get(delivery.hook)
             if hook is not None and hook.ready:
-                outcome = await self._sender.send(hook, delivery)
+                outcome = await self._send(hook, delivery)
                 self._tell(delivery, outcome)
                 await self._outbox.settle(delivery, outcome)
         finally:
             self._leave(delivery.hook)
+
+    async def _send(self, hook: EventHook, delivery: Delivery) -> Outcome:
+        try:
+            return await self._sender.send(hook, delivery)
+        except Exception as error:
+            # The defect is ours, and yet a try: an event that no failure counts against would be sent for ever.
+            log.exception("a webhook was not sent", hook=delivery.hook, event_id=delivery.event)
+            tries, why = delivery.tries + 1, f"{type(error).__name__}: {error}"
+            return (
+                Dead(tries, why, hook.dead_letters) if tries >= hook.tries else Later(hook.longest_wait_s, tries, why)
+            )
 
     def _leave(self, hook: str) -> None:
         self._under_way[hook] -= 1

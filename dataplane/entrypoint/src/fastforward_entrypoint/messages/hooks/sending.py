@@ -163,7 +163,7 @@ class WebhookSender:
             return float(text[:9])
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - self._clock())
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for a year that no clock gets to
             return 0.0
 
     def _client(self) -> aiohttp.ClientSession:
