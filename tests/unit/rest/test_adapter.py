@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from fastforward_kit.http import Request, Response
-from fastforward_pipeline.message import Answered, Failed
+from fastforward_entrypoint.messages.events import Events
+from fastforward_kit.http import Address, HttpServer, Request, Response
+from fastforward_pipeline.message import LISTENED_TO, Answered, Failed, refuse
 from fastforward_rest import RestAdapter
 from fastforward_rest.answer import accepts
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
+from support.eventually import eventually
 from support.messages import reply
 
 
@@ -29,6 +33,24 @@ class Stages:
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         raise NotImplementedError
+
+
+@dataclass
+class Judging(Stages):
+    """Takes its time to judge who wants to listen."""
+
+    events: Events = field(default_factory=Events)
+    judged: asyncio.Event = field(default_factory=asyncio.Event)
+    listening: bool = False
+
+    async def exchange(self, envelope: envelope_pb2.Envelope) -> Answered | Failed:
+        self.messages.append(envelope)
+        return refuse(envelope, LISTENED_TO)
+
+    async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
+        await self.judged.wait()
+        self.listening = True
+        return self.events.listen("shop.orders.placed", envelope.header.tenant)
 
 
 async def ask(
@@ -154,3 +176,17 @@ async def test_who_writes_only_to_what_he_has_seen_is_judged_by_the_target() -> 
     await ask(stages, "PUT", if_match='"seen"')
     [message] = stages.messages
     assert ("if-match", '"seen"') in {(each.name, each.value) for each in message.header.source.fields}
+
+
+async def test_who_leaves_before_the_events_begin_listens_no_more(tmp_path: Path) -> None:
+    stages = Judging()
+    server = HttpServer(RestAdapter(stages, clock=lambda: 1000.0, make_id=lambda: "m-1"))
+    await server.listen(Address(path=tmp_path / "s"))
+    _, writer = await asyncio.open_unix_connection(tmp_path / "s")
+    writer.write(b"GET /orders HTTP/1.1\r\nhost: example.com\r\naccept: text/event-stream\r\n\r\n")
+    await eventually(lambda: stages.messages)
+    writer.close()
+    await eventually(lambda: not server._connections)
+    stages.judged.set()
+    await eventually(lambda: stages.listening and not stages.events._listeners)
+    await server.drain(linger_seconds=0, limit_seconds=1)

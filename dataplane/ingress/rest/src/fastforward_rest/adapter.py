@@ -14,7 +14,7 @@ from fastforward_pipeline.reason import Reason
 from fastforward.message.v1 import envelope_pb2, error_pb2
 
 from .answer import make_answer, make_problem, prefers
-from .events import write_events
+from .events import EventStream
 from .lines import LineError, are_lines, list_of
 
 _JSON = "application/json"
@@ -65,7 +65,7 @@ class RestAdapter:
         if isinstance(events, Failed):
             return make_problem(events, envelope)
         headers = (("content-type", EVENT_STREAM), ("cache-control", "no-store"))
-        return StreamedResponse(200, headers, parts=write_events(events))
+        return StreamedResponse(200, headers, parts=EventStream(events))
 
 
 def _malformed(envelope: envelope_pb2.Envelope, fault: LineError) -> Failed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Self
 
 from fastforward_kit.http import ALIVE, QUIET_S, kept_alive, write_event
 from fastforward_pipeline.message import why_ended
@@ -15,10 +16,31 @@ from fastforward_pipeline.message import why_ended
 from fastforward.message.v1 import envelope_pb2
 
 
-async def write_events(
-    events: AsyncIterator[envelope_pb2.Envelope], *, quiet_s: float = QUIET_S
-) -> AsyncGenerator[bytes]:
-    """Yields each event with its id, type and content. Whoever stops closes the events."""
+class EventStream(AsyncIterator[bytes]):
+    """Each event with its id, type and content. Whoever stops closes the events, before the first part as well: a
+    generator alone closes nothing unless it has begun.
+    """
+
+    def __init__(self, events: AsyncIterator[envelope_pb2.Envelope], *, quiet_s: float = QUIET_S) -> None:
+        self._events = events
+        self._parts = _write(events, quiet_s)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._parts)
+
+    async def aclose(self) -> None:
+        """Ends both; may be called again."""
+        try:
+            await self._parts.aclose()
+        finally:
+            if (close := getattr(self._events, "aclose", None)) is not None:
+                await close()
+
+
+async def _write(events: AsyncIterator[envelope_pb2.Envelope], quiet_s: float) -> AsyncGenerator[bytes]:
     async with contextlib.aclosing(kept_alive(events, quiet_s=quiet_s)) as kept:
         async for event in kept:
             if event is None:
