@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping
@@ -10,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastforward_entrypoint.messages import apart
@@ -36,8 +39,8 @@ PLACED = "shop.orders.placed"
 class Inside:
     """An internal address where an exchange is served."""
 
-    def __init__(self, exchange: Exchange, tls: NodeTls | None = None, port: int = 0) -> None:
-        self._internal = Internal(f"127.0.0.1:{port}", tls)
+    def __init__(self, exchange: Exchange, tls: NodeTls | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
+        self._internal = Internal(f"{host}:{port}", tls)
         self.server = ExchangeServer(exchange, self._internal.admit)
 
     async def start(self) -> int:
@@ -182,6 +185,50 @@ async def test_an_entrypoint_that_starts_again_is_waited_for() -> None:
     async with served(slow, port):
         assert isinstance(await sent, Answered)
     await remote.close()
+
+
+class Names(asyncio.DatagramProtocol):
+    """A DNS server that knows one IPv4 address of every name."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.transport: Any = None  # asyncio's is no DatagramTransport to isinstance
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
+        """Answers the one question of a query (RFC 1035, section 4)."""
+        end = data.index(b"\0", 12) + 5
+        told = data[end - 4 : end - 2] == b"\0\x01"
+        head = data[:2] + struct.pack(">HHHHH", 0x8580, 1, told, 0, 0)
+        answer = struct.pack(">HHHIH", 0xC00C, 1, 1, 0, 4) + socket.inet_aton(self.address)
+        self.transport.sendto(head + data[12:end] + (answer if told else b""), addr)
+
+
+async def test_an_entrypoint_that_is_replaced_by_one_elsewhere_is_found() -> None:
+    slow, [port] = Slow(), free_ports(1)
+    slow.let.set()
+    transport, names = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: Names("127.0.0.2"), local_addr=("127.0.0.1", 0)
+    )
+    one, successor = Inside(slow, port=port, host="127.0.0.2"), Inside(slow, port=port, host="127.0.0.3")
+    await one.start()
+    await successor.start()
+    remote = RemoteExchange(f"dns://127.0.0.1:{transport.get_extra_info('sockname')[1]}/entrypoint.example.com:{port}")
+    try:
+        # The first time gRPC looks the name up at once, whatever it is told.
+        assert isinstance(await remote.exchange(envelope()), Answered)
+        names.address = "127.0.0.3"
+        await one.stop(0)
+        # Each waits for three seconds, and gRPC by itself for half a minute.
+        outcomes = [await remote.exchange(envelope()) for _ in range(3)]
+        assert isinstance(outcomes[-1], Answered)
+    finally:
+        await remote.close()
+        await successor.stop(0)
+        await one.stop(0)
+        transport.close()
 
 
 async def test_one_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

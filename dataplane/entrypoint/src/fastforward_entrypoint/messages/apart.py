@@ -33,6 +33,7 @@ from fastforward_shield import (
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 
 from .answer import reason_of
+from .endpoint import CONNECTING
 from .internal import MAX_BYTES, Context
 from .targets import is_repeatable, judge
 
@@ -49,9 +50,9 @@ REACH_S = 3.0
 _OPTIONS = (
     # Each EntryPoint gets its share; the others go on when one is gone.
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    *CONNECTING,
+    # One that is replaced has another address: by itself gRPC looks the name up twice a minute at most.
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
     ("grpc.max_receive_message_length", MAX_BYTES),
 )
 _REASONS = {reason.value: reason for reason in Reason}

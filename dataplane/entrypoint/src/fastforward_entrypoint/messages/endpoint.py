@@ -19,13 +19,14 @@ from .internal import MAX_BYTES
 
 Stub = TypeVar("Stub")
 
-_OPTIONS = (
+CONNECTING = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     # Despite its name how long a connection may take, HTTP/2's greeting included: what is far or busy is there as well.
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.max_receive_message_length", MAX_BYTES),
 )
+"""How gRPC connects, and connects again."""
+_OPTIONS = (*CONNECTING, ("grpc.max_receive_message_length", MAX_BYTES))
 _READY, _IN_VAIN = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
 
