@@ -166,7 +166,11 @@ def elsewhere(snapshot: Snapshot, *, json: bool) -> Snapshot:
         queue=64,
         json=json,
     )
-    return snapshot.apply([snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload)])
+    resources = [
+        snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload),
+        snapshot_pb2.Resource(name=f"upstream/{NORMALIZER}", upstream=snapshot_pb2.Upstream()),
+    ]
+    return snapshot.apply(resources)
 
 
 class Noting(StageServer):

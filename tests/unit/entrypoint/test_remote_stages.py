@@ -34,7 +34,11 @@ def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000, json: bo
     workload = snapshot_pb2.Workload(
         stages=stages, upstream=NORMALIZER, timeout_ms=timeout_ms, tries=1, concurrent=8, queue=8, json=json
     )
-    return snapshot.apply([snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload)])
+    resources = [
+        snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload),
+        snapshot_pb2.Resource(name=f"upstream/{NORMALIZER}", upstream=snapshot_pb2.Upstream()),
+    ]
+    return snapshot.apply(resources)
 
 
 class Watched(StageServer):
@@ -270,6 +274,12 @@ async def test_entrypoint_does_the_work_of_pods_until_they_are_there(tmp_path: P
             assert not set(before) & set(line.endpoints)
             served.leaves = True
             await answered_there(exchange, served)
+        assert isinstance(await exchange.exchange(envelope()), Answered)
+
+
+async def test_entrypoint_does_the_work_of_pods_of_which_it_knows_no_place_yet() -> None:
+    late = elsewhere(orders(), "normalization").apply([], [f"upstream/{NORMALIZER}"])
+    async with message_target() as target, entrypoint(target.address, holder=Holder(late)) as exchange:
         assert isinstance(await exchange.exchange(envelope()), Answered)
 
 

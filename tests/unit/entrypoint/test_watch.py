@@ -310,7 +310,11 @@ class TestTraces:
         workload = snapshot_pb2.Workload(
             stages=["normalization"], upstream=NORMALIZER, timeout_ms=2000, tries=1, concurrent=8, queue=8
         )
-        holder = Holder(orders().apply([snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload)]))
+        resources = [
+            snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload),
+            snapshot_pb2.Resource(name=f"upstream/{NORMALIZER}", upstream=snapshot_pb2.Upstream()),
+        ]
+        holder = Holder(orders().apply(resources))
         server = grpc.aio.server()
         stage_pb2_grpc.add_StageServiceServicer_to_server(
             StageServer(holder, Internal("", None).admit, lambda: float(NOW), far), server

@@ -161,8 +161,10 @@ def _by_stage(snapshot: Snapshot) -> Mapping[tuple[str, str], Remote]:
     running = (workload for workload in snapshot.workloads.values() if workload.stages)
     for workload in sorted(running, key=attrgetter("name")):
         known = snapshot.upstreams.get(workload.upstream)
-        pods = known is not None and known.proven
-        remote = Remote(workload.upstream, policy_of(workload), json=workload.json, pods=pods)
+        if known is None:
+            # It is still to come, in another part of the snapshot: until then nobody knows what is there.
+            continue
+        remote = Remote(workload.upstream, policy_of(workload), json=workload.json, pods=known.proven)
         for stage in workload.stages:
             found.setdefault((workload.namespace, stage), remote)
     return found
