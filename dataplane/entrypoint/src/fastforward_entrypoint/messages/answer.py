@@ -14,6 +14,7 @@ from fastforward_shield import CircuitOpenError, DeadlineExceededError, HopError
 
 from fastforward.message.v1 import dispatch_pb2, envelope_pb2
 
+from .causes import CAUSES
 from .lines import UnconnectedError
 from .once import Fate
 from .targets import Targets
@@ -37,7 +38,7 @@ async def call_target(
     try:
         response = await targets.call(upstream, envelope, deadline, fate)
     except UNANSWERED as error:
-        return unanswered(envelope, error)
+        return unanswered(envelope, error, upstream)
     return response_of(envelope, response)
 
 
@@ -73,8 +74,9 @@ def _is_ours(name: str) -> bool:
     return name in _OF_ANSWER or name.startswith(_OWN)
 
 
-def unanswered(envelope: envelope_pb2.Envelope, error: Exception) -> Failed:
-    """Returns why there was no answer, and when it makes sense to ask again."""
+def unanswered(envelope: envelope_pb2.Envelope, error: Exception, callee: str) -> Failed:
+    """Returns why there was no answer, and when it makes sense to ask again. The log is told the cause itself."""
+    CAUSES.tell(callee, error)
     failure = make_error(envelope, reason_of(error))
     if isinstance(error, HopError) and error.retry_after_s:
         failure.retry_after.FromMilliseconds(int(error.retry_after_s * 1000))

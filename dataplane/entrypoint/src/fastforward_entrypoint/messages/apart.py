@@ -33,6 +33,7 @@ from fastforward_shield import (
 from fastforward.message.v1 import dispatch_pb2, dispatch_pb2_grpc, envelope_pb2
 
 from .answer import reason_of
+from .causes import CAUSES
 from .endpoint import CONNECTING
 from .internal import MAX_BYTES, Context
 from .targets import is_repeatable, judge
@@ -119,9 +120,9 @@ class RemoteExchange:
             await _reach(line, deadline)
             response = await self._hop.call(once, deadline=deadline, repeatable=is_repeatable(envelope.header))
         except HopError as error:
-            return Failed(make_error(envelope, reason_of(error)))
-        except (TimeoutError, grpc.aio.AioRpcError):
-            return Failed(make_error(envelope, Reason.UNREACHABLE))
+            return self._unanswered(envelope, error, reason_of(error))
+        except (TimeoutError, grpc.aio.AioRpcError) as error:
+            return self._unanswered(envelope, error)
         return unpack(response)
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
@@ -134,18 +135,25 @@ class RemoteExchange:
             call = cast("Any", line.stub).Listen(dispatch_pb2.ListenRequest(envelope=envelope))
             async with asyncio.timeout_at(deadline):
                 first: object = await call.read()
-        except (TimeoutError, grpc.aio.AioRpcError):
-            first = None
+        except (TimeoutError, grpc.aio.AioRpcError) as error:
+            first = error
         if not isinstance(first, dispatch_pb2.ListenResponse):
             if call is not None:
                 call.cancel()
-            return Failed(make_error(envelope, Reason.UNREACHABLE))
+            ended = first if isinstance(first, Exception) else EOFError("the events have ended before they began")
+            return self._unanswered(envelope, ended)
         if first.HasField("refused"):
             call.cancel()
             refused = unpack(first.refused)
             assert isinstance(refused, Failed)  # noqa: S101 - nothing is answered there
             return refused
         return Heard(call)
+
+    def _unanswered(
+        self, envelope: envelope_pb2.Envelope, error: Exception, reason: Reason = Reason.UNREACHABLE
+    ) -> Failed:
+        CAUSES.tell(self._hop.name, error)
+        return Failed(make_error(envelope, reason))
 
     def _deadline(self, envelope: envelope_pb2.Envelope) -> float:
         """Returns the message's deadline as the event loop's time."""
@@ -196,8 +204,11 @@ async def _reach(line: _Line, deadline: float) -> None:
     if line.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
         return
     patience = asyncio.get_running_loop().time() + REACH_S
-    async with asyncio.timeout_at(min(deadline, patience)):
-        await line.channel.channel_ready()
+    try:
+        async with asyncio.timeout_at(min(deadline, patience)):
+            await line.channel.channel_ready()
+    except TimeoutError as error:
+        raise TimeoutError("no connection in time") from error
 
 
 class ExchangeServer(dispatch_pb2_grpc.EntryPointServiceServicer):

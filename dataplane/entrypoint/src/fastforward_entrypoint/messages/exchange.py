@@ -201,7 +201,7 @@ class MessageExchange:
         try:
             return await self._stages.process(remote, stage.name, passage, self._deadline(passage))
         except UNANSWERED as error:
-            failed = unanswered(envelope, error)
+            failed = unanswered(envelope, error, f"stages of {remote.upstream}")
         if not remote.pods or failed.error.reason != Reason.UNREACHABLE.value:
             return failed
         passage.recorder.enter(IN, stage.name)

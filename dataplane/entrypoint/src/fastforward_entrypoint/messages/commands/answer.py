@@ -43,6 +43,6 @@ async def send_command(
         return Failed(make_error(envelope, error.reason))
     except HopError as error:
         fate.doubtful = False
-        return unanswered(envelope, error)
+        return unanswered(envelope, error, error.hop)
     fate.doubtful = False
     return make_acceptance(envelope, make_message_id()) if response is None else response_of(envelope, response)
