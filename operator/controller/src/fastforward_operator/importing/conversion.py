@@ -15,6 +15,7 @@ from .httproute import translate_route
 from .ingress import Canary, join_canaries, translate_ingress
 from .ingressroute import translate_ingress_route
 from .ordering import arrange
+from .pathregex import find_regex_hosts
 from .reading import Item, Note, Verdict, read_items
 from .tls import note_option
 from .writing import Written, write
@@ -87,8 +88,16 @@ class Imported:
 def import_files(paths: Iterable[Path], edge: str = "imported", *, literal: bool = False) -> Imported:
     """Import everything in the paths; raises ReadError."""
     items = read_items(paths)
-    context = Context(draft=Draft(), edge=_edge_key(items, edge), items=_index(items), literal=literal)
-    listed = list(context.items.values())
+    index = _index(items)
+    listed = list(index.values())
+    ingresses = [item for item in listed if (_group(item), item.kind) == (INGRESS, "Ingress")]
+    context = Context(
+        draft=Draft(),
+        edge=_edge_key(items, edge),
+        items=index,
+        literal=literal,
+        regex_hosts=find_regex_hosts(ingresses),
+    )
     sections = translate_gateways(context, listed)
     canaries: list[Canary] = []
     for item in listed:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from fastforward_crds import API_VERSION
 
+from .pathregex import RegexHost
 from .reading import Field, Item
 
 Document = dict[str, Any]
@@ -199,6 +200,8 @@ class Context:
     """By kind, namespace and name."""
     literal: bool = False
     """Whether prefixes go by characters where they did."""
+    regex_hosts: Mapping[str, RegexHost] = field(default_factory=dict)
+    """Hosts of Ingresses whose paths are regular expressions for nginx; empty for those without a host."""
 
     def find(self, kind: str, namespace: str, name: str) -> Item | None:
         """An object of the input."""

@@ -10,17 +10,26 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .draft import HTTP, HTTPS, Context, Document, Rule, service_spec
+from .draft import HTTP, HTTPS, REFUSED, Context, Document, Rule, service_spec
 from .middleware import MiddlewareRef, apply_middlewares
 from .nginx import NginxWishes, read_nginx
+from .pathregex import (
+    PREFIX,
+    asks_for_regex,
+    has_anchor,
+    literal_head,
+    location_order,
+    location_regex,
+    rewrite_regex,
+    substitute_groups,
+)
 from .reading import Field, Item
 from .tls import add_certificate
-from .wishes import BY_SEGMENTS, Rewrite, Wishes, finish, prefix_paths, regex_fault
+from .wishes import BY_SEGMENTS, Rewrite, Wishes, finish, literal_regex, prefix_paths, regex_fault
 
 TRAEFIK = "traefik.ingress.kubernetes.io/"
 _CLASS = "kubernetes.io/ingress.class"
 _ENTRY_POINTS = {"web": HTTP, "websecure": HTTPS}
-_DOLLAR = re.compile(r"\$(\d)")
 _ONE_LABEL = "The wildcard takes any number of labels here, and took one."
 
 
@@ -37,12 +46,23 @@ class _Plan:
     order: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Location:
+    """One place among the paths of a host."""
+
+    paths: list[Document]
+    order: tuple[int, ...]
+    rewritten: str = ""
+    """An expression with the groups that `rewrite-target` names."""
+    refused: bool = False
+
+
 @dataclass(slots=True)
 class Canary:
     """Requests that an Ingress takes from another one with the same host and path."""
 
     host: str
-    path: Document
+    paths: list[Document]
     share: Document
     place: Field
     weight: int = 0
@@ -68,7 +88,7 @@ def translate_ingress(context: Context, item: Item) -> list[Canary]:
         if host.startswith("*."):
             rule["host"].changed(_ONE_LABEL)
         for path in rule["http"]["paths"].each():
-            _add_path(plan, path, hosts, secure=bool(secured & {host, ""}))
+            _add_path(plan, path, host, hosts, secure=bool(secured & {host, ""}))
         _add_www(plan, rule, host)
     if not rules and wishes.aliases:
         wishes.aliases = []
@@ -122,28 +142,28 @@ def _take_tls(plan: _Plan) -> set[str]:
     return hosts
 
 
-def _add_path(plan: _Plan, path: Field, hosts: tuple[str, ...], *, secure: bool) -> None:
+def _add_path(plan: _Plan, path: Field, host: str, hosts: tuple[str, ...], *, secure: bool) -> None:
     destination = _backend(plan, path["backend"])
-    matches = _matches(plan, path)
-    if matches is None:
-        return
-    _add(plan, path, hosts, matches, destination, secure=secure)
+    for location in _locations(plan, path, host):
+        if location.paths:
+            _add(plan, path, hosts, location, dict(REFUSED) if location.refused else destination, secure=secure)
 
 
 def _add(
     plan: _Plan,
     place: Field,
     hosts: tuple[str, ...],
-    paths: list[Document],
+    location: _Location,
     destination: Document,
     *,
     secure: bool,
 ) -> None:
-    context, matches = plan.context, [{"path": path} for path in paths]
+    context, paths, matches = plan.context, location.paths, [{"path": path} for path in location.paths]
     wishes = plan.wishes.for_rule()
+    wishes.closed |= location.refused
     asked = plan.wishes.https
     to_https = asked if asked is not None else (secure and _is_nginx(plan))
-    _rewrite(plan.wishes, wishes, matches)
+    _rewrite(plan.wishes, wishes, place["path"].raw, location)
     rule = Rule(
         item=plan.item,
         edge=context.edge,
@@ -152,7 +172,7 @@ def _add(
         body={},
         place=place,
         listeners=plan.listeners or ((HTTPS,) if to_https else ()),
-        order=(plan.order or _traefik_length(hosts, paths) if plan.falls_through else 0,),
+        order=location.order or (plan.order or _traefik_length(hosts, paths),),
         falls_through=plan.falls_through,
     )
     if to_https or wishes.to_https is not None:
@@ -179,49 +199,63 @@ def _traefik_length(hosts: tuple[str, ...], paths: list[Document]) -> int:
     return len(kind) + len(paths[0]["value"]) + (len("Host(``) && ") + len(hosts[0]) if hosts else 0)
 
 
-def _matches(plan: _Plan, path: Field) -> list[Document] | None:
-    """Paths to match; None where that can't be said."""
+def _locations(plan: _Plan, path: Field, host: str) -> list[_Location]:
+    """Where the path of a host stands; nowhere when that can't be said."""
     kind, value = path["pathType"], path["path"]
     written = value.text("/") or "/"
-    wishes, matcher = plan.wishes, {"Path": "Exact", "PathRegexp": "Regex"}.get(plan.matcher, "")
-    if wishes.regex or (wishes.target is not None and "$" in str(wishes.target.raw)) or matcher == "Regex":
+    own = asks_for_regex(dict(plan.item.annotations(PREFIX)), written)
+    # For nginx a host that is named is a server of its own: nothing of those without a name comes into it.
+    server = (1 if host else 0,) if _is_nginx(plan) else ()
+    found = plan.context.regex_hosts.get(host)
+    if found is not None and (server or own):
+        texts = found.locations(written, kind.text("ImplementationSpecific"), own=own)
+        orders = [(*server, *location_order(text)) if server else () for text in texts]
+        return [
+            _regex(plan, value, location_regex(text), order, text) for text, order in zip(texts, orders, strict=True)
+        ]
+    if plan.matcher == "PathRegexp":
         kind.taken()
-        return _regex(value, written, anchored=matcher != "Regex")
-    if kind.text("ImplementationSpecific") == "Exact" or matcher == "Exact":
+        return [_regex(plan, value, f".*(?:{written}).*", server)]
+    return [_Location(_paths(plan, kind, value, written), server)]
+
+
+def _paths(plan: _Plan, kind: Field, value: Field, written: str) -> list[Document]:
+    if kind.text("ImplementationSpecific") == "Exact" or plan.matcher == "Path":
         return [{"type": "Exact", "value": written}]
     if kind.raw == "Prefix":
         return [{"type": "Prefix", "value": written}]
-    if not (plan.context.literal or wishes.guarded or written == "/"):
+    if not (plan.context.literal or plan.wishes.guarded or written == "/"):
         value.changed(BY_SEGMENTS)
         return prefix_paths(written, literal=False)
     return prefix_paths(written, literal=True)
 
 
-def _regex(value: Field, written: str, *, anchored: bool) -> list[Document] | None:
-    """As nginx takes it: from the beginning, to no certain end, in any case."""
-    text = f"(?i){written.removeprefix('^')}.*" if anchored else f".*(?:{written}).*"
-    if written.endswith("$"):
-        text = text.removesuffix("$.*") if anchored else text
-    fault = regex_fault(text)
-    if fault:
-        value.lost(f"The expression is refused, so its requests find no rule: {fault}.", "Write it in RE2's syntax.")
-        return None
-    return [{"type": "Regex", "value": text}]
+def _regex(plan: _Plan, value: Field, text: str, order: tuple[int, ...], written: str = "") -> _Location:
+    """An expression; where it can't be said what it begins with is closed, if something guards it."""
+    fault = regex_fault(text) or ("`^` and `$` are for its ends" if has_anchor(text) else "")
+    if not fault:
+        return _Location([{"type": "Regex", "value": text}], order, rewrite_regex(written) if written else "")
+    remedy = "Write it in RE2's syntax, without ^ and $ in its midst."
+    if not plan.wishes.guarded:
+        value.lost(f"The expression is refused, so its requests find no rule: {fault}.", remedy)
+        return _Location([], order)
+    head = literal_head(text)
+    value.lost(f"The expression is refused: {fault}. What begins with {head or '/'} answers 403.", remedy)
+    return _Location([{"type": "Regex", "value": f"(?i){literal_regex(head or '/')}.*"}], order, refused=True)
 
 
-def _rewrite(asked: NginxWishes, wishes: Wishes, matches: list[Document]) -> None:
+def _rewrite(asked: NginxWishes, wishes: Wishes, written: str | None, location: _Location) -> None:
     """`rewrite-target`: the whole path becomes it, with the groups of a regular expression in it."""
-    if asked.target is None:
+    if asked.target is None or wishes.closed:
         return
     text = asked.target.text()
+    if text == (written or "/"):
+        return
     if not text.startswith("/"):
         asked.target.lost("Only a path can take the place of a path.", "Use a redirect for a whole URL.")
-        return
-    path = matches[0]["path"]
-    if path["type"] == "Regex":
-        known = re.compile(path["value"]).groups
-        groups = _DOLLAR.sub(lambda found: f"\\{found[1]}" if int(found[1]) <= known else "", text)
-        wishes.rewrites.append(Rewrite(asked.target, pattern=f"^{path['value']}$", substitution=groups))
+    elif location.rewritten and "$" in text:
+        pattern = location.rewritten
+        wishes.rewrites.append(Rewrite(asked.target, pattern=pattern, substitution=substitute_groups(pattern, text)))
     else:
         wishes.rewrites.append(Rewrite(asked.target, path=text))
 
@@ -290,9 +324,10 @@ def _canaries(plan: _Plan) -> Iterator[Canary]:
     for rule in plan.item.spec["rules"].each():
         host = rule["host"].text().lower()
         for path in rule["http"]["paths"].each():
-            share, paths = _share(plan, path["backend"]), _matches(plan, path)
-            if share is not None and paths is not None:
-                yield Canary(host, paths[0], share, path, weight, max(total, 1), match)
+            share = _share(plan, path["backend"])
+            paths = [each for location in _locations(plan, path, host) for each in location.paths]
+            if share is not None and paths:
+                yield Canary(host, paths, share, path, weight, max(total, 1), match)
 
 
 def _canary_match(settings: dict[str, Field]) -> Document | None:
@@ -320,9 +355,7 @@ def join_canaries(context: Context, canaries: Iterable[Canary]) -> None:
         rules = [
             rule
             for rule in context.draft.rules
-            if canary.host in (rule.hosts or ("",))
-            and "upstreams" in rule.body
-            and any(match == {"path": canary.path} for match in rule.matches)
+            if canary.host in (rule.hosts or ("",)) and "upstreams" in rule.body and _shared(rule, canary)
         ]
         if not rules:
             canary.place.lost("There is no Ingress with this host and path.", "Import it together with that one.")
@@ -330,10 +363,15 @@ def join_canaries(context: Context, canaries: Iterable[Canary]) -> None:
             _join(context, rule, canary)
 
 
+def _shared(rule: Rule, canary: Canary) -> list[Document]:
+    """The matches of a rule of which a canary has its part."""
+    return [match for match in rule.matches if match.keys() == {"path"} and match["path"] in canary.paths]
+
+
 def _join(context: Context, rule: Rule, canary: Canary) -> None:
     if canary.match is not None:
         made = rule.on(rule.hosts, rule.order)
-        made.matches = [{"path": canary.path, **canary.match}]
+        made.matches = [{**match, **canary.match} for match in _shared(rule, canary)]
         made.body = {**rule.body, "upstreams": [canary.share]}
         context.draft.add(made)
     if canary.weight:

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from .draft import Document, PolicyName
 from .external import Headers, take_service, unsaid
+from .pathregex import PREFIX
 from .reading import Field, Item
 from .wishes import Wishes
 
-PREFIX = "nginx.ingress.kubernetes.io/"
 _SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _MOST_BODY = 1 << 30

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from fastforward_compiler.translate.template import SEGMENT
+
 from .draft import Document, EdgeKey, Rule, key_of
+from .pathregex import literal_head
 
 _MOST, _LEAST = 10, -10
 _RANK = {"Exact": 0, "Regex": 1, "Prefix": 2}
@@ -173,6 +176,11 @@ class _Path:
     type: str
     value: str
 
+    @property
+    def head(self) -> str:
+        """What all its paths begin with, in small letters."""
+        return literal_head(self.value) if self.type == "Regex" else self.value.lower()
+
 
 def _path(match: Document) -> _Path:
     path = match.get("path", {})
@@ -182,7 +190,7 @@ def _path(match: Document) -> _Path:
 
 def _overlap(one: _Path, other: _Path) -> bool:
     if "Regex" in (one.type, other.type):
-        return True
+        return one.head.startswith(other.head) or other.head.startswith(one.head)
     if one.type == other.type == "Exact":
         return one.value == other.value
     if one.type == other.type:
@@ -198,9 +206,10 @@ def _below(path: str, prefix: str) -> bool:
 def _strength(match: Document) -> tuple[int, ...]:
     """Sorts first what comes first in one table, as far as matches say (docs/concepts/precedence.md)."""
     path = _path(match)
+    counted = path.value.replace(SEGMENT, "") if path.type == "Regex" else path.value
     return (
         _RANK[path.type],
-        -len(path.value or "/"),
+        -len(counted or "/"),
         0 if match.get("methods") else 1,
         -len(match.get("headers", ())),
         -len(match.get("query", ())),
