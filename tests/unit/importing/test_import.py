@@ -67,8 +67,11 @@ def test_limits_addresses_and_sizes_are_taken(tmp_path: Path) -> None:
         {"whitelist_source_range": "not-a-network"},
         {"backend_protocol": "HTTPS"},
         {"enable_modsecurity": "true"},
+        {"configuration_snippet": "more_set_headers 'a: b';\ndeny all;\n"},
+        {"configuration_snippet": 'if ($http_x = "") { return 403; }'},
+        {"server_snippet": "access_by_lua_block { check() }"},
     ],
-    ids=lambda annotations: next(iter(annotations)),
+    ids=str,
 )
 def test_what_is_guarded_by_something_unknown_is_closed(tmp_path: Path, annotations: dict[str, str]) -> None:
     found, said = run(tmp_path, ingress(path(), **annotations))
@@ -162,6 +165,50 @@ def test_of_two_services_none_is_asked(tmp_path: Path) -> None:
     found, _ = run(tmp_path, route, *both)
     assert [rule["respond"]["status"] for rule in rules(found)] == [403]
     assert "AuthPolicy" not in found
+
+
+@pytest.mark.parametrize("namespace", ["default", "traefik"])
+def test_options_called_default_are_those_of_who_names_none(tmp_path: Path, namespace: str) -> None:
+    route = ingress_route("Host(`a.test`)")
+    route["spec"] |= {"tls": {"secretName": "tls"}, "entryPoints": ["websecure"]}
+    by_entry_point = ingress_route("Host(`b.test`)", "other")
+    by_entry_point["spec"]["entryPoints"] = ["websecure"]
+    traefik = ingress(path(), host="c.test")
+    traefik["spec"] |= {"ingressClassName": "traefik", "tls": [{"hosts": ["c.test"], "secretName": "tls"}]}
+    option = middleware("default", clientAuth={"secretNames": ["ca"], "clientAuthType": "RequireAndVerifyClientCert"})
+    option |= {"kind": "TLSOption", "metadata": {"name": "default", "namespace": namespace}}
+    found, _ = run(tmp_path, route, by_entry_point, traefik, option)
+    assert [rule["respond"]["status"] for rule in rules(found)] == [403, 403, 403]
+
+
+@pytest.mark.parametrize("named", ["default-mtls@kubernetescrd", "default-missing@kubernetescrd", "own@file"])
+def test_options_that_an_annotation_names_keep_callers_out(tmp_path: Path, named: str) -> None:
+    guarded = ingress(path())
+    guarded["metadata"]["annotations"] = {"traefik.ingress.kubernetes.io/router.tls.options": named}
+    option = {**middleware("mtls", clientAuth={"secretNames": ["ca"]}), "kind": "TLSOption"}
+    found, said = run(tmp_path, guarded, option)
+    assert [rule["respond"]["status"] for rule in rules(found)] == [403]
+    assert "answer 403" in said.err
+
+
+@pytest.mark.parametrize("guard", [{"server_snippet": "deny all;"}, {"auth_tls_secret": "default/ca"}], ids=str)
+def test_what_guards_a_whole_host_closes_the_other_ingresses_of_it(tmp_path: Path, guard: dict[str, str]) -> None:
+    documents = [
+        ingress(path("/a"), **guard),
+        ingress(path("/b"), name="b"),
+        ingress(path("/c"), name="c", host="c.test"),
+    ]
+    found, said = run(tmp_path, *documents)
+    refused = {rule["matches"][0]["path"]["value"]: "respond" in rule for rule in rules(found)}
+    assert refused == {"/a": True, "/b": True, "/c": False}
+    assert "Ingress default/web guards the whole host" in said.err
+
+
+def test_a_snippet_that_refuses_nobody_is_told_alone(tmp_path: Path) -> None:
+    snippet = "# deny nobody;\nproxy_set_header X-Return denied;"
+    found, said = run(tmp_path, ingress(path(), configuration_snippet=snippet))
+    assert "upstreams" in rules(found)[0]
+    assert "1 no equivalent" in said.err
 
 
 def test_a_guarded_prefix_stays_one_to_the_letter(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .canary import Canary, join_canaries
 from .draft import HTTP, HTTPS, Context, Draft, EdgeKey, Rule
 from .gateway import translate_gateways
 from .httproute import translate_route
-from .ingress import Canary, join_canaries, translate_ingress
+from .ingress import translate_ingress
 from .ingressroute import translate_ingress_route
+from .nginx import find_guarded_hosts
 from .ordering import arrange
 from .pathregex import find_regex_hosts
 from .reading import Item, Note, Verdict, read_items
@@ -97,6 +99,7 @@ def import_files(paths: Iterable[Path], edge: str = "imported", *, literal: bool
         items=index,
         literal=literal,
         regex_hosts=find_regex_hosts(ingresses),
+        guarded_hosts=find_guarded_hosts(ingresses),
     )
     sections = translate_gateways(context, listed)
     canaries: list[Canary] = []

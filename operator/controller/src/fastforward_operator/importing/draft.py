@@ -202,6 +202,8 @@ class Context:
     """Whether prefixes go by characters where they did."""
     regex_hosts: Mapping[str, RegexHost] = field(default_factory=dict)
     """Hosts of Ingresses whose paths are regular expressions for nginx; empty for those without a host."""
+    guarded_hosts: Mapping[str, str] = field(default_factory=dict)
+    """By such a host the Ingress that guards all of it in a way that is not imported."""
 
     def find(self, kind: str, namespace: str, name: str) -> Item | None:
         """An object of the input."""

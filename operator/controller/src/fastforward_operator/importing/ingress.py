@@ -6,11 +6,11 @@ https://kubernetes.io/docs/reference/kubernetes-api/service-resources/ingress-v1
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .draft import HTTP, HTTPS, REFUSED, Context, Document, Rule, service_spec
+from .canary import Canary, match_canary
+from .draft import HTTP, HTTPS, Context, Document, Rule, service_spec
 from .middleware import MiddlewareRef, apply_middlewares
 from .nginx import NginxWishes, read_nginx
 from .pathregex import (
@@ -24,12 +24,13 @@ from .pathregex import (
     substitute_groups,
 )
 from .reading import Field, Item
-from .tls import add_certificate
+from .tls import add_certificate, take_annotated_option, take_default_options
 from .wishes import BY_SEGMENTS, Rewrite, Wishes, finish, literal_regex, prefix_paths, regex_fault
 
 TRAEFIK = "traefik.ingress.kubernetes.io/"
 _CLASS = "kubernetes.io/ingress.class"
 _ENTRY_POINTS = {"web": HTTP, "websecure": HTTPS}
+_GUARD = "Add what guards it, then give the rules their upstreams."
 _ONE_LABEL = "The wildcard takes any number of labels here, and took one."
 
 
@@ -44,9 +45,11 @@ class _Plan:
     falls_through: bool = False
     matcher: str = ""
     order: int = 0
+    options: Field | None = None
+    """Of TLS."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Location:
     """One place among the paths of a host."""
 
@@ -57,19 +60,6 @@ class _Location:
     refused: bool = False
 
 
-@dataclass(slots=True)
-class Canary:
-    """Requests that an Ingress takes from another one with the same host and path."""
-
-    host: str
-    paths: list[Document]
-    share: Document
-    place: Field
-    weight: int = 0
-    total: int = 100
-    match: Document | None = None
-
-
 def translate_ingress(context: Context, item: Item) -> list[Canary]:
     """Adds its rules; returns those that belong to other Ingresses."""
     wishes = read_nginx(item)
@@ -77,6 +67,8 @@ def translate_ingress(context: Context, item: Item) -> list[Canary]:
     _take_class(plan)
     _take_traefik(plan)
     secured = _take_tls(plan)
+    if plan.falls_through and (plan.options is not None or secured or HTTPS in plan.listeners):
+        wishes.closed |= _keeps_out(plan)
     if "canary" in wishes.canary and wishes.canary["canary"].flag():
         return list(_canaries(plan))
     for found in wishes.canary.values():
@@ -115,12 +107,11 @@ def _take_traefik(plan: _Plan) -> None:
         plan.falls_through = True
         match name:
             case "router.entrypoints":
-                plan.listeners = tuple(_ENTRY_POINTS[each] for each in found.words() if each in _ENTRY_POINTS)
-                if unknown := [each for each in found.words() if each not in _ENTRY_POINTS]:
-                    remedy = "Add a listener to the Edge, and name it in the Route's edges."
-                    found.lost(f"The ports of {', '.join(unknown)} are not known here.", remedy)
+                _take_entry_points(plan, found)
             case "router.tls":
                 plan.listeners = (HTTPS,) if found.flag() else plan.listeners
+            case "router.tls.options":
+                plan.options = found
             case "router.priority":
                 plan.order = found.number()
             case "router.pathmatcher":
@@ -130,6 +121,20 @@ def _take_traefik(plan: _Plan) -> None:
                 apply_middlewares(plan.context, refs, plan.wishes)
             case _:
                 found.lost("This setting of a router is not imported.", "Look at what the Edge and the Route can say.")
+
+
+def _take_entry_points(plan: _Plan, found: Field) -> None:
+    plan.listeners = tuple(_ENTRY_POINTS[each] for each in found.words() if each in _ENTRY_POINTS)
+    if unknown := [each for each in found.words() if each not in _ENTRY_POINTS]:
+        remedy = "Add a listener to the Edge, and name it in the Route's edges."
+        found.lost(f"The ports of {', '.join(unknown)} are not known here.", remedy)
+
+
+def _keeps_out(plan: _Plan) -> bool:
+    """Whether clients have to show certificates."""
+    if plan.options is None:
+        return take_default_options(plan.context, plan.context.edge)
+    return take_annotated_option(plan.context, plan.context.edge, plan.options)
 
 
 def _take_tls(plan: _Plan) -> set[str]:
@@ -144,9 +149,13 @@ def _take_tls(plan: _Plan) -> set[str]:
 
 def _add_path(plan: _Plan, path: Field, host: str, hosts: tuple[str, ...], *, secure: bool) -> None:
     destination = _backend(plan, path["backend"])
+    guard = plan.context.guarded_hosts.get(host) if _is_nginx(plan) else None
+    if guard is not None and guard != plan.item.label:
+        path["path"].lost(f"{guard} guards the whole host, so this path answers 403 until something does.", _GUARD)
     for location in _locations(plan, path, host):
         if location.paths:
-            _add(plan, path, hosts, location, dict(REFUSED) if location.refused else destination, secure=secure)
+            location.refused |= guard is not None
+            _add(plan, path, hosts, location, destination, secure=secure)
 
 
 def _add(
@@ -318,7 +327,7 @@ def _add_www(plan: _Plan, rule: Field, host: str) -> None:
 
 def _canaries(plan: _Plan) -> Iterator[Canary]:
     settings = plan.wishes.canary
-    match = _canary_match(settings)
+    match = match_canary(settings)
     weight = settings["weight"].number() if "weight" in settings else 0
     total = settings["total"].number(100) if "total" in settings else 100
     for rule in plan.item.spec["rules"].each():
@@ -328,53 +337,3 @@ def _canaries(plan: _Plan) -> Iterator[Canary]:
             paths = [each for location in _locations(plan, path, host) for each in location.paths]
             if share is not None and paths:
                 yield Canary(host, paths, share, path, weight, max(total, 1), match)
-
-
-def _canary_match(settings: dict[str, Field]) -> Document | None:
-    if "header" in settings:
-        kind, value = "Exact", "always"
-        if "value" in settings:
-            value = settings["value"].text()
-        elif "pattern" in settings:
-            kind, value = "Regex", f".*(?:{settings['pattern'].text()}).*"
-        else:
-            settings["header"].changed("`never` is weighed like no header at all.")
-        return {"headers": [{"name": settings["header"].text(), "type": kind, "value": value}]}
-    if "cookie" in settings:
-        name = settings["cookie"].text()
-        settings["cookie"].changed("`never` is weighed like no cookie at all.")
-        return {
-            "headers": [{"name": "cookie", "type": "Regex", "value": f"(?:.*; *)?{re.escape(name)}=always(?:;.*)?"}]
-        }
-    return None
-
-
-def join_canaries(context: Context, canaries: Iterable[Canary]) -> None:
-    """Gives canaries their part of the rules with the same host and path."""
-    for canary in canaries:
-        rules = [
-            rule
-            for rule in context.draft.rules
-            if canary.host in (rule.hosts or ("",)) and "upstreams" in rule.body and _shared(rule, canary)
-        ]
-        if not rules:
-            canary.place.lost("There is no Ingress with this host and path.", "Import it together with that one.")
-        for rule in rules:
-            _join(context, rule, canary)
-
-
-def _shared(rule: Rule, canary: Canary) -> list[Document]:
-    """The matches of a rule of which a canary has its part."""
-    return [match for match in rule.matches if match.keys() == {"path"} and match["path"] in canary.paths]
-
-
-def _join(context: Context, rule: Rule, canary: Canary) -> None:
-    if canary.match is not None:
-        made = rule.on(rule.hosts, rule.order)
-        made.matches = [{**match, **canary.match} for match in _shared(rule, canary)]
-        made.body = {**rule.body, "upstreams": [canary.share]}
-        context.draft.add(made)
-    if canary.weight:
-        (main,) = rule.body["upstreams"][:1]
-        rest = {**main, "weight": max(canary.total - canary.weight, 0)}
-        rule.body = {**rule.body, "upstreams": [rest, {**canary.share, "weight": canary.weight}]}

@@ -12,7 +12,7 @@ from .cases import Asked, translate_case
 from .draft import HTTP, HTTPS, Context, Document, Rule
 from .middleware import MiddlewareRef, apply_middlewares
 from .reading import Field, Item
-from .tls import add_certificate, take_options
+from .tls import add_certificate, take_default_options, take_options
 from .traefikrule import Case, RuleError, parse_rule
 from .traefikservice import Destination, translate_services
 from .wishes import BY_SEGMENTS, Wishes, finish
@@ -37,7 +37,7 @@ def translate_ingress_route(context: Context, item: Item) -> None:
     """Adds its rules."""
     spec, tls = item.spec, item.spec["tls"]
     listeners = _listeners(context, item)
-    unchecked = _take_tls(context, item, tls) if tls else False
+    unchecked = _take_tls(context, item, tls) if tls else _is_checked_by_entry_point(context, item)
     spec["parentRefs"].lost("Routers have no parents here.", "Write the conditions of both into the rules.")
     spec["ingressClassName"].aside("The Edge serves its Routes, whatever class there was.")
     for route in spec["routes"].each():
@@ -63,6 +63,12 @@ def _listeners(context: Context, item: Item) -> tuple[str, ...]:
     if names and _KNOWN.get(names[0]) != listener and not any(_KNOWN.get(name) == listener for name in names):
         item.spec["entryPoints"].changed(f"Its listener is {listener}, by whether there is TLS.")
     return (listener,)
+
+
+def _is_checked_by_entry_point(context: Context, item: Item) -> bool:
+    """Whether a router that speaks TLS by its entry point alone has options that keep callers out."""
+    secure = HTTPS in {_KNOWN.get(name) for name in item.spec["entryPoints"].texts()}
+    return secure and take_default_options(context, context.edge)
 
 
 def _take_tls(context: Context, item: Item, tls: Field) -> bool:

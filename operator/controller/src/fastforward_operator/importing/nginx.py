@@ -7,20 +7,26 @@ https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annota
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
 from .draft import Document, PolicyName
 from .external import Headers, take_service, unsaid
-from .pathregex import PREFIX
+from .pathregex import PREFIX, paths_of
 from .reading import Field, Item
 from .wishes import Wishes
 
 _SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _MOST_BODY = 1 << 30
+_REFUSES = re.compile(
+    r"(?:^|[;{}])\s*"
+    r"(?:deny|return|satisfy|internal|limit_except|auth_\w+|(?:access|rewrite|content)_by_lua\w*|js_\w+|perl"
+    r"|ssl_verify_\w+|ssl_client_certificate|secure_link\w*|valid_referers|modsecurity\w*|proxy_pass|include)\b"
+)
+"""Directives that may keep callers out, or bring in others that do."""
 _METHODS = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
 _HEADERS = "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"
 
@@ -62,6 +68,29 @@ def read_nginx(item: Item) -> NginxWishes:
     _finish_limits(wishes, found, item)
     _finish_service(wishes, found, item)
     return wishes
+
+
+def find_guarded_hosts(ingresses: Iterable[Item]) -> dict[str, str]:
+    """Who guards all paths of a host, of whatever Ingress: snippets of servers do, and certificates of clients."""
+    hosts: dict[str, str] = {}
+    for item in ingresses:
+        for name, found in item.annotations(PREFIX):
+            if name == "auth-tls-secret" or (name == "server-snippet" and _may_refuse(found)):
+                hosts |= {host: item.label for host, _, _ in paths_of(item)}
+    return hosts
+
+
+def _snippet(wishes: NginxWishes, found: Field) -> None:
+    remedy = "Say it in the Route by hand."
+    if _may_refuse(found):
+        wishes.close(found, "Text of nginx's own language is not read, and this may refuse callers.", remedy)
+    else:
+        found.lost("Text of nginx's own language is not read.", remedy)
+
+
+def _may_refuse(found: Field) -> bool:
+    text = re.sub(r"#[^\n]*", "", str(found.raw))
+    return _REFUSES.search(text) is not None
 
 
 def _size(wishes: NginxWishes, found: Field) -> None:
@@ -286,6 +315,8 @@ _TAKES: dict[str, Callable[[NginxWishes, Field], None]] = {
     "cors-expose-headers": partial(_keep, "cors", "expose"),
     "cors-allow-credentials": partial(_keep, "cors", "credentials"),
     "cors-max-age": partial(_keep, "cors", "max-age"),
+    "configuration-snippet": _snippet,
+    "server-snippet": _snippet,
     "limit-rps": lambda _, found: found.taken(),
     "limit-rpm": lambda _, found: found.taken(),
     "limit-burst-multiplier": lambda _, found: found.taken(),
@@ -306,16 +337,13 @@ _SERVICE = {
 }
 """Of a service that is asked; what else begins with auth- guards in ways of its own."""
 _GUARDS = ("auth-", "enable-global-auth", "ssl-passthrough", "satisfy", "modsecurity", "enable-modsecurity")
-_BY_HAND = "Say it in the Route by hand."
 _LOST = {
     "limit-connections": (
         "Connections of one client are not counted.",
         "Add a RateLimit with concurrency, by Address.",
     ),
     "limit-whitelist": ("A limit counts everybody.", "Leave the RateLimit off where it is not wanted."),
-    "configuration-snippet": ("Text of nginx's own language is not read.", _BY_HAND),
-    "server-snippet": ("Text of nginx's own language is not read.", _BY_HAND),
-    "stream-snippet": ("Text of nginx's own language is not read.", _BY_HAND),
+    "stream-snippet": ("Text of nginx's own language is not read.", "Say it in the Route by hand."),
     "default-backend": ("Requests without an endpoint are answered 503.", "Add endpoints elsewhere to the Upstream."),
     "custom-http-errors": ("Answers of upstreams go to clients as they are.", "Let the upstream answer for people."),
     "proxy-next-upstream": ("Retries are said in other words.", "Add `retry` to the rules that may be retried."),

@@ -53,7 +53,7 @@ def find_regex_hosts(ingresses: Iterable[Item]) -> dict[str, RegexHost]:
         annotations = dict(item.annotations(PREFIX))
         if "canary" in annotations and annotations["canary"].raw in (True, "true", "True"):
             continue
-        for host, written, kind in _paths(item):
+        for host, written, kind in paths_of(item):
             found = hosts.setdefault(host, RegexHost())
             own = asks_for_regex(annotations, written)
             if own:
@@ -73,7 +73,7 @@ def asks_for_regex(annotations: dict[str, Field], written: str) -> bool:
     return target is not None and str(target.raw) not in ("", written)
 
 
-def _paths(item: Item) -> Iterator[tuple[str, str, str]]:
+def paths_of(item: Item) -> Iterator[tuple[str, str, str]]:
     """Host, path and type of each, without a note."""
     for rule in _items(item.spec["rules"]):
         for path in _items(rule["http"]["paths"]):

@@ -5,6 +5,8 @@ In: references to Secrets, TLSOptions. Out: the HTTPS listener of an Edge. Calle
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from .draft import HTTPS, Context, Document, EdgeKey
 from .reading import Field, Item
 
@@ -31,16 +33,47 @@ def refer(context: Context, key: EdgeKey, listener: Document, namespace: str, se
 def take_options(context: Context, key: EdgeKey, ref: Field, namespace: str) -> bool:
     """Settings of a TLSOption for the Edge's HTTPS listener; returns whether one of them kept callers out."""
     if not ref:
-        return False
+        return take_default_options(context, key)
     own = ref["namespace"].text(namespace) if ref["namespace"] else namespace
     name = ref["name"].text()
     option = context.find("TLSOption", own, name)
     if option is None:
         ref["name"].lost(f"TLSOption {own}/{name} is not in the input.", "Import it together with this.")
         return True
+    return _take_option(context, key, option)
+
+
+def take_annotated_option(context: Context, key: EdgeKey, found: Field) -> bool:
+    """The same for an annotation, NAMESPACE-NAME@kubernetescrd; all that may be meant by the name count."""
+    name = found.text().removesuffix("@kubernetescrd")
+    if name == "default":
+        return take_default_options(context, key)
+    options = [option for option in _options(context) if f"{option.namespace}-{option.name}" == name]
+    if not options:
+        message = f"TLSOption {name} is not in the input: it may check clients, so the rules answer 403."
+        found.lost(message, "Import it together with this.")
+        return True
+    return _keep_out(context, key, options)
+
+
+def take_default_options(context: Context, key: EdgeKey) -> bool:
+    """The same for who names none: the TLSOption called `default` holds there, of whatever namespace."""
+    return _keep_out(context, key, (option for option in _options(context) if option.name == "default"))
+
+
+def _options(context: Context) -> Iterator[Item]:
+    return (item for (kind, _, _), item in context.items.items() if kind == "TLSOption")
+
+
+def _keep_out(context: Context, key: EdgeKey, options: Iterable[Item]) -> bool:
+    taken = [_take_option(context, key, option) for option in options]
+    return any(taken)
+
+
+def _take_option(context: Context, key: EdgeKey, option: Item) -> bool:
     version = option.spec["minVersion"].text("VersionTLS12")
-    listener = context.draft.edge(key).listen(HTTPS, 443, secure=True)
     if _VERSIONS.get(version) == "1.3":
+        listener = context.draft.edge(key).listen(HTTPS, 443, secure=True)
         listener["tls"]["minVersion"] = "1.3"
         option.spec["minVersion"].changed("It holds for all hosts of the Edge's HTTPS listener.")
     return bool(option.spec["clientAuth"])
