@@ -111,16 +111,23 @@ class Item:
         said.append(now)
 
     def notes(self) -> Iterator[Note]:
-        """What became of everything, in the order of the document."""
+        """What became of everything, in the order of the document.
+
+        For each value the nearest that was said, and of what is around it all that is not as it should be.
+        """
         told: set[str] = set()
         for path in ("", *_leaves(self.document, "")):
-            above = _own_and_above(path)
-            holder = next((each for each in above if each in self.said), None)
-            if holder is None and path:
+            holders = [each for each in _own_and_above(path) if each in self.said]
+            if not holders and path:
                 yield self._note(path, (Verdict.LOST, UNKNOWN, LOOK))
-            elif holder is not None and holder not in told:
+            for holder in holders:
+                if holder in told or (holder != holders[0] and not self._warns(holder)):
+                    continue
                 told.add(holder)
                 yield from (self._note(holder, said) for said in self.said[holder])
+
+    def _warns(self, path: str) -> bool:
+        return any(verdict in (Verdict.CHANGED, Verdict.LOST) for verdict, _, _ in self.said[path])
 
     def _note(self, path: str, said: _Said) -> Note:
         line = first_line(self.chunk) if self.chunk.json or not path else locate_field(self.chunk, path)

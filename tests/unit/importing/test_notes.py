@@ -1,0 +1,50 @@
+"""What is said of a whole part of a document is told, whatever its fields say: a part left out is no secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.gatewayapi import gateway, http_route, listener
+from support.gatewayapi import rule as gateway_rule
+from support.imports import Document, ingress, path, run
+
+MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "other", "port": 80}}}
+DEFAULT = ingress(path("/a"))
+DEFAULT["spec"]["defaultBackend"] = {"service": {"name": "other", "port": {"number": 80}}}
+
+
+@pytest.mark.parametrize(
+    ("documents", "told"),
+    [
+        (
+            [ingress(path()), ingress(path("/v2"), name="c", canary="true", canary_weight="50")],
+            "Ingress default/c: spec.rules[0].http.paths[0]: no equivalent: There is no Ingress with this host",
+        ),
+        (
+            [ingress(path("/x")), ingress(path("/x", to="other"), name="b")],
+            "Ingress default/b: spec.rules[0].http.paths[0]: changed: A match of it is left out",
+        ),
+        (
+            [
+                gateway(listener(80), {**listener(81, "db"), "protocol": "TCP"}),
+                http_route("web", gateway_rule(to="web")),
+            ],
+            "spec.listeners[1]: no equivalent: An Edge has listeners for HTTP and HTTPS alone.",
+        ),
+        (
+            [gateway(listener(80)), http_route("web", gateway_rule(to="web"), gateway_rule(to="other"))],
+            "spec.rules[1]: changed: A match of it is left out",
+        ),
+        (
+            [gateway(listener(80)), http_route("web", gateway_rule(to="web", filters=(MIRROR,) * 5))],
+            "spec.rules[0].filters[4].requestMirror: no equivalent: A rule has four mirrors at most.",
+        ),
+        ([DEFAULT], "spec.defaultBackend: changed: Requests of all hosts of the Edge that no rule takes go there."),
+    ],
+    ids=["canary alone", "same path twice", "listener", "same rule twice", "fifth mirror", "default backend"],
+)
+def test_what_is_said_of_a_part_is_told(tmp_path: Path, documents: list[Document], told: str) -> None:
+    _, said = run(tmp_path, *documents)
+    assert told in said.err
