@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.gatewayapi import gateway, http_route, listener
+from support.gatewayapi import foreign, gateway, http_route, listener
 from support.gatewayapi import rule as gateway_rule
 from support.imports import Document, ingress, path, run
 
@@ -48,3 +48,16 @@ DEFAULT["spec"]["defaultBackend"] = {"service": {"name": "other", "port": {"numb
 def test_what_is_said_of_a_part_is_told(tmp_path: Path, documents: list[Document], told: str) -> None:
     _, said = run(tmp_path, *documents)
     assert told in said.err
+
+
+@pytest.mark.parametrize("names", [("http", "http"), ("a.b", "a-b")])
+def test_listeners_whose_names_meet_keep_their_ports(tmp_path: Path, names: tuple[str, str]) -> None:
+    public = gateway(listener(80, names[0]), allowedListeners={"namespaces": {"from": "Same"}})
+    parent = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public"}
+    internal = foreign("ListenerSet", "internal", {"parentRef": parent, "listeners": [listener(8080, names[1])]})
+    reference = {"group": "gateway.networking.k8s.io", "kind": "ListenerSet", "name": "internal"}
+    route = http_route("web", gateway_rule(to="web"), parents=(reference,))
+    found, _ = run(tmp_path, public, internal, route)
+    ports = {each["name"]: each["port"] for each in found["Edge"][0]["listeners"]}
+    assert sorted(ports.values()) == [80, 8080]
+    assert [ports[each["listener"]] for each in found["Route"][0]["edges"]] == [8080]

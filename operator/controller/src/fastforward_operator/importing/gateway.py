@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .draft import Context, Document, EdgeKey
+from .draft import Context, Document, Edge, EdgeKey
 from .ordering import covers
 from .reading import Field, Item
 from .tls import refer
@@ -117,7 +117,7 @@ def _section(context: Context, item: Item, key: EdgeKey, found: Field, *, checke
     if taken is not None and taken.get("protocol", "HTTP") != protocol:
         found.lost("Another listener has the port for another protocol.", "Choose another port.")
         return None
-    listener = taken or edge.listen(name.replace(".", "-"), port, secure=scheme == "https")
+    listener = taken or edge.listen(_free_name(edge, name, port), port, secure=scheme == "https")
     _take_tls(context, item, key, listener, tls)
     edge.hosts[hostname] = None
     namespaces = _namespaces(item, key, context, found["allowedRoutes"]["namespaces"])
@@ -132,6 +132,14 @@ def _section(context: Context, item: Item, key: EdgeKey, found: Field, *, checke
         namespaces=namespaces,
         kinds=_kinds(found["allowedRoutes"]["kinds"]),
     )
+
+
+def _free_name(edge: Edge, name: str, port: int) -> str:
+    """Its name in the Edge, whose listeners are those of the Gateway and of all its ListenerSets."""
+    wanted = name.replace(".", "-")
+    while wanted in edge.listeners:
+        wanted += f"-{port}"
+    return wanted
 
 
 def _take_tls(context: Context, item: Item, key: EdgeKey, listener: Document, tls: Field) -> None:
