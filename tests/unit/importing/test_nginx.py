@@ -125,3 +125,42 @@ def test_a_guarded_expression_that_cant_be_said_closes_what_begins_like_it(tmp_p
 )
 def test_what_an_expression_begins_with(expression: str, head: str) -> None:
     assert literal_head(expression) == head
+
+
+@pytest.mark.parametrize(
+    ("annotations", "certified", "sent"),
+    [
+        ({}, ["a.test"], True),
+        ({}, ["*.test"], True),
+        ({}, [], True),
+        ({}, ["*.a.test"], False),
+        ({}, None, False),
+        ({"force_ssl_redirect": "false"}, ["a.test"], True),
+        ({"force_ssl_redirect": "true", "ssl_redirect": "false"}, ["b.test"], True),
+        ({"ssl_redirect": "true"}, None, False),
+        ({"ssl_redirect": "false"}, ["a.test"], False),
+    ],
+    ids=str,
+)
+def test_clear_text_is_sent_to_https_where_nginx_sends_it(
+    tmp_path: Path, annotations: dict[str, str], certified: list[str] | None, sent: bool
+) -> None:
+    document = ingress(path(), **annotations)
+    if certified is not None:
+        document["spec"]["tls"] = [{"hosts": certified, "secretName": "tls"}]
+    found, _ = run(tmp_path, document)
+    assert any("redirect" in rule for rule in rules(found)) == sent
+    assert ("https" in {each["name"] for each in found["Edge"][0]["listeners"]}) == (certified is not None or sent)
+
+
+def test_the_certificate_of_another_ingress_of_the_host_sends_to_https_too(tmp_path: Path) -> None:
+    certified = ingress(path("/a"), name="a")
+    certified["spec"]["tls"] = [{"hosts": ["a.test"], "secretName": "tls"}]
+    found, _ = run(tmp_path, certified, ingress(path("/b"), name="b"))
+    sent = [rule["matches"][0]["path"]["value"] for rule in rules(found) if "redirect" in rule]
+    assert sent == ["/a", "/b"]
+
+
+def test_the_root_is_sent_to_the_app_of_a_host_with_expressions_too(tmp_path: Path) -> None:
+    found, _ = run(tmp_path, ingress(path("/"), use_regex="true", app_root="/app"))
+    assert {"path": "/app", "status": 302} in [rule.get("redirect") for rule in rules(found)]

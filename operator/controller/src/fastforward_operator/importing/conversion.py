@@ -15,7 +15,7 @@ from .gateway import translate_gateways
 from .httproute import translate_route
 from .ingress import translate_ingress
 from .ingressroute import translate_ingress_route
-from .nginx import find_guarded_hosts
+from .nginx import find_guarded_hosts, find_secured_hosts
 from .ordering import arrange
 from .pathregex import find_regex_hosts
 from .reading import Item, Note, Verdict, read_items
@@ -100,6 +100,7 @@ def import_files(paths: Iterable[Path], edge: str = "imported", *, literal: bool
         literal=literal,
         regex_hosts=find_regex_hosts(ingresses),
         guarded_hosts=find_guarded_hosts(ingresses),
+        secured_hosts=frozenset(find_secured_hosts(ingresses)),
     )
     sections = translate_gateways(context, listed)
     canaries: list[Canary] = []

@@ -204,6 +204,8 @@ class Context:
     """Hosts of Ingresses whose paths are regular expressions for nginx; empty for those without a host."""
     guarded_hosts: Mapping[str, str] = field(default_factory=dict)
     """By such a host the Ingress that guards all of it in a way that is not imported."""
+    secured_hosts: frozenset[str] = frozenset()
+    """Those that have a certificate."""
 
     def find(self, kind: str, namespace: str, name: str) -> Item | None:
         """An object of the input."""

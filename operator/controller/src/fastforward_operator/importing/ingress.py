@@ -58,6 +58,8 @@ class _Location:
     rewritten: str = ""
     """An expression with the groups that `rewrite-target` names."""
     refused: bool = False
+    secured: bool = False
+    """Whether its host has a certificate."""
 
 
 def translate_ingress(context: Context, item: Item) -> list[Canary]:
@@ -66,8 +68,8 @@ def translate_ingress(context: Context, item: Item) -> list[Canary]:
     plan = _Plan(context, item, wishes)
     _take_class(plan)
     _take_traefik(plan)
-    secured = _take_tls(plan)
-    if plan.falls_through and (plan.options is not None or secured or HTTPS in plan.listeners):
+    has_tls = _take_tls(plan)
+    if plan.falls_through and (plan.options is not None or has_tls or HTTPS in plan.listeners):
         wishes.closed |= _keeps_out(plan)
     if "canary" in wishes.canary and wishes.canary["canary"].flag():
         return list(_canaries(plan))
@@ -80,7 +82,7 @@ def translate_ingress(context: Context, item: Item) -> list[Canary]:
         if host.startswith("*."):
             rule["host"].changed(_ONE_LABEL)
         for path in rule["http"]["paths"].each():
-            _add_path(plan, path, host, hosts, secure=bool(secured & {host, ""}))
+            _add_path(plan, path, host, hosts)
         _add_www(plan, rule, host)
     if not rules and wishes.aliases:
         wishes.aliases = []
@@ -137,17 +139,16 @@ def _keeps_out(plan: _Plan) -> bool:
     return take_annotated_option(plan.context, plan.context.edge, plan.options)
 
 
-def _take_tls(plan: _Plan) -> set[str]:
-    """The hosts that have a certificate."""
-    hosts: set[str] = set()
-    for tls in plan.item.spec["tls"].each():
-        named = [host.lower() for host in tls["hosts"].texts()]
-        hosts |= set(named) or {""}
+def _take_tls(plan: _Plan) -> bool:
+    """Whether it has any."""
+    listed = plan.item.spec["tls"].each()
+    for tls in listed:
+        tls["hosts"].texts()
         add_certificate(plan.context, plan.context.edge, plan.item.namespace, tls["secretName"], plan.item)
-    return hosts
+    return bool(listed)
 
 
-def _add_path(plan: _Plan, path: Field, host: str, hosts: tuple[str, ...], *, secure: bool) -> None:
+def _add_path(plan: _Plan, path: Field, host: str, hosts: tuple[str, ...]) -> None:
     destination = _backend(plan, path["backend"])
     guard = plan.context.guarded_hosts.get(host) if _is_nginx(plan) else None
     if guard is not None and guard != plan.item.label:
@@ -155,7 +156,8 @@ def _add_path(plan: _Plan, path: Field, host: str, hosts: tuple[str, ...], *, se
     for location in _locations(plan, path, host):
         if location.paths:
             location.refused |= guard is not None
-            _add(plan, path, hosts, location, destination, secure=secure)
+            location.secured = host in plan.context.secured_hosts
+            _add(plan, path, hosts, location, destination)
 
 
 def _add(
@@ -164,14 +166,12 @@ def _add(
     hosts: tuple[str, ...],
     location: _Location,
     destination: Document,
-    *,
-    secure: bool,
 ) -> None:
     context, paths, matches = plan.context, location.paths, [{"path": path} for path in location.paths]
     wishes = plan.wishes.for_rule()
     wishes.closed |= location.refused
-    asked = plan.wishes.https
-    to_https = asked if asked is not None else (secure and _is_nginx(plan))
+    asked = plan.wishes.to_secured
+    to_https = plan.wishes.forced or (location.secured and (_is_nginx(plan) if asked is None else asked))
     _rewrite(plan.wishes, wishes, place["path"].raw, location)
     rule = Rule(
         item=plan.item,
@@ -191,7 +191,7 @@ def _add(
         rule.listeners = (HTTPS,)
         context.draft.add(plain)
     finish(context, rule, wishes, destination)
-    if plan.wishes.app_root and paths[0]["value"] == "/":
+    if plan.wishes.app_root and place["path"].raw in (None, "", "/"):
         root = rule.on(hosts, (rule.order[0] + 1,))
         root.matches = [{"path": {"type": "Exact", "value": "/"}}]
         root.body = {"redirect": {"path": plan.wishes.app_root, "status": 302}}

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from .draft import Document, PolicyName
 from .external import Headers, take_service, unsaid
-from .pathregex import PREFIX, paths_of
+from .pathregex import PREFIX, items_of, paths_of
 from .reading import Field, Item
 from .wishes import Wishes
 
@@ -38,8 +38,10 @@ class NginxWishes(Wishes):
     regex: bool = False
     target: Field | None = None
     """`rewrite-target`."""
-    https: bool | None = None
-    """Whether clear text is sent to HTTPS; by whether there is TLS when nothing is said."""
+    to_secured: bool | None = None
+    """Whether clear text is sent to HTTPS where the host has a certificate; it is when nothing is said."""
+    forced: bool = False
+    """Whether it is sent there in any case."""
     app_root: str = ""
     aliases: list[str] = field(default_factory=list)
     www: bool = False
@@ -77,6 +79,19 @@ def find_guarded_hosts(ingresses: Iterable[Item]) -> dict[str, str]:
         for name, found in item.annotations(PREFIX):
             if name == "auth-tls-secret" or (name == "server-snippet" and _may_refuse(found)):
                 hosts |= {host: item.label for host, _, _ in paths_of(item)}
+    return hosts
+
+
+def find_secured_hosts(ingresses: Iterable[Item]) -> set[str]:
+    """Hosts of rules that a certificate is for: one of any of their Ingresses, by a wildcard too, for one label."""
+    hosts: set[str] = set()
+    for item in ingresses:
+        named: set[str] = set()
+        for tls in items_of(item.spec["tls"]):
+            named |= {str(each.raw).lower() for each in items_of(tls["hosts"])} or {""}
+        for host, _, _ in paths_of(item):
+            if named & {host, "", f"*.{host.partition('.')[2]}"}:
+                hosts.add(host)
     return hosts
 
 
@@ -201,8 +216,12 @@ def _set_target(wishes: NginxWishes, found: Field) -> None:
     found.taken()
 
 
-def _set_https(wishes: NginxWishes, found: Field) -> None:
-    wishes.https = found.flag() or wishes.https is True
+def _set_to_secured(wishes: NginxWishes, found: Field) -> None:
+    wishes.to_secured = found.flag(default=True)
+
+
+def _set_forced(wishes: NginxWishes, found: Field) -> None:
+    wishes.forced = found.flag()
 
 
 def _set_root(wishes: NginxWishes, found: Field) -> None:
@@ -296,8 +315,8 @@ _TAKES: dict[str, Callable[[NginxWishes, Field], None]] = {
     "upstream-hash-by": _hash_by,
     "use-regex": _set_regex,
     "rewrite-target": _set_target,
-    "ssl-redirect": _set_https,
-    "force-ssl-redirect": _set_https,
+    "ssl-redirect": _set_to_secured,
+    "force-ssl-redirect": _set_forced,
     "app-root": _set_root,
     "server-alias": _set_aliases,
     "from-to-www-redirect": _set_www,

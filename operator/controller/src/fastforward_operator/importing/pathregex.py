@@ -75,12 +75,13 @@ def asks_for_regex(annotations: dict[str, Field], written: str) -> bool:
 
 def paths_of(item: Item) -> Iterator[tuple[str, str, str]]:
     """Host, path and type of each, without a note."""
-    for rule in _items(item.spec["rules"]):
-        for path in _items(rule["http"]["paths"]):
+    for rule in items_of(item.spec["rules"]):
+        for path in items_of(rule["http"]["paths"]):
             yield str(rule["host"].raw or "").lower(), str(path["path"].raw or "/"), str(path["pathType"].raw)
 
 
-def _items(found: Field) -> Iterator[Field]:
+def items_of(found: Field) -> Iterator[Field]:
+    """Of a list, without a note if it is none."""
     if isinstance(found.raw, list):
         yield from found.each()
 
