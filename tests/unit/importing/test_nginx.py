@@ -164,3 +164,51 @@ def test_the_certificate_of_another_ingress_of_the_host_sends_to_https_too(tmp_p
 def test_the_root_is_sent_to_the_app_of_a_host_with_expressions_too(tmp_path: Path) -> None:
     found, _ = run(tmp_path, ingress(path("/"), use_regex="true", app_root="/app"))
     assert {"path": "/app", "status": 302} in [rule.get("redirect") for rule in rules(found)]
+
+
+@pytest.mark.parametrize("target", ["/y?id=$1", "/y/$host/$1", "/y/$id"])
+def test_a_target_that_is_more_than_groups_closes_its_rules(tmp_path: Path, target: str) -> None:
+    written = "/x/(?P<id>.*)" if "$id" in target else "/x/(.*)"
+    found, said = run(tmp_path, ingress(path(written, ANY), use_regex="true", rewrite_target=target))
+    assert [rule["respond"]["status"] for rule in rules(found)] == [403]
+    assert "answer 403" in said.err
+
+
+@pytest.mark.parametrize(
+    ("target", "substitution"), [("/y/$1", r"/y/\1"), ("/y/$2", "/y/"), (r"/a\1/$1", r"/a\\1/\1"), ("/$1$1", r"/\1\1")]
+)
+def test_groups_of_a_target_are_those_of_the_path(tmp_path: Path, target: str, substitution: str) -> None:
+    found, _ = run(tmp_path, ingress(path("/x/(?P<id>.*)", ANY), use_regex="true", rewrite_target=target))
+    assert rules(found)[0]["rewrite"]["regex"]["substitution"] == substitution
+
+
+@pytest.mark.parametrize(
+    ("url", "redirect"),
+    [
+        ("https://new.test/a", {"scheme": "https", "host": "new.test", "path": "/a", "status": 301}),
+        ("https://new.test:444$request_uri", {"scheme": "https", "host": "new.test", "port": 444, "status": 301}),
+        ("https://new.test/$request_uri", {"scheme": "https", "host": "new.test", "status": 301}),
+        ("https://$host/", None),
+        ("https://new.test/a$request_uri", None),
+        ("https://new.test:99999/", None),
+        ("https://[new.test/", None),
+        ("https://-/", None),
+    ],
+)
+def test_a_redirect_is_said_or_closes_its_rules(tmp_path: Path, url: str, redirect: Document | None) -> None:
+    found, _ = run(tmp_path, ingress(path(), permanent_redirect=url))
+    (rule,) = rules(found)
+    assert rule.get("redirect") == redirect
+    assert ("respond" in rule) == (redirect is None)
+
+
+def test_an_alias_that_is_no_host_is_told(tmp_path: Path) -> None:
+    found, said = run(tmp_path, ingress(path(), server_alias=r"~^www\d+\.a\.test$, Other.test"))
+    assert [route["hosts"] for route in found["Route"]] == [["a.test", "other.test"]]
+    assert "is no name of a host" in said.err
+
+
+@pytest.mark.parametrize("number", ["--5", "5-", "\u00b2", "", "9" * 5000])
+def test_what_is_no_number_is_told(tmp_path: Path, number: str) -> None:
+    _, said = run(tmp_path, ingress(path(), proxy_read_timeout=number, proxy_body_size=number))
+    assert "Wanted is a whole number." in said.err

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/service-resources/ingress-v1
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from .tls import add_certificate, take_annotated_option, take_default_options
 from .wishes import BY_SEGMENTS, Rewrite, Wishes, finish, literal_regex, prefix_paths, regex_fault
 
 TRAEFIK = "traefik.ingress.kubernetes.io/"
+_GROUP = re.compile(r"\$[0-9]")
 _CLASS = "kubernetes.io/ingress.class"
 _ENTRY_POINTS = {"web": HTTP, "websecure": HTTPS}
 _GUARD = "Add what guards it, then give the rules their upstreams."
@@ -262,6 +264,9 @@ def _rewrite(asked: NginxWishes, wishes: Wishes, written: str | None, location: 
         return
     if not text.startswith("/"):
         asked.target.lost("Only a path can take the place of a path.", "Use a redirect for a whole URL.")
+    elif "?" in text or "$" in _GROUP.sub("", text):
+        what = "Only groups of the path can be put into one, and no query."
+        wishes.close(asked.target, what, "Let the upstream have the path as it is, or write one expression.")
     elif location.rewritten and "$" in text:
         pattern = location.rewritten
         wishes.rewrites.append(Rewrite(asked.target, pattern=pattern, substitution=substitute_groups(pattern, text)))

@@ -18,7 +18,8 @@ from .pathregex import PREFIX, items_of, paths_of
 from .reading import Field, Item
 from .wishes import Wishes
 
-_SIZE = re.compile(r"(\d+)([kKmMgG]?)")
+_SIZE = re.compile(r"([0-9]{1,18})([kKmMgG]?)")
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _MOST_BODY = 1 << 30
 _REFUSES = re.compile(
@@ -126,6 +127,8 @@ def _address_list(which: str, wishes: NginxWishes, found: Field) -> None:
 
 def _idle(wishes: NginxWishes, found: Field) -> None:
     seconds = found.number()
+    if seconds <= 0:
+        return
     before = wishes.body.get("timeout", {}).get("idle", "0s")
     idle = max(seconds, int(before.removesuffix("s")))
     wishes.body["timeout"] = {"request": "0s", "idle": f"{idle}s"}
@@ -153,18 +156,34 @@ def _host(wishes: NginxWishes, found: Field) -> None:
 
 
 def _redirect(status: int, wishes: NginxWishes, found: Field) -> None:
-    parts = urlsplit(found.text())
-    if parts.scheme not in ("http", "https") or parts.hostname is None:
+    text = found.text()
+    if not text.startswith(("http://", "https://")):
         found.lost("Only a whole URL can be redirected to.", "Write the redirect by hand.")
         return
-    redirect: Document = {"scheme": parts.scheme, "host": parts.hostname.lower(), "path": parts.path or "/"}
-    if parts.query:
-        redirect["path"] += f"?{parts.query}"
-    else:
+    redirect = _redirect_to(text)
+    if redirect is None:
+        wishes.close(found, "This redirect can't be said.", "Write it by hand: one URL, without variables.")
+        return
+    if "path" not in redirect:
+        found.changed("The request's path and query are kept as they are.")
+    elif "?" not in redirect["path"]:
         found.changed("The request's query is kept.")
-    if parts.port is not None:
-        redirect["port"] = parts.port
     wishes.answer = {"redirect": {**redirect, "status": wishes.code or status}}
+
+
+def _redirect_to(text: str) -> Document | None:
+    """The URL in parts, without a path where that is the request's own; None where it can't be said."""
+    kept = text.endswith("$request_uri")
+    try:
+        parts = urlsplit(text.removesuffix("$request_uri"))
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return None
+    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    if _HOST.fullmatch(host) is None or host.startswith("*") or "$" in path or (kept and path != "/"):
+        return None
+    where: Document = {"scheme": parts.scheme, "host": host, **({"port": port} if port is not None else {})}
+    return where if kept else {**where, "path": path}
 
 
 def _code(wishes: NginxWishes, found: Field) -> None:
@@ -229,7 +248,12 @@ def _set_root(wishes: NginxWishes, found: Field) -> None:
 
 
 def _set_aliases(wishes: NginxWishes, found: Field) -> None:
-    wishes.aliases = found.words()
+    names = [name.lower() for name in found.words()]
+    wishes.aliases = [name for name in names if _HOST.fullmatch(name)]
+    if others := [name for name in names if not _HOST.fullmatch(name)]:
+        found.lost(
+            f"{', '.join(others)} is no name of a host.", "Name each host in the Route, or `*.` and what follows."
+        )
 
 
 def _set_www(wishes: NginxWishes, found: Field) -> None:

@@ -6,6 +6,7 @@ Why it exists: a field that nobody asked for leaves a note as well, so that noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,6 +61,7 @@ class Note:
         return f"{self.place}: {self.object}:{about} {self.verdict}{': ' + self.said if self.said else ''}"
 
 
+_NUMBER = re.compile(r"\s*[-+]?[0-9]{1,18}\s*")
 UNKNOWN = "This field is not known to the import."
 LOOK = "Look up what it does, and say it in the resources if they can."
 _Said = tuple[Verdict, str, str]
@@ -183,7 +185,7 @@ class Field:
         if isinstance(self.raw, int) and not isinstance(self.raw, bool):
             self.taken()
             return self.raw
-        if isinstance(self.raw, str) and self.raw.strip().lstrip("-").isdigit():
+        if isinstance(self.raw, str) and _NUMBER.fullmatch(self.raw):
             self.taken()
             return int(self.raw)
         self._wrong("a whole number")

@@ -110,7 +110,7 @@ def _take_service(shares: _Shares, service: Field, name: tuple[str, str], weight
     namespace, own = name[0], shares.item.namespace
     port = service["port"].raw
     number: int | str = service["port"].number() if isinstance(port, int) else service["port"].text()
-    if isinstance(number, str) and number.isdigit():
+    if isinstance(number, str) and number.isascii() and number.isdecimal():
         number = int(number)
     if not number:
         service["name"].lost("A Service is named with its port.", "Add the port.")
