@@ -204,3 +204,41 @@ def test_a_policy_that_closes_a_table_is_done_when_the_table_is(bench: Bench) ->
         resource("AuthPolicy", "p", spec),
     )
     assert set(bench.report("AuthPolicy", "p").outputs) == {("table", "default/public|example.com#")}
+
+
+def believing(*tenants: str, roles: tuple[str, ...] = ("one",)) -> Document:
+    """A policy on everybody's rule alone."""
+    providers = [{"name": "token", "jwt": JWT, "tenants": list(tenants)}]
+    spec = {
+        "authentication": {"providers": providers},
+        "authorization": {"grants": [{"name": "some", "roles": list(roles)}]},
+    }
+    return resource("AuthPolicy", "p", {"targets": [on("Route", "all")], **spec})
+
+
+@pytest.fixture
+def shared(bench: Bench) -> Bench:
+    """A host with everybody's rule and one of acme's, which no policy aims at."""
+    bench.apply(
+        resources.edge(8080),
+        resource("Tenant", "acme", {}),
+        resources.config_map("issuer", {"jwks": jwks()}),
+        believing("acme"),
+        resources.route("all", rule(says="hi"), hosts="example.com"),
+        resources.route("own", rule(prefix("/", tenants=["acme"]), says="own"), hosts="example.com"),
+    )
+    return bench
+
+
+def test_whom_everybodys_policy_believes_is_told_to_tenants_tables_that_do_not_name_it(shared: Bench) -> None:
+    tables = ["default/public|example.com#", "default/public|example.com#acme"]
+    for tenants in ((), ("acme",), ("*",)):
+        delta = shared.apply(believing(*tenants))
+        assert delta.translated == 1
+        assert [table.name for table in delta.tables.upserts] == tables
+        assert {("table", name) for name in tables} <= set(shared.report("AuthPolicy", "p").outputs)
+
+
+def test_what_everybodys_policy_grants_is_not_told_to_tenants_tables(shared: Bench) -> None:
+    delta = shared.apply(believing("acme", roles=("two",)))
+    assert [table.name for table in delta.tables.upserts] == ["default/public|example.com#"]

@@ -231,7 +231,7 @@ def _told(made: ir.Report | None) -> ir.Report | None:
 
 
 def _upsert_touched(steps: Mapping[Cell, Any], tallies: defaultdict[str, _Tally]) -> None:
-    """A table is emitted again also when its scope changed, or an Auth or a Limit that it names.
+    """A table is emitted again also when its scope changed, an Auth or a Limit that it names, or whom it believes.
 
     A scope is emitted again also when settings of its Edge changed that the scope does not repeat.
     """
@@ -241,14 +241,21 @@ def _upsert_touched(steps: Mapping[Cell, Any], tallies: defaultdict[str, _Tally]
             scopes[cell.value.scope.name] = cell.value.scope
     if not (auths or limits or scopes):
         return
-    for cell in steps:
+    for cell, old in steps.items():
         made = cell.value if cell.key[0] in TABLES else None
         if made is None or made.table is None or made.table.name in tables:
             continue
-        if made.table.scope in scopes or any(
-            entry.auth in auths or not limits.keys().isdisjoint(entry.limits) for entry in made.table.entries
+        if (
+            made.table.scope in scopes
+            or _believes_others(old, made)
+            or any(entry.auth in auths or not limits.keys().isdisjoint(entry.limits) for entry in made.table.entries)
         ):
             tables[made.table.name] = made.table
+
+
+def _believes_others(old: object, new: object) -> bool:
+    both = isinstance(old, table.TableTranslation) and isinstance(new, table.TableTranslation)
+    return both and old.believed != new.believed
 
 
 def _settings_changed(old: table.ScopeTranslation | None, new: table.ScopeTranslation | None) -> bool:

@@ -90,6 +90,7 @@ ORDER: tuple[Rule[Any], ...] = (
     authpolicy.ATTACHED_POLICIES,
     combination.AUTH,
     combination.TRAITS,
+    combination.KNOWN_TO_PROXY,
     route.ROUTE,
     table.ALIASES,
     table.GATE,

@@ -216,6 +216,11 @@ class Auth:
         return any(isinstance(provider.kind, OidcLogin) for provider in self.providers)
 
     @property
+    def known_to_proxy(self) -> tuple[Provider, ...]:
+        """The providers whose tokens the proxy verifies: all of them, or none."""
+        return self.providers if self.native and self.mode is not Mode.NONE else ()
+
+    @property
     def native(self) -> bool:
         """Whether the proxy can do all of it: JWT with tenants that fit its headers only, no CEL conditions or services
         that are asked, and nothing that is only tried: it can let bad tokens pass, but not say why it would not.

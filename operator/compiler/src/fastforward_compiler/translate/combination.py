@@ -144,6 +144,11 @@ def _make_traits(cells: Cells, name: str) -> Traits:
     )
 
 
+def _make_known_to_proxy(cells: Cells, name: str) -> tuple[ir.Provider, ...]:
+    auth = cells.read(AUTH, name).auth
+    return auth.known_to_proxy if auth is not None else ()
+
+
 def _beyond_proxy(auth: ir.Auth) -> str:
     """Why the proxy can't do all of it; empty when it can."""
     return "" if auth.native else next(_reasons_for_hop(auth))
@@ -175,3 +180,5 @@ def _listed(policies: Iterable[str]) -> str:
 AUTH: Rule[Combination] = Rule("combination", _combine, gives=_combination_gifts)
 """(name of the Auth: the policies' names, joined by `+`)."""
 TRAITS: Rule[Traits] = Rule("combination traits", _make_traits)
+KNOWN_TO_PROXY: Rule[tuple[ir.Provider, ...]] = Rule("providers that the proxy knows", _make_known_to_proxy)
+"""Of an Auth: what tenants' tables depend on, whoever's entry it is; other edits of the policies leave it as it is."""

@@ -17,7 +17,7 @@ from fastforward_compiler.cells import Cells, Gift, Index, Rule
 from fastforward_compiler.problem import Problem, Reason, problem
 
 from .addresslist import lists_of
-from .combination import AUTH
+from .combination import AUTH, KNOWN_TO_PROXY
 from .edge import NO_ADMISSION, SETTINGS, VIEW, Settings, View, covers
 from .overtaking import GATE_PRIORITY, Laid, PathMatch, make_gates, mark_overtaken
 from .piece import Piece, precedence
@@ -29,6 +29,13 @@ from .tenant import covering, host_tenant
 from .world import HOSTS_OF_TENANTS, age, ref_of
 
 
+class Believed(NamedTuple):
+    """An Auth that may have authenticated a request when it comes to a tenant's table, and by whose word."""
+
+    auth: str
+    providers: tuple[ir.Provider, ...]
+
+
 class ScopeTranslation(NamedTuple):
     """One host. `scope` is None while no rule is found for a host that a Tenant lists."""
 
@@ -38,6 +45,7 @@ class ScopeTranslation(NamedTuple):
     conditional: tuple[PathMatch, ...]
     """Paths of rules in tenants' tables with conditions that only the decision service can judge."""
     settings: Settings
+    believed: tuple[Believed, ...] = ()
 
 
 class TableTranslation(NamedTuple):
@@ -48,6 +56,8 @@ class TableTranslation(NamedTuple):
     """Of rules never reached."""
     closed_by: tuple[str, ...] = ()
     """Broken AuthPolicies that close some of its entries."""
+    believed: tuple[Believed, ...] = ()
+    """Whom the guard of a tenant's table believes, though its entries need not name them."""
 
 
 def scope_name(edge: str, host: str) -> str:
@@ -93,12 +103,15 @@ def _make_scope(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
 
 
 def _make_host(cells: Cells, edge: str, host: str) -> ScopeTranslation | None:
-    """The scope as a tenant's table sees it: that there are tenants' tables, not whose, nor what lies in them."""
+    """The scope as a tenant's table sees it: that there are tenants' tables, not whose, nor what lies in them; and
+    whom all of them believe.
+    """
     translation = cells.read(SCOPE, edge, host)
     if translation is None or translation.scope is None:
         return translation
     scope = replace(translation.scope, tenant_tables=("*",) if translation.scope.tenant_tables else ())
-    return translation._replace(scope=scope, conditional=())
+    believed = tuple(Believed(auth, cells.read(KNOWN_TO_PROXY, auth)) for auth in scope.auths)
+    return translation._replace(scope=scope, conditional=(), believed=believed)
 
 
 def _source(cells: Cells, edge: str, host: str) -> str | None:
@@ -179,7 +192,7 @@ def _make_table(cells: Cells, edge: str, host: str, tenant: str) -> TableTransla
     touch(cells, entries)
     table = ir.Table(scope=scope.scope.name, tenant=tenant, entries=entries) if entries else None
     closed_by = tuple(sorted({policy for laid in pieces for policy in laid.piece.closed_by}))
-    return TableTranslation(table, conflicts, closed_by)
+    return TableTranslation(table, conflicts, closed_by, scope.believed)
 
 
 def _pieces(cells: Cells, edge: str, source: str, tenant: str) -> list[Piece]:
@@ -242,15 +255,20 @@ def _table_gifts(translation: TableTranslation | None, edge: str, host: str, ten
         return
     for found in translation.conflicts:
         yield (CONFLICTS, found.on.namespace, found.on.name), found
-    yield from naming_gifts(translation.table, translation.closed_by, f"{scope_name(edge, host)}#{tenant}")
+    name = f"{scope_name(edge, host)}#{tenant}"
+    yield from naming_gifts(translation.table, translation.closed_by, name, translation.believed)
 
 
-def naming_gifts(table: ir.Table | None, closed_by: Iterable[str], name: str) -> Iterator[Gift]:
-    """What a table of this name leans on: the policies of its entries, and those that close some of them."""
+def naming_gifts(
+    table: ir.Table | None, closed_by: Iterable[str], name: str, believed: Iterable[Believed] = ()
+) -> Iterator[Gift]:
+    """What a table of this name leans on: the policies of its entries, those that its guard believes, and those that
+    close some of its entries.
+    """
     for policy in closed_by:
         yield (TABLES_NAMING, "broken", policy), name
     if table is not None:
-        for auth in {entry.auth for entry in table.entries if entry.auth}:
+        for auth in {entry.auth for entry in table.entries if entry.auth}.union(each.auth for each in believed):
             yield (TABLES_NAMING, "auth", auth), name
         for limit in {limit for entry in table.entries for limit in entry.limits}:
             yield (TABLES_NAMING, "limit", limit), name

@@ -34,7 +34,7 @@ _FROM = jwt_authn_pb2.JwtHeader(name="Authorization", value_prefix="Bearer ")
 
 def verified_by_proxy(auth: ir.Auth) -> bool:
     """Whether routes ask the filter `jwt` for it."""
-    return auth.native and auth.mode is not ir.Mode.NONE and bool(auth.providers)
+    return bool(auth.known_to_proxy)
 
 
 def emit_jwt(auths: Iterable[ir.Auth], keysets: Mapping[str, ir.KeySet]) -> dict[str, bytes]:

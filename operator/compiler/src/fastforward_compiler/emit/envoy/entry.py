@@ -191,7 +191,7 @@ def believed(auth: ir.Auth | None, setting: Setting) -> tuple[ir.Provider, ...]:
     Everybody's entry has authenticated the caller; it may believe providers that this one does not.
     """
     named = (setting.auths[name] for name in setting.scope.auths if name in setting.auths)
-    found = {p.name: p for known in named if verified_by_proxy(known) for p in known.providers}.values()
+    found = {p.name: p for known in named for p in known.known_to_proxy}.values()
     if auth is None or auth.mode is ir.Mode.NONE:
         return tuple(found)
     return tuple(provider for provider in found if any(provider.is_as_strong_as(own) for own in auth.providers))
