@@ -61,7 +61,8 @@ def test_rules_of_a_wider_host_follow_those_of_a_narrower_one(gateway: Gateway) 
     asked = {target: gateway.get(target, host="a.example.com").origin for target in ("/narrow/deep", "/wide", "/any")}
     assert asked == {"/narrow/deep": "one", "/wide": "two", "/any": "three"}
     assert gateway.get("/narrow", host="b.example.com").status == 404
-    assert gateway.get("/any", host="b.example.org").origin == "three"
+    for host in ("b.example.org", "[::1]", "[2001:db8::1]:8080", "a!b.example.com"):
+        assert gateway.get("/any", host=host).origin == "three", host
 
 
 def test_listeners_of_one_port_are_apart_by_host(gateway: Gateway) -> None:

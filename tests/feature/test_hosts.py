@@ -40,8 +40,18 @@ def test_the_longest_wildcard_wins_and_an_exact_host_before_all(gateway: Gateway
         "example.com": "*",
         "localhost": "*",
         "192.0.2.1": "*",
+        "[::1]": "*",
+        "[2001:db8::1]:8080": "*",
+        "a!b.shop.example.com": "*",
+        "user@www.shop.example.com": "*",
     }
     assert {host: gateway.get(host=host).body for host in expected} == expected
+
+
+@pytest.mark.parametrize("host", ["[::1]", "a!b.example.com", "user@shop.example.com", "x,shop.example.com"])
+def test_what_is_no_name_has_the_table_of_no_name(gateway: Gateway, host: str) -> None:
+    apply_hosts(gateway, "*.example.com", "shop.example.com")
+    assert gateway.get(host=host).status == 404
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,16 @@ def test_step_by_step_equals_from_nothing(steps: list[list[str]]) -> None:
         ("x.y.example.com", "*.example.com"),
         ("example.com", "*.com"),
         ("test", "*"),
+        ("", "*"),
+        ("192.0.2.1", "*"),
+        ("[::1]", "*"),
+        ("[::ffff:192.0.2.1]", "*"),
+        ("a!b", "*"),
+        ("user@x.example.com", "*"),
+        ("x!y.example.com", "*"),
+        ("x,y.example.com", "*"),
+        ("x.example.com:x", "*.example.com"),
+        (f"{HOST}:x", HOST),
     ],
 )
 def test_the_scope_of_a_host_is_exact_or_the_longest_wildcard(asked: str, found: str) -> None:

@@ -7,6 +7,7 @@ Called by EntryPoint off the request path, and by the CLI. Work is proportional 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -29,6 +30,9 @@ from .compiled.upstream import Upstream, compile_upstream
 from .compiled.users import Users, compile_users
 from .compiled.workload import Workload, compile_workload
 from .compiled.zone import Zones, compile_zones
+
+_NAME = re.compile(r"[A-Za-z0-9._-]*")
+"""Any host that is a name; what an address of IPv6 or a forged host has besides is in none."""
 
 
 class SnapshotError(ValueError):
@@ -111,10 +115,15 @@ class Snapshot:
         return changed.snapshot()
 
     def find_scope(self, edge: str, host: str) -> Scope | None:
-        """Returns the host's scope on an Edge: the exact host, else the longest wildcard, else `*`."""
+        """Returns the host's scope on an Edge: the exact host, else the longest wildcard, else `*`.
+
+        As the proxy does it: what follows a colon is no part of a name, and what has a sign that no name has, as an
+        address of IPv6, is below no wildcard but `*`.
+        """
         scopes = self.scopes
+        host = host.partition(":")[0]
         found = scopes.get(f"{edge}|{host}")
-        dot = host.find(".")
+        dot = host.find(".") if found is None and _NAME.fullmatch(host) is not None else -1
         while found is None and dot >= 0:
             found = scopes.get(f"{edge}|*{host[dot:]}")
             dot = host.find(".", dot + 1)

@@ -3,7 +3,8 @@
 In: the scopes of wildcard hosts. Out: serialised Lua filters, delivered by ECDS. Called by emitter.
 
 `resolve` runs only where no table matched (each table disables it, and the table for everybody has a route for every
-path): it lowers the case of the host, takes the longest wildcard that fits, and marks a host that nobody has.
+path): it lowers the case of the host, takes the longest wildcard that fits, and marks a host that nobody has. A host
+with a sign that no name has, as an address of IPv6 is, has no wildcard but `*`: it is no name below another.
 `fallback` runs only where a tenant has no table, or its table no route: it goes back to the table for everybody.
 """
 
@@ -36,13 +37,12 @@ local function find(handle, scope)
   if not bar then return end
   local edge = string.sub(scope, 1, bar)
   local host = string.lower(string.match(scope, "^[^:]*", bar + 1))
-  if string.find(host, "[^a-z0-9._-]") then return end
   local asked = false
   if edge .. host ~= scope then
     if take(handle, edge .. host, asked) then return true end
     asked = true
   end
-  local dot = string.find(host, ".", 1, true)
+  local dot = not string.find(host, "[^a-z0-9._-]") and string.find(host, ".", 1, true)
   while dot do
     local wildcard = edge .. "*" .. string.sub(host, dot)
     if wildcards[wildcard] then
