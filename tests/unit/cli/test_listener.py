@@ -14,7 +14,7 @@ from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support.ff import Said, ff
 from support.gatewayapi import gateway, gateway_class, http_route, listener, parent
 from support.gatewayapi import rule as answers
-from support.resources import Document, edge, route, rule
+from support.resources import Document, edge, resource, route, rule
 
 TWO = [{"name": "outer", "port": 8080}, {"name": "inner", "port": 8081}]
 REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"hostname": "b.example.com"}}
@@ -90,6 +90,82 @@ def test_of_two_with_the_name_the_port_tells(tmp_path: Path) -> None:
         assert explain(tmp_path, documents, "--listener", "http", "-o", "json", url=url).json["route"] == (
             f"default/{taken}"
         )
+
+
+SECURE = {"name": "https", "port": 443, "protocol": "HTTPS", "tls": {"certificates": [{"name": "development-tls"}]}}
+
+
+def bound(*listeners: Document) -> list[Document]:
+    """An Edge whose rules differ by listener, as an imported Ingress with TLS has it."""
+    by = {name: [{"name": "public", "listener": name}] for name in ("http", "https")}
+    return [
+        edge(80, hosts=["a.test"], listeners=[{"name": "http", "port": 80}, *listeners]),
+        route("plain", rule(redirect={"scheme": "https", "status": 308}), hosts="a.test", edges=by["http"]),
+        route("secure", rule(says="x"), hosts="a.test", edges=by["https"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [("http://a.test/", "plain"), ("https://a.test/", "secure"), ("https://a.test:8443/", "secure")],
+)
+def test_scheme_and_port_tell_the_listener(tmp_path: Path, url: str, taken: str) -> None:
+    assert explain(tmp_path, bound(SECURE), "-o", "json", url=url).json["route"] == f"default/{taken}"
+
+
+def test_of_two_listeners_of_a_scheme_the_port_tells(tmp_path: Path) -> None:
+    documents = bound({"name": "https", "port": 8080})
+    for url, taken in (("http://a.test/", "plain"), ("http://a.test:8080/", "secure")):
+        assert explain(tmp_path, documents, "-o", "json", url=url).json["route"] == f"default/{taken}"
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [("http://a.test:1/", "http, port 1, fits several"), ("https://a.test/", "https, port 443, fits none")],
+)
+def test_where_they_do_not_tell_a_listener_has_to_be_named(tmp_path: Path, url: str, fits: str) -> None:
+    said = explain(tmp_path, bound({"name": "https", "port": 8080}), url=url)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith(
+        f"--listener is wanted: rules for a.test hold at one listener of Edge default/public only, and {fits} of them. "
+        "There are http (http, port 80), https (http, port 8080). Name one.\n"
+    )
+
+
+def test_no_listener_is_wanted_where_no_rule_asks(tmp_path: Path) -> None:
+    documents = [edge(80, hosts=["a.test"], listeners=TWO), route("front", rule(says="x"), hosts="a.test")]
+    for url in ("http://a.test/", "https://a.test/"):
+        assert explain(tmp_path, documents, "-o", "json", url=url).json["route"] == "default/front"
+
+
+def test_a_route_test_comes_in_by_its_url(tmp_path: Path) -> None:
+    """Also for the token that it is sent with."""
+    issuer = {
+        "issuer": "https://id.test",
+        "audiences": ["a"],
+        "jwks": {"configMap": {"name": "development-jwks", "key": "k"}},
+    }
+    policy = resource(
+        "AuthPolicy",
+        "users",
+        {
+            "targets": [{"kind": "Route", "name": "secure"}],
+            "authentication": {"providers": [{"name": "id", "jwt": issuer}]},
+        },
+    )
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all([*bound(SECURE), policy]))
+    cases = [
+        {"name": "plain", "request": {"url": "http://a.test/"}, "expect": {"status": 308}},
+        {
+            "name": "secure",
+            "request": {"url": "https://a.test/", "token": {"sub": "jo"}},
+            "expect": {"status": 200, "route": "default/secure"},
+        },
+        {"name": "anonymous", "request": {"url": "https://a.test/"}, "expect": {"status": 401}},
+    ]
+    (tmp_path / "some.test.yaml").write_text(yaml.safe_dump({"tests": cases}))
+    said = ff("test", tmp_path)
+    assert said.out.endswith("3 tests, none failed.\n"), said.out + said.err
 
 
 def test_of_many_edges_some_are_told() -> None:

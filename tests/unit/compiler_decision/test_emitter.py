@@ -104,6 +104,7 @@ def test_the_scope_says_what_the_edge_and_the_host_say() -> None:
         host_tenant="acme",
         trusted_hops=2,
         listeners=["http"],
+        entrances=[snapshot_pb2.Entrance(listener="http", scheme="http", port=8080)],
     )
 
 
@@ -119,6 +120,18 @@ def test_a_scope_tells_by_which_listeners_requests_come() -> None:
     own = ir.Scope(name=f"{EDGE}@80|{HOST}", edge=EDGE, host=HOST)
     (resource,) = DecisionEmitter().apply(delta(edges=(edge(listeners=listeners),), scopes=(own,))).upserts
     assert list(resource.scope.listeners) == ["a", "b", "port-80", "web"]
+    assert list(resource.scope.entrances) == []
+
+
+def test_a_scope_of_an_edge_tells_where_its_listeners_listen() -> None:
+    certificate = ir.Certificate(name="shop/tls", hosts=(HOST,), chain=b"", key=b"")
+    listeners = (
+        ir.Listener(name="https", port=8443, certificates=(certificate,)),
+        ir.Listener(name="db", port=5432, stream=ir.Stream(shares=(ir.Share(upstream="shop/db", weight=1),))),
+    )
+    own = ir.Scope(name=SCOPE, edge=EDGE, host=HOST)
+    (resource,) = DecisionEmitter().apply(delta(edges=(edge(listeners=listeners),), scopes=(own,))).upserts
+    assert list(resource.scope.entrances) == [snapshot_pb2.Entrance(listener="https", scheme="https", port=8443)]
 
 
 def test_a_removed_edge_and_its_host_leave_nothing_behind() -> None:

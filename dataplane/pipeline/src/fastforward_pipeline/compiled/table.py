@@ -10,12 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.facts import Facts
 
 from .address import AddressSet
 from .route import Plan
+
+
+class Entrance(NamedTuple):
+    """Where a listener listens."""
+
+    listener: str
+    scheme: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +45,8 @@ class Scope:
     trusted_hops: int
     listeners: tuple[str, ...] = ()
     """Names of those that requests for it come in by; none when that is not known."""
+    entrances: tuple[Entrance, ...] = ()
+    """Where these listen; none of a Gateway's."""
 
 
 Leaf = tuple[Plan, ...]
@@ -209,4 +220,5 @@ def compile_scope(name: str, wire: snapshot_pb2.Scope) -> Scope:
         trusted=AddressSet(wire.trusted) if wire.trusted else None,
         trusted_hops=wire.trusted_hops,
         listeners=tuple(wire.listeners),
+        entrances=tuple([Entrance(each.listener, each.scheme, each.port) for each in wire.entrances]),
     )

@@ -6,6 +6,7 @@ keys. Called by route_test and diff. Nothing else of the snapshot changes, so wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +18,8 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_operator.supervisor.apikey import ApiKeyText, new_api_key
 from fastforward_operator.supervisor.issuer import Issuer
 
-from .simulation import judge, make_request
+from .listener import come_in
+from .simulation import RequestError, judge, make_request
 from .testfile import ApiKeyIdentity, Case
 
 _VALID = timedelta(minutes=5)
@@ -60,6 +62,9 @@ class Bench:
         request = make_request(
             written.method, written.url, written.headers.items(), address=written.address, listener=written.listener
         )
+        # Where its listener can't be told, whoever sends it is told so.
+        with contextlib.suppress(RequestError):
+            request = come_in(self.snapshot, request, "listener")
         entry = judge(self.snapshot, request, TokenBuckets()).decision.entry
         auth = self._auths.get(entry.auth) if entry is not None else None
         return auth.providers if auth is not None else ()

@@ -1,7 +1,8 @@
 """The listener that a request is said to come in by: one that is there, and so the Edge that it comes to.
 
-In: a decision snapshot, a request that names a listener. Out: the request at that listener's Edge. Called by explain
-and route_test. Two Edges may have the same host: the listener tells which one is asked, as it does for real requests.
+In: a decision snapshot, a request that names a listener or none. Out: the request at that listener's Edge. Called by
+explain, route_test and bench. Two Edges may have the same host: the listener tells which one is asked, as it does for
+real requests. Where none is named, scheme and port tell it, for rules that hold at one listener only.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from fastforward_compiler import ir
-from fastforward_pipeline import Request, Snapshot
+from fastforward_pipeline import Refusal, Request, Snapshot, normalize
+from fastforward_pipeline.compiled.table import Scope
+from fastforward_pipeline.stages.ingress import find_scope
 
-from .simulation import RequestError, find_best, those_on_port
+from .simulation import RequestError, find_best, on_its_port, port_of, those_on_port
 
 _MOST = 8
 """Edges and Gateways that are told."""
@@ -21,10 +24,13 @@ _MOST = 8
 def come_in(snapshot: Snapshot, request: Request, called: str) -> Request:
     """The request at the Edge whose listener it names; `called` is what the name was given by.
 
-    Raises RequestError for one that no Edge has. An operator of an earlier release tells of none: then any is believed.
+    Raises RequestError for one that no Edge has, and where one has to be named. An operator of an earlier release tells
+    of none: then any is believed.
     """
+    if not request.listener:
+        return _by_url(snapshot, request, called)
     known = {scope.edge: scope.listeners for scope in snapshot.scopes.values() if scope.listeners}
-    if not request.listener or not known:
+    if not known:
         return request
     having = sorted(edge for edge, listeners in known.items() if request.listener in listeners)
     if not having:
@@ -35,6 +41,30 @@ def come_in(snapshot: Snapshot, request: Request, called: str) -> Request:
     best = find_best(snapshot, those_on_port(having, request), request) or find_best(snapshot, having, request)
     # Where none of them has the host it gets what they say to strangers.
     return replace(request, edge=having[0] if best is None else best.edge)
+
+
+def _by_url(snapshot: Snapshot, request: Request, called: str) -> Request:
+    """By the listener of its scheme and port; by its scheme alone where no port fits, for proxies may have others."""
+    request = on_its_port(snapshot, request)
+    canonical = normalize(request)
+    scope = None if isinstance(canonical, Refusal) else find_scope(snapshot, request.edge, canonical.host.lower())
+    if scope is None or not scope.entrances or not _is_asked_for(snapshot, scope):
+        return request
+    port = port_of(request)
+    fitting = [each for each in scope.entrances if each.scheme == request.scheme]
+    exact = [each for each in fitting if str(each.port) == port] or fitting
+    if len(exact) == 1:
+        return replace(request, listener=exact[0].listener)
+    there = ", ".join(f"{each.listener} ({each.scheme}, port {each.port})" for each in scope.entrances)
+    raise RequestError(
+        f"{called} is wanted: rules for {scope.host} hold at one listener of Edge {scope.edge} only, and "
+        f"{request.scheme}, port {port}, fits {'several' if exact else 'none'} of them. There are {there}. Name one."
+    )
+
+
+def _is_asked_for(snapshot: Snapshot, scope: Scope) -> bool:
+    tables = (table for name, table in snapshot.tables.items() if name.startswith(f"{scope.name}#"))
+    return any(plan.wire.match.listener for table in tables for plan in table.plans)
 
 
 def _told(known: Mapping[str, Iterable[str]]) -> str:

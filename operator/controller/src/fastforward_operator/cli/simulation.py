@@ -128,7 +128,7 @@ def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets, *, extern
 
     The request has ended afterwards, with an answer that tells no cost.
     """
-    trail, request = Trail(), _on_its_port(snapshot, request)
+    trail, request = Trail(), on_its_port(snapshot, request)
     steps = decide(snapshot, request, trail=trail, counting_native=True)
     decision = run(steps, buckets, request.now, external=external)
     if decision.ends:
@@ -137,7 +137,7 @@ def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets, *, extern
     return Judged(request=request, decision=decision, trail=trail)
 
 
-def _on_its_port(snapshot: Snapshot, request: Request) -> Request:
+def on_its_port(snapshot: Snapshot, request: Request) -> Request:
     """A Gateway has hosts of its own on each port: of those, the ones on the port that the host names.
 
     Where nobody has the host on that port the request stays as it is: proxies may be told other ports (FF_PORTS).
@@ -151,9 +151,14 @@ def _on_its_port(snapshot: Snapshot, request: Request) -> Request:
 
 def those_on_port(edges: Iterable[str], request: Request) -> list[str]:
     """Of these Edges, those of which none, or this one, is a Gateway's port: the one that the host names."""
-    port = _PORT.search(request.host)
-    number = port[1] if port is not None else {"https": "443"}.get(request.scheme, "80")
+    number = port_of(request)
     return sorted(edge for edge in edges if edge.partition("@")[2] in ("", number))
+
+
+def port_of(request: Request) -> str:
+    """The port that the host names, else its scheme's."""
+    port = _PORT.search(request.host)
+    return port[1] if port is not None else {"https": "443"}.get(request.scheme, "80")
 
 
 def find_best(snapshot: Snapshot, edges: Iterable[str], request: Request) -> Scope | None:

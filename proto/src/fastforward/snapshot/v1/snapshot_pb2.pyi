@@ -471,6 +471,7 @@ class Scope(_message.Message):
     TRUSTED_FIELD_NUMBER: _builtins.int
     TRUSTED_HOPS_FIELD_NUMBER: _builtins.int
     LISTENERS_FIELD_NUMBER: _builtins.int
+    ENTRANCES_FIELD_NUMBER: _builtins.int
     edge: _builtins.str
     """NAMESPACE/NAME"""
     host: _builtins.str
@@ -492,6 +493,10 @@ class Scope(_message.Message):
     def listeners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the listeners are called that requests for the host come in by, sorted; each of a Gateway's by all of its names."""
 
+    @_builtins.property
+    def entrances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entrance]:
+        """Where these listen; none of a Gateway's, whose hosts are told apart by port."""
+
     def __init__(
         self,
         *,
@@ -505,14 +510,40 @@ class Scope(_message.Message):
         trusted: _abc.Iterable[_builtins.str] | None = ...,
         trusted_hops: _builtins.int = ...,
         listeners: _abc.Iterable[_builtins.str] | None = ...,
+        entrances: _abc.Iterable[Global___Entrance] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "host", b"host", "host_tenant", b"host_tenant", "listeners", b"listeners", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version_default", b"api_version_default", "api_version_header", b"api_version_header", "edge", b"edge", "entrances", b"entrances", "host", b"host", "host_tenant", b"host_tenant", "listeners", b"listeners", "region", b"region", "tenant_header", b"tenant_header", "trusted", b"trusted", "trusted_hops", b"trusted_hops"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
+
+@_typing.final
+class Entrance(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LISTENER_FIELD_NUMBER: _builtins.int
+    SCHEME_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    listener: _builtins.str
+    scheme: _builtins.str
+    port: _builtins.int
+    def __init__(
+        self,
+        *,
+        listener: _builtins.str = ...,
+        scheme: _builtins.str = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["listener", b"listener", "port", b"port", "scheme", b"scheme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Entrance: _TypeAlias = Entrance  # noqa: Y015
 
 @_typing.final
 class Table(_message.Message):

@@ -12,7 +12,7 @@ def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
     """Returns the wire form of one host of `edge`."""
     # What a host is looked up by: of a Gateway, each port has hosts of its own.
     place = scope.name.partition("|")[0]
-    listeners = (each for each in edge.listeners if (each.scope or edge.name) == place)
+    listeners = [each for each in edge.listeners if (each.scope or edge.name) == place]
     return snapshot_pb2.Scope(
         edge=place,
         host=scope.host,
@@ -24,6 +24,12 @@ def emit_scope(scope: ir.Scope, edge: ir.Edge) -> snapshot_pb2.Scope:
         trusted=edge.trusted_addresses,
         trusted_hops=edge.trusted_hop_count,
         listeners=sorted({name for each in listeners for name in each.called}),
+        entrances=[
+            snapshot_pb2.Entrance(listener=name, scheme="https" if each.all_certificates else "http", port=each.port)
+            for each in listeners
+            if not each.scope
+            for name in each.called
+        ],
     )
 
 
