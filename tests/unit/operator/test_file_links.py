@@ -1,9 +1,11 @@
 """Links to files and folders, in all the ways in which people and programs switch them."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from fastforward_operator.providers import tree
 from fastforward_operator.providers.watch import InotifyWatch, OpenWatch, PollingWatch
 
 from support.eventually import eventually
@@ -106,6 +108,40 @@ async def test_a_linked_folder_is_followed_when_it_is_switched(
         if not is_root:
             link.unlink()
             await eventually(lambda: found.believed == {})
+
+
+async def test_a_link_to_itself_hides_nothing(tmp_path: Path, open_watch: OpenWatch) -> None:
+    names = [f"a{number}" for number in range(20)]
+    for name in names:
+        (tmp_path / f"{name}.yaml").write_text(text(name))
+        (tmp_path / f"{name}-loop.yaml").symlink_to(f"{name}-loop.yaml")
+        (tmp_path / f"{name}-loop").symlink_to(f"{name}-loop")
+    async with watching(tmp_path, by=open_watch) as found:
+        assert set(found.believed) == set(names)
+        assert found.batches[0].documents == {}
+        (tmp_path / "a1.yaml").write_text(text("a1", "2"))
+        await eventually(lambda: found.believed["a1"] == "2")
+        (tmp_path / "a2.yaml").unlink()
+        await eventually(lambda: found.gone == ["a2"])
+
+
+async def test_a_file_that_goes_while_its_folder_is_listed_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.yaml").write_text(text(name))
+
+    with os.scandir(tmp_path) as entries:
+        first, second, third = (Path(entry) for entry in entries)
+
+    def sign(_: os.stat_result) -> bytes:
+        # After the listing, before the others are looked at.
+        second.unlink(missing_ok=True)
+        return b""
+
+    monkeypatch.setattr(tree, "_signature", sign)
+    found = tree.list_tree([tmp_path])
+    assert (set(found.files), found.closed) == ({str(first), str(third)}, {})
 
 
 async def test_folders_that_link_to_each_other_end(tmp_path: Path, open_watch: OpenWatch) -> None:

@@ -110,9 +110,17 @@ def _walk(root: str, tree: Tree, visited: set[Identity], wanted: Callable[[str],
 
 
 def _visit(entry: os.DirEntry[str], tree: Tree, wanted: Callable[[str], bool]) -> str | None:
-    """Notes a file; returns the path of a folder to walk into."""
+    """Notes a file; returns the path of a folder to walk into. One that can't be looked at hides no other."""
     if entry.name.startswith("."):
         return None
+    try:
+        return _look_at(entry, tree, wanted)
+    except OSError:
+        # A link that leads to itself or into a closed folder, or a file that has just gone.
+        return None
+
+
+def _look_at(entry: os.DirEntry[str], tree: Tree, wanted: Callable[[str], bool]) -> str | None:
     is_folder = entry.is_dir()
     if entry.is_symlink():
         is_file = not is_folder and wanted(entry.name)
