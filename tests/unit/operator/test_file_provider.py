@@ -131,6 +131,38 @@ async def test_a_file_that_is_begun_while_everything_is_looked_at_is_left_alone(
         assert found.gone == []
 
 
+@pytest.mark.parametrize("is_whole", [False, True])
+async def test_a_file_that_is_written_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_whole: bool
+) -> None:
+    monkeypatch.setattr(watch, "WRITTEN_AFTER_S", 3600.0)
+    path, read = tmp_path / "a.yaml", file._read
+    path.write_text(text("a"))
+    async with watching(tmp_path, by=lambda _: InotifyWatch()) as found:
+        with contextlib.ExitStack() as writing:
+            begun: list[TextIO] = []
+
+            def begin_and_read(name: str) -> object:
+                if begun or name != str(path):
+                    return read(name)
+                begun.append(writing.enter_context(path.open("w")))
+                torn = read(name)
+                if is_whole:
+                    begun[0].write(text("a", "3"))
+                    begun[0].close()
+                return torn
+
+            monkeypatch.setattr(file, "_read", begin_and_read)
+            path.write_text(text("a", "2"))
+            await eventually(lambda: begun)
+            (tmp_path / "b.yaml").write_text(text("b"))
+            await eventually(lambda: "b" in found.believed)
+            if not is_whole:
+                begun[0].write(text("a", "3"))
+        await eventually(lambda: found.believed == {"a": "3", "b": "1"})
+        assert found.gone == []
+
+
 async def test_a_file_that_is_kept_open_is_read_a_while_after_the_last_write(
     tmp_path: Path, open_watch: OpenWatch
 ) -> None:

@@ -35,6 +35,8 @@ MAX_FILE_BYTES = 3 * 512 * 1024
 _SAVE_AFTER_S = 0.5
 _INLINE_FILES = 16
 """Up to so many files are read in the event loop; more would keep it from answering: in a thread."""
+_Found = tuple[Signature | None, bytes | Unreadable | None]
+"""What a file is by now, and what is in it; nothing of one that is gone."""
 
 
 class FileProvider:
@@ -126,25 +128,33 @@ class FileProvider:
             paths |= {path for path, signature in tree.files.items() if self._signatures.get(path) != signature}
             gone = (path for path in self._signatures if path not in tree.files and not path.startswith(missing))
             watch.doubt(gone)
-            paths -= watch.pending()
         seen_at = time.monotonic()
-        if len(paths) <= _INLINE_FILES:
-            batch = self._update(paths, closed)
-        else:
-            batch = await asyncio.to_thread(self._update, paths, closed)
+        few = len(paths) <= _INLINE_FILES
+        found = self._read_changed(paths) if few else await asyncio.to_thread(self._read_changed, paths)
+        # Also what somebody wrote while it was read: it may have been read halfway.
+        for path in watch.pending() & found.keys():
+            del found[path]
+        batch = self._take(found, closed) if few else await asyncio.to_thread(self._take, found, closed)
         return replace(batch, seen_at=seen_at)
 
-    def _update(self, paths: Iterable[str], closed: Mapping[str, Unreadable | None]) -> Batch:
-        contents: dict[str, bytes | Unreadable | None] = {**closed}
+    def _read_changed(self, paths: Iterable[str]) -> dict[str, _Found]:
+        found: dict[str, _Found] = {}
         for path in paths:
             signature = sign(path)
             if signature is None:
                 if self._is_gone(path):
-                    contents[path] = None
+                    found[path] = None, None
             elif signature != self._signatures.get(path):
+                found[path] = signature, _read(path)
+        return found
+
+    def _take(self, found: Mapping[str, _Found], closed: Mapping[str, Unreadable | None]) -> Batch:
+        for path, (signature, _) in found.items():
+            if signature is not None:
                 self._signatures[path] = signature
-                contents[path] = _read(path)
-        return self._claims.update(contents)
+            else:
+                self._signatures.pop(path, None)
+        return self._claims.update({**closed, **{path: content for path, (_, content) in found.items()}})
 
     def _note_closed(self, tree: Tree) -> dict[str, Unreadable | None]:
         """What is new about folders that can't be read: a document each, in whose place nothing is known."""
@@ -158,10 +168,7 @@ class FileProvider:
         """Whether a file that can't be seen is gone by itself, and not with the whole directory."""
         if path not in self._signatures or is_hidden(path):
             return False
-        if not all(root.exists() for root in self._roots if _holds(root, path)):
-            return False
-        del self._signatures[path]
-        return True
+        return all(root.exists() for root in self._roots if _holds(root, path))
 
     async def _save_always(self) -> None:
         while True:

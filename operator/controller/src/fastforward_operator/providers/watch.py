@@ -53,8 +53,8 @@ class Watch(Protocol):
         """These files are not there: tell so after the grace, unless they come back."""
         ...
 
-    def pending(self) -> frozenset[str]:
-        """Files that are being written, or away, as of now: they are told of when that is over."""
+    def pending(self) -> set[str]:
+        """Files to which something has happened by now, or still does: they are told of when that is over."""
         ...
 
     async def changed(self) -> Change:
@@ -104,9 +104,9 @@ class InotifyWatch:
         for path in paths:
             self._due.setdefault(path, now + GONE_AFTER_S)
 
-    def pending(self) -> frozenset[str]:
+    def pending(self) -> set[str]:
         self._sort_all(self._inotify.read())
-        return frozenset(self._due)
+        return self._ready.union(self._due)
 
     async def changed(self) -> Change:
         while True:
@@ -202,8 +202,8 @@ class PollingWatch:
         for path in paths:
             self._due.setdefault(path, now + GONE_AFTER_S)
 
-    def pending(self) -> frozenset[str]:
-        return frozenset()
+    def pending(self) -> set[str]:
+        return set()
 
     async def changed(self) -> Change:
         timeout = min((max(0.0, due - time.monotonic()) for due in self._due.values()), default=LOOK_S)
