@@ -163,6 +163,21 @@ async def test_a_file_that_is_written_while_it_is_read_is_read_again(
         assert found.gone == []
 
 
+async def test_a_file_that_is_empty_for_a_moment_keeps_its_objects(
+    tmp_path: Path, open_watch: OpenWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "a.yaml", file._read
+    path.write_text(text("a"))
+    async with watching(tmp_path, by=open_watch) as found:
+        seen = [b""]
+        monkeypatch.setattr(file, "_read", lambda name: seen.pop() if seen else read(name))
+        path.write_text(text("a", "2"))
+        await eventually(lambda: found.believed == {"a": "2"})
+        assert found.gone == []
+        path.write_text("")
+        await eventually(lambda: found.believed == {})
+
+
 async def test_a_file_that_is_kept_open_is_read_a_while_after_the_last_write(
     tmp_path: Path, open_watch: OpenWatch
 ) -> None:

@@ -52,6 +52,8 @@ class FileProvider:
         self._signatures: dict[str, Signature] = {}
         self._closed: set[str] = set()
         """Folders that can't be read, which is told of."""
+        self._emptied: set[str] = set()
+        """Files that were empty when they were read last, and are looked at once more."""
 
     def load(self) -> Batch:
         """Everything that is there now."""
@@ -134,6 +136,7 @@ class FileProvider:
         # Also what somebody wrote while it was read: it may have been read halfway.
         for path in watch.pending() & found.keys():
             del found[path]
+        watch.doubt(self._put_off_emptied(found))
         batch = self._take(found, closed) if few else await asyncio.to_thread(self._take, found, closed)
         return replace(batch, seen_at=seen_at)
 
@@ -147,6 +150,15 @@ class FileProvider:
             elif signature != self._signatures.get(path):
                 found[path] = signature, _read(path)
         return found
+
+    def _put_off_emptied(self, found: dict[str, _Found]) -> set[str]:
+        """Who writes a file anew empties it first, and that is seen a moment before it is told of."""
+        empty = {path for path, (_, content) in found.items() if content == b"" and path in self._signatures}
+        news = empty - self._emptied
+        self._emptied = (self._emptied - found.keys()) | news
+        for path in news:
+            del found[path]
+        return news
 
     def _take(self, found: Mapping[str, _Found], closed: Mapping[str, Unreadable | None]) -> Batch:
         for path, (signature, _) in found.items():
