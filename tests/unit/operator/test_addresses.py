@@ -37,7 +37,11 @@ class Told:
         self.pool.begin(self.deliver)
 
     def deliver(self, documents: Any) -> None:  # noqa: ANN401
-        self.documents.update((url, json.loads(body)) for url, body in documents.items())
+        for url, body in documents.items():
+            if body is not None:
+                self.documents[url] = json.loads(body)
+            else:
+                del self.documents[url]
 
     def observe(self, *values: crds.Resource | crds.Invalid) -> None:
         self.pool.observe({object_ref(value): value for value in values})
@@ -73,6 +77,22 @@ def test_what_a_gateway_that_goes_had_is_given_to_the_next() -> None:
     told.pool.observe({ObjectRef(kind="Gateway", namespace="shop", name="a"): None})
     assert told.of("c") == {"addresses": ["192.0.2.1"]}
     assert told.of("b") == {"addresses": ["192.0.2.2"]}
+
+
+def test_of_a_gateway_that_is_gone_nothing_is_kept() -> None:
+    told = Told()
+    told.observe(gateway_class(), gateway("a"))
+    told.pool.observe({ObjectRef(kind="Gateway", namespace="shop", name="a"): None})
+    assert (told.documents, told.pool._told) == ({"gateway:": {}}, {})
+
+
+def test_of_a_gateway_that_the_cluster_gives_nothing_any_more_nothing_is_kept() -> None:
+    told = Told(())
+    told.pool.take("shop/a", ["192.0.2.1"])
+    assert told.of("a") == {"addresses": ["192.0.2.1"]}
+    told.pool.take("shop/a", [])
+    told.pool.take("shop/a", [])
+    assert (told.documents, told.pool._told) == ({}, {})
 
 
 def test_a_gateway_gets_what_it_asks_for_if_it_is_free() -> None:

@@ -324,6 +324,18 @@ async def test_what_somebody_else_changed_is_written_when_that_is_known() -> Non
     assert client.versions == ["8"]
 
 
+async def test_of_an_object_that_goes_while_it_is_refused_nothing_is_kept() -> None:
+    client = Scripted()
+    client.failures = [ApiError(409, "modified")]
+    async with writing(client) as writer:
+        writer.recall(ROUTE, {}, "7")
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: writer._refused)
+        writer.observe(ROUTE, None)
+        writer.recall(ROUTE, None, "")
+        assert (writer._refused, writer._there, writer._versions, writer._wanted) == (set(), {}, {}, {})
+
+
 async def test_an_operator_that_comes_back_misses_nobody_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statuswriter, "UNSETTLED_S", 0.01)
     monkeypatch.setattr(statuswriter, "RETURN_S", 0.3)

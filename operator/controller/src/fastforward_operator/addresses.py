@@ -19,7 +19,8 @@ from fastforward_crds import gatewayapi
 
 from .kept import Change
 
-Documents = Mapping[str, bytes]
+Documents = Mapping[str, bytes | None]
+"""None for what nobody needs any more."""
 _UNUSABLE = "AddressNotUsable"
 
 
@@ -66,9 +67,14 @@ class AddressPool:
         """Addresses that the cluster gave the Service of a Gateway; only without a pool."""
         body = json.dumps({"addresses": sorted(addresses)} if addresses else {}).encode()
         url = f"{ADDRESSES}{gateway}"
-        if not self.pool and self._told.get(url, b"{}") != body:
+        if self.pool or self._told.get(url, b"{}") == body:
+            return
+        if addresses:
             self._told[url] = body
             self._deliver({url: body})
+        else:
+            del self._told[url]
+            self._deliver({url: None})
 
     def recall(self, ref: ObjectRef, status: Mapping[str, Any]) -> None:
         """What the status of a Gateway says that it had; only before it was given one."""
@@ -94,10 +100,15 @@ class AddressPool:
             elif value is None:
                 self._gateways.pop(f"{ref.namespace}/{ref.name}", None)
                 self._given.pop(f"{ref.namespace}/{ref.name}", None)
-        news = {url: body for url, body in self._documents() if self._told.get(url) != body}
-        if news:
-            self._told.update(news)
-            self._deliver(news)
+        news: dict[str, bytes | None] = {
+            url: None for url in self._told if url.removeprefix(ADDRESSES) not in self._gateways
+        }
+        for url in news:
+            del self._told[url]
+        told = {url: body for url, body in self._documents() if self._told.get(url) != body}
+        self._told.update(told)
+        if news or told:
+            self._deliver({**news, **told})
 
     def _documents(self) -> Iterator[tuple[str, bytes]]:
         for name, gateway in self._gateways.items():

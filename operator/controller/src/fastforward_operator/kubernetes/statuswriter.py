@@ -115,6 +115,7 @@ class StatusWriter:
         if status is None:
             self._versions.pop(ref, None)
             self._there.pop(ref, None)
+            self._refused.discard(ref)
             return
         self._versions[ref] = version
         before, self._there[ref] = self._there.get(ref), dict(status)
