@@ -20,7 +20,7 @@ from fastforward_pipeline.message import TAKES, Answered, Failed, Seal
 from fastforward.message.v1 import envelope_pb2, error_pb2, json_pb2, stage_pb2, stage_pb2_grpc
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.certified import Authority
-from support.decision_snapshots import NOW
+from support.decision_snapshots import NOW, host, plan, snapshot
 from support.message_exchange import SEAL, Holder, entrypoint, exchange_of, upstream_at
 from support.message_target import message_target
 from support.messages import TARGET, envelope, new_seal, orders
@@ -29,7 +29,7 @@ from support.processes import free_ports
 NORMALIZER = "shop/normalizer"
 
 
-def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000, json: bool = False) -> Snapshot:
+def elsewhere(here: Snapshot, *stages: str, timeout_ms: int = 2000, json: bool = False) -> Snapshot:
     """The same, with these stages in a workload of their own."""
     workload = snapshot_pb2.Workload(
         stages=stages, upstream=NORMALIZER, timeout_ms=timeout_ms, tries=1, concurrent=8, queue=8, json=json
@@ -38,7 +38,7 @@ def elsewhere(snapshot: Snapshot, *stages: str, timeout_ms: int = 2000, json: bo
         snapshot_pb2.Resource(name=f"workload/{NORMALIZER}", workload=workload),
         snapshot_pb2.Resource(name=f"upstream/{NORMALIZER}", upstream=snapshot_pb2.Upstream()),
     ]
-    return snapshot.apply(resources)
+    return here.apply(resources)
 
 
 class Watched(StageServer):
@@ -228,10 +228,10 @@ async def test_a_stage_that_stays_in_entrypoint_runs_nowhere_else() -> None:
     assert told.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def in_pods(snapshot: Snapshot, port: int) -> Snapshot:
+def in_pods(here: Snapshot, port: int) -> Snapshot:
     """The same, with pods that the operator runs."""
     place = snapshot_pb2.Upstream(dns_host="localhost", dns_port=port, proven=True)
-    return snapshot.apply([snapshot_pb2.Resource(name=f"upstream/{NORMALIZER}", upstream=place)])
+    return here.apply([snapshot_pb2.Resource(name=f"upstream/{NORMALIZER}", upstream=place)])
 
 
 @asynccontextmanager
@@ -283,6 +283,22 @@ async def test_entrypoint_does_the_work_of_pods_of_which_it_knows_no_place_yet()
         assert isinstance(await exchange.exchange(envelope()), Answered)
 
 
+@pytest.mark.parametrize(
+    "behind", [Snapshot.empty(), snapshot(host(plan("returns", "/returns")))], ids=["nothing yet", "another rule"]
+)
+async def test_entrypoint_does_the_work_of_pods_that_do_not_know_its_rule(tmp_path: Path, behind: Snapshot) -> None:
+    authority, [port] = Authority(tmp_path), free_ports(1)
+    holder, there = Holder(in_pods(elsewhere(orders(), "normalization", "routing"), port)), Holder(behind)
+    near, far = authority.node("workload", "near"), authority.node("workload", "far")
+    async with (
+        message_target() as target,
+        with_certificate(holder, target.address, near) as (exchange, _),
+        workload(there, port, far) as (served, _),
+    ):
+        await answered_there(exchange, served)
+        assert set(served.asked) == {"normalization", "routing"}
+
+
 async def test_pods_of_somebody_else_are_not_asked(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     authority, [port] = Authority(tmp_path), free_ports(1)
@@ -325,8 +341,8 @@ async def test_a_stage_moves_there_and_back_under_load_and_no_message_is_lost() 
                 return await exchange.exchange(envelope(message_id=f"m-{number}"))
 
             async def move() -> None:
-                for number, snapshot in enumerate((there, here) * 10, 1):
-                    holder.current = snapshot
+                for number, each in enumerate((there, here) * 10, 1):
+                    holder.current = each
                     # While messages are under way, however fast they are.
                     while len(target.received) < 3 * number:  # noqa: ASYNC110 - nobody else tells
                         await asyncio.sleep(0.001)

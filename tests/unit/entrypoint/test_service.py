@@ -16,6 +16,7 @@ from fastforward_entrypoint.answer import JUDGED
 from support.decision_world import Key, apikeys, asking, limit, make_key, plan, world
 from support.entrypoint import Connection, EntryPoint, running_entrypoint
 from support.eventually import eventually
+from support.processes import free_ports
 from support.redis import running_redis
 from support.snapshot_server import SnapshotServer
 
@@ -55,6 +56,12 @@ async def ask_once(service: EntryPoint, key: Key | None = KEY, **headers: str) -
         return (await connection.ask("/books", headers=asking(key, **headers))).status
     finally:
         connection.close()
+
+
+def takes_connections(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Load:
@@ -104,15 +111,18 @@ async def test_it_decides_on_a_unix_socket_and_tells_of_itself_on_a_port(tmp_pat
 async def test_nobody_may_ask_before_the_first_complete_snapshot(tmp_path: Path, target: str) -> None:
     server = SnapshotServer(world(KEY))
     server.completes = False
+    [stages] = free_ports(1)
     async with server.serving(target):
-        with running_entrypoint(tmp_path, target) as service:
+        with running_entrypoint(tmp_path, target, STAGES_LISTEN=f"127.0.0.1:{stages}") as service:
             await eventually(lambda: server.acknowledged, seconds=START_SECONDS)
             status, why = await service.health("/readyz")
             assert (status, "snapshot" in why) == (503, True)
             assert (await service.health("/healthz"))[0] == 200
             assert not service.socket.exists()
+            assert not takes_connections(stages)
             server.complete()
             await service.ready()
+            await eventually(lambda: takes_connections(stages))
             assert await ask_once(service) == 200
 
 

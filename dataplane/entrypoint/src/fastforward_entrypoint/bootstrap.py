@@ -178,11 +178,7 @@ class EntryPoint:
             tasks.create_task(self._guard.run(lambda: self._holder.changes))
             tasks.create_task(self._connections.run())
             if self._settings.stages_listen is not None:
-                # A key of this process alone has signed nothing that others ask about.
-                seal = self._seal if self._settings.seal_key_file is not None else None
-                watch = self._observation.watch
-                stages = serve_stages(self._settings.stages_listen, self._holder, self._tls, watch, seal)
-                tasks.create_task(stages)
+                tasks.create_task(self._serve_stages(self._settings.stages_listen))
             if self._file is not None:
                 tasks.create_task(keep_on_disk(self._holder, self._file))
             if self._tls is not None:
@@ -192,6 +188,13 @@ class EntryPoint:
             tasks.create_task(self._commands.run())
             if self._redis is not None:
                 tasks.create_task(self._redis.run())
+
+    async def _serve_stages(self, address: str) -> None:
+        # Not before there is something to go by: whoever asks would be told of rules that they are not there.
+        await self._usable.wait()
+        # A key of this process alone has signed nothing that others ask about.
+        seal = self._seal if self._settings.seal_key_file is not None else None
+        await serve_stages(address, self._holder, self._tls, self._observation.watch, seal)
 
     async def _end_calls(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)

@@ -24,6 +24,7 @@ from fastforward_pipeline.message import (
     Failed,
     Passage,
     Replied,
+    RuleUnknownError,
     Seal,
     make_error,
     open_passage,
@@ -204,6 +205,9 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
             outcome = process_here(passage, request.stage)
         except KeyError:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the stage {request.stage!r} does not run here")
+        except RuleUnknownError as error:
+            # This process is behind, or ahead: who asks knows better, and where it can do the work itself, it does.
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         self._watch.served(request, began_ns, outcome)
         if isinstance(outcome, (Asks, Replied)):
             await context.abort(grpc.StatusCode.INTERNAL, f"the stage {request.stage!r} asks for something")

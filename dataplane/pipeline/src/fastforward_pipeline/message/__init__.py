@@ -29,6 +29,6 @@ from .passage import (
 )
 from .port import Exchange, why_ended
 from .preference import preferred_wait_s
-from .remote import TAKES, process_here, take_over
+from .remote import TAKES, RuleUnknownError, process_here, take_over
 from .seal import Seal, make_verifier
 from .stages import DISPATCH, IN, INBOUND, OUT, OUTBOUND, Inbound, Outbound
