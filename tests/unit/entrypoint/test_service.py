@@ -248,7 +248,8 @@ async def test_a_dead_redis_leaves_it_to_the_limits_fail_mode(tmp_path: Path, ta
 
 async def test_workers_share_one_socket_and_one_budget(tmp_path: Path, target: str) -> None:
     server = SnapshotServer(world(KEY, limits=[limit("shop/by-tenant", burst=40)]))
-    settings = {"WORKERS": "2", "REDIS_DEADLINE_SECONDS": "5"}
+    stages = f"127.0.0.1:{free_ports(1)[0]}"
+    settings = {"WORKERS": "2", "REDIS_DEADLINE_SECONDS": "5", "STAGES_LISTEN": stages}
     async with server.serving(target):
         with (
             running_redis(tmp_path) as redis,
@@ -266,6 +267,7 @@ async def test_workers_share_one_socket_and_one_budget(tmp_path: Path, target: s
             service.signal(signal.SIGTERM)
             assert await service.ended() == 0
             await eventually(lambda: not server.streams, claim="no stream outlives its worker")
+    assert "worker died" not in (tmp_path / "entrypoint.log").read_text()
 
 
 async def test_a_worker_that_dies_is_replaced_and_none_outlives_its_parent(tmp_path: Path, target: str) -> None:

@@ -123,14 +123,15 @@ def test_each_worker_has_a_name_a_folder_and_a_port_of_its_own(monkeypatch: pyte
 def test_of_several_workers_all_listen_for_workloads_unless_at_a_unix_socket(
     monkeypatch: pytest.MonkeyPatch, address: str, second: str | None
 ) -> None:
-    own = {"INTERNAL_LISTEN": address} if address else {}
+    own = {"INTERNAL_LISTEN": address, "STAGES_LISTEN": address} if address else {}
     for name, value in {"WORKERS": "2", "REDIS_URL": "redis://redis:6379/0", **own}.items():
         monkeypatch.setenv(PREFIX + name, value)
     listens = []
     for worker in ("1", "2"):
         monkeypatch.setenv(PREFIX + "WORKER", worker)
-        listens.append(load().for_worker().internal_listen)
-    assert listens == [address or None, second]
+        own_settings = load().for_worker()
+        listens.append((own_settings.internal_listen, own_settings.stages_listen))
+    assert listens == [(address or None,) * 2, (second,) * 2]
 
 
 def test_an_internal_address_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

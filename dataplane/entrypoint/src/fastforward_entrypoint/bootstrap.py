@@ -194,7 +194,8 @@ class EntryPoint:
         await self._usable.wait()
         # A key of this process alone has signed nothing that others ask about.
         seal = self._seal if self._settings.seal_key_file is not None else None
-        await serve_stages(address, self._holder, self._tls, self._observation.watch, seal)
+        shared = bool(self._settings.worker)
+        await serve_stages(address, self._holder, self._tls, self._observation.watch, seal, shared=shared)
 
     async def _end_calls(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)

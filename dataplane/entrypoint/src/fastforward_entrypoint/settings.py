@@ -64,7 +64,8 @@ class Settings(WorkloadSettings):
     A process that runs stages for others has the same, and refuses what is not signed with it."""
     stages_listen: str | None = None
     """Where this process runs stages for others (fastforward.message.v1.StageService): `unix:PATH` or `HOST:PORT`.
-    Whoever can connect is believed, or over TCP with TLS_DIR, whoever proves to be a workload."""
+    Whoever can connect is believed, or over TCP with TLS_DIR, whoever proves to be a workload. Of several workers, the
+    first listens at a Unix socket."""
     remembered_messages: int = Field(default=2_000, ge=0, le=100_000)
     """How many messages that have ended this process can tell of; about 1 KiB each."""
     otlp_endpoint: str | None = Field(
@@ -159,15 +160,19 @@ class Settings(WorkloadSettings):
         """Returns the settings of worker number `worker`: names, folder and port of its own."""
         if not self.worker:
             return self
-        inside = self.internal_listen or ""
         return self.model_copy(
             update={
                 "node": f"{self.node}/{self.worker}",
                 "state_dir": self.state_dir and self.state_dir / f"worker-{self.worker}",
                 "health_port": self.health_port and self.health_port + self.worker - 1,
-                "internal_listen": None if self.worker > 1 and inside.startswith("unix:") else inside or None,
+                "internal_listen": self._for_several(self.internal_listen),
+                "stages_listen": self._for_several(self.stages_listen),
             }
         )
+
+    def _for_several(self, address: str | None) -> str | None:
+        """A port is shared by all workers; a Unix socket can't be."""
+        return None if self.worker > 1 and address is not None and address.startswith("unix:") else address
 
 
 def _read(secret: Path | None) -> str | None:

@@ -235,9 +235,17 @@ class StageServer(stage_pb2_grpc.StageServiceServicer):
 
 
 async def serve_stages(
-    address: str, snapshots: Current, tls: NodeTls | None, watch: Watch | None = None, seal: Seal | None = None
+    address: str,
+    snapshots: Current,
+    tls: NodeTls | None,
+    watch: Watch | None = None,
+    seal: Seal | None = None,
+    *,
+    shared: bool = False,
 ) -> None:
-    """Serves them until cancelled, at an internal address. Raises OSError when it can't be had."""
-    internal = Internal(address, tls)
+    """Serves them until cancelled, at an internal address; `shared`: with other processes. Raises OSError when it can't
+    be had.
+    """
+    internal = Internal(address, tls, shared=shared)
     server = StageServer(snapshots, internal.admit, watch=watch, seal=seal)
     await internal.serve([partial(stage_pb2_grpc.add_StageServiceServicer_to_server, server)])
