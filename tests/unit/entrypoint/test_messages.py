@@ -89,7 +89,7 @@ async def test_an_answer_that_is_wrong_no_caller_sees(answer: dispatch_pb2.Handl
 
 
 async def test_what_only_the_gateway_says_of_an_answer_no_target_says() -> None:
-    told = {"Content-Length": "3", "transfer-encoding": "chunked", "X-FF-Message-Id": "m", "location": "/orders/7"}
+    told = {"Content-Length": "3", "transfer-encoding": "chunked", "X-FF-Message-Id": "m", "Location": "/orders/7"}
 
     async def handle(_: envelope_pb2.Envelope) -> dispatch_pb2.HandleResponse:
         return dispatch_pb2.HandleResponse(reply=reply(completion=completion(201, **told)))

@@ -59,12 +59,15 @@ def response_of(
 
 def _leave_out_ours(reply: envelope_pb2.Envelope) -> None:
     """What only the gateway says of an answer goes: that it is still to come, how far it goes, what it is, and its own
-    headers.
+    headers. Names are in lower case from here on: gRPC has no others, and whoever looks for one finds it.
     """
     if reply.header.completion.accepted:
         reply.header.completion.accepted = False
     fields = reply.header.completion.fields
-    kept = [each for each in fields if not _is_ours(each.name.lower())]
+    for each in fields:
+        if not each.name.islower():
+            each.name = each.name.lower()
+    kept = [each for each in fields if not _is_ours(each.name)]
     if len(kept) < len(fields):
         del fields[:]
         fields.extend(kept)
