@@ -174,6 +174,14 @@ async def test_a_decision_that_waited_is_like_any_other() -> None:
     assert (response.status, dict(response.headers)["x-ratelimit-remaining"]) == (200, "1")
 
 
+async def test_a_decision_whose_answer_was_taken_away_is_given_all_the_same() -> None:
+    wait: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    answer = promised(endpoint(snapshot(), Scripted(lambda _: wait)).endpoint(request()))
+    wait.cancel()
+    async with asyncio.timeout(5):
+        assert await answer is FAILED
+
+
 def test_decisions_are_counted_by_stage_and_reason() -> None:
     under = endpoint(snapshot(burst=1))
     for key in (KEY, KEY, None, None):

@@ -13,6 +13,7 @@ from fastforward_pipeline import AskService, ServiceAnswer, Unavailable
 from fastforward_pipeline.compiled.upstream import Upstream
 
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
+from support.eventually import eventually
 from support.origin import Loop, Origin, Reply
 from support.processes import free_port
 
@@ -74,11 +75,21 @@ async def test_bytes_of_clients_arrive_as_they_were_and_others_are_refused_unask
 async def test_a_question_that_is_under_way_is_not_asked_again(service: Origin) -> None:
     async with asker(service.port) as made:
         questions = [made.ask(ASKED), made.ask(replace(ASKED)), made.ask(replace(ASKED, path="/other"))]
-        assert questions[0] is questions[1]
         assert all(isinstance(each, ServiceAnswer) for each in await asyncio.gather(*questions))
         assert len(service.received) == 2
         await made.ask(ASKED)
         assert len(service.received) == 3
+
+
+async def test_one_that_gives_up_takes_the_answer_from_nobody_else(service: Origin) -> None:
+    async with asker(service.port) as made:
+        with service.held():
+            one, other = (asyncio.ensure_future(made.ask(ASKED)) for _ in range(2))
+            await eventually(lambda: service.received)
+            one.cancel()
+        assert isinstance(await other, ServiceAnswer)
+    assert one.cancelled()
+    assert len(service.received) == 1
 
 
 async def test_who_does_not_answer_in_time_or_at_all_is_unavailable(service: Origin) -> None:

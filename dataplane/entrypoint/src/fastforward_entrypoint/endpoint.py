@@ -93,7 +93,7 @@ class DecisionEndpoint:
         except Exception as error:  # noqa: BLE001 - the defect is ours; nobody gains by it
             return self._give_up(error)
 
-    def _give_up(self, error: Exception) -> Response:
+    def _give_up(self, error: BaseException) -> Response:
         """Refuses the request at which `error` was raised."""
         log.error("request not judged", exc_info=error)
         self._measures.failed(*UNJUDGED)
@@ -143,7 +143,7 @@ class DecisionEndpoint:
     ) -> None:
         try:
             outcome = self._advance(question, answered.result())
-        except Exception as error:  # noqa: BLE001 - as above
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as above; whoever was asked may have ended
             promised.set_result(self._give_up(error))
             return
         if isinstance(outcome, Response):

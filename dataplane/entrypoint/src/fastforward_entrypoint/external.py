@@ -100,12 +100,12 @@ class ServiceAsker:
         return (line.hop for line in list(self._lines.values()))
 
     def ask(self, asked: AskService) -> asyncio.Future[Answer]:
-        """Returns what will be the answer."""
+        """Returns what will be the answer. Several may wait for it, so one that gives up ends it for nobody else."""
         known = self._under_way.get(asked)
         if known is None:
             known = self._under_way[asked] = asyncio.ensure_future(self._ask(asked))
             known.add_done_callback(lambda _: self._under_way.pop(asked, None))
-        return known
+        return asyncio.shield(known)
 
     async def close(self) -> None:
         """Ends all connections."""
