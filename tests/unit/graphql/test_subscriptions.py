@@ -182,6 +182,7 @@ async def test_operations_run_beside_each_other_on_one_socket() -> None:
         ([{"type": "subscribe", "id": "1", "payload": {"query": "{a}"}}], 4401),
         ([{"type": "connection_init"}] * 2, 4429),
         ([{"type": "connection_init"}, *[{"type": "subscribe", "id": "1", "payload": {"query": PLACED}}] * 2], 4409),
+        ([{"type": "connection_init"}, {"type": "subscribe", "id": "\ud800", "payload": {"query": PLACED}}], 4400),
         ([{"type": "connection_init"}, {"type": "subscribe", "id": "1", "payload": {"query": 7}}], 4400),
         ([{"type": "connection_init"}, {"type": "subscribe", "id": "", "payload": {"query": "{a}"}}], 4400),
         ([{"type": "other"}], 4400),

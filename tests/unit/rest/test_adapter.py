@@ -190,3 +190,20 @@ async def test_who_leaves_before_the_events_begin_listens_no_more(tmp_path: Path
     stages.judged.set()
     await eventually(lambda: stages.listening and not stages.events._listeners)
     await server.drain(linger_seconds=0, limit_seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"{", "Expecting property name enclosed in double quotes at character 2 of the line"),
+        (b'"\xff"', "Not UTF-8 at character 2 of the line"),
+        (b"1" * 5000, "A number has too many digits"),
+        (b"[" * 200_000, "Nested too deeply"),
+    ],
+    ids=["broken", "bytes", "digits", "deep"],
+)
+async def test_a_line_that_can_not_be_read_is_named(line: bytes, why: str) -> None:
+    stages = Stages()
+    answer = await ask(stages, body=b"1\n\n" + line + b"\n", content_type="application/x-ndjson")
+    assert (answer.status, stages.messages) == (400, [])
+    assert json.loads(answer.body)["errors"] == [{"pointer": "/1", "detail": why, "rule": "json"}]

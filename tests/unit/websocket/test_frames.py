@@ -6,6 +6,7 @@ import json
 
 import pytest
 from fastforward_pipeline.message import Answered, Failed
+from fastforward_pipeline.reason import Reason
 from fastforward_websocket.frames import (
     Ask,
     FrameError,
@@ -15,6 +16,7 @@ from fastforward_websocket.frames import (
     write_answer,
     write_error,
     write_event,
+    write_refusal,
 )
 
 from fastforward.message.v1 import error_pb2
@@ -52,6 +54,10 @@ def test_events_are_listened_to_and_stopped() -> None:
         ('{"id": 1, "stop": true}', None),
         ('{"id": "", "stop": true}', None),
         ('{"id": "1", "body": NaN}', None),
+        ('{"id": "\\ud800", "method": "GET", "path": "/"}', None),
+        ('{"id": "1", "method": "GET", "path": "/", "\\ud800": 1}', "1"),
+        ('{"id": "1", "method": "GET", "path": "/", "headers": {"\\ud800": "a"}}', "1"),
+        ('{"id": "1", "method": "\\ud800", "path": "/\\ud800"}', "1"),
         ('{"id": "1"}', "1"),
         ('{"id": "1", "method": "G T", "path": "/"}', "1"),
         ('{"id": "1", "method": "GET", "path": "//evil example/"}', "1"),
@@ -72,6 +78,7 @@ def test_what_is_no_frame_is_refused_with_its_id(text: str, id_: str | None) -> 
     with pytest.raises(FrameError) as caught:
         read_frame(text, TOLD)
     assert caught.value.id == id_
+    assert write_refusal(id_, Reason.CONTENT_MALFORMED, caught.value.detail).encode()
 
 
 def test_a_reply_is_a_frame_with_its_content_in_it() -> None:

@@ -119,12 +119,12 @@ def read_parameters(parsed: object) -> Asked:
         raise BadRequestError(400, "The parameter operationName is a string")
     if not isinstance(variables, dict | None):
         raise BadRequestError(400, "The parameter variables is an object")
-    if query is not None and not _is_text(query):
+    if query is not None and not is_text(query):
         raise BadRequestError(400, "The document is no text")
     return Asked(query, operation or "", variables or {}, digest)
 
 
-def _is_text(query: str) -> bool:
+def is_text(query: str) -> bool:
     """Whether it is Unicode: JSON can say halves of characters."""
     return query.isascii() or not any("\ud800" <= each <= "\udfff" for each in query)
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from .answer import write
 from .execution import Asked, Result
-from .request import BadRequestError, read_parameters
+from .request import BadRequestError, is_text, read_parameters
 
 SUBPROTOCOL = "graphql-transport-ws"
 INITIALISED_S = 10.0
@@ -140,6 +140,6 @@ def _read(frame: str | bytes) -> dict[str, Any]:
 
 def _id(message: dict[str, Any]) -> str:
     found = message.get("id")
-    if not isinstance(found, str) or not found:
+    if not isinstance(found, str) or not found or not is_text(found):
         raise _ProtocolError(_INVALID, "Invalid message")
     return found

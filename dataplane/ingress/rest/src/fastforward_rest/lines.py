@@ -18,8 +18,8 @@ _TOGETHER = 64
 class LineError(ValueError):
     """A line that is not JSON. `place` counts from 0, without empty lines."""
 
-    def __init__(self, place: int, error: json.JSONDecodeError) -> None:
-        super().__init__(f"{error.msg} at character {error.pos + 1} of the line")
+    def __init__(self, place: int, why: str) -> None:
+        super().__init__(why)
         self.place = place
 
 
@@ -35,11 +35,21 @@ def list_of(lines: bytes) -> bytes:
         # Alone, or a line could be several elements: `1, 2`.
         try:
             json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LineError(place, error) from error
-        except UnicodeDecodeError as error:
-            raise LineError(place, json.JSONDecodeError("Not UTF-8", "", error.start)) from error
+        except (ValueError, RecursionError) as error:
+            raise LineError(place, _why(error)) from error
     return b"[" + b",".join(kept) + b"]"
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    match error:
+        case json.JSONDecodeError():
+            return f"{error.msg} at character {error.pos + 1} of the line"
+        case UnicodeDecodeError():
+            return f"Not UTF-8 at character {error.start + 1} of the line"
+        case RecursionError():
+            return "Nested too deeply"
+        case _:
+            return "A number has too many digits"
 
 
 def elements_of(body: bytes) -> Sequence[Any]:
