@@ -69,7 +69,13 @@ def catalog() -> list[Document]:
         "image": "fastforward.local/bookshop:0.1.0",
         "imagePullPolicy": "Never",
         "args": ["--host=0.0.0.0", "--name=catalog", "--rest-port=7100", "--grpc-port=7200"],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": 7100}, "periodSeconds": 1},
+        # It is not to be away for a moment because the machine is slow: orders would be refused meanwhile.
+        "readinessProbe": {
+            "httpGet": {"path": "/health", "port": 7100},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 10,
+        },
     }
     labels: Document = {"app": "catalog"}
     template: Document = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
