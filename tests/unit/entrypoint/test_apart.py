@@ -315,6 +315,35 @@ async def test_certificates_are_renewed_at_both_ends(tmp_path: Path) -> None:
     await server.stop(0)
 
 
+async def test_messages_that_wait_for_entrypoint_outlive_the_certificate_that_they_came_with(tmp_path: Path) -> None:
+    authority, slow, [port] = Authority(tmp_path), Slow(), free_ports(1)
+    slow.let.set()
+    near, far = authority.node("workload", "near"), authority.node("workload", "far")
+    remote = reaching(port, near, "localhost")
+    first = [asyncio.create_task(ask(envelope())) for ask in (remote.exchange, remote.listen)]
+    await asyncio.sleep(0.1)
+    authority.fill("workload", "near")
+    assert near.refresh()
+    second = asyncio.create_task(remote.exchange(envelope()))
+    await asyncio.sleep(0.1)
+    server = Inside(slow, far, port)
+    await server.start()
+    try:
+        assert not any(isinstance(each, Failed) for each in await asyncio.gather(*first, second))
+    finally:
+        await remote.close()
+        await server.stop(0)
+
+
+async def test_messages_that_wait_for_entrypoint_end_with_the_connection() -> None:
+    remote = reaching(free_ports(1)[0])
+    waiting = asyncio.create_task(remote.exchange(envelope()))
+    await asyncio.sleep(0.1)
+    await remote.close()
+    assert isinstance(await waiting, Failed)
+    assert remote._line is None
+
+
 LAZY = """
 import sys
 from fastforward_entrypoint import bootstrap

@@ -109,15 +109,14 @@ class RemoteExchange:
 
     async def exchange(self, envelope: envelope_pb2.Envelope) -> Answered | Failed:
         """See the port. What changes something and has no idempotency key is not sent twice if it may have arrived."""
-        line = self._to()
         request = dispatch_pb2.ExchangeRequest(envelope=envelope)
         deadline = self._deadline(envelope)
 
         async def once(attempt: Try) -> dispatch_pb2.ExchangeResponse:
-            return await line.stub.Exchange(request, timeout=attempt.left_s())
+            return await self._to().stub.Exchange(request, timeout=attempt.left_s())
 
         try:
-            await _reach(line, deadline)
+            await self._reach(deadline)
             response = await self._hop.call(once, deadline=deadline, repeatable=is_repeatable(envelope.header))
         except HopError as error:
             return self._unanswered(envelope, error, reason_of(error))
@@ -127,11 +126,10 @@ class RemoteExchange:
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         """See the port. The events end with the connection, as they end with the process of an EntryPoint at hand."""
-        line = self._to()
         deadline = self._deadline(envelope)
         call: Any = None
         try:
-            await _reach(line, deadline)
+            line = await self._reach(deadline)
             call = cast("Any", line.stub).Listen(dispatch_pb2.ListenRequest(envelope=envelope))
             async with asyncio.timeout_at(deadline):
                 first: object = await call.read()
@@ -148,6 +146,22 @@ class RemoteExchange:
             assert isinstance(refused, Failed)  # noqa: S101 - nothing is answered there
             return refused
         return Heard(call)
+
+    async def _reach(self, deadline: float) -> _Line:
+        """Returns the connection once it is there. Raises TimeoutError when it does not come, and nothing has been
+        sent.
+        """
+        patience = asyncio.get_running_loop().time() + REACH_S
+        try:
+            async with asyncio.timeout_at(min(deadline, patience)):
+                line = self._to()
+                while not await _is_there(line):
+                    if self._line in (line, None):
+                        raise TimeoutError  # it was closed for good
+                    line = self._to()
+        except TimeoutError as error:
+            raise TimeoutError("no connection in time") from error
+        return line
 
     def _unanswered(
         self, envelope: envelope_pb2.Envelope, error: Exception, reason: Reason = Reason.UNREACHABLE
@@ -199,16 +213,14 @@ def judge_exchange(error: Exception) -> Meaning:
     return Meaning.FAILED if meaning is Meaning.AGAIN else meaning
 
 
-async def _reach(line: _Line, deadline: float) -> None:
-    """Returns once the connection is there. Raises TimeoutError when it does not come, and nothing has been sent."""
-    if line.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
-        return
-    patience = asyncio.get_running_loop().time() + REACH_S
+async def _is_there(line: _Line) -> bool:
+    """Waits for the connection; false when it was given up meanwhile for one with a newer certificate."""
     try:
-        async with asyncio.timeout_at(min(deadline, patience)):
+        if line.channel.get_state(try_to_connect=True) is not grpc.ChannelConnectivity.READY:
             await line.channel.channel_ready()
-    except TimeoutError as error:
-        raise TimeoutError("no connection in time") from error
+    except grpc.aio.UsageError:
+        return False
+    return True
 
 
 class ExchangeServer(dispatch_pb2_grpc.EntryPointServiceServicer):
