@@ -61,3 +61,27 @@ def test_listeners_whose_names_meet_keep_their_ports(tmp_path: Path, names: tupl
     ports = {each["name"]: each["port"] for each in found["Edge"][0]["listeners"]}
     assert sorted(ports.values()) == [80, 8080]
     assert [ports[each["listener"]] for each in found["Route"][0]["edges"]] == [8080]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("extensions/v1beta1", "Ingress"),
+        ("networking.istio.io/v1", "VirtualService"),
+        ("projectcontour.io/v1", "HTTPProxy"),
+        ("route.openshift.io/v1", "Route"),
+        ("k8s.nginx.org/v1", "VirtualServer"),
+    ],
+)
+def test_routes_of_others_are_no_equivalent(tmp_path: Path, version: str, kind: str) -> None:
+    foreign_route = {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}, "spec": {"host": "a.test"}}
+    _, said = run(tmp_path, ingress(path()), foreign_route)
+    assert f"{kind} default/x: no equivalent" in said.err
+
+
+def test_an_ingress_without_a_host_beside_others_is_told(tmp_path: Path) -> None:
+    _, said = run(tmp_path, ingress(path("/api")), ingress(path(), name="b", host=""))
+    assert "Ingress default/b: spec.rules[0].http.paths[0].path: changed: It takes what no rule" in said.err
+    (tmp_path / "alone").mkdir()
+    _, said = run(tmp_path / "alone", ingress(path(), name="b", host=""))
+    assert "0 changed" in said.err

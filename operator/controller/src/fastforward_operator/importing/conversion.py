@@ -13,7 +13,7 @@ from .canary import Canary, join_canaries
 from .draft import HTTP, HTTPS, Context, Draft, EdgeKey, Rule
 from .gateway import translate_gateways
 from .httproute import translate_route
-from .ingress import translate_ingress
+from .ingress import note_without_host, translate_ingress
 from .ingressroute import translate_ingress_route
 from .nginx import find_guarded_hosts, find_secured_hosts
 from .ordering import arrange
@@ -46,6 +46,13 @@ _ROUTES = frozenset(
 )
 _NO_CLASS = (Verdict.ASIDE, "An Edge has no class.", "")
 _ELSE = (Verdict.ASIDE, "It says nothing about routes, and stays as it is.", "")
+_OF_OTHERS = (
+    *("networking.istio.io", "security.istio.io", "projectcontour.io", "contour.heptio.com", "route.openshift.io"),
+    *("k8s.nginx.org", "getambassador.io", "configuration.konghq.com", "gateway.solo.io", "gateway.kgateway.dev"),
+    *("apisix.apache.org", "gateway.envoyproxy.io", "hub.traefik.io", "networking.gke.io", "elbv2.k8s.aws"),
+    *("networking.internal.knative.dev", "serving.knative.dev", "core.haproxy.org", "ingress.v1.haproxy.org"),
+)
+"""Groups of other gateways, whose kinds are about routes and what guards them."""
 _CONNECTIONS = (
     Verdict.LOST,
     "A Route is about requests, not connections.",
@@ -113,6 +120,7 @@ def import_files(paths: Iterable[Path], edge: str = "imported", *, literal: bool
             case (of, "HTTPRoute" | "GRPCRoute") if of == GATEWAY:
                 translate_route(context, item, sections)
     join_canaries(context, canaries)
+    note_without_host(context)
     for item in listed:
         _note_rest(item)
     _listen(context)
@@ -151,6 +159,12 @@ def _note_rest(item: Item) -> None:
         _note_part(item)
     elif (of, kind) in _WHOLE:
         item.say("", *_WHOLE[of, kind])
+    elif kind == "Ingress":
+        message = f"Of Ingresses those of {INGRESS} alone are read, so nothing of this one is."
+        item.say("", Verdict.LOST, message, f"Write it as {INGRESS}/v1, and import it again.")
+    elif of in _OF_OTHERS:
+        message = f"It may route requests or guard them, and {of} is not known to the import: nothing of it is read."
+        item.say("", Verdict.LOST, message, "Write what it does as Routes and policies.")
     elif of in (INGRESS, TRAEFIK, GATEWAY, TRIED):
         item.say("", Verdict.LOST, f"The kind {kind} is not known to the import.", "Look up what it does.")
     else:

@@ -342,3 +342,13 @@ def _canaries(plan: _Plan) -> Iterator[Canary]:
             paths = [each for location in _locations(plan, path, host) for each in location.paths]
             if share is not None and paths:
                 yield Canary(host, paths, share, path, weight, max(total, 1), match)
+
+
+def note_without_host(context: Context) -> None:
+    """What nginx gives hosts that nobody names is for all hosts here: told where others name some."""
+    rules = [rule for rule in context.draft.rules if rule.item.kind == "Ingress"]
+    named = {rule.edge for rule in rules if rule.hosts}
+    for rule in rules:
+        if not rule.hosts and not rule.falls_through and rule.edge in named:
+            message = "It takes what no rule of a named host takes as well; nginx answers 404 there."
+            rule.place["path"].changed(message, "Name its hosts in the Route, where these are known.")
