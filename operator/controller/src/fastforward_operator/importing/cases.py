@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .draft import Document, methods_but
+from .pathregex import has_anchor, search_regex
 from .traefikrule import Case, Condition
 from .wishes import prefix_paths, regex_fault
 
@@ -105,7 +106,10 @@ def _narrowest(conditions: list[Condition]) -> Condition | None:
 
 def _paths(asked: Asked, name: str, value: str, *, literal: bool) -> list[Document]:
     if name == "PathRegexp":
-        return [{"type": "Regex", "value": _checked(asked, unanchored(value))}]
+        path = _checked(asked, search_regex(value))
+        if has_anchor(path):
+            asked.problem = "The expression is refused: `^` and `$` are for its ends."
+        return [{"type": "Regex", "value": path}]
     if not value.startswith("/") or not re.fullmatch("[!-~]+", value) or "{" in value:
         asked.problem = f"`{value}` is no path."
         return []

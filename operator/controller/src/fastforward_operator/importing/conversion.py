@@ -15,7 +15,7 @@ from .gateway import translate_gateways
 from .httproute import translate_route
 from .ingress import note_without_host, translate_ingress
 from .ingressroute import translate_ingress_route
-from .nginx import find_guarded_hosts, find_secured_hosts
+from .nginxhost import find_guarded_hosts, find_secured_hosts
 from .ordering import arrange
 from .pathregex import find_regex_hosts
 from .reading import Item, Note, Verdict, read_items

@@ -22,6 +22,7 @@ from .pathregex import (
     location_order,
     location_regex,
     rewrite_regex,
+    search_regex,
     substitute_groups,
 )
 from .reading import Field, Item
@@ -226,7 +227,7 @@ def _locations(plan: _Plan, path: Field, host: str) -> list[_Location]:
         ]
     if plan.matcher == "PathRegexp":
         kind.taken()
-        return [_regex(plan, value, f".*(?:{written}).*", server)]
+        return [_regex(plan, value, search_regex(written), server)]
     return [_Location(_paths(plan, kind, value, written), server)]
 
 

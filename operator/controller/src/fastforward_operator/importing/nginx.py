@@ -7,14 +7,15 @@ https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annota
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
 from .draft import Document, PolicyName
 from .external import Headers, take_service, unsaid
-from .pathregex import PREFIX, items_of, paths_of
+from .nginxhost import may_refuse
+from .pathregex import PREFIX
 from .reading import Field, Item
 from .wishes import Wishes
 
@@ -22,12 +23,6 @@ _SIZE = re.compile(r"([0-9]{1,18})([kKmMgG]?)")
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _MOST_BODY = 1 << 30
-_REFUSES = re.compile(
-    r"(?:^|[;{}])\s*"
-    r"(?:deny|return|satisfy|internal|limit_except|auth_\w+|(?:access|rewrite|content)_by_lua\w*|js_\w+|perl"
-    r"|ssl_verify_\w+|ssl_client_certificate|secure_link\w*|valid_referers|modsecurity\w*|proxy_pass|include)\b"
-)
-"""Directives that may keep callers out, or bring in others that do."""
 _METHODS = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
 _HEADERS = "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"
 
@@ -73,40 +68,12 @@ def read_nginx(item: Item) -> NginxWishes:
     return wishes
 
 
-def find_guarded_hosts(ingresses: Iterable[Item]) -> dict[str, str]:
-    """Who guards all paths of a host, of whatever Ingress: snippets of servers do, and certificates of clients."""
-    hosts: dict[str, str] = {}
-    for item in ingresses:
-        for name, found in item.annotations(PREFIX):
-            if name == "auth-tls-secret" or (name == "server-snippet" and _may_refuse(found)):
-                hosts |= {host: item.label for host, _, _ in paths_of(item)}
-    return hosts
-
-
-def find_secured_hosts(ingresses: Iterable[Item]) -> set[str]:
-    """Hosts of rules that a certificate is for: one of any of their Ingresses, by a wildcard too, for one label."""
-    hosts: set[str] = set()
-    for item in ingresses:
-        named: set[str] = set()
-        for tls in items_of(item.spec["tls"]):
-            named |= {str(each.raw).lower() for each in items_of(tls["hosts"])} or {""}
-        for host, _, _ in paths_of(item):
-            if named & {host, "", f"*.{host.partition('.')[2]}"}:
-                hosts.add(host)
-    return hosts
-
-
 def _snippet(wishes: NginxWishes, found: Field) -> None:
     remedy = "Say it in the Route by hand."
-    if _may_refuse(found):
+    if may_refuse(found):
         wishes.close(found, "Text of nginx's own language is not read, and this may refuse callers.", remedy)
     else:
         found.lost("Text of nginx's own language is not read.", remedy)
-
-
-def _may_refuse(found: Field) -> bool:
-    text = re.sub(r"#[^\n]*", "", str(found.raw))
-    return _REFUSES.search(text) is not None
 
 
 def _size(wishes: NginxWishes, found: Field) -> None:

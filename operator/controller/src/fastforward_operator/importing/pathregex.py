@@ -101,6 +101,12 @@ def location_regex(written: str) -> str:
     return f"{_ANY_CASE}{made[0]}" if len(made) == 1 else f"{_ANY_CASE}(?:{'|'.join(made)})"
 
 
+def search_regex(written: str) -> str:
+    """What an expression takes that may fit anywhere, as an expression on the whole path."""
+    made = [_alternative(text, anchored=False) for text in alternatives(written)]
+    return made[0] if len(made) == 1 else f"(?:{'|'.join(made)})"
+
+
 def rewrite_regex(written: str) -> str:
     """The whole of a path that the location takes, with the groups that the text has."""
     several = len(alternatives(written)) > 1
