@@ -7,19 +7,21 @@ import pytest
 
 from support.gateway import Gateway, until
 from support.processes import free_port
-from support.resources import edge, resource, route, rule, upstream
+from support.resources import Document, Json, edge, prefix, resource, route, rule, upstream
 
 CLIENT = "127.0.3.9"
 
 
-def inner(gateway: Gateway, port: int, trusted: str) -> None:
+def inner_edge(port: int, **trusted: Json) -> Document:
     listener = {"name": "http", "port": port, "proxyProtocol": True}
+    return edge(port, name="inner", hosts=["inner.example.com"], listeners=[listener], trustedHops=trusted)
+
+
+def inner(gateway: Gateway, port: int, trusted: str) -> None:
     gateway.upstream("books")
     gateway.apply(
         edge(gateway.port, hosts=["example.com"]),
-        edge(
-            port, name="inner", hosts=["inner.example.com"], listeners=[listener], trustedHops={"addresses": [trusted]}
-        ),
+        inner_edge(port, addresses=[trusted]),
         resource("Route", "inner", {"edges": [{"name": "inner"}], "rules": [rule(to="books")]}),
         route("outer", rule(to="inner", rewrite={"host": "inner.example.com"}), hosts="example.com"),
         upstream("inner", port),
@@ -46,3 +48,18 @@ def test_who_does_not_begin_so_or_is_not_trusted_is_sent_away(gateway: Gateway) 
     gateway.apply(upstream("inner", port, proxyProtocol="V2"))
     until(lambda: gateway.get().status, lambda status: status == 503)
     assert gateway.origins["books"].received == []
+
+
+def test_no_client_names_its_tenant_behind_a_balancer_that_hands_on_what_it_sends(deciding_gateway: Gateway) -> None:
+    gateway, port = deciding_gateway, free_port()
+    inner(gateway, port, "127.0.0.0/8")
+    own = rule(prefix("/own", tenants=["acme"]), says="acme's own")
+    gateway.apply(
+        upstream("inner", port, proxyProtocol="V2"),
+        resource("Tenant", "acme", {}),
+        resource("Route", "own", {"edges": [{"name": "inner"}], "rules": [own]}),
+    )
+    naming = inner_edge(port, addresses=["127.0.0.0/8"], tenantHeader="X-Tenant")
+    gateway.apply(naming, expect={("Edge", "inner"): "Invalid"})
+    assert "spec.trustedHops.tenantHeader" in gateway.problems("Edge", "inner")
+    assert gateway.get("/own", headers={"x-tenant": "acme"}).origin == "books"

@@ -19,7 +19,6 @@ def edges() -> list[Document]:
                         "name": "https",
                         "port": 8443,
                         "protocol": "HTTPS",
-                        "proxyProtocol": True,
                         "tls": {
                             "certificates": [{"name": "here"}, {"name": "there", "namespace": "other"}],
                             "minVersion": "1.3",
@@ -69,6 +68,15 @@ def edges() -> list[Document]:
                 "adaptiveConcurrency": {"least": 4, "most": 500, "percentile": 60, "measureEvery": "30s"},
                 "compression": {"algorithms": ["zstd", "gzip"], "minBytes": 100, "contentTypes": ["text/plain"]},
                 "securityHeaders": {"preset": "Web", "hstsDays": 7, "contentSecurityPolicy": "img-src *"},
+            },
+        ),
+        resource(
+            "Edge",
+            "balanced",
+            {
+                "hosts": ["api.example.info"],
+                "listeners": [{"name": "http", "port": 8083, "proxyProtocol": True}],
+                "trustedHops": {"addresses": ["10.9.0.0/16"]},
             },
         ),
         resource("Edge", "fronted", _fronted()),

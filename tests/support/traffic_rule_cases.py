@@ -18,7 +18,9 @@ NOON, LATER = "2026-12-24T12:00:00Z", "2026-12-24T12:00:01Z"
 UP: Document = {"upstreams": [{"name": "u"}]}
 PROXIED: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1, "proxyProtocol": True}]}
 DIRECT: Document = {"hosts": ["a.example.com"], "listeners": [{"name": "a", "port": 1}]}
+PLAIN: Document = {"name": "b", "port": 2}
 TRUSTED: Document = {"trustedHops": {"addresses": ["10.0.0.0/8"]}}
+NAMING: Document = {"trustedHops": {"addresses": ["10.0.0.0/8"], "tenantHeader": "t"}}
 FRONT: Document = {"front": {"traefik": {"addresses": ["10.0.0.0/8"]}}}
 MESSAGE: Document = {"message": {"type": "a.b", "upstream": {"name": "u"}}}
 OIDC: Document = {
@@ -64,6 +66,16 @@ CASES = (
         "http3",
         kept=[QUIC, {**QUIC, "http3": False, "proxyProtocol": True}],
         broken=[{**QUIC, "proxyProtocol": True}],
+    ),
+    case(
+        crds.EdgeSpec,
+        "With the PROXY protocol every client comes from a trusted address, so no header can name the tenant.",
+        "trustedHops.tenantHeader",
+        kept=[{**PROXIED, **TRUSTED}, {**DIRECT, **NAMING}],
+        broken=[
+            {**PROXIED, **NAMING},
+            {**NAMING, "hosts": PROXIED["hosts"], "listeners": [PLAIN, *PROXIED["listeners"]]},
+        ],
     ),
     case(
         crds.EdgeSpec,

@@ -113,9 +113,11 @@ class TrustedHops(Model):
     count: Annotated[int, Field(ge=0, le=10)] = 0
     """Proxies in front whose X-Forwarded-For entries are believed."""
     addresses: Annotated[tuple[Cidr, ...], Items(most=64, distinct=True)] = ()
-    """Direct peers from which `tenantHeader` is believed."""
+    """Direct peers from which `tenantHeader` is believed, or the PROXY protocol."""
     tenant_header: HeaderName | None = None
-    """Header by which a trusted peer names the tenant; from anyone else it is removed."""
+    """Header by which a trusted peer names the tenant; from anyone else it is removed. The peer has to see to it that
+    no client of its own sends it, so there is none with `proxyProtocol`.
+    """
 
     rules_cel = (
         Rule(
@@ -311,6 +313,12 @@ class EdgeSpec(Model):
             "The PROXY protocol is believed from trusted addresses only: name them.",
             "trustedHops.addresses",
             lambda s: bool(s.trusted_hops.addresses) or not any(each.proxy_protocol for each in s.listeners),
+        ),
+        Rule(
+            "self.listeners.all(l, !l.proxyProtocol) || !has(self.trustedHops) || !has(self.trustedHops.tenantHeader)",
+            "With the PROXY protocol every client comes from a trusted address, so no header can name the tenant.",
+            "trustedHops.tenantHeader",
+            lambda s: s.trusted_hops.tenant_header is None or not any(each.proxy_protocol for each in s.listeners),
         ),
         Rule(
             "!has(self.front) || !has(self.front.traefik) || self.listeners.all(l, !l.proxyProtocol)",
