@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import pytest
+from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import entry as emit_entry
 from fastforward_compiler.emit.envoy import grant as emit_grant
 from fastforward_pipeline.compiled.authpolicy import Provider
@@ -16,6 +17,8 @@ from support import tokens
 from support.resources import Document, prefix, resource, route, rule
 
 WILD = "any.wild.example.com"
+THERE: Document = {"name": "public", "namespace": "default"}
+OPEN: Document = {"routeNamespaces": {"from": "All"}}
 
 
 class Try(NamedTuple):
@@ -178,3 +181,62 @@ def test_a_tenants_rule_admits_whom_its_route_admits() -> None:
         assert (answer.status, answer.reason) == (403, "admission/address-denied")
         assert (judged.status, str(judged.reason)) == (403, "admission/address-denied")
         assert running.get("/", own).origin == "shop"
+
+
+def foreign_policy(*, hop: bool) -> list[Document]:
+    """A namespace that the Edge takes Routes of: there a policy of its own, with keys of its own, says it may speak."""
+    claims = [by_token("evil", "*"), by_token("other", "acme")]
+    theirs = [
+        keys("evil", "other"),
+        resource("Tenant", "acme", {}),
+        policy("evil", ("Route", "evil"), "Optional", *claims, *([by_key("acme")] if hop else [])),
+        *([api_keys(EVILKEYEVILK="acme")] if hop else []),
+        route(
+            "evil",
+            rule(prefix("/own/evil"), says="evil"),
+            hosts=HOST,
+            edges=[{"name": "public", "namespace": "default"}],
+        ),
+    ]
+    return [{**document, "metadata": {**document["metadata"], "namespace": "evil"}} for document in theirs]
+
+
+def two_namespaces(*, hop: bool) -> list[Document]:
+    return [
+        keys("main"),
+        resource("Tenant", "acme", {}),
+        policy("callers", ("Route", "shop"), "Optional", by_token("main", "acme")),
+        route("shop", rule(prefix("/"), to="shop"), hosts=HOST),
+        route("own", rule(prefix("/own", tenants=["acme"]), to="acme"), hosts=HOST),
+        *foreign_policy(hop=hop),
+    ]
+
+
+@pytest.mark.parametrize("hop", [False, True])
+def test_nobody_speaks_for_the_tenants_of_another_namespace(*, hop: bool) -> None:
+    with deploying(*two_namespaces(hop=hop), origins=("shop", "acme"), edge_spec=OPEN) as running:
+        assert [problem.partition(":")[0] for problem in running.problems] == [
+            f"TenantNotAllowed spec.authentication.providers[{place}].tenants"
+            " It speaks for no tenant on Edge default/public"
+            for place in range(3 if hop else 2)
+        ]
+        keyed = [(("x-api-key", key_text("EVILKEYEVILK")),)] if hop else []
+        for headers in (bearer("evil", tenant="acme"), bearer("other", tenant="acme"), *keyed):
+            answer, judged = running.get("/own/evil", headers), running.judge("/own/evil", headers).decision
+            assert (answer.status, answer.reason) == (403, "authentication/tenant-not-allowed")
+            assert (judged.status, str(judged.reason)) == (403, "authentication/tenant-not-allowed")
+        for headers in (bearer("evil"), bearer("evil", sub="somebody")):
+            assert running.get("/own/evil", headers).body == "evil"
+            assert running.judge("/own/evil", headers).decision.route == "evil/evil"
+        assert running.get("/own/evil", bearer("main", tenant="acme")).status == 401
+        assert running.get("/own", bearer("main", tenant="acme")).origin == "acme"
+        assert len(running.origins["acme"].received) == 1
+
+
+def test_the_check_sees_a_build_that_hears_policies_of_any_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ir.Provider, "at", lambda own, _: own)
+    monkeypatch.setattr(Provider, "is_of", lambda *_: True)
+    with deploying(*two_namespaces(hop=False), origins=("shop", "acme"), edge_spec=OPEN) as broken:
+        evil = bearer("evil", tenant="acme")
+        assert broken.get("/own/evil", evil).origin == "acme"
+        assert broken.judge("/own/evil", evil).decision.route == "default/own"

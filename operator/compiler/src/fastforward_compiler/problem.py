@@ -47,6 +47,10 @@ class Reason(StrEnum):
     """Rules for tenants are looked at after authentication, so they can't have one of their own. Aim `authentication`
     at the Edge or at a rule for everybody.
     """
+    TENANT_NOT_ALLOWED = "TenantNotAllowed"
+    """The policy is in force on an Edge or Gateway of another namespace, and its provider lists tenants: it speaks for
+    none there. Have a policy of that namespace speak for them, or leave out `tenants`.
+    """
     TARGET_NOT_FOUND = "TargetNotFound"
     """What the policy aims at, or the rule or listener of it, is not there. Create it, or mend `targets`."""
     TARGET_NOT_SERVED = "TargetNotServed"

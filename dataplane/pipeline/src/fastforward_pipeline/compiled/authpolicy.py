@@ -25,9 +25,13 @@ class Provider:
     tenants: frozenset[str]
     any_tenant: bool
 
-    def may_speak_for(self, tenant: str) -> bool:
-        """Whether this provider's word on a tenant counts."""
-        return self.any_tenant or tenant in self.tenants
+    def may_speak_for(self, tenant: str, namespace: str) -> bool:
+        """Whether this provider's word on a tenant of the namespace counts."""
+        return self.is_of(namespace) and (self.any_tenant or tenant in self.tenants)
+
+    def is_of(self, namespace: str) -> bool:
+        """Whether its policy lies there: nobody else speaks for the tenants of a namespace, whatever their names."""
+        return self.policy.startswith(f"{namespace}/")
 
     @property
     def field(self) -> str:

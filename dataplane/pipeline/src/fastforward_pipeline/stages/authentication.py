@@ -155,7 +155,7 @@ def _judge_proof(
     if user is None or proof is not Proof.RIGHT:
         detail = f"there is no user {name[:60]!r}" if user is None else f"it is not the password of {name[:60]!r}"
         return _refuse(Reason.PASSWORD_WRONG, provider, detail, _basic_scheme(exchange))
-    if user.tenant and not provider.may_speak_for(user.tenant):
+    if user.tenant and not provider.may_speak_for(user.tenant, exchange.scope.namespace):
         detail = f"its users may not be of the tenant {user.tenant!r}"
         return _refuse(Reason.TENANT_NOT_ALLOWED, provider, detail)
     return user.identity(provider)
@@ -195,7 +195,7 @@ def _verify_token(exchange: Exchange, auth: Auth, text: str) -> Identity | Refus
             continue
         said = _check_token(exchange, provider, keyset, token, None if known is token else text)
         if said is None:
-            return speak(provider, token)
+            return speak(provider, token, exchange.scope.namespace)
     return said or _refuse_token(exchange, auth.jwt[0], "no provider has the token's issuer")
 
 
@@ -235,7 +235,7 @@ def _check_key(exchange: Exchange, provider: KeyProvider, key: ApiKey) -> Identi
     if key.not_after and exchange.request.now > key.not_after:
         detail = f"the key {key.id} expired {int(exchange.request.now) - key.not_after} s ago"
         return _refuse(Reason.KEY_EXPIRED, provider, detail, _key_scheme(exchange))
-    if key.tenant and not provider.may_speak_for(key.tenant):
+    if key.tenant and not provider.may_speak_for(key.tenant, exchange.scope.namespace):
         detail = f"its keys may not name the tenant {key.tenant!r}"
         return _refuse(Reason.TENANT_NOT_ALLOWED, provider, detail)
     return key.identity(provider)

@@ -33,7 +33,7 @@ def judge_id_token(
         return fault
     if not keyset.verify(text, token):
         return f"no key {token.kid!r} of the issuer has signed the ID token with {token.alg}"
-    return speak(provider, token)
+    return speak(provider, token, exchange.scope.namespace)
 
 
 def _fault_of(token: Token, provider: OidcProvider, client_id: str, nonce: str, now: int) -> str:
@@ -63,12 +63,12 @@ def _fault_of_time(token: Token, now: int) -> str:
     return "the ID token is not valid yet" if token.not_before > now + _SKEW_S else ""
 
 
-def speak(provider: TokenProvider, token: Token) -> Identity | Refusal:
-    """Returns the identity, if the provider may speak for the tenant that the token names."""
+def speak(provider: TokenProvider, token: Token, namespace: str) -> Identity | Refusal:
+    """Returns the identity, if the provider may speak for the tenant of the namespace that the token names."""
     claim = find_claim(token.claims, provider.tenant_claim, _MISSING)
-    if claim is _MISSING or (provider.any_tenant and claim in {"", None}):
+    if claim is _MISSING or (provider.any_tenant and provider.is_of(namespace) and claim in {"", None}):
         return read_identity(provider, token, "")
-    if not isinstance(claim, str) or not _is_tenant(claim) or not provider.may_speak_for(claim):
+    if not isinstance(claim, str) or not _is_tenant(claim) or not provider.may_speak_for(claim, namespace):
         detail = f"its tokens may not name the tenant {str(claim)[:60]!r}"
         policy = f"AuthPolicy {provider.policy}"
         return Refusal(reason=Reason.TENANT_NOT_ALLOWED, detail=detail, object=policy, field=provider.field)

@@ -139,7 +139,7 @@ def find_session(exchange: Exchange, provider: OidcProvider) -> Identity | Refus
     identity = None if kept is None else _read(provider, kept)
     if identity is None or identity.until <= exchange.request.now:
         return None
-    if identity.tenant and not provider.may_speak_for(identity.tenant):
+    if identity.tenant and not provider.may_speak_for(identity.tenant, exchange.scope.namespace):
         detail = f"its sessions may not be of the tenant {identity.tenant[:60]!r}"
         return login.refuse(Reason.TENANT_NOT_ALLOWED, detail)
     return identity

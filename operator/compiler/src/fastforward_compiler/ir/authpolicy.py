@@ -5,7 +5,7 @@ Made by translate/authpolicy; read by emit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .oidc import OidcLogin
@@ -128,8 +128,14 @@ class Provider:
     policy: str
     kind: Jwt | ApiKeyHeader | BasicPasswords | OidcLogin
     tenants: tuple[str, ...] = ()
-    """Tenants that it may speak for, descendants included."""
+    """Tenants that it may speak for, descendants included, on Edges and Gateways of its policy's namespace."""
     any_tenant: bool = False
+
+    def at(self, namespace: str) -> Provider:
+        """What it is on Edges of a namespace: only policies of that namespace speak for its tenants."""
+        if self.policy.startswith(f"{namespace}/") or not (self.tenants or self.any_tenant):
+            return self
+        return replace(self, tenants=(), any_tenant=False)
 
     def is_as_strong_as(self, other: Provider) -> bool:
         """Whether whoever this one lets in, as whichever tenant, the other lets in too."""

@@ -18,6 +18,8 @@ from .authpolicy import POLICY, Attached, Authentication, PolicyTranslation
 
 AUTHS_OF: Index[str] = Index("combinations by policy")
 """(policy) -> names of Auths that it is part of."""
+ABROAD: Index[str] = Index("edges of other namespaces by policy")
+"""(policy) -> Edges and Gateways of other namespaces where it is in force, `KIND NAMESPACE/NAME`."""
 WEAKENED: Index[str] = Index("weakened authentications by policy")
 """(policy) -> sentences that say what it would weaken."""
 
@@ -129,6 +131,14 @@ def _combination_gifts(combination: Combination, name: str) -> Iterable[Gift]:
         yield (AUTHS_OF, policy), name
     for policy, sentence in combination.weakened:
         yield (WEAKENED, policy), sentence
+
+
+def abroad_gifts(auths: Iterable[str], kind: str, name: str) -> Iterator[Gift]:
+    """Which policies of these Auths are in force on an Edge or Gateway of another namespace."""
+    home = f"{name.partition('/')[0]}/"
+    for policy in {policy for auth in auths for policy in auth.split("+") if policy}:
+        if not policy.startswith(home):
+            yield (ABROAD, policy), f"{kind} {name}"
 
 
 def _make_traits(cells: Cells, name: str) -> Traits:

@@ -17,7 +17,7 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reas
 
 from .addresslist import lists_of
 from .authpolicy import POLICY
-from .combination import AUTHS_OF, WEAKENED
+from .combination import ABROAD, AUTHS_OF, WEAKENED
 from .edge import EDGE, SERVED, VIEW
 from .eventhook import EVENTHOOK
 from .gatewayapi import report as gatewayapi
@@ -250,6 +250,8 @@ def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
             " aim spec.authentication at the Edge."
         )
         problems.append(problem(ref, Reason.AUTHENTICATION_PER_HOST, "spec.authentication", message))
+    if policy is not None:
+        problems += _unheard_problems(ref, policy, sorted(cells.read(ABROAD, name)))
     outputs: Outputs = set()
     asked = translation.authorization if translation is not None else None
     if asked is not None and asked.external is not None:
@@ -259,6 +261,19 @@ def _tell_policy(cells: Cells, ref: ObjectRef, name: str) -> Told:
         outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "auth", auth))
     outputs.update(("table", table) for table in cells.read(TABLES_NAMING, "broken", name))
     return problems, outputs, ()
+
+
+def _unheard_problems(ref: ObjectRef, policy: crds.AuthPolicy, abroad: list[str]) -> Iterator[Problem]:
+    """Yields which providers list tenants of an Edge or Gateway that are none of the policy's namespace."""
+    authentication = policy.spec.authentication
+    for place, provider in enumerate(authentication.providers if authentication is not None else ()):
+        if provider.tenants and abroad:
+            message = (
+                f"It speaks for no tenant on {abroad[0]}: those are the other namespace's, whose own policies speak for"
+                " them."
+            )
+            field = f"spec.authentication.providers[{place}].tenants"
+            yield problem(ref, Reason.TENANT_NOT_ALLOWED, field, message)
 
 
 _TELLERS: Mapping[str, Callable[[Cells, ObjectRef, str], Told]] = {

@@ -19,6 +19,7 @@ from fastforward_compiler.shared import shared
 
 from .addresslist import list_problems, lists_of
 from .attachment import Attachment, resolve_attachments
+from .combination import abroad_gifts
 from .edge import NO_ADMISSION, listed, translate_admission
 from .grpcweb import open_to_grpc_web
 from .overtaking import path_of
@@ -246,6 +247,8 @@ def _route_gifts(translation: RouteTranslation | None, name: str) -> Iterable[Gi
         edge, pieces = spread.edge, spread.pieces
         if any(piece.needs.ends for found in pieces.values() for piece in found):
             yield (ENDS_ON, edge), name
+        auths = {piece.needs.auth for found in pieces.values() for piece in found}
+        yield from abroad_gifts(auths, "Edge", edge)
         facts: list[Fact] = [("tenant", tenant) if tenant else _EVERYBODY for tenant in pieces]
         facts.extend({("auth", piece.needs.auth) for piece in pieces.get("", ()) if piece.needs.auth})
         conditional = (piece.match for tenant, found in pieces.items() if tenant for piece in found)

@@ -20,7 +20,7 @@ from .authpolicy import emit_jwt, verified_by_proxy
 from .certificate import emit_secret
 from .chain import JWT, LIMITS, SHADOW_LIMITS
 from .edge import emit_listeners
-from .entry import Setting, emit_entry
+from .entry import GrantsKey, Setting, emit_entry
 from .http3 import http3_name
 from .ratelimit import count_slots, emit_limits, slots_of
 from .resolver import emit_fallback, emit_resolve
@@ -70,7 +70,7 @@ class EnvoyEmitter:
         self._lists: dict[str, ir.AddressList] = {}
         self._wildcards: set[str] = set()
         self._slots: dict[str, int] = {}
-        self._grants: dict[tuple[str, bool], any_pb2.Any | None] = {}
+        self._grants: dict[GrantsKey, any_pb2.Any | None] = {}
         self._inputs: dict[str, tuple[object, ...]] = {}
 
     def apply(self, delta: ir.Delta) -> EnvoyDelta:

@@ -55,6 +55,9 @@ from .session import emit_kept
 from .transcoding import emit_transcoding
 from .wire import header_option, header_value, pack
 
+GrantsKey = tuple[str, bool, str]
+"""Name of the Auth, whether there is a hop, namespace of the Edge."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -66,8 +69,13 @@ class Setting:
     auths: Mapping[str, ir.Auth]
     limits: Mapping[str, ir.Limit]
     decision_timeout_ms: int = 500
-    grants: dict[tuple[str, bool], any_pb2.Any | None] = field(default_factory=dict)
-    """Memo: by name of the Auth, and whether there is a hop. Shared by tables that are nobody's in particular."""
+    grants: dict[GrantsKey, any_pb2.Any | None] = field(default_factory=dict)
+    """Memo. Shared by tables that are nobody's in particular."""
+
+    @property
+    def namespace(self) -> str:
+        """The Edge's, whose tenants are meant here."""
+        return self.edge.name.partition("/")[0]
 
 
 def emit_entry(entry: ir.Entry, setting: Setting) -> EnvoyMessage:
@@ -152,7 +160,7 @@ def emit_policies(entry: ir.Entry, auth: ir.Auth | None, setting: Setting) -> di
         configs[JWT] = emit_jwt_requirement(auth, setting.scope)
     refused = not_admitted(entry) if setting.table.tenant else {}
     shadow = not_admitted(entry, shadow=True) if setting.table.tenant else {}
-    key = entry.auth, entry.served_inside
+    key = entry.auth, entry.served_inside, setting.namespace
     if refused or shadow or key not in setting.grants:
         grants = grants_of(auth, setting, refused, shadow, hop=entry.served_inside)
         if not (refused or shadow):
@@ -182,7 +190,8 @@ def grants_of(
         return None
     else:
         providers = auth.providers
-    return emit_grants(None if hop else auth, providers, setting.table, setting.scope, (refused, shadow))
+    speaking = tuple(provider.at(setting.namespace) for provider in providers)
+    return emit_grants(None if hop else auth, speaking, setting.table, setting.scope, (refused, shadow))
 
 
 def believed(auth: ir.Auth | None, setting: Setting) -> tuple[ir.Provider, ...]:

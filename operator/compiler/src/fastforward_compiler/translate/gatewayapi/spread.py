@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Gift, Index
 from fastforward_compiler.problem import ObjectRef, Problem
+from fastforward_compiler.translate.combination import abroad_gifts
 from fastforward_compiler.translate.piece import Piece, precedence
 from fastforward_compiler.translate.protection import Aims, Protection, protect, read_aims
 from fastforward_compiler.translate.upstream import KEPT_BY
@@ -168,6 +169,7 @@ def route_gifts(kind: str, translation: RouteTranslation | None, name: str) -> I
 def _spread_gifts(kind: str, spread: Spread, name: str) -> Iterable[Gift]:
     if any(piece.needs.ends for piece in spread.pieces):
         yield (ENDS_ON, gateway_edge(spread.gateway)), name
+    yield from abroad_gifts({piece.needs.auth for piece in spread.pieces}, "Gateway", spread.gateway)
     for host in spread.hosts:
         yield (ROUTES_AT, spread.place, spread.section, host), (kind, name)
         yield (HOSTS_AT, spread.place, host), ("route", kind, name)
