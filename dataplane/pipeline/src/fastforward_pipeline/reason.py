@@ -289,7 +289,9 @@ FACTS: dict[Reason, Facts] = {
         503, "The upstream has more requests than it is allowed", "Ask again later, or raise the hop's bulkhead."
     ),
     Reason.UNREACHABLE: Facts(
-        503, "The upstream can't be reached", "Look at the Upstream's endpoints, and at the hop in `ff status`."
+        503,
+        "The upstream can't be reached",
+        "Look at the Upstream's endpoints, the hop in `ff status`, and EntryPoint's log: `no answer`.",
     ),
     Reason.INCOMPLETE: Facts(
         503,
