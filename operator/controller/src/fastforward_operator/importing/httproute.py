@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fastforward_compiler.regex import fault_inside, inside
+
 from .draft import Context, Document, Rule
 from .filters import Filtered, take_backends, take_filters, take_patience
 from .gateway import GROUP, Section, Sections
@@ -182,8 +184,10 @@ def _http_match(match: Field) -> Document | None:
     return _with_texts(found, match, {"headers": "headers", "queryParams": "query"})
 
 
-def _is_fit(place: Field, kind: str, value: str) -> bool:
-    fault = regex_fault(value) if kind == "RegularExpression" else ""
+def _is_fit(place: Field, kind: str, value: str, *, in_path: bool = True) -> bool:
+    fault = ""
+    if kind == "RegularExpression":
+        fault = regex_fault(value) or (fault_inside(value) if in_path else "")
     if fault:
         place.lost(f"The expression is refused, so the match is left out: {fault}.", "Write it in RE2's syntax.")
     elif kind != "RegularExpression" and (not value.startswith("/") or set("?#") & set(value)):
@@ -197,7 +201,7 @@ def _with_texts(found: Document, match: Field, parts: dict[str, str]) -> Documen
         texts: dict[str, Document] = {}
         for text in match[part].each():
             kind, name, value = text["type"].text("Exact"), text["name"].text(), text["value"].text()
-            if kind == "RegularExpression" and not _is_fit(text["value"], kind, value):
+            if kind == "RegularExpression" and not _is_fit(text["value"], kind, value, in_path=False):
                 return None
             if "_" in name:
                 text["name"].lost("A name with an underscore: the match is left out.", "Name it with a hyphen.")
@@ -219,7 +223,7 @@ def _grpc_match(match: Field) -> Document | None:
         for part in ("service", "method"):
             if method[part].raw and not _is_fit(method[part], kind, str(method[part].raw)):
                 return None
-        path = {"type": "Regex", "value": f"/(?:{service or _ANY})/(?:{name or _ANY})"}
+        path = {"type": "Regex", "value": f"/(?:{inside(service or _ANY)})/(?:{inside(name or _ANY)})"}
     elif service and name:
         path = {"type": "Exact", "value": f"/{service}/{name}"}
     elif service:
