@@ -2,18 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 
 import pytest
+from fastforward_entrypoint import endpoint as endpoints
 from fastforward_entrypoint.answer import FAILED, JUDGED, MOST_BYTES, TOO_LONG, answer_decision
 from fastforward_entrypoint.ask import parse_request
 from fastforward_entrypoint.counters import InProcessCounterStore
 from fastforward_entrypoint.endpoint import DecisionEndpoint
+from fastforward_entrypoint.ends import Ends
 from fastforward_entrypoint.measures import Measures
 from fastforward_kit.http import Request, Response
 from fastforward_kit.telemetry import exposition
 from fastforward_pipeline import Answer, Decision, Snapshot, TakeTokens, Unavailable, Verdict
+from fastforward_pipeline.effects import Effect, GiveBack
 from prometheus_client import CollectorRegistry
 
 from support.decision_world import Key, asking, limit, make_key, world
@@ -111,6 +114,27 @@ def test_an_answer_that_the_proxy_would_not_take_is_no() -> None:
     decision = replace(DECISION, response_headers=(("x", "\xff" * (MOST_BYTES // 2)),))
     assert answer_decision(decision, content_type="") is TOO_LONG
     assert answer_decision(DECISION, content_type="").status == 200
+
+
+def test_a_place_is_free_again_when_the_answer_is_one_that_the_proxy_would_not_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = GiveBack("{shop/at-once}0a1b@once", "d3adb33f-7")
+    for origin, given_back in (("https://shop.example", []), ("x" * MOST_BYTES, [TakeTokens((place,))])):
+        store = Scripted(lambda _: Verdict(()))
+        under = endpoint(snapshot())
+        under.endpoint.ends = Ends(store, under.registry)
+        allowed = replace(DECISION, ends=(place,), response_headers=(("access-control-allow-origin", origin),))
+        monkeypatch.setattr(endpoints, "decide", lambda *_, said=allowed: deciding(said))
+        assert (under.ask() is TOO_LONG) is bool(given_back)
+        assert store.asked == given_back
+
+
+def deciding(decision: Decision) -> Generator[Effect, Answer, Decision]:
+    """A decision that nothing has to be asked for."""
+    if not decision.status:
+        yield TakeTokens(())
+    return decision
 
 
 def test_a_plan_that_is_not_known_here_is_refused_whatever_the_fail_mode() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from fastforward_pipeline.compiled.jsonschema import compile_json_schema
 from fastforward_pipeline.decision import Refusal
-from fastforward_pipeline.message.content import MAX_DEPTH, Content, canonical
+from fastforward_pipeline.message.content import MAX_DEPTH, Broken, Content, canonical, judge
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,9 @@ def test_what_is_no_strict_json_is_refused(body: bytes) -> None:
         ("Application/JSON; charset=UTF-8", True),
         ('application/json; charset="utf-8"', True),
         ("application/merge-patch+json", True),
+        ("application/json; odata.metadata=minimal", True),
+        ('application/ld+json; profile="http://example.com/a"; charset=utf-8', True),
+        ("application/json; x=1; Charset = latin1", False),
         ("application/json; charset=utf-16", False),
         ("application/json; charset=latin1", False),
     ],
@@ -121,8 +125,14 @@ def test_numbers_are_written_as_rfc_8785_has_them(written: str, form: str) -> No
     assert made(f'{{"n":[{written}]}}'.encode()) == f'{{"n":[{form}]}}'.encode()
 
 
-def test_an_integer_that_no_double_holds_is_refused() -> None:
-    assert isinstance(canonical("application/json", b"1" + b"0" * 309), Refusal)
+@pytest.mark.parametrize("number", [b"1" + b"0" * 309, b"1e400", b"-1e400", b"1" + b"0" * 400 + b".5"])
+def test_a_number_that_no_double_holds_is_refused_whatever_the_schema_asks_for(number: bytes) -> None:
+    bounded = compile_json_schema(b'{"properties": {"amount": {"maximum": 100}}}', 0)
+    assert bounded is not None
+    body = b'{"amount":' + number + b"}"
+    assert isinstance(canonical("application/json", body), Refusal)
+    assert isinstance(judge("application/json", body, bounded), Refusal)
+    assert isinstance(judge("application/json", b'{"amount":1e300}', bounded), Broken)
 
 
 def test_keys_are_ordered_by_utf_16() -> None:
@@ -131,6 +141,15 @@ def test_keys_are_ordered_by_utf_16() -> None:
 
 def test_other_content_stays_as_it_is() -> None:
     assert made(b"\x00\xff{", "application/x-protobuf") == b"\x00\xff{"
+    kept = canonical("multipart/form-data; boundary=AbC", b"--AbC--")
+    assert isinstance(kept, Content)
+    assert kept.media_type == "multipart/form-data; boundary=AbC"
+
+
+def test_json_keeps_the_parameters_that_its_type_has_a_use_for() -> None:
+    content = canonical("Application/FHIR+json; charset=UTF-8; fhirVersion=4.0", b"{}")
+    assert isinstance(content, Content)
+    assert content.media_type == "application/fhir+json; fhirVersion=4.0"
 
 
 def test_no_content_has_no_type() -> None:

@@ -117,6 +117,12 @@ def test_claims_are_judged_as_the_proxy_judges_them(case: str) -> None:
     assert call(JWT_ONLY, bearer(ISSUER.token(**claims))).status == status
 
 
+@pytest.mark.parametrize("claim", [["acme"], {"name": "acme"}, True])
+def test_where_any_tenant_may_be_named_it_is_a_text_all_the_same(claim: object) -> None:
+    decision = call(world(jwt_provider(any_tenant=True)), bearer(ISSUER.token(tenant=claim)))
+    assert decision.reason is Reason.TENANT_NOT_ALLOWED
+
+
 RAW = {
     "null-expiry": (b'"exp":null', 401),
     "null-subject": (b'"sub":null', 401),

@@ -27,7 +27,7 @@ from fastforward_pipeline import (
     decide,
 )
 
-from fastforward_entrypoint.answer import FAILED, NO_PLAN, UNJUDGED, answer_decision
+from fastforward_entrypoint.answer import FAILED, NO_PLAN, TOO_LONG, UNJUDGED, answer_decision
 from fastforward_entrypoint.ask import PLAN, parse_request
 from fastforward_entrypoint.counters import CounterStore
 from fastforward_entrypoint.counters.patience import take_patiently
@@ -155,6 +155,8 @@ class DecisionEndpoint:
         if question.redeemed and decision.reason is Reason.LOGIN_FAILED and decision.refusal is not None:
             log.warning("login failed", policy=decision.refusal.object, why=decision.refusal.detail)
         self._measures.decided(decision, time.perf_counter() - question.started)
-        if decision.ends and not decision.allowed and self.ends is not None:
+        response = answer_decision(decision, content_type=question.content_type)
+        # An answer that grew too long lets nobody in either, and the proxy is not told what to give back.
+        if decision.ends and (not decision.allowed or response is TOO_LONG) and self.ends is not None:
             self.ends.give_back(decision.ends)
-        return answer_decision(decision, content_type=question.content_type)
+        return response

@@ -22,6 +22,9 @@ from .number import Numbers, write
 JSON = "application/json"
 MAX_DEPTH = 64
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
+_CHARSET = re.compile(r""";[ \t]*charset[ \t]*=[ \t]*"?([^";\s]*)"?""", re.IGNORECASE)
+"""Other parameters are none of ours (RFC 9110, section 8.3.1)."""
+_LONG = re.compile(rb"[0-9]{309}")
 _AWKWARD = re.compile(rb"[\xf0-\xf4]|\\u[dD]|[0-9]{309}")
 """Content that has any of it may have keys that the standard library orders otherwise, or integers beyond doubles."""
 
@@ -53,32 +56,29 @@ class Broken:
 
 def canonical(media_type: str, body: bytes, form: Form | None = None) -> Content | Refusal | Broken:
     """Returns the content in canonical form. Without a Form, an empty one has none, and what is not JSON stays."""
-    name, _, parameters = media_type.partition(";")
-    kind = name.strip().lower()
+    kind = _kind(media_type)
     if not body:
         return Content(b"", "") if form is None else Broken((_NOTHING,))
-    if kind != JSON and not kind.endswith("+json"):
-        return Content(body, kind) if form is None else _refuse_type(kind)
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if charset not in _UTF8:
-        return _refuse(f"the charset is {charset[:40]}, and JSON is UTF-8")
+    if not _is_json(kind):
+        # Its parameters say how to read it, such as the boundary of its parts.
+        return Content(body, media_type.strip()) if form is None else _refuse_type(kind)
+    if fault := _fault_of_charset(media_type):
+        return _refuse(fault)
     try:
-        return _rewrite(kind, body, form)
+        return _rewrite(_CHARSET.sub("", kind + media_type.strip()[len(kind) :]), body, form)
     except (ValueError, RecursionError) as error:
         return _refuse(_fault(error))
 
 
 def judge(media_type: str, body: bytes, schema: JsonSchema) -> Refusal | Broken | None:
     """Returns what is wrong with content that goes on as it is; None for nothing."""
-    name, _, parameters = media_type.partition(";")
-    kind = name.strip().lower()
+    kind = _kind(media_type)
     if not body:
         return Broken((_NOTHING,))
-    if kind != JSON and not kind.endswith("+json"):
+    if not _is_json(kind):
         return _refuse_type(kind)
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if charset not in _UTF8:
-        return _refuse(f"the charset is {charset[:40]}, and JSON is UTF-8")
+    if fault := _fault_of_charset(media_type):
+        return _refuse(fault)
     try:
         violations = schema.check(_parse(body, Numbers()))
     except (ValueError, RecursionError) as error:
@@ -86,10 +86,29 @@ def judge(media_type: str, body: bytes, schema: JsonSchema) -> Refusal | Broken 
     return Broken(violations) if violations else None
 
 
+def _kind(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _is_json(kind: str) -> bool:
+    return kind == JSON or kind.endswith("+json")
+
+
+def _fault_of_charset(media_type: str) -> str:
+    found = _CHARSET.search(media_type)
+    charset = found[1].lower() if found is not None else ""
+    return "" if charset in _UTF8 else f"the charset is {charset[:40]}, and JSON is UTF-8"
+
+
 def _parse(body: bytes, numbers: Numbers) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Raises ValueError and RecursionError for what is no JSON."""
+    parse_int = numbers.parse_int if _LONG.search(body) else None
     value = json.loads(
-        body.decode(), object_pairs_hook=_unique, parse_constant=_constant, parse_float=numbers.parse_float
+        body.decode(),
+        object_pairs_hook=_unique,
+        parse_constant=_constant,
+        parse_float=numbers.parse_float,
+        parse_int=parse_int,
     )
     if is_deeper(value, MAX_DEPTH):
         raise ValueError(f"it is nested deeper than {MAX_DEPTH}")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from math import isinf
 from typing import Any
 
 _EXACT = 1 << 53
+_TOO_LARGE = "a number is larger than any double"
 _LEAST_PLAIN = 1e-4
 """Below it Python writes an exponent."""
 
@@ -26,11 +28,19 @@ class Numbers:
     def parse_float(self, text: str) -> float | int:
         """Returns a number with a fraction or an exponent; one that is whole and exact as an integer."""
         value = float(text)
+        if isinf(value):
+            raise ValueError(_TOO_LARGE)
         if value.is_integer() and abs(value) < _EXACT:
             return int(value)
         if not _LEAST_PLAIN <= abs(value) < _EXACT:
             self.awkward = True
         return value
+
+    def parse_int(self, text: str) -> int:
+        """Returns an integer, for documents in which one may be too long."""
+        if isinf(float(text)):
+            raise ValueError(_TOO_LARGE)
+        return int(text)
 
 
 def write(value: Any) -> str:  # noqa: ANN401 - JSON
@@ -72,7 +82,7 @@ def write_number(value: float) -> str:
     except OverflowError:
         as_double = float("inf")
     if as_double in {float("inf"), float("-inf")}:
-        raise ValueError("a number is larger than any double")
+        raise ValueError(_TOO_LARGE)
     if isinstance(value, int):
         return str(value)
     if value == 0:

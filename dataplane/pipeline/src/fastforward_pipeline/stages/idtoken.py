@@ -66,7 +66,7 @@ def _fault_of_time(token: Token, now: int) -> str:
 def speak(provider: TokenProvider, token: Token, namespace: str) -> Identity | Refusal:
     """Returns the identity, if the provider may speak for the tenant of the namespace that the token names."""
     claim = find_claim(token.claims, provider.tenant_claim, _MISSING)
-    if claim is _MISSING or (provider.any_tenant and provider.is_of(namespace) and claim in {"", None}):
+    if claim is _MISSING or (provider.any_tenant and provider.is_of(namespace) and (claim is None or claim == "")):
         return read_identity(provider, token, "")
     if not isinstance(claim, str) or not _is_tenant(claim) or not provider.may_speak_for(claim, namespace):
         detail = f"its tokens may not name the tenant {str(claim)[:60]!r}"
