@@ -31,7 +31,19 @@ from joserfc.jwk import OKPKey
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
-from support.decision_snapshots import NOW, budget, host, limit, plan, snapshot
+from support.decision_snapshots import (
+    HOST,
+    NOW,
+    apikeys,
+    auth,
+    budget,
+    host,
+    key_provider,
+    limit,
+    plan,
+    snapshot,
+    stored_key,
+)
 from support.messages import KEY, SECRET, TARGET, TYPE, envelope, new_seal, orders, reply
 
 SEAL = new_seal()
@@ -246,6 +258,44 @@ class TestTracking:
         assert outcome.error.reason == Reason.IN_PROGRESS
 
     @pytest.mark.parametrize(
+        ("method", "at", "target", "same"),
+        [
+            ("DELETE", HOST, "/orders/1", True),
+            ("DELETE", f"{HOST.upper()}:8443", "/x/..//orders/1", True),
+            ("DELETE", HOST, "/orders/2", False),
+            ("DELETE", HOST, "/orders/1?all=true", False),
+            ("PUT", HOST, "/orders/1", False),
+            ("DELETE", "other.example.com", "/orders/1", False),
+        ],
+    )
+    def test_what_a_message_is_of_is_part_of_it(self, method: str, at: str, target: str, same: bool) -> None:
+        elsewhere = plan("elsewhere", "/orders", auth="shop/members", message=pb.MessageDispatch(type=TYPE))
+        world = WORLD.apply(host(elsewhere, name="other.example.com"))
+
+        def printed(*source: str) -> str:
+            message = envelope(b"", once="k1")
+            said = message.header.source
+            said.method, said.host, said.target = source
+            return self._begin(message=message, world=world).claim.print
+
+        assert (printed(method, at, target) == printed("DELETE", HOST, "/orders/1")) == same
+
+    def test_callers_without_a_subject_and_those_of_several_providers_have_keys_of_their_own(self) -> None:
+        def remembered(id_: str, provider: str = "keys", subject: str = "") -> str:
+            provided = key_provider(provider, any_tenant=True)
+            world = orders().apply(
+                [
+                    auth("shop/members", "REQUIRED", providers=[provided]),
+                    apikeys(stored_key(id_, SECRET, tenant="acme", subject=subject)),
+                ]
+            )
+            return self._begin(message=envelope(once="k1", key=f"ffk_{id_}_{SECRET}"), world=world).claim.key
+
+        assert remembered("ANN") == remembered("ANN") != remembered("BOB")
+        assert remembered("ANN", subject="jo") == remembered("BOB", subject="jo") != remembered("ANN")
+        assert remembered("ANN", subject="jo") != remembered("ANN", "others", subject="jo")
+
+    @pytest.mark.parametrize(
         ("known", "reason"),
         [
             (Unavailable(), Reason.STORE_UNAVAILABLE),
@@ -266,8 +316,10 @@ class TestTracking:
     def _print(self) -> str:
         return self._begin().claim.print
 
-    def _begin(self, once: str = "k1") -> Begin:
-        passage = open_passage(envelope(once=once), WORLD, SEAL, now=NOW)
+    def _begin(
+        self, once: str = "k1", *, message: envelope_pb2.Envelope | None = None, world: Snapshot = WORLD
+    ) -> Begin:
+        passage = open_passage(message or envelope(once=once), world, SEAL, now=NOW)
         for stage in INBOUND:
             outcome = stage.process(passage)
             if isinstance(outcome, Asks):

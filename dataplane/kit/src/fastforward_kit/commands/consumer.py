@@ -51,11 +51,13 @@ _LONGEST_PAUSE_S = 5.0
 
 def once_key(envelope: envelope_pb2.Envelope) -> str:
     """Returns what is the same for the same command, however often it was sent and delivered."""
-    header = envelope.header
+    header, identity, source = envelope.header, envelope.header.identity, envelope.header.source
     if not header.idempotency_key:
         return header.id
-    parts = (header.tenant, header.identity.subject, header.type, header.idempotency_key)
-    return sha256("\0".join(parts).encode() + b"\0" + envelope.payload.body).hexdigest()
+    # Whose it is, as the gateway's own memory of keys has it; then what it is.
+    caller = (header.tenant, identity.provider, identity.subject, "" if identity.subject else identity.api_key_id)
+    parts = (*caller, header.type, source.method, source.host, source.target, header.idempotency_key)
+    return sha256(repr(parts).encode() + envelope.payload.body).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,10 +174,8 @@ def track(passage: Passage) -> Outcome:
     key = read_key(envelope.header.idempotency_key)
     if not key:
         return None
-    owner = f"{envelope.header.tenant}\0{envelope.header.identity.subject}\0{envelope.header.routing.route}\0{key}"
-    print_ = sha256(envelope.header.type.encode() + b"\0" + envelope.payload.body).hexdigest()
-    once = sha256(owner.encode()).hexdigest()
-    claim = Claim(once, print_, passage.token)
+    once = _hash((*_caller_of(envelope), envelope.header.routing.route, key))
+    claim = Claim(once, _print_of(passage), passage.token)
     envelope.header.transaction.id = once[:32]
 
     def resume(known: Beginning | Unavailable) -> Outcome:
@@ -189,6 +187,23 @@ def track(passage: Passage) -> Outcome:
         return ended
 
     return Asks(Begin(claim, lease_s(passage)), resume)
+
+
+def _caller_of(envelope: envelope_pb2.Envelope) -> tuple[str, ...]:
+    """Whose the key is. A subject is one of its provider; of keys without subject, each is a caller of its own."""
+    tenant, identity = envelope.header.tenant, envelope.header.identity
+    return tenant, identity.provider, identity.subject, "" if identity.subject else identity.api_key_id
+
+
+def _print_of(passage: Passage) -> str:
+    """What the message is, in terms that all adapters share; often its path alone says what it is of."""
+    envelope, request = passage.envelope, passage.exchange.request
+    host = normalization.strip_port(request.host).lower()
+    return _hash((envelope.header.type, request.method, host, request.path), envelope.payload.body)
+
+
+def _hash(parts: tuple[str, ...], rest: bytes = b"") -> str:
+    return sha256(repr(parts).encode() + rest).hexdigest()
 
 
 def tell_again(
