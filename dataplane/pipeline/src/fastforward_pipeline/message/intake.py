@@ -20,7 +20,7 @@ TIMEOUT_S = 15.0
 _OWN = "x-ff-"
 _FINGERPRINTED = ("user-agent", "accept-language", "accept-encoding")
 _OF_CONTENT = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding", "accept"})
-_OF_CONNECTION = frozenset({"connection", "upgrade", "te", "keep-alive", "proxy-connection", "origin"})
+_OF_CONNECTION = frozenset({"connection", "upgrade", "te", "keep-alive", "proxy-connection"})
 _OF_OPERATION = _OF_CONTENT | _OF_CONNECTION | frozenset({"idempotency-key", "if-match", "if-none-match"})
 Headers = Mapping[str, tuple[str, ...]]
 """Names in lower case; the values of a repeated header in order."""
@@ -62,7 +62,8 @@ class Intake:
     def found(self, operation: Operation, *, message_id: str, now: float) -> envelope_pb2.Envelope:
         """Returns the message of an operation that was found in the request. `now` is Unix time.
 
-        Of the request's headers those stay that tell who the client is, not those that tell what the request was.
+        Of the request's headers those stay that tell who the client is, its page (`origin`) included, not those that
+        tell what the request was.
         """
         return self._envelope(operation, message_id, now, _OF_OPERATION)
 

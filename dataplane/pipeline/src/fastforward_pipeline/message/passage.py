@@ -160,14 +160,18 @@ def open_passage(
     trail: Trail | None = None,
 ) -> Passage:
     """Returns the passage of a message that an adapter has just taken in; `now` is Unix time."""
-    source = envelope.header.source
+    source, media_type = envelope.header.source, envelope.payload.media_type
+    headers = dict(make_headers((each.name, each.value) for each in source.fields))
+    if media_type:
+        # Adapters that find a message in a request know its type, and leave out the request's.
+        headers.setdefault("content-type", (media_type,))
     request = Request(
         method=source.method,
         host=source.host,
         path=source.target,
         now=now,
         scheme=source.scheme or "http",
-        headers=make_headers((each.name, each.value) for each in source.fields),
+        headers=headers,
         address=source.address,
         peer=source.peer,
         listener=source.listener,
