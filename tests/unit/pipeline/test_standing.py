@@ -90,6 +90,23 @@ def test_who_is_let_in_stands_for_as_long_as_the_credentials_last() -> None:
     assert reason(judge_standing(world(), replace(by_token, now=until))) is Reason.TOKEN_INVALID
 
 
+@pytest.mark.parametrize(("token_ends", "key_ends", "ends"), [(100, 0, 161), (100, 120, 120), (200, 120, 120)])
+@pytest.mark.parametrize("by", ["two rules", "one rule"])
+def test_of_several_credentials_the_first_to_end_counts(by: str, token_ends: int, key_ends: int, ends: int) -> None:
+    """Everybody's rule asks for a token, and the tenant's for a key; or one rule is sent both."""
+    bearer = f"Bearer {ISSUER.token(exp=NOW + token_ends, roles=['reader'], tenant='acme')}"
+    parts = [*PARTS, apikeys(stored_key("ANN", SECRET, **ANN, not_after=NOW + key_ends if key_ends else 0))]
+    if by == "two rules":
+        everybody = plan("everybody", "/live", auth="shop/tokens")
+        tokens = auth("shop/tokens", providers=[jwt_provider(any_tenant=True)])
+        keys = auth("shop/members", providers=[key_provider(any_tenant=True)])
+        parts.extend([host(everybody), host(live(), tenant="acme"), tokens, keys])
+    else:
+        parts.append(host(live()))
+    both = handshake(headers={**KEY, "authorization": bearer})
+    assert stands(judge_standing(snapshot(*parts), both))[2] == NOW + ends
+
+
 @pytest.mark.parametrize(
     ("later", "why"),
     [

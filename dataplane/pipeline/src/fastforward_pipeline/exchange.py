@@ -59,6 +59,7 @@ class Exchange:
         "interactive",
         "limits",
         "proofs",
+        "proved",
         "request",
         "scope",
         "shadow",
@@ -101,6 +102,8 @@ class Exchange:
         self.final: Plan
         """What governs the rest: the same, or what the caller's tenant, roles or flags lead to."""
         self.identity: Identity = ANONYMOUS
+        self.proved: list[Identity] = []
+        """All that has been proved of the caller, by whichever rule asked for it: each may end before the others."""
         # What has been asked, and answered, about passwords.
         self.proofs: dict[VerifyPassword, Proof] = {}
         # What services have been asked, and have answered.
@@ -109,11 +112,10 @@ class Exchange:
         """What they tell the upstream, by header; empty where they say nothing, and nobody else may."""
         # What has been asked, and answered, for logins.
         self.answers: dict[DrawBytes | RedeemCode, Answer] = {}
-        self.tenant = ""
+        self.tenant = self.shard = ""
         self.tenant_facts: Tenant | None = None
         self.counted, self.limits, self.ends = (), (), ()
         self.candidates: tuple[Candidate, ...] = ()
-        self.shard = ""
         self.shadow: list[Refusal] = []
         """What policies in the shadow would have said."""
         self.decided = False

@@ -56,7 +56,7 @@ class Standing:
     tenant: str
     subject: str
     until: float
-    """Unix time at which the credentials end; infinite for never."""
+    """Unix time at which the first of the credentials ends; infinite for never."""
     grounds: tuple[object, ...] = ()
     """The parts of the snapshot that it was judged by."""
 
@@ -71,15 +71,15 @@ def judge_standing(
         outcome = step(exchange)
         if isinstance(outcome, Refusal | VerifyPassword):
             return outcome
-    identity = exchange.identity
     standing = Standing(
         plan=exchange.final,
         entry=exchange.entry,
         edge=request.edge,
         host=exchange.request.host.lower(),
         tenant=exchange.tenant,
-        subject=identity.subject,
-        until=_end_of(snapshot, identity),
+        subject=exchange.identity.subject,
+        # What two rules ask for, or two credentials prove, holds for as long as both do.
+        until=min((_end_of(snapshot, each) for each in exchange.proved), default=inf),
     )
     return replace(standing, grounds=_gather(snapshot, request, standing))
 

@@ -85,6 +85,8 @@ def authenticate(exchange: Exchange, auth: Auth) -> Identity | Refusal | Questio
     proven = answered or _verify_sent(exchange, auth)
     if proven is None and auth.oidc is not None:
         proven = oidc.find_session(exchange, auth.oidc)
+    if isinstance(proven, Identity):
+        exchange.proved.append(proven)
     return proven or (_refuse_missing(exchange, auth) if auth.required else ANONYMOUS)
 
 
@@ -111,6 +113,7 @@ def _verify_keys(exchange: Exchange, auth: Auth, proven: Identity | None, *, tak
         if proven is not None and proven.tenant != by_key.tenant:
             detail = f"the credentials are of {proven.tenant or 'no tenant'} and of {by_key.tenant or 'no tenant'}"
             return _refuse(Reason.TENANT_CONFLICT, by_key.provider or providers[0], detail)
+        exchange.proved.append(by_key)
         proven = proven or by_key
     return proven
 
