@@ -103,6 +103,28 @@ def test_it_is_asked_about_the_request_and_the_caller_by_the_gateways_own_words(
     )
 
 
+@pytest.mark.parametrize("opa", [False, True])
+@pytest.mark.parametrize(
+    ("cookies", "told"),
+    [
+        (
+            "__Host-ff-session-0a1b2c3d=s; a=b; ff-login-0a1b2c3d-AAAAAAAA=l; c=ff-session-0a1b2c3d=x",
+            "a=b; c=ff-session-0a1b2c3d=x",
+        ),
+        ("__Host-ff-session-0a1b2c3d=s", None),
+        ("a=b;c=d", "a=b;c=d"),
+    ],
+)
+def test_sessions_of_logins_are_told_to_no_service(cookies: str, told: str | None, *, opa: bool) -> None:
+    """Whoever has one is its holder, to the gateway: it is nothing for others."""
+    said = world(asking(request_headers=["cookie"], opa=opa))
+    answer = ServiceAnswer(200, (), b'{"result": true}') if opa else YES
+    decision, (asked,) = judge(said, answer, headers={"cookie": cookies})
+    assert decision.allowed
+    headers = json.loads(asked.body)["input"]["request"]["headers"] if opa else dict(asked.headers)
+    assert headers.get("cookie") == told
+
+
 def test_repeated_headers_are_sent_as_they_came_and_a_path_of_its_own_stays() -> None:
     said = world(asking(path="/check", append_path=False, request_headers=["x-a"]))
     _, (asked,) = judge(said, YES, path="/books", headers={"x-a": "1"})

@@ -15,7 +15,10 @@ from fastforward_pipeline.decision import Pairs, Refusal
 from fastforward_pipeline.effects import AskService, ServiceAnswer, Unavailable
 from fastforward_pipeline.exchange import Exchange
 from fastforward_pipeline.reason import Reason
+from fastforward_pipeline.request import Headers
 from fastforward_pipeline.trail import Verdict
+
+from . import oidc
 
 _FIELD = "spec.authorization.external"
 _REASONS = {401: Reason.EXTERNAL_UNAUTHENTICATED, 429: Reason.EXTERNAL_EXCEEDED}
@@ -128,7 +131,8 @@ def _question(exchange: Exchange, authorization: Authorization, external: Extern
     if external.opa:
         return _question_of_agent(exchange, authorization, external)
     path = external.path.rstrip("/") + request.path if external.append_path else external.path
-    sent = [(name, value) for name in external.request_headers for value in request.headers.get(name, ())]
+    headers = _headers(exchange)
+    sent = [(name, value) for name in external.request_headers for value in headers.get(name, ())]
     return AskService(
         policy=authorization.policy,
         upstream=external.upstream,
@@ -143,7 +147,8 @@ def _question_of_agent(exchange: Exchange, authorization: Authorization, externa
     """Returns a question of Open Policy Agent (https://www.openpolicyagent.org/docs/latest/rest-api/, Data API)."""
     request, identity = exchange.request, exchange.identity
     path, _, query = request.path.partition("?")
-    sent = {name: request.text(name) for name in external.request_headers if name in request.headers}
+    headers = _headers(exchange)
+    sent = {name: ",".join(headers[name]) for name in external.request_headers if name in headers}
     said = {
         "request": {
             "method": request.method,
@@ -161,16 +166,26 @@ def _question_of_agent(exchange: Exchange, authorization: Authorization, externa
             "permissions": sorted(identity.permissions),
         },
     }
-    headers = (("content-type", "application/json"), ("x-request-id", request.request_id))
+    about = (("content-type", "application/json"), ("x-request-id", request.request_id))
     return AskService(
         policy=authorization.policy,
         upstream=external.upstream,
         method="POST",
         path=external.path,
-        headers=tuple((name, value) for name, value in headers if value),
+        headers=tuple((name, value) for name, value in about if value),
         timeout_s=external.timeout_s,
         body=json.dumps({"input": said}, separators=(",", ":")).encode(),
     )
+
+
+def _headers(exchange: Exchange) -> Headers:
+    """Returns the request's headers without cookies of logins: whoever has a session is its holder to the gateway."""
+    headers = exchange.request.headers
+    others = oidc.others_cookies(exchange) if "cookie" in headers else None
+    if others is None:
+        return headers
+    kept = {name: values for name, values in headers.items() if name != "cookie"}
+    return {**kept, "cookie": (others,)} if others else kept
 
 
 def _known(exchange: Exchange) -> Pairs:

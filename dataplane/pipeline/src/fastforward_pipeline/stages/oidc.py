@@ -154,11 +154,17 @@ def without_cookies(exchange: Exchange) -> Pairs:
     login = _login_of_entry(exchange)
     if login is None or not _redirects(exchange, login) or plan is None or plan.destination == "adapter":
         return ()
+    others = others_cookies(exchange)
+    if others is None:
+        return ()
+    return (("cookie", others),) if others else ((REMOVED, "cookie"),)
+
+
+def others_cookies(exchange: Exchange) -> str | None:
+    """Returns the request's cookies without those of logins, empty for none left; None where all are of others."""
     cookies = list(_cookies(exchange))
     others = [text for name, text in cookies if _OURS.fullmatch(name) is None]
-    if len(others) == len(cookies):
-        return ()
-    return (("cookie", "; ".join(others)),) if others else ((REMOVED, "cookie"),)
+    return None if len(others) == len(cookies) else "; ".join(others)
 
 
 def local_target(path: str) -> str:
