@@ -156,7 +156,7 @@ async def test_body_and_response_body_name_one_field() -> None:
     assert answer.note == "noted"
 
 
-@pytest.mark.parametrize("value", ["", ".", "..", "a/b"])
+@pytest.mark.parametrize("value", ["", ".", "..", "..;x", "a/b", "..\\admin", "a\n", "a\x7f"])
 async def test_a_field_leads_to_no_other_path(value: str) -> None:
     stages = Stages()
     async with serving(stages) as client:
@@ -166,7 +166,7 @@ async def test_a_field_leads_to_no_other_path(value: str) -> None:
     assert stages.messages == []
 
 
-@pytest.mark.parametrize("value", ["other/7", "shops/../7", "shops/..", "shops/"])
+@pytest.mark.parametrize("value", ["other/7", "shops/../7", "shops/..", "shops/..;x", "shops/", "shops/..\\7"])
 async def test_a_field_keeps_its_template(value: str) -> None:
     async with serving(Stages()) as client:
         error, _ = await error_of(client.call("Amend")(made("Change", name=value)))

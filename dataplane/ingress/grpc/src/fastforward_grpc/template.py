@@ -17,8 +17,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 Document = dict[str, Any]
 """A message as JSON."""
 _VARIABLE = re.compile(r"\{([^{}=]+)(?:=([^{}]+))?\}")
-_NOWHERE = frozenset({"", ".", ".."})
-"""Segments that would lead to another path, and so to another rule."""
+_LEADS_AWAY = re.compile(r"(?:\.\.?(?:;.*)?)?", re.DOTALL)
+"""Segments that would lead to another path, and so to another rule: `..;x` is read as `..` on the way there."""
+_SEPARATORS = re.compile(r"[\\\x00-\x1f\x7f]")
+"""A backslash is read as a slash there, as escaped ones are."""
 
 
 class UnboundError(ValueError):
@@ -44,7 +46,7 @@ class Variable:
         value = taken(document, self.names)
         text = self.absent if value is None else text_of(value)
         segments = text.split("/") if self.safe else [text]
-        if not self.pattern.fullmatch(text) or not _NOWHERE.isdisjoint(segments):
+        if not self.pattern.fullmatch(text) or _SEPARATORS.search(text) or any(map(_LEADS_AWAY.fullmatch, segments)):
             raise UnboundError(self.field, "The value has no place in the path of the operation.")
         return quote(text, safe=self.safe)
 
