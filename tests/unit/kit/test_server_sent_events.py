@@ -11,6 +11,12 @@ def test_an_event_has_a_line_for_each_line_of_its_data() -> None:
     assert write_event("kind", b"") == b"event: kind\ndata: \n\n"
 
 
+def test_content_forges_no_event() -> None:
+    forged = b"hi\r\revent: refused\rdata: {}\r\nend"
+    lines = b"data: hi\ndata: \ndata: event: refused\ndata: data: {}\ndata: end"
+    assert write_event("kind", forged) == b"event: kind\n" + lines + b"\n\n"
+
+
 async def test_what_comes_is_handed_on_and_silence_is_told() -> None:
     more = asyncio.Event()
 

@@ -7,6 +7,7 @@ In: whatever comes in time. Out: bytes for a StreamedResponse. Called by adapter
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
@@ -14,13 +15,15 @@ EVENT_STREAM = "text/event-stream"
 ALIVE = b":\n\n"
 """A comment."""
 QUIET_S = 12.0
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+"""Each of them ends a line: content may not begin a field of its own."""
 T = TypeVar("T")
 
 
 def write_event(kind: str, data: bytes, event_id: str = "") -> bytes:
     """Returns one event. An id without text is left out: it would be written over the client's last one."""
     lines = [f"id: {event_id}".encode()] if event_id else []
-    return b"\n".join((*lines, f"event: {kind}".encode(), *(b"data: " + line for line in data.split(b"\n")), b"\n"))
+    return b"\n".join((*lines, f"event: {kind}".encode(), *(b"data: " + line for line in _LINE_END.split(data)), b"\n"))
 
 
 async def kept_alive(items: AsyncIterator[T], *, quiet_s: float = QUIET_S) -> AsyncGenerator[T | None]:
