@@ -83,9 +83,9 @@ class Parts:
         self.closed = True
 
 
-def streaming(parts: AsyncIterator[bytes]) -> Handler:
+def streaming(parts: AsyncIterator[bytes], status: int = 200) -> Handler:
     def handle(asked: Request) -> Response:
-        return StreamedResponse(200, parts=parts) if asked.target == "/" else Response(200)
+        return StreamedResponse(status, parts=parts) if asked.target == "/" else Response(200)
 
     return handle
 
@@ -167,11 +167,13 @@ async def test_a_stream_that_fails_is_not_taken_for_whole(tmp_path: Path) -> Non
         assert b"0\r\n\r\n" not in rest
 
 
-async def test_head_of_a_stream_has_no_parts(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
+async def test_an_answer_without_content_has_no_parts(tmp_path: Path, method: bytes, status: int) -> None:
     parts = Parts()
-    async with serving(tmp_path / "s", streaming(parts)), peer(tmp_path / "s") as (reader, writer):
-        writer.write(GET.replace(b"GET", b"HEAD") + GET.replace(b"/", b"/next", 1))
-        assert "chunked" in await head_of(reader)
+    parts.queue.put_nowait(b"one")
+    async with serving(tmp_path / "s", streaming(parts, status)), peer(tmp_path / "s") as (reader, writer):
+        writer.write(GET.replace(b"GET", method) + GET.replace(b"/", b"/next", 1))
+        assert ("chunked" in await head_of(reader)) is (status == 200)
         assert await reader.readexactly(len(PLAIN_HEAD)) == PLAIN_HEAD
         await eventually(lambda: parts.closed)
 

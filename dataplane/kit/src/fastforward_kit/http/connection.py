@@ -14,6 +14,7 @@ from typing import Protocol
 import httptools
 
 from fastforward_kit.http.message import (
+    BODILESS,
     CHUNKED,
     UNFRAMED,
     Occupant,
@@ -267,7 +268,8 @@ class Connection(asyncio.Protocol):
     def _begin_stream(self, response: StreamedResponse, request: Request, *, keep_alive: bool) -> None:
         close = self._owner.draining or not keep_alive
         begun = self._write_head(response, framing=CHUNKED, close=close)
-        if self._transport is None or not begun or request.method == "HEAD":
+        bodiless = request.method == "HEAD" or response.status in BODILESS
+        if self._transport is None or not begun or bodiless:
             self._owner.spawn(close_parts(response.parts))
             if self._transport is not None and close:
                 self._transport.close()

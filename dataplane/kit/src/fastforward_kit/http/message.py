@@ -78,7 +78,7 @@ class UnsafeHeaderError(ValueError):
 _STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
 
 
-_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 """RFC 9112, section 6.3: they end with their head, whatever it says."""
 CHUNKED = "transfer-encoding: chunked"
 UNFRAMED = "connection: Upgrade"
@@ -95,7 +95,7 @@ def encode(response: Response, *, with_body: bool, close: bool, framing: str = "
     """
     status = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} "
     lines = [status, *(f"{name}: {value}" for name, value in response.headers)]
-    empty = response.status in _BODILESS
+    empty = response.status in BODILESS
     if not empty:
         lines.append(framing or f"content-length: {len(response.body)}")
     if close:
