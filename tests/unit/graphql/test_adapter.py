@@ -13,7 +13,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from fastforward_graphql import GraphqlAdapter, SchemaError, bind
+from fastforward_graphql.document import read_document
+from fastforward_graphql.measure import Pricing
 from fastforward_graphql.request import choose_media_type
+from fastforward_graphql.schema import compile_sdl
 from fastforward_kit.http import Request, Response
 from fastforward_pipeline.compiled.schema import Schema
 from fastforward_pipeline.message import Answered, Failed
@@ -277,6 +280,16 @@ async def test_fragments_are_counted_as_often_as_they_are_spread_at_the_cost_of_
     started = time.perf_counter()
     assert await server.refusal(query) == "admission/query-too-complex"
     assert time.perf_counter() - started < 1.0
+
+
+async def test_pages_in_fragments_are_counted_in_full_and_kept_once() -> None:
+    spreads = "".join(f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }} " for n in range(16))
+    last = "fragment f16 on Query { orders(first: 7) { id } }"
+    document = read_document(compile_sdl(SDL.encode()).schema, "{ ...f0 } " + spreads + last)
+    assert len(document.costs[""].pages) == 1
+    pricing = Pricing({}, largest=100)
+    assert pricing.count(document.costs[""]) == 2**16 * (7 + 1)
+    assert pricing.biggest_page == 7
 
 
 @pytest.mark.parametrize(

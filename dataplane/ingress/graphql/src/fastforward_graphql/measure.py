@@ -100,7 +100,7 @@ class Measure:
                 inner = on if condition is None else self._schema.get_type(condition.name.value)
                 return self._selections(node.selection_set, inner)
             case FragmentSpreadNode():
-                return self._fragment(node.name.value)
+                return _once(self._fragment(node.name.value))
             case _:
                 return Cost()
 
@@ -156,6 +156,20 @@ class Pricing:
             return self.largest
         self.biggest_page = max(self.biggest_page, *numbers)
         return max(1, *numbers)
+
+
+def _once(fragment: Cost) -> Cost:
+    """The cost of a spread. Its pages are those of the fragment, not copies: spread twice in fragments that are spread
+    twice, they would double each time.
+    """
+    if not fragment.pages:
+        return fragment
+    return Cost(
+        depth=fragment.depth,
+        aliases=fragment.aliases,
+        introspects=fragment.introspects,
+        pages=(Page((1,), fragment),),
+    )
 
 
 def _whole(number: float) -> int:
