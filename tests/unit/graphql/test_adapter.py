@@ -131,6 +131,17 @@ async def test_equal_reads_are_one_message_and_keys_one_request() -> None:
     assert server.stages.targets() == ["GET /orders?first=9", "GET /books?ids=b0,b1,b2"]
 
 
+async def test_a_key_and_a_target_that_look_alike_are_two_reads() -> None:
+    server = Server()
+    server.load(
+        'type Query { one: Book @http(method: "GET", path: "/books/ids/7") '
+        'many(id: ID): Book @http(method: "GET", path: "/books/{id}", batch: "ids") } type Book { title: String }'
+    )
+    told = await server.ask('{ one { title } many(id: "7") { title } }')
+    assert told["data"] == {"one": {"title": "T"}, "many": {"title": "7"}}
+    assert sorted(server.stages.targets()) == ["GET /books/ids/7", "GET /books?ids=7"]
+
+
 async def test_what_was_read_before_a_change_is_read_anew() -> None:
     server = Server()
     write = 'rename(id: "b9", title: "N") { id }'

@@ -49,7 +49,8 @@ class Loader:
         self._once = once
         self._sending = asyncio.Semaphore(AT_A_TIME)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._read: dict[str, asyncio.Future[Any]] = {}
+        self._read: dict[str | tuple[str, str, str], asyncio.Future[Any]] = {}
+        """By target, and by path, parameter and key of what is read several at a time."""
         self._keys: dict[tuple[str, str], dict[str, asyncio.Future[Any]]] = {}
 
     def load(
@@ -131,7 +132,7 @@ class Loader:
     def _load_key(self, batch: Batch, key: str) -> asyncio.Future[Any]:
         if "," in key:
             raise unfit(ValueUnfitError(batch.name))
-        same = f"{batch.path}/{batch.parameter}/{key}"
+        same = (batch.path, batch.parameter, key)
         found = self._read.get(same)
         if found is None:
             found = self._read[same] = asyncio.get_running_loop().create_future()
