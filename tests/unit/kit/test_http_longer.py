@@ -133,24 +133,41 @@ async def test_the_parts_are_closed_when_the_client_is_gone(tmp_path: Path) -> N
         await eventually(lambda: parts.closed)
 
 
+@pytest.mark.parametrize("finite", [False, True])
 @pytest.mark.parametrize("begun_before", [True, False])
-async def test_draining_ends_a_stream_in_order(tmp_path: Path, *, begun_before: bool) -> None:
+async def test_draining_ends_a_stream_in_order(tmp_path: Path, *, begun_before: bool, finite: bool) -> None:
     parts = Parts()
+    answer = StreamedResponse(200, parts=parts, finite=finite)
     promised: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
     async with serving(tmp_path / "s", lambda _: promised) as server, peer(tmp_path / "s") as (reader, writer):
         writer.write(GET)
         await eventually(lambda: any(not each.idle for each in server._connections))
         if begun_before:
-            promised.set_result(StreamedResponse(200, parts=parts))
+            promised.set_result(answer)
             await head_of(reader)
         draining = asyncio.create_task(server.drain(linger_seconds=0, limit_seconds=5))
         await asyncio.sleep(0.1)
         if not begun_before:
-            promised.set_result(StreamedResponse(200, parts=parts))
+            promised.set_result(answer)
             await head_of(reader)
-        assert await reader.read() == b"0\r\n\r\n"
+        if finite:
+            parts.queue.put_nowait(b"one")
+            parts.queue.put_nowait(None)
+        assert await reader.read() == (b"3\r\none\r\n" if finite else b"") + b"0\r\n\r\n"
         await draining
         assert parts.closed
+
+
+async def test_what_has_an_end_and_is_cut_off_is_not_taken_for_whole(tmp_path: Path) -> None:
+    parts = Parts()
+    answer = StreamedResponse(200, parts=parts, finite=True)
+    async with serving(tmp_path / "s", lambda _: answer) as server, peer(tmp_path / "s") as (reader, writer):
+        writer.write(GET)
+        await head_of(reader)
+        await server.drain(linger_seconds=0, limit_seconds=0.1)
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        await eventually(lambda: parts.closed)
 
 
 async def test_a_stream_that_fails_is_not_taken_for_whole(tmp_path: Path) -> None:

@@ -192,6 +192,22 @@ async def test_who_leaves_before_the_events_begin_listens_no_more(tmp_path: Path
     await server.drain(linger_seconds=0, limit_seconds=1)
 
 
+async def test_a_list_as_lines_is_whole_also_when_the_server_drains(tmp_path: Path) -> None:
+    stages = Stages(Answered(reply(json.dumps(["x" * 2000] * 5000).encode())))
+    server = HttpServer(RestAdapter(stages, clock=lambda: 1000.0, make_id=lambda: "m-1"))
+    await server.listen(Address(path=tmp_path / "s"))
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+    writer.write(b"GET /orders HTTP/1.1\r\nhost: example.com\r\naccept: application/x-ndjson\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    draining = asyncio.create_task(server.drain(linger_seconds=0, limit_seconds=20))
+    await asyncio.sleep(0.2)
+    told = await reader.read()
+    assert told.count(b"x" * 2000) == 5000
+    assert told.endswith(b"\r\n0\r\n\r\n")
+    await draining
+    writer.close()
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

@@ -33,7 +33,7 @@ def make_answer(answered: Answered, asked: envelope_pb2.Envelope) -> Response:
     lines = next((kind for kind in LINES if prefers(source, kind, payload.media_type)), "")
     if lines and is_json(payload.media_type):
         parts = write_lines(elements_of(payload.body))
-        return StreamedResponse(status, (("content-type", lines), *headers), parts=parts)
+        return StreamedResponse(status, (("content-type", lines), *headers), parts=parts, finite=True)
     if not accepts(_field(source, "accept"), payload.media_type):
         title = f"The answer is {payload.media_type}, which the request does not accept"
         return Response(*_problem(HTTPStatus.NOT_ACCEPTABLE, {"title": title}, asked))

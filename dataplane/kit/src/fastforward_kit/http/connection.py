@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         if self._relay is not None:
             self._relay.leave()
         elif self._stream is not None:
-            self._stream.stop()
+            self._stream.leave()
         elif self.idle:
             self.close()
 
@@ -276,9 +276,9 @@ class Connection(asyncio.Protocol):
             return
         self._answering = True
         ended = partial(self._end_stream, keep_alive=not close)
-        self._stream = Stream(self._transport, response.parts, full=self._full, ended=ended)
+        self._stream = Stream(self._transport, response, full=self._full, ended=ended)
         if self._leaving:
-            self._stream.stop()
+            self._stream.leave()
 
     def _end_stream(self, *, keep_alive: bool) -> None:
         self._stream = None

@@ -42,11 +42,13 @@ class Response:
 class StreamedResponse(Response):
     """An answer whose body comes in parts, each sent as it comes: events, say.
 
-    `parts` is closed when its client is gone, and ended when the server drains: what lasts longer must begin anew
-    elsewhere.
+    `parts` is closed when its client is gone, and ended when the server drains, as if that were all: what lasts longer
+    must begin anew elsewhere. A `finite` one has an end of its own, and is waited for: cut off, it would be taken for
+    whole.
     """
 
     parts: AsyncIterator[bytes] = field(repr=False)
+    finite: bool = False
 
 
 class Occupant(asyncio.Protocol):

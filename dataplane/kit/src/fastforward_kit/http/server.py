@@ -73,8 +73,8 @@ class HttpServer:
         """Ends without losing a request, as far as `limit_seconds` allow.
 
         For `linger_seconds`, unless a successor has taken the address, new connections are still accepted and every
-        answer asks its peer to go elsewhere. Then idle connections are closed and the busy ones waited for; streams are
-        ended, and other protocols asked to leave.
+        answer asks its peer to go elsewhere. Then idle connections are closed and the busy ones waited for; streams
+        without an end are ended, and other protocols asked to leave.
         """
         self.draining = True
         if not self._connections or (self._listener is not None and self._listener.taken_over):

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 
+from fastforward_kit.http.message import StreamedResponse
+
 log = structlog.get_logger(__name__)
 
 END = b"0\r\n\r\n"
@@ -18,10 +20,11 @@ class Stream:
     """Sends in a task of its own, from the beginning; `ended` is called once, unless the transport is gone."""
 
     def __init__(
-        self, transport: asyncio.Transport, parts: AsyncIterator[bytes], *, full: bool, ended: Callable[[], None]
+        self, transport: asyncio.Transport, response: StreamedResponse, *, full: bool, ended: Callable[[], None]
     ) -> None:
         self._transport = transport
-        self._parts = parts
+        self._parts = response.parts
+        self._finite = response.finite
         self._ended = ended
         self._room = asyncio.Event()
         if not full:
@@ -37,8 +40,13 @@ class Stream:
         """There is room again."""
         self._room.set()
 
+    def leave(self) -> None:
+        """Ends what would go on for ever, in order; what has an end comes to it."""
+        if not self._finite:
+            self.stop()
+
     def stop(self) -> None:
-        """Ends it where it is, as if it were whole."""
+        """Ends it where it is."""
         if not self._stopped:
             self._stopped = True
             # Behind the task's first step: a task that is cancelled before would not even close the parts.
@@ -47,8 +55,9 @@ class Stream:
     async def _run(self) -> None:
         try:
             await self._send_all()
-        except asyncio.CancelledError:
-            pass  # ended by us, in order
+        except asyncio.CancelledError:  # by us
+            if self._finite:
+                self._transport.abort()
         except Exception:  # its client sees that it is not whole
             log.exception("stream failed")
             self._transport.abort()
