@@ -172,6 +172,74 @@ async def test_a_client_that_does_not_keep_up_is_closed_with_1008(*, waits: bool
         client.close()
 
 
+async def test_a_client_that_reads_is_not_too_slow_however_many_send_to_it() -> None:
+    async def serve(socket: WebSocket) -> None:
+        await asyncio.gather(*(socket.send(b"x" * 300_000) for _ in range(64)), socket.send(b"y" * 3_000_000))
+        await socket.receive()
+
+    async with (
+        serving(serve, bounds=Bounds(waiting_bytes=1_000_000)) as (_, address),
+        websockets.connect(f"ws://{address}/", max_size=None) as client,
+    ):
+        sizes = [len(await client.recv()) for _ in range(65)]
+        assert sizes == [*[300_000] * 64, 3_000_000]
+
+
+class Taking(asyncio.Transport):
+    """To a client of which less waits each time one looks, until nothing more is taken."""
+
+    def __init__(self, *waiting: int) -> None:
+        super().__init__()
+        self.waiting = list(waiting)
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting.pop(0) if len(self.waiting) > 1 else self.waiting[0]
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def is_reading(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+async def test_a_client_is_too_slow_once_it_takes_nothing_more() -> None:
+    told: list[ClosedError] = []
+
+    async def serve(socket: WebSocket) -> None:
+        try:
+            await socket.receive()
+        except ClosedError as error:
+            told.append(error)
+
+    transport = Taking(1000, 900, 800, 700)
+    socket = WebSocket(serve, Bounds(slow_seconds=0.01))
+    socket.connection_made(transport)
+    socket.pause_writing()
+    await eventually(lambda: told)
+    assert told[0].code == 1008
+    assert transport.waiting == [700]
+    socket.connection_lost(None)
+
+
 async def test_nothing_more_is_read_than_is_taken() -> None:
     go = asyncio.Event()
     taken = 0

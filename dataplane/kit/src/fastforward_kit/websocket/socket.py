@@ -40,7 +40,7 @@ class Bounds:
     messages: int = 16
     """Received, and not yet taken; then nothing more is read."""
     waiting_bytes: int = 4 * 1024 * 1024
-    """Sent, and not yet taken by the client: with more, it is too slow, and closed with 1008."""
+    """Sent without waiting for room, and not yet taken by the client: with more, it is too slow: closed with 1008."""
     slow_seconds: float = 10.0
     """How long it may take nothing while something waits; then the same."""
     ping_seconds: float = 20.0
@@ -87,6 +87,8 @@ class WebSocket(Occupant):
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._sent = self._taken = 0
+        """Bytes: how many were sent, and how many of them the client had taken when that was last looked at."""
         self._lost = asyncio.Event()
         self._told: Callable[[], object] | None = None
         self._leaving = False
@@ -109,12 +111,18 @@ class WebSocket(Occupant):
             await self._changed.wait()
 
     async def send(self, message: str | bytes) -> None:
-        """Returns when there is room for another one. Raises ClosedError."""
-        self.post(message)
-        await self._room.wait()
+        """Waits for room first: those who wait send one after another. Raises ClosedError."""
+        while not self._room.is_set():
+            await self._room.wait()
+        self._send(message)
 
     def post(self, message: str | bytes) -> None:
         """Sends without waiting for room: a client that does not keep up is closed. Raises ClosedError."""
+        self._send(message)
+        if self._transport is not None and self._transport.get_write_buffer_size() > self._bounds.waiting_bytes:
+            self._fail(CloseCode.POLICY_VIOLATION, "too slow")
+
+    def _send(self, message: str | bytes) -> None:
         if self._wire.state is not State.OPEN or self._transport is None:
             raise self._ended()
         if isinstance(message, str):
@@ -122,8 +130,6 @@ class WebSocket(Occupant):
         else:
             self._wire.send_binary(message)
         self._flush()
-        if self._transport is not None and self._transport.get_write_buffer_size() > self._bounds.waiting_bytes:
-            self._fail(CloseCode.POLICY_VIOLATION, "too slow")
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Ends it, and waits for the client to agree; may be called again."""
@@ -168,7 +174,8 @@ class WebSocket(Occupant):
     def pause_writing(self) -> None:
         self._room.clear()
         self._read_or_wait()
-        self._after(_SLOW, self._bounds.slow_seconds, self._too_slow)
+        self._taken = self._taken_now()
+        self._after(_SLOW, self._bounds.slow_seconds, self._look_whether_slow)
 
     def resume_writing(self) -> None:
         self._room.set()
@@ -238,6 +245,7 @@ class WebSocket(Occupant):
             if self._transport is None or self._transport.is_closing():
                 break
             if data:
+                self._sent += len(data)
                 self._transport.write(data)
             elif self._transport.can_write_eof() and self._wire.close_rcvd is None:
                 # Not closed yet: with bytes of the client unread, the system would take back what it has not sent.
@@ -271,8 +279,16 @@ class WebSocket(Occupant):
         else:
             self._after(_BEAT, max(bounds.ping_seconds - silent, bounds.ping_seconds / 4), self._beat)
 
-    def _too_slow(self) -> None:
-        self._fail(CloseCode.POLICY_VIOLATION, "too slow")
+    def _look_whether_slow(self) -> None:
+        """There is still no room, which a client that takes something all the time may need long to make."""
+        before, self._taken = self._taken, self._taken_now()
+        if self._taken > before:
+            self._after(_SLOW, self._bounds.slow_seconds, self._look_whether_slow)
+        else:
+            self._fail(CloseCode.POLICY_VIOLATION, "too slow")
+
+    def _taken_now(self) -> int:
+        return self._sent - (0 if self._transport is None else self._transport.get_write_buffer_size())
 
     def _cut(self) -> None:
         if self._transport is not None:
