@@ -84,11 +84,23 @@ class Connection(asyncio.Protocol):
         self._leaving = False
         self.receiving_since: float | None = None
         """Loop time when the request that is still incomplete began."""
+        self._body_heard = 0.0
+        """Loop time when the last part of its body came."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing would be lost by closing now."""
         return self._relay is None and self.receiving_since is None and not self._answering and not self._waiting
+
+    def lags(self, now: float, *, seconds: float, rate: float) -> bool:
+        """Whether its request came to a standstill for so long, or has taken that much more than at this rate (bytes
+        a second).
+        """
+        since = self.receiving_since
+        if since is None:
+            return False
+        silent = now - max(since, self._body_heard)
+        return silent > seconds or now - since > seconds + len(self._body) / rate
 
     def leave(self) -> None:
         """Closes it as soon as nothing is lost by that; asks what would go on for ever to end."""
@@ -208,6 +220,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         self._body += part
+        self._body_heard = asyncio.get_running_loop().time()
         if len(self._body) > MAX_BODY_BYTES:
             raise _TooLargeError(413)
 

@@ -21,7 +21,10 @@ from fastforward_kit.http.peer import is_of_kind
 
 log = structlog.get_logger(__name__)
 
-RECEIVE_SECONDS = 10.0  # for a whole request to arrive
+RECEIVE_SECONDS = 10.0
+"""For a request to arrive without its body, and for each part of that."""
+RECEIVE_RATE = 4096.0
+"""Bytes a second that a body has at least: a part now and then would hold a connection as long as the peer likes."""
 
 
 class HttpServer:
@@ -146,8 +149,8 @@ class HttpServer:
     def _sweep_slow(self) -> None:
         """Aborts connections whose request has been arriving for too long: they hold memory for nothing."""
         loop = asyncio.get_running_loop()
-        oldest = loop.time() - RECEIVE_SECONDS
+        now = loop.time()
         for connection in tuple(self._connections):
-            if connection.receiving_since is not None and connection.receiving_since < oldest:
+            if connection.lags(now, seconds=RECEIVE_SECONDS, rate=RECEIVE_RATE):
                 connection.abort()
         self._sweep = loop.call_later(RECEIVE_SECONDS / 2, self._sweep_slow)
