@@ -69,6 +69,23 @@ def test_decision_services_are_told_of_a_collector_where_there_is_one() -> None:
     assert told(replace(PODS, otlp_endpoint=collector))["FF_ENTRYPOINT_OTLP_ENDPOINT"] == collector
 
 
+@pytest.mark.parametrize(
+    ("limits", "requests"),
+    [
+        ({"cpu": "249m", "memory": "64Mi"}, {}),
+        ({"cpu": "0.1", "memory": "134217727"}, {}),
+        ({"cpu": "250m", "memory": "131072Ki"}, {"cpu": "250m", "memory": "128Mi"}),
+        ({"cpu": "4", "memory": "1Gi"}, {"cpu": "250m", "memory": "128Mi"}),
+        ({"memory": "100Mi"}, {"cpu": "250m"}),
+    ],
+)
+def test_nothing_is_asked_for_above_a_limit(limits: dict[str, str], requests: dict[str, str]) -> None:
+    pods = ir.Pods(limits=tuple(limits.items()))
+    documents = made(ir.Edge(name="shop/public", hosts=(), listeners=(), proxies=ir.Proxies(pods=pods)))
+    (envoy, _) = documents["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert envoy["resources"] == {"requests": requests, "limits": limits}
+
+
 MARKED = ir.Proxies(
     labels=(("app.kubernetes.io/component", "mine"), ("team", "books")),
     shared_annotations=(

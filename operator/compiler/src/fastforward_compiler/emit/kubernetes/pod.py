@@ -16,6 +16,7 @@ USER = 65532
 RUN_FOLDER = "/run/fastforward"
 
 Document = dict[str, Any]
+_UNITS = {"": 1, "m": 0.001, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
 
 
 def container_security() -> Document:
@@ -31,11 +32,25 @@ def container_security() -> Document:
 
 
 def resources(pods: ir.Pods, default_requests: Document) -> Document:
-    """Kubernetes' requests and limits; a pod that asks for nothing is the first to be evicted."""
-    found: Document = {"requests": {**default_requests, **dict(pods.requests)}}
-    if pods.limits:
-        found["limits"] = dict(pods.limits)
+    """Kubernetes' requests and limits; a pod that asks for nothing is the first to be evicted.
+
+    Kubernetes refuses one that asks for more than its limit, and takes the limit where it asks for nothing.
+    """
+    limits = dict(pods.limits)
+    fitting = {
+        name: amount
+        for name, amount in default_requests.items()
+        if name not in limits or _number(amount) <= _number(limits[name])
+    }
+    found: Document = {"requests": {**fitting, **dict(pods.requests)}}
+    if limits:
+        found["limits"] = limits
     return found
+
+
+def _number(amount: str) -> float:
+    digits = amount.rstrip("mKMGi")
+    return float(digits) * _UNITS[amount[len(digits) :]]
 
 
 def http_get(path: str, **more: Any) -> Document:  # noqa: ANN401 - JSON
