@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fastforward_compiler import ir
@@ -50,6 +51,17 @@ def test_each_host_has_one_router_for_requests_and_one_for_connections() -> None
     assert spec["ServersTransportTCP"] == {"proxyProtocol": {"version": 2}}
 
 
+@pytest.mark.parametrize("kind", ["IngressRoute", "IngressRouteTCP"])
+def test_a_host_is_looked_at_before_the_wildcards_that_it_is_in(kind: str) -> None:
+    """By the order of Traefik: the highest priority first, which is the length of the condition where none is said."""
+    hosts = ("a.b.example.org", "*.b.example.org", "*.example.org", "*.org", "a.io", "*")
+    front = replace(FRONT, hosts=tuple((host, "") for host in hosts))
+    routes = _routes(told(replace(EDGE, traefik=front))[kind])
+    first, *wildcards, short, everything = [each.get("priority") or len(each["match"]) for each in routes]
+    assert [first, *wildcards] == sorted({first, *wildcards}, reverse=True)
+    assert short > everything > 0
+
+
 def test_every_router_for_requests_drops_what_clients_forge() -> None:
     spec = told(EDGE)
     assert all(each["middlewares"] for each in _routes(spec["IngressRoute"]))
@@ -72,7 +84,7 @@ def test_without_anything_to_hand_on_it_is_told_nothing(traefik: ir.Traefik | No
     assert told(replace(EDGE, traefik=traefik)) == {}
 
 
-def _routes(spec: dict[str, object]) -> list[dict[str, list[dict[str, str]]]]:
+def _routes(spec: dict[str, object]) -> list[dict[str, Any]]:
     routes = spec["routes"]
     assert isinstance(routes, list)
     return routes

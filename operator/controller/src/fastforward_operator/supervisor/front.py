@@ -249,15 +249,20 @@ def _add(found: dict[str, dict[str, Document]], kind: str, spec: Document, place
                 scheme, name = route["services"][0]["scheme"], f"{place.base}-{number}"
                 server = {"url": f"{scheme}://{place.address}"}
                 put("http", "services", f"{place.base}-{scheme}", {"loadBalancer": {"servers": [server]}})
-                router = {"rule": route["match"], "entryPoints": place.entry_points, "middlewares": [place.base]}
+                router = {**_matching(route), "entryPoints": place.entry_points, "middlewares": [place.base]}
                 tls = {"tls": spec["tls"]} if "tls" in spec else {}
                 put("http", "routers", name, {**router, "service": f"{place.base}-{scheme}", **tls})
         case "IngressRouteTCP":
             balancer = {"servers": [{"address": place.address}], "serversTransport": place.base}
             put("tcp", "services", place.base, {"loadBalancer": balancer})
             for number, route in enumerate(spec["routes"]):
-                router = {"rule": route["match"], "entryPoints": place.entry_points, "service": place.base}
+                router = {**_matching(route), "entryPoints": place.entry_points, "service": place.base}
                 put("tcp", "routers", f"{place.base}-{number}", {**router, "tls": spec["tls"]})
+
+
+def _matching(route: Document) -> Document:
+    """What a route of an IngressRoute matches, and when it is looked at, in the words of a router."""
+    return {"rule": route["match"], **{name: route[name] for name in ("priority",) if name in route}}
 
 
 def fronted(edges: Iterable[Edge]) -> tuple[int, ...]:

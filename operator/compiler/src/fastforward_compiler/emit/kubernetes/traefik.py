@@ -50,7 +50,7 @@ def _routing(traefik: ir.Traefik, listener: ir.Listener, names: Names, settings:
     routes = [
         {
             "kind": "Rule",
-            "match": _rule(host, "Host", "HostRegexp"),
+            **_matching(host, "Host", "HostRegexp"),
             "middlewares": [{"name": names.base}],
             "services": [
                 {
@@ -77,9 +77,20 @@ def _transport(names: Names, settings: PodSettings) -> Document:
 
 def _passing(traefik: ir.Traefik, listener: ir.Listener, names: Names, settings: PodSettings) -> Document:
     service = {"name": names.base, "port": listener.port, "serversTransport": names.base}
-    routes = [{"match": _rule(host, "HostSNI", "HostSNIRegexp"), "services": [service]} for host, _ in traefik.hosts]
+    routes = [{**_matching(host, "HostSNI", "HostSNIRegexp"), "services": [service]} for host, _ in traefik.hosts]
     spec: Document = {"entryPoints": [traefik.secure], "routes": routes, "tls": {"passthrough": True}}
     return _document("IngressRouteTCP", names, settings, spec)
+
+
+def _matching(host: str, exact: str, regular: str) -> Document:
+    """A condition on the host, and when it is looked at.
+
+    Of routers without a priority Traefik looks at the one with the longest condition first: for a wildcard that would
+    be before the hosts in it, as expressions are long. A wildcard's own length is less than that of a condition on any
+    host in it, and more than that of a wildcard around it.
+    """
+    match: Document = {"match": _rule(host, exact, regular)}
+    return {**match, "priority": len(host)} if host.startswith("*") else match
 
 
 def _rule(host: str, exact: str, regular: str) -> str:
