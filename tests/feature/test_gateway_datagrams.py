@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import ExitStack
 
 import pytest
+from fastforward_kit.companion.console import Console
 
 from support.datagrams import ask, ask_often, ask_once, datagram_client, datagram_origin
 from support.gateway import Gateway, until
@@ -61,6 +63,24 @@ def test_a_port_is_one_of_udp_and_one_of_tcp(gateway: Gateway) -> None:
     gateway.apply(udp_route(backend("two")), *pods("web", origin.port), foreign("TCPRoute", "bytes", route))
     assert ask_once(gateway.port) == "two"
     assert gateway.get().origin == "web"
+
+
+@pytest.mark.usefixtures("names")
+def test_a_pod_that_ends_sees_that_bytes_and_datagrams_still_pass(gateway: Gateway) -> None:
+    """Its companion holds Envoy for as long as the number grows: no other test has a part of it in the meantime."""
+    console = Console(gateway.stack.folder / "admin.sock")
+
+    def passed() -> int:
+        return asyncio.run(console.traffic())[1]
+
+    origin = gateway.origin("web")
+    route = {"parentRefs": [parent(sectionName="bytes")], "rules": [{"backendRefs": [backend("web")]}]}
+    gateway.apply(udp_route(backend("one")), *pods("web", origin.port), foreign("TCPRoute", "bytes", route))
+    before = passed()
+    assert gateway.get().origin == "web"
+    after_bytes = until(passed, lambda now: now > before)
+    assert ask_once(gateway.port) == "one"
+    until(passed, lambda now: now > after_bytes)
 
 
 @pytest.mark.usefixtures("names")

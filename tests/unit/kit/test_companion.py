@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from fastforward_kit.companion.console import SECONDS, Console
 from fastforward_kit.companion.drain import QUIET_SECONDS, Drain
 from fastforward_kit.companion.endpoint import CompanionEndpoint
 from fastforward_kit.http import Request, Response
 
 Counts = Callable[[], tuple[int, int]]
+PASSING = (
+    "tcp.stream.downstream_cx_rx_bytes_total",
+    "tcp.stream.downstream_cx_tx_bytes_total",
+    "udp.datagrams-53.downstream_sess_rx_bytes",
+    "udp.datagrams-53.downstream_sess_tx_bytes",
+)
+"""As Envoy calls what passes by its proxies of connections and of datagrams."""
 
 
 def idle() -> tuple[int, int]:
@@ -21,19 +30,23 @@ def idle() -> tuple[int, int]:
 
 
 @asynccontextmanager
-async def console(folder: Path, *, frozen: bool = False, counts: Counts = idle) -> AsyncGenerator[Console]:
+async def console(
+    folder: Path, *, frozen: bool = False, counts: Counts = idle, passed: Callable[[], dict[str, int]] = dict
+) -> AsyncGenerator[Console]:
     """Of an Envoy with so many requests under way and in all; frozen, it takes connections and nobody answers."""
     ends = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        asked = await reader.readuntil(b"\r\n\r\n")
         if frozen:
             await ends.wait()
         else:
             active, total = counts()
-            mine = f"http.shop.downstream_rq_active: {active}\nhttp.shop.downstream_rq_total: {total}\n"
-            of_console = "http.admin.downstream_rq_active: 1\nhttp.admin.downstream_rq_total: 99\n"
-            writer.write(f"HTTP/1.1 200 OK\r\n\r\n{mine}{of_console}".encode())
+            stats = {"http.shop.downstream_rq_active": active, "http.shop.downstream_rq_total": total, **passed()}
+            of_console = {"http.admin.downstream_rq_active": 1, "http.admin.downstream_rq_total": 99}
+            wanted = asked.split()[1].decode().partition("filter=")[2]
+            found = [f"{name}: {count}\n" for name, count in (stats | of_console).items() if re.search(wanted, name)]
+            writer.write(f"HTTP/1.1 200 OK\r\n\r\n{''.join(found)}".encode())
         writer.close()
 
     server = await asyncio.start_unix_server(serve, folder / "admin.sock")
@@ -73,7 +86,7 @@ async def test_nobody_waits_for_an_envoy_that_is_gone(tmp_path: Path) -> None:
 
 async def test_the_console_itself_is_no_client(tmp_path: Path) -> None:
     async with console(tmp_path) as admin:
-        assert await admin.requests() == (0, 7)
+        assert await admin.traffic() == (0, 7)
 
 
 async def test_an_envoy_with_a_client_that_sends_now_and_then_is_not_let_go(tmp_path: Path) -> None:
@@ -82,6 +95,19 @@ async def test_an_envoy_with_a_client_that_sends_now_and_then_is_not_let_go(tmp_
     async with console(tmp_path, counts=lambda: (0, int(min(2.0, time.monotonic() - began) * 20))) as admin:
         await Drain(admin, most_seconds=20.0, least_seconds=0.5).run()
     assert 2.0 + QUIET_SECONDS - 0.5 <= time.monotonic() - began < 10.0
+
+
+@pytest.mark.parametrize("name", PASSING)
+async def test_an_envoy_that_passes_bytes_on_is_not_let_go(tmp_path: Path, name: str) -> None:
+    """Connections passed through have no requests."""
+    began = time.monotonic()
+
+    def passed() -> dict[str, int]:
+        return {name: int((time.monotonic() - began) * 1000), "tcp.stream.downstream_cx_rx_bytes_buffered": 9}
+
+    async with console(tmp_path, passed=passed) as admin:
+        await Drain(admin, most_seconds=2.0, least_seconds=0.1).run()
+    assert time.monotonic() - began >= 2.0
 
 
 async def test_a_request_that_does_not_end_is_waited_for_so_long_and_no_longer(tmp_path: Path) -> None:

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 2.0
+_TRAFFIC = (
+    r"^http\..*\.?downstream_rq_(active|total)$"
+    r"|^tcp\..*\.downstream_cx_(rx|tx)_bytes_total$"
+    r"|^udp\..*\.downstream_sess_(rx|tx)_bytes$"
+)
+"""Connections and datagrams that nobody looks into have no requests: bytes tell that somebody uses them."""
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
@@ -45,15 +51,19 @@ class Console:
         status, _ = await self.ask("/ready")
         return status == 200
 
-    async def requests(self) -> tuple[int, int]:
-        """How many requests of clients are under way, and how many have come since it started."""
-        _, body = await self.ask(r"/stats?filter=^http\..*\.?downstream_rq_(active|total)$")
-        counts = {"active": 0, "total": 0}
+    async def traffic(self) -> tuple[int, int]:
+        """How many requests of clients are under way, and a number that grows as requests come and bytes pass."""
+        _, body = await self.ask(f"/stats?filter={_TRAFFIC}")
+        active = total = 0
         for line in body.decode().splitlines():
             name, colon, count = line.rpartition(":")
-            if colon and not name.startswith("http.admin."):
-                counts[name.rpartition("_")[2]] += int(count)
-        return counts["active"], counts["total"]
+            if not colon or name.startswith("http.admin."):
+                continue
+            if name.endswith("_active"):
+                active += int(count)
+            else:
+                total += int(count)
+        return active, total
 
 
 def _joined(body: bytes) -> bytes:

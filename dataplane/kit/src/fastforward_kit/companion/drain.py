@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 LEAST_SECONDS = 5.0
 """Until when everybody has taken the pod out of the addresses that they send to."""
 QUIET_SECONDS = 1.0
-"""Without a request, until nobody is thought to send any."""
+"""Without a request, or a byte of what is no HTTP, until nobody is thought to send any."""
 EVERY_SECONDS = 0.2
 
 
@@ -41,7 +41,7 @@ class Drain:
             await self.console.ask("/drain_listeners?graceful&skip_exit", method="POST")
             while time.monotonic() - started < self.most_seconds:
                 await asyncio.sleep(EVERY_SECONDS)
-                active, total = await self.console.requests()
+                active, total = await self.console.traffic()
                 now = time.monotonic()
                 if active or total != seen:
                     seen, quiet_since = total, now
