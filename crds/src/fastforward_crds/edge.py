@@ -47,7 +47,7 @@ class Listener(Model):
     name: Label
     """Name, unique in the Edge; a Route may attach to one listener by it."""
     port: Port
-    """TCP port."""
+    """TCP port; proxies that are `Managed` answer probes on 9081."""
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
     """HTTP/1.1 and HTTP/2 in clear text, or both over TLS."""
     http3: bool = False

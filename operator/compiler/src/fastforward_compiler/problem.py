@@ -36,7 +36,7 @@ class Reason(StrEnum):
     HOST_CONFLICT = "HostConflict"
     """An older object owns the host. Take another host, or remove it there."""
     LISTENER_CONFLICT = "ListenerConflict"
-    """An older Edge, or another listener, has the port. Take another port."""
+    """An older Edge, another listener, or the pods of the proxies have the port. Take another port."""
     RULE_CONFLICT = "RuleConflict"
     """The rule is never reached: an older one has the same match. Add a condition, or remove one of the two."""
     WEAKENS_INHERITED = "WeakensInherited"

@@ -90,6 +90,7 @@ from .verdict import Part, Verdict
 from .workload import (
     EXCHANGE_PORT,
     PODS,
+    PROBE_PORT,
     REQUESTS_PORT,
     STAGES_PORT,
     Pods,
@@ -106,6 +107,7 @@ __all__ = [
     "EXCHANGE_PORT",
     "GATEWAY",
     "PODS",
+    "PROBE_PORT",
     "REQUESTS_PORT",
     "STAGES",
     "STAGES_PORT",

@@ -13,6 +13,8 @@ PODS = "~pods"
 """Ends the name of the Upstream that is the pods of a Workload; what users name has no such sign."""
 REQUESTS_PORT, STAGES_PORT, EXCHANGE_PORT = 9443, 9444, 9445
 """Where pods take questions and requests of proxies, stages of messages, and messages of adapters elsewhere."""
+PROBE_PORT = 9081
+"""Where pods answer probes, those of proxies as well."""
 _MAX_NAME = 52
 """Pods add eleven characters, and their name is a label."""
 

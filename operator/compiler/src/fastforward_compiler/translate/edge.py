@@ -27,6 +27,8 @@ from .reference import is_permitted, target
 from .workload import translate_pods
 from .world import EDGES, ENDS_ON, HOST_CLAIMS, PORT_CLAIMS, age, ref_of, why_first
 
+PROBES = "the probes of the pods that proxies run in"
+"""Who has ir.PROBE_PORT where the operator runs these pods."""
 NO_ADMISSION = ir.Admission()
 NONE: frozenset[str] = frozenset()
 
@@ -206,8 +208,11 @@ def _translate_listeners(cells: Cells, name: str, edge: crds.Edge, problems: lis
     held: dict[int, tuple[tuple[int, str], ...]] = {}
     for place, listener in enumerate(edge.spec.listeners):
         winner = _oldest(cells, cells.read(PORT_CLAIMS, listener.port) or (name,))
-        if winner != name or listener.port in made:
-            if winner == name:
+        reserved = listener.port == ir.PROBE_PORT and edge.spec.proxies.mode == "Managed"
+        if reserved or winner != name or listener.port in made:
+            if reserved:
+                whose = PROBES
+            elif winner == name:
                 whose = f"listener {made[listener.port].name}"
             else:
                 whose = f"Edge {winner}, {why_first(cells.read(EDGES, winner), edge)}"

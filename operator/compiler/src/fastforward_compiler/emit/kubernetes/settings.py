@@ -9,7 +9,7 @@ from fastforward_compiler.emit.envoy import TLS_FOLDER
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - a pod has a network of its own
 DECISION_PORT = ir.REQUESTS_PORT
-PROBE_PORT = 9081
+PROBE_PORT = ir.PROBE_PORT
 __all__ = ["ANYWHERE", "DECISION_PORT", "PROBE_PORT", "TLS_FOLDER", "PodSettings"]
 
 

@@ -17,7 +17,7 @@ from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells, Index, Rule
 from fastforward_compiler.problem import ObjectRef
 from fastforward_compiler.translate.certificate import AUTHORITIES, CERTIFICATE, Unusable
-from fastforward_compiler.translate.edge import covers
+from fastforward_compiler.translate.edge import PROBES, covers
 from fastforward_compiler.translate.reference import is_permitted
 from fastforward_compiler.translate.world import (
     EDGES,
@@ -36,6 +36,8 @@ from fastforward_compiler.translate.world import (
     transport_of,
     why_first,
 )
+
+from .parameters import PROXIES
 
 CONTROLLER = "gateway.fastforward.dev/controller"
 """Gateways of classes with this controller name are ours."""
@@ -189,8 +191,12 @@ def _takes(cells: Cells, gateway: gatewayapi.Gateway, listener_set: str) -> bool
 def _owner_of_port(cells: Cells, name: str, port: int, transport: str) -> str:
     """Who else has the port, where the proxy is one and the same; empty when nobody has.
 
-    An Edge comes before any Gateway, and of Gateways the oldest is first.
+    What the pods of proxies need themselves comes first, then an Edge, and of Gateways the oldest.
     """
+    if (port, transport) == (ir.PROBE_PORT, TCP):
+        proxies = cells.read(PROXIES, name)
+        if isinstance(proxies, ir.Proxies) and proxies.managed:
+            return PROBES
     if cells.read(FETCHED, ADDRESSES) is not None:
         return ""
     edges = [edge for edge in cells.read(PORT_CLAIMS, port) if transport == TCP or _speaks_http3(cells, edge, port)]
