@@ -195,6 +195,7 @@ async def test_operations_run_beside_each_other_on_one_socket() -> None:
             4429,
         ),
         ([], 4408),
+        ([{"type": "ping"}] * 2, 4408),
     ],
     ids=str,
 )
@@ -202,5 +203,6 @@ async def test_what_the_protocol_does_not_allow_has_a_close_code(frames: list[ob
     client = Client()
     for frame in frames:
         client.sent.put_nowait(json.dumps(frame))
-    await client.serve(initialised_s=0.05)
+    async with asyncio.timeout(5.0):
+        await client.serve(initialised_s=0.05)
     assert client.code == code

@@ -63,7 +63,8 @@ class Session:
         try:
             try:
                 async with asyncio.timeout(initialised_s):
-                    await self._take(await self._frames.receive())
+                    while not self._acknowledged:  # pings may come before
+                        await self._take(await self._frames.receive())
             except TimeoutError:
                 raise _ProtocolError(_LATE, "Connection initialisation timeout") from None
             while True:
