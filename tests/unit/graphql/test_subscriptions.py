@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,12 @@ from fastforward_pipeline.message import Answered, Failed, Intake
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
+from support.eventually import eventually
 from support.messages import reply
 
 SDL = b"""
 type Query { book(id: ID!): Book @http(method: "GET", path: "/books/{id}") }
+type Mutation { order(sku: String!): Book @http(method: "POST", path: "/orders") }
 type Subscription { placed(shop: ID!): Order @http(method: "GET", path: "/shops/{shop}/placed") }
 type Order { sku: ID!, book: Book @http(method: "GET", path: "/books/{sku}") }
 type Book { id: ID!, title: String }
@@ -37,11 +39,15 @@ class Stages:
 
     events: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
     refused: Failed | None = None
+    held: asyncio.Event | None = None
+    """Until when a message has no answer."""
     messages: list[envelope_pb2.Envelope] = field(default_factory=list)
     closed: int = 0
 
     async def exchange(self, envelope: envelope_pb2.Envelope) -> Answered | Failed:
         self.messages.append(envelope)
+        if self.held is not None:
+            await self.held.wait()
         return Answered(reply(b'{"id": "a", "title": "T"}'))
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
@@ -63,12 +69,17 @@ class Stages:
         return [each.header.source.target for each in self.messages]
 
 
-def results_of(stages: Stages, asked: Asked, compiled: Compiled | None = None) -> AsyncGenerator[Result]:
+def results_of(
+    stages: Stages,
+    asked: Asked,
+    compiled: Compiled | None = None,
+    subscribes: Callable[[], object] = lambda: None,
+) -> AsyncGenerator[Result]:
     adapter = GraphqlAdapter(stages, lambda _: None, lambda: 1000.0, lambda: "m-1")
     way = Way(stages, lambda: 1000.0, lambda: "m-1")
     loader = Loader(way, Intake(protocol=envelope_pb2.PROTOCOL_GRAPHQL, headers={}, host="example.com"))
     dispatch = snapshot_pb2.AdapterDispatch(graphql=LIMITS)
-    return adapter.stream(asked, compiled or compile_sdl(SDL), dispatch, loader)
+    return adapter.stream(asked, compiled or compile_sdl(SDL), dispatch, loader, subscribes=subscribes)
 
 
 async def test_each_event_is_a_result_and_what_it_needs_is_read_anew() -> None:
@@ -146,7 +157,11 @@ class Client:
 
     async def serve(self, initialised_s: float = 10.0) -> None:
         compiled = compile_sdl(SDL)
-        await Session(self, lambda asked: results_of(self.stages, asked, compiled)).serve(initialised_s=initialised_s)
+
+        def execute(asked: Asked, /, *, subscribes: Callable[[], object]) -> AsyncGenerator[Result]:
+            return results_of(self.stages, asked, compiled, subscribes)
+
+        await Session(self, execute).serve(initialised_s=initialised_s)
 
 
 async def test_operations_run_beside_each_other_on_one_socket() -> None:
@@ -174,6 +189,41 @@ async def test_operations_run_beside_each_other_on_one_socket() -> None:
     with pytest.raises(GoneError):
         await serving
     assert client.stages.closed == 2
+
+
+async def test_when_a_connection_ends_so_do_subscriptions_and_what_else_is_under_way_is_answered() -> None:
+    client = Client(stages=Stages(held=asyncio.Event()))
+    assert client.stages.held is not None
+    serving = asyncio.ensure_future(client.serve())
+    client.say("connection_init")
+    client.say("subscribe", id="1", payload={"query": PLACED})
+    client.say("subscribe", id="2", payload={"query": 'mutation { order(sku: "a") { id } }'})
+    client.say("subscribe", id="3", payload={"query": '{ book(id: "a") { id } }'})
+    async with asyncio.timeout(5.0):
+        assert (await client.got.get())["type"] == "connection_ack"
+        await eventually(lambda: len(client.stages.messages) == 3)
+        client.sent.put_nowait(None)
+        await eventually(lambda: client.stages.closed == 1)
+        assert not serving.done()
+        client.stages.held.set()
+        with pytest.raises(GoneError):
+            await serving
+    got = [client.got.get_nowait() for _ in range(client.got.qsize())]
+    assert {each["id"]: each["payload"]["data"] for each in got if each["type"] == "next"} == {
+        "2": {"order": {"id": "a"}},
+        "3": {"book": {"id": "a"}},
+    }
+
+
+async def test_a_subscription_that_is_still_read_when_its_connection_ends_does_not_begin() -> None:
+    client = Client()
+    client.say("connection_init")
+    client.say("subscribe", id="1", payload={"query": PLACED})
+    client.sent.put_nowait(None)
+    async with asyncio.timeout(5.0):
+        with pytest.raises(GoneError):
+            await client.serve()
+    assert client.stages.messages == []
 
 
 @pytest.mark.parametrize(

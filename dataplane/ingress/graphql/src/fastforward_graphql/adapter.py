@@ -102,8 +102,8 @@ class GraphqlAdapter:
             return
         intake = _intake(asked, dispatch)
 
-        def execute(operation: Asked) -> AsyncGenerator[Result]:
-            return self.stream(operation, compiled, dispatch, Loader(self._way, intake))
+        def execute(operation: Asked, /, *, subscribes: Callable[[], object]) -> AsyncGenerator[Result]:
+            return self.stream(operation, compiled, dispatch, Loader(self._way, intake), subscribes=subscribes)
 
         with contextlib.suppress(ClosedError):
             await Session(frames, execute).serve()
@@ -116,8 +116,12 @@ class GraphqlAdapter:
         loader: Loader,
         *,
         safe: bool = False,
+        subscribes: Callable[[], object] = lambda: None,
     ) -> AsyncGenerator[Result]:
-        """Yields the results of any operation: one, or for a subscription one for each event. `safe`: only reads."""
+        """Yields the results of any operation: one, or for a subscription one for each event. `safe`: only reads.
+
+        `subscribes` is called before a subscription begins.
+        """
         try:
             ready = await prepare(asked, compiled, dispatch.graphql)
         except RefusedError as error:
@@ -130,6 +134,7 @@ class GraphqlAdapter:
         if ready.kind is not OperationType.SUBSCRIPTION:
             yield await run(ready, compiled, loader)
             return
+        subscribes()
         begun = await listen(ready, compiled, loader)
         if isinstance(begun, Result):
             yield begun

@@ -40,6 +40,14 @@ class Frames(Protocol):
         ...
 
 
+class Execute(Protocol):
+    """Executes an operation: its results as they come."""
+
+    def __call__(self, asked: Asked, /, *, subscribes: Callable[[], object]) -> AsyncGenerator[Result]:
+        """`subscribes` is called when the operation turns out to be a subscription, before it begins."""
+        ...
+
+
 class _ProtocolError(Exception):
     """What the protocol does not allow: the connection is closed with `code`."""
 
@@ -52,14 +60,20 @@ class _ProtocolError(Exception):
 class Session:
     """One connection, from its handshake to its end."""
 
-    def __init__(self, frames: Frames, execute: Callable[[Asked], AsyncGenerator[Result]]) -> None:
+    def __init__(self, frames: Frames, execute: Execute) -> None:
         self._frames = frames
         self._execute = execute
         self._acknowledged = False
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._listening: set[asyncio.Task[None]] = set()
+        """Those of them that are subscriptions."""
+        self._ended = False
 
     async def serve(self, *, initialised_s: float = INITIALISED_S) -> None:
-        """Serves until either side ends it; whatever is thrown when the socket closes goes on to the caller."""
+        """Serves until either side ends it; whatever is thrown when the socket closes goes on to the caller.
+
+        Queries and mutations under way then are finished: nobody can take back what a mutation does.
+        """
         try:
             try:
                 async with asyncio.timeout(initialised_s):
@@ -72,10 +86,10 @@ class Session:
         except _ProtocolError as error:
             await self._frames.close(error.code, error.detail)
         finally:
-            running = list(self._running.values())
-            for task in running:
+            self._ended = True
+            for task in self._listening:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _take(self, frame: str | bytes) -> None:
         message = _read(frame)
@@ -109,10 +123,20 @@ class Session:
             asked = read_parameters(payload)
         except BadRequestError as error:
             raise _ProtocolError(_INVALID, error.detail) from error
-        self._running[id_] = asyncio.ensure_future(self._run(id_, asked))
+        task = asyncio.ensure_future(self._run(id_, asked))
+        self._running[id_] = task
+        task.add_done_callback(self._listening.discard)
+
+    def _subscribes(self) -> None:
+        """The operation of this task may last for as long as the connection, and no longer."""
+        if self._ended:
+            raise asyncio.CancelledError
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # each has one of its own
+        self._listening.add(task)
 
     async def _run(self, id_: str, asked: Asked) -> None:
-        results = self._execute(asked)
+        results = self._execute(asked, subscribes=self._subscribes)
         try:
             async for result in results:
                 if not result.began:
