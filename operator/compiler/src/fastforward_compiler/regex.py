@@ -34,11 +34,6 @@ TOKEN = re.compile(
 )
 
 
-def quote(token: str) -> str:
-    r"""A `\Q...\E` without these."""
-    return re2.escape(token.removeprefix(r"\Q").removesuffix(r"\E"))
-
-
 @lru_cache(maxsize=4096)
 def inside(expression: str) -> str:
     """The expression to stand inside another one, if RE2 takes it; one that `fault_inside` refuses may match less."""
@@ -55,7 +50,7 @@ def fault_inside(expression: str) -> str:
 
 def _inside(kind: str, text: str, idle: bool) -> str:
     if kind == "quoted":
-        return quote(text)
+        return re2.escape(text.removeprefix(r"\Q").removesuffix(r"\E"))
     if kind in {"begin", "end"}:
         return "(?:)" if idle else NOTHING
     return text
@@ -63,8 +58,9 @@ def _inside(kind: str, text: str, idle: bool) -> str:
 
 def _tokens(expression: str) -> Iterable[tuple[str, str, bool]]:
     """Kind, text, and whether it is an anchor at an end of the text, which asks for nothing."""
-    texts = [token.group() for token in TOKEN.finditer(expression)]
-    kinds = [token.lastgroup or "" for token in TOKEN.finditer(expression)]
+    tokens = list(TOKEN.finditer(expression))
+    texts = [token.group() for token in tokens]
+    kinds = [token.lastgroup or "" for token in tokens]
     repeated = {place for place, text in enumerate([*texts[1:], ""]) if text in {"*", "+", "{"}}
     groups = _repeated_groups(kinds, repeated)
     places = range(len(kinds))

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from fastforward_compiler.regex import TOKEN
 from fastforward_compiler.translate.expression import fault_of_regex, fault_of_substitution
 
 from .reading import Field, Item
 
 _ANY_CASE = "(?i)"
-_PART = re.compile(r"\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|.", re.DOTALL)
 _LITERAL = re.compile(r"(?:(?:\\\W|[^\\.+*?()|\[\]{}^$])(?![?*+{]))*")
 _OR_END = re.compile(r"(?P<head>.*)(?P<open>\((?:\?:)?)(?P<others>[^()]*\$[^()]*)\)(?P<rest>.*)", re.DOTALL)
 _DOLLAR = re.compile(r"\$(\d)")
@@ -51,7 +51,7 @@ def find_regex_hosts(ingresses: Iterable[Item]) -> dict[str, RegexHost]:
     asking: set[str] = set()
     for item in ingresses:
         annotations = dict(item.annotations(PREFIX))
-        if "canary" in annotations and annotations["canary"].raw in (True, "true", "True"):
+        if _is_set(annotations, "canary"):
             continue
         for host, written, kind in paths_of(item):
             found = hosts.setdefault(host, RegexHost())
@@ -67,10 +67,13 @@ def find_regex_hosts(ingresses: Iterable[Item]) -> dict[str, RegexHost]:
 
 def asks_for_regex(annotations: dict[str, Field], written: str) -> bool:
     """Whether a path of an Ingress is an expression by its own annotations; its own path as target rewrites nothing."""
-    regex, target = annotations.get("use-regex"), annotations.get("rewrite-target")
-    if regex is not None and regex.raw in (True, "true", "True"):
-        return True
-    return target is not None and str(target.raw) not in ("", written)
+    target = annotations.get("rewrite-target")
+    return _is_set(annotations, "use-regex") or (target is not None and str(target.raw) not in ("", written))
+
+
+def _is_set(annotations: dict[str, Field], name: str) -> bool:
+    """Without a note."""
+    return name in annotations and annotations[name].raw in (True, "true", "True")
 
 
 def paths_of(item: Item) -> Iterator[tuple[str, str, str]]:
@@ -125,18 +128,18 @@ def substitute_groups(expression: str, target: str) -> str:
 
 def has_anchor(expression: str) -> bool:
     """Whether it asks for a beginning or an end in its midst."""
-    return any(part in ("^", "$", r"\A", r"\z") for part in _PART.findall(expression))
+    return any(token.lastgroup in ("begin", "end") for token in TOKEN.finditer(expression))
 
 
 def alternatives(expression: str) -> list[str]:
     """Its parts between the `|` that stand in no group."""
     found, depth = [""], 0
-    for part in _PART.findall(expression):
-        depth += {"(": 1, ")": -1}.get(part, 0)
-        if part == "|" and not depth:
+    for token in TOKEN.finditer(expression):
+        depth += {"open": 1, "close": -1}.get(token.lastgroup or "", 0)
+        if token.lastgroup == "choice" and not depth:
             found.append("")
         else:
-            found[-1] += part
+            found[-1] += token.group()
     return found
 
 
@@ -151,8 +154,8 @@ def literal_head(expression: str) -> str:
 def _alternative(text: str, *, anchored: bool) -> str:
     begin = "" if anchored or text.startswith("^") else ".*"
     text = text.removeprefix("^")
-    parts = _PART.findall(text)
-    if parts[-1:] == ["$"]:
+    *_, last = ("", *(token.group() for token in TOKEN.finditer(text)))
+    if last == "$":
         return f"{begin}{text[:-1]}"
     return begin + (_or_end(text) or f"{text}.*")
 
