@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fastforward_kit.http import EVENT_STREAM, Request
+from fastforward_kit.text import is_text
 
 from .execution import Asked
 
@@ -122,11 +123,6 @@ def read_parameters(parsed: object) -> Asked:
     if query is not None and not is_text(query):
         raise BadRequestError(400, "The document is no text")
     return Asked(query, operation or "", variables or {}, digest)
-
-
-def is_text(query: str) -> bool:
-    """Whether it is Unicode: JSON can say halves of characters."""
-    return query.isascii() or not any("\ud800" <= each <= "\udfff" for each in query)
 
 
 def _read_digest(extensions: object) -> str | None:

@@ -13,9 +13,11 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
 
+from fastforward_kit.text import is_text
+
 from .answer import write
 from .execution import Asked, Result
-from .request import BadRequestError, is_text, read_parameters
+from .request import BadRequestError, read_parameters
 
 SUBPROTOCOL = "graphql-transport-ws"
 INITIALISED_S = 10.0

@@ -12,6 +12,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from fastforward_kit.text import is_text
 from fastforward_pipeline.message import Answered, Failed, Operation, error_status
 from fastforward_pipeline.reason import FACTS, Reason
 
@@ -71,7 +72,7 @@ def read_frame(text: str, told: Container[str]) -> Ask | Listen | Stop:
     if not isinstance(frame, dict):
         raise FrameError(None, "A frame is an object")
     id_ = frame.get("id")
-    if not isinstance(id_, str) or not 0 < len(id_) <= _MAX_ID or not _is_text(id_):
+    if not isinstance(id_, str) or not 0 < len(id_) <= _MAX_ID or not is_text(id_):
         raise FrameError(None, f"`id` is a text of 1 to {_MAX_ID} characters")
     try:
         return _read(id_, frame, told)
@@ -208,15 +209,10 @@ def _dump(frame: dict[str, Any]) -> str:
     return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
 
 
-def _is_text(said: str) -> bool:
-    """Whether it is Unicode, so that it can be said again: JSON can say halves of characters."""
-    return said.isascii() or not any("\ud800" <= each <= "\udfff" for each in said)
-
-
 def _only(frame: dict[str, Any], known: frozenset[str]) -> None:
     for name in frame:
         if name not in known:
-            raise ValueError(f"`{name[:64] if _is_text(name) else ascii(name[:64])}` is no member of this frame")
+            raise ValueError(f"`{name[:64] if is_text(name) else ascii(name[:64])}` is no member of this frame")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
