@@ -115,7 +115,8 @@ def _under_load(gateway: Gateway, fault: Callable[[], None]) -> None:
             asked = load.total()
             until(load.total, lambda total, asked=asked: total > asked + ENOUGH)
     lost = {path: dict(counter) for path, counter in load.answers.items() if set(counter) != {200}}
-    assert not lost
+    told = [line for line in gateway.log_lines() if line["status"] != 200]
+    assert not lost, told
 
 
 def test_killing_the_operator_loses_nothing_and_sends_nothing_again(stack: Stack, gateway: Gateway) -> None:

@@ -207,7 +207,7 @@ class TestOutages:
             began = asyncio.get_running_loop().time()
             known = await asyncio.gather(*(remembering.begin(claim(f"k{n}")) for n in range(30)))
             assert known == [Unavailable()] * 30
-            assert asyncio.get_running_loop().time() - began < 3 * DEADLINE_S
+            assert asyncio.get_running_loop().time() - began < 10 * DEADLINE_S
         finally:
             server.thaw()
         await _until(lambda: _ready(remembering.store))

@@ -71,7 +71,7 @@ def test_nobody_switches_faults_on_from_outside(gateway: Gateway) -> None:
     forged = {"x-envoy-fault-abort-request": "503", "x-envoy-fault-delay-request": "5000"}
     begun = time.monotonic()
     assert gateway.get(headers=forged).status == 200
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4.5
 
 
 def test_what_fails_so_has_counted(gateway: Gateway) -> None:

@@ -26,7 +26,7 @@ def commanding(stack: Stack, server: RabbitServer, key: OKPKey, folder: Path) ->
         "FF_ENTRYPOINT_RABBITMQ_URL": server.url,
         "FF_ENTRYPOINT_RABBITMQ_USERNAME": "ff",
         "FF_ENTRYPOINT_RABBITMQ_PASSWORD_FILE": str(server.password_file),
-        "FF_ENTRYPOINT_RABBITMQ_DEADLINE_SECONDS": "2",
+        "FF_ENTRYPOINT_RABBITMQ_DEADLINE_SECONDS": "5",
         "FF_ENTRYPOINT_SEAL_KEY_FILE": str(seal),
     }
     _restart(stack)

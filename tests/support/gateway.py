@@ -33,7 +33,7 @@ from support.processes import free_port
 from support.resources import API_VERSION, GATEWAY_API, Document, Json, edge, upstream
 
 T = TypeVar("T")
-DEADLINE_S = 15.0
+DEADLINE_S = 45.0
 START_S = 60.0
 STOP_S = 10.0
 POLL_S = 0.004

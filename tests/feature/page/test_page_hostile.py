@@ -39,7 +39,7 @@ def test_texts_of_users_are_shown_and_never_run(gateway: Gateway, seen: Seen) ->
         page = seen.open()
         expect(page.locator("#wrong")).to_contain_text(IMAGE)
         page.get_by_role("link", name="Objects", exact=True).click()
-        page.get_by_role("link", name=f"{gateway.namespace}/wrong").click()
+        page.locator("#objects-rows").get_by_role("link", name=f"{gateway.namespace}/wrong").click()
         expect(page.locator("#details")).to_contain_text(f"spec.{IMAGE}")
         page.locator("#objects-rows tr", has_text="Document").get_by_role("link").click()
         expect(page.locator("#details h2")).to_contain_text(IMAGE)

@@ -138,6 +138,8 @@ def test_every_text_stands_out_from_its_ground(
         assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
         for view in VIEWS:
             page.get_by_role("link", name=re.compile(view, re.IGNORECASE)).first.click()
+            # The view before has links of the same names.
+            expect(page.get_by_role("heading", level=1)).to_have_text([view.capitalize()])
             if view == "objects":
                 page.get_by_role("link", name=f"{gateway.namespace}/wrong").click()
                 expect(page.locator("#details")).to_contain_text("UpstreamNotFound")

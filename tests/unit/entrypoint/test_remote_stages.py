@@ -214,7 +214,7 @@ async def test_a_stage_that_is_not_to_be_had_ends_the_message_and_says_so_in_tim
         async with entrypoint("127.0.0.1:1", holder=holder, others={NORMALIZER: address}) as exchange:
             began = asyncio.get_running_loop().time()
             slow = await exchange.exchange(envelope())
-            assert asyncio.get_running_loop().time() - began < 2.0
+            assert asyncio.get_running_loop().time() - began < 4.0
     assert [reason_of(each) for each in (dead, gone)] == [Reason.UNREACHABLE.value] * 2
     assert isinstance(slow, Failed)
     assert (slow.error.reason, slow.error.code) == (Reason.OUT_OF_TIME.value, error_pb2.CODE_DEADLINE_EXCEEDED)
