@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -20,13 +21,16 @@ LIMITS = snapshot_pb2.GraphqlLimits(depth=10, complexity=500, aliases=10, batch=
 DISPATCH = snapshot_pb2.AdapterDispatch(
     schema=snapshot_pb2.SchemaVersionRef(schema="shop", version="v1"), graphql=LIMITS
 )
-KINDS = ("Int", "Float", "Any")
+KINDS = ("Int", "Float", "String", "[Int]", "Any")
 SDL = "\n".join(
     (
         "scalar Any",
         "type Book { id: ID! }",
         "type Query {",
-        *(f'  by{kind}(first: {kind}): [Book!] @http(method: "GET", path: "/books")' for kind in KINDS),
+        *(
+            f'  by{place}(first: {kind}): [Book!] @http(method: "GET", path: "/books")'
+            for place, kind in enumerate(KINDS)
+        ),
         "}",
     )
 )
@@ -44,6 +48,12 @@ SIZES = (
     "100",
     "1e2",
     "-1",
+    '"100000"',
+    '" 1e5 "',
+    '"0x186A0"',
+    '"100"',
+    "[100000]",
+    '[1, ["100000"]]',
 )
 
 
@@ -55,22 +65,30 @@ class Target:
 
     async def exchange(self, envelope: envelope_pb2.Envelope) -> Answered | Failed:
         query = parse_qs(urlsplit(envelope.header.source.target).query)
-        self.pages += map(float, query.get("first", ()))
+        self.pages += map(_read, query.get("first", ()))
         return Answered(reply(b"[]"))
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> Failed:
         raise NotImplementedError(envelope)
 
 
+def _read(text: str) -> float:
+    """As generously as any target."""
+    try:
+        return float(text)
+    except ValueError:
+        return float(int(text, 0)) if text.startswith("0x") else max(map(float, re.findall(r"\d+", text)), default=1.0)
+
+
 def documents() -> list[str]:
     """Bodies of requests, by hand: JSON has one way to write a number, and clients have several."""
     found = []
-    for kind in KINDS:
+    for place, kind in enumerate(KINDS):
         for size in SIZES:
             variable, default, literal = (
-                f"query($n: {kind}) {{ by{kind}(first: $n) {{ id }} }}",
-                f"query($n: {kind} = {size}) {{ by{kind}(first: $n) {{ id }} }}",
-                f"{{ by{kind}(first: {size}) {{ id }} }}",
+                f"query($n: {kind}) {{ by{place}(first: $n) {{ id }} }}",
+                f"query($n: {kind} = {size}) {{ by{place}(first: $n) {{ id }} }}",
+                f"{{ by{place}(first: {size}) {{ id }} }}",
             )
             found.append(f'{{"query": {json.dumps(variable)}, "variables": {{"n": {size}}}}}')
             found += [json.dumps({"query": each}) for each in (default, literal)]

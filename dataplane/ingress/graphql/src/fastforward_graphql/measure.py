@@ -11,28 +11,34 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from math import ceil
+from math import ceil, isnan
 
 from graphql import (
     DocumentNode,
     FieldNode,
-    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
-    IntValueNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    Undefined,
+    ValueNode,
     VariableNode,
     get_named_type,
+    is_enum_type,
     is_interface_type,
     is_list_type,
     is_non_null_type,
     is_object_type,
+    value_from_ast_untyped,
 )
+
+from .target import write_value
 
 PAGE_SIZES = ("first", "last", "limit")
 _INTROSPECTION = frozenset({"__schema", "__type"})
@@ -43,8 +49,8 @@ _ENDLESS = 1 << 53
 class Page:
     """A list that a client asks a part of: as many as the largest of `sizes` says, times inside."""
 
-    sizes: tuple[float | str, ...]
-    """Numbers, and names of variables; none where it is not said."""
+    sizes: tuple[int | ValueNode, ...]
+    """Numbers, and what holds variables; none where it is not said."""
     inside: Cost
 
 
@@ -132,8 +138,8 @@ class Measure:
 
 @dataclass(slots=True)
 class Pricing:
-    """Counts with the variables of one request, as they reach its fields: `Int` takes 1e5 as well as 100000. A page
-    whose size is not said is the largest there may be.
+    """Counts with the variables of one request, as they reach its fields: `Int` takes 1e5 as well as 100000, and of a
+    scalar of the schema's own targets read a text. A page whose size is not said is the largest there may be.
     """
 
     variables: Mapping[str, object]
@@ -150,12 +156,18 @@ class Pricing:
         return known
 
     def _size(self, page: Page) -> int:
-        said = [self.variables.get(each) if isinstance(each, str) else each for each in page.sizes]
-        numbers = [_whole(each) for each in said if isinstance(each, (int, float)) and not isinstance(each, bool)]
+        numbers = [
+            number
+            for each in page.sizes
+            for number in ([each] if isinstance(each, int) else _numbers(self._value(each)))
+        ]
         if not numbers:
             return self.largest
         self.biggest_page = max(self.biggest_page, *numbers)
         return max(1, *numbers)
+
+    def _value(self, node: ValueNode) -> object:
+        return value_from_ast_untyped(node, dict(self.variables))
 
 
 def _once(fragment: Cost) -> Cost:
@@ -172,6 +184,22 @@ def _once(fragment: Cost) -> Cost:
     )
 
 
+def _numbers(value: object) -> list[int]:
+    """The sizes that a value asks a target for, which reads text: one with digits that is no number may be any."""
+    if isinstance(value, list):
+        return [number for each in value for number in _numbers(each)]
+    if value is None or value is Undefined or isinstance(value, bool):
+        return []
+    if isinstance(value, (int, float)):
+        return [_whole(value)]
+    text = write_value(value)
+    try:
+        number = float(text)
+    except ValueError:
+        return [_ENDLESS] if any(each.isdigit() for each in text) else []
+    return [] if isnan(number) else [_whole(number)]
+
+
 def _whole(number: float) -> int:
     """A literal may be infinite."""
     return ceil(max(-_ENDLESS, min(number, _ENDLESS)))
@@ -181,23 +209,23 @@ def _definition(on: GraphQLNamedType | None, name: str) -> GraphQLField | None:
     return on.fields.get(name) if is_object_type(on) or is_interface_type(on) else None
 
 
-def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[float | str, ...] | None:
+def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[int | ValueNode, ...] | None:
     """What is said of the size of a list of which clients may ask a part; None for a field that is no such list."""
     names = [] if definition is None else [name for name in PAGE_SIZES if name in definition.args]
     if definition is None or not names:
         return None
     said = {each.name.value: each.value for each in node.arguments or ()}
-    sizes: list[float | str] = []
+    sizes: list[int | ValueNode] = []
     for name in names:
-        value, default = said.get(name), definition.args[name].default_value
-        if isinstance(value, IntValueNode):
-            sizes.append(int(value.value))
-        elif isinstance(value, FloatValueNode):
-            sizes.append(float(value.value))
-        elif isinstance(value, VariableNode):
-            sizes.append(value.name.value)
-        elif value is None and isinstance(default, (int, float)):
-            sizes.append(default)
+        argument, value = definition.args[name], said.get(name)
+        if is_enum_type(get_named_type(argument.type)):
+            continue  # Its values are names, whatever digits are in them.
+        if value is None:
+            sizes += _numbers(argument.default_value)
+        elif isinstance(value, VariableNode | ListValueNode | ObjectValueNode):
+            sizes.append(value)
+        else:
+            sizes += _numbers(value_from_ast_untyped(value))
     inner = definition.type.of_type if is_non_null_type(definition.type) else definition.type
     return tuple(sizes) if sizes or is_list_type(inner) else None
 
