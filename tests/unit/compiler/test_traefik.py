@@ -53,13 +53,15 @@ def test_each_host_has_one_router_for_requests_and_one_for_connections() -> None
 
 @pytest.mark.parametrize("kind", ["IngressRoute", "IngressRouteTCP"])
 def test_a_host_is_looked_at_before_the_wildcards_that_it_is_in(kind: str) -> None:
-    """By the order of Traefik: the highest priority first, which is the length of the condition where none is said."""
+    """By the order of Traefik, the highest priority first; and before what an Ingress for any host says."""
     hosts = ("a.b.example.org", "*.b.example.org", "*.example.org", "*.org", "a.io", "*")
     front = replace(FRONT, hosts=tuple((host, "") for host in hosts))
     routes = _routes(told(replace(EDGE, traefik=front))[kind])
-    first, *wildcards, short, everything = [each.get("priority") or len(each["match"]) for each in routes]
+    first, *wildcards, short, everything = [each["priority"] for each in routes]
     assert [first, *wildcards] == sorted({first, *wildcards}, reverse=True)
-    assert short > everything > 0
+    assert short > everything > len("PathPrefix(`/`)")
+    # Who has a path of one of these hosts in a router of his own keeps it.
+    assert first < len("Host(`a.b.example.org`) && Path(`/`)")
 
 
 def test_every_router_for_requests_drops_what_clients_forge() -> None:

@@ -69,6 +69,11 @@ def test_limits_addresses_and_sizes_are_taken(tmp_path: Path) -> None:
         {"enable_modsecurity": "true"},
         {"configuration_snippet": "more_set_headers 'a: b';\ndeny all;\n"},
         {"configuration_snippet": 'if ($http_x = "") { return 403; }'},
+        {"configuration_snippet": 'if ($http_x != "k#1") { return 403; }'},
+        {"configuration_snippet": "# don't\nset $c '#'; add_header x don't; deny all; add_header y can't;"},
+        {"configuration_snippet": "if ($http_x = a) { rewrite ^ /denied last; }"},
+        {"configuration_snippet": "try_files /nope =403;"},
+        {"configuration_snippet": "grpc_pass grpc://checker;"},
         {"server_snippet": "access_by_lua_block { check() }"},
     ],
     ids=str,
@@ -205,7 +210,7 @@ def test_what_guards_a_whole_host_closes_the_other_ingresses_of_it(tmp_path: Pat
 
 
 def test_a_snippet_that_refuses_nobody_is_told_alone(tmp_path: Path) -> None:
-    snippet = "# deny nobody;\nproxy_set_header X-Return denied;"
+    snippet = "# deny nobody;\nproxy_set_header X-Return 'denied; return';\nrewrite ^/a /b break;"
     found, said = run(tmp_path, ingress(path(), configuration_snippet=snippet))
     assert "upstreams" in rules(found)[0]
     assert "1 no equivalent" in said.err

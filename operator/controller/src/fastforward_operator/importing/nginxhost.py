@@ -14,10 +14,15 @@ from .reading import Field, Item
 
 _REFUSES = re.compile(
     r"(?:^|[;{}])\s*"
-    r"(?:deny|return|satisfy|internal|limit_except|auth_\w+|(?:access|rewrite|content)_by_lua\w*|js_\w+|perl"
-    r"|ssl_verify_\w+|ssl_client_certificate|secure_link\w*|valid_referers|modsecurity\w*|proxy_pass|include)\b"
+    r"(?:deny|return|if\b[^{}]*\{[^{}]*\brewrite|try_files|satisfy|internal|limit_except|auth_\w+"
+    r"|(?:access|rewrite|content)_by_lua\w*|js_\w+|perl|ssl_verify_\w+|ssl_client_certificate|secure_link\w*"
+    r"|valid_referers|modsecurity\w*|(?:proxy|grpc|fastcgi|uwsgi|scgi)_pass|include)\b"
 )
-"""Directives that may keep callers out, or bring in others that do."""
+"""Directives that may keep callers out, lead them elsewhere, or bring in others that do."""
+_QUOTED_OR_COMMENT = re.compile(
+    r"""(?:^|(?<=[\s;{}(]))(?:(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|#[^\n]*)""", re.DOTALL
+)
+"""Both begin where a word may: a `#` in a text is no comment, and a quote in a word no text."""
 
 
 def find_guarded_hosts(ingresses: Iterable[Item]) -> dict[str, str]:
@@ -45,5 +50,5 @@ def find_secured_hosts(ingresses: Iterable[Item]) -> set[str]:
 
 def may_refuse(found: Field) -> bool:
     """Whether a snippet may keep callers out; comments do not count."""
-    text = re.sub(r"#[^\n]*", "", str(found.raw))
+    text = _QUOTED_OR_COMMENT.sub(lambda part: '""' if part["quoted"] else "", str(found.raw))
     return _REFUSES.search(text) is not None

@@ -24,6 +24,8 @@ FORGEABLE = (
 """Request headers that Envoys let pass from whom they trust, and that neither Traefik writes nor its ports drop. All
 `x-ff-*` and `x-envoy-*` the Envoys drop themselves, whoever sends them."""
 _GRPC = "grpc"
+_ANY_HOST = 16
+"""More than the condition of an Ingress without a host is long."""
 
 
 def emit_traefik(edge: ir.Edge, names: Names, settings: PodSettings) -> list[Document]:
@@ -86,11 +88,11 @@ def _matching(host: str, exact: str, regular: str) -> Document:
     """A condition on the host, and when it is looked at.
 
     Of routers without a priority Traefik looks at the one with the longest condition first: for a wildcard that would
-    be before the hosts in it, as expressions are long. A wildcard's own length is less than that of a condition on any
-    host in it, and more than that of a wildcard around it.
+    be before the hosts in it, as expressions are long. By the length of the name a host comes before all wildcards
+    around it; and all come before the condition of an Ingress for any host, PathPrefix(`/`).
     """
-    match: Document = {"match": _rule(host, exact, regular)}
-    return {**match, "priority": len(host)} if host.startswith("*") else match
+    priority = _ANY_HOST + len(host) + (not host.startswith("*"))
+    return {"match": _rule(host, exact, regular), "priority": priority}
 
 
 def _rule(host: str, exact: str, regular: str) -> str:
