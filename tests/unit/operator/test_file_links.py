@@ -110,6 +110,24 @@ async def test_a_linked_folder_is_followed_when_it_is_switched(
             await eventually(lambda: found.believed == {})
 
 
+@pytest.mark.parametrize("root", ["here/current/conf", "conf", "conf/a.yaml"])
+async def test_a_link_on_the_way_to_a_root_is_followed_when_it_is_switched(
+    tmp_path: Path, open_watch: OpenWatch, root: str
+) -> None:
+    for version in ("v1", "v2", "v3"):
+        (tmp_path / version / "conf").mkdir(parents=True)
+        (tmp_path / version / "conf" / "a.yaml").write_text(text("a", version))
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "current").symlink_to("../v1")
+    (tmp_path / "conf").symlink_to("here/current/conf")
+    async with watching(tmp_path / root, by=open_watch) as found:
+        assert found.believed == {"a": "v1"}
+        for version in ("v2", "v3"):
+            switch(tmp_path / "here" / "current", Path("..") / version)
+            await eventually(lambda want=version: found.believed == {"a": want})
+        assert found.gone == []
+
+
 async def test_a_link_to_itself_hides_nothing(tmp_path: Path, open_watch: OpenWatch) -> None:
     names = [f"a{number}" for number in range(20)]
     for name in names:

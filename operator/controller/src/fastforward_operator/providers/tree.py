@@ -23,6 +23,8 @@ NO_RESOURCES = (
 Signature = bytes
 """Device, inode, size, time of change: a replaced or rewritten file has another one. In one piece: there are many."""
 _SIGNATURE = struct.Struct("=QQqq")
+_MOST_LINKS = 40
+"""On the way to one path, as Linux has it."""
 Identity = tuple[int, int]
 """Device and inode: a folder has the same one by whatever name."""
 
@@ -77,14 +79,13 @@ def list_tree(roots: Iterable[Path], wanted: Callable[[str], bool] = is_resource
     for root in roots:
         path = str(root)
         if root.is_dir():
-            if root.is_symlink():
-                _note_place(path, tree)
+            _note_way(path, tree)
             _walk(path, tree, visited, wanted)
         elif (signature := sign(path)) is not None:
             tree.files[path] = signature
             # Its neighbours are none of ours.
             _note_place(path, tree, path)
-            _note_place(os.path.realpath(path), tree, path)
+            _note_place(_note_way(path, tree), tree, path)
         else:
             tree.missing.append(path)
     tree.targets = {folder: identity for folder, identity in tree.targets.items() if identity not in visited}
@@ -124,12 +125,28 @@ def _look_at(entry: os.DirEntry[str], tree: Tree, wanted: Callable[[str], bool])
     is_folder = entry.is_dir()
     if entry.is_symlink():
         is_file = not is_folder and wanted(entry.name)
-        _note_place(os.path.realpath(entry.path), tree, entry.path if is_file else None)
+        _note_place(_note_way(entry.path, tree), tree, entry.path if is_file else None)
     if is_folder:
         return entry.path
     if wanted(entry.name) and entry.is_file():
         tree.files[entry.path] = _signature(entry.stat())
     return None
+
+
+def _note_way(path: str, tree: Tree) -> str:
+    """Returns where a path really leads. What happens to a link on the way there matters: it may be switched."""
+    at, rest, links = Path(), [*reversed(Path(path).absolute().parts)], 0
+    while rest and links < _MOST_LINKS:
+        part = rest.pop()
+        at = at.parent if part == ".." else at / part
+        try:
+            target = at.readlink()
+        except OSError:
+            continue  # no link
+        _note_place(str(at), tree)
+        rest += reversed(target.parts)
+        at, links = at.parent, links + 1
+    return str(at)
 
 
 def _note_place(place: str, tree: Tree, path: str | None = None) -> None:
