@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import pytest
 import yaml
+from fastforward_operator.cli.archive import Archive
 from fastforward_operator.cli.redaction import Scrubber
 
 from support.ff import Said, ff, ff_process
@@ -173,6 +174,63 @@ def test_a_file_that_is_no_yaml_is_left_out_and_told(planted: Planted, tmp_path:
     said = planted.collect(tmp_path / "r.tar.gz", "--from", str(planted.folder / "resources"))
     assert f"Not in it: {broken}: it can't be read" in said.err
     assert planted.found_in("".join(members(tmp_path / "r.tar.gz").values())) == set()
+
+
+def test_secrets_in_a_list_are_secrets_as_well(planted: Planted, tmp_path: Path) -> None:
+    """As `kubectl get secret,authpolicy -o yaml` writes them, and as the API server answers."""
+    hidden, policy = planted.secrets, {"kind": "AuthPolicy", "metadata": {"name": "p"}}
+    encoded = base64.b64encode(hidden["logged"].encode()).decode()
+    listed = {"kind": "List", "items": [{"kind": "Secret", "data": {"a": encoded}}, policy]}
+    bare = {"kind": "SecretList", "items": [{"metadata": {"name": "bare"}, "stringData": {"a": hidden["cookie"]}}]}
+    (planted.folder / "resources" / "list.yaml").write_text(yaml.safe_dump_all([listed, {"kind": "List"}]))
+    (planted.folder / "resources" / "bare.json").write_text(json.dumps(bare))
+    (planted.state / "logs" / "more.log").write_text(f"{hidden['logged']} or {hidden['cookie']}")
+    planted.collect(tmp_path / "r.tar.gz", "--from", str(planted.folder / "resources"))
+    found = members(tmp_path / "r.tar.gz")
+    assert planted.found_in("".join(found.values())) == set()
+    assert yaml.safe_load(found["objects/AuthPolicy.yaml"]) == policy
+    assert {"bare"} <= {
+        each.get("metadata", {}).get("name") for each in yaml.safe_load_all(found["objects/Secret.yaml"])
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: Secret\ndata: [a]\n",
+        "kind: Route\nmetadata: books\n",
+        "kind: Route\nmetadata: {annotations: [x], name: {a: b}}\nspec: 1\n",
+        "kind: [Route]\nspec: {hosts: a}\n",
+        f"kind: Secret\nstringData: {{a: '{'[' * 5000}'}}\n",
+    ],
+)
+def test_a_malformed_document_does_not_keep_the_rest_from_being_collected(
+    text: str, planted: Planted, tmp_path: Path
+) -> None:
+    (planted.folder / "resources" / "malformed.yaml").write_text(text)
+    said = planted.collect(tmp_path / "r.tar.gz", "--from", str(planted.folder / "resources"))
+    assert (said.code, said.err) == (0, "")
+    assert "name: r" in members(tmp_path / "r.tar.gz")["objects/Route.yaml"]
+
+
+@pytest.mark.parametrize("text", [f"kind: Route\nspec: {'[' * 3000}{']' * 3000}\n", "kind: Route\nspec: &a [*a]\n"])
+def test_a_document_that_is_too_deep_is_left_out_and_told(text: str, planted: Planted, tmp_path: Path) -> None:
+    deep = planted.folder / "resources" / "deep.yaml"
+    deep.write_text(f"kind: Route\nmetadata: {{name: neighbour}}\n---\n{text}")
+    said = planted.collect(tmp_path / "r.tar.gz", "--from", str(planted.folder / "resources"))
+    assert said.code == 0
+    assert f"Not in it: {deep}: it can't be read (line 5: " in said.err
+    assert "name: neighbour" in members(tmp_path / "r.tar.gz")["objects/Route.yaml"]
+
+
+def test_an_object_that_cannot_be_written_does_not_keep_its_neighbours_out() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    archive = Archive(Scrubber(), 1 << 20)
+    archive.add_documents("objects/Route.yaml", "", [{"kind": "Route", "spec": deep}, {"kind": "Route"}])
+    assert archive.names == ["objects/Route.yaml"]
+    assert archive.missing == ["objects/Route.yaml: object 1 can't be written (RecursionError)."]
 
 
 def test_its_size_is_bounded_and_the_end_of_a_log_is_kept(planted: Planted, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastforward_operator.cli.redaction import REDACTED, Scrubber
 from fastforward_operator.supervisor.apikey import new_api_key
+from hypothesis import given
+from hypothesis import strategies as st
 
 PLANTED = f"Pl4nted/{secrets.token_urlsafe(12)}+='\"%"
 PLAIN = secrets.token_urlsafe(24)
@@ -150,6 +153,52 @@ def test_of_a_secret_only_names_stay() -> None:
         "data": {"a": REDACTED},
         "stringData": {"b": REDACTED},
     }
+
+
+@pytest.mark.parametrize("kind", ["secret", "SECRET", " Secret "])
+def test_a_secret_is_one_however_its_kind_is_written(kind: str) -> None:
+    document = {"kind": kind, "data": {"a": base64.b64encode(PLAIN.encode()).decode()}, "stringdata": {"b": PLANTED}}
+    assert Scrubber().clean_document(document) == {
+        "kind": kind,
+        "data": {"a": REDACTED},
+        "stringdata": {"b": REDACTED},
+    }
+    scrubber = Scrubber()
+    scrubber.learn_document(document)
+    assert scrubber.scrub(f"{PLAIN} {PLANTED}") == f"{REDACTED} {REDACTED}"
+
+
+@pytest.mark.parametrize("data", [[PLAIN], PLAIN, {"a": [PLAIN]}, {"a": {"b": PLAIN}}])
+def test_of_a_secret_with_data_of_another_form_nothing_stays(data: object) -> None:
+    document = {"kind": "Secret", "metadata": {"name": "a", "annotations": [PLAIN]}, "stringData": data}
+    scrubber = Scrubber()
+    scrubber.learn_document(document)
+    assert scrubber.scrub(PLAIN) == REDACTED
+    assert PLAIN not in json.dumps(Scrubber().clean_document(document))
+    assert PLAIN not in json.dumps(Scrubber().clean_document({"kind": "Secret", "metadata": [data]}))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = dict.fromkeys(("metadata", "data", "stringData", "spec", "annotations"), VALUES)
+
+
+@given(st.fixed_dictionaries({}, optional={**FIELDS, "kind": st.just("Secret") | VALUES}))
+def test_whatever_a_document_is_it_can_be_cleaned(document: dict[str, Any]) -> None:
+    scrubber = Scrubber()
+    for nested in (document, {**document, "metadata": document}):
+        scrubber.learn_document(nested)
+        scrubber.clean_document(nested)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, json.dumps({"a": f"\ud800{PLAIN}"})])
+def test_a_secret_that_is_strange_json_is_known_as_a_text(text: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(text)
+    assert scrubber.scrub(text) == REDACTED
 
 
 def test_what_kubectl_remembers_of_an_object_goes() -> None:

@@ -20,6 +20,8 @@ from .redaction import Scrubber
 MOST_MEMBER = 64 << 20
 """Bytes of one member."""
 README = "README.txt"
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What may be raised over a value that is not what it should be."""
 _INTRODUCTION = """\
 What a FastForward gateway looked like, for whoever is asked for help.
 Made by `ff collect` at {time}.
@@ -57,16 +59,21 @@ class Archive:
         self._add_whole(name, about, json.dumps(self._scrubber.clean(value), indent=1, ensure_ascii=False))
 
     def add_documents(self, name: str, about: str, documents: list[dict[str, Any]]) -> None:
-        """Objects as YAML."""
-        cleaned = [self._scrubber.clean_document(each) for each in documents]
-        self._add_whole(name, about, dump_documents(*cleaned))
+        """Objects as YAML. One that can't be written is told, and does not keep the others out."""
+        texts = []
+        for number, document in enumerate(documents, 1):
+            try:
+                texts.append(dump_documents(self._scrubber.clean_document(document)))
+            except MALFORMED as error:
+                self.missing.append(f"{name}: object {number} can't be written ({type(error).__name__}).")
+        self._add_whole(name, about, "---\n".join(texts))
 
     def write(self, path: Path) -> int:
         """Returns its size. Raises OSError."""
         # Nobody else may read it, from the first byte on; and no link that lies there is followed.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
-            readme = self._scrubber.scrub(self._readme()).encode()
+            readme = self._scrubber.scrub(self._readme()).encode(errors="replace")
             for name, content in {README: readme, **{name: each for name, (each, _) in self._members.items()}}.items():
                 entry = tarfile.TarInfo(f"{path.name.removesuffix('.tar.gz')}/{name}")
                 entry.size, entry.mode, entry.mtime = len(content), 0o600, int(time.time())

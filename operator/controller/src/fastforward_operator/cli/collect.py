@@ -21,11 +21,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from fastforward_operator.providers.document import DocumentError, decode_document, split_documents
 from fastforward_operator.supervisor.state import StateFolder
 
-from .archive import Archive
+from .archive import MALFORMED, Archive
 from .console import Console, ConsoleError, SocketConsole
 from .held import TARGET
 from .output import counted
@@ -116,15 +115,20 @@ class _Gathering:
         return found
 
     def _read(self, file: Path, *, told: bool = True) -> list[Document]:
+        """Its objects, by the reader of operators: its bounds are those of what can be looked through."""
+        found: list[Document] = []
+        lacking: list[str] = []
         try:
-            documents = list(yaml.load_all(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            if told:
-                # Without its structure what is secret in it can't be told from the rest.
-                why = str(getattr(error, "problem", "") or getattr(error, "strerror", "") or type(error).__name__)
-                self._archive.missing.append(f"{file}: it can't be read ({why}).")
-            return []
-        return [each for each in documents if isinstance(each, dict)]
+            for chunk in split_documents(file.read_bytes(), as_json=file.suffix == ".json"):
+                try:
+                    found += objects_of(decode_document(chunk))
+                except DocumentError as error:
+                    # Without its structure what is secret in it can't be told from the rest.
+                    lacking.append(f"line {chunk.line + error.line - 1}: {error.message.removesuffix('.')}")
+        except OSError as error:
+            lacking.append(error.strerror or type(error).__name__)
+        self._archive.missing += [f"{file}: it can't be read ({why})." for why in lacking if told]
+        return found
 
     def _learn_development(self) -> None:
         """The credentials of `ff up`."""
@@ -227,11 +231,24 @@ class _Gathering:
         except SystemExit:
             self._archive.missing.append(f"{name}: {said.getvalue().strip()}")
             return None
-        except (ConsoleError, OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError) as error:
+        except (*MALFORMED, ConsoleError, OSError, subprocess.SubprocessError) as error:
             self._archive.missing.append(f"{name}: {str(error) or type(error).__name__}")
             return None
         self._archive.missing.extend(said.getvalue().strip().splitlines())
         return found
+
+
+def objects_of(value: Any, kind: str = "") -> Iterator[Document]:  # noqa: ANN401 - a document may be anything
+    """Those that a document holds: itself, or the items of a list, which may leave out the kind of all."""
+    if isinstance(value, list):
+        for each in value:
+            yield from objects_of(each, kind)
+    elif isinstance(value, dict):
+        of = str(value.get("kind") or kind)
+        if of.lower().endswith("list") and isinstance(value.get("items"), list):
+            yield from objects_of(value["items"], of[: -len("list")])
+        else:
+            yield value if "kind" in value or not kind else {"kind": kind, **value}
 
 
 def documents_by_kind(documents: Iterable[Document]) -> dict[str, list[Document]]:
@@ -245,7 +262,8 @@ def documents_by_kind(documents: Iterable[Document]) -> dict[str, list[Document]
 
 def _names(documents: Iterable[Document]) -> Iterator[str]:
     for document in documents:
-        metadata_ = document.get("metadata") or document
+        given = document.get("metadata")
+        metadata_ = given if isinstance(given, dict) else document
         yield from (str(metadata_[field]) for field in ("name", "namespace") if metadata_.get(field))
         yield str(document.get("kind", ""))
         spec = document.get("spec")

@@ -7,12 +7,13 @@ from typing import Any
 
 
 def texts_of(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Yields each, but the names of members."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from texts_of(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from texts_of(each)
+    """Yields each, but the names of members. No recursion, so no depth can exhaust the stack."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, dict):
+            left.extend(reversed(each.values()))
+        elif isinstance(each, list):
+            left.extend(reversed(each))

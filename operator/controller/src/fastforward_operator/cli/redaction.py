@@ -25,6 +25,8 @@ _LEAST_INNER = 16
 _SHORT = 200
 _MOST_SHORT = 100_000
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_ABOUT = ("apiVersion", "kind", "metadata", "type", "immutable")
+"""Fields of a Secret that do not hold what is secret; all others may: `stringdata` is written quickly."""
 _HEADER = (
     r"(?:proxy-)?authorization|(?:set-)?cookie|x-api-key|api-?key|x-auth-token|x-access-token|x-csrf-token"
     r"|x-amz-security-token"
@@ -82,7 +84,7 @@ class Scrubber:
 
     def learn(self, secret: str | bytes) -> None:
         """Take this out wherever it stands: as it is, line by line, and in the usual ways of writing it."""
-        raw = secret.encode() if isinstance(secret, str) else secret
+        raw = secret.encode(errors="replace") if isinstance(secret, str) else secret
         text = raw.decode(errors="replace").strip()
         for each in (text, *(line for line in text.splitlines() if len(line) >= _LEAST_INNER)):
             if len(each) >= _LEAST and not each.startswith("-----"):
@@ -95,15 +97,11 @@ class Scrubber:
 
     def learn_document(self, document: Json) -> None:
         """What a Secret holds; of others nothing."""
-        if document.get("kind") != "Secret":
+        if not _is_kind(document, "secret"):
             return
-        for value in (document.get("stringData") or {}).values():
-            self.learn(str(value))
-        for value in (document.get("data") or {}).values():
-            try:
-                self.learn(base64.b64decode(str(value), validate=True))
-            except (binascii.Error, ValueError):
-                self.learn(str(value))
+        for field in document.keys() - set(_ABOUT):
+            for text in _leaves(document[field]):
+                self.learn(_decoded(text) if field == "data" else text)
 
     def scrub(self, text: str) -> str:
         """The text without them."""
@@ -138,17 +136,13 @@ class Scrubber:
 
     def clean_document(self, document: Json) -> dict[str, Any]:
         """An object: of a Secret and its like only the names of what it holds."""
-        cleaned = dict(document)
-        metadata = dict(cleaned.get("metadata") or {})
-        metadata.pop("managedFields", None)
-        annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != _LAST_APPLIED}
-        if document.get("kind") == "Secret":
-            for field in ("data", "stringData"):
-                if field in cleaned:
-                    cleaned[field] = dict.fromkeys(cleaned[field] or {}, REDACTED)
-            annotations = dict.fromkeys(annotations, REDACTED)
-        metadata["annotations"] = annotations
-        cleaned["metadata"] = metadata if annotations else {k: v for k, v in metadata.items() if k != "annotations"}
+        secret = _is_kind(document, "secret")
+        cleaned = {k: v if k in _ABOUT or not secret else _names_only(v) for k, v in document.items()}
+        metadata = document.get("metadata")
+        if isinstance(metadata, Mapping):
+            cleaned["metadata"] = _metadata(metadata, secret=secret)
+        elif secret and metadata is not None:
+            cleaned["metadata"] = REDACTED
         return self.clean(cleaned)
 
 
@@ -178,6 +172,44 @@ def _is_secret(name: str, value: object) -> bool:
     return isinstance(value, str) and bool(_FIELD.match(name)) and not _HARMLESS.search(name)
 
 
+def _is_kind(document: Json, kind: str) -> bool:
+    """However it is written: what the API server would refuse is secret all the same."""
+    return str(document.get("kind")).strip().lower() == kind
+
+
+def _leaves(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    if isinstance(value, (Mapping, list)):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(each)
+    elif value is not None:
+        yield str(value)
+
+
+def _decoded(text: str) -> str | bytes:
+    """As it is where it is no base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return text
+
+
+def _names_only(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if value is None:
+        return None
+    return dict.fromkeys(value, REDACTED) if isinstance(value, Mapping) else REDACTED
+
+
+def _metadata(metadata: Json, *, secret: bool) -> dict[str, Any]:
+    """Without what the API server and kubectl keep there of the whole object."""
+    kept = {k: v for k, v in metadata.items() if k not in ("managedFields", "annotations")}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, Mapping):
+        annotations = {k: v for k, v in annotations.items() if k != _LAST_APPLIED}
+    if not bool(annotations):
+        return kept
+    return {**kept, "annotations": _names_only(annotations) if secret else annotations}
+
+
 def _blank(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, str):
         return REDACTED
@@ -190,9 +222,11 @@ def _written(text: str) -> Iterator[str]:
     yield text
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
-    yield quote(text, safe="")
-    yield quote_plus(text)
-    yield from _encoded(text.encode())
+    # JSON may say halves of characters, which can't be encoded.
+    raw = text.encode(errors="replace")
+    yield quote(raw, safe="")
+    yield quote_plus(raw)
+    yield from _encoded(raw)
 
 
 def _encoded(raw: bytes) -> Iterator[str]:
@@ -207,6 +241,6 @@ def _inner(text: str) -> Iterator[str]:
         return
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     yield from (each for each in texts_of(value) if len(each) >= _LEAST_INNER)
