@@ -61,7 +61,7 @@ def read_line(text: str | bytes) -> Line | None:
         began = datetime.fromisoformat(found["time"]).timestamp()
         took = int(found["durationMs"] or 0)
         return Line(began + took / 1000, took, int(found["status"] or 0), _shown(found["refusal"]), found)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
 
 
