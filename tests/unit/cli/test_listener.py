@@ -132,6 +132,58 @@ def test_where_they_do_not_tell_a_listener_has_to_be_named(tmp_path: Path, url: 
     )
 
 
+def same_host() -> list[Document]:
+    """Each Edge has a Route for the host, and both call their listener the same."""
+    return [
+        edge(8080, hosts=["a.test"]),
+        edge(8082, name="back", hosts=["*.test"]),
+        route("front", rule(says="front"), hosts="a.test"),
+        route("behind", rule(says="behind"), hosts="a.test", edges=[{"name": "back"}]),
+    ]
+
+
+@pytest.mark.parametrize("options", [(), ("--listener", "http")], ids=["no listener", "listener"])
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [("http://a.test:8080/", "front"), ("http://a.test:8082/", "behind"), ("http://127.0.0.1:8080/", "front")],
+)
+def test_of_two_edges_with_one_host_the_port_tells(
+    tmp_path: Path, url: str, taken: str, options: tuple[str, ...]
+) -> None:
+    given = ("-H", "host: a.test", *options, "-o", "json")
+    assert explain(tmp_path, same_host(), *given, url=url).json["route"] == f"default/{taken}"
+
+
+@pytest.mark.parametrize(("url", "taken"), [("http://a.test/", "front"), ("https://a.test/", "behind")])
+def test_of_two_edges_the_scheme_tells_where_no_port_fits(tmp_path: Path, url: str, taken: str) -> None:
+    front, back, *routes = same_host()
+    # By name it would be the other way round.
+    back["spec"]["listeners"] = [{**SECURE, "port": 8443}]
+    assert explain(tmp_path, [front, back, *routes], "-o", "json", url=url).json["route"] == f"default/{taken}"
+
+
+def test_a_port_in_clear_text_is_none_for_tls(tmp_path: Path) -> None:
+    front, *others = same_host()
+    front["spec"]["listeners"] = [SECURE]
+    told = explain(tmp_path, [front, *others], "-o", "json", url="https://a.test:8082/").json
+    assert told["route"] == "default/front"
+
+
+def test_the_port_is_that_of_the_url_whatever_a_host_header_says(tmp_path: Path) -> None:
+    documents = [
+        gateway_class(),
+        gateway(listener(80, "plain"), listener(8443, "other")),
+        *(
+            http_route(name, answers(filters=(REDIRECT,)), parents=(parent(sectionName=name),))
+            for name in ("plain", "other")
+        ),
+    ]
+    for host in ("shop.example.com", "shop.example.com:80"):
+        given = ("-H", f"host: {host}", "-o", "json")
+        told = explain(tmp_path, documents, *given, url="http://127.0.0.1:8443/").json
+        assert told["route"] == "default/other"
+
+
 def test_no_listener_is_wanted_where_no_rule_asks(tmp_path: Path) -> None:
     documents = [edge(80, hosts=["a.test"], listeners=TWO), route("front", rule(says="x"), hosts="a.test")]
     for url in ("http://a.test/", "https://a.test/"):

@@ -2,7 +2,8 @@
 
 In: a decision snapshot, a request that names a listener or none. Out: the request at that listener's Edge. Called by
 explain, route_test and bench. Two Edges may have the same host: the listener tells which one is asked, as it does for
-real requests. Where none is named, scheme and port tell it, for rules that hold at one listener only.
+real requests. Where none is named, or both have one of that name, scheme and port tell it, and the listener too where
+rules hold at one listener only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fastforward_pipeline import Refusal, Request, Snapshot, normalize
 from fastforward_pipeline.compiled.table import Scope
 from fastforward_pipeline.stages.ingress import find_scope
 
-from .simulation import RequestError, find_best, on_its_port, port_of, those_on_port
+from .simulation import RequestError, find_best, on_its_port, port_of
 
 _MOST = 8
 """Edges and Gateways that are told."""
@@ -38,7 +39,7 @@ def come_in(snapshot: Snapshot, request: Request, called: str) -> Request:
             f"{called} {request.listener!r}: no Edge or Gateway with routes has a listener of this name in use. "
             f"There are {_told(known)}. Name one of these, or none."
         )
-    best = find_best(snapshot, those_on_port(having, request), request) or find_best(snapshot, having, request)
+    best = find_best(snapshot, having, request)
     # Where none of them has the host it gets what they say to strangers.
     return replace(request, edge=having[0] if best is None else best.edge)
 
@@ -52,7 +53,7 @@ def _by_url(snapshot: Snapshot, request: Request, called: str) -> Request:
         return request
     port = port_of(request)
     fitting = [each for each in scope.entrances if each.scheme == request.scheme]
-    exact = [each for each in fitting if str(each.port) == port] or fitting
+    exact = [each for each in fitting if each.port == port] or fitting
     if len(exact) == 1:
         return replace(request, listener=exact[0].listener)
     there = ", ".join(f"{each.listener} ({each.scheme}, port {each.port})" for each in scope.entrances)

@@ -34,13 +34,23 @@ from fastforward_pipeline.ends import give_back, settle_ends
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A method or the name of a header (RFC 9110, section 5.6.2)."""
-_PORT = re.compile(r":([0-9]+)$")
+_PORT = re.compile(r":([0-9]{1,5})$")
+_PORTS = {"http": 80, "https": 443}
+"""Where a URL names none."""
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What no value of a header can hold."""
 
 
 class RequestError(ValueError):
     """What was written is no request; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentRequest(Request):
+    """A request to a URL."""
+
+    port: int
+    """Which is connected to, whatever port a Host header names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,26 +88,27 @@ class Judged:
 
 def make_request(
     method: str, url: str, headers: Iterable[tuple[str, str]], *, address: str, listener: str = "", body_bytes: int = 0
-) -> Request:
+) -> SentRequest:
     """A request that begins now; raises RequestError."""
     try:
         parts = urlsplit(url)
         host, scheme = parts.netloc.rpartition("@")[2], parts.scheme
-        named = bool(parts.hostname) and parts.port != 0
+        named, port = bool(parts.hostname), parts.port
     except ValueError as error:
         raise RequestError(f"{url!r} is no URL: {error}.") from None
-    if scheme not in ("http", "https") or not named or _UNSENDABLE.search(url):
+    if scheme not in ("http", "https") or not named or port == 0 or _UNSENDABLE.search(url):
         raise RequestError(f"{url!r} is no URL with scheme and host, such as http://bookshop.localhost/books.")
     _check_address(address)
     sent = make_headers(_checked(headers))
     if _TOKEN.fullmatch(method) is None:
         raise RequestError(f"{method!r} is no method, such as GET.")
-    return Request(
+    return SentRequest(
         method=method.upper(),
         # As with curl: a Host header says another host than the one that is connected to.
         host=sent.get("host", (host,))[-1],
         path=f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}",
         scheme=scheme,
+        port=port or _PORTS[scheme],
         now=time.time(),
         headers={name: values for name, values in sent.items() if name != "host"},
         address=address,
@@ -138,35 +149,43 @@ def judge(snapshot: Snapshot, request: Request, buckets: TokenBuckets, *, extern
 
 
 def on_its_port(snapshot: Snapshot, request: Request) -> Request:
-    """A Gateway has hosts of its own on each port: of those, the ones on the port that the host names.
-
-    Where nobody has the host on that port the request stays as it is: proxies may be told other ports (FF_PORTS).
-    """
+    """At the Edge, or at the Gateway's port, that it comes to by scheme and port: several may have the host."""
     if request.edge:
         return request
-    edges = {scope.edge for scope in snapshot.scopes.values()}
-    best = find_best(snapshot, those_on_port(edges, request), request)
-    return replace(request, edge=best.edge) if best is not None and "@" in best.edge else request
+    best = find_best(snapshot, {scope.edge for scope in snapshot.scopes.values()}, request)
+    return request if best is None else replace(request, edge=best.edge)
 
 
-def those_on_port(edges: Iterable[str], request: Request) -> list[str]:
-    """Of these Edges, those of which none, or this one, is a Gateway's port: the one that the host names."""
-    number = port_of(request)
-    return sorted(edge for edge in edges if edge.partition("@")[2] in ("", number))
-
-
-def port_of(request: Request) -> str:
-    """The port that the host names, else its scheme's."""
+def port_of(request: Request) -> int:
+    """The port that it is sent to; where nobody knows, the one that the host names, else its scheme's."""
+    if isinstance(request, SentRequest):
+        return request.port
     port = _PORT.search(request.host)
-    return port[1] if port is not None else {"https": "443"}.get(request.scheme, "80")
+    return int(port[1]) if port is not None else _PORTS.get(request.scheme, 80)
 
 
 def find_best(snapshot: Snapshot, edges: Iterable[str], request: Request) -> Scope | None:
-    """The request's host on whichever of these Edges names it most exactly."""
+    """The request's host on whichever of these Edges listens where it is sent to; of several, or where none does for
+    proxies may be told other ports (FF_PORTS), on the one that names the host most exactly.
+    """
     canonical = normalize(request)
     if isinstance(canonical, Refusal):
         return None
     host = canonical.host.lower()
-    found = (snapshot.find_scope(edge, host) for edge in edges)
+    found = (snapshot.find_scope(edge, host) for edge in sorted(edges))
     scopes = [scope for scope in found if scope is not None]
-    return max(scopes, key=lambda scope: (scope.host == host, len(scope.host)), default=None)
+    return max(scopes, key=lambda scope: (_fit(scope, request), scope.host == host, len(scope.host)), default=None)
+
+
+def _fit(scope: Scope, request: Request) -> int:
+    """2 for one that listens on the request's port, by its scheme; 1 for its scheme alone, as far as that is known."""
+    port = port_of(request)
+    _, is_gateway, own = scope.edge.partition("@")
+    if is_gateway:
+        return 2 if own == str(port) else 1
+    fitting = [
+        each for each in scope.entrances if each.scheme == request.scheme and request.listener in ("", each.listener)
+    ]
+    if any(each.port == port for each in fitting):
+        return 2
+    return 1 if fitting or not scope.entrances else 0
