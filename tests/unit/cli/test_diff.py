@@ -10,6 +10,8 @@ import yaml
 
 from support.credentials import apikeys_data, jwks
 from support.ff import Said, ff
+from support.gatewayapi import gateway, gateway_class, http_route, listener, parent
+from support.gatewayapi import rule as answers
 from support.repository import ROOT
 from support.resources import (
     Document,
@@ -217,6 +219,62 @@ def test_people_are_told_what_changes_and_how_often(tmp_path: Path) -> None:
     assert "GET http://any.example.com/books   (3 more like it)" in said.out
     assert "    upstreams " in said.out
     assert "default/one 100% -> default/two 100%" in said.out
+
+
+def two_edges() -> dict[str, Document]:
+    """Of one host, which the second has by a wildcard; only the first asks who it is."""
+    to_second = [{"name": "back"}]
+    documents = [
+        edge(8080, hosts=["a.test"]),
+        edge(8082, name="back", hosts=["*.test"]),
+        upstream("one", 8001),
+        upstream("two", 8002),
+        resource("Tenant", "acme", {}),
+        config_map("keys", {"jwks": jwks("id")}),
+        route("front", {"name": "all", **rule(to="one")}, hosts="a.test"),
+        route("behind", {"name": "all", **rule(to="one")}, hosts="a.test", edges=to_second),
+        policy("members", on("Route", "front"), authentication={"mode": "Required", "providers": [JWT]}),
+    ]
+    return {f"{each['kind']}/{each['metadata']['name']}": copy.deepcopy(each) for each in documents}
+
+
+@pytest.mark.parametrize(("name", "at"), [("front", "Edge default/public"), ("behind", "Edge default/back")])
+def test_of_two_edges_with_one_host_each_is_asked(tmp_path: Path, name: str, at: str) -> None:
+    after = two_edges()
+    after[f"Route/{name}"]["spec"]["rules"][0]["upstreams"] = [{"name": "two"}]
+    folders = written(tmp_path / "a", two_edges()), written(tmp_path / "b", after)
+    (found,) = ff("diff", *folders, "-o", "json").json["differences"]
+    assert (found["at"], "token" in found["request"]) == (at, name == "front")
+    assert (found["before"]["upstreams"], found["after"]["upstreams"]) == ("default/one 100%", "default/two 100%")
+    said = ff("diff", *folders)
+    assert said.code == 1
+    assert f"   at {at}\n" in said.out or f"   at {at}   by a token" in said.out
+
+
+def test_an_edge_of_another_name_is_asked_by_what_it_has(tmp_path: Path) -> None:
+    before, after = world(), world()
+    after["Edge/public"]["metadata"]["name"] = "other"
+    after["Route/books"]["spec"]["edges"] = [{"name": "other"}]
+    said = ff("diff", written(tmp_path / "a", before), written(tmp_path / "b", after))
+    assert said.out.startswith("No request changes: "), said.out
+
+
+def test_each_port_of_a_gateway_is_asked(tmp_path: Path) -> None:
+    def folder(name: str, host: str) -> Path:
+        def to(host: str) -> Document:
+            return answers(filters=({"type": "RequestRedirect", "requestRedirect": {"hostname": host}},))
+
+        documents = [
+            gateway_class(),
+            gateway(listener(80, "plain"), listener(8080, "other")),
+            http_route("plain", to("plain.example.com"), hosts=("a.test",), parents=(parent(sectionName="plain"),)),
+            http_route("other", to(host), hosts=("a.test",), parents=(parent(sectionName="other"),)),
+        ]
+        return written(tmp_path / name, {str(place): each for place, each in enumerate(documents)})
+
+    said = ff("diff", folder("a", "one.example.com"), folder("b", "two.example.com"))
+    assert said.code == 1
+    assert "GET http://a.test:8080/   at Gateway default/public, port 8080" in said.out
 
 
 def test_two_directories_are_needed_or_a_cluster() -> None:

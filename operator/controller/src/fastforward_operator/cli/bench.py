@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from fastforward_pipeline import Snapshot, TokenBuckets
+from fastforward_pipeline import Request, Snapshot, TokenBuckets
 
 from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_operator.supervisor.apikey import ApiKeyText, new_api_key
@@ -42,6 +43,20 @@ class Bench:
         self._identities = {_text(identity): identity for identity in identities}
         self._auths = {r.name.removeprefix("auth/"): r.auth for r in resources if r.WhichOneof("body") == "auth"}
         self.snapshot = Snapshot.empty().apply([self._believing(resource) for resource in resources])
+        self._edges = {scope.edge for scope in self.snapshot.scopes.values()}
+
+    def request(self, case: Case, credentials: Sequence[tuple[str, str]] = ()) -> Request:
+        """What a test sends, at the Edge that the case names, if it is there; raises RequestError."""
+        written = case.request
+        request = make_request(
+            written.method,
+            written.url,
+            [*written.headers.items(), *credentials],
+            address=written.address,
+            listener=written.listener,
+            body_bytes=written.body_bytes,
+        )
+        return replace(request, edge=case.edge) if case.edge in self._edges else request
 
     def credentials(self, case: Case) -> list[tuple[str, str]]:
         """The headers that prove who the caller of a test is."""
@@ -58,13 +73,11 @@ class Bench:
 
     def _providers(self, case: Case) -> Sequence[snapshot_pb2.Provider]:
         """Who may prove it, by the rule that authenticates."""
-        written = case.request
-        request = make_request(
-            written.method, written.url, written.headers.items(), address=written.address, listener=written.listener
-        )
-        # Where its listener can't be told, whoever sends it is told so.
-        with contextlib.suppress(RequestError):
-            request = come_in(self.snapshot, request, "listener")
+        request = self.request(case)
+        if not request.edge:
+            # Where its listener can't be told, whoever sends it is told so.
+            with contextlib.suppress(RequestError):
+                request = come_in(self.snapshot, request, "listener")
         entry = judge(self.snapshot, request, TokenBuckets()).decision.entry
         auth = self._auths.get(entry.auth) if entry is not None else None
         return auth.providers if auth is not None else ()

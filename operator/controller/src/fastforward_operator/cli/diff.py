@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastforward_compiler import ir
 from fastforward_compiler.emit.decision import DecisionEmitter
 from fastforward_pipeline import TokenBuckets
 
@@ -21,7 +22,7 @@ from .moment import moment
 from .offline import Offline, load, load_over, warn_of_problems
 from .outcome import Outcome, World
 from .output import Output, counted, print_data
-from .simulation import RequestError, judge, make_request
+from .simulation import RequestError, judge
 from .source import read_cluster
 from .testfile import Case, CaseRequest, Expectation
 from .where import CURRENT, Where
@@ -39,7 +40,7 @@ Change = Mapping[str, tuple[str, str]]
 class Difference:
     """A way in which requests change, and the first that does."""
 
-    request: CaseRequest
+    case: Case
     change: Change
     more: int = 0
     """Other requests that change in the same way."""
@@ -53,6 +54,8 @@ class Report:
     differences: tuple[Difference, ...]
     complete: bool
     """Whether all requests were tried."""
+    several: bool
+    """Whether there are several Edges or Gateways' ports that requests are sent to."""
 
 
 class _Side:
@@ -64,14 +67,7 @@ class _Side:
         self._world = World(offline.delta)
 
     def outcome(self, case: Case, credentials: Sequence[tuple[str, str]]) -> Outcome:
-        written = case.request
-        request = make_request(
-            written.method,
-            written.url,
-            [*written.headers.items(), *credentials],
-            address=written.address,
-            listener=written.listener,
-        )
+        request = self.bench.request(case, credentials)
         return self._world.outcome(judge(self.bench.snapshot, request, TokenBuckets()))
 
 
@@ -114,23 +110,29 @@ def compare(before: Offline, after: Offline) -> Report:
             except RequestError:
                 continue
             if change:
-                _note(found, case.request, change)
+                _note(found, case, change)
     wanted = {case.name for case in known}
-    return Report(tried=len(tried), differences=tuple(found.values()), complete=len(tried) == len(wanted))
+    return Report(
+        tried=len(tried),
+        differences=tuple(found.values()),
+        complete=len(tried) == len(wanted),
+        several=len({case.edge for case in known}) > 1,
+    )
 
 
 def _cases(offline: Offline) -> Iterator[Case]:
-    for request in Witnesses(offline.delta).requests():
-        text = request.model_dump_json()
-        yield Case(name=text, place="", file="", request=request, expect=Expectation())
+    for edge, request in Witnesses(offline.delta).requests():
+        # Two Edges may have the host: the same request, sent to each of them, is two.
+        name = f"{edge} {request.model_dump_json()}"
+        yield Case(name=name, place="", file="", request=request, expect=Expectation(), edge=edge)
 
 
-def _note(found: dict[str, Difference], request: CaseRequest, change: Change) -> None:
+def _note(found: dict[str, Difference], case: Case, change: Change) -> None:
     key = repr(sorted(change.items()))
     if key in found:
         found[key].more += 1
     else:
-        found[key] = Difference(request, change)
+        found[key] = Difference(case, change)
 
 
 def _differing(before: Outcome, after: Outcome) -> Change:
@@ -147,7 +149,7 @@ def _print(report: Report, output: Output) -> int:
         print_data(_data(report), output)
     else:
         for difference in report.differences:
-            print("\n".join(_lines(difference)))
+            print("\n".join(_lines(difference, several=report.several)))
         ways = counted(len(report.differences), "way")
         changed = sum(1 + difference.more for difference in report.differences)
         said = (
@@ -161,15 +163,21 @@ def _print(report: Report, output: Output) -> int:
     return 1 if report.differences else 0
 
 
-def _lines(difference: Difference) -> Iterator[str]:
-    request = difference.request
+def _lines(difference: Difference, *, several: bool) -> Iterator[str]:
+    request = difference.case.request
     asked = [f"{request.method} {request.url}", *(f"-H '{name}: {value}'" for name, value in request.headers.items())]
     like = f"   ({counted(difference.more, 'more')[:-1]} like it)" if difference.more > 1 else ""
     caller = _caller(request)
-    yield " ".join(asked) + (f"   by {caller}" if caller else "") + like
+    at = f"   at {_place(difference.case)}" if several else ""
+    yield " ".join(asked) + at + (f"   by {caller}" if caller else "") + like
     width = max(map(len, difference.change))
     for label, (before, after) in difference.change.items():
         yield f"    {label:<{width}}  {before or _NONE} -> {after or _NONE}"
+
+
+def _place(case: Case) -> str:
+    gateway, is_gateway, port = case.edge.partition(f"{ir.GATEWAY}@")
+    return f"Gateway {gateway}, port {port}" if is_gateway else f"Edge {case.edge}"
 
 
 def _caller(request: CaseRequest) -> str:
@@ -193,7 +201,8 @@ def _data(report: Report) -> dict[str, Any]:
         "complete": report.complete,
         "differences": [
             {
-                "request": difference.request.model_dump(by_alias=True, exclude_defaults=True),
+                "at": _place(difference.case),
+                "request": difference.case.request.model_dump(by_alias=True, exclude_defaults=True),
                 "alike": difference.more,
                 "before": {label: before for label, (before, _) in difference.change.items() if before},
                 "after": {label: after for label, (_, after) in difference.change.items() if after},

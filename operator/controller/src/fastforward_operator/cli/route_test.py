@@ -23,7 +23,7 @@ from .junit import Result, junit_xml
 from .listener import come_in
 from .offline import Offline, load, load_over, require
 from .output import Output, counted, print_data
-from .simulation import Judged, RequestError, judge, make_request
+from .simulation import Judged, RequestError, judge
 from .source import read_cluster
 from .testfile import Case, read_cases
 from .where import CURRENT, Where
@@ -87,15 +87,7 @@ def _run_case(bench: Bench, case: Case) -> Result:
 def _judge_case(bench: Bench, case: Case) -> Judged:
     """Send it as often as wanted at one moment; the last one counts."""
     written, buckets = case.request, TokenBuckets()
-    request = make_request(
-        written.method,
-        written.url,
-        [*written.headers.items(), *bench.credentials(case)],
-        address=written.address,
-        listener=written.listener,
-        body_bytes=written.body_bytes,
-    )
-    request = come_in(bench.snapshot, request, "listener")
+    request = come_in(bench.snapshot, bench.request(case, bench.credentials(case)), "listener")
     for _ in range(written.times - 1):
         judge(bench.snapshot, request, buckets, external=written.external)
     return judge(bench.snapshot, request, buckets, external=written.external)

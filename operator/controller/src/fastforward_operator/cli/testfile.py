@@ -106,6 +106,8 @@ class Case:
     request: CaseRequest
     expect: Expectation
     at: datetime | None = None
+    edge: str = ""
+    """NAMESPACE/NAME of the Edge that it is sent to, with @PORT of a Gateway; empty where the URL tells."""
 
 
 def read_cases(directories: Sequence[Path]) -> list[Case]:

@@ -6,10 +6,10 @@ well be taken by another one, which is why it is interesting.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import chain, product
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import rstr
@@ -29,6 +29,14 @@ _LONGEST = 64
 """Of a text that is made from a regular expression: as often as that something may be repeated."""
 
 
+class Witness(NamedTuple):
+    """A request, and where it is sent: others may have the host as well."""
+
+    edge: str
+    """NAMESPACE/NAME, with @PORT of a Gateway."""
+    request: CaseRequest
+
+
 class Witnesses:
     """Requests for each rule of a Delta from nothing."""
 
@@ -40,14 +48,13 @@ class Witnesses:
         self._tables = delta.tables.upserts
         self._sampler = rstr.Rstr(random.Random(0))  # noqa: S311 - the same requests every time
 
-    def requests(self) -> Iterator[CaseRequest]:
+    def requests(self) -> Iterator[Witness]:
         """All of them; some twice."""
         for table in self._tables:
             scope = self._scopes.get(table.scope)
             if scope is not None:
-                yield from self._unmatched(scope)
-                for entry in table.entries:
-                    yield from self._of(scope, table, entry)
+                made = chain(self._unmatched(scope), *(self._of(scope, table, entry) for entry in table.entries))
+                yield from (Witness(_place_of(scope), request) for request in made)
 
     def _unmatched(self, scope: ir.Scope) -> Iterator[CaseRequest]:
         made = _request("GET", scope, _UNSEEN, {})
@@ -59,7 +66,7 @@ class Witnesses:
         headers = {text.name: self._text(text) for text in match.headers}
         if match.api_version and scope.edge in self._edges:
             headers[self._edges[scope.edge].api_version_header] = match.api_version
-        for path, method in itertools.product(self._paths(match), _methods(match, auth)):
+        for path, method in product(self._paths(match), _methods(match, auth)):
             query = "&".join(f"{text.name}={self._text(text)}" for text in match.query)
             target = f"{path}?{query}" if query else path
             for caller in self._callers(table, match, auth):
@@ -149,12 +156,17 @@ def _request(method: str, scope: ir.Scope, target: str, headers: dict[str, str],
     """None for what can't be written as a URL."""
     host = scope.host.replace("*", _LABEL if "." in scope.host else f"{_LABEL}.invalid")
     # A Gateway has hosts of its own on each port.
-    port = scope.edge.partition("@")[2]
+    port = _place_of(scope).partition("@")[2]
     url = f"http://{host}{f':{port}' if port else ''}{quote(target, safe=_SAFE)}"
     try:
         return CaseRequest(method=method, url=url, headers=headers, **more)
     except ValidationError:
         return None
+
+
+def _place_of(scope: ir.Scope) -> str:
+    """The Edge, or a Gateway's port."""
+    return scope.name.partition("|")[0]
 
 
 _SAFE = "/?#[]@!$&'()*+,;=:%-._~"
