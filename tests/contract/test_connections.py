@@ -17,17 +17,17 @@ from fastforward_entrypoint.messages.connections import EVERYBODY, Done, Elsewhe
 from fastforward_entrypoint.messages.connections.opening import RunningRegistry
 from fastforward_entrypoint.messages.connections.redis import ANSWER_S, RedisConnections
 from fastforward_entrypoint.messages.connections.wire import CHANNEL, EVENTS, PROCESSES
-from fastforward_entrypoint.messages.events import Events
+from fastforward_entrypoint.messages.events import Events, Happened
 from fastforward_entrypoint.messages.once.redis import connect
 from fastforward_websocket import Connected
 
-from fastforward.message.v1 import envelope_pb2
+from fastforward.peer.v1 import peer_pb2
 from support.eventually import eventually, meanwhile
+from support.happened import PLACED, happened, kind
 from support.messages import reply
 from support.redis import RedisServer, running_redis
 
 DEADLINE_S = 0.3
-PLACED = "shop.orders.placed"
 
 
 @dataclass
@@ -185,8 +185,9 @@ async def test_what_is_removed_is_gone(world: World) -> None:
 
 
 async def test_an_event_reaches_listeners_once_and_in_order(world: World) -> None:
-    listeners = [process.events.listen(PLACED, "acme") for process in world.processes]
-    foreign = [process.events.listen(PLACED, "globex") for process in world.processes]
+    listeners = [process.events.listen(kind()) for process in world.processes]
+    others = (kind(tenant="globex"), kind(namespace="evil"), kind(edge_namespace="evil"))
+    foreign = [process.events.listen(each) for process in world.processes for each in others]
     for number in range(20):
         world.processes[0].events.publish(event(number))
     for listener in listeners:
@@ -197,10 +198,16 @@ async def test_an_event_reaches_listeners_once_and_in_order(world: World) -> Non
         assert [each async for each in listener] == []
 
 
-def event(number: int) -> envelope_pb2.Envelope:
+def copied(letter: peer_pb2.Letter) -> peer_pb2.Letter:
+    made = peer_pb2.Letter()
+    made.CopyFrom(letter)
+    return made
+
+
+def event(number: int) -> Happened:
     made = reply(type=PLACED, tenant="acme")
     made.header.id = str(number)
-    return made
+    return happened(made)
 
 
 class TestOutages:
@@ -224,7 +231,7 @@ class TestOutages:
             assert (listed.connections, listed.elsewhere) == ((here.about,), Elsewhere.UNREACHABLE)
             assert time.monotonic() - began < 10 * DEADLINE_S
             assert sum(world.registry.errors.values()) >= 3
-            listener = world.processes[0].events.listen(PLACED, "acme")
+            listener = world.processes[0].events.listen(kind())
             world.processes[0].events.publish(event(1))
             assert (await anext(listener)).header.id == "1"
             server.thaw() if frozen else await asyncio.to_thread(server.start)
@@ -271,6 +278,26 @@ class TestOutages:
                     client.publish(channel, b"")
             await eventually(lambda: world.registry.errors.get("garbage"))
             assert await world.registry.push("f", EVERYBODY) == Done(1)
+
+    async def test_an_event_that_does_not_say_whose_it_is_is_heard_by_nobody(self, server: RedisServer) -> None:
+        """Processes of older releases tell such."""
+        async with redis_processes(server, 1) as world:
+            [process] = world.processes
+            heard = [process.events.listen(each) for each in (kind(), kind(namespace="", edge_namespace=""))]
+            whole = peer_pb2.Letter(sender="another", event=event(1).event, route="shop/orders", edge_namespace="shop")
+            lacking = [copied(whole), copied(whole), copied(whole)]
+            for letter in lacking[:2]:
+                letter.route = ""
+            for letter in lacking[1:]:
+                letter.edge_namespace = ""
+            with server.client() as client:
+                for letter in (*lacking, whole):
+                    client.publish(EVENTS, letter.SerializeToString())
+            assert (await anext(heard[0])).header.id == "1"
+            assert process.registry.errors["garbage"] == len(lacking)
+            for listener in heard:
+                listener.close()
+                assert [each async for each in listener] == []
 
     async def test_one_whose_ear_is_cut_off_hears_again(self, server: RedisServer) -> None:
         async with redis_processes(server) as world:

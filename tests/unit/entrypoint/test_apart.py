@@ -28,12 +28,11 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from support.certified import Authority
 from support.decision_snapshots import NOW
 from support.eventually import eventually
+from support.happened import PLACED, happened, kind
 from support.message_exchange import entrypoint
 from support.message_target import message_target
 from support.messages import envelope, reply
 from support.processes import free_ports
-
-PLACED = "shop.orders.placed"
 
 
 class Inside:
@@ -94,12 +93,12 @@ class Slow:
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> Listener | Failed:
         del envelope
-        self.listeners.append(self.events.listen(PLACED, "acme"))
+        self.listeners.append(self.events.listen(kind()))
         return self.listeners[-1]
 
     def tell(self, number: int) -> None:
         header = envelope_pb2.Header(id=str(number), type=PLACED, tenant="acme")
-        self.events.publish(envelope_pb2.Envelope(header=header))
+        self.events.publish(happened(envelope_pb2.Envelope(header=header)))
 
 
 ASKED: Mapping[str, envelope_pb2.Envelope] = {

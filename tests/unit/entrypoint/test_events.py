@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from fastforward_entrypoint.messages.events import QUEUED, Events
+import pytest
+from fastforward_entrypoint.messages.events import QUEUED, Events, Happened
 from fastforward_entrypoint.messages.listening import Standing
 from fastforward_pipeline import Reason
 from fastforward_pipeline.message import Answered, Failed
 
 from fastforward.message.v1 import envelope_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
-from support.decision_snapshots import apikeys, stored_key, tenant
+from support.decision_snapshots import apikeys, host, plan, stored_key, tenant
+from support.happened import PLACED, happened, kind
 from support.message_exchange import Holder, entrypoint
 from support.message_target import message_target
 from support.messages import SECRET, TARGET, envelope, orders
 
-PLACED = "shop.orders.placed"
 
-
-def event(number: int, type_: str = PLACED, tenant: str = "acme") -> envelope_pb2.Envelope:
-    return envelope_pb2.Envelope(header=envelope_pb2.Header(id=str(number), type=type_, tenant=tenant))
+def event(
+    number: int, type_: str = PLACED, tenant: str = "acme", route: str = TARGET, edge_namespace: str = "shop"
+) -> Happened:
+    header = envelope_pb2.Header(id=str(number), type=type_, tenant=tenant)
+    return happened(envelope_pb2.Envelope(header=header), route=route, edge_namespace=edge_namespace)
 
 
 async def ids(events: AsyncIterator[envelope_pb2.Envelope]) -> list[str]:
@@ -29,7 +32,7 @@ async def ids(events: AsyncIterator[envelope_pb2.Envelope]) -> list[str]:
 
 async def test_a_listener_hears_its_type_and_tenant_in_order() -> None:
     events = Events()
-    acme, globex = events.listen(PLACED, "acme"), events.listen(PLACED, "globex")
+    acme, globex = events.listen(kind()), events.listen(kind(tenant="globex"))
     for each in (event(1), event(2, tenant="globex"), event(3, type_="shop.orders.paid"), event(4)):
         events.publish(each)
     acme.close()
@@ -40,7 +43,7 @@ async def test_a_listener_hears_its_type_and_tenant_in_order() -> None:
 
 async def test_a_listener_that_does_not_keep_up_loses_its_place_and_no_other_does() -> None:
     events = Events()
-    slow, other = events.listen(PLACED, "acme"), events.listen(PLACED, "acme")
+    slow, other = events.listen(kind()), events.listen(kind())
     for number in range(QUEUED + 2):
         events.publish(event(number))
         assert (await anext(other)).header.id == str(number)
@@ -48,8 +51,21 @@ async def test_a_listener_that_does_not_keep_up_loses_its_place_and_no_other_doe
     assert await ids(slow) == [str(number) for number in range(QUEUED)]
 
 
+async def test_types_and_tenants_of_other_namespaces_are_others() -> None:
+    events = Events()
+    ours = events.listen(kind())
+    others = [events.listen(kind(namespace="evil")), events.listen(kind(edge_namespace="evil"))]
+    events.publish(event(1))
+    events.publish(event(2, route="shop/returns"))
+    events.publish(event(3, route="evil/orders"))
+    events.publish(event(4, edge_namespace="evil"))
+    for listener in (ours, *others):
+        listener.close()
+    assert [await ids(each) for each in (ours, *others)] == [["1", "2"], ["3"], ["4"]]
+
+
 async def test_closing_twice_is_closing_once() -> None:
-    listener = Events().listen(PLACED, "acme")
+    listener = Events().listen(kind())
     listener.close()
     await listener.aclose()
     assert await ids(listener) == []
@@ -72,6 +88,37 @@ async def test_what_has_been_handled_is_told_once_and_to_its_tenant() -> None:
         assert (header.causation_id, header.identity.subject) == ("asked", "ann")
         assert told.payload.body == b'{"order":7}'
         assert not header.authorization
+
+
+EVIL = "evil.example"
+
+
+@pytest.mark.parametrize(
+    ("route", "edge", "heard"),
+    [
+        ("shop/listening", "shop/public", True),
+        ("evil/listening", "shop/public", False),
+        ("shop/listening", "evil/public", False),
+        ("evil/listening", "evil/public", False),
+    ],
+)
+async def test_nobody_hears_events_by_a_route_or_an_edge_of_another_namespace(
+    route: str, edge: str, *, heard: bool
+) -> None:
+    """Without credentials: in a namespace of his own, anybody has a host that says the tenant, and asks for nothing."""
+    listening = plan("listening", "/placed", message=sent())
+    listening.plan.route = route
+    snapshot = orders(message=sent(upstream=TARGET, event=PLACED)).apply(
+        [*host(listening, name=EVIL, edge=edge, host_tenant="acme"), tenant("acme", edge.partition("/")[0])]
+    )
+    async with message_target() as target, entrypoint(target.address, holder=Holder(snapshot)) as exchange:
+        asked = envelope(key="", path="/placed")
+        asked.header.source.edge, asked.header.source.host = edge, EVIL
+        listener = await exchange.listen(asked)
+        assert isinstance(listener, Standing)
+        assert isinstance(await exchange.exchange(envelope()), Answered)
+        listener._listener.close()
+        assert [each.header.type for each in [each async for each in listener]] == [PLACED] * heard
 
 
 async def test_who_may_not_ask_may_not_listen() -> None:
@@ -110,10 +157,27 @@ async def test_a_listener_is_of_the_tenant_that_it_was() -> None:
         assert await ids(heard) == []
 
 
+@pytest.mark.parametrize(("route", "type_"), [("evil/orders", PLACED), ("shop/orders", "shop.orders.paid")])
+async def test_whoever_listens_hears_no_more_once_the_rule_has_listeners_for_other_events(
+    route: str, type_: str
+) -> None:
+    holder = Holder(orders(message=sent()))
+    async with entrypoint("127.0.0.1:1", holder=holder) as exchange:
+        heard = await exchange.listen(envelope())
+        assert isinstance(heard, Standing)
+        changed = plan("orders", "/orders", auth="shop/members", message=snapshot_pb2.MessageDispatch(type=type_))
+        changed.plan.route = route
+        holder.current = holder.current.apply(host(changed))
+        exchange.events.publish(event(1))
+        assert await ids(heard) == []
+        assert heard.refused is not None
+        assert heard.refused.error.reason == Reason.NO_ROUTE.value
+
+
 async def test_events_are_handed_on_and_those_of_others_only_heard() -> None:
     events, handed_on = Events(), list[str]()
-    events.hand_on = lambda event: handed_on.append(event.header.id)
-    listener = events.listen(PLACED, "acme")
+    events.hand_on = lambda told: handed_on.append(told.event.header.id)
+    listener = events.listen(kind())
     events.publish(event(1))
     events.hear(event(2))
     listener.close()

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fastforward_entrypoint.messages.events import Happened
 from fastforward_entrypoint.messages.hooks import Dead, Delivered, Delivery, Hooks, Later, Outcome
 from fastforward_entrypoint.messages.hooks.cloudevent import write_event
 from fastforward_entrypoint.messages.hooks.sending import WebhookSender
@@ -31,6 +30,7 @@ from fastforward.message.v1 import envelope_pb2
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support.credentials import certificate_pem, private_key_pem, webhook_key
 from support.eventually import eventually, meanwhile
+from support.happened import happened
 from support.message_exchange import Holder
 from support.processes import free_port
 from support.webhooks import KEY, NAME, PLACED, Posted, Receiver, hook_to, receiving, secret_of, statuses, wire_hook
@@ -273,7 +273,7 @@ class Telling:
 
     async def tell(self, *numbers: int, route: str = ROUTE, again: bool = False) -> None:
         for number in numbers:
-            await self.hooks.tell(Happened(event(number), route, again))
+            await self.hooks.tell(happened(event(number), route=route, again=again))
 
     def count(self, outcome: str, hook: str = NAME) -> int:
         return self.tally.counts[hook, outcome]

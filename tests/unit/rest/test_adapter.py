@@ -17,6 +17,7 @@ from fastforward_rest.answer import accepts
 
 from fastforward.message.v1 import envelope_pb2, error_pb2
 from support.eventually import eventually
+from support.happened import kind
 from support.messages import reply
 
 
@@ -50,7 +51,7 @@ class Judging(Stages):
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         await self.judged.wait()
         self.listening = True
-        return self.events.listen("shop.orders.placed", envelope.header.tenant)
+        return self.events.listen(kind(tenant=envelope.header.tenant))
 
 
 async def ask(

@@ -23,9 +23,9 @@ from websockets.typing import Subprotocol
 from fastforward.message.v1 import envelope_pb2
 from fastforward.snapshot.v1 import snapshot_pb2
 from support.eventually import eventually
+from support.happened import PLACED, happened, kind
 from support.messages import reply
 
-PLACED = "shop.orders.placed"
 HEADERS = {"x-ff-tenant": "acme", "x-ff-subject": "ann", "x-api-key": "k"}
 
 
@@ -47,7 +47,7 @@ class Stages:
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
         if envelope.header.source.target != "/placed":
             return Failed(make_error(envelope, Reason.NOT_GRANTED))
-        return self.events.listen(PLACED, "acme")
+        return self.events.listen(kind())
 
 
 @dataclass
@@ -129,8 +129,8 @@ async def test_events_come_until_they_are_stopped(running: Running) -> None:
     async with running.connected() as client:
         await client.send('{"id": "e", "listen": {"path": "/placed"}}')
         assert await said(client) == {"id": "e", "status": 200}
-        running.stages.events.publish(reply(type=PLACED, tenant="acme"))
-        running.stages.events.publish(reply(type=PLACED, tenant="other"))
+        running.stages.events.publish(happened(reply(type=PLACED, tenant="acme")))
+        running.stages.events.publish(happened(reply(type=PLACED, tenant="other")))
         assert (await said(client))["event"]["body"] == {"order": 7}  # ty: ignore[not-subscriptable]
         await client.send('{"id": "e", "stop": true}')
         assert await said(client) == {"id": "e", "end": True}

@@ -52,6 +52,8 @@ class Standing:
     entry: Plan
     """The rule by which it was authenticated."""
     edge: str
+    edge_namespace: str
+    """Of the Edge that has the host, and so of the tenant."""
     host: str
     tenant: str
     subject: str
@@ -75,6 +77,7 @@ def judge_standing(
         plan=exchange.final,
         entry=exchange.entry,
         edge=request.edge,
+        edge_namespace=exchange.scope.namespace,
         host=exchange.request.host.lower(),
         tenant=exchange.tenant,
         subject=exchange.identity.subject,

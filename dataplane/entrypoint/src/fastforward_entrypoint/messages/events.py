@@ -1,6 +1,6 @@
 """What has happened, told to whoever is to know it: here, to those who listen in this process, and handed on to others.
 
-In: events, of the exchange and of other processes. Out: those of one type and tenant, to each listener, in order.
+In: events, of the exchange and of other processes. Out: those of one kind, to each listener, in order.
 Called by exchange, for adapters. Nobody waits for a listener: one that does not keep up loses its place, and is told so
 by the end.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from fastforward.message.v1 import envelope_pb2
 
@@ -18,14 +18,36 @@ QUEUED = 1000
 """Events that a listener may be behind."""
 
 
+class Kind(NamedTuple):
+    """Which events. Anybody may use any type, and any name of a tenant, in a namespace of his own: these are others."""
+
+    namespace: str
+    """Of the Routes that tell them, and of those by which they are listened to."""
+    edge_namespace: str
+    """Of the Edge, and so of the tenant."""
+    type: str
+    tenant: str
+
+
+def make_kind(route: str, edge_namespace: str, type_: str, tenant: str) -> Kind:
+    """Returns the kind that a rule of this Route (NAMESPACE/NAME) tells, or has listeners for."""
+    return Kind(route.partition("/")[0], edge_namespace, type_, tenant)
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event, and the Route (NAMESPACE/NAME) whose rule tells it."""
+    """An event, the Route (NAMESPACE/NAME) whose rule tells it, and the namespace of the Edge its message came by."""
 
     event: envelope_pb2.Envelope
     route: str
+    edge_namespace: str
     again: bool = False
     """Whether it was told before, unless whoever was to tell it died: its message was repeated."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which it is."""
+        return make_kind(self.route, self.edge_namespace, self.event.header.type, self.event.header.tenant)
 
 
 class EventSink(Protocol):
@@ -39,9 +61,9 @@ class EventSink(Protocol):
 class Listener(AsyncIterator[envelope_pb2.Envelope]):
     """Events as they come, until `close`, or until there are too many."""
 
-    def __init__(self, events: Events, kind: tuple[str, str]) -> None:
+    def __init__(self, events: Events, kind: Kind) -> None:
         self._events = events
-        self._kind = kind
+        self.kind = kind
         self._queue: asyncio.Queue[envelope_pb2.Envelope | None] = asyncio.Queue()
 
     def __aiter__(self) -> Self:
@@ -62,7 +84,7 @@ class Listener(AsyncIterator[envelope_pb2.Envelope]):
 
     def close(self) -> None:
         """Ends it, after what is queued; may be called again."""
-        if self._events.forget(self._kind, self):
+        if self._events.forget(self.kind, self):
             self._queue.put_nowait(None)
 
     async def aclose(self) -> None:
@@ -71,36 +93,36 @@ class Listener(AsyncIterator[envelope_pb2.Envelope]):
 
 
 class Events:
-    """Who listens, by type and tenant."""
+    """Who listens, by kind."""
 
     def __init__(self) -> None:
-        self._listeners: dict[tuple[str, str], dict[Listener, None]] = {}
-        self.hand_on: Callable[[envelope_pb2.Envelope], None] | None = None
+        self._listeners: dict[Kind, dict[Listener, None]] = {}
+        self.hand_on: Callable[[Happened], None] | None = None
         """Tells other processes, if there can be any."""
 
     async def tell(self, happened: Happened) -> None:
         """See the port."""
         if not happened.again:
-            self.publish(happened.event)
+            self.publish(happened)
 
-    def publish(self, event: envelope_pb2.Envelope) -> None:
+    def publish(self, happened: Happened) -> None:
         """Tells everybody, everywhere."""
-        self.hear(event)
+        self.hear(happened)
         if self.hand_on is not None:
-            self.hand_on(event)
+            self.hand_on(happened)
 
-    def hear(self, event: envelope_pb2.Envelope) -> None:
-        """Tells everybody who listens here for its type, of its own tenant alone."""
-        for listener in list(self._listeners.get((event.header.type, event.header.tenant), ())):
-            listener.hear(event)
+    def hear(self, happened: Happened) -> None:
+        """Tells everybody who listens here for its kind."""
+        for listener in list(self._listeners.get(happened.kind, ())):
+            listener.hear(happened.event)
 
-    def listen(self, type_: str, tenant: str) -> Listener:
+    def listen(self, kind: Kind) -> Listener:
         """Returns the events from now on."""
-        listener = Listener(self, (type_, tenant))
-        self._listeners.setdefault((type_, tenant), {})[listener] = None
+        listener = Listener(self, kind)
+        self._listeners.setdefault(kind, {})[listener] = None
         return listener
 
-    def forget(self, kind: tuple[str, str], listener: Listener) -> bool:
+    def forget(self, kind: Kind, listener: Listener) -> bool:
         """Whether it was there."""
         there = self._listeners.get(kind, {})
         found = listener in there

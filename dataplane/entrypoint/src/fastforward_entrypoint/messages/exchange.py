@@ -48,7 +48,7 @@ from fastforward_entrypoint.passwords import PasswordVerifier
 from .answer import UNANSWERED, call_target, unanswered
 from .commands import Commands, NoCommands
 from .commands.answer import send_command
-from .events import Events, EventSink, Happened
+from .events import Events, EventSink, Happened, make_kind
 from .gather import Gatherer
 from .identifier import make_event_id, make_message_id
 from .listening import Standing
@@ -150,7 +150,7 @@ class MessageExchange:
         return answered
 
     async def listen(self, envelope: envelope_pb2.Envelope) -> AsyncIterator[envelope_pb2.Envelope] | Failed:
-        """Returns the events of the message's type and tenant, to whom may send such a message."""
+        """Returns the events of the message's kind, to whom may send such a message."""
         passage = self._open(envelope, None)
         try:
             ended = await self._bring_in(passage, _JUDGING)
@@ -164,8 +164,9 @@ class MessageExchange:
         if isinstance(ended, Failed):
             outcome = ended
         else:
-            listener = self.events.listen(header.type, header.tenant)
-            outcome = Standing(listener, envelope, passage.exchange, self._snapshots, self._clock)
+            exchange = passage.exchange
+            kind = make_kind(exchange.final.route, exchange.scope.namespace, header.type, header.tenant)
+            outcome = Standing(self.events.listen(kind), envelope, exchange, self._snapshots, self._clock)
         self._watch.end(passage, outcome)
         return outcome
 
@@ -215,7 +216,8 @@ class MessageExchange:
             passage.recorder.enter(OUT, "events")
             event = make_event(passage.envelope, reply, type_, make_event_id(handled))
             event.header.causation_id = handled
-            happened = Happened(event, plan.route, again=reply.header.transaction.repeated)
+            told_before = reply.header.transaction.repeated
+            happened = Happened(event, plan.route, passage.exchange.scope.namespace, told_before)
             for sink in self._sinks:
                 await sink.tell(happened)
 

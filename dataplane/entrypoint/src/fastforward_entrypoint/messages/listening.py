@@ -19,10 +19,11 @@ from fastforward_pipeline.standing import judge_standing
 from fastforward.message.v1 import envelope_pb2
 from fastforward_entrypoint.endpoint import Current
 
-from .events import Listener
+from .events import Listener, make_kind
 
 _CHANGED = Refusal(reason=Reason.PASSWORD_WRONG, detail="the password has changed")
 _OF_ANOTHER = Refusal(reason=Reason.TENANT_GUARD, detail="the caller is of another tenant by now")
+_OTHER_EVENTS = Refusal(reason=Reason.NO_ROUTE, detail="the rule has no listeners for these events any more")
 
 
 class Standing(AsyncIterator[envelope_pb2.Envelope]):
@@ -72,5 +73,9 @@ class Standing(AsyncIterator[envelope_pb2.Envelope]):
             return standing if isinstance(standing, Refusal) else _CHANGED
         if standing.tenant != self._begun.header.tenant:
             return _OF_ANOTHER
+        plan = standing.plan
+        kind = make_kind(plan.route, standing.edge_namespace, plan.wire.message.type, standing.tenant)
+        if kind != self._listener.kind:
+            return _OTHER_EVENTS
         self._judged, self._until = snapshot, standing.until
         return None

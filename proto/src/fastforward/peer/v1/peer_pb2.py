@@ -26,7 +26,7 @@ from fastforward.connection.v1 import connection_pb2 as fastforward_dot_connecti
 from fastforward.message.v1 import envelope_pb2 as fastforward_dot_message_dot_v1_dot_envelope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61stforward/peer/v1/peer.proto\x12\x13\x66\x61stforward.peer.v1\x1a*fastforward/connection/v1/connection.proto\x1a%fastforward/message/v1/envelope.proto\"\xd3\x01\n\x06Letter\x12\"\n\x06sender\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\x31\n\x08question\x18\x02 \x01(\x0b\x32\x1d.fastforward.peer.v1.QuestionH\x00\x12-\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x1b.fastforward.peer.v1.AnswerH\x00\x12\x31\n\x05\x65vent\x18\x04 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x42\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"\xbb\x01\n\x08Question\x12\x1e\n\x02id\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\x32\n\x05whose\x18\x02 \x01(\x0b\x32#.fastforward.connection.v1.Selector\x12\x0e\n\x04push\x18\x03 \x01(\tH\x00\x12+\n\x05\x63lose\x18\x04 \x01(\x0b\x32\x1a.fastforward.peer.v1.CloseH\x00\x12\x0e\n\x04list\x18\x05 \x01(\rH\x00\x42\x0e\n\x05\x61sked\x12\x05\xbaH\x02\x08\x01\"%\n\x05\x43lose\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"s\n\x06\x41nswer\x12\x1e\n\x02id\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12:\n\x0b\x63onnections\x18\x03 \x03(\x0b\x32%.fastforward.connection.v1.Connectionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x61stforward/peer/v1/peer.proto\x12\x13\x66\x61stforward.peer.v1\x1a*fastforward/connection/v1/connection.proto\x1a%fastforward/message/v1/envelope.proto\"\x8e\x02\n\x06Letter\x12\"\n\x06sender\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\x31\n\x08question\x18\x02 \x01(\x0b\x32\x1d.fastforward.peer.v1.QuestionH\x00\x12-\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x1b.fastforward.peer.v1.AnswerH\x00\x12\x31\n\x05\x65vent\x18\x04 \x01(\x0b\x32 .fastforward.message.v1.EnvelopeH\x00\x12\x17\n\x05route\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12 \n\x0e\x65\x64ge_namespace\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x42\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"\xbb\x01\n\x08Question\x12\x1e\n\x02id\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\x32\n\x05whose\x18\x02 \x01(\x0b\x32#.fastforward.connection.v1.Selector\x12\x0e\n\x04push\x18\x03 \x01(\tH\x00\x12+\n\x05\x63lose\x18\x04 \x01(\x0b\x32\x1a.fastforward.peer.v1.CloseH\x00\x12\x0e\n\x04list\x18\x05 \x01(\rH\x00\x42\x0e\n\x05\x61sked\x12\x05\xbaH\x02\x08\x01\"%\n\x05\x43lose\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"s\n\x06\x41nswer\x12\x1e\n\x02id\x18\x01 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x02\x32\x08^[!-~]*$\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12:\n\x0b\x63onnections\x18\x03 \x03(\x0b\x32%.fastforward.connection.v1.Connectionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LETTER'].oneofs_by_name['content']._serialized_options = b'\272H\002\010\001'
   _globals['_LETTER'].fields_by_name['sender']._loaded_options = None
   _globals['_LETTER'].fields_by_name['sender']._serialized_options = b'\272H\017r\r\030\200\0022\010^[!-~]*$'
+  _globals['_LETTER'].fields_by_name['route']._loaded_options = None
+  _globals['_LETTER'].fields_by_name['route']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LETTER'].fields_by_name['edge_namespace']._loaded_options = None
+  _globals['_LETTER'].fields_by_name['edge_namespace']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_QUESTION'].oneofs_by_name['asked']._loaded_options = None
   _globals['_QUESTION'].oneofs_by_name['asked']._serialized_options = b'\272H\002\010\001'
   _globals['_QUESTION'].fields_by_name['id']._loaded_options = None
@@ -44,11 +48,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWER'].fields_by_name['id']._loaded_options = None
   _globals['_ANSWER'].fields_by_name['id']._serialized_options = b'\272H\017r\r\030\200\0022\010^[!-~]*$'
   _globals['_LETTER']._serialized_start=139
-  _globals['_LETTER']._serialized_end=350
-  _globals['_QUESTION']._serialized_start=353
-  _globals['_QUESTION']._serialized_end=540
-  _globals['_CLOSE']._serialized_start=542
-  _globals['_CLOSE']._serialized_end=579
-  _globals['_ANSWER']._serialized_start=581
-  _globals['_ANSWER']._serialized_end=696
+  _globals['_LETTER']._serialized_end=409
+  _globals['_QUESTION']._serialized_start=412
+  _globals['_QUESTION']._serialized_end=599
+  _globals['_CLOSE']._serialized_start=601
+  _globals['_CLOSE']._serialized_end=638
+  _globals['_ANSWER']._serialized_start=640
+  _globals['_ANSWER']._serialized_end=755
 # @@protoc_insertion_point(module_scope)

@@ -28,8 +28,15 @@ class Letter(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    EDGE_NAMESPACE_FIELD_NUMBER: _builtins.int
     sender: _builtins.str
     """Which process has written it."""
+    route: _builtins.str
+    """Of an event: the Route (NAMESPACE/NAME) whose rule tells it, and the namespace of the Edge that its message came by.
+    Without them nobody hears it.
+    """
+    edge_namespace: _builtins.str
     @_builtins.property
     def question(self) -> Global___Question: ...
     @_builtins.property
@@ -45,10 +52,12 @@ class Letter(_message.Message):
         question: Global___Question | None = ...,
         answer: Global___Answer | None = ...,
         event: _envelope_pb2.Envelope | None = ...,
+        route: _builtins.str = ...,
+        edge_namespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "content", b"content", "event", b"event", "question", b"question"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "content", b"content", "event", b"event", "question", b"question", "sender", b"sender"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "content", b"content", "edge_namespace", b"edge_namespace", "event", b"event", "question", b"question", "route", b"route", "sender", b"sender"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["question", "answer", "event"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

@@ -18,9 +18,8 @@ from fastforward_websocket import Connected, Live
 from google.protobuf.message import DecodeError
 from redis.asyncio import Redis
 
-from fastforward.message.v1 import envelope_pb2
 from fastforward.peer.v1 import peer_pb2
-from fastforward_entrypoint.messages.events import Events
+from fastforward_entrypoint.messages.events import Events, Happened
 from fastforward_entrypoint.messages.identifier import make_message_id
 
 from .in_process import LocalConnections, process_of
@@ -137,8 +136,13 @@ class RedisConnections:
         elsewhere = Elsewhere.UNREACHABLE if told.silent else Elsewhere.ANSWERED
         return _Answers(tuple(waiting.answers.values()), elsewhere if in_time else Elsewhere.LATE)
 
-    def _hand_on(self, event: envelope_pb2.Envelope) -> None:
-        letter = peer_pb2.Letter(sender=self._local.process, event=event)
+    def _hand_on(self, happened: Happened) -> None:
+        letter = peer_pb2.Letter(
+            sender=self._local.process,
+            event=happened.event,
+            route=happened.route,
+            edge_namespace=happened.edge_namespace,
+        )
         self._wire.hand_on(letter.SerializeToString())
 
     def _take(self, text: bytes) -> None:
@@ -164,7 +168,14 @@ class RedisConnections:
                     waiting.answers[letter.sender] = letter.answer
                     waiting.more.set()
             case "event":
-                self._events.hear(letter.event)
+                self._hear(letter)
+
+    def _hear(self, letter: peer_pb2.Letter) -> None:
+        """Nobody hears what does not say whose it is, as older releases tell it: it may be of any namespace."""
+        if letter.route and letter.edge_namespace:
+            self._events.hear(Happened(letter.event, letter.route, letter.edge_namespace))
+        else:
+            self._refuse(letter.SerializeToString(), "the event says no Route and Edge: an older release tells it")
 
     def _refuse(self, text: bytes, why: str) -> None:
         self.errors["garbage"] += 1
