@@ -321,6 +321,14 @@ def test_a_home_that_is_not_there_is_never_replaced_by_another_shard() -> None:
     assert (decision.status, decision.reason) == (503, Reason.SHARD_UNAVAILABLE)
 
 
+def test_a_home_that_is_not_known_is_never_replaced_by_a_shard_that_the_key_hashes_to() -> None:
+    for key in ("tenant", "subject", "header:x-user"):
+        trail = Trail()
+        decision = decided(sharded(key, shard="~"), ask(headers={**ANN, "x-user": "7"}), trail=trail)
+        assert (decision.status, decision.reason) == (503, Reason.SHARD_UNAVAILABLE)
+        assert "the home shard of tenant acme is not known" in trail.findings[-1].detail
+
+
 def test_a_namespace_without_active_shards_is_503() -> None:
     dispatch = pb.ShardDispatch(namespace="shop", purpose="db", key="subject")
     rules = host(plan("data", shards=dispatch, **MEMBERS))

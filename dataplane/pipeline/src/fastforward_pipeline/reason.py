@@ -230,7 +230,9 @@ FACTS: dict[Reason, Facts] = {
         400, "The request does not say which shard it is for", "Send what the rule's shards.key names."
     ),
     Reason.SHARD_UNAVAILABLE: Facts(
-        503, "No shard can take the request", "Activate a Shard that has an upstream for this purpose."
+        503,
+        "No shard can take the request",
+        "Activate a Shard that has an upstream for this purpose; create the parent that a Tenant names.",
     ),
     Reason.CONTENT_MALFORMED: Facts(
         400, "The content is malformed", "Send content of the media type that the request names, in UTF-8."

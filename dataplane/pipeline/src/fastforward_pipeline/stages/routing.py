@@ -16,6 +16,7 @@ from fastforward_pipeline.reason import Reason
 from fastforward_pipeline.trail import MAX_NEAR_MISSES, NearMiss, Verdict
 
 _EVERYBODY = ""
+_UNKNOWN_HOME = "~"
 
 
 def match(exchange: Exchange) -> Refusal | None:
@@ -84,6 +85,9 @@ def _place_shard(exchange: Exchange, plan: Plan) -> Refusal | None:
         key = _shard_key(exchange, wire.key)
         if not key:
             return _refuse(exchange, Reason.SHARD_KEY_MISSING, f"the request has no {wire.key} to hash", "shards.key")
+    if home == _UNKNOWN_HOME:
+        detail = f"the home shard of tenant {exchange.tenant} is not known: an ancestor is missing, or its own ancestor"
+        return _refuse(exchange, Reason.SHARD_UNAVAILABLE, detail, "shards")
     shard = _find_shard(shards, home, key, exchange.facts.region)
     if shard is None or wire.purpose not in shard.upstreams:
         named = f"shard {home}" if shard is None else f"shard {shard.name}"

@@ -83,7 +83,7 @@ from .session import Session
 from .shard import Shard
 from .snapshot import Snapshot
 from .table import Scope, Table
-from .tenant import Tenant
+from .tenant import UNKNOWN_SHARD, Tenant
 from .transcoding import Transcoding
 from .upstream import Dns, Endpoint, HealthCheck, OutlierDetection, Upstream, UpstreamTls
 from .verdict import Part, Verdict

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+UNKNOWN_SHARD = "~"
+"""The home of a tenant that may inherit one from an ancestor who is not there. No Shard has such a name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:

@@ -2,7 +2,8 @@
 
 In: a Tenant, its ancestors. Out: its IR value and Problems; FAMILY for those who may speak for it; HOST_TENANT for
 scopes; budgets and plans for rate limits. Called by compile through TENANT. A tenant in a cycle counts as having no
-parent. The tenants of an Edge are those of the Edge's namespace.
+parent; but where ancestors are not known, neither is a home shard that they may name, so that nobody's data goes to a
+place where it does not belong. The tenants of an Edge are those of the Edge's namespace.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ON_PLAN: Index[str] = Index("tenants by plan")
 """(namespace, plan) -> names of Tenants on that plan."""
 BUDGETS: Index[tuple[str, ir.Budget]] = Index("budgets by rate limit")
 """(identity of the RateLimit) -> (name of a Tenant, its own budget)."""
+_HOMELESS = "Its home shard, and its descendants', is not known: rules that lead to Shards answer them 503."
 
 
 class TenantTranslation(NamedTuple):
@@ -43,6 +45,16 @@ class TenantTranslation(NamedTuple):
     tenant: ir.Tenant
     budgets: tuple[tuple[str, ir.Budget], ...]
     problems: tuple[Problem, ...]
+
+
+class Ancestry(NamedTuple):
+    """A tenant and its ancestors, the nearest first, as far as they are there and there is no cycle."""
+
+    line: list[crds.Tenant]
+    whole: bool
+    """Whether there is nobody above."""
+    in_cycle: bool = False
+    """Whether the tenant itself is its own ancestor."""
 
 
 def translate_budget(budget: crds.Budget | crds.TenantLimit) -> ir.Budget:
@@ -55,46 +67,51 @@ def _translate_tenant(cells: Cells, name: str) -> TenantTranslation | None:
     own = cells.read(TENANTS, name)
     if own is None:
         return None
-    ancestry, in_cycle = _ancestry(cells, own)
-    parent = "" if in_cycle or len(ancestry) < 2 else own.spec.parent or ""
+    ancestry = _ancestry(cells, own)
+    line = ancestry.line
+    parent = "" if len(line) < 2 else own.spec.parent or ""
     tenant = ir.Tenant(
         namespace=own.metadata.namespace,
         name=own.metadata.name,
         parent=parent,
-        plan=next((t.spec.plan for t in ancestry if t.spec.plan is not None), ""),
-        region=next((t.spec.region for t in ancestry if t.spec.region is not None), ""),
-        shard=next((t.spec.shard for t in ancestry if t.spec.shard is not None), ""),
-        flags=tuple(sorted({flag for t in ancestry for flag in t.spec.flags})),
+        plan=next((t.spec.plan for t in line if t.spec.plan is not None), ""),
+        region=next((t.spec.region for t in line if t.spec.region is not None), ""),
+        shard=_home(ancestry),
+        flags=tuple(sorted({flag for t in line for flag in t.spec.flags})),
     )
-    problems = [*_parent_problems(cells, own, in_cycle), *_reference_problems(cells, own)]
+    problems = [*_parent_problems(own, ancestry), *_reference_problems(cells, own)]
     problems += _host_problems(cells, own)
-    return TenantTranslation(tenant, _budgets(cells, ancestry), tuple(problems))
+    return TenantTranslation(tenant, _budgets(cells, line), tuple(problems))
 
 
-def _ancestry(cells: Cells, own: crds.Tenant) -> tuple[list[crds.Tenant], bool]:
-    """The tenant, its parent and so on up, as far as there is no cycle; and whether the tenant itself is in one."""
-    chain, places = [own], {own.metadata.name: 0}
-    while (parent := chain[-1].spec.parent) is not None:
+def _ancestry(cells: Cells, own: crds.Tenant) -> Ancestry:
+    line, places = [own], {own.metadata.name: 0}
+    while (parent := line[-1].spec.parent) is not None:
         if parent in places:
             place = places[parent]
-            return chain[: place + 1], place == 0
+            return Ancestry(line[: place + 1], whole=False, in_cycle=place == 0)
         found = cells.read(TENANTS, f"{own.metadata.namespace}/{parent}")
         if found is None:
-            break
-        places[parent] = len(chain)
-        chain.append(found)
-    return chain, False
+            return Ancestry(line, whole=False)
+        places[parent] = len(line)
+        line.append(found)
+    return Ancestry(line, whole=True)
 
 
-def _parent_problems(cells: Cells, own: crds.Tenant, in_cycle: bool) -> Iterator[Problem]:
+def _home(ancestry: Ancestry) -> str:
+    nowhere = "" if ancestry.whole else ir.UNKNOWN_SHARD
+    return next((t.spec.shard for t in ancestry.line if t.spec.shard is not None), nowhere)
+
+
+def _parent_problems(own: crds.Tenant, ancestry: Ancestry) -> Iterator[Problem]:
     on = ref_of("Tenant", _name(own))
-    if in_cycle:
-        message = f"Tenant {_name(own)} is its own ancestor, so it inherits nothing."
+    homeless = "" if _home(ancestry) != ir.UNKNOWN_SHARD else f" {_HOMELESS}"
+    if ancestry.in_cycle:
+        message = f"Tenant {_name(own)} is its own ancestor, so it inherits nothing.{homeless}"
         yield problem(on, Reason.TENANT_CYCLE, "spec.parent", message)
-    elif own.spec.parent is not None:
-        parent = f"{own.metadata.namespace}/{own.spec.parent}"
-        if not cells.read(EXISTS, TENANTS, parent):
-            yield problem(on, Reason.TENANT_NOT_FOUND, "spec.parent", f"Tenant {parent} was not found.")
+    elif own.spec.parent is not None and len(ancestry.line) == 1:
+        message = f"Tenant {own.metadata.namespace}/{own.spec.parent} was not found.{homeless}"
+        yield problem(on, Reason.TENANT_NOT_FOUND, "spec.parent", message)
 
 
 def _reference_problems(cells: Cells, own: crds.Tenant) -> Iterator[Problem]:

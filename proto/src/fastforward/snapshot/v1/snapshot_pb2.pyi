@@ -2287,6 +2287,9 @@ class Tenant(_message.Message):
     plan: _builtins.str
     region: _builtins.str
     shard: _builtins.str
+    """Its home among the Shards of its own namespace; `~` where an ancestor that may name it is not there: such a tenant
+    is in no shard.
+    """
     @_builtins.property
     def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
