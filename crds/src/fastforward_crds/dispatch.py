@@ -21,7 +21,7 @@ class ShardDispatch(Model):
     upstream: Label
     """Name under which each Shard lists the Upstream for this purpose."""
     key: Literal["Tenant", "Subject", "Header"] = "Tenant"
-    """What is hashed for a request whose tenant has no home shard."""
+    """What is hashed for a request whose tenant has no home shard in the Route's namespace."""
     header: HeaderName | None = None
     """Header to hash, with `key: Header`."""
 

@@ -38,8 +38,9 @@ class TenantSpec(Model):
     hosts: Annotated[tuple[Host, ...], Items(most=64, distinct=True)] = ()
     """Hosts whose requests belong to this tenant, without any further proof."""
     shard: Name | None = None
-    """Home Shard, in the same namespace. As long as an ancestor who may name it is not there, rules that lead to Shards
-    answer 503: data that belongs in one shard goes to no other.
+    """Home Shard, in the same namespace; Routes of other namespaces hash their `shards.key` instead. As long as an
+    ancestor who may name it is not there, rules that lead to Shards answer 503: data that belongs in one shard goes to
+    no other.
     """
     region: Label | None = None
     """Region."""

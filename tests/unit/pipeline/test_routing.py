@@ -329,6 +329,21 @@ def test_a_home_that_is_not_known_is_never_replaced_by_a_shard_that_the_key_hash
         assert "the home shard of tenant acme is not known" in trail.findings[-1].detail
 
 
+@pytest.mark.parametrize("home", ["one", "two", "missing", "~"])
+def test_a_shard_of_another_namespace_is_no_home_though_it_has_the_name(home: str) -> None:
+    def world(**tenant_fields: str) -> Snapshot:
+        dispatch = pb.ShardDispatch(namespace="team", purpose="db", key="tenant")
+        found = shards("team", one=shard(db="team/db-one"), two=shard(db="team/db-two"))
+        return snapshot(host(plan("data", shards=dispatch, **MEMBERS)), *KEYS, tenant("acme", **tenant_fields), found)
+
+    trail = Trail()
+    hashed = decided(world(), ask(headers=ANN)).shard
+    assert hashed in {"one", "two"}
+    assert decided(world(shard=home), ask(headers=ANN), trail=trail).shard == hashed
+    told = [found.detail for found in trail.findings if found.object.startswith("Shard")]
+    assert told == ["it is where tenant 'acme' hashes to: the home of tenant acme is among the Shards of shop"]
+
+
 def test_a_namespace_without_active_shards_is_503() -> None:
     dispatch = pb.ShardDispatch(namespace="shop", purpose="db", key="subject")
     rules = host(plan("data", shards=dispatch, **MEMBERS))

@@ -79,7 +79,7 @@ def _place_shard(exchange: Exchange, plan: Plan) -> Refusal | None:
     """The tenant's home shard if it has one, else the shard that the key hashes to."""
     wire = plan.wire.shards
     shards = exchange.snapshot.shards.get(wire.namespace)
-    home = "" if exchange.tenant_facts is None else exchange.tenant_facts.shard
+    home, foreign = _home(exchange, wire.namespace)
     key = ""
     if not home:
         key = _shard_key(exchange, wire.key)
@@ -96,9 +96,19 @@ def _place_shard(exchange: Exchange, plan: Plan) -> Refusal | None:
     exchange.shard = shard.name
     exchange.candidates = (Candidate(upstream=shard.upstreams[wire.purpose], share=1.0),)
     if exchange.trail is not None:
-        how = f"the home of tenant {exchange.tenant}" if home else f"where {wire.key} {key!r} hashes to"
+        how = f"the home of tenant {exchange.tenant}" if home else f"where {wire.key} {key!r} hashes to{foreign}"
         exchange.trail.note("routing", Verdict.PASSED, f"it is {how}", object=f"Shard {wire.namespace}/{shard.name}")
     return None
+
+
+def _home(exchange: Exchange, namespace: str) -> tuple[str, str]:
+    """The tenant's home among the Shards of a namespace, empty for none; and what to tell of a home elsewhere."""
+    home = "" if exchange.tenant_facts is None else exchange.tenant_facts.shard
+    own = exchange.scope.namespace
+    if not home or own == namespace:
+        return home, ""
+    # Shards of other namespaces only share the name, if even that.
+    return "", f": the home of tenant {exchange.tenant} is among the Shards of {own}"
 
 
 def _find_shard(shards: ShardSet | None, home: str, key: str, region: str) -> Shard | None:
