@@ -112,6 +112,7 @@ async def test_who_is_connected_is_told(address: str) -> None:
     [
         ("", b'{"a": [1]}', {"body": {"a": [1]}}),
         ("application/merge-patch+json", b"null", {"body": None}),
+        ("application/json; v=1", b"[1]", {"body": [1]}),
         ("text/plain", "grüß".encode(), {"mediaType": "text/plain", "body": "grüß"}),
         ("application/x-protobuf", b"\xff\0", {"mediaType": "application/x-protobuf", "base64": "/wA="}),
         ("", b"", {}),
@@ -138,6 +139,11 @@ async def test_a_push_is_a_frame(address: str, media_type: str, body: bytes, tol
             ("Close", "of nobody said", pb.CloseRequest()),
             ("Push", "untyped", pb.PushRequest(to=ALL)),
             ("Push", "no JSON", pb.PushRequest(to=ALL, type="a.b", body=b"{")),
+            (
+                "Push",
+                "no JSON of a version",
+                pb.PushRequest(to=ALL, type="a.b", media_type="text/x+json; v=1", body=b"{"),
+            ),
             ("Push", "not a number", pb.PushRequest(to=ALL, type="a.b", body=b"NaN")),
             ("Push", "no UTF-8", pb.PushRequest(to=ALL, type="a.b", body=b"\xff")),
             ("Push", "too deep", pb.PushRequest(to=ALL, type="a.b", body=b"[" * 100_000)),

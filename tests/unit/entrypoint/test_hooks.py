@@ -70,6 +70,11 @@ class TestEvents:
             "data": {"order": 7},
         }
 
+    @pytest.mark.parametrize("media_type", ["application/json; v=1", 'application/problem+json;profile="a"'])
+    def test_json_may_have_parameters(self, media_type: str) -> None:
+        told = json.loads(write_event(event(media_type=media_type), ROUTE, 0.0))
+        assert (told["data"], told["datacontenttype"]) == ({"order": 7}, media_type)
+
     def test_content_that_is_no_json_is_in_base64_and_none_is_absent(self) -> None:
         octets = json.loads(write_event(event(body=b"\x00\xff", media_type="image/png"), ROUTE, 0.0))
         assert (octets["data_base64"], "data" in octets) == ("AP8=", False)

@@ -338,6 +338,12 @@ async def test_a_reply_that_is_no_such_message_is_the_targets_fault(body: bytes)
     assert (error.code(), details["ErrorInfo"].reason) == (Code.INTERNAL, "normalization/reply-malformed")
 
 
+async def test_json_may_have_parameters() -> None:
+    answered = Answered(reply(b'{"order": 7}', "application/json; v=1"))
+    async with serving(Stages(lambda _: answered)) as client:
+        assert (await client.call("Place")(made("Order"))).order == 7
+
+
 async def test_a_reply_says_more_in_metadata() -> None:
     answered = Answered(reply(b"{}"), (("x-ratelimit-remaining", "1"), ("x-name", "Zo\u00eb")))
     answered.reply.header.completion.fields.add(name="location", value="/orders/7")

@@ -40,6 +40,11 @@ def test_the_reply_has_a_member_for_each_answer() -> None:
     assert told == {COMPLETED: "true"}
 
 
+@pytest.mark.parametrize("media_type", ["application/json; v=1", 'Application/Problem+JSON;profile="a"'])
+def test_json_may_have_parameters(media_type: str) -> None:
+    assert made(stock=reply(b'{"left": 3}', media_type))[0] == {"stock": {"left": 3}}
+
+
 def test_nothing_is_null() -> None:
     assert made(stock=reply(b"", ""))[0] == {"stock": None}
 

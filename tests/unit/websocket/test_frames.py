@@ -94,7 +94,10 @@ def test_a_reply_is_a_frame_with_its_content_in_it() -> None:
 @pytest.mark.parametrize(
     ("body", "media_type", "members"),
     [
+        (b"[1]", "application/json; v=1", {"body": [1]}),
+        (b"[1]", 'application/problem+json;profile="a"', {"body": [1]}),
         (b"hi", "text/plain", {"mediaType": "text/plain", "body": "hi"}),
+        (b"hi", "Text/Plain; charset=utf-8", {"mediaType": "Text/Plain; charset=utf-8", "body": "hi"}),
         (b"\0\xff", "image/x", {"mediaType": "image/x", "base64": "AP8="}),
         (b"", "", {}),
     ],

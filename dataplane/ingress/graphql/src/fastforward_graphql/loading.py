@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from fastforward_pipeline.message import Answered, Exchange, Failed, Intake, Operation, derive_key
+from fastforward_pipeline.message import Answered, Exchange, Failed, Intake, Operation, derive_key, is_json
 from fastforward_pipeline.reason import Reason
 from graphql import GraphQLError, GraphQLResolveInfo
 
@@ -207,8 +207,7 @@ def _content(message: envelope_pb2.Envelope) -> object:
     payload = message.payload
     if not payload.body:
         return None
-    kind = payload.media_type.partition(";")[0].strip().lower()
-    if kind != _JSON and not kind.endswith("+json"):
+    if not is_json(payload.media_type):
         raise refusal(Reason.REPLY_MALFORMED)
     return json.loads(payload.body)
 

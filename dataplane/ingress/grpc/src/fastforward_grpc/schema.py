@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import structlog
 from fastforward_pipeline.compiled.schema import Schema
+from fastforward_pipeline.message import is_json
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
@@ -145,7 +146,7 @@ def content_of(media_type: str, body: bytes) -> Any:  # noqa: ANN401 - JSON
     """Returns what is in a reply: an empty one is an empty message. Raises ContentError."""
     if not body:
         return {}
-    if media_type != "application/json" and not media_type.endswith("+json"):
+    if not is_json(media_type):
         raise ContentError(f"the reply is {media_type}")
     return json.loads(body)
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from http import HTTPStatus
 
 from fastforward_kit.http import Response, StreamedResponse
-from fastforward_pipeline.message import MESSAGE_ID, Answered, Failed, error_status
+from fastforward_pipeline.message import MESSAGE_ID, Answered, Failed, error_status, is_json
 
 from fastforward.message.v1 import envelope_pb2
 
@@ -76,12 +76,6 @@ def prefers(source: envelope_pb2.Source, wanted: str, made: str) -> bool:
         return False
     qualities, kind = _qualities(accept), _kind(made)
     return _quality(qualities, (wanted,)) > _quality(qualities, (kind,))
-
-
-def is_json(media_type: str) -> bool:
-    """Whether content of this type is JSON (RFC 6839, section 3.1)."""
-    kind = _kind(media_type)
-    return kind == "application/json" or kind.endswith("+json")
 
 
 def _kind(media_type: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from fastforward_kit.text import is_text
-from fastforward_pipeline.message import Answered, Failed, Operation, error_status
+from fastforward_pipeline.message import Answered, Failed, Operation, error_status, is_json
 from fastforward_pipeline.reason import FACTS, Reason
 
 from fastforward.message.v1 import envelope_pb2
@@ -198,9 +198,9 @@ def _joined(frame: dict[str, Any], payload: envelope_pb2.Payload) -> str:
     if not payload.body:
         return _dump(frame)
     kind = payload.media_type
-    if kind == JSON or kind.endswith("+json"):
+    if is_json(kind):
         return f'{_dump(frame)[:-1]},"body":{payload.body.decode()}}}'
-    if kind.startswith("text/"):
+    if kind.lower().startswith("text/"):
         return _dump({**frame, "mediaType": kind, "body": payload.body.decode(errors="replace")})
     return _dump({**frame, "mediaType": kind, "base64": base64.b64encode(payload.body).decode()})
 

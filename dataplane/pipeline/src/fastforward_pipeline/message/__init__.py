@@ -2,6 +2,7 @@
 
 from fastforward_pipeline.idempotency import SAFE, derive_key
 
+from .content import is_json
 from .failure import LISTENED_TO, error_status, known_reason, make_error, refuse
 from .gather import claim_of, join, part_of
 from .inbound import tell_again

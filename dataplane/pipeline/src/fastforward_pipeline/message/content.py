@@ -59,7 +59,7 @@ def canonical(media_type: str, body: bytes, form: Form | None = None) -> Content
     kind = _kind(media_type)
     if not body:
         return Content(b"", "") if form is None else Broken((_NOTHING,))
-    if not _is_json(kind):
+    if not is_json(kind):
         # Its parameters say how to read it, such as the boundary of its parts.
         return Content(body, media_type.strip()) if form is None else _refuse_type(kind)
     if fault := _fault_of_charset(media_type):
@@ -75,7 +75,7 @@ def judge(media_type: str, body: bytes, schema: JsonSchema) -> Refusal | Broken 
     kind = _kind(media_type)
     if not body:
         return Broken((_NOTHING,))
-    if not _is_json(kind):
+    if not is_json(kind):
         return _refuse_type(kind)
     if fault := _fault_of_charset(media_type):
         return _refuse(fault)
@@ -86,12 +86,14 @@ def judge(media_type: str, body: bytes, schema: JsonSchema) -> Refusal | Broken 
     return Broken(violations) if violations else None
 
 
+def is_json(media_type: str) -> bool:
+    """Whether content of this type is JSON (RFC 6839, section 3.1), whatever its parameters say."""
+    kind = _kind(media_type)
+    return kind == JSON or kind.endswith("+json")
+
+
 def _kind(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
-
-
-def _is_json(kind: str) -> bool:
-    return kind == JSON or kind.endswith("+json")
 
 
 def _fault_of_charset(media_type: str) -> str:

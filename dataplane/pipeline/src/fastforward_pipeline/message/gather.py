@@ -15,7 +15,7 @@ from fastforward.snapshot.v1 import snapshot_pb2
 from fastforward_pipeline.idempotency import derive_key
 from fastforward_pipeline.reason import Reason
 
-from .content import JSON, Content, canonical
+from .content import JSON, Content, canonical, is_json
 from .failure import make_error
 from .passage import Claim, Failed, Passage
 
@@ -78,7 +78,7 @@ def _content_of(asked: envelope_pb2.Envelope, reply: envelope_pb2.Envelope) -> b
         return Failed(make_error(asked, Reason.REPLY_MALFORMED))
     if not made.body:
         return b"null"
-    if made.media_type == JSON or made.media_type.endswith("+json"):
+    if is_json(made.media_type):
         return made.body
     return Failed(make_error(asked, Reason.REPLY_MALFORMED))
 

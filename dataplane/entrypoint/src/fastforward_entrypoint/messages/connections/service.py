@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 from fastforward_kit.validation import fault_of
+from fastforward_pipeline.message import is_json
 from fastforward_websocket import write_push
 
 from fastforward.connection.v1 import connection_pb2, connection_pb2_grpc
@@ -92,7 +93,7 @@ class ConnectionServer(connection_pb2_grpc.ConnectionServiceServicer):
 def _frame(id_: str, request: connection_pb2.PushRequest) -> str:
     """Returns the frame of a push. Raises InvalidError."""
     media_type = request.media_type or _JSON
-    if request.body and (media_type == _JSON or media_type.endswith("+json")):
+    if request.body and is_json(media_type):
         try:
             json.loads(request.body.decode(), parse_constant=_refuse)
         except (ValueError, RecursionError) as error:

@@ -10,10 +10,11 @@ import base64
 import json
 from datetime import UTC, datetime
 
+from fastforward_pipeline.message import is_json
+
 from fastforward.message.v1 import envelope_pb2
 
 MEDIA_TYPE = "application/cloudevents+json"
-_JSON = "application/json"
 
 
 def write_event(event: envelope_pb2.Envelope, route: str, now: float) -> bytes:
@@ -34,8 +35,7 @@ def write_event(event: envelope_pb2.Envelope, route: str, now: float) -> bytes:
     head = json.dumps({name: value for name, value in attributes.items() if value}, separators=(",", ":"))
     if not payload.body:
         return head.encode()
-    kind = payload.media_type
-    if kind == _JSON or kind.endswith("+json"):
+    if is_json(payload.media_type):
         data = b'"data":' + payload.body
     else:
         data = b'"data_base64":"' + base64.b64encode(payload.body) + b'"'
