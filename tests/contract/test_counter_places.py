@@ -30,6 +30,7 @@ async def test_a_quota_may_be_overdrawn_as_well(counting: Counting) -> None:
     asks = replace(bucket("a", burst=5, requests=0, window_ms=60_000), cost=0.0)
     assert await counting.levels(owed(7, asks)) == [(False, -1)]
     assert (await counting.verdict(asks)).levels[0].refused
+    assert await counting.levels(replace(asks, burst=9)) == [(False, 2)], "what is owed is owed to the next budget too"
 
 
 def places(name: str, most: int, *, lease_ms: int = HOUR_MS, shadow: bool = False) -> Slots:

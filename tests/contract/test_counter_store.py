@@ -6,10 +6,11 @@ windows.
 
 import asyncio
 import struct
+from dataclasses import replace
 
 import pytest
 from fastforward_entrypoint.counters import InProcessCounterStore
-from fastforward_pipeline.effects import TakeTokens, Unavailable, Verdict
+from fastforward_pipeline.effects import Bucket, TakeTokens, Unavailable, Verdict
 
 from support.counting import HOUR_MS, Counting, bucket, redis_store, wait
 from support.eventually import eventually
@@ -121,6 +122,24 @@ async def test_a_smaller_budget_applies_at_once(counting: Counting) -> None:
     assert await counting.levels(bucket("a", burst=2)) == [(False, 1)]
 
 
+async def test_another_budget_of_a_quota_counts_at_once_and_what_is_used_stays_used(counting: Counting) -> None:
+    def quota(burst: int) -> Bucket:
+        return bucket("a", burst=burst, requests=0)
+
+    used = [await counting.levels(quota(3)) for _ in range(4)]
+    assert used == [[(False, 2)], [(False, 1)], [(False, 0)], [(True, 0)]]
+    assert await counting.levels(quota(1000)) == [(False, 996)]
+    assert await counting.levels(quota(6)) == [(False, 1)]
+    assert not await counting.allowed(quota(2))
+    assert await counting.levels(quota(6)) == [(False, 0)]
+
+
+async def test_a_quota_that_was_only_asked_for_has_all_of_its_next_budget(counting: Counting) -> None:
+    asks = replace(bucket("a", burst=5, requests=0), cost=0.0)
+    assert await counting.levels(asks) == [(False, 5)]
+    assert await counting.levels(replace(asks, burst=50)) == [(False, 50)]
+
+
 def test_a_clock_that_goes_back_neither_grants_nor_blocks() -> None:
     now = 5000.0
     store = InProcessCounterStore(clock=lambda: now)
@@ -157,7 +176,7 @@ async def test_a_quota_outlasts_the_services_that_count_it_and_leaves_redis_afte
         async with redis_store(redis_server) as store:
             assert await Counting(store, asyncio.sleep).levels(quota) == [(False, left)]
     with redis_server.client() as client:
-        assert HOUR_MS - 60_000 < int(client.pttl("ff:{default/a}d1")) <= HOUR_MS
+        assert HOUR_MS - 60_000 < int(client.pttl("ff:used:{default/a}d1")) <= HOUR_MS
 
 
 async def test_the_clocks_of_those_who_ask_redis_do_not_matter(

@@ -203,6 +203,21 @@ def test_a_quota_has_one_account_in_each_period() -> None:
     assert ask_at(evening + 1).limits[0].remaining == 2
 
 
+def test_a_quota_that_is_raised_gives_more_at_once_and_one_that_is_lowered_knows_what_was_used() -> None:
+    counters = TokenBuckets()
+
+    def left_of(requests: int) -> tuple[int, int]:
+        snapshot_ = world(limit(budget=budget(requests), period=pb.PERIOD_MONTH))
+        decision = run(decide(snapshot_, ask()), counters, NOW)
+        return decision.status, decision.limits[0].remaining
+
+    assert [left_of(3)[1] for _ in range(3)] == [2, 1, 0]
+    assert left_of(3) == (429, 0)
+    assert left_of(1000)[1] == 996
+    assert left_of(2) == (429, 0)
+    assert left_of(5)[1] == 0
+
+
 def test_a_quota_says_in_explanations_what_is_left_of_it() -> None:
     trail = Trail()
     snapshot_ = world(limit(budget=budget(30), period=pb.PERIOD_MONTH))

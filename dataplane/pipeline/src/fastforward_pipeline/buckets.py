@@ -17,7 +17,8 @@ class TokenBuckets:
 
     def __init__(self, capacity: int = 1_000_000) -> None:
         self._capacity = capacity
-        # Tokens and the time at which there were as many; the order is that of the last use.
+        # Tokens and the time at which there were as many; the order is that of the last use. Of a quota those that were
+        # used, below nothing, so that another budget counts at once.
         self._buckets: dict[str, tuple[float, float]] = {}
         # By key: who holds a place, and until when.
         self._leases: dict[str, dict[str, float]] = {}
@@ -57,6 +58,8 @@ class TokenBuckets:
             if known is None:
                 return float(bucket.burst), now
             since = max(now, known[1])
+            if not bucket.requests:
+                return bucket.burst + known[0], since
             gained = (since - known[1]) * bucket.requests * 1000.0 / bucket.window_ms
             return min(float(bucket.burst), known[0] + gained), since
         leases = self._leases.pop(bucket.key, {})
@@ -72,7 +75,7 @@ class TokenBuckets:
         if isinstance(bucket, Bucket):
             left = there - bucket.cost if takes else there
             left = max(left, 0.0) if -_ROUNDING < left < 0.0 else left
-            self._buckets[bucket.key] = (left, since)
+            self._buckets[bucket.key] = (left if bucket.requests else left - bucket.burst, since)
             return left
         if isinstance(bucket, GiveBack):
             leases = self._leases.get(bucket.key, {})

@@ -4,8 +4,9 @@ In: requests' buckets. Out: verdicts, or that there are none in time. All bucket
 script, whole or not at all; requests that come while an exchange is under way go together in the next one. A request
 waits on a future of its own, so one that gives up never disturbs a connection.
 
-Keys are `ff:{LIMIT}KEY`: the braces keep the buckets of one limit in one slot. One primary is expected (with or without
-replicas and failover): a request's buckets belong to several limits, which a Redis Cluster would spread.
+Keys are `ff:{LIMIT}KEY`, of quotas `ff:used:{LIMIT}KEY`: the braces keep the buckets of one limit in one slot. One
+primary is expected (with or without replicas and failover): a request's buckets belong to several limits, which a Redis
+Cluster would spread.
 """
 
 import asyncio

@@ -13,6 +13,8 @@ from fastforward_pipeline.effects import UNASKED, Bucket, GiveBack, Level, Slots
 SOURCE = resources.files("fastforward_entrypoint.counters").joinpath("take.lua").read_text(encoding="utf-8")
 SHA = hashlib.sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()
 KEY_PREFIX = "ff:"
+USED_PREFIX = "ff:used:"
+"""Of quotas: what is kept there is what was used, and under KEY_PREFIX what is left."""
 _OWED = "-1e308"
 """As the script reads UNASKED."""
 
@@ -31,9 +33,13 @@ def pack(asked: Sequence[Asked]) -> tuple[list[str], list[str]]:
     for effect, holder in asked:
         arguments.append(str(len(effect.buckets)))
         for bucket in effect.buckets:
-            keys.append(KEY_PREFIX + bucket.key)
+            keys.append(_prefix(bucket) + bucket.key)
             arguments += _words(bucket, holder)
     return keys, arguments
+
+
+def _prefix(bucket: Bucket | Slots | GiveBack) -> str:
+    return USED_PREFIX if isinstance(bucket, Bucket) and not bucket.requests else KEY_PREFIX
 
 
 def _words(bucket: Bucket | Slots | GiveBack, holder: str) -> tuple[str, ...]:

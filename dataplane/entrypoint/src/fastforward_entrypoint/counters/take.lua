@@ -24,6 +24,7 @@ local function find(name, at)
   local stored = redis.call('GET', name)
   if not stored then return size, now, tonumber(ARGV[at + 6]) end
   local had, when = struct.unpack('<dd', stored)
+  if rate == 0 then return size + had, now, tonumber(ARGV[at + 6]) end
   local since = math.max(now, when)
   return math.min(size, had + (since - when) * rate), since, tonumber(ARGV[at + 6])
 end
@@ -46,7 +47,9 @@ local function take(name, at, there, since)
   local left = there - cost
   if left < 0 and left > -1e-9 then left = 0 end
   local kept_ms = rate > 0 and math.ceil((size - left) / rate / 1000) + 1 or tonumber(ARGV[at + 3])
-  redis.call('SET', name, struct.pack('<dd', left, since), 'PX', string.format('%.0f', kept_ms))
+  -- Of a quota what was used is kept, below nothing, so that another budget counts at once.
+  local kept = rate > 0 and left or left - size
+  redis.call('SET', name, struct.pack('<dd', kept, since), 'PX', string.format('%.0f', kept_ms))
   return left
 end
 
