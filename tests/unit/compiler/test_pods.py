@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -220,3 +221,18 @@ def test_a_listener_that_cannot_be_served_for_now_keeps_its_port() -> None:
     whole = ir.Edge(name="shop/public", hosts=(), listeners=(secure, plain))
     lame = ir.Edge(name="shop/public", hosts=(), listeners=(plain,), held_ports=((443, "TCP"), (80, "TCP")))
     assert made(lame) == made(whole)
+
+
+@pytest.mark.parametrize("name", ["public.v2", "public.v2~gateway", "p.q" * 60])
+def test_what_is_made_for_an_object_with_dots_in_its_name_is_named_by_labels(name: str) -> None:
+    edge = ir.Edge(name=f"shop/{name}", hosts=(), listeners=(ir.Listener(name="http", port=80),))
+    documents = [*emit_edge(edge, PODS), *emit_workload(ir.Workload(name=f"shop/{name}", pods=ir.Pods()), PODS)]
+    assert sum(each["kind"] == "Service" for each in documents) == 2
+    for document in documents:
+        # RFC 1123, as the API server asks of a Service.
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", document["metadata"]["name"])
+
+
+def test_names_that_differ_in_signs_alone_stay_apart() -> None:
+    same = ("shop/a-b", "shop/a.b", "shop-a/b", "shop/a-b~gateway", "shop/a-b-gateway")
+    assert len({ir.pods_name("Decision", each) for each in same}) == len(same)

@@ -7,6 +7,7 @@ Amounts are written as Kubernetes writes them.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 PODS = "~pods"
@@ -93,8 +94,10 @@ class RemoteStages:
 
 
 def pods_name(component: str, owner: str) -> str:
-    """The name of the Deployment, the Service and so on that are made for an Edge or a Workload."""
-    return shortened(f"{component.lower()}-{owner}".replace("/", "-").replace("~", "-"), owner)
+    """The name of the Deployment, the Service and so on that are made for an Edge or a Workload: a label, as that of a
+    Service has to be, whatever the object's own name has.
+    """
+    return shortened(re.sub(r"[/~.]", "-", f"{component.lower()}-{owner}"), owner)
 
 
 def shortened(name: str, unique: str, most: int = _MAX_NAME) -> str:
