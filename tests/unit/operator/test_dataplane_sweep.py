@@ -13,7 +13,15 @@ from typing import Any, cast
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import documents
-from fastforward_compiler.emit.kubernetes import OWNER, TLS_FOLDER, PodSettings, edge_names, workload_names
+from fastforward_compiler.emit.kubernetes import (
+    COMPONENTS,
+    OWNER,
+    TLS_FOLDER,
+    Names,
+    PodSettings,
+    edge_names,
+    workload_names,
+)
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes import dataplane
 from fastforward_operator.kubernetes.client import ApiError
@@ -55,6 +63,10 @@ class Cluster:
             raise ApiError(self.refused[plural], "no")
         self.deleted.append(f"{plural}/{name}")
         self.conditions.append(only)
+
+    def names_of(self, plural: str) -> set[str]:
+        """Of those that were taken away."""
+        return {each.partition("/")[2] for each in self.deleted if each.startswith(f"{plural}/")}
 
     async def apply(self, path: str, body: Any, _: Callable[[], bool]) -> str:  # noqa: ANN401 - JSON
         if "apply" in self.refused:
@@ -157,6 +169,37 @@ async def test_what_is_wanted_again_since_it_was_listed_stays(scene: Scene) -> N
     scene.cluster.on_list = lambda plural: scene.plane.observe_step(step(WORKLOAD)) if plural == "services" else None
     await scene.plane._pass()
     assert "services/" + NAMES.base not in scene.cluster.deleted
+
+
+def named(names: Names) -> dict[str, Any]:
+    """What something that is made is listed with."""
+    return {"name": names.base, "uid": "u", "resourceVersion": "5", "labels": names.labels}
+
+
+PUBLIC = ObjectRef(kind="Edge", namespace="shop", name="public")
+OF_WORKLOAD = tuple(workload_names("shop/public", component) for component in COMPONENTS)
+
+
+@pytest.mark.parametrize("kind", ["Edge", "Gateway"])
+async def test_what_cannot_be_read_keeps_its_pods_though_a_workload_has_its_name(scene: Scene, kind: str) -> None:
+    name = "shop/public" if kind == "Edge" else "shop/public~gateway"
+    other = "shop/public~gateway" if kind == "Edge" else "shop/public"
+    scene.cluster.there = [named(each) for each in (edge_names(name), edge_names(other), *OF_WORKLOAD)]
+    scene.plane.observe_objects({replace(PUBLIC, kind=kind): object(), replace(PUBLIC, kind="Workload"): object()})
+    scene.plane.observe_step(step(replace(WORKLOAD, name="shop/public")))
+    await scene.plane._pass()
+    # A Workload is pods of one component alone.
+    stay = {edge_names(name).base, OF_WORKLOAD[0].base}
+    assert scene.cluster.names_of("deployments") == {each["name"] for each in scene.cluster.there} - stay
+
+
+async def test_a_workload_that_cannot_be_read_keeps_its_pods_though_an_edge_has_its_name(scene: Scene) -> None:
+    scene.cluster.there = [named(each) for each in (edge_names("shop/public"), *OF_WORKLOAD)]
+    scene.plane.observe_objects({PUBLIC: object(), replace(PUBLIC, kind="Workload"): object()})
+    edge = ir.Edge(name="shop/public", hosts=(), listeners=(), proxies=ir.Proxies(managed=False))
+    scene.plane.observe_step(ir.Delta(edges=ir.Changes(upserts=(edge,))))
+    await scene.plane._pass()
+    assert scene.cluster.names_of("deployments") == {edge_names("shop/public").base}
 
 
 async def test_who_leads_no_more_takes_nothing_away(scene: Scene) -> None:

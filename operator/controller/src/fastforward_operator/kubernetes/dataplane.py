@@ -20,6 +20,7 @@ import structlog
 from fastforward_compiler import ir
 from fastforward_compiler.emit.envoy import documents as sds_documents
 from fastforward_compiler.emit.kubernetes import (
+    COMPONENT,
     COMPONENTS,
     MANAGED,
     OWNER,
@@ -289,14 +290,19 @@ class DataPlane:
 
     def _kept(self, kind: str) -> Callable[[Document], bool]:
         """Whether one of a kind that has this metadata is to stay, as things are now."""
-        readable = {names.owner for names in self.values}
-        there = (owner_of(ref) for ref in self._there)
-        unreadable = {owner_label(owner) for owner in there if owner not in readable}
+        unreadable = {
+            (each.component, owner_label(each.owner))
+            for every in map(all_names, self._there)
+            if self.values.keys().isdisjoint(every)
+            for each in every
+        }
         kept = {names.base: names for names in self.values} | {names.secret: names for names in self.values}
 
         def stays(metadata: Document) -> bool:
-            names = kept.get(metadata["name"])
-            return metadata["labels"][OWNER] in unreadable or (names is not None and self._is_wanted(kind, names))
+            names, labels = kept.get(metadata["name"]), metadata["labels"]
+            # An Edge and a Workload may have the same name.
+            made_for_unreadable = (labels.get(COMPONENT), labels[OWNER]) in unreadable
+            return made_for_unreadable or (names is not None and self._is_wanted(kind, names))
 
         return stays
 
@@ -319,8 +325,16 @@ def digest_of(spec: Document) -> str:
     return hashlib.blake2b(json.dumps(spec, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
+def all_names(ref: ObjectRef) -> set[Names]:
+    """By which something may have been made for an object."""
+    owner = owner_of(ref)
+    if ref.kind != "Workload":
+        return {edge_names(owner)}
+    return {workload_names(owner, component) for component in COMPONENTS}
+
+
 def made_for(names: Names) -> ObjectRef:
-    """The inverse of `owner_of`."""
+    """The inverse of `all_names`."""
     namespace, _, name = names.owner.partition("/")
     if names != edge_names(names.owner):
         return ObjectRef(kind="Workload", namespace=namespace, name=name)
