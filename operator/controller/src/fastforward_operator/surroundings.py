@@ -72,7 +72,7 @@ class Surroundings:
     sinks: tuple[StatusSink, ...]
     """Where statuses are told besides the API."""
     election: Election | None = None
-    """Who writes, where several operators may."""
+    """Who writes, where several operators may: statuses, and what proxies and the API server need."""
     client: Client | None = None
     """Of the Kubernetes API, where resources come from there."""
     authority: Authority | None = None
@@ -115,8 +115,10 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         data_plane.on_values, data_plane.on_fault = lookout.observe, board.observe_fault
         authority.on_change.append(data_plane.wake)
 
+    sinks = (writer, events) if settings.write_status else ()
+
     def elected() -> None:
-        for sink in (writer, events):
+        for sink in sinks:
             asyncio.get_running_loop().call_later(election.listens_s, sink.write_all)
         if data_plane is not None:
             data_plane.wake()
@@ -129,8 +131,8 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
             WATCHED_ALL if settings.secrets == "all" else WATCHED,
             settings.namespaces,
         ),
-        sinks=(writer, events) if settings.write_status else (),
-        election=election if settings.write_status else None,
+        sinks=sinks,
+        election=election,
         client=client,
         authority=authority,
         data_plane=data_plane,
