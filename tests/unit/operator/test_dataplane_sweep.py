@@ -295,3 +295,30 @@ def test_every_process_comes_to_the_same_digest() -> None:
 )
 def test_only_what_pods_read_of_their_secret_is_looked_at(scene: Scene, change: dict[str, str], *, stale: bool) -> None:
     assert scene.plane._is_stale({"data": {**good(), **change}}) is stale
+
+
+async def test_what_was_not_applied_while_the_term_had_ended_is_when_it_goes_on(scene: Scene) -> None:
+    """And nothing of what was applied before."""
+    async with meanwhile(scene.plane.run()):
+        scene.plane.observe_objects({})
+        scene.plane.observe_step(step(WORKLOAD))
+        await eventually(lambda: scene.plane.applied and not scene.plane._news.is_set())
+        before, read = scene.plane.applied, scene.cluster.read
+        scene.plane.go_on()
+        assert not scene.plane._news.is_set(), "nothing was left out"
+
+        async def late(_: str) -> Any:  # noqa: ANN401 - JSON
+            scene.leads = False
+            return await read(_)
+
+        scene.cluster.read = late
+        other = replace(WORKLOAD, name="shop/b")
+        scene.plane.observe_step(step(other))
+        await eventually(lambda: not scene.leads)
+        scene.cluster.read = read
+        scene.plane.observe_objects({})
+        assert scene.plane.applied == before
+        scene.leads = True
+        scene.plane.go_on()
+        await eventually(lambda: scene.plane.applied == 2 * before)
+        assert scene.cluster.applied["deployments"]["metadata"]["name"] == workload_names("shop/b").base

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from fastforward_compiler.problem import ObjectRef
 from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
 from fastforward_operator.kubernetes import statuswriter
 
@@ -67,6 +68,31 @@ async def test_who_does_not_lead_corrects_nobody() -> None:
         writer.recall(ROUTE, OTHER, "11")
         await asyncio.sleep(0.1)
         assert len(client.applied) == 1
+
+
+async def test_what_was_left_out_while_the_term_had_ended_is_written_when_it_goes_on() -> None:
+    """What changed, what somebody else changed, and what was under way; nothing else is looked through."""
+    client, leads = Scripted(), True
+    names = ("same", "changed", "corrected", "gone")
+    same, changed, corrected, gone = (ObjectRef(kind="Route", namespace="shop", name=name) for name in names)
+    async with writing(client, lambda: leads) as writer:
+        for ref in (same, corrected):
+            writer.recall(ref, {}, "1")
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: len(client.applied) == 2)
+        leads = False
+        for ref in (changed, gone):
+            writer.observe(ref, status("True", "Programmed", ref=ref))
+        await eventually(lambda: not writer._queue.qsize())
+        writer.recall(corrected, OTHER, "51")
+        writer.observe(gone, None)
+        asked: list[ObjectRef] = []
+        writer.proxies = lambda ref: asked.append(ref) or (3, 3)
+        leads = True
+        writer.go_on()
+        await eventually(lambda: len(client.applied) == 4)
+        assert {path.rpartition("/")[2] for path, _ in client.applied[2:]} == {"changed", "corrected"}
+        assert same not in asked
 
 
 async def test_what_left_us_while_nobody_led_is_taken_back_by_who_leads_next() -> None:

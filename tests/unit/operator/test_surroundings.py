@@ -49,5 +49,6 @@ async def test_somebody_leads_whether_statuses_are_written_or_not(tmp_path: Path
     outside.election.on_elected()
     await asyncio.sleep(0)
     assert outside.data_plane._news.is_set()
+    outside.election.on_resumed()
     for task in asyncio.all_tasks() - before:
         task.cancel()

@@ -123,7 +123,12 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         if data_plane is not None:
             data_plane.wake()
 
-    election.on_elected = elected
+    def resumed() -> None:
+        writer.go_on()
+        if data_plane is not None:
+            data_plane.go_on()
+
+    election.on_elected, election.on_resumed = elected, resumed
     return Surroundings(
         provider=KubernetesProvider(
             client,

@@ -154,6 +154,11 @@ class DataPlane:
         self._dirty |= self.values.keys()
         self._news.set()
 
+    def go_on(self) -> None:
+        """Look at what changed meanwhile: this process may write again, and nobody else might."""
+        if self._dirty:
+            self._news.set()
+
     async def run(self) -> None:
         """Until cancelled."""
         await self.authority.ready.wait()
@@ -192,6 +197,9 @@ class DataPlane:
             if self.leads():
                 self._note(what, names, str(error) or type(error).__name__)
         else:
+            if names is not None and not self.leads():
+                # Some of it was not written.
+                self._dirty.add(names)
             self._note(what, names, "")
 
     def _note(self, what: str, names: Names | None, fault: str) -> None:

@@ -2,7 +2,8 @@
 
 In: the API client, a name for this process. Out: `leads`, asked before each write. Called by bootstrap. A leader that
 could not renew in time is none any more by its own clock, before anybody else may take over: nobody's clock is compared
-with another's. Source: "Leases" in Kubernetes' documentation, and client-go's leaderelection, whose terms are used.
+with another's. When its renewal comes too late and nobody took the lease meanwhile, its term goes on. Source: "Leases"
+in Kubernetes' documentation, and client-go's leaderelection, whose terms are used.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ DURATION_S = 3
 RENEW_DEADLINE_S = 2.0
 """How long a leader believes in its lease after a renewal was sent."""
 RETRY_S = 0.6
+"""From when one renewal was sent to the next: an answer that takes longer has the next one sent at once."""
 _NAME = "fastforward-operator"
 ADDRESS = "gateway.fastforward.dev/replica-address"
 """Annotation of the lease."""
@@ -53,12 +55,20 @@ class Election:
     """Where other replicas reach this one, HOST:PORT; written into the lease by its holder."""
     on_elected: Callable[[], None] = lambda: None
     """Called each time that it becomes the leader."""
+    on_resumed: Callable[[], None] = lambda: None
+    """Called each time that its term goes on, which had ended while the lease was being renewed."""
     listens_s: float = 0.0
     """How long a new leader says nothing: other replicas need a moment to tell it what their proxies acknowledged."""
     _elected_at: float = 0.0
     clock: Callable[[], float] = time.monotonic
     _held: tuple[str, int] | None = None
     """Version and transitions of the lease as this process wrote it last."""
+    _sent_at: float = 0.0
+    """When that was sent."""
+    _term: int | None = None
+    """Transitions of the lease in the term that it led last."""
+    _continues: bool = False
+    """Whether nobody else had the lease since that term."""
     _leader_address: str = ""
     _leads_until: float = 0.0
     _seen: tuple[object, ...] = ()
@@ -83,40 +93,51 @@ class Election:
         """Until cancelled; then the lease is given back."""
         try:
             while True:
+                until = self.clock() + RETRY_S * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
                 await self._try()
-                await asyncio.sleep(RETRY_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+                await asyncio.sleep(max(0.0, until - self.clock()))
         finally:
             if self.leads:
                 await asyncio.shield(self._release())
 
     async def _try(self) -> None:
-        led, sent_at = self.leads, self.clock()
+        led = self.leads
         try:
-            async with asyncio.timeout(RENEW_DEADLINE_S):
-                won = await self._acquire()
+            won = await self._acquire()
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             _log.warning("lease is not renewed", error=str(error) or type(error).__name__)
             return
         if won:
-            # One whose term ended while it was being renewed has kept silent meanwhile: it begins anew.
-            led = self.leads
-            self._leads_until = sent_at + RENEW_DEADLINE_S
-            if not led:
-                self._elected_at = self.clock()
-                _log.info("leads", identity=self.identity)
-                self.on_elected()
+            self._lead(led=self.leads)
         elif led:
             self._leads_until = 0.0
             _log.warning("leads no more", identity=self.identity)
+
+    def _lead(self, *, led: bool) -> None:
+        """The lease was written. Whose term had ended meanwhile has kept silent: it begins anew, or goes on."""
+        self._leads_until = self._sent_at + RENEW_DEADLINE_S
+        self._term = self._held[1] if self._held else None
+        if led:
+            return
+        if self._continues:
+            _log.warning("leads again", identity=self.identity)
+            self.on_resumed()
+        else:
+            self._elected_at = self.clock()
+            _log.info("leads", identity=self.identity)
+            self.on_elected()
 
     async def _acquire(self) -> bool:
         """Take the lease, renew it, or see that it is somebody else's."""
         if self._held and self.leads:
             # Nobody has changed it, as a rule: to read it first would take as long again.
             version, transitions = self._held
+            self._continues = True
             if await self._write(self.client.replace, self._path, self._lease(version, transitions)):
                 return True
-        lease = await self.client.read(self._path)
+        self._continues = False
+        async with asyncio.timeout(RENEW_DEADLINE_S):
+            lease = await self.client.read(self._path)
         if lease is None:
             return await self._write(self.client.create, self._collection, self._lease("", 0))
         spec = lease.get("spec", {})
@@ -129,14 +150,17 @@ class Election:
             self._seen, self._seen_at = told, self.clock()
         if holder not in ("", self.identity) and self.clock() - self._seen_at < spec.get("leaseDurationSeconds", 0):
             return False
+        # Whoever takes it from another one counts that.
+        self._continues = (holder, spec.get("leaseTransitions", 0)) == (self.identity, self._term)
         transitions = spec.get("leaseTransitions", 0) + (holder != self.identity)
         return await self._write(self.client.replace, self._path, self._lease(version, transitions))
 
     async def _write(self, write: Callable[[str, Mapping[str, Any]], Any], path: str, body: Mapping[str, Any]) -> bool:
         """Whether it was written: somebody else may have been quicker, or has taken it away."""
-        self._held = None
+        self._held, self._sent_at = None, self.clock()
         try:
-            version = await write(path, body)
+            async with asyncio.timeout(RENEW_DEADLINE_S):
+                version = await write(path, body)
         except ApiError as error:
             if error.status in (CONFLICT, NOT_FOUND):
                 return False

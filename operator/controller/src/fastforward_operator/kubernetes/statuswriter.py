@@ -85,6 +85,8 @@ class StatusWriter:
     """Of each object, the newest that we know of."""
     _refused: set[ObjectRef] = field(default_factory=set)
     """Objects of which the API server has a newer version than we know."""
+    _unsaid: set[ObjectRef] = field(default_factory=set)
+    """Objects whose turn came while this process might not write."""
     _recount: asyncio.Task[None] | None = None
     _writing_all: asyncio.Task[None] | None = None
     _pace: Pace = field(default_factory=lambda: Pace(AT_ONCE, INTERVAL_S))
@@ -116,6 +118,7 @@ class StatusWriter:
             self._versions.pop(ref, None)
             self._there.pop(ref, None)
             self._refused.discard(ref)
+            self._unsaid.discard(ref)
             return
         self._versions[ref] = version
         before, self._there[ref] = self._there.get(ref), dict(status)
@@ -174,10 +177,17 @@ class StatusWriter:
         How many proxies have an object is left to the recount: they come back one by one.
         """
         self._await_return()
+        self._unsaid.clear()
         self.recount()
         if self._writing_all is not None:
             self._writing_all.cancel()
         self._writing_all = asyncio.create_task(self._tell_what_lacks())
+
+    def go_on(self) -> None:
+        """What was left out meanwhile: this process may write again, and nobody else might."""
+        unsaid, self._unsaid = self._unsaid, set()
+        for ref in unsaid:
+            self._enqueue(ref)
 
     def _await_return(self) -> None:
         self._returned_at = asyncio.get_running_loop().time() + RETURN_S
@@ -217,7 +227,10 @@ class StatusWriter:
     def _say_again(self, ref: ObjectRef, *, counts: bool = False) -> bool:
         """Where what is to be said is not there; returns whether that is so."""
         # What waits to be written says then what is right then.
-        status = self._wanted.get(ref) if ref not in self._queued and self.leads() else None
+        status = self._wanted.get(ref) if ref not in self._queued else None
+        if not self.leads():
+            self._unsaid.add(ref)
+            return False
         if status is None or not self._lacks(ref, status, counts=counts):
             return False
         self._schedule(ref, status)
@@ -268,6 +281,7 @@ class StatusWriter:
     async def _write(self, ref: ObjectRef) -> None:
         status = self._wanted.get(ref)
         if not self.leads():
+            self._unsaid.add(ref)
             return
         there, loop = self._there.get(ref, {}), asyncio.get_running_loop()
         if status is not None and loop.time() < self._returned_at and _misses(status, there):
@@ -305,6 +319,7 @@ class StatusWriter:
             return
         if not self.leads():
             # Whoever leads next writes all that is not there.
+            self._unsaid.add(ref)
             return
         if isinstance(error, ApiError) and error.status == CONFLICT:
             # Somebody else changed it; the watch brings the new version, and then it is written.
