@@ -146,10 +146,18 @@ def test_other_content_stays_as_it_is() -> None:
     assert kept.media_type == "multipart/form-data; boundary=AbC"
 
 
-def test_json_keeps_the_parameters_that_its_type_has_a_use_for() -> None:
-    content = canonical("Application/FHIR+json; charset=UTF-8; fhirVersion=4.0", b"{}")
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Application/FHIR+json; charset=UTF-8; fhirVersion=4.0", "application/fhir+json; fhirVersion=4.0"),
+        ("application/json ; charset=utf-8", "application/json"),
+        ("application/json; charset=utf-8; ", "application/json"),
+    ],
+)
+def test_json_keeps_the_parameters_that_its_type_has_a_use_for(said: str, kept: str) -> None:
+    content = canonical(said, b"{}")
     assert isinstance(content, Content)
-    assert content.media_type == "application/fhir+json; fhirVersion=4.0"
+    assert content.media_type == kept
 
 
 def test_no_content_has_no_type() -> None:

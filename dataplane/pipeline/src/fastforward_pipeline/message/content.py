@@ -65,7 +65,7 @@ def canonical(media_type: str, body: bytes, form: Form | None = None) -> Content
     if fault := _fault_of_charset(media_type):
         return _refuse(fault)
     try:
-        return _rewrite(_CHARSET.sub("", kind + media_type.strip()[len(kind) :]), body, form)
+        return _rewrite(_CHARSET.sub("", kind + media_type.strip()[len(kind) :]).rstrip("; \t"), body, form)
     except (ValueError, RecursionError) as error:
         return _refuse(_fault(error))
 
