@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import secrets
@@ -152,6 +153,38 @@ def test_only_its_owner_may_read_it_and_no_link_is_followed(planted: Planted, tm
     said = planted.collect(tmp_path / "link.tar.gz")
     assert (said.code, "can't be written" in said.err) == (1, True)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_others_may_read_is_replaced_and_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "r.tar.gz"
+    path.write_text("old")
+    path.chmod(0o644)
+    archive = Archive(Scrubber(), 1 << 20)
+    archive.add_text("a.txt", "a text", "new")
+    with path.open() as opened_before:
+        assert archive.write(path) == path.stat().st_size
+        assert opened_before.read() == "old"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert members(path)["a.txt"] == "new"
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no file"):
+        Archive(Scrubber(), 1 << 20).write(tmp_path / "pipe")
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_of_an_archive_that_can_not_be_written_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Archive, "_readme", fail)
+    (tmp_path / "r.tar.gz").write_text("old")
+    with pytest.raises(OSError, match="No space"):
+        Archive(Scrubber(), 1 << 20).write(tmp_path / "r.tar.gz")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
 
 
 def test_where_nothing_runs_it_says_what_it_could_not_get(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ In: members, reasons why others are missing. Out: a .tar.gz file that only its o
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import secrets
 import tarfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fastforward_operator.providers.dump import dump_documents
 
@@ -70,15 +72,25 @@ class Archive:
 
     def write(self, path: Path) -> int:
         """Returns its size. Raises OSError."""
-        # Nobody else may read it, from the first byte on; and no link that lies there is followed.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
-            readme = self._scrubber.scrub(self._readme()).encode(errors="replace")
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise OSError(errno.EINVAL, "it is a link, or no file")
+        # Beside, then renamed: whoever may read the file that is there, or has it open, gets nothing of this one.
+        beside = path.with_name(f".ff-collect.{secrets.token_hex(4)}")
+        try:
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                self._pack(file, path.name.removesuffix(".tar.gz"))
+            beside.rename(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        return path.stat().st_size
+
+    def _pack(self, file: IO[bytes], folder: str) -> None:
+        readme = self._scrubber.scrub(self._readme()).encode(errors="replace")
+        with tarfile.open(fileobj=file, mode="w:gz") as tar:
             for name, content in {README: readme, **{name: each for name, (each, _) in self._members.items()}}.items():
-                entry = tarfile.TarInfo(f"{path.name.removesuffix('.tar.gz')}/{name}")
+                entry = tarfile.TarInfo(f"{folder}/{name}")
                 entry.size, entry.mode, entry.mtime = len(content), 0o600, int(time.time())
                 tar.addfile(entry, io.BytesIO(content))
-        return path.stat().st_size
 
     def _add_whole(self, name: str, about: str, text: str) -> None:
         content = text.encode(errors="replace")
