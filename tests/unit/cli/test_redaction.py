@@ -70,6 +70,13 @@ def test_each_line_of_a_key_is_known() -> None:
         "redis://:<S>@redis:6379/0",
         "/orders?page=1&token=<S>",
         "/orders?sig=<S>#there",
+        "/orders?$filter=email%20eq%20<S>",
+        "/orders?a:b=<S>&c",
+        "/orders?q=O'Reilly-<S>",
+        "/orders?q=a?b=<S>#<S>",
+        '{"path":"/orders?k=ab\\"<S>","status":200}',
+        '{"log":"{\\"path\\":\\"/orders?k=<S>\\"}"}',
+        "redis://user:O'Reilly-<S>@redis:6379/0",
         "FF_REDIS_PASSWORD=<S>",
         "client_secret=<S>",
         '{"client_secret": "<S>"}',
@@ -79,6 +86,18 @@ def test_each_line_of_a_key_is_known() -> None:
 )
 def test_what_looks_like_credentials_is_taken_out_unknown(line: str) -> None:
     assert PLAIN not in Scrubber().scrub(line.replace("<S>", PLAIN))
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ('{"path":"/a?b=c&d=\\"e","status":200}', '{"path":"/a?b=[redacted]&d=[redacted]","status":200}'),
+        ("GET /a?b&c=d HTTP/1.1", "GET /a?b&c=[redacted] HTTP/1.1"),
+        ("Is it so? a = b", "Is it so? a = b"),
+    ],
+)
+def test_of_a_query_only_values_are_taken_out(line: str, left: str) -> None:
+    assert Scrubber().scrub(line) == left
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH])

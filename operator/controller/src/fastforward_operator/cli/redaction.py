@@ -46,9 +46,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(ffk_[A-Za-z0-9]+_)[A-Za-z0-9_-]+"), rf"\1{REDACTED}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,3}"), REDACTED),
     (re.compile(r"(?i)\b(bearer|basic|digest|negotiate)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{REDACTED}"),
-    (re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#\"'<>]+@"), rf"\1{REDACTED}@"),
-    # Whatever a query carries: any of its parameters may be a credential.
-    (re.compile(r"([?&][\w.\-\[\]%]+=)[^&\s\"'#\\]+"), rf"\1{REDACTED}"),
+    (re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#\"<>]+@"), rf"\1{REDACTED}@"),
+    # Whatever a query carries: any of its parameters may be a credential. It ends as an address or a JSON text.
+    (re.compile(r"([?&][^=&?\s\"]+=)(?:\\.|[^&\s\"\\])+"), rf"\1{REDACTED}"),
     # Private members of a key (RFC 7518), also where the quotes are escaped.
     (re.compile(r"(\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s*:\s*\\?\")[A-Za-z0-9_-]{16,}"), rf"\1{REDACTED}"),
     (
