@@ -126,13 +126,23 @@ def test_api_keys_and_tokens_are_taken_out_unknown() -> None:
         {"name": "x-api-key", "string_match": {"exact": PLAIN}},
         {"header": {"key": "Cookie", "value": PLAIN}},
         {"set": {"authorization": PLAIN}},
+        {"set": [{"name": "X-Backend-Token", "value": PLAIN}]},
+        {"headers": [{"name": "X-Secret-Header", "value": PLAIN, "type": "Exact"}]},
+        {"header": {"key": "x-backend-token", "value": PLAIN}},
+        {"header": {"key": "x-backend-token", "raw_value": base64.b64encode(PLAIN.encode()).decode()}},
+        {"name": "x-backend-token", "stringMatch": {"exact": PLAIN}},
+        {"name": "x-backend-token", "string_match": {"safe_regex": {"regex": PLAIN}}},
+        {"header": "x-backend-token", "value": PLAIN},
+        {"key": "DB_PASSWORD", "value": {"stringValue": PLAIN}},
         {"password": PLAIN},
         {"clientSecret": PLAIN},
         {"list": [{"accessToken": PLAIN}]},
     ],
 )
 def test_fields_that_hold_credentials_by_their_name_are_blanked(value: object) -> None:
-    assert PLAIN not in json.dumps(Scrubber().clean(value))
+    cleaned = json.dumps(Scrubber().clean(value))
+    assert PLAIN not in cleaned
+    assert base64.b64encode(PLAIN.encode()).decode() not in cleaned
 
 
 def test_names_stay() -> None:
@@ -142,6 +152,9 @@ def test_names_stay() -> None:
         "tokenEndpoint": "https://issuer.example/token",
         "header": "x-api-key",
         "hosts": ["shop.example.com"],
+        "routes": [{"name": "shop/token-route", "match": {"prefix": "/token"}, "route": {"cluster": "shop/token"}}],
+        "requestHeaders": {"set": [{"name": "x-tenant", "value": "acme"}], "remove": ["x-backend-token"]},
+        "filters": [{"name": "secret-filter", "typed_config": {"stat_prefix": "in"}}],
         "message": "Secret shop/keys was not found.",
         "count": 7,
     }

@@ -35,6 +35,9 @@ _WORD = r"pass(?:word|wd|phrase)|secret|token|api[-_]?key|private[-_]?key|access
 _FIELD = re.compile(rf"(?i)^(?:{_HEADER}|.*(?:{_WORD}).*)$")
 _HARMLESS = re.compile(r"(?i)(?:names?|refs?|endpoint|ur[il]|path|headers?|prefix|status|type|version|count|seconds)$")
 """Ends of names of fields that say something about a secret, and not the secret."""
+_LABELS = ("name", "key", "header")
+_VALUE = re.compile(r"(?i)^(?:raw_?)?values?$|[a-z]_?match$")
+"""Fields that stand beside such a label and say what it has: of pairs, and of what Envoy compares headers with."""
 _NAMED_HEADER = re.compile(rf"(?i)^(?:{_HEADER})$")
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
@@ -129,7 +132,7 @@ class Scrubber:
         header = any(_NAMED_HEADER.match(str(value.get(field, ""))) for field in ("name", "key"))
         return {
             self.scrub(str(name)): _blank(each)
-            if (header and name not in ("name", "key")) or _is_secret(str(name), each)
+            if (header and name not in ("name", "key")) or _is_secret(str(name), each) or _is_value(value, str(name))
             else self.clean(each)
             for name, each in value.items()
         }
@@ -170,6 +173,11 @@ def _without(wanted: Mapping[str, list[str]], text: str) -> str:
 def _is_secret(name: str, value: object) -> bool:
     """By the name of its field. What is no text is looked into: it may only name a secret."""
     return isinstance(value, str) and bool(_FIELD.match(name)) and not _HARMLESS.search(name)
+
+
+def _is_value(pair: Json, name: str) -> bool:
+    """The same where the name of the field stands beside: `{"name": "x-backend-token", "value": ...}`."""
+    return bool(_VALUE.search(name)) and any(_FIELD.match(str(pair.get(label, ""))) for label in _LABELS)
 
 
 def _is_kind(document: Json, kind: str) -> bool:
