@@ -155,18 +155,22 @@ async def test_validate_judges_a_directory_in_the_cluster(scene: Scene, tmp_path
 
 
 async def test_collect_takes_what_is_in_the_cluster_without_its_secrets(scene: Scene, tmp_path: Path) -> None:
-    planted = secrets.token_urlsafe(20)
-    labels = {"gateway.fastforward.dev/use": "yes"}
+    planted, other = secrets.token_urlsafe(20), secrets.token_urlsafe(20)
+    labels = {"gateway.fastforward.dev/use": "true"}
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "planted", "labels": labels},
         "stringData": {"key": planted},
     }
+    unread = [
+        {**secret, "metadata": {"name": "unread"}, "stringData": {"key": other}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "unread"}, "data": {"a": "not for us"}},
+    ]
     # As people apply it: then the API server keeps the whole document in an annotation as well.
     arguments = ("-n", scene.namespace, "apply", "-f", "-")
-    await asyncio.to_thread(scene.kubectl, *arguments, stdin=yaml.safe_dump(secret))
-    await scene.apply(respond("told", scene.host, f"the key is {planted}", path="/told"))
+    await asyncio.to_thread(scene.kubectl, *arguments, stdin=yaml.safe_dump_all([secret, *unread]))
+    await scene.apply(respond("told", scene.host, f"the key is {planted} or {other}", path="/told"))
     file = tmp_path / "report.tar.gz"
     said = await scene.of_cluster("collect", "-o", file)
     assert said.code == 0
@@ -176,10 +180,12 @@ async def test_collect_takes_what_is_in_the_cluster_without_its_secrets(scene: S
             entry.name.partition("/")[2]: opened.read().decode() for entry in tar if (opened := tar.extractfile(entry))
         }
     whole = "\n".join((*found, *found.values(), said.out, said.err))
-    assert [each for each in (planted, base64.b64encode(planted.encode()).decode()) if each in whole] == []
+    hidden = (planted, base64.b64encode(planted.encode()).decode(), other, "not for us")
+    assert [each for each in hidden if each in whole] == []
     objects = list(yaml.safe_load_all(found["objects/Secret.yaml"]))
     assert {"key": "[redacted]"} in [each["data"] for each in objects if each["metadata"]["name"] == "planted"]
-    assert "the key is [redacted]" in found["objects/Route.yaml"]
+    assert "unread" not in [each["metadata"]["name"] for each in objects]
+    assert "the key is [redacted] or [redacted]" in found["objects/Route.yaml"]
     assert json.loads(found["versions.json"])["cluster"]["gitVersion"]
 
 

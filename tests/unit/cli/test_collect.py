@@ -290,7 +290,10 @@ case "$*" in
 *logs*--container\\ envoy*) echo 'authorization: Bearer {unknown}' ;;
 *logs*) echo 'Error from server (Forbidden): no logs for you' >&2; exit 1 ;;
 */version) echo '{{"gitVersion": "v1.34"}}' ;;
-*/secrets*) cat {folder}/secrets ;;
+*/secrets*use%21%3Dtrue*) cat {folder}/other-secrets ;;
+*/secrets*use%3Dtrue*) cat {folder}/secrets ;;
+*/configmaps*use%3Dtrue*) cat {folder}/configmaps ;;
+*/secrets* | */configmaps*) echo '{{"items": [{{"metadata": {{"name": "unlabelled"}}, "data": {{"a": "b"}}}}]}}' ;;
 */events*) cat {folder}/events ;;
 *component%3Doperator*) echo '{{"items": [{{"metadata": {{"name": "operator-0"}}}}]}}' ;;
 */pods*) cat {folder}/pods ;;
@@ -304,7 +307,7 @@ def items(*found: dict[str, Any]) -> str:
 
 
 def test_of_a_cluster_it_has_pods_events_and_logs(tmp_path: Path) -> None:
-    secret, unknown = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+    secret, unknown, other = (secrets.token_urlsafe(18) for _ in range(3))
     container = {"name": "envoy", "image": "e", "env": [{"name": "X", "value": unknown}]}
     pod = {
         "metadata": {"name": "envoy-1", "annotations": {"a": unknown}},
@@ -314,10 +317,12 @@ def test_of_a_cluster_it_has_pods_events_and_logs(tmp_path: Path) -> None:
     event = {
         "metadata": {"namespace": "shop", "name": "e"},
         "involvedObject": {"kind": "Route", "name": "r"},
-        "message": f"refused, for {secret} is wrong",
+        "message": f"refused, for {secret} is wrong, as is {other}",
     }
     encoded = base64.b64encode(secret.encode()).decode()
     (tmp_path / "secrets").write_text(items({"metadata": {"name": "s", "namespace": "shop"}, "data": {"a": encoded}}))
+    (tmp_path / "other-secrets").write_text(items({"metadata": {"name": "unread"}, "stringData": {"a": other}}))
+    (tmp_path / "configmaps").write_text(items({"metadata": {"name": "read", "namespace": "shop"}}))
     (tmp_path / "pods").write_text(items(pod))
     (tmp_path / "events").write_text(items(event))
     (tmp_path / "dump").write_text(json.dumps(dump()))
@@ -332,9 +337,15 @@ def test_of_a_cluster_it_has_pods_events_and_logs(tmp_path: Path) -> None:
     assert said.code == 0
     found = members(file)
     whole = "\n".join((*found, *found.values(), said.out, said.err))
-    assert [each for each in (secret, encoded, unknown) if each in whole] == []
+    assert [each for each in (secret, encoded, unknown, other, "unread", "unlabelled") if each in whole] == []
+    assert [yaml.safe_load(found[f"objects/{kind}.yaml"])["metadata"]["name"] for kind in ("Secret", "ConfigMap")] == [
+        "s",
+        "read",
+    ]
     assert found["logs/envoy-1.envoy.previous.log"] == "it died of [redacted]\n"
-    assert json.loads(found["cluster/events.json"])[0]["message"] == "refused, for [redacted] is wrong"
+    assert json.loads(found["cluster/events.json"])[0]["message"] == (
+        "refused, for [redacted] is wrong, as is [redacted]"
+    )
     assert json.loads(found["cluster/pods.json"])[0]["status"]["phase"] == "Running"
     assert json.loads(found["versions.json"])["cluster"] == {"gitVersion": "v1.34"}
     assert "proxies/envoy-1/config_dump.json" in found

@@ -23,7 +23,7 @@ import fastforward_crds as crds
 
 from fastforward_operator.kubernetes import rbac
 from fastforward_operator.providers import Batch
-from fastforward_operator.providers.kubernetes import WATCHED, WATCHED_ALL, Watched
+from fastforward_operator.providers.kubernetes import USED, WATCHED, Watched
 
 from .client import OperatorClient
 from .console import PodConsole
@@ -40,6 +40,7 @@ _OURS = "app.kubernetes.io/part-of=fastforward"
 _API_PORT = 9080
 _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 _CONDITIONS = ("Accepted", "ResolvedRefs", "Programmed")
+_OTHER_SECRETS = tuple(each._replace(selector=USED.replace("=", "!=")) for each in WATCHED if each.kind == "Secret")
 Document = dict[str, Any]
 
 
@@ -107,8 +108,12 @@ class Cluster:
         return "\n".join(f"# {pod}\n{text}" for each in found for pod, text in each.items())
 
     def documents(self) -> list[Document]:
-        """All objects that an operator would read, as they are."""
-        return [document for listed in self._lists(WATCHED_ALL) for document in listed]
+        """All objects that an operator reads, as they are: of Secrets and ConfigMaps those with its label."""
+        return [document for listed in self._lists(WATCHED) for document in listed]
+
+    def other_secrets(self) -> list[Document]:
+        """The Secrets without it: what is in them may stand elsewhere all the same."""
+        return [document for listed in self._lists(_OTHER_SECRETS) for document in listed]
 
     def pods(self) -> list[Document]:
         """All of the gateway."""

@@ -102,6 +102,8 @@ class _Gathering:
         """What is written, and what of that is secret."""
         if self._cluster is not None:
             found = self._try("objects", self._cluster.documents) or []
+            for document in self._try("other Secrets", self._cluster.other_secrets) or ():
+                self._scrubber.learn_document(document)
         else:
             files = {*_files(self._directories), *_sources(statuses)}
             beside = {each for file in files for each in _files([file.parent])}
@@ -234,7 +236,8 @@ class _Gathering:
         except (*MALFORMED, ConsoleError, OSError, subprocess.SubprocessError) as error:
             self._archive.missing.append(f"{name}: {str(error) or type(error).__name__}")
             return None
-        self._archive.missing.extend(said.getvalue().strip().splitlines())
+        told = said.getvalue().strip().splitlines()
+        self._archive.missing.extend(each for each in told if each not in self._archive.missing)
         return found
 
 
