@@ -112,7 +112,12 @@ def test_the_same_is_no_difference() -> None:
             "default/one 100%",
             "default/one 25%, default/two 75%",
         ),
-        (lambda w: rules(w)["say"]["respond"].update(status=201), "verdict", "answered with 200", "answered with 201"),
+        (
+            lambda w: rules(w)["say"]["respond"].update(status=201),
+            "verdict",
+            "answered here with 200",
+            "answered here with 201",
+        ),
         (lambda w: rules(w)["say"]["respond"].update(body="bye"), "answer", "hello", "bye"),
         (
             lambda w: rules(w)["all"].update(rewrite={"replacePrefix": "/b"}),

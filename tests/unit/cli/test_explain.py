@@ -19,6 +19,7 @@ from support.repository import ROOT
 from support.resources import (
     config_map,
     edge,
+    exact,
     granted_to,
     on,
     policy,
@@ -103,6 +104,40 @@ def test_a_rewrite_shows_what_the_upstream_sees() -> None:
     assert isinstance(seen, dict)
     assert (seen["path"], seen["headers"]["x-environment"]) == ("/echo/a?b=c", "development")
     assert "x-debug" not in seen["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "becomes"),
+    [
+        ("/call", "sent as a message"),
+        ("/command", "sent as a message"),
+        ("/live", "handed to an adapter"),
+        ("/say", "answered here with 200"),
+        ("/", "proxied"),
+    ],
+)
+def test_what_goes_on_otherwise_than_as_a_request_is_told_so(tmp_path: Path, path: str, becomes: str) -> None:
+    command = {"type": "shop.orders.ship", "delivery": "Command"}
+    documents = [
+        edge(8080, hosts=["shop.example.com"]),
+        upstream("orders", 9, protocol="GRPC"),
+        route(
+            "orders",
+            answers(exact("/call"), message={"type": "shop.orders.place", "upstream": {"name": "orders"}}),
+            answers(exact("/command"), message=command),
+            answers(exact("/live"), adapter={"protocol": "WebSocket"}),
+            answers(exact("/say"), says="x"),
+            answers(to="orders"),
+        ),
+    ]
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(documents))
+    asked = ("explain", "request", "POST", f"http://shop.example.com{path}", "--from", tmp_path)
+    told = ff(*asked, "-o", "json").json
+    assert (told["verdict"], told["becomes"]) == ("allowed", becomes)
+    assert (told["upstreamRequest"] is not None) == (becomes == "proxied")
+    out = ff(*asked).out
+    assert f"allowed, {becomes}\n" in out
+    assert ("it sees" in out) == (becomes == "proxied")
 
 
 def test_the_snapshot_of_a_running_operator_gives_the_same_explanation() -> None:

@@ -93,6 +93,7 @@ def explain(judged: Judged) -> dict[str, Any]:
     """Everything there is to say, as plain values."""
     return {
         **judged.trail.to_dict(judged.decision),
+        "becomes": judged.becomes,
         "upstreamRequest": judged.upstream_view() or None,
         "responseHeaders": dict(judged.answer_headers()),
     }
@@ -137,7 +138,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
 def _verdict(told: dict[str, Any]) -> str:
     if told["verdict"] == "refused":
         return f"refused with {told['status']}: {told['title']} ({told['reason']})"
-    return "allowed, proxied" if told["upstreams"] else f"allowed, answered here with {told['status']}"
+    return f"allowed, {told['becomes']}"
 
 
 def _stage(number: int, stage: dict[str, Any]) -> Iterator[str]:

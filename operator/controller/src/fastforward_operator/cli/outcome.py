@@ -79,7 +79,7 @@ def _verdict(judged: Judged) -> str:
     decision = judged.decision
     if not decision.allowed:
         return f"refused with {decision.status} ({decision.reason})"
-    return "proxied" if judged.proxied else f"answered with {decision.status}"
+    return judged.becomes
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any value of the IR

@@ -37,6 +37,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PORT = re.compile(r":([0-9]{1,5})$")
 _PORTS = {"http": 80, "https": 443}
 """Where a URL names none."""
+_HANDED_ON = {"message": "sent as a message", "adapter": "handed to an adapter"}
+"""By destination: what decision services do with it."""
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What no value of a header can hold."""
 
@@ -63,11 +65,24 @@ class Judged:
 
     @property
     def proxied(self) -> bool:
-        """Whether it goes to an upstream."""
-        return self.decision.allowed and bool(self.decision.candidates)
+        """Whether it goes to an upstream, as it is; a message does not."""
+        decision = self.decision
+        goes_on = decision.plan is not None and decision.plan.proxied and bool(decision.candidates)
+        return decision.allowed and goes_on
+
+    @property
+    def becomes(self) -> str:
+        """What becomes of an allowed request, in words; empty of one that is refused."""
+        decision = self.decision
+        if not decision.allowed:
+            return ""
+        if self.proxied:
+            return "proxied"
+        destination = "" if decision.plan is None else decision.plan.destination
+        return _HANDED_ON.get(destination, f"answered here with {decision.status}")
 
     def upstream_view(self) -> dict[str, Any]:
-        """What the upstream sees; empty when the request goes nowhere."""
+        """What the upstream sees of the request; empty where it goes nowhere, or a message in its place."""
         canonical = normalize(self.request)
         if not self.proxied or isinstance(canonical, Refusal):
             return {}

@@ -67,9 +67,7 @@ function explanation({ explanation: told, notes }) {
   const refused = told.verdict === "refused";
   const verdict = refused
     ? `refused with ${told.status}: ${told.title} (${told.reason})`
-    : told.upstreams.length
-      ? "allowed, proxied"
-      : `allowed, answered here with ${told.status}`;
+    : `allowed, ${told.becomes}`;
   return [
     h("h2", {}, badge(refused ? "wrong" : "good", verdict)),
     notes.map((note) => h("p", { class: "soft" }, note)),
