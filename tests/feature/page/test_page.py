@@ -152,6 +152,26 @@ def test_the_map_leads_from_host_and_tenant_over_rules_to_upstreams(gateway: Gat
     expect(page.locator("#answer h2").first).to_contain_text("allowed, proxied")
 
 
+def test_the_map_asks_for_what_the_rule_does_and_nothing_of_the_question_before(gateway: Gateway, seen: Seen) -> None:
+    asks = prefix("/books", methods=["POST"], headers=[{"name": "x-a", "value": "1"}])
+    gateway.apply(upstream("books", 9), route("shop", rule(asks, to="books"), hosts="shop.example.com"))
+    page = seen.open("explain")
+    page.locator("#q-scheme").select_option("https")
+    page.locator("#q-host").fill("other.example.com")
+    page.locator("#q-headers").fill("x-b: 2")
+    page.locator("#q-address").fill("192.0.2.7")
+    page.locator("#q-listener").fill("http")
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("#answer h2").first).to_contain_text("refused with 404")
+    page.get_by_role("link", name="Map", exact=True).click()
+    page.locator("#hosts").get_by_role("link", name="Explain /books on shop.example.com").click()
+    expect(page.locator("#answer h2").first).to_contain_text("allowed, proxied")
+    asked = {name: page.locator(f"#q-{name}").input_value() for name in ("method", "scheme", "headers", "address")}
+    assert asked == {"method": "POST", "scheme": "http", "headers": "x-a: 1", "address": "127.0.0.1"}
+    assert page.locator("#q-host").input_value() == f"shop.example.com:{gateway.port}"
+    assert page.locator("#q-listener").input_value() == ""
+
+
 def test_an_explanation_is_that_of_the_command_and_the_token_is_in_no_address(gateway: Gateway, seen: Seen) -> None:
     orders = prefix("/orders", headers=[{"name": "x-a", "value": "1"}])
     gateway.apply(

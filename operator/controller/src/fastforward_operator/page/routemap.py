@@ -29,6 +29,8 @@ _TEXTS = {
     snapshot_pb2.TEXT_MATCH_TYPE_PREFIX: "^=",
     snapshot_pb2.TEXT_MATCH_TYPE_REGEX: "~=",
 }
+_PORTS = {"http": 80, "https": 443}
+_PRESENT = "any"
 _FOUND = 302
 _PROTOCOLS = {
     snapshot_pb2.ADAPTER_PROTOCOL_GRAPHQL: "GraphQL",
@@ -56,7 +58,8 @@ def present_map(resources: Resources) -> dict[str, Any]:
     }
     for table in (body.table for body in bodies.values() if body.WhichOneof("body") == "table"):
         plans = (bodies[f"plan/{name}"].plan for name in table.plans if f"plan/{name}" in bodies)
-        hosts.setdefault(table.scope, {})[table.tenant] = [_rule(plan) for plan in plans if not plan.gate]
+        scope = bodies[f"scope/{table.scope}"].scope if f"scope/{table.scope}" in bodies else snapshot_pb2.Scope()
+        hosts.setdefault(table.scope, {})[table.tenant] = [_rule(plan, scope) for plan in plans if not plan.gate]
     found = [_host(scope, tenants) for scope, tenants in hosts.items()]
     return {"hosts": sorted(found, key=lambda host: (host["host"], host["edge"]))}
 
@@ -81,19 +84,54 @@ def _host(scope: str, tenants: Mapping[str, list[dict[str, Any]]]) -> dict[str, 
     }
 
 
-def _rule(plan: snapshot_pb2.Plan) -> dict[str, Any]:
+def _rule(plan: snapshot_pb2.Plan, scope: snapshot_pb2.Scope) -> dict[str, Any]:
     words, upstreams = _destination(plan)
     return {
         "route": plan.route,
         "rule": plan.rule,
-        "methods": list(plan.match.methods),
-        "path": plan.match.path or "/",
         "match": _match(plan.match),
+        "example": _example(plan.match, scope),
         "leads": words,
         "upstreams": upstreams,
         "policies": [name for name in plan.auth.split("+") if name] + list(plan.limits),
         "hop": any(placed.placement == snapshot_pb2.PLACEMENT_INLINE for placed in plan.placements),
     }
+
+
+def _example(match: snapshot_pb2.Match, scope: snapshot_pb2.Scope) -> dict[str, str] | None:
+    """A request that meets the rule, as the view `explain` has its fields; None where none can be made of it."""
+    texts = (*match.headers, *match.query)
+    if (
+        "*" in (scope.host or "*")
+        or match.path_type == snapshot_pb2.PATH_MATCH_TYPE_REGEX
+        or any(text.type == snapshot_pb2.TEXT_MATCH_TYPE_REGEX for text in texts)
+    ):
+        return None
+    scheme, port = _entrance(match.listener, scope)
+    headers = [(text.name, text.value or _PRESENT) for text in match.headers]
+    if match.api_version:
+        headers.append((scope.api_version_header, match.api_version))
+    # As it is written: proxies decode nothing of it.
+    query = "&".join(f"{text.name}={text.value or _PRESENT}" for text in match.query)
+    return {
+        "method": next(iter(match.methods), "GET"),
+        "scheme": scheme,
+        "host": scope.host if port in (None, _PORTS[scheme]) else f"{scope.host}:{port}",
+        "path": f"{match.path or '/'}{'?' if query else ''}{query}",
+        "headers": "\n".join(f"{name}: {value}" for name, value in headers),
+        "listener": match.listener,
+    }
+
+
+def _entrance(listener: str, scope: snapshot_pb2.Scope) -> tuple[str, int | None]:
+    """Scheme and port by which requests come to the rule; of several TLS, for clear text often only leads there."""
+    _, is_gateway, port = scope.edge.partition(f"{ir.GATEWAY}@")
+    if is_gateway:
+        # What a port in clear text is called.
+        return "http" if f"port-{port}" in scope.listeners else "https", int(port)
+    fitting = [each for each in scope.entrances if listener in ("", each.listener)]
+    found = max(fitting, key=lambda each: each.scheme == "https", default=None)
+    return ("http", None) if found is None else (found.scheme, found.port)
 
 
 def _match(match: snapshot_pb2.Match) -> str:

@@ -9,14 +9,17 @@ const MOST = 7500;
 const MOST_ENDPOINTS = 8;
 const DEADLINE_MS = 30000;
 const VERDICTS = { passed: "good", answered: "good", refused: "wrong", shadowed: "waiting", skipped: "plain" };
+const UNNAMED = { method: "GET", scheme: "http", host: "", path: "/", headers: "", address: "127.0.0.1", listener: "" };
 const input = (name) => byId(`q-${name}`);
 let asked = 0;
 
 export function show(_, query) {
-  for (const name of ["method", "scheme", "host", "path", "headers", "address", "listener"]) {
-    if (query.has(name)) input(name).value = query.get(name);
+  const isQuestion = query.has("host");
+  for (const [name, value] of Object.entries(UNNAMED)) {
+    // What a question does not name is not that of the one before; the token stays, for no address can name one.
+    if (isQuestion || query.has(name)) input(name).value = query.get(name) ?? value;
   }
-  if (query.has("host")) answer();
+  if (isQuestion) answer();
 }
 
 export function update() {}

@@ -108,7 +108,6 @@ function inside(fold) {
   for (const child of [...body.children]) if (!child.dataset.key) child.remove();
   sync(body, tenants, ({ tenant }) => `tenant ${tenant}`, makeTenant, (element, each) => {
     element.each = each;
-    element.host = host;
     rulesOf(element);
   });
 }
@@ -124,12 +123,12 @@ function makeTenant({ tenant }) {
 }
 
 function rulesOf(element) {
-  const { each, host, portion: part } = element;
+  const { each, portion: part } = element;
   const key = ({ place, route, rule, match }) => `${place} ${route} ${rule} ${match}`;
-  sync(element.querySelector("tbody"), part.of(each.rules), key, () => h("tr"), (row, rule) => updateRule(row, rule, host));
+  sync(element.querySelector("tbody"), part.of(each.rules), key, () => h("tr"), (row, rule) => updateRule(row, rule));
 }
 
-function updateRule(row, rule, host) {
+function updateRule(row, rule) {
   const said = JSON.stringify(rule);
   if (row.dataset.said === said) return;
   row.dataset.said = said;
@@ -137,7 +136,7 @@ function updateRule(row, rule, host) {
     row,
     h("td", {}, String(rule.place)),
     h("th", { scope: "row" }, link(["Route", "HTTPRoute", "GRPCRoute"], rule.route), rule.rule ? ` ${rule.rule}` : ""),
-    h("td", {}, h("code", {}, rule.match), " ", question(rule, host)),
+    h("td", {}, h("code", {}, rule.match), " ", question(rule)),
     h("td", {}, rule.leads, rule.leads && rule.upstreams.length ? " to " : "", upstreams(rule)),
     h("td", {}, rule.policies.join(", "), rule.hop ? [rule.policies.length ? " " : "", badge("plain", "decision hop")] : ""),
   );
@@ -156,10 +155,10 @@ function link(kinds, name) {
 }
 
 /** To the view that explains such a request, where one can be made of the rule. */
-function question(rule, { host }) {
-  if (host.includes("*") || rule.match.includes(" like /")) return "";
-  const query = new URLSearchParams({ method: rule.methods[0] ?? "GET", host, path: rule.path });
-  return h("a", { href: `#/explain?${query}`, "aria-label": `Explain ${rule.path} on ${host}` }, "explain");
+function question({ example }) {
+  if (!example) return "";
+  const said = `Explain ${example.path} on ${example.host}`;
+  return h("a", { href: `#/explain?${new URLSearchParams(example)}`, "aria-label": said }, "explain");
 }
 
 text.addEventListener("input", () => {
