@@ -1,6 +1,7 @@
 """`ff trace` and `ff status` of a cluster ask every operator's pod through a port that kubectl forwards.
 
 kubectl is a script here, which lists the pods that the test names and forwards to APIs that say what the test wants.
+Objects of a cluster are in test_told.
 """
 
 from __future__ import annotations

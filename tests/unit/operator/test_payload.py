@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastforward_compiler import ir
 from fastforward_compiler.problem import ObjectRef
-from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
+from fastforward_crds.gatewayapi import CONTROLLER
 from fastforward_operator.kubernetes.payload import differ_in_counts_alone, payload
 from fastforward_operator.objectstatus import Condition, ObjectStatus
 

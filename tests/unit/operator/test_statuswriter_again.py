@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from fastforward_compiler.problem import ObjectRef
-from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
+from fastforward_crds.gatewayapi import CONTROLLER
 from fastforward_operator.kubernetes import statuswriter
 
 from support.eventually import eventually

@@ -44,7 +44,17 @@ from .httproute import (
 )
 from .parameters import PARAMETERS, parse_parameters
 from .persistence import CookieConfig, SessionPersistence
-from .reference import GATEWAY_API, GROUP, Backend, BackendObject, Namespaces, ObjectRef, ParentRef, Selector
+from .reference import (
+    CONTROLLER,
+    GATEWAY_API,
+    GROUP,
+    Backend,
+    BackendObject,
+    Namespaces,
+    ObjectRef,
+    ParentRef,
+    Selector,
+)
 from .streamroute import StreamRouteSpec, StreamRule, TcpRoute, TlsRoute, UdpRoute
 
 KINDS = (

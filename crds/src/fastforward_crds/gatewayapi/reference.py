@@ -15,6 +15,8 @@ from fastforward_crds.meta import Foreign, Port, ShortText
 
 GROUP = "gateway.networking.k8s.io"
 GATEWAY_API = f"{GROUP}/v1"
+CONTROLLER = "gateway.fastforward.dev/controller"
+"""Gateways of classes with this controller name are ours."""
 
 Hostname = Annotated[str, HOST]
 Section = Annotated[str, StringConstraints(max_length=253)]

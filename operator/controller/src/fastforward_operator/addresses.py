@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastforward_compiler.problem import ObjectRef
-from fastforward_compiler.translate.gatewayapi.section import ADDRESSES, CONTROLLER
+from fastforward_compiler.translate.gatewayapi.section import ADDRESSES
 from fastforward_crds import gatewayapi
 
 from .kept import Change
@@ -93,7 +93,9 @@ class AddressPool:
         for ref in (ref for ref in changes if ref.kind in ("GatewayClass", "Gateway")):
             value = changes[ref]
             if ref.kind == "GatewayClass":
-                ours = isinstance(value, gatewayapi.GatewayClass) and value.spec.controller_name == CONTROLLER
+                ours = (
+                    isinstance(value, gatewayapi.GatewayClass) and value.spec.controller_name == gatewayapi.CONTROLLER
+                )
                 (self._classes.add if ours else self._classes.discard)(ref.name)
             elif isinstance(value, gatewayapi.Gateway):
                 self._gateways[f"{ref.namespace}/{ref.name}"] = value

@@ -15,6 +15,7 @@ from .providers import Source
 _ALIKE = 64
 NOTHING = "Nothing had to be programmed for it."
 """Message of a Programmed that is True because nobody needs anything of the object."""
+_HAVE_IT = " proxies have it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def condition(kind: str, status: str, reason: str, message: str, generation: int
 
 def with_count(status: ObjectStatus, proxies: tuple[int, int]) -> ObjectStatus:
     """As told to readers: where all is well, the message is how many proxies have it, of how many that need it."""
-    message = f"{count_told(proxies)} proxies have it." if proxies[1] else "No proxy needs it."
+    message = f"{count_told(proxies)}{_HAVE_IT}" if proxies[1] else "No proxy needs it."
     conditions = tuple(
         dataclasses.replace(each, message=message)
         if each.type == "Programmed" and each.status == "True" and not each.message
@@ -70,3 +71,9 @@ def with_count(status: ObjectStatus, proxies: tuple[int, int]) -> ObjectStatus:
 def count_told(proxies: tuple[int, int]) -> str:
     """As the column PROXIES has it."""
     return f"{proxies[0]}/{proxies[1]}"
+
+
+def read_count(told: str) -> tuple[int, int]:
+    """What count_told made, alone or in a message; none of none for a message that says something else."""
+    have, _, of = told.removesuffix(_HAVE_IT).partition("/")
+    return (int(have), int(of)) if have.isdecimal() and of.isdecimal() else (0, 0)

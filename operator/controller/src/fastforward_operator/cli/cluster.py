@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -22,11 +22,13 @@ from urllib.parse import urlencode
 import fastforward_crds as crds
 
 from fastforward_operator.kubernetes import rbac
+from fastforward_operator.kubernetes.client import JUDGED
 from fastforward_operator.providers import Batch
 from fastforward_operator.providers.kubernetes import USED, WATCHED, Watched
 
 from .client import OperatorClient
 from .console import PodConsole
+from .told import Document, Ownership, described
 from .where import Where
 
 if TYPE_CHECKING:
@@ -39,9 +41,7 @@ _ENVOYS = "app.kubernetes.io/part-of=fastforward,app.kubernetes.io/component=env
 _OURS = "app.kubernetes.io/part-of=fastforward"
 _API_PORT = 9080
 _FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
-_CONDITIONS = ("Accepted", "ResolvedRefs", "Programmed")
 _OTHER_SECRETS = tuple(each._replace(selector=USED.replace("=", "!=")) for each in WATCHED if each.kind == "Secret")
-Document = dict[str, Any]
 
 
 class _UnansweredError(Exception):
@@ -64,12 +64,19 @@ class Cluster:
         self._flags = where.flags
         self._operators: list[str] | None = None
         """Names of their pods, once they have been asked for."""
+        self._listed: dict[tuple[Watched, str], list[Document]] = {}
+        """What has been listed, by kind and namespace."""
 
     def objects(self, *, kind: str = "", namespace: str = "", name: str = "") -> list[Document]:
         """Objects with their conditions; `kind`, `namespace` and `name` narrow them down."""
-        watched = [each for each in WATCHED if each.kind in crds.PLURALS and kind in ("", each.kind)]
-        found = (document for listed in self._lists(watched, namespace) for document in listed)
-        return [described(each) for each in found if name in ("", each["metadata"]["name"])]
+        watched = [
+            each
+            for each in WATCHED
+            if each.kind in JUDGED and kind in ("", each.kind) and not (namespace and each.of_cluster)
+        ]
+        found = [document for listed in self._lists(watched, namespace) for document in listed]
+        ours = Ownership(lambda kind: self._lists(each for each in WATCHED if each.kind == kind)[0])
+        return [described(each) for each in found if name in ("", each["metadata"]["name"]) and ours.has(each)]
 
     def proxies(self) -> list[Document]:
         """Nodes of every operator; none, and a line that says why, where no operator can be asked."""
@@ -162,6 +169,13 @@ class Cluster:
             return list(pool.map(lambda each: self._list(each, namespace), watched))
 
     def _list(self, watched: Watched, namespace: str) -> list[Document]:
+        """Once: which Gateways are ours is seen by classes that may have been listed, or found not to be listed."""
+        found = self._listed.get((watched, namespace))
+        if found is None:
+            found = self._listed[watched, namespace] = self._list_anew(watched, namespace)
+        return found
+
+    def _list_anew(self, watched: Watched, namespace: str) -> list[Document]:
         path = watched.path("" if watched.of_cluster else namespace)
         found = self._ask(path, **({"labelSelector": watched.selector} if watched.selector else {}))
         # Lists leave out what all their items have.
@@ -227,35 +241,6 @@ def contexts(kubeconfig: str) -> list[str]:
     """Names of what the kubeconfig knows."""
     where = (f"--kubeconfig={kubeconfig}",) if kubeconfig else ()
     return _kubectl(*where, "config", "get-contexts", "-o", "name").stdout.split()
-
-
-def described(document: Mapping[str, Any]) -> Document:
-    """An object as the operator's API tells it, by what its status says."""
-    metadata, status = document["metadata"], document.get("status") or {}
-    told = {each["type"]: each for each in status.get("conditions", ())}
-    have, _, of = str(status.get("proxies", "")).partition("/")
-    return {
-        "kind": document["kind"],
-        "namespace": metadata["namespace"],
-        "name": metadata["name"],
-        "generation": metadata.get("generation", 0),
-        "source": None,
-        "conditions": [told.get(kind) or _unsaid(kind, metadata) for kind in _CONDITIONS],
-        "problems": [],
-        "effective": list(status.get("effectivePolicies", ())),
-        "proxies": {"ready": int(have or 0), "total": int(of or 0)},
-    }
-
-
-def _unsaid(kind: str, metadata: Mapping[str, Any]) -> Document:
-    return {
-        "type": kind,
-        "status": "Unknown",
-        "reason": "Pending",
-        "message": "No operator has said anything yet.",
-        "observedGeneration": 0,
-        "lastTransitionTime": metadata["creationTimestamp"],
-    }
 
 
 def _ref(value: crds.Resource | crds.Invalid) -> Any:  # noqa: ANN401 - the compiler is imported when it is needed

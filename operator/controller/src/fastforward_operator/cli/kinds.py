@@ -5,9 +5,15 @@ In: a kind's name, plural or short name, in any case. Out: the kind's name. Call
 
 from __future__ import annotations
 
-from fastforward_crds import KINDS
+from fastforward_crds import KINDS, gatewayapi
 
-_NAMES = (*((kind.name, kind.plural, kind.short) for kind in KINDS), ("Document", "documents", ()))
+_SHORT = {"GatewayClass": ("gc",), "Gateway": ("gtw",), "ListenerSet": ("lset",), "BackendTLSPolicy": ("btlspolicy",)}
+"""Short names of kinds of Gateway API, as its definitions give them."""
+_NAMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    *((kind.name, kind.plural, kind.short) for kind in KINDS),
+    *((kind, plural, _SHORT.get(kind, ())) for kind, plural in gatewayapi.PLURALS.items()),
+    ("Document", "documents", ()),
+)
 """Kind, plural, short names. A Document is what is written in a directory and is no object."""
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from fastforward_compiler import ir
 from fastforward_compiler.translate.gatewayapi.attachment import UNUSABLE
 from fastforward_compiler.translate.gatewayapi.features import FEATURES
-from fastforward_compiler.translate.gatewayapi.section import CONTROLLER
 from fastforward_crds import gatewayapi
 
 from fastforward_operator.objectstatus import Condition, ObjectStatus, count_told, with_count
@@ -129,14 +128,14 @@ def _places(field: str, status: ObjectStatus, there: Iterable[Json], now: dateti
             verdicts.append(_programmed(status, part))
         yield {
             field: ref,
-            "controllerName": CONTROLLER,
+            "controllerName": gatewayapi.CONTROLLER,
             "conditions": _timed(verdicts, before.get("conditions", ()), now),
         }
     yield from (each for each in listed if not _is_ours(each))
 
 
 def _is_ours(place: Mapping[str, Any]) -> bool:
-    return place.get("controllerName") == CONTROLLER
+    return place.get("controllerName") == gatewayapi.CONTROLLER
 
 
 def _verdict(verdict: ir.Verdict, status: ObjectStatus) -> Json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from fastforward_crds import gatewayapi
+
 from fastforward_compiler import ir
 from fastforward_compiler.cells import Cells
 from fastforward_compiler.problem import ObjectRef, Problem, Reason, problem
@@ -17,7 +19,7 @@ from .gateway import GATEWAY, GatewayTranslation, gateway_edge, section_problems
 from .grpcroute import GRPC_ROUTE
 from .httproute import HTTP_ROUTE
 from .parameters import CLASS_PARAMETERS
-from .section import ACCEPTED, ATTACHED, CONFLICTED, CONTROLLER, RESOLVED_REFS, SECTIONS, Section
+from .section import ACCEPTED, ATTACHED, CONFLICTED, RESOLVED_REFS, SECTIONS, Section
 from .spread import RouteTranslation
 from .streamroute import TCP_ROUTE, TLS_ROUTE, UDP_ROUTE, StreamTranslation
 from .table import scope_name
@@ -46,7 +48,7 @@ _WHY_PENDING = {
 
 def _tell_class(cells: Cells, on: ObjectRef, name: str) -> Told | None:
     found = cells.read(GATEWAY_CLASSES, name)
-    if found is None or found.spec.controller_name != CONTROLLER:
+    if found is None or found.spec.controller_name != gatewayapi.CONTROLLER:
         return None
     fault = cells.read(CLASS_PARAMETERS, on.name).fault
     return Told(problems=(problem(on, Reason.INVALID_PARAMETERS, "spec.parametersRef", fault),) if fault else ())

@@ -39,8 +39,6 @@ from fastforward_compiler.translate.world import (
 
 from .parameters import PROXIES
 
-CONTROLLER = "gateway.fastforward.dev/controller"
-"""Gateways of classes with this controller name are ours."""
 ADDRESSES = "gateway:"
 """With the name of a Gateway behind it, where among fetched documents the addresses are that it was given; alone, that
 Gateways are given addresses. One without listens nowhere, unless it says `listen`: then addresses lead to proxies that
@@ -159,7 +157,7 @@ def selects(cells: Cells, namespaces: gatewayapi.Namespaces, own: str, namespace
 
 def _is_ours(cells: Cells, name: str) -> bool:
     found = cells.read(GATEWAY_CLASSES, f"/{name}")
-    return found is not None and found.spec.controller_name == CONTROLLER
+    return found is not None and found.spec.controller_name == gatewayapi.CONTROLLER
 
 
 def _make_sections(cells: Cells, name: str) -> Sections | None:
