@@ -319,12 +319,14 @@ def test_of_a_cluster_it_has_pods_events_and_logs(tmp_path: Path) -> None:
         "involvedObject": {"kind": "Route", "name": "r"},
         "message": f"refused, for {secret} is wrong, as is {other}",
     }
+    of_gateway_api = {**event, "involvedObject": {"kind": "HTTPRoute", "name": "h"}, "message": "no listener"}
+    elsewhere = {**event, "involvedObject": {"kind": "Pod", "name": "p"}, "message": "no node"}
     encoded = base64.b64encode(secret.encode()).decode()
     (tmp_path / "secrets").write_text(items({"metadata": {"name": "s", "namespace": "shop"}, "data": {"a": encoded}}))
     (tmp_path / "other-secrets").write_text(items({"metadata": {"name": "unread"}, "stringData": {"a": other}}))
     (tmp_path / "configmaps").write_text(items({"metadata": {"name": "read", "namespace": "shop"}}))
     (tmp_path / "pods").write_text(items(pod))
-    (tmp_path / "events").write_text(items(event))
+    (tmp_path / "events").write_text(items(event, of_gateway_api, elsewhere))
     (tmp_path / "dump").write_text(json.dumps(dump()))
     script = tmp_path / "kubectl"
     with operator_api([], [node("envoy-1", "envoy")], rendered=[wanted(body("Cluster", "a"))]) as api:
@@ -343,9 +345,8 @@ def test_of_a_cluster_it_has_pods_events_and_logs(tmp_path: Path) -> None:
         "read",
     ]
     assert found["logs/envoy-1.envoy.previous.log"] == "it died of [redacted]\n"
-    assert json.loads(found["cluster/events.json"])[0]["message"] == (
-        "refused, for [redacted] is wrong, as is [redacted]"
-    )
+    events = [each["message"] for each in json.loads(found["cluster/events.json"])]
+    assert events == ["refused, for [redacted] is wrong, as is [redacted]", "no listener"]
     assert json.loads(found["cluster/pods.json"])[0]["status"]["phase"] == "Running"
     assert json.loads(found["versions.json"])["cluster"] == {"gitVersion": "v1.34"}
     assert "proxies/envoy-1/config_dump.json" in found

@@ -128,12 +128,11 @@ class Cluster:
 
     def events(self) -> list[Document]:
         """Events in the gateway's namespace, and those about its kinds elsewhere."""
-        kinds = {watched.kind for watched in WATCHED if watched.kind in crds.PLURALS}
         fields = ("type", "reason", "message", "count", "firstTimestamp", "lastTimestamp", "eventTime")
         return [
             {"about": each.get("involvedObject"), **{field: each[field] for field in fields if field in each}}
             for each in self._raw("/api/v1/events") or []
-            if each["metadata"]["namespace"] == rbac.NAMESPACE or each.get("involvedObject", {}).get("kind") in kinds
+            if each["metadata"]["namespace"] == rbac.NAMESPACE or each.get("involvedObject", {}).get("kind") in JUDGED
         ]
 
     def version(self) -> Document:
