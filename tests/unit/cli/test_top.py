@@ -11,10 +11,11 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fastforward_operator.cli.accesslogs import FileLog
+from fastforward_operator.cli.accesslogs import FileLog, PodLogs
 from fastforward_operator.cli.groupby import GroupBy
 from fastforward_operator.cli.traffic import MOST_NAMES, OTHERS, Window, read_line
 
@@ -252,3 +253,64 @@ def test_the_envoys_of_a_cluster_are_counted_together(tmp_path: Path, pods: tupl
     assert said.json["all"]["requests"] == 4
     assert said.json["all"]["serverErrorsPerSecond"] == 0.003
     assert said.json["underWay"] == {"requests": 4, "connections": 6, "proxies": 2}
+
+
+class Pods:
+    """A cluster with one Envoy, whose log ends when all has been told, as at a restart; it notes what it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "log"
+        self.log.write_text("")
+        self.asked: list[tuple[str, ...]] = []
+
+    def consoles(self) -> list[Any]:
+        return [SimpleNamespace(pod="envoy-1")]
+
+    def log_command(self, pod: str, *options: str) -> list[str]:
+        self.asked.append((pod, *options))
+        shown = ["cat"] if "--timestamps" in options else ["cut", "-d ", "-f2-"]
+        return [*shown, str(self.log)]
+
+    def write(self, at: str, *routes: str) -> None:
+        with self.log.open("a") as file:
+            file.writelines(f"2026-01-02T03:04:{at}Z {line(route=route)}\n" for route in routes)
+
+
+def heard(log: PodLogs, count: int) -> list[str]:
+    """The routes of what is new, once so many lines have come and the log has ended."""
+    found: list[str] = []
+    deadline = time.monotonic() + SECONDS
+    while len(found) < count or any(each.reader.is_alive() for each in log._following.values()):
+        assert time.monotonic() < deadline, found
+        found += [each.fields["route"] for each in log.new()]
+    return [*found, *(each.fields["route"] for each in log.new())]
+
+
+def test_what_was_told_of_a_pod_is_not_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pods = Pods(tmp_path)
+    pods.write("05.100000000", "old")
+    pods.write("05.200000000", "a", "b")
+    log: Any = PodLogs(pods)  # ty: ignore[invalid-argument-type]
+    assert [each.fields["route"] for each in log.before(time.time() - 10)] == ["old", "a", "b"]
+    # The runtime took it down together with the two before.
+    pods.write("05.200000000", "c")
+    pods.write("05.200001000", "d", "e")
+    assert heard(log, 3) == ["c", "d", "e"]
+    monkeypatch.setattr("fastforward_operator.cli.accesslogs._LIST_EVERY_S", 0.0)
+    pods.write("05.200001000", "f")
+    assert heard(log, 1)[:1] == ["f"]
+    log.close()
+
+
+def test_a_log_is_asked_for_since_it_was_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pods = Pods(tmp_path)
+    now = 1000.0
+    monkeypatch.setattr("fastforward_operator.cli.accesslogs.time.monotonic", lambda: now)
+    log: Any = PodLogs(pods)  # ty: ignore[invalid-argument-type]
+    assert list(log.before(time.time() - 10)) == []
+    for after, seconds in ((3.5, 5), (6.0, 7)):
+        now += after
+        list(log.new())
+        log._following["envoy-1"].reader.join()
+        assert pods.asked[-1] == ("envoy-1", f"--since={seconds}s", "--timestamps", "--follow")
+    log.close()
