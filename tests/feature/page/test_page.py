@@ -244,6 +244,28 @@ def test_proxies_are_told_with_what_they_acknowledged(gateway: Gateway, seen: Se
         expect(row.locator("td")).to_have_text([str(counts["holds"]), "0", "0", "0"])
 
 
+def test_a_proxy_that_came_back_is_shown_once_when_its_old_stream_has_ended(gateway: Gateway, seen: Seen) -> None:
+    publish(gateway)
+    told = gateway.stack.api("/v1/proxies")["proxies"]
+    old = [{**each, "state": "lagging"} for each in told if each["node"] == "envoy"]
+    answer = {"proxies": [*old, *told]}
+    seen.page.route("**/v1/proxies", lambda asked: asked.fulfill(json=answer))
+    page = seen.open("proxies")
+    nodes = page.locator(".node", has=page.get_by_role("heading", name="envoy"))
+    expect(nodes).to_have_count(2)
+    expect(nodes.first).to_contain_text("lagging")
+    answer["proxies"] = told
+    expect(nodes).to_have_count(1)
+    expect(nodes).to_contain_text("live")
+
+    answer["proxies"] = [*old, *old, *told]
+    page.get_by_role("link", name="Overview", exact=True).click()
+    wrong = page.locator("#wrong > li", has_text="lags")
+    expect(wrong).to_have_count(2)
+    answer["proxies"] = told
+    expect(wrong).to_have_count(0)
+
+
 class RefusedStack(Stack):
     """One whose operator emits what Envoy refuses where a body says `break me`."""
 

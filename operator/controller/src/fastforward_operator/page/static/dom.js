@@ -36,12 +36,13 @@ export function mark(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Children for `items`, in their order. What was there for the same key stays the same element. */
+/** Children for `items`, in their order. What was there for the same key stays the same element. Of items with the same
+ * key each has its own: a proxy that comes back is there twice until its old stream ends. */
 export function sync(parent, items, keyOf, make, update = () => {}) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  const keys = items.map(keyOf);
+  const keys = numbered(items.map(keyOf));
   const wanted = new Set(keys);
-  for (const [key, child] of known) if (!wanted.has(key)) child.remove();
+  for (const child of [...parent.children]) if (!wanted.has(child.dataset.key)) child.remove();
   let next = parent.firstElementChild;
   items.forEach((item, place) => {
     let child = known.get(keys[place]);
@@ -55,6 +56,17 @@ export function sync(parent, items, keyOf, make, update = () => {}) {
       parent.insertBefore(child, next);
     }
     update(child, item);
+  });
+}
+
+/** Each key once: the second of the same gets a number. */
+function numbered(keys) {
+  const taken = new Set();
+  return keys.map((key) => {
+    let own = key;
+    for (let number = 2; taken.has(own); number += 1) own = `${key}#${number}`;
+    taken.add(own);
+    return own;
   });
 }
 
