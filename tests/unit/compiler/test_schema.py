@@ -152,6 +152,16 @@ def test_the_directive_http_may_be_used_or_defined() -> None:
     read("GraphQL", f"directive @http(method: String!, path: String!) on FIELD_DEFINITION {used}")
 
 
+TEXT, INT = {"type": "string"}, {"type": "integer"}
+OTHER = {"oneOf": [{"required": ["card"]}, {"required": ["cash"]}]}
+
+
+def _kind(*kinds: str, **more: Any) -> Any:
+    """An object that says by a field which alternative it is."""
+    shape = {"type": "object", "required": ["kind"], "properties": {"kind": {"enum": [*kinds]}}, **more}
+    return {word: value for word, value in shape.items() if value}
+
+
 JSON_BREAKS: list[tuple[Any, Any, str]] = [
     ({"properties": {}}, {"required": ["a"]}, "/a: is required"),
     ({"type": ["string", "null"]}, {"type": "string"}, "/: the type null"),
@@ -184,6 +194,29 @@ JSON_BREAKS: list[tuple[Any, Any, str]] = [
     ),
     ({"allOf": [{"minimum": 1}]}, {"allOf": [{"minimum": 1}, {"maximum": 3}]}, "maximum is 3"),
     ({"not": {"const": 1}}, {"not": {"type": "integer"}}, "not has changed"),
+    # Names that patterns fit.
+    ({"properties": {"note": TEXT}}, {"properties": {"note": TEXT}, "patternProperties": {"^n": INT}}, "/note: the"),
+    ({"properties": {"note": TEXT}}, {"patternProperties": {"o": INT}}, "/note: the type string"),
+    ({"patternProperties": {"^amount": TEXT}}, {"properties": {"amount": INT}}, "/amount: the type string"),
+    ({"patternProperties": {"^a": TEXT}}, {"patternProperties": {"t$": INT}}, "/*: the type string"),
+    ({"patternProperties": {"^ab*": TEXT}}, {"patternProperties": {"^ac": INT}}, "/*: the type string"),
+    ({"patternProperties": {"^a|b": TEXT}}, {"patternProperties": {"^b": INT}}, "/*: the type string"),
+    ({"patternProperties": {"^a": TEXT}}, {"additionalProperties": INT}, "/*: the type string"),
+    (
+        {"patternProperties": {"^a": TEXT}, "additionalProperties": False},
+        {"additionalProperties": False},
+        "/*: nothing",
+    ),
+    ({"additionalProperties": TEXT}, {"patternProperties": {"^a": INT}}, "/*: the type string"),
+    ({"additionalProperties": TEXT}, {"properties": {"a": TEXT}, "patternProperties": {"^a": INT}}, "/a: the type"),
+    # Values that fit one alternative, and would fit two.
+    ({"oneOf": [INT, TEXT]}, {"oneOf": [INT, {"type": "number"}, TEXT]}, "may fit more than one oneOf"),
+    ({"oneOf": [INT, TEXT]}, {"oneOf": [{"type": "number"}, {"type": ["integer", "string"]}]}, "more than one oneOf"),
+    ({"oneOf": [{"const": 1}]}, {"oneOf": [{"const": 1}, {"const": 1.0}]}, "more than one oneOf"),
+    ({"anyOf": [INT, {"minimum": 1}]}, {"oneOf": [INT, {"minimum": 1}]}, "more than one oneOf"),
+    (INT, {"oneOf": [INT, {"maximum": 5}]}, "more than one oneOf"),
+    ({"oneOf": [_kind("a"), _kind("b")]}, {"oneOf": [_kind("a"), _kind("b", "c"), _kind("c")]}, "more than one oneOf"),
+    ({"oneOf": [_kind("a", type=[])]}, {"oneOf": [_kind("a", type=[]), _kind("b", type=[])]}, "more than one oneOf"),
 ]
 
 
@@ -220,6 +253,23 @@ def test_json_schemas_that_refuse_what_was_allowed_are_told(old: Any, new: Any, 
         (LINE, True),
         ({"title": "a", "default": 1}, {"title": "b"}),
         ({"$ref": "#/$defs/l", "$defs": {"l": {"items": {"$ref": "#/$defs/l"}}}}, {"items": {"items": {}}}),
+        ({"properties": {"a": TEXT}}, {"properties": {"a": TEXT}, "patternProperties": {"^n": INT}}),
+        ({"properties": {"note": INT}}, {"patternProperties": {"^n": INT}, "additionalProperties": True}),
+        ({"properties": {"a1": INT}}, {"patternProperties": {"[0-9]$": {"type": "number"}}}),
+        ({"patternProperties": {"^a-": TEXT}}, {"patternProperties": {"^a-": TEXT, "^b-": INT}}),
+        ({"patternProperties": {"^a": TEXT}}, {"patternProperties": {"^a": TEXT}, "properties": {"b": INT}}),
+        ({"patternProperties": {"^a": INT, "1$": {"minimum": 3}}}, {"properties": {"a1": {"minimum": 2}}}),
+        ({"additionalProperties": False}, {"patternProperties": {"^a": INT}}),
+        ({"oneOf": [INT, TEXT]}, {"oneOf": [TEXT, {"type": "null"}, {"type": "number"}]}),
+        ({"oneOf": [{"const": 1}, {"enum": ["1"]}]}, {"oneOf": [{"const": 1}, {"enum": ["1", "2"]}, {"const": 2}]}),
+        ({"oneOf": [INT, TEXT]}, {"anyOf": [INT, {"type": "number"}, TEXT]}),
+        ({"oneOf": [_kind("a"), _kind("b")]}, {"oneOf": [_kind("a"), _kind("b", title="B"), _kind("c")]}),
+        ({"type": "object", **OTHER}, {**OTHER, "type": "object", "properties": {"note": TEXT}}),
+        (OTHER, {"oneOf": [*reversed(OTHER["oneOf"])]}),
+        (
+            {"$ref": "#/$defs/t", "$defs": {"t": {"oneOf": [{"items": {"$ref": "#/$defs/t"}}, {"minLength": 3}]}}},
+            {"$ref": "#/$defs/u", "$defs": {"u": {"oneOf": [{"minLength": 3}, {"items": {"$ref": "#/$defs/u"}}]}}},
+        ),
     ],
     ids=json.dumps,
 )

@@ -9,8 +9,13 @@ be added to an object that is open.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations
 from typing import Any
+
+import jsonschema_rs
 
 from fastforward_compiler.translate.document.schematree import FALSE, Schema, Tree, as_schema, pointer_of
 
@@ -25,31 +30,43 @@ _SAME = (
     "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "contentEncoding", "contentMediaType",
 )  # fmt: skip
 _IMPLICIT = {"minLength": 0, "minItems": 0, "minProperties": 0, "minContains": 1}
-_MOST_PAIRS = 20_000
+_MOST_STEPS = 20_000
+_BEGINNING = re.compile(r"\^([\w -]*)(.?)", re.DOTALL)
+"""What names begin with, and what follows it in the pattern."""
 
 
 def compare_schemas(reader: Tree, writer: Tree) -> list[str]:
     """Returns what of the writer's the reader may refuse."""
-    return list(_Comparison(reader, writer).schemas(reader.root, writer.root, ""))
+    return list(_Comparison(reader, writer, _Memory()).schemas(reader.root, writer.root, ""))
+
+
+class _Memory:
+    """What is remembered while two documents are compared."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[tuple[bool, str, str], None] = {}
+        """Those that are being compared, or were, in order: schemas may lead back to themselves."""
+        self.steps = iter(range(_MOST_STEPS))
 
 
 class _Comparison:
-    def __init__(self, reader: Tree, writer: Tree) -> None:
+    def __init__(self, reader: Tree, writer: Tree, memory: _Memory, *, turned: bool = False) -> None:
         self._reader = reader
         self._writer = writer
-        self._seen: set[tuple[str, str]] = set()
-        """Pairs that are being compared, or were: schemas may lead back to themselves."""
+        self._memory = memory
+        self._turned = turned
+        """Whether reader and writer have changed sides."""
 
     def schemas(self, read: Schema, written: Schema, at: str) -> Iterator[str]:
         """Yields what the one refuses and the other allows."""
         new, old = merged(self._reader, read), merged(self._writer, written)
-        pair = _key(new), _key(old)
-        if not new or old == FALSE or (pair[0] == pair[1] and not _refers(new)) or pair in self._seen:
+        pair = self._turned, _key(new), _key(old)
+        if not new or old == FALSE or (pair[1] == pair[2] and not _refers(new)) or pair in self._memory.pairs:
             return
-        if len(self._seen) >= _MOST_PAIRS:
+        if next(self._memory.steps, None) is None:
             yield f"{at or '/'}: there is too much to compare."
             return
-        self._seen.add(pair)
+        self._memory.pairs[pair] = None
         if new == FALSE:
             yield f"{at or '/'}: nothing is allowed any more."
             return
@@ -57,13 +74,16 @@ class _Comparison:
         yield from self._fields(new, old, at)
         yield from self._items(new, old, at)
         yield from self._choices(new, old, at)
+        if "oneOf" in new and not self._excludes(new) and not self._corresponds(new, old, at):
+            yield f"{at or '/'}: what was allowed may fit more than one oneOf."
 
-    def _fits(self, read: Schema, written: Schema, at: str) -> bool:
+    def fits(self, read: Schema, written: Schema, at: str) -> bool:
         """Whether one schema reads the other; pairs seen in vain are forgotten."""
-        before = set(self._seen)
+        pairs = self._memory.pairs
+        before = len(pairs)
         fits = next(self.schemas(read, written, at), None) is None
-        if not fits:
-            self._seen = before
+        while not fits and len(pairs) > before:
+            pairs.popitem()
         return fits
 
     def _fields(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
@@ -71,23 +91,38 @@ class _Comparison:
             yield f"{at}{pointer_of([name])}: is required, and was not."
         for name in sorted(new.get("properties", {}).keys() | old.get("properties", {}).keys()):
             yield from self._field(name, new, old, f"{at}{pointer_of([name])}")
-        known = old.get("patternProperties", {})
-        for text, each in sorted(new.get("patternProperties", {}).items()):
-            if text in known:
-                yield from self.schemas(as_schema(each), as_schema(known[text]), f"{at}/*")
+        yield from self._patterns(new, old, at)
         if _rest(new) == FALSE and _rest(old) != FALSE:
             yield f"{at or '/'}: other fields are refused, and were not."
         else:
             yield from self.schemas(_rest(new), _rest(old), f"{at}/*")
 
     def _field(self, name: str, new: Schema, old: Schema, at: str) -> Iterator[str]:
-        fields, before = new.get("properties", {}), old.get("properties", {})
-        if name not in fields and _rest(new) == FALSE:
+        mine, theirs = _said(new, name), _said(old, name)
+        if not mine and _rest(new) == FALSE:
             yield f"{at}: is gone, and other fields are refused."
-        elif name in before:
-            yield from self.schemas(as_schema(fields.get(name, _rest(new))), as_schema(before[name]), at)
-        elif "additionalProperties" in old:
-            yield from self.schemas(as_schema(fields[name]), _rest(old), at)
+            return
+        if not theirs and "additionalProperties" in old:
+            theirs = [_rest(old)]
+        if theirs:
+            written = theirs[0] if len(theirs) == 1 else {"allOf": theirs}
+            for read in mine or [_rest(new)]:
+                yield from self.schemas(read, written, at)
+
+    def _patterns(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
+        """Compares what is said of names that no schema lists. Patterns are taken to meet unless it shows otherwise."""
+        mine, theirs = (each.get("patternProperties", {}) for each in (new, old))
+        for text, read in sorted(mine.items()):
+            written = [each for other, each in sorted(theirs.items()) if _may_meet(text, other)]
+            if text in theirs:
+                written = [theirs[text]]
+            elif "additionalProperties" in old:
+                written.append(_rest(old))
+            for each in written:
+                yield from self.schemas(as_schema(read), as_schema(each), f"{at}/*")
+        for text, each in sorted(theirs.items()):
+            if text not in mine:
+                yield from self.schemas(_rest(new), as_schema(each), f"{at}/*")
 
     def _items(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
         heads, before = new.get("prefixItems", ()), old.get("prefixItems", ())
@@ -109,12 +144,45 @@ class _Comparison:
             words = [each for each in (word, "oneOf", "anyOf") if each in old]
             theirs = [as_schema(each) for each in old[words[0]]] if words else [old]
             for index, written in enumerate(theirs):
-                if not any(self._fits(read, written, at) for read in mine):
+                if not any(self.fits(read, written, at) for read in mine):
                     which = f"alternative {index + 1}" if words else "what was allowed"
                     yield f"{at or '/'}: {which} fits no {word} any more."
         for read in new.get("allOf", ()):
-            if not any(self._fits(as_schema(read), as_schema(each), at) for each in (*old.get("allOf", ()), old)):
+            if not any(self.fits(as_schema(read), as_schema(each), at) for each in (*old.get("allOf", ()), old)):
                 yield f"{at or '/'}: more is asked for (allOf)."
+
+    def _excludes(self, schema: Schema) -> bool:
+        """Whether it shows that no value fits two of its alternatives."""
+        types = _types(schema)
+        choices = [self._plain(each) for each in schema["oneOf"]]
+        return all(self._are_apart(one, other, types) for one, other in combinations(choices, 2))
+
+    def _are_apart(self, one: Schema, other: Schema, types: frozenset[str]) -> bool:
+        if _are_plainly_apart(one, other, types):
+            return True
+        if types & _types(one) & _types(other) != {"object"}:
+            return False
+        names = set(one.get("required", ())) & set(other.get("required", ()))
+        fields, others = one.get("properties", {}), other.get("properties", {})
+        return any(
+            _are_plainly_apart(self._plain(fields[name]), self._plain(others[name]), _TYPES)
+            for name in names & fields.keys() & others.keys()
+        )
+
+    def _plain(self, schema: Schema | bool) -> Schema:
+        return merged(self._reader, as_schema(schema))
+
+    def _corresponds(self, new: Schema, old: Schema, at: str) -> bool:
+        """Whether each alternative has one on the other side that allows the same."""
+        turned = _Comparison(self._writer, self._reader, self._memory, turned=not self._turned)
+        left = [as_schema(each) for each in new["oneOf"]]
+        for written in map(as_schema, old.get("oneOf", ())):
+            same = (each for each in left if self.fits(each, written, at) and turned.fits(written, each, at))
+            found = next(same, None)
+            if found is None:
+                return False
+            left.remove(found)
+        return not left
 
 
 def _values(new: Schema, old: Schema, at: str) -> Iterator[str]:
@@ -176,6 +244,47 @@ def _enumerated(schema: Schema) -> frozenset[str] | None:
 def _rest(schema: Schema) -> Schema:
     """What is said of fields that are not named."""
     return as_schema(schema.get("additionalProperties", True))
+
+
+def _said(schema: Schema, name: str) -> list[Schema]:
+    """What is said of a field by its name, and by patterns that its name fits."""
+    listed = schema.get("properties", {})
+    patterns = schema.get("patternProperties", {})
+    said = [listed[name]] if name in listed else []
+    return [as_schema(each) for each in (*said, *(patterns[text] for text in sorted(patterns) if _takes(text, name)))]
+
+
+def _takes(pattern: str, name: str) -> bool:
+    return _compiled(pattern).is_valid(name)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> jsonschema_rs.Draft202012Validator:
+    """As data planes read it."""
+    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
+
+
+def _may_meet(one: str, other: str) -> bool:
+    """Whether a name may fit both patterns: not if they begin with different texts."""
+    mine, theirs = _beginning(one), _beginning(other)
+    return mine.startswith(theirs) or theirs.startswith(mine)
+
+
+def _beginning(pattern: str) -> str:
+    found = _BEGINNING.match(pattern)
+    if found is None or "|" in pattern:
+        return ""
+    return found[1][:-1] if found[2] in {"*", "+", "?", "{"} else found[1]
+
+
+def _are_plainly_apart(one: Schema, other: Schema, types: frozenset[str]) -> bool:
+    """Whether it shows in types, or in values that are listed, that nothing of these types fits both."""
+    if not types & _types(one) & _types(other):
+        return True
+    mine, theirs = _enumerated_values(one), _enumerated_values(other)
+    if mine is None or theirs is None or not all(isinstance(each, str | int | None) for each in (*mine, *theirs)):
+        return False
+    return not set(map(_key, mine)) & set(map(_key, theirs))
 
 
 def _key(value: object) -> str:
