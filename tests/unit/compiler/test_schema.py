@@ -155,6 +155,14 @@ def test_the_directive_http_may_be_used_or_defined() -> None:
 TEXT, INT = {"type": "string"}, {"type": "integer"}
 OTHER = {"oneOf": [{"required": ["card"]}, {"required": ["cash"]}]}
 
+CLOSED = {"properties": {"a": TEXT}, "additionalProperties": False}
+LEFT = {"unevaluatedProperties": False}
+REF = {"$ref": "#/$defs/a"}
+
+
+def _with(named: Any, schema: Any) -> Any:
+    return {**schema, "$defs": {"a": named}}
+
 
 def _kind(*kinds: str, **more: Any) -> Any:
     """An object that says by a field which alternative it is."""
@@ -217,6 +225,15 @@ JSON_BREAKS: list[tuple[Any, Any, str]] = [
     (INT, {"oneOf": [INT, {"maximum": 5}]}, "more than one oneOf"),
     ({"oneOf": [_kind("a"), _kind("b")]}, {"oneOf": [_kind("a"), _kind("b", "c"), _kind("c")]}, "more than one oneOf"),
     ({"oneOf": [_kind("a", type=[])]}, {"oneOf": [_kind("a", type=[]), _kind("b", type=[])]}, "more than one oneOf"),
+    # Words that mean something else by what is beside them, or elsewhere.
+    (_with(INT, {"not": REF}), _with({}, {"not": REF}), "not has changed"),
+    (_with(INT, {"if": {"items": REF}}), _with(TEXT, {"if": {"items": REF}}), "if has changed"),
+    (CLOSED, {"allOf": [{"properties": {"a": TEXT}}, {"additionalProperties": False}]}, "more is asked for (allOf)"),
+    ({"prefixItems": [TEXT], "items": INT}, {"allOf": [{"prefixItems": [TEXT]}, {"items": INT}]}, "more is asked for"),
+    ({"properties": {"a": TEXT}, **LEFT}, LEFT, "what unevaluatedProperties is about has changed"),
+    ({"anyOf": [{"properties": {"a": TEXT}}], **LEFT}, LEFT, "what unevaluatedProperties is about has changed"),
+    ({"unevaluatedProperties": TEXT}, {"properties": {"a": INT}}, "what unevaluatedProperties is about has changed"),
+    ({"prefixItems": [TEXT], "unevaluatedItems": False}, {"unevaluatedItems": False}, "what unevaluatedItems is about"),
 ]
 
 
@@ -265,6 +282,15 @@ def test_json_schemas_that_refuse_what_was_allowed_are_told(old: Any, new: Any, 
         ({"oneOf": [INT, TEXT]}, {"anyOf": [INT, {"type": "number"}, TEXT]}),
         ({"oneOf": [_kind("a"), _kind("b")]}, {"oneOf": [_kind("a"), _kind("b", title="B"), _kind("c")]}),
         ({"type": "object", **OTHER}, {**OTHER, "type": "object", "properties": {"note": TEXT}}),
+        (_with(INT, {"not": REF}), {**_with(INT, {"not": REF}), "title": "x"}),
+        (
+            _with(INT, {"not": {"properties": {"a": REF, "b": TEXT}}}),
+            {**_with(INT, {"not": {"properties": {"b": TEXT, "a": REF}}}), "title": "x"},
+        ),
+        ({"properties": {"a": TEXT}, **LEFT}, {"properties": {"a": TEXT, "b": INT}, **LEFT}),
+        ({"properties": {"a": TEXT}, **LEFT}, {"properties": {"b": INT}}),
+        ({"allOf": [CLOSED, {"minProperties": 1}]}, {"allOf": [{"minProperties": 1}, {**CLOSED, "title": "x"}]}),
+        ({**CLOSED, "allOf": [{"required": ["a"]}]}, {**CLOSED, "allOf": [{"properties": {"a": TEXT}}]}),
         (OTHER, {"oneOf": [*reversed(OTHER["oneOf"])]}),
         (
             {"$ref": "#/$defs/t", "$defs": {"t": {"oneOf": [{"items": {"$ref": "#/$defs/t"}}, {"minLength": 3}]}}},

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
+from operator import itemgetter
 from typing import Any
 
 import jsonschema_rs
 
-from fastforward_compiler.translate.document.schematree import FALSE, Schema, Tree, as_schema, pointer_of
+from fastforward_compiler.translate.document.schematree import FALSE, Schema, Tree, as_schema, inner, pointer_of
 
 _TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
 _NAMES: dict[type, str] = {
@@ -30,6 +31,13 @@ _SAME = (
     "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "contentEncoding", "contentMediaType",
 )  # fmt: skip
 _IMPLICIT = {"minLength": 0, "minItems": 0, "minProperties": 0, "minContains": 1}
+_BESIDE = ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas", "contains")
+"""By which the unevaluated words see what other schemas say of the same place."""
+_TOGETHER = {
+    "additionalProperties": frozenset({"properties", "patternProperties", "additionalProperties"}),
+    "items": frozenset({"prefixItems", "items"}),
+}
+"""A word, and those whose meaning hangs on it: it is about those of its own schema alone."""
 _MOST_STEPS = 20_000
 _BEGINNING = re.compile(r"\^([\w -]*)(.?)", re.DOTALL)
 """What names begin with, and what follows it in the pattern."""
@@ -71,6 +79,7 @@ class _Comparison:
             yield f"{at or '/'}: nothing is allowed any more."
             return
         yield from _values(new, old, at or "/")
+        yield from self._whole_words(new, old, at or "/")
         yield from self._fields(new, old, at)
         yield from self._items(new, old, at)
         yield from self._choices(new, old, at)
@@ -85,6 +94,36 @@ class _Comparison:
         while not fits and len(pairs) > before:
             pairs.popitem()
         return fits
+
+    def _whole_words(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
+        """Compares words that only fit when they say the same."""
+        for word in _SAME:
+            if word in new and not self._are_alike(new, old, [word]):
+                yield f"{at}: {word} has changed."
+        for word in ("unevaluatedProperties", "unevaluatedItems"):
+            narrow = word in new and not _looked_at(old) <= _looked_at(new)
+            wide = as_schema(old.get(word, False)) != FALSE
+            if (
+                narrow
+                or (wide and not _looked_at(new) <= _looked_at(old))
+                or ((wide or word in new) and not self._are_alike(new, old, _BESIDE))
+            ):
+                yield f"{at}: what {word} is about has changed."
+
+    def _are_alike(self, new: Schema, old: Schema, words: Sequence[str]) -> bool:
+        """Whether both say the same by these words, also where `$ref` leads."""
+        waiting = [tuple({word: each[word] for word in words if word in each} for each in (new, old))]
+        followed: set[str] = set()
+        while waiting:
+            mine, theirs = waiting.pop()
+            if _key(mine) != _key(theirs):
+                return False
+            if "$ref" in mine and mine["$ref"] not in followed:
+                followed.add(mine["$ref"])
+                waiting.append((self._reader.refers(mine), self._writer.refers(theirs)))
+            pairs = zip(*(sorted(inner(each), key=itemgetter(0)) for each in (mine, theirs)), strict=True)
+            waiting.extend((as_schema(one), as_schema(other)) for (_, one), (_, other) in pairs)
+        return True
 
     def _fields(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
         for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
@@ -196,9 +235,6 @@ def _values(new: Schema, old: Schema, at: str) -> Iterator[str]:
             gone = "" if before is None else f": {', '.join(sorted(before - allowed))[:100]}"
             yield f"{at}: fewer values are allowed{gone}."
     yield from _bounds(new, old, at)
-    for word in _SAME:
-        if word in new and new[word] != old.get(word):
-            yield f"{at}: {word} has changed."
 
 
 def _bounds(new: Schema, old: Schema, at: str) -> Iterator[str]:
@@ -244,6 +280,13 @@ def _enumerated(schema: Schema) -> frozenset[str] | None:
 def _rest(schema: Schema) -> Schema:
     """What is said of fields that are not named."""
     return as_schema(schema.get("additionalProperties", True))
+
+
+def _looked_at(schema: Schema) -> set[tuple[str, str | int]]:
+    """The fields and items that a schema says something of by itself."""
+    named = {(word, name) for word in ("properties", "patternProperties") for name in schema.get(word, ())}
+    named |= {("prefixItems", index) for index in range(len(schema.get("prefixItems", ())))}
+    return named | {(word, "") for word in ("additionalProperties", "items") if word in schema}
 
 
 def _said(schema: Schema, name: str) -> list[Schema]:
@@ -306,10 +349,12 @@ def merged(tree: Tree, schema: Schema) -> Schema:
     parts = [own, *map(as_schema, schema.get("allOf", ())), *([tree.refers(schema)] if "$ref" in schema else ())]
     for part in parts:
         rest: Schema = {}
-        for word, value in (part if part is own else merged(tree, part)).items():
+        words = part if part is own else merged(tree, part)
+        apart = _apart(made, words)
+        for word, value in words.items():
             if word == "allOf":
                 clashes.extend(map(as_schema, value))
-            elif not _add(made, word, value):
+            elif word in apart or not _add(made, word, value):
                 rest[word] = value
         if rest:
             clashes.append(rest)
@@ -320,6 +365,16 @@ _NOTES = frozenset({
     "$schema", "$id", "$anchor", "$comment", "$defs", "definitions", "title", "description", "default", "examples",
     "deprecated", "readOnly", "writeOnly",
 })  # fmt: skip
+
+
+def _apart(made: Schema, more: Schema) -> set[str]:
+    """Words that would mean something else beside what there is."""
+    words: set[str] = set()
+    for word, hanging in _TOGETHER.items():
+        mine, theirs = ({key: value for key, value in each.items() if key in hanging} for each in (made, more))
+        if mine and theirs and mine != theirs and (word in mine or word in theirs):
+            words |= theirs.keys()
+    return words
 
 
 def _add(made: Schema, word: str, value: Any) -> bool:  # noqa: ANN401 - of the word
