@@ -3,11 +3,14 @@
 import asyncio
 from dataclasses import replace
 
-from fastforward_pipeline.effects import UNASKED, Bucket, GiveBack, Slots, TakeTokens, Verdict
+from fastforward_entrypoint.counters.redis import RedisCounterStore
+from fastforward_pipeline.effects import UNASKED, Bucket, GiveBack, Slots, TakeTokens, Unavailable, Verdict
 
 from support.counting import HOUR_MS, Counting, bucket, redis_store, wait
 from support.eventually import eventually
 from support.redis import RedisServer
+
+DEADLINE_SECONDS = 0.05
 
 
 def owed(cost: float, of: Bucket) -> Bucket:
@@ -94,3 +97,79 @@ async def test_no_two_services_take_a_place_by_the_same_name(redis_server: Redis
     async with redis_store(redis_server) as one, redis_store(redis_server) as other:
         answers = [await wait(store, TakeTokens((places("a", 3),))) for store in (one, other)]
     assert len({answer.holder for answer in answers if isinstance(answer, Verdict)}) == 2
+
+
+async def test_a_place_is_free_again_whose_request_was_told_too_late(redis_server: RedisServer) -> None:
+    """The exchange ends well, but not in the time of the request."""
+    async with redis_store(redis_server, DEADLINE_SECONDS, exchange=5.0) as store:
+        assert await is_there(store, bucket("c"))
+        redis_server.freeze()
+        assert isinstance(await wait(store, TakeTokens((places("a", 1), bucket("b")))), Unavailable)
+        redis_server.thaw()
+        with redis_server.client() as client:
+            await eventually(lambda: client.exists("ff:{default/b}d1") == 1)
+            await eventually(lambda: client.exists("ff:" + places("a", 1).key) == 0)
+
+
+async def test_a_place_is_free_again_whose_request_has_gone_meanwhile(redis_server: RedisServer) -> None:
+    async with redis_store(redis_server) as store:
+        assert await is_there(store, bucket("c"))
+        redis_server.freeze()
+        gone = asyncio.create_task(wait(store, TakeTokens((places("a", 1), bucket("b")))))
+        await asyncio.sleep(0.1)
+        gone.cancel()
+        redis_server.thaw()
+        with redis_server.client() as client:
+            await eventually(lambda: client.exists("ff:{default/b}d1") == 1)
+            await eventually(lambda: client.exists("ff:" + places("a", 1).key) == 0)
+
+
+async def test_a_place_is_free_again_that_an_exchange_without_an_answer_may_have_taken(
+    redis_server: RedisServer,
+) -> None:
+    async with redis_store(redis_server, DEADLINE_SECONDS) as store:
+        assert await is_there(store, bucket("c"))
+        redis_server.freeze()
+        assert isinstance(await wait(store, TakeTokens((places("a", 1), bucket("b")))), Unavailable)
+        redis_server.thaw()
+        with redis_server.client() as client:
+            await eventually(lambda: client.exists("ff:{default/b}d1") == 1)
+            assert await is_there(store, bucket("c"))
+            await eventually(lambda: client.exists("ff:" + places("a", 1).key) == 0)
+
+
+async def test_places_that_could_not_be_given_back_are_when_redis_answers_again(redis_server: RedisServer) -> None:
+    many = places("a", 300)
+    async with redis_store(redis_server) as store:
+        taken = await asyncio.gather(*(wait(store, TakeTokens((many,))) for _ in range(300)))
+    async with redis_store(redis_server, DEADLINE_SECONDS) as store:
+        assert await is_there(store, bucket("c"))
+        redis_server.freeze()
+        back = [TakeTokens((GiveBack(many.key, one.holder),)) for one in taken if isinstance(one, Verdict)]
+        for some in (back[:100], back[100:200], back[200:]):  # in an exchange, behind it, or not even that
+            assert set(map(type, await asyncio.gather(*(wait(store, one) for one in some)))) == {Unavailable}
+        redis_server.thaw()
+        assert await is_there(store, bucket("c"))
+        with redis_server.client() as client:
+            await eventually(lambda: client.exists("ff:" + many.key) == 0)
+
+
+async def test_a_foreign_value_under_a_key_of_places_hinders_nobody_else(redis_server: RedisServer) -> None:
+    strange, sound = places("a", 1), places("b", 1)
+    with redis_server.client() as client:
+        client.set("ff:" + strange.key, "x")
+    async with redis_store(redis_server) as store:
+        both = [wait(store, TakeTokens((one,))) for one in (sound, strange)]
+        assert set(map(type, await asyncio.gather(*both))) == {Unavailable}
+        for _ in range(3):
+            assert await Counting(store, asyncio.sleep).allowed(bucket("c"))
+        assert dict(store.errors) == {"refused": 1}
+        assert await Counting(store, asyncio.sleep).allowed(sound), "it was taken before the script failed"
+
+
+async def is_there(store: RedisCounterStore, asked: Bucket) -> bool:
+    """Whether the store counts; waits until it does."""
+    async with asyncio.timeout(10):
+        while isinstance(await wait(store, TakeTokens((asked,))), Unavailable):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    return True

@@ -41,9 +41,11 @@ class Counting:
 
 
 @asynccontextmanager
-async def redis_store(server: RedisServer, deadline: float = 5.0) -> AsyncGenerator[RedisCounterStore]:
-    """Most tests leave a busy machine time to answer; those of the deadline set the real one."""
-    client = connect(server.url, username=None, password=None, deadline=deadline)
+async def redis_store(
+    server: RedisServer, deadline: float = 5.0, *, exchange: float | None = None
+) -> AsyncGenerator[RedisCounterStore]:
+    """Most tests leave a busy machine time to answer; those of the deadline set the real one, for exchanges as well."""
+    client = connect(server.url, username=None, password=None, deadline=exchange or deadline)
     store = RedisCounterStore(client, deadline=deadline)
     running = asyncio.create_task(store.run())
     try:

@@ -2,7 +2,7 @@
 
 In: what proxies tell of requests that have ended (OTLP, one POST for each), and requests that go nowhere. Out: tokens
 taken from the counters, and counts of that. Called by door, endpoint and the exchange of messages. Nobody waits for it:
-what the counters can't take is lost, and counted.
+what the counters can't take is counted, and lost, but for places: Redis is told of those when it answers again.
 """
 
 from __future__ import annotations

@@ -18,5 +18,6 @@ class CounterStore(Protocol):
         All or nothing: a request that one limit refuses costs its caller no token of another, so nobody can use up a
         budget that he shares by being refused. Buckets in the shadow are watched: an empty one refuses nothing.
         The answer's `holder` is the name by which places were taken; they are free again when their lease is over.
+        Who is told Unavailable, or waits no longer, holds none.
         """
         ...

@@ -15,9 +15,9 @@ local key, argument = 0, 1
 local EACH = 7
 
 local function find(name, at)
-  if ARGV[at] ~= 'bucket' then
+  if ARGV[at] == 'back' then return 0, now, 0 end
+  if ARGV[at] == 'places' then
     redis.call('ZREMRANGEBYSCORE', name, '-inf', string.format('%.0f', now))
-    if ARGV[at] == 'back' then return 0, now, 0 end
     return tonumber(ARGV[at + 1]) - redis.call('ZCARD', name), now, 1
   end
   local size, rate = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -31,7 +31,8 @@ end
 
 local function take(name, at, there, since)
   if ARGV[at] == 'back' then
-    redis.call('ZREM', name, ARGV[at + 5])
+    -- It may go together with what others ask, and comes again when it fails: what is no place must not fail it.
+    if redis.call('TYPE', name).ok == 'zset' then redis.call('ZREM', name, ARGV[at + 5]) end
     return 0
   end
   if ARGV[at] == 'places' then
