@@ -29,6 +29,7 @@ from fastforward_operator.kubernetes import rbac
 from fastforward_operator.kubernetes.access import find_access
 from fastforward_operator.kubernetes.client import Client
 from fastforward_operator.kubernetes.dataplane import INSTALLATION
+from fastforward_operator.kubernetes.podsecrets import WORKLOADS
 from fastforward_operator.settings import Settings
 
 from support.cluster.definition import Cluster
@@ -272,6 +273,8 @@ async def test_a_workload_says_what_keeps_its_pods_and_is_programmed_once_it_is_
     )
     assert f"Secret {PODS}/{scene.namespace}" in await programmed("SecretNotFound")
     await scene.call(*secret)
+    annotation = f"{WORKLOADS}={scene.namespace}/decision"
+    await scene.call("-n", PODS, "annotate", "secret", scene.namespace, annotation)
     assert "container decision ended (Error, exit code 1)" in await programmed("PodsNotReady")
     await scene.apply(workload())
     await scene.programmed("workload/decision")

@@ -18,6 +18,7 @@ from fastforward_compiler.emit.kubernetes import Names, edge_names, workload_nam
 from fastforward_operator.bootstrap import bootstrap
 from fastforward_operator.kubernetes import rbac
 from fastforward_operator.kubernetes.lookout import LOOK_S
+from fastforward_operator.kubernetes.podsecrets import WORKLOADS
 from fastforward_operator.settings import Settings
 
 from support.cluster.kubectl import Kubectl
@@ -120,6 +121,8 @@ async def test_a_workload_says_which_secret_its_pods_wait_for_and_is_programmed_
         assert told.startswith(f"0 of 1 pods are ready. Secret {rbac.NAMESPACE}/{namespace}")
         secret = ("-n", rbac.NAMESPACE, "create", "secret", "generic", namespace)
         await asyncio.to_thread(kubectl, *secret, "--from-literal=other=x")
+        annotation = f"{WORKLOADS}={namespace}/decision"
+        await asyncio.to_thread(kubectl, "-n", rbac.NAMESPACE, "annotate", "secret", namespace, annotation)
         assert "has no key password" in await said(scene, "workload", "decision", "ResolvedRefs", "SecretInvalid")
         patch = ("patch", "secret", namespace, "-p", '{"stringData": {"password": "x"}}')
         await asyncio.to_thread(kubectl, "-n", rbac.NAMESPACE, *patch)

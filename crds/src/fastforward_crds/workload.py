@@ -21,7 +21,10 @@ class SecretKey(Model):
     """One key of a Secret of the namespace in which the pods run, which is the operator's."""
 
     name: Name
-    """Name of the Secret."""
+    """Name of the Secret. For a Workload of another namespace, the Secret's annotation
+    `gateway.fastforward.dev/workloads` must name that: `shop/decision`, or `shop/*` for all of its namespace. The
+    operator's own Secrets are for no Workload.
+    """
     key: Annotated[str, KEY]
     """Key in its data."""
 

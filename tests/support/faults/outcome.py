@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import fastforward_crds as crds
-from fastforward_operator.kubernetes import dataplane, rbac
+from fastforward_operator.kubernetes import kinds, rbac
 from fastforward_operator.kubernetes.client import Client, pages
 
 from support.envoy import Envoy
@@ -42,11 +42,11 @@ async def statuses(api: Client, namespace: str) -> AsyncGenerator[tuple[str, Any
 
 async def made(api: Client) -> AsyncGenerator[tuple[str, Any]]:
     """What stands for Edges and Workloads; of Secrets, which files."""
-    for api_version, kind in dataplane.PLURALS:
-        if api_version == dataplane.TRAEFIK:
+    for api_version, kind in kinds.PLURALS:
+        if api_version == kinds.TRAEFIK:
             # Not installed where failures are tried.
             continue
-        async for each in listed(api, dataplane.collection(api_version, kind, rbac.NAMESPACE), _MANAGED):
+        async for each in listed(api, kinds.collection(api_version, kind, rbac.NAMESPACE), _MANAGED):
             content = sorted(each.get("data", ())) if kind == "Secret" else _without(each.get("spec"), *_CHOSEN)
             yield f"{kind} {each['metadata']['name']}", content
 

@@ -25,7 +25,8 @@ from fastforward_compiler.emit.kubernetes import (
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes import dataplane
 from fastforward_operator.kubernetes.client import ApiError
-from fastforward_operator.kubernetes.dataplane import DIGEST, PLURALS, DataPlane
+from fastforward_operator.kubernetes.dataplane import DIGEST, DataPlane
+from fastforward_operator.kubernetes.kinds import PLURALS
 from structlog.testing import capture_logs
 
 from support.eventually import eventually, meanwhile
@@ -74,8 +75,8 @@ class Cluster:
         self.applied[path.split("/")[-2]] = body
         return "1"
 
-    async def read(self, _: str) -> Any:  # noqa: ANN401 - JSON
-        return {"data": good()}
+    async def read(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        return {"data": good()} if "/secrets/" in path else None
 
 
 def encoded(text: str) -> str:

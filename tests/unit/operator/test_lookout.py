@@ -16,6 +16,7 @@ from fastforward_operator.kubernetes import lookout
 from fastforward_operator.kubernetes.client import ApiError, Event, Page
 from fastforward_operator.kubernetes.dataplane import DIGEST, DataPlane, digest_of
 from fastforward_operator.kubernetes.lookout import Lookout
+from fastforward_operator.kubernetes.podsecrets import WORKLOADS
 from fastforward_operator.podstate import PodState
 from structlog.testing import capture_logs
 
@@ -41,6 +42,11 @@ DEPLOYMENT = {
     "spec": {"replicas": 1},
     "status": {"observedGeneration": 1, "updatedReplicas": 1, "readyReplicas": 1, "conditions": [AVAILABLE]},
 }
+
+
+def secret(workloads: str = "shop/*", **data: str) -> dict[str, Any]:
+    """What the pods of these may have."""
+    return {"metadata": {"name": "r", "namespace": "system", "annotations": {WORKLOADS: workloads}}, "data": data}
 
 
 class Cluster:
@@ -115,7 +121,7 @@ def scene() -> Scene:
 async def test_what_changes_is_not_complete_until_it_is_applied_and_made(scene: Scene) -> None:
     scene.step(WORKLOAD)
     assert scene.told == [(SHOP, PodState())]
-    scene.cluster.secrets["r"] = {"data": {"p": ""}}
+    scene.cluster.secrets["r"] = secret(p="")
     await scene.look()
     assert scene.told[-1] == (SHOP, PodState(wanted=1))
     scene.cluster.lists["deployments"] = [DEPLOYMENT]
@@ -144,25 +150,46 @@ async def test_of_a_deployment_that_is_not_whole_the_pods_say_why(scene: Scene) 
     assert state.blocked == ("Pod a-1: container decision: InvalidImageName: no.",)
 
 
-@pytest.mark.parametrize(
-    ("secret", "reason", "words"),
-    [
-        (None, Reason.SECRET_NOT_FOUND, "Secret system/r, in the namespace of the pods, was not found"),
-        ({"data": {"other": ""}}, Reason.SECRET_INVALID, "Secret system/r has no key p."),
-        ({}, Reason.SECRET_INVALID, "Secret system/r has no key p."),
-    ],
-    ids=["missing", "no such key", "empty"],
+NOT_FOR_IT = (
+    "Secret system/r, in the namespace of the pods, was not found, or is not for shop/a: they wait for it. "
+    "Create it, or let its annotation gateway.fastforward.dev/workloads name this."
 )
-async def test_a_secret_that_pods_need_is_missed(scene: Scene, secret: Any, reason: Reason, words: str) -> None:  # noqa: ANN401
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "words"),
+    [
+        (None, Reason.SECRET_NOT_FOUND, NOT_FOR_IT),
+        (secret("shop/b", p=""), Reason.SECRET_NOT_FOUND, NOT_FOR_IT),
+        (secret("shop/b", other=""), Reason.SECRET_NOT_FOUND, NOT_FOR_IT),
+        (secret(other=""), Reason.SECRET_INVALID, "Secret system/r has no key p. Add it."),
+        (secret(), Reason.SECRET_INVALID, "Secret system/r has no key p. Add it."),
+    ],
+    ids=["missing", "another's", "another's without the key", "no such key", "empty"],
+)
+async def test_a_secret_that_pods_need_is_missed(
+    scene: Scene, found: dict[str, Any] | None, reason: Reason, words: str
+) -> None:
     scene.step(WORKLOAD)
-    if secret is not None:
-        scene.cluster.secrets["r"] = secret
+    if found is not None:
+        scene.cluster.secrets["r"] = found
     await scene.look()
     _, state = scene.told[-1]
     assert state is not None
     (problem,) = state.problems
     assert (problem.on, problem.reason, problem.field) == (SHOP, reason, "spec.redis.password")
-    assert problem.message.startswith(words)
+    assert problem.message == words
+
+
+async def test_in_the_namespace_of_the_pods_secrets_need_say_nothing(scene: Scene) -> None:
+    scene.step(replace(WORKLOAD, name="system/a"))
+    await scene.look()
+    [problem] = scene.state.problems
+    missing = "Secret system/r, in the namespace of the pods, was not found: they wait for it. Create it."
+    assert problem.message == missing
+    scene.cluster.secrets["r"] = secret("", p="")
+    await scene.look()
+    assert scene.state.problems == ()
 
 
 async def test_deployments_are_followed_from_where_they_were_listed(scene: Scene) -> None:
@@ -281,7 +308,7 @@ async def test_what_cannot_be_read_of_one_holds_up_no_other(scene: Scene, failin
         await scene.look()
         await scene.look()
         scene.cluster.failing = set()
-        scene.cluster.secrets["r"] = {"data": {"p": ""}}
+        scene.cluster.secrets["r"] = secret(p="")
         await scene.look()
         await scene.look()
     assert [(str(ref), state) for ref, state in scene.told[2:]] == [

@@ -41,6 +41,8 @@ from fastforward_operator.certificates import Certified, Subject, renew_at
 
 from .authority import Authority, spiffe
 from .client import CONFLICT, NOT_FOUND, ApiError, Client
+from .kinds import PLURALS, collection
+from .podsecrets import PodSecrets
 
 _log = structlog.get_logger(__name__)
 
@@ -54,27 +56,8 @@ DIGEST = "gateway.fastforward.dev/spec-digest"
 the version that it knows itself, whoever applied it and when."""
 _OF_THE_WORLD = (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
-PLURALS = {
-    (TRAEFIK, "IngressRoute"): "ingressroutes",
-    (TRAEFIK, "IngressRouteTCP"): "ingressroutetcps",
-    (TRAEFIK, "Middleware"): "middlewares",
-    (TRAEFIK, "ServersTransportTCP"): "serverstransporttcps",
-    ("apps/v1", "Deployment"): "deployments",
-    ("policy/v1", "PodDisruptionBudget"): "poddisruptionbudgets",
-    ("v1", "Secret"): "secrets",
-    ("v1", "Service"): "services",
-    ("v1", "ServiceAccount"): "serviceaccounts",
-}
-"""Kinds that are made; of those that are not wanted any more, what leads to pods goes first, then a Deployment."""
-
 Document = Mapping[str, Any]
 Change = object | None
-
-
-def collection(api_version: str, kind: str, namespace: str) -> str:
-    """Where objects of a kind are."""
-    root = "/api" if "/" not in api_version else "/apis"
-    return f"{root}/{api_version}/namespaces/{namespace}/{PLURALS[api_version, kind]}"
 
 
 @dataclass(slots=True)
@@ -102,6 +85,8 @@ class DataPlane:
     _dirty: set[Names] = field(default_factory=set)
     _digests: dict[Names, str] = field(default_factory=dict)
     """Of those that were asked for."""
+    _waiting: set[Names] = field(default_factory=set)
+    """Workloads of which a Secret is not there, or not for them: nothing of theirs is applied until it is."""
     _left: bool = False
     """Whether something that is to go changed after it was listed."""
     _complete: bool = False
@@ -165,24 +150,30 @@ class DataPlane:
         clock = asyncio.get_running_loop().time
         looked = clock()
         while True:
+            sweeps = True
             try:
-                async with asyncio.timeout(RETRY_S if self.faults or self._left else PASS_S):
+                async with asyncio.timeout(RETRY_S if self.faults or self._left or self._waiting else PASS_S):
                     await self._news.wait()
             except TimeoutError:
                 # A fault that lasts, such as a kind that is not installed, does not have all be applied again so often.
                 if clock() - looked >= PASS_S:
                     looked = clock()
                     self._dirty |= self.values.keys()
+                else:
+                    # Nor does a Secret that is missing have all be listed.
+                    sweeps = bool(self.faults) or self._left
             self._news.clear()
             if self._complete and self.leads():
-                await self._pass()
+                await self._pass(sweeps=sweeps)
             elif not self.leads():
                 self._resign()
 
-    async def _pass(self) -> None:
-        dirty, self._dirty = self._dirty, set()
+    async def _pass(self, *, sweeps: bool = True) -> None:
+        dirty, self._dirty, self._waiting = self._dirty | self._waiting, set(), set()
         for names in sorted(dirty, key=lambda each: each.base):
             await self._try(_what(names), self._apply(names), names)
+        if not sweeps:
+            return
         self._left = False
         for api_version, kind in PLURALS:
             await self._try(f"what is to go of {kind}", self._sweep(api_version, kind))
@@ -212,16 +203,39 @@ class DataPlane:
             self.on_fault(made_for(names), fault)
 
     def _resign(self) -> None:
-        """What failed is for another one to say."""
+        """What failed is for another one to say, and to try again."""
+        self._waiting.clear()
         for names in self._dirty | self.values.keys():
             self._note(_what(names), names, "")
         self.faults.clear()
 
     async def _apply(self, names: Names) -> None:
-        if names in self.values:
-            await self._certify(names)
-            for document in self._wanted(names):
-                await self._put(document)
+        if names not in self.values:
+            return
+        await self._certify(names)
+        if isinstance(self.values.get(names), ir.Workload):
+            await self._withdraw(names)
+        # What is looked at is what is applied, whatever is wanted meanwhile.
+        value, wanted = self.values.get(names), self._wanted(names)
+        if isinstance(value, ir.Workload) and not await self._secrets.are_for(value):
+            self._waiting.add(names)
+            return
+        for document in wanted:
+            await self._put(document)
+
+    async def _withdraw(self, names: Names) -> None:
+        """Ends pods that have a Secret that no Workload may have: one that became the operator's own, say."""
+        path = f"{collection('apps/v1', 'Deployment', self.settings.namespace)}/{names.base}"
+        found = await self.client.read(path)
+        name = await self._secrets.find_kept(found) if found is not None else None
+        if found is None or name is None or not self.leads():
+            return
+        await self.client.delete(path, self.leads, {key: found["metadata"][key] for key in ("uid", "resourceVersion")})
+        _log.error("pods had a Secret that no Workload may have", workload=names.owner, secret=name)
+
+    @property
+    def _secrets(self) -> PodSecrets:
+        return PodSecrets(self.client, self.settings.namespace)
 
     def _wanted(self, names: Names) -> list[dict[str, Any]]:
         """Nothing for what is gone meanwhile."""
@@ -250,8 +264,7 @@ class DataPlane:
 
     async def _certify(self, names: Names) -> None:
         """The Secret by which the pods prove who they are, renewed in time."""
-        path = f"{collection('v1', 'Secret', self.settings.namespace)}/{names.secret}"
-        found = await self.client.read(path)
+        found = await self._secrets.read(names.secret)
         if found is None or self._is_stale(found):
             await self._put(self._secret(names))
 

@@ -23,7 +23,9 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, Reas
 from fastforward_operator.podstate import PodState
 
 from .client import ApiError, Event, pages
-from .dataplane import DIGEST, DataPlane, collection, made_for
+from .dataplane import DIGEST, DataPlane, made_for
+from .kinds import collection
+from .podsecrets import WORKLOADS, PodSecrets, is_for
 from .podwords import is_whole, state_of
 
 _log = structlog.get_logger(__name__)
@@ -190,7 +192,7 @@ class Lookout:
             return
         for where, (name, key) in secrets_of(value):
             if name not in secrets:
-                secrets[name] = await self.plane.client.read(f"{collection('v1', 'Secret', namespace)}/{name}")
+                secrets[name] = await PodSecrets(self.plane.client, namespace).read(name)
             for each in wrong_with(made_for(names), where, f"{namespace}/{name}", key, secrets[name]):
                 yield each
 
@@ -216,9 +218,16 @@ def _brief(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def wrong_with(on: ObjectRef, where: str, secret: str, key: str, found: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Yields that a Secret, or this key of it, is not there; `secret` is NAMESPACE/NAME."""
-    if found is None:
-        message = f"Secret {secret}, in the namespace of the pods, was not found: they wait for it. Create it."
+    """Yields that a Secret, or this key of it, is not there; `secret` is NAMESPACE/NAME.
+
+    Of one that is not for the Workload the same is said as of one that is not there: nobody learns by trying.
+    """
+    workload = f"{on.namespace}/{on.name}"
+    if found is None or not is_for(workload, found):
+        why, mend = "was not found", "Create it."
+        if not secret.startswith(f"{on.namespace}/"):
+            why, mend = f"{why}, or is not for {workload}", f"Create it, or let its annotation {WORKLOADS} name this."
+        message = f"Secret {secret}, in the namespace of the pods, {why}: they wait for it. {mend}"
         yield problem(on, Reason.SECRET_NOT_FOUND, where, message)
     elif key not in (found.get("data") or {}):
         yield problem(on, Reason.SECRET_INVALID, where, f"Secret {secret} has no key {key}. Add it.")

@@ -13,7 +13,7 @@ from fastforward_crds import gatewayapi
 
 from fastforward_operator.providers.kubernetes import WATCHED
 
-from . import authority, dataplane, webhookconfig
+from . import authority, kinds, webhookconfig
 
 NAME = "fastforward-operator"
 NAMESPACE = "fastforward-system"
@@ -80,7 +80,7 @@ def authority_rules() -> Iterator[dict[str, Any]]:
 def data_plane_rules() -> Iterator[dict[str, Any]]:
     """Yields the rules for the pods of the data plane and what they need; their names depend on users' objects."""
     groups: dict[str, list[str]] = {}
-    for (api_version, _), plural in dataplane.PLURALS.items():
+    for (api_version, _), plural in kinds.PLURALS.items():
         groups.setdefault(api_version.rpartition("/")[0], []).append(plural)
     verbs = ["get", "list", "create", "patch", "delete"]
     for group, plurals in sorted(groups.items()):
