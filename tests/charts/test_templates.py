@@ -167,7 +167,8 @@ def test_roles_are_the_generated_ones(name: str) -> None:
 
 def test_an_operator_of_some_namespaces_may_read_nowhere_else() -> None:
     bindings = of_kind("everything", "ClusterRoleBinding").keys()
-    assert bindings == {"second-webhook"}
+    assert bindings == {"second-webhook", "second-namespaces"}
+    assert of_kind("everything", "ClusterRole")["second-namespaces"]["rules"] == [rbac.namespaces_rule("shop", "blog")]
     text = (ROOT / "tests/charts/golden/everything/rendered.yaml").read_text()
     read = [each["metadata"].get("namespace") for each in documents(text) if each["metadata"]["name"] == "second"]
     assert {"shop", "blog"} <= set(read)

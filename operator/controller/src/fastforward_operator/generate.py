@@ -9,7 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from .kubernetes import downgrades, webhookconfig
-from .kubernetes.rbac import NAME, NAMESPACE, caller_binding, documents, own_rules, rules, webhook_rule
+from .kubernetes.rbac import (
+    NAME,
+    NAMESPACE,
+    caller_binding,
+    documents,
+    namespaces_rule,
+    own_rules,
+    rules,
+    webhook_rule,
+)
 from .providers.dump import dump_documents
 
 FOLDER = Path("operator/controller/generated")
@@ -25,6 +34,7 @@ def main() -> None:
         FOLDER / "admission.yaml": dump_documents(webhookconfig.document(NAMESPACE), *downgrades.documents()),
         CHART / "cluster-rules.yaml": dump_documents(list(rules())),
         CHART / "own-rules.yaml": dump_documents(list(own_rules())),
+        CHART / "namespaces-rules.yaml": dump_documents([namespaces_rule()]),
         CHART / "webhook-rules.yaml": dump_documents([webhook_rule()]),
         CHART / "webhooks.yaml": dump_documents(webhookconfig.document(NAMESPACE)["webhooks"]),
         CHART / "caller-binding.yaml": dump_documents(caller_binding({"name": NAME, "namespace": NAMESPACE})),

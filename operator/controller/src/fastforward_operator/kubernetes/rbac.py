@@ -90,6 +90,11 @@ def data_plane_rules() -> Iterator[dict[str, Any]]:
     yield {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
 
 
+def namespaces_rule(*names: str) -> dict[str, Any]:
+    """Returns the rule for seeing whether namespaces are still there: the rights in one go with it."""
+    return {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": list(names), "verbs": ["get"]}
+
+
 def webhook_rule() -> dict[str, Any]:
     """Returns the rule for telling the API server whom to trust as the webhook."""
     configurations = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"]}

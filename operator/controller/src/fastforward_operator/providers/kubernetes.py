@@ -131,7 +131,7 @@ class KubernetesProvider:
         self._world = 0
         places = tuple(namespaces) or ("",)
         self.informers = tuple(
-            Informer(each, each.path(place), client, self._take, on_status, optional=places != ("",))
+            Informer(each, each.path(place), client, self._take, on_status, optional=places != ("",), namespace=place)
             for each in watched
             for place in (("",) if each.of_cluster else places)
         )
@@ -188,6 +188,8 @@ class Informer:
     on_status: OnStatus
     optional: bool = False
     """Whether what belongs to no namespace may be forbidden: to an operator that may look into some alone."""
+    namespace: str = ""
+    """Where alone it looks, if anywhere."""
     listed: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     """Set when everything that was there at the start has been told."""
     missing: bool = False
@@ -203,8 +205,8 @@ class Informer:
     """The newest version of anything."""
     _stale_at: float = 0.0
     """When lists began to be older than that; 0 while they are not."""
-    _absent_at: float = 0.0
-    """When it was first said that there is no such kind; 0 while it is not."""
+    _refused_at: float = 0.0
+    """When it was first said that there is no such kind, or that it may not be read; 0 while it is not."""
     _failures: int = 0
     """Since a watch last told something."""
 
@@ -228,24 +230,38 @@ class Informer:
         One that had some is believed to be gone when that is said for a while: an API server that starts knows neither
         all kinds nor all rights at once, and who takes a definition away takes its objects first.
         """
-        now, absent = time.monotonic(), self._is_absent(error)
-        self._absent_at = (self._absent_at or now) if absent else 0.0
-        if absent and (not self._known or now >= self._absent_at + STALE_S):
+        absent, forbidden = await self._is_absent(error), _status(error) == FORBIDDEN and self.optional
+        now = time.monotonic()
+        self._refused_at = (self._refused_at or now) if absent or forbidden else 0.0
+        lasts = self._refused_at > 0 and now >= self._refused_at + STALE_S
+        wait = MISSING_S
+        if absent and (not self._known or lasts):
             self.missing = True
             self._compare({})
             self.listed.set()
             self.heard_at = now
-            wait = MISSING_S
+        elif lasts:
+            # No process sees more that starts anew. What may not be read is not gone: one that knew nothing of it, and
+            # began without it, could take a policy for none.
+            self.heard_at = now
         else:
             longest = _RETRY_S[min(self._failures, len(_RETRY_S)) - 1]
             wait = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
         say = _log.debug if self._failures > 1 else _log.warning
-        say("can't be watched", kind=self.watched.kind, error=str(error) or type(error).__name__)
+        say("can't be watched", kind=self.watched.kind, path=self.path, error=str(error) or type(error).__name__)
         await asyncio.sleep(wait)
 
-    def _is_absent(self, error: Exception) -> bool:
-        absent = (NOT_FOUND, FORBIDDEN) if self.optional and self.watched.of_cluster else (NOT_FOUND,)
-        return isinstance(error, ApiError) and error.status in absent
+    async def _is_absent(self, error: Exception) -> bool:
+        """Of a namespace that is named the rights go with it: whether it is there, the API server is asked."""
+        status = _status(error)
+        if status != FORBIDDEN or not self.optional:
+            return status == NOT_FOUND
+        if self.watched.of_cluster:
+            return True
+        try:
+            return await self.client.read(f"/api/v1/namespaces/{self.namespace}") is None
+        except _OF_THE_WORLD:
+            return False
 
     async def _list(self) -> None:
         """Page by page, and compare."""
@@ -265,7 +281,7 @@ class Informer:
         self._compare(there)
         self._heard = self._listed = page.version
         self._versions.clear()
-        self._absent_at, self.missing = 0.0, False
+        self._refused_at, self.missing = 0.0, False
         self.listed.set()
 
     def _judge(self, version: str) -> None:
@@ -357,6 +373,11 @@ class Informer:
             self._forget(ref)
         else:
             self._take_in(self._decode(document))
+
+
+def _status(error: Exception) -> int:
+    """HTTP's, where the API server answered."""
+    return error.status if isinstance(error, ApiError) else 0
 
 
 def _seal(ref: ObjectRef, mark: bytes) -> int:
