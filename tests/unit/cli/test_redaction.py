@@ -78,6 +78,34 @@ def test_each_line_of_a_key_is_known() -> None:
         '{"log":"{\\"path\\":\\"/orders?k=<S>\\"}"}',
         "redis://user:O'Reilly-<S>@redis:6379/0",
         "FF_REDIS_PASSWORD=<S>",
+        'FF_REDIS_PASSWORD="a <S>"',
+        "FF_REDIS_PASSWORD='a <S>'",
+        "database:\n  password: <S>",
+        "database:\n  password: a <S>",
+        "database:\n  password: 'it''s <S>'",
+        'database:\n- password: "it\\"s <S>"',
+        "database:\n  password: |\n    a\n\n    <S>\n  user: me",
+        "spring.datasource.password = a <S>",
+        '{"log":"password: <S>"}',
+        '{"log":"password: \\"<S>\\""}',
+        '{"log":"x\\npassword: <S>\\ny"}',
+        '{"password": "ab\\"<S>"}',
+        '{\\"password\\": \\"ab\\\\\\"<S>\\"}',
+        '{\\\\\\"password\\\\\\": \\\\\\"<S>\\\\\\"}',
+        "{'password': '<S>', 'a': 1}",
+        "{'authorization': '<S>'}",
+        "password: O'Reilly-<S>",
+        'cookie: a="b"; c="<S>"',
+        'authorization: Digest username="me", response="<S>"',
+        "x-api-key: O'Reilly-<S>",
+        'x-api-key: "<S>"',
+        '{"log":"cookie: a=\\"<S>\\"; b=<S>","x":1}',
+        "- name: X-Backend-Token\n  value: <S>",
+        '{"name":"X-Backend-Token","value":"<S>"}',
+        '{\\"key\\": \\"DB_PASSWORD\\", \\"value\\": \\"<S>\\"}',
+        "requirepass <S>",
+        'user me\nmasterauth "<S>"',
+        "sentinel auth-pass main <S>",
         "client_secret=<S>",
         '{"client_secret": "<S>"}',
         '{"kty":"oct","k":"<S>"}',
@@ -86,6 +114,29 @@ def test_each_line_of_a_key_is_known() -> None:
 )
 def test_what_looks_like_credentials_is_taken_out_unknown(line: str) -> None:
     assert PLAIN not in Scrubber().scrub(line.replace("<S>", PLAIN))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "database:\n  secret: {name: keys}\n  tokens: [a]\n  password:\n  user: me",
+        "shop/token::10.0.0.1:80::cx_active::0",
+        "https://shop-token:8080/path",
+        "secretName: keys and tokenEndpoint: https://issuer.example",
+        "Secret shop/keys was not found: it has no key pepper.",
+        '{"token":null,"secret":{"name":"keys"},"status":200}',
+        "the password is wrong",
+    ],
+)
+def test_what_only_names_a_secret_stays(line: str) -> None:
+    assert Scrubber().scrub(line) == line
+
+
+def test_what_stands_beside_credentials_stays() -> None:
+    text = "a: 1\npassword: |\n  one\n  two\nb: 2\n{'token': 'x', 'c': 3}\n{\"token\": \"x\", \"d\": 4}\n"
+    left = "a: 1\npassword: [redacted]\nb: 2\n{'token': '[redacted]', 'c': 3}\n{\"token\": \"[redacted]\", \"d\": 4}\n"
+    assert Scrubber().scrub(text) == left
+    assert Scrubber().scrub(left) == left
 
 
 @pytest.mark.parametrize(

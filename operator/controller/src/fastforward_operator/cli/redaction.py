@@ -39,6 +39,9 @@ _LABELS = ("name", "key", "header")
 _VALUE = re.compile(r"(?i)^(?:raw_?)?values?$|[a-z]_?match$")
 """Fields that stand beside such a label and say what it has: of pairs, and of what Envoy compares headers with."""
 _NAMED_HEADER = re.compile(rf"(?i)^(?:{_HEADER})$")
+_KEY = rf"[\w-]{{0,40}}(?:{_WORD})"
+_QUOTED = r"(?:(\\{1,7}\")(?:\\{3}.|\\[^\"]|[^\"\\])+|(\")(?:\\.|[^\"\\])+|(\\{0,7}')(?:''|[^'\r\n])+)"
+"""What opens a text in quotes, and the text: in a JSON text within a JSON text, in JSON, in YAML and in shells."""
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
     # The same in base64: PRIVATE, RSA, EC, ENCRYPTED, OPENSSH.
@@ -48,6 +51,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"\b(ffk_[A-Za-z0-9]+_)[A-Za-z0-9_-]+"), rf"\1{REDACTED}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,3}"), REDACTED),
+    # A header to the end of its line, or of the text in quotes that it stands in: in a="b" and O'Reilly nothing ends.
+    (
+        re.compile(
+            rf"(?is)(\b(?:{_HEADER})[ \t]*[:=][ \t]*)"
+            rf"(?:{_QUOTED}|(?![\[{{\"'])(?:\\.|=\"[^\"\r\n]*\"|(?<=\w)'(?=\w)|[^\r\n\"'\\])+)"
+        ),
+        rf"\1\2\3\4{REDACTED}",
+    ),
     (re.compile(r"(?i)\b(bearer|basic|digest|negotiate)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{REDACTED}"),
     (re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#\"<>]+@"), rf"\1{REDACTED}@"),
     # Whatever a query carries: any of its parameters may be a credential. It ends as an address or a JSON text.
@@ -55,11 +66,39 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Private members of a key (RFC 7518), also where the quotes are escaped.
     (re.compile(r"(\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s*:\s*\\?\")[A-Za-z0-9_-]{16,}"), rf"\1{REDACTED}"),
     (
-        re.compile(rf"(?i)(\\?\"(?:{_HEADER}|[\w-]{{0,40}}(?:{_WORD}))\\?\"\s*:\s*\\?\")(?:[^\"\\]|\\[^\"])+"),
+        re.compile(rf"(?is)(\\{{0,7}}[\"'](?:{_HEADER}|{_KEY})\\{{0,7}}[\"']\s{{0,40}}:\s{{0,40}}){_QUOTED}"),
+        rf"\1\2\3\4{REDACTED}",
+    ),
+    # A name beside its value, in JSON and in YAML.
+    (
+        re.compile(
+            rf"(?is)(\b(?:name|key|header)(?:\\{{0,7}}[\"'])?\s{{0,9}}:\s{{0,9}}(?:\\{{0,7}}[\"'])?(?:{_HEADER}|{_KEY}[\w-]{{0,40}})"
+            rf"(?:\\{{0,7}}[\"'])?\s{{0,40}},?\s{{0,40}}(?:\\{{0,7}}[\"'])?(?:raw_?)?value(?:\\{{0,7}}[\"'])?\s{{0,9}}:\s{{0,9}})"
+            rf"(?:{_QUOTED}|(?![\[{{\"'])[^\s\"',;&]+)"
+        ),
+        rf"\1\2\3\4{REDACTED}",
+    ),
+    # What a line of YAML or of properties holds, also a block of lines that are further in.
+    (
+        re.compile(
+            rf"(?im)^(([ \t]*)(?:- +)?[\w.-]{{0,40}}(?:{_WORD})[ \t]*[:=][ \t]*)(?![\[{{\"'\s])"
+            rf"(?:[|>][^\r\n]*(?:\r?\n(?:\2[ \t]+[^\r\n]+|[ \t]*$))*|[^\r\n]+)"
+        ),
         rf"\1{REDACTED}",
     ),
-    (re.compile(rf"(?im)(\b(?:{_HEADER})[ \t]*[:=][ \t]*)(?![\[{{\"'])[^\r\n\"']+"), rf"\1{REDACTED}"),
-    (re.compile(rf"(?i)(\b[\w-]{{0,40}}(?:{_WORD})[ \t]*=[ \t]*)(?![\[{{])[^\s\"',;&]+"), rf"\1{REDACTED}"),
+    # Within a line one word: it may be a sentence. The colon is not that of HOST:PORT.
+    (
+        re.compile(
+            rf"(?is)(\b{_KEY}(?:\\{{0,7}}[\"'])?[ \t]*(?:=|:(?!:|\d{{2,5}}(?![\w.-])))[ \t]*)"
+            rf"(?:{_QUOTED}|(?![\[{{\"']|null\b|true\b|false\b)[^\s\"',;&]+)"
+        ),
+        rf"\1\2\3\4{REDACTED}",
+    ),
+    # Redis has no sign between.
+    (
+        re.compile(rf"(?is)(\b(?:requirepass|masterauth|auth-pass[ \t]+\S+)[ \t]+)(?:{_QUOTED}|(?!\")\S+)"),
+        rf"\1\2\3\4{REDACTED}",
+    ),
 )
 Json = Mapping[str, Any]
 
