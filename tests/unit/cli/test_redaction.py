@@ -284,6 +284,12 @@ def test_a_secret_that_is_strange_json_is_known_as_a_text(text: str) -> None:
     assert scrubber.scrub(text) == REDACTED
 
 
+def test_of_the_binary_data_of_a_config_map_only_names_stay() -> None:
+    encoded = base64.b64encode(f"password: {PLAIN}".encode()).decode()
+    document = {"kind": "ConfigMap", "data": {"a": "b"}, "binaryData": {"c": encoded}}
+    assert Scrubber().clean_document(document) == {**document, "binaryData": {"c": REDACTED}}
+
+
 def test_what_kubectl_remembers_of_an_object_goes() -> None:
     remembered = {"kubectl.kubernetes.io/last-applied-configuration": "everything"}
     document = {"kind": "Route", "metadata": {"name": "a", "annotations": remembered}}

@@ -180,6 +180,9 @@ class Scrubber:
         """An object: of a Secret and its like only the names of what it holds."""
         secret = _is_kind(document, "secret")
         cleaned = {k: v if k in _ABOUT or not secret else _names_only(v) for k, v in document.items()}
+        if _is_kind(document, "configmap") and "binaryData" in document:
+            # What is in base64 no pattern looks into.
+            cleaned["binaryData"] = _names_only(document["binaryData"])
         metadata = document.get("metadata")
         if isinstance(metadata, Mapping):
             cleaned["metadata"] = _metadata(metadata, secret=secret)
