@@ -201,6 +201,14 @@ def test_where_nothing_runs_it_says_what_it_could_not_get(tmp_path: Path) -> Non
         assert each in said.err
 
 
+def test_a_source_that_can_not_be_looked_at_is_none(tmp_path: Path) -> None:
+    """An operator of another machine, or of another user, names it."""
+    with operator_api([{**described("Route", "r"), "source": f"/{'a' * 5000}.yaml:9"}], []) as api:
+        said = ff("collect", "--state", tmp_path / "none", "--api", api, "-o", tmp_path / "r.tar.gz")
+    assert said.code == 0
+    assert '"name": "r"' in members(tmp_path / "r.tar.gz")["status/objects.json"]
+
+
 def test_a_file_that_is_no_yaml_is_left_out_and_told(planted: Planted, tmp_path: Path) -> None:
     broken = planted.folder / "resources" / "broken.yaml"
     broken.write_text(f"kind: Secret\nstringData: {{a: '{planted.secrets['header']}\n")

@@ -279,14 +279,22 @@ def _names(documents: Iterable[Document]) -> Iterator[str]:
 def _files(roots: Iterable[Path]) -> Iterator[Path]:
     for root in roots:
         found = root.rglob("*") if root.is_dir() else (root,)
-        yield from (each.absolute() for each in found if each.suffix in (".yaml", ".yml", ".json") and each.is_file())
+        yield from (each.absolute() for each in found if each.suffix in (".yaml", ".yml", ".json") and _is_file(each))
+
+
+def _is_file(path: Path) -> bool:
+    """None, where this user may not look at it."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _sources(statuses: Iterable[Document]) -> Iterator[Path]:
     """Files that objects are written in, if they are on this machine."""
     for status in statuses:
         path = Path(_SOURCE.sub("", status.get("source") or ""))
-        if path.is_absolute() and path.is_file():
+        if path.is_absolute() and _is_file(path):
             yield path
 
 
