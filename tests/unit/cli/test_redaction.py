@@ -132,6 +132,10 @@ def test_what_only_names_a_secret_stays(line: str) -> None:
     assert Scrubber().scrub(line) == line
 
 
+def test_of_a_sentence_one_word_is_taken_out() -> None:
+    assert Scrubber().scrub("spec.token: must be set") == f"spec.token: {REDACTED} be set"
+
+
 def test_what_stands_beside_credentials_stays() -> None:
     text = "a: 1\npassword: |\n  one\n  two\nb: 2\n{'token': 'x', 'c': 3}\n{\"token\": \"x\", \"d\": 4}\n"
     left = "a: 1\npassword: [redacted]\nb: 2\n{'token': '[redacted]', 'c': 3}\n{\"token\": \"[redacted]\", \"d\": 4}\n"
@@ -184,6 +188,11 @@ def test_api_keys_and_tokens_are_taken_out_unknown() -> None:
         {"name": "x-backend-token", "stringMatch": {"exact": PLAIN}},
         {"name": "x-backend-token", "string_match": {"safe_regex": {"regex": PLAIN}}},
         {"header": "x-backend-token", "value": PLAIN},
+        {"input": {"name": "i", "typed_config": {"header_name": "x-backend-token"}}, "value_match": {"exact": PLAIN}},
+        {
+            "input": {"name": "i", "typedConfig": {"headerName": "cookie"}},
+            "valueMatch": {"safeRegex": {"regex": PLAIN}},
+        },
         {"key": "DB_PASSWORD", "value": {"stringValue": PLAIN}},
         {"password": PLAIN},
         {"clientSecret": PLAIN},
@@ -205,6 +214,7 @@ def test_names_stay() -> None:
         "hosts": ["shop.example.com"],
         "routes": [{"name": "shop/token-route", "match": {"prefix": "/token"}, "route": {"cluster": "shop/token"}}],
         "requestHeaders": {"set": [{"name": "x-tenant", "value": "acme"}], "remove": ["x-backend-token"]},
+        "match": {"input": {"typed_config": {"header_name": "x-tenant"}}, "value_match": {"exact": "acme"}},
         "filters": [{"name": "secret-filter", "typed_config": {"stat_prefix": "in"}}],
         "message": "Secret shop/keys was not found.",
         "count": 7,

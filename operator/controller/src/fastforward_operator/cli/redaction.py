@@ -78,10 +78,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1\2\3\4{REDACTED}",
     ),
-    # What a line of YAML or of properties holds, also a block of lines that are further in.
+    # What a line of YAML or of properties holds, also a block of lines that are further in; a.b: begins a sentence.
     (
         re.compile(
-            rf"(?im)^(([ \t]*)(?:- +)?[\w.-]{{0,40}}(?:{_WORD})[ \t]*[:=][ \t]*)(?![\[{{\"'\s])"
+            rf"(?im)^(([ \t]*)(?:- +)?(?:{_KEY}[ \t]*:|[\w.-]{{0,40}}(?:{_WORD})[ \t]*=)[ \t]*)(?![\[{{\"'\s])"
             rf"(?:[|>][^\r\n]*(?:\r?\n(?:\2[ \t]+[^\r\n]+|[ \t]*$))*|[^\r\n]+)"
         ),
         rf"\1{REDACTED}",
@@ -219,7 +219,16 @@ def _is_secret(name: str, value: object) -> bool:
 
 def _is_value(pair: Json, name: str) -> bool:
     """The same where the name of the field stands beside: `{"name": "x-backend-token", "value": ...}`."""
-    return bool(_VALUE.search(name)) and any(_FIELD.match(str(pair.get(label, ""))) for label in _LABELS)
+    return bool(_VALUE.search(name)) and any(_FIELD.match(each) for each in _labels(pair))
+
+
+def _labels(pair: Json) -> Iterator[str]:
+    """Where Envoy compares, what it looks at stands beside: `{"input": {"typed_config": {"header_name": ...}}}`."""
+    yield from (str(pair.get(label, "")) for label in _LABELS)
+    looked_at = pair.get("input")
+    if isinstance(looked_at, Mapping):
+        config = looked_at.get("typed_config") or looked_at.get("typedConfig")
+        yield from (str(each) for each in (config.values() if isinstance(config, Mapping) else ()))
 
 
 def _is_kind(document: Json, kind: str) -> bool:
