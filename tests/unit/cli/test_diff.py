@@ -226,6 +226,26 @@ def test_people_are_told_what_changes_and_how_often(tmp_path: Path) -> None:
     assert "default/one 100% -> default/two 100%" in said.out
 
 
+@pytest.mark.parametrize(
+    ("label", "before", "after"),
+    [
+        ("message", {"type": "shop.ship", "delivery": "Command"}, {"type": "shop.send", "delivery": "Command"}),
+        ("message", {"type": "shop.a", "upstream": {"name": "one"}}, {"type": "shop.b", "upstream": {"name": "one"}}),
+        ("adapter", {"protocol": "WebSocket"}, {"protocol": "WebSocket", "host": "b.test"}),
+    ],
+)
+def test_what_becomes_of_messages_and_connections_is_compared(
+    tmp_path: Path, label: str, before: Document, after: Document
+) -> None:
+    def folder(name: str, destination: Document) -> Path:
+        documents = [edge(80), upstream("one", 9, protocol="GRPC"), route("r", {label: destination})]
+        return written(tmp_path / name, {str(place): each for place, each in enumerate(documents)})
+
+    said = ff("diff", folder("a", before), folder("b", after), "-o", "json")
+    assert said.code == 1
+    assert {label in each["before"] and label in each["after"] for each in said.json["differences"]} == {True}
+
+
 def two_edges() -> dict[str, Document]:
     """Of one host, which the second has by a wildcard; only the first asks who it is."""
     to_second = [{"name": "back"}]

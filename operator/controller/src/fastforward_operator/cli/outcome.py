@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastforward_compiler import ir
+from google.protobuf import text_format
 
 from .simulation import Judged
 
@@ -65,10 +66,18 @@ def _seen(judged: Judged) -> Iterator[tuple[str, str]]:
     yield from (
         (f"upstream gets {name}", str(value)) for name, value in seen.get("headers", {}).items() if name not in _PASSING
     )
+    yield from _handed_on(judged)
     yield from ((f"answer has {name}", value) for name, value in _answer(judged).items())
     yield "answer", decision.body[:200] if decision.allowed else ""
     yield "limits", ", ".join(sorted(f"{each.limit} of {each.burst}" for each in decision.limits))
     yield "in the shadow", ", ".join(decision.shadow)
+
+
+def _handed_on(judged: Judged) -> Iterator[tuple[str, str]]:
+    """What decision services do with it in place of the proxy."""
+    plan = judged.decision.plan
+    if judged.decision.allowed and plan is not None and plan.destination in ("message", "adapter"):
+        yield plan.destination, text_format.MessageToString(getattr(plan.wire, plan.destination), as_one_line=True)
 
 
 def _answer(judged: Judged) -> Mapping[str, str]:
