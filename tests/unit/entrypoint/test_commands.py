@@ -6,17 +6,11 @@ Each test has a type, so queues, of its own. What stops RabbitMQ starts it again
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from aio_pika import DeliveryMode, Message
-from fastforward_entrypoint.messages.commands.rabbitmq import RabbitCommands, make_policy
-from fastforward_entrypoint.messages.exchange import MessageExchange
 from fastforward_kit.commands import consumer as consumers
 from fastforward_kit.commands import dead_letters_of, declare, name_queue, once_key
 from fastforward_kit.commands.consumer import DETAIL, REASON
@@ -29,66 +23,21 @@ from fastforward.message.v1 import envelope_pb2, error_pb2
 from fastforward.snapshot.v1 import snapshot_pb2 as pb
 from support import message_exchange
 from support.command_consumer import BEGUN, DONE, consumer_process, consuming
+from support.command_shop import Shop, error_of, shop, status
 from support.decision_snapshots import NOW
-from support.eventually import eventually, meanwhile
+from support.eventually import eventually
 from support.message_exchange import SEAL, entrypoint
 from support.messages import envelope, new_seal
 from support.rabbitmq import RabbitServer, running_rabbitmq
 
-DEADLINE_S = 2.0
 SETTLE_S = 3.0
 """A RabbitMQ of one node that is killed sooner after it has made a queue may not find it again (seen with 3.10)."""
-_numbers = itertools.count()
-_ids = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def rabbitmq() -> Generator[RabbitServer]:
     with running_rabbitmq() as server:
         yield server
-
-
-@dataclass
-class Shop:
-    """A gateway whose rule sends commands, and what has become of those that were sent."""
-
-    exchange: MessageExchange
-    server: RabbitServer
-    type: str
-    ids: list[str] = field(default_factory=list)
-
-    @property
-    def destination(self) -> str:
-        return f"shop/{self.type}"
-
-    async def order(self, once: str = "", prefer: str = "", **content: object) -> Answered | Failed:
-        """One command."""
-        id_ = f"m-{next(_ids)}"
-        self.ids.append(id_)
-        body = json.dumps(content).encode()
-        return await self.exchange.exchange(envelope(body, message_id=id_, once=once, prefer=prefer))
-
-
-@asynccontextmanager
-async def shop(server: RabbitServer) -> AsyncGenerator[Shop]:
-    commands = RabbitCommands(server.broker, make_policy(DEADLINE_S))
-    type_ = f"shop.orders.ship-{next(_numbers)}"
-    message = pb.MessageDispatch(type=type_, delivery=pb.MESSAGE_DELIVERY_COMMAND)
-    async with meanwhile(commands.run()), entrypoint("", message=message, commands=commands) as exchange:
-        await eventually(lambda: commands._line is not None, claim="RabbitMQ is there")
-        yield Shop(exchange, server, type_)
-
-
-def status(outcome: Answered | Failed) -> tuple[int, str]:
-    """The status, and the id that is told."""
-    assert isinstance(outcome, Answered), outcome
-    told = json.loads(outcome.reply.payload.body)
-    return outcome.reply.header.completion.status, told.get("messageId", "")
-
-
-def error_of(outcome: Answered | Failed) -> error_pb2.Error:
-    assert isinstance(outcome, Failed)
-    return outcome.error
 
 
 async def test_a_command_is_taken_before_anybody_consumes_and_handled_once_somebody_does(
@@ -120,24 +69,6 @@ async def test_when_the_wait_is_over_the_command_is_still_handled(rabbitmq: Rabb
         assert status(await gateway.order(prefer="wait=1", takes=1.5)) == (202, gateway.ids[0])
         assert workload.done == []
         await eventually(lambda: workload.done == gateway.ids)
-
-
-async def test_an_error_is_told_to_a_caller_that_waits_and_left_aside_for_one_that_does_not(
-    rabbitmq: RabbitServer,
-) -> None:
-    async with shop(rabbitmq) as gateway, consuming(rabbitmq, gateway.destination, SEAL) as workload:
-        error = error_of(await gateway.order(prefer="wait=10", refuse="No stock"))
-        assert (error.code, error.title, error.message_id) == (
-            error_pb2.CODE_FAILED_PRECONDITION,
-            "No stock",
-            gateway.ids[0],
-        )
-        assert status(await gateway.order(refuse="No stock"))[0] == 202
-        letter = await rabbitmq.dead_letter(gateway.destination)
-        assert (letter.message_id, letter.headers[REASON]) == (gateway.ids[1], "refused")
-        assert "No stock" in str(letter.headers[DETAIL])
-        assert await rabbitmq.count(dead_letters_of(name_queue(gateway.destination))) == 0
-    assert [each.header.id for each in workload.received] == gateway.ids
 
 
 def changed(message: envelope_pb2.Envelope) -> envelope_pb2.Envelope:

@@ -17,11 +17,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.exceptions import ChannelNotFoundEntity
+from aiormq import Channel, spec
 from google.protobuf.message import DecodeError
 
 from fastforward.message.v1 import dispatch_pb2, envelope_pb2
@@ -40,6 +42,8 @@ REASON, DETAIL = "x-ff-reason", "x-ff-detail"
 """Headers of what was left aside: `forged`, `malformed`, `failed`, `refused`, and a sentence."""
 WAITS_UNTIL = "x-ff-waits-until"
 """Header of a command whose caller waits: until when, in milliseconds of Unix time."""
+DOUBT_S = 0.5
+"""Of a wait, the end in which its caller may have gone before it hears: clocks differ, and replies take their time."""
 REMEMBERED = 1000
 LOOK_S = 5.0
 """How often a consumer looks whether it still is one."""
@@ -64,6 +68,7 @@ def once_key(envelope: envelope_pb2.Envelope) -> str:
 class _Delivery:
     message: AbstractIncomingMessage
     channel: AbstractChannel
+    connection: AbstractConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ class Consumer:
 
         async def take(message: AbstractIncomingMessage) -> None:
             self._come += 1
-            self._inbox.put_nowait(_Delivery(message, channel))
+            self._inbox.put_nowait(_Delivery(message, channel, connection))
 
         try:
             await ask(queue.consume(take))
@@ -214,15 +219,19 @@ class Consumer:
         return await self._handler(envelope)
 
     async def _answer(self, delivery: _Delivery, response: dispatch_pb2.HandleResponse) -> None:
-        """Tells whoever waits. An error that nobody waits for is left aside, so that it is not lost."""
+        """Tells whoever waits. An error that nobody may have heard is left aside, so that it is not lost."""
         message = delivery.message
-        waited_for = self._clock() * 1000 < _number(message.headers.get(WAITS_UNTIL))
-        if waited_for and message.reply_to is not None:
-            reply = Message(response.SerializeToString(), correlation_id=message.correlation_id)
+        left_s = _number(message.headers.get(WAITS_UNTIL)) / 1000 - self._clock()
+        reply_to = message.reply_to if left_s > 0 else None
+        if reply_to is not None:
+            body, number = response.SerializeToString(), message.correlation_id
+            reply = Message(body, correlation_id=number, message_id=message.message_id)
             exchange = delivery.channel.default_exchange
             # A caller that has gone meanwhile is no reason to handle the command again.
-            await ask(exchange.publish(reply, message.reply_to, mandatory=False))
-        elif response.HasField("error"):
+            await ask(exchange.publish(reply, reply_to, mandatory=False))
+        if not response.HasField("error"):
+            return
+        if reply_to is None or left_s < DOUBT_S or not await _is_there(delivery.connection, reply_to):
             error = response.error
             await self._set_aside(delivery, _Unfit("refused", f"{error.reason} {error.title}".strip()))
 
@@ -240,6 +249,29 @@ class Consumer:
         )
         exchange = delivery.channel.default_exchange
         await ask(exchange.publish(kept, dead_letters_of(self._queue), mandatory=True))
+
+
+class _LookFor(spec.Queue.Declare):
+    """The client's own check of names knows none of those that RabbitMQ makes up: they may have `=` or `+`."""
+
+    def validate(self) -> None:
+        """Leaves it to RabbitMQ."""
+
+
+async def _is_there(connection: AbstractConnection, reply_to: str) -> bool:
+    """Whether whoever asked still hears, and so has heard what it was told before.
+
+    RabbitMQ returns nothing that was sent to whom is gone. Asked for, it is not found, which ends the channel.
+    """
+    channel = await ask(connection.channel())
+    try:
+        underlay = cast("Channel", await channel.get_underlay_channel())
+        await ask(underlay.rpc(_LookFor(queue=reply_to, passive=True)))
+    except ChannelNotFoundEntity:
+        return False
+    finally:
+        await hang_up(channel)
+    return True
 
 
 def _deliveries_before(message: AbstractIncomingMessage) -> int:

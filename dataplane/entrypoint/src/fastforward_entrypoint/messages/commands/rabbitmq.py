@@ -190,14 +190,19 @@ class RabbitCommands:
 
     async def _hear(self, message: AbstractIncomingMessage) -> None:
         """One whose number nobody waits for is too late."""
-        reply = self._waiting.get(message.correlation_id or "")
-        if reply is None or reply.done():
-            return
         try:
-            reply.set_result(Response.FromString(message.body))
+            response = Response.FromString(message.body)
         except DecodeError:
             # Neither a reply nor an error: whoever called is told so.
-            reply.set_result(Response())
+            response = Response()
+        reply = self._waiting.get(message.correlation_id or "")
+        if reply is not None and not reply.done():
+            reply.set_result(response)
+        elif response.HasField("error"):
+            error = response.error
+            log.warning(
+                "an error of a command came too late", id=message.message_id, reason=error.reason, why=error.title
+            )
 
 
 async def _make_queue(connection: AbstractConnection, queue: str) -> None:
