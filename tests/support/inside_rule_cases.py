@@ -177,6 +177,18 @@ CASES = (
     ),
     case(
         crds.MessageDispatch,
+        "The last part of a Command's type is not `dead`: what is left aside has the queue of that name.",
+        "type",
+        kept=[
+            {**COMMAND, "type": "a.dead.b"},
+            {**COMMAND, "type": "a.undead"},
+            {**TAKEN, "type": "a.dead"},
+            {**TAKEN, "event": "a.dead"},
+        ],
+        broken=[{**COMMAND, "type": "a.dead"}, {**COMMAND, "type": "a.b.dead"}, {**COMMAND, "type": "a.dead.dead"}],
+    ),
+    case(
+        crds.MessageDispatch,
         "Only a request with a schema has unknown fields.",
         "unknownFields",
         kept=[{**TAKEN, "request": NAMED, "unknownFields": "Drop"}, {**TAKEN, "unknownFields": "Keep"}],

@@ -115,6 +115,12 @@ class MessageDispatch(Model):
             lambda s: s.delivery == "Call" or (s.upstream is None and s.gather is None and s.event is None),
         ),
         Rule(
+            "self.delivery == 'Call' || !self.type.endsWith('.dead')",
+            "The last part of a Command's type is not `dead`: what is left aside has the queue of that name.",
+            "type",
+            lambda s: s.delivery == "Call" or not s.type.endswith(".dead"),
+        ),
+        Rule(
             "has(self.upstream) || has(self.gather) || self.delivery == 'Command' || "
             "(!has(self.event) && !has(self.request) && !has(self.reply))",
             "What nobody takes has no event, request or reply.",

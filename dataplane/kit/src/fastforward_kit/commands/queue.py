@@ -18,7 +18,9 @@ _DEAD = ".dead"
 
 
 def name_queue(destination: str) -> str:
-    """Returns the queue of NAMESPACE/TYPE: `ff.shop.orders.ship`. No namespace has a dot, so no two share one."""
+    """Returns the queue of NAMESPACE/TYPE: `ff.shop.orders.ship`. No namespace has a dot, so no two share one; and no
+    Route has a Command whose type ends with `.dead`, so none is what another one's `dead_letters_of` says.
+    """
     return f"ff.{destination.replace('/', '.', 1)}"
 
 
