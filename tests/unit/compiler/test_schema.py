@@ -156,6 +156,7 @@ TEXT, INT = {"type": "string"}, {"type": "integer"}
 OTHER = {"oneOf": [{"required": ["card"]}, {"required": ["cash"]}]}
 
 CLOSED = {"properties": {"a": TEXT}, "additionalProperties": False}
+EITHER = {"anyOf": [{"properties": {"a": TEXT}}, {"patternProperties": {"^x": {"type": "boolean"}}}]}
 LEFT = {"unevaluatedProperties": False}
 REF = {"$ref": "#/$defs/a"}
 
@@ -234,6 +235,13 @@ JSON_BREAKS: list[tuple[Any, Any, str]] = [
     ({"anyOf": [{"properties": {"a": TEXT}}], **LEFT}, LEFT, "what unevaluatedProperties is about has changed"),
     ({"unevaluatedProperties": TEXT}, {"properties": {"a": INT}}, "what unevaluatedProperties is about has changed"),
     ({"prefixItems": [TEXT], "unevaluatedItems": False}, {"unevaluatedItems": False}, "what unevaluatedItems is about"),
+    # Fields that only alternatives name.
+    (EITHER, {**EITHER, "properties": {"a": INT}}, "/a: the type string"),
+    (EITHER, {**EITHER, "patternProperties": {"^a": INT}}, "/*: the type string"),
+    (EITHER, {**EITHER, "patternProperties": {"^x": INT}}, "/*: the type boolean"),
+    ({"anyOf": [{"oneOf": [REF]}], "$defs": {"a": CLOSED}}, {"properties": {"a": INT}}, "/a: the type string"),
+    ({"if": CLOSED, "then": {"minProperties": 1}}, {"properties": {"a": INT}}, "/a: the type string"),
+    ({"dependentSchemas": {"b": CLOSED}}, {"properties": {"a": INT}}, "/a: the type string"),
 ]
 
 
@@ -291,6 +299,8 @@ def test_json_schemas_that_refuse_what_was_allowed_are_told(old: Any, new: Any, 
         ({"properties": {"a": TEXT}, **LEFT}, {"properties": {"b": INT}}),
         ({"allOf": [CLOSED, {"minProperties": 1}]}, {"allOf": [{"minProperties": 1}, {**CLOSED, "title": "x"}]}),
         ({**CLOSED, "allOf": [{"required": ["a"]}]}, {**CLOSED, "allOf": [{"properties": {"a": TEXT}}]}),
+        (EITHER, {**EITHER, "properties": {"a": TEXT, "b": INT}, "patternProperties": {"^y": INT}}),
+        (EITHER, {**EITHER, "properties": {"x": {"type": ["boolean", "string"]}}}),
         (OTHER, {"oneOf": [*reversed(OTHER["oneOf"])]}),
         (
             {"$ref": "#/$defs/t", "$defs": {"t": {"oneOf": [{"items": {"$ref": "#/$defs/t"}}, {"minLength": 3}]}}},

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from operator import itemgetter
 from typing import Any
 
@@ -20,24 +20,19 @@ import jsonschema_rs
 
 from fastforward_compiler.translate.document.schematree import FALSE, Schema, Tree, as_schema, inner, pointer_of
 
+from .conjunction import LOWER, UPPER, merged
+
 _TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
 _NAMES: dict[type, str] = {
     type(None): "null", bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"
 }  # fmt: skip
-_LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
-_UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
 _SAME = (
     "pattern", "format", "not", "if", "then", "else", "contains", "propertyNames", "dependentRequired",
     "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "contentEncoding", "contentMediaType",
 )  # fmt: skip
 _IMPLICIT = {"minLength": 0, "minItems": 0, "minProperties": 0, "minContains": 1}
-_BESIDE = ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas", "contains")
-"""By which the unevaluated words see what other schemas say of the same place."""
-_TOGETHER = {
-    "additionalProperties": frozenset({"properties", "patternProperties", "additionalProperties"}),
-    "items": frozenset({"prefixItems", "items"}),
-}
-"""A word, and those whose meaning hangs on it: it is about those of its own schema alone."""
+_BESIDE = ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
+"""By which other schemas say something of the same place."""
 _MOST_STEPS = 20_000
 _BEGINNING = re.compile(r"\^([\w -]*)(.?)", re.DOTALL)
 """What names begin with, and what follows it in the pattern."""
@@ -106,7 +101,7 @@ class _Comparison:
             if (
                 narrow
                 or (wide and not _looked_at(new) <= _looked_at(old))
-                or ((wide or word in new) and not self._are_alike(new, old, _BESIDE))
+                or ((wide or word in new) and not self._are_alike(new, old, (*_BESIDE, "contains")))
             ):
                 yield f"{at}: what {word} is about has changed."
 
@@ -143,20 +138,30 @@ class _Comparison:
             return
         if not theirs and "additionalProperties" in old:
             theirs = [_rest(old)]
-        if theirs:
-            written = theirs[0] if len(theirs) == 1 else {"allOf": theirs}
-            for read in mine or [_rest(new)]:
-                yield from self.schemas(read, written, at)
+        written = [theirs[0] if len(theirs) == 1 else {"allOf": theirs}] if theirs else []
+        if not theirs:
+            for each in self._beside(old):
+                written += _said(each, name) or ([_rest(each)] if "additionalProperties" in each else [])
+        for read, each in product(mine or [_rest(new)], written):
+            yield from self.schemas(read, each, at)
+
+    def _beside(self, schema: Schema) -> Iterator[Schema]:
+        """Yields what else may say something of the fields that a writer writes."""
+        judging = {word: schema[word] for word in _BESIDE if word in schema}
+        for _, each in inner(judging):
+            made = merged(self._writer, as_schema(each))
+            yield made
+            yield from self._beside(made)
 
     def _patterns(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
         """Compares what is said of names that no schema lists. Patterns are taken to meet unless it shows otherwise."""
         mine, theirs = (each.get("patternProperties", {}) for each in (new, old))
         for text, read in sorted(mine.items()):
-            written = [each for other, each in sorted(theirs.items()) if _may_meet(text, other)]
-            if text in theirs:
-                written = [theirs[text]]
-            elif "additionalProperties" in old:
-                written.append(_rest(old))
+            written = [theirs[text]] if text in theirs else list(_said_by(text, old))
+            if text not in theirs:
+                written += [
+                    said for each in self._beside(old) for said in (*_listed(text, each), *_said_by(text, each))
+                ]
             for each in written:
                 yield from self.schemas(as_schema(read), as_schema(each), f"{at}/*")
         for text, each in sorted(theirs.items()):
@@ -238,7 +243,7 @@ def _values(new: Schema, old: Schema, at: str) -> Iterator[str]:
 
 
 def _bounds(new: Schema, old: Schema, at: str) -> Iterator[str]:
-    for words, sign in ((_LOWER, 1), (_UPPER, -1)):
+    for words, sign in ((LOWER, 1), (UPPER, -1)):
         for word in words:
             least = _IMPLICIT.get(word)
             if word in new and not (least is not None and new[word] <= least):
@@ -297,6 +302,19 @@ def _said(schema: Schema, name: str) -> list[Schema]:
     return [as_schema(each) for each in (*said, *(patterns[text] for text in sorted(patterns) if _takes(text, name)))]
 
 
+def _listed(pattern: str, schema: Schema) -> Iterator[Schema]:
+    """What is said of fields by such names."""
+    return (as_schema(each) for name, each in schema.get("properties", {}).items() if _takes(pattern, name))
+
+
+def _said_by(pattern: str, schema: Schema) -> Iterator[Schema]:
+    """What may be said of other fields by such names."""
+    patterns = schema.get("patternProperties", {})
+    yield from (as_schema(patterns[text]) for text in sorted(patterns) if _may_meet(pattern, text))
+    if "additionalProperties" in schema:
+        yield _rest(schema)
+
+
 def _takes(pattern: str, name: str) -> bool:
     return _compiled(pattern).is_valid(name)
 
@@ -337,59 +355,3 @@ def _key(value: object) -> str:
 def _refers(schema: Schema) -> bool:
     """Whether anything in it leads elsewhere, so that the same words may mean something else."""
     return '"$ref"' in _key(schema)
-
-
-def merged(tree: Tree, schema: Schema) -> Schema:
-    """Returns what a schema says together with its `$ref` and `allOf`, as one; words that clash stay in `allOf`."""
-    if "$ref" not in schema and "allOf" not in schema:
-        return {word: value for word, value in schema.items() if word not in _NOTES}
-    made: Schema = {}
-    clashes: list[Schema] = []
-    own = {word: value for word, value in schema.items() if word not in {"$ref", "allOf", *_NOTES}}
-    parts = [own, *map(as_schema, schema.get("allOf", ())), *([tree.refers(schema)] if "$ref" in schema else ())]
-    for part in parts:
-        rest: Schema = {}
-        words = part if part is own else merged(tree, part)
-        apart = _apart(made, words)
-        for word, value in words.items():
-            if word == "allOf":
-                clashes.extend(map(as_schema, value))
-            elif word in apart or not _add(made, word, value):
-                rest[word] = value
-        if rest:
-            clashes.append(rest)
-    return {**made, "allOf": clashes} if clashes else made
-
-
-_NOTES = frozenset({
-    "$schema", "$id", "$anchor", "$comment", "$defs", "definitions", "title", "description", "default", "examples",
-    "deprecated", "readOnly", "writeOnly",
-})  # fmt: skip
-
-
-def _apart(made: Schema, more: Schema) -> set[str]:
-    """Words that would mean something else beside what there is."""
-    words: set[str] = set()
-    for word, hanging in _TOGETHER.items():
-        mine, theirs = ({key: value for key, value in each.items() if key in hanging} for each in (made, more))
-        if mine and theirs and mine != theirs and (word in mine or word in theirs):
-            words |= theirs.keys()
-    return words
-
-
-def _add(made: Schema, word: str, value: Any) -> bool:  # noqa: ANN401 - of the word
-    """Adds what is said; whether that can be done."""
-    if word not in made:
-        made[word] = value
-    elif word == "required":
-        made[word] = sorted({*made[word], *value})
-    elif word == "properties":
-        both = made[word].keys() & value.keys()
-        made[word] = {**made[word], **value, **{name: {"allOf": [made[word][name], value[name]]} for name in both}}
-    elif word in _LOWER:
-        made[word] = max(made[word], value)
-    elif word in _UPPER:
-        made[word] = min(made[word], value)
-    else:
-        return made[word] == value
-    return True

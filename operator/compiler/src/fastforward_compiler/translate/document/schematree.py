@@ -1,6 +1,6 @@
 """The schemas within a JSON Schema, which of them judge the same place, and which one below.
 
-In: a document that its meta-schema admits. Out: a Tree. Called by document/jsonschema and compatibility/jsonschema.
+In: a document that its meta-schema admits. Out: a Tree. Called by document/jsonschema and compatibility.
 """
 
 from __future__ import annotations
