@@ -138,6 +138,18 @@ def test_another_home_moves_the_tenant(orders: Gateway) -> None:
     until(lambda: orders.get(headers=bearer("a", tenant="acme")).origin, lambda name: name == "orders-ap")
 
 
+def test_who_inherits_a_home_waits_for_the_ancestor_and_goes_nowhere_else(orders: Gateway) -> None:
+    def told() -> tuple[int, str | None]:
+        answer = orders.get(headers={**bearer("a", tenant="child"), "x-user": "1"})
+        return answer.status, answer.origin or answer.reason
+
+    assert told() == (200, "orders-us")
+    orders.delete("Tenant", "acme")
+    until(told, lambda seen: seen == (503, "routing/shard-unavailable"))
+    orders.apply(resource("Tenant", "acme", {"shard": "us"}))
+    until(told, lambda seen: seen == (200, "orders-us"))
+
+
 def test_a_purpose_that_no_shard_serves_is_told_and_answered_with_an_error(orders: Gateway) -> None:
     missing = rule(prefix("/missing"), shards={"upstream": "missing", "key": "Tenant"})
     orders.apply(route("more", missing), expect={("Route", "more"): "ShardNotFound"})
