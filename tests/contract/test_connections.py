@@ -25,7 +25,7 @@ from fastforward.peer.v1 import peer_pb2
 from support.eventually import eventually, meanwhile
 from support.happened import PLACED, happened, kind
 from support.messages import reply
-from support.redis import RedisServer, running_redis
+from support.redis import RedisServer, running_redis, swallowing
 
 DEADLINE_S = 0.3
 
@@ -311,3 +311,15 @@ async def until_pushed(world: World, count: int) -> None:
     async with asyncio.timeout(20):
         while await world.registry.push("g", EVERYBODY) != Done(count):  # noqa: ASYNC110 - it is tried
             await asyncio.sleep(0.05)
+
+
+async def test_it_ends_though_its_client_has_swallowed_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = asyncio.Event()
+    client = connect("redis://127.0.0.1:1", username=None, password=None, deadline=5.0)
+    monkeypatch.setattr(client, "evalsha", swallowing(reached))
+    registry = RedisConnections(LocalConnections(), Events(), client)
+    running = asyncio.create_task(registry.run())
+    await reached.wait()
+    running.cancel()
+    await asyncio.wait([running], timeout=10)
+    assert running.done()

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import pytest
 from fastforward_entrypoint.counters import InProcessCounterStore
+from fastforward_entrypoint.counters.redis import RedisCounterStore, connect
 from fastforward_pipeline.effects import Bucket, TakeTokens, Unavailable, Verdict
 
 from support.counting import HOUR_MS, Counting, bucket, redis_store, wait
 from support.eventually import eventually
-from support.redis import RedisServer
+from support.redis import RedisServer, swallowing
 
 DEADLINE_SECONDS = 0.05
 
@@ -306,6 +307,25 @@ async def test_a_foreign_value_under_a_key_is_an_outage_not_a_crash(redis_server
         assert isinstance(await wait(store, TakeTokens((bucket("a"),))), Unavailable)
         assert dict(store.errors) == {"refused": 1}
         assert isinstance(await wait(store, TakeTokens((bucket("b"),))), Verdict)
+
+
+@pytest.mark.parametrize("asks", ["evalsha", "ping"])
+async def test_a_store_ends_though_its_client_has_swallowed_that(asks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = asyncio.Event()
+
+    async def lose(*_: object) -> bytes:
+        raise ConnectionRefusedError
+
+    client = connect("redis://127.0.0.1:1", username=None, password=None, deadline=5.0)
+    monkeypatch.setattr(client, "evalsha", lose)
+    monkeypatch.setattr(client, asks, swallowing(reached))
+    store = RedisCounterStore(client, deadline=5.0)
+    running, asking = asyncio.create_task(store.run()), asyncio.create_task(wait(store, TakeTokens((bucket("a"),))))
+    await reached.wait()
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+    assert running.done()
+    assert isinstance(await asking, Unavailable)
 
 
 async def test_buckets_leave_redis_when_they_are_full_again(redis_server: RedisServer) -> None:

@@ -3,13 +3,14 @@
 In: a folder. Out: a running server. Called by the contract suite of counter stores and by tests of EntryPoint.
 """
 
+import asyncio
 import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,19 @@ import redis
 from support.processes import free_port
 
 START_SECONDS = 10.0
+
+
+def swallowing(reached: asyncio.Event) -> Callable[..., Awaitable[bytes]]:
+    """What a client is asked, and keeps to itself that it was cancelled: asyncio.wait_for does, at the wrong moment."""
+
+    async def ask(*_: object) -> bytes:
+        if not reached.is_set():
+            reached.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+        raise TimeoutError
+
+    return ask
 
 
 @dataclass

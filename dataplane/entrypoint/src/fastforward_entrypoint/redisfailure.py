@@ -1,5 +1,7 @@
 """What goes wrong with Redis, in one word. Called by whoever asks it and counts that."""
 
+import asyncio
+
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as LateError
@@ -16,3 +18,9 @@ def kind_of(error: BaseException | None) -> str:
     if isinstance(error, LateError | TimeoutError):
         return "timeout"
     return "lost" if isinstance(error, LostError | OSError) else "refused"
+
+
+def is_cancelled() -> bool:
+    """Whether this task is to end. The client may have swallowed that, as asyncio.wait_for does at times."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -30,7 +30,7 @@ from redis.exceptions import NoScriptError
 
 from fastforward_entrypoint.counters.breaker import Breaker
 from fastforward_entrypoint.counters.script import SHA, SOURCE, Asked, pack, unpack
-from fastforward_entrypoint.redisfailure import FAILURES, kind_of
+from fastforward_entrypoint.redisfailure import FAILURES, is_cancelled, kind_of
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class RedisCounterStore:
 
     async def run(self) -> None:
         """Exchanges with Redis until cancelled."""
-        while True:
+        while not is_cancelled():
             await self._asked.wait()
             self._asked.clear()
             await self._exchange(self._next_batch())
@@ -178,7 +178,7 @@ class RedisCounterStore:
 
     async def _wait_until_it_answers(self) -> None:
         backoff = Backoff(first=0.1, longest=2.0)
-        while self.breaker.is_open:
+        while self.breaker.is_open and not is_cancelled():
             for waiting in self._queue:
                 self._owe(waiting.asked.effect)
             self._give_up(self._queue)

@@ -16,7 +16,7 @@ import structlog
 from fastforward_kit.backoff import Backoff
 from redis.asyncio import Redis
 
-from fastforward_entrypoint.redisfailure import FAILURES, kind_of
+from fastforward_entrypoint.redisfailure import FAILURES, is_cancelled, kind_of
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +122,7 @@ class RedisWire:
                     self._heard = asyncio.get_running_loop().time()
 
     async def _keep_announcing(self) -> None:
-        while True:
+        while not is_cancelled():
             try:
                 await self._announce([PROCESSES], [self._process, int(LEASE_S * 1000), CHANNEL + self._process])
             except FAILURES as error:
@@ -140,7 +140,7 @@ class RedisWire:
             self._reading.cancel()
 
     async def _send(self) -> None:
-        while True:
+        while not is_cancelled():
             await self._more.wait()
             self._more.clear()
             while self._outbox:
