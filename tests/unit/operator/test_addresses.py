@@ -89,7 +89,7 @@ def test_of_a_gateway_that_is_gone_nothing_is_kept() -> None:
 def test_of_a_gateway_that_the_cluster_gives_nothing_any_more_nothing_is_kept() -> None:
     told = Told(())
     told.pool.take("shop/a", ["192.0.2.1"])
-    assert told.of("a") == {"addresses": ["192.0.2.1"]}
+    assert told.of("a") == {"addresses": ["192.0.2.1"], "of": "cluster"}
     told.pool.take("shop/a", [])
     told.pool.take("shop/a", [])
     assert (told.documents, told.pool._told) == ({}, {})

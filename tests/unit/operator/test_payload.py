@@ -106,6 +106,16 @@ def test_a_gateway_tells_its_addresses_and_what_its_listeners_take() -> None:
     assert [kind["kind"] for kind in http["supportedKinds"]] == ["HTTPRoute", "GRPCRoute"]
 
 
+def test_an_address_that_is_none_is_a_host_name_and_no_more_are_told_than_there_may_be() -> None:
+    told = replace(status("Gateway"), addresses=("2001:db8::1", "lb-1.example.com"))
+    assert write(told)["addresses"] == [
+        {"type": "IPAddress", "value": "2001:db8::1"},
+        {"type": "Hostname", "value": "lb-1.example.com"},
+    ]
+    many = replace(told, addresses=tuple(f"192.0.2.{number}" for number in range(20)))
+    assert len(write(many)["addresses"]) == 16
+
+
 def test_a_class_is_accepted_and_lists_its_features_in_order() -> None:
     made = write(status("GatewayClass"))
     assert conditions(made) == {"Accepted": ("True", "Accepted")}

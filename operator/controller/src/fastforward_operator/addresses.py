@@ -64,8 +64,8 @@ class AddressPool:
             deliver({ADDRESSES: b"{}"})
 
     def take(self, gateway: str, addresses: Collection[str]) -> None:
-        """Addresses that the cluster gave the Service of a Gateway; only without a pool."""
-        body = json.dumps({"addresses": sorted(addresses)} if addresses else {}).encode()
+        """Addresses and host names by which the cluster leads to a Gateway's Service; only without a pool."""
+        body = json.dumps({"addresses": sorted(addresses), "of": "cluster"} if addresses else {}).encode()
         url = f"{ADDRESSES}{gateway}"
         if self.pool or self._told.get(url, b"{}") == body:
             return

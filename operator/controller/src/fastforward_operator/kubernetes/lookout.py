@@ -46,7 +46,7 @@ class Lookout:
 
     plane: DataPlane
     on_addresses: Callable[[str, Collection[str]], None] = lambda *_: None
-    """Told which addresses the cluster gave the Service of a Gateway."""
+    """Told by which addresses and host names the cluster leads to the Service of a Gateway."""
     on_pods: Callable[[ObjectRef, PodState | None], None] = lambda *_: None
     """Told how the pods of an object fare; None where it has none any more."""
     _deployments: dict[str, Mapping[str, Any]] | None = None
@@ -56,6 +56,8 @@ class Lookout:
     """Of which generation Workloads say on the API server that it is Programmed, whoever wrote that."""
     _failing: dict[ObjectRef, str] = field(default_factory=dict)
     """Why an object's pods can't be looked at."""
+    _addressed: set[str] = field(default_factory=set)
+    """Gateways whose Services had addresses."""
     _listed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def recall(self, ref: ObjectRef, status: Mapping[str, Any] | None) -> None:
@@ -132,15 +134,18 @@ class Lookout:
     async def look_at_addresses(self) -> None:
         """Once, at all Gateways'. Raises as Client does."""
         gateways = {names.base: names for names in self.plane.values if names.owner.endswith(ir.GATEWAY)}
-        if not gateways:
+        if not gateways and not self._addressed:
             return
         path = collection("v1", "Service", self.plane.settings.namespace)
-        async for found in self.plane.client.each(path, self.plane.selector):
-            names = gateways.get(found["metadata"]["name"])
-            if names is not None:
-                ingress = (found.get("status") or {}).get("loadBalancer", {}).get("ingress") or ()
-                addresses = [each["ip"] for each in ingress if each.get("ip")]
-                self.on_addresses(names.owner.removesuffix(ir.GATEWAY), addresses)
+        found = {
+            names.owner.removesuffix(ir.GATEWAY): addresses_of(each)
+            async for each in self.plane.client.each(path, self.plane.selector)
+            if (names := gateways.get(each["metadata"]["name"])) is not None
+        }
+        # Of a Gateway that is gone, or has no Service any more, others may have the addresses by now.
+        for gateway in sorted(found.keys() | self._addressed):
+            self.on_addresses(gateway, found.get(gateway, ()))
+        self._addressed = {gateway for gateway, addresses in found.items() if addresses}
 
     async def look_at_pods(self) -> None:
         """Once, at all. Of what can't be looked at stays what was told, and the rest is looked at."""
@@ -204,6 +209,15 @@ class Lookout:
         else:
             self._states[ref] = state
         self.on_pods(ref, state)
+
+
+def addresses_of(service: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where a Service is reached: from outside, or within the cluster where it is for that alone."""
+    spec = service.get("spec") or {}
+    if spec.get("type", "ClusterIP") == "LoadBalancer":
+        ingress = (service.get("status") or {}).get("loadBalancer", {}).get("ingress") or ()
+        return tuple(each.get("ip") or each["hostname"] for each in ingress if each.get("ip") or each.get("hostname"))
+    return tuple(each for each in spec.get("clusterIPs") or () if each not in ("", "None"))
 
 
 def _brief(deployment: Mapping[str, Any]) -> Mapping[str, Any]:

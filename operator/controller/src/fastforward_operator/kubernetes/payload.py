@@ -6,6 +6,7 @@ statuswriter. What other controllers say of a route stays; a condition that stay
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,8 @@ Json = dict[str, Any]
 Conditions = list[Json]
 _SHARED = ("parents", "ancestors")
 """Lists of a status in which each controller has entries of its own."""
+_MOST_ADDRESSES = 16
+"""As the definition of Gateway has it."""
 
 
 def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, Any], now: datetime) -> Json:
@@ -85,10 +88,18 @@ def _gateway_class(status: ObjectStatus, _: Mapping[str, Any], __: datetime) -> 
 
 def _gateway(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:
     return {
-        "addresses": [{"type": "IPAddress", "value": address} for address in status.addresses],
+        "addresses": list(map(_address, status.addresses[:_MOST_ADDRESSES])),
         "attachedListenerSets": status.attached_sets,
         **_listener_set(status, there, now),
     }
+
+
+def _address(value: str) -> Json:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return {"type": "Hostname", "value": value}
+    return {"type": "IPAddress", "value": value}
 
 
 def _listener_set(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:

@@ -86,7 +86,7 @@ def _translate_gateway(cells: Cells, name: str) -> GatewayTranslation | None:
         hosts=(),
         listeners=listeners,
         held_ports=_held_ports(found.listed, listeners) if listens else (),
-        addresses=given.addresses or (),
+        addresses=given.own,
         proxies=ir.DEFAULT_PROXIES if isinstance(proxies, Problem) else proxies,
         tells_ends=bool(cells.read(ENDS_ON, gateway_edge(name))),
         upstreams=tuple(sorted({share.upstream for bound in streams for share in bound.stream.shares} - {REFUSED})),
@@ -129,6 +129,8 @@ class _Given(NamedTuple):
     pending: str = ""
     listens: bool = False
     """Also without an address."""
+    own: tuple[str, ...] = ()
+    """Those that are for the proxies to take; by others the cluster leads there, which may be host names."""
 
 
 def _given_addresses(cells: Cells, name: str) -> _Given:
@@ -139,7 +141,8 @@ def _given_addresses(cells: Cells, name: str) -> _Given:
     body = cells.read(FETCHED, f"{ADDRESSES}{name}")
     given = json.loads(body) if body is not None else {}
     addresses = tuple(given.get("addresses", ()))
-    return _Given(addresses, given.get("reason", "" if addresses else "AddressNotAssigned"), listens)
+    pending = given.get("reason", "" if addresses else "AddressNotAssigned")
+    return _Given(addresses, pending, listens, () if given.get("of") == "cluster" else addresses)
 
 
 def _client_problems(cells: Cells, on: ObjectRef) -> Iterator[Problem]:
