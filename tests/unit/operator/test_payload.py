@@ -129,3 +129,38 @@ def test_a_policy_has_a_status_for_each_gateway_without_programmed() -> None:
     made = write(status("BackendTLSPolicy", part()), ancestors=[others])["ancestors"]
     assert conditions(made[0]) == {"Accepted": ("True", "Accepted")}
     assert made[1] == others
+
+
+MANY = [("HTTPRoute", "parents", "parentRef", 32), ("BackendTLSPolicy", "ancestors", "ancestorRef", 16)]
+
+
+@pytest.mark.parametrize(("kind", "places", "field", "most"), MANY)
+def test_no_more_places_are_told_than_there_may_be_and_those_of_others_stay(
+    kind: str, places: str, field: str, most: int
+) -> None:
+    """A status with more is refused as a whole."""
+    others = [{field: {"name": f"theirs-{n}"}, "controllerName": "example.com/other"} for n in range(2)]
+    told = status(kind, *(part(name=f"p{number}") for number in range(most + 1)))
+    made = write(told, **{places: others})[places]
+    assert [each[field]["name"] for each in made[: most - 2]] == [f"p{number}" for number in range(most - 2)]
+    assert made[most - 2 :] == others
+    assert write(told, **{places: made})[places] == made
+    # A further one comes before them: what was told stays.
+    more = replace(told, parts=(part(name="first"), *told.parts))
+    assert write(more, **{places: made})[places] == made
+    # Where one went, another one is told.
+    fewer = write(replace(more, parts=more.parts[:1] + more.parts[2:]), **{places: made})[places]
+    assert [each[field]["name"] for each in fewer[:2]] == ["first", "p1"]
+    assert len(fewer) == most
+    full = [{**others[0], field: {"name": f"theirs-{n}"}} for n in range(most)]
+    assert write(told, **{places: full})[places] == full
+
+
+def test_a_message_of_a_part_is_as_short_as_any_other() -> None:
+    told = write(status("HTTPRoute", part(replace(REFUSED, message="x" * 5000))))["parents"][0]
+    assert {len(each["message"]) for each in told["conditions"] if each["type"] == "Accepted"} == {1024}
+
+
+def test_no_more_policies_are_told_than_there_may_be() -> None:
+    told = replace(status("Route"), effective=tuple(f"RateLimit r{number}" for number in range(300)))
+    assert write(told)["effectivePolicies"] == list(told.effective[:256])

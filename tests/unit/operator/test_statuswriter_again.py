@@ -6,6 +6,7 @@ import pytest
 from fastforward_compiler.problem import ObjectRef
 from fastforward_crds.gatewayapi import CONTROLLER
 from fastforward_operator.kubernetes import statuswriter
+from fastforward_operator.kubernetes.client import ApiError
 
 from support.eventually import eventually
 from support.statuswriting import HTTP_ROUTE, ROUTE, Scripted, attached, entry, status, writing
@@ -131,3 +132,20 @@ async def test_what_is_ours_and_has_not_been_worded_yet_is_not_taken_back() -> N
         writer.write_all()
         await asyncio.sleep(0.1)
         assert client.applied == []
+
+
+async def test_what_is_invalid_is_not_tried_every_second_and_says_something_else_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statuswriter, "_RETRY_S", 0.0)
+    client = Scripted()
+    client.failures = [ApiError(422, "no")] * 2
+    async with writing(client) as writer:
+        writer.observe(ROUTE, status("True", "Programmed"))
+        await eventually(lambda: len(client.failures) == 1)
+        await asyncio.sleep(0.1)
+        assert len(client.failures) == 1
+        for generation in (2, 3):
+            writer.observe(ROUTE, status("True", "Programmed", generation=generation))
+            await eventually(lambda: not client.failures)
+        await eventually(lambda: client.generations() == [3])

@@ -13,6 +13,8 @@ from fastforward_compiler.problem import ObjectRef, Problem
 from .providers import Source
 
 _ALIKE = 64
+MAX_MESSAGE = 1024
+"""Of a condition; the API server takes no more than thirty times as much."""
 NOTHING = "Nothing had to be programmed for it."
 """Message of a Programmed that is True because nobody needs anything of the object."""
 _HAVE_IT = " proxies have it."

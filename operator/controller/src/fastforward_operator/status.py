@@ -22,7 +22,7 @@ from fastforward_compiler.problem import ConditionType, ObjectRef, Problem, wors
 
 from . import wording
 from .multimap import Multimap
-from .objectstatus import NOTHING, Condition, ObjectStatus, condition
+from .objectstatus import MAX_MESSAGE, NOTHING, Condition, ObjectStatus, condition
 from .podstate import PodState, Said, of_pods
 from .providers import Source
 from .publication import Publications
@@ -32,7 +32,6 @@ from .steps import Steps
 from .xds.ledger import KeyState, LedgerUpdate
 from .xds.store import SHARED, SNAPSHOT, Key
 
-_MAX_MESSAGE = 1024
 _DIFFUSE = frozenset({"Edge", "Tenant"})
 """Kinds that other objects' resources depend on in ways that their outputs do not list."""
 _SHARED = frozenset({"table", "scope"})
@@ -268,7 +267,7 @@ class StatusBoard:
         before = {condition.type: condition for condition in old.conditions} if old else {}
         conditions = tuple(
             condition(
-                *(kind, status, reason, message[:_MAX_MESSAGE], report.generation),
+                *(kind, status, reason, message[:MAX_MESSAGE], report.generation),
                 self._since(report.ref, kind, status, before.get(kind)),
             )
             for kind, status, reason, message in said

@@ -7,7 +7,7 @@ statuswriter. What other controllers say of a route stays; a condition that stay
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from fastforward_compiler.translate.gatewayapi.attachment import UNUSABLE
 from fastforward_compiler.translate.gatewayapi.features import FEATURES
 from fastforward_crds import gatewayapi
 
-from fastforward_operator.objectstatus import Condition, ObjectStatus, count_told, with_count
+from fastforward_operator.objectstatus import MAX_MESSAGE, Condition, ObjectStatus, count_told, with_count
 
 from .kstatus import summary
 
@@ -24,8 +24,8 @@ Json = dict[str, Any]
 Conditions = list[Json]
 _SHARED = ("parents", "ancestors")
 """Lists of a status in which each controller has entries of its own."""
-_MOST_ADDRESSES = 16
-"""As the definition of Gateway has it."""
+_MOST_ADDRESSES, _MOST_PARENTS, _MOST_ANCESTORS, _MOST_POLICIES = 16, 32, 16, 256
+"""How many of each the definitions take: a status with more is refused as a whole."""
 
 
 def payload(status: ObjectStatus, proxies: tuple[int, int], there: Mapping[str, Any], now: datetime) -> Json:
@@ -77,7 +77,7 @@ def _own(status: ObjectStatus, proxies: tuple[int, int]) -> Json:
         "proxies": count_told(proxies),
     }
     if status.effective:
-        told["effectivePolicies"] = list(status.effective)
+        told["effectivePolicies"] = list(status.effective[:_MOST_POLICIES])
     return told
 
 
@@ -122,27 +122,38 @@ def _listener(status: ObjectStatus, part: ir.Part, there: Mapping[str, Any], now
 
 
 def _route(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:
-    return {"parents": list(_places("parentRef", status, there.get("parents", ()), now))}
+    return {"parents": list(_places("parentRef", _MOST_PARENTS, status, there.get("parents", ()), now))}
 
 
 def _policy(status: ObjectStatus, there: Mapping[str, Any], now: datetime) -> Json:
-    return {"ancestors": list(_places("ancestorRef", status, there.get("ancestors", ()), now))}
+    return {"ancestors": list(_places("ancestorRef", _MOST_ANCESTORS, status, there.get("ancestors", ()), now))}
 
 
-def _places(field: str, status: ObjectStatus, there: Iterable[Json], now: datetime) -> Iterator[Json]:
+def _places(field: str, most: int, status: ObjectStatus, there: Iterable[Json], now: datetime) -> Iterator[Json]:
+    """Where there are too many, those of others stay, and of ours those that were told before."""
     listed = list(there)
-    for part in status.parts:
+    others = [each for each in listed if not _is_ours(each)]
+    before = [each for each in listed if _is_ours(each)]
+    for part in _most(status.parts, [each.get(field) for each in before], max(0, most - len(others))):
         ref = dict(part.place)
-        before = next((each for each in listed if each.get(field) == ref and _is_ours(each)), {})
+        told = next((each for each in before if each.get(field) == ref), {})
         verdicts = [_verdict(each, status) for each in part.verdicts]
         if field == "parentRef":
             verdicts.append(_programmed(status, part))
         yield {
             field: ref,
             "controllerName": gatewayapi.CONTROLLER,
-            "conditions": _timed(verdicts, before.get("conditions", ()), now),
+            "conditions": _timed(verdicts, told.get("conditions", ()), now),
         }
-    yield from (each for each in listed if not _is_ours(each))
+    yield from others
+
+
+def _most(parts: Sequence[ir.Part], before: Sequence[object], room: int) -> Iterator[ir.Part]:
+    """As many as there is room for, in their order, those from before first of all."""
+    if len(parts) <= room:
+        return iter(parts)
+    first = sorted(parts, key=lambda part: dict(part.place) not in before)[:room]
+    return (part for part in parts if part in first)
 
 
 def _is_ours(place: Mapping[str, Any]) -> bool:
@@ -171,7 +182,7 @@ def _made(kind: str, holds: str, reason: str, message: str, status: ObjectStatus
         "status": holds,
         "observedGeneration": status.generation,
         "reason": reason,
-        "message": message,
+        "message": message[:MAX_MESSAGE],
     }
 
 

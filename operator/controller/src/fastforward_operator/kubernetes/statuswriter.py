@@ -58,6 +58,9 @@ _RECOUNT_PAUSE_S = 0.01
 """Between two of those: they are the least urgent, and may be as many as there are objects."""
 _SLICE = 50
 _RETRY_S = 1.0
+INVALID_S = 60.0
+"""When what the kind's definition does not admit is tried again, where nothing else is to be said before."""
+_INVALID = 422
 _ABSENT = frozenset({"NoProxies", "NoDecisionService"})
 _UNSETTLED = frozenset({"Pending", *_ABSENT})
 
@@ -326,7 +329,8 @@ class StatusWriter:
             self._refused.add(ref)
         else:
             _log.warning("status is not written", object=str(ref), error=str(error) or type(error).__name__)
-        asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, ref)
+        wait = INVALID_S if isinstance(error, ApiError) and error.status == _INVALID else _RETRY_S
+        asyncio.get_running_loop().call_later(wait, self._enqueue, ref)
 
 
 def _was_without(status: ObjectStatus) -> bool:
