@@ -330,12 +330,16 @@ def test_of_a_cluster_it_has_pods_events_and_logs(tmp_path: Path) -> None:
     of_gateway_api = {**event, "involvedObject": {"kind": "HTTPRoute", "name": "h"}, "message": "no listener"}
     elsewhere = {**event, "involvedObject": {"kind": "Pod", "name": "p"}, "message": "no node"}
     encoded = base64.b64encode(secret.encode()).decode()
-    (tmp_path / "secrets").write_text(items({"metadata": {"name": "s", "namespace": "shop"}, "data": {"a": encoded}}))
-    (tmp_path / "other-secrets").write_text(items({"metadata": {"name": "unread"}, "stringData": {"a": other}}))
-    (tmp_path / "configmaps").write_text(items({"metadata": {"name": "read", "namespace": "shop"}}))
-    (tmp_path / "pods").write_text(items(pod))
-    (tmp_path / "events").write_text(items(event, of_gateway_api, elsewhere))
-    (tmp_path / "dump").write_text(json.dumps(dump()))
+    answers = {
+        "secrets": items({"metadata": {"name": "s", "namespace": "shop"}, "data": {"a": encoded}}),
+        "other-secrets": items({"metadata": {"name": "unread"}, "stringData": {"a": other}}),
+        "configmaps": items({"metadata": {"name": "read", "namespace": "shop"}}),
+        "pods": items(pod),
+        "events": items(event, of_gateway_api, elsewhere),
+        "dump": json.dumps(dump()),
+    }
+    for name, answer in answers.items():
+        (tmp_path / name).write_text(answer)
     script = tmp_path / "kubectl"
     with operator_api([], [node("envoy-1", "envoy")], rendered=[wanted(body("Cluster", "a"))]) as api:
         port = api.rpartition(":")[2]

@@ -308,9 +308,9 @@ async def test_what_was_not_applied_while_the_term_had_ended_is_when_it_goes_on(
         scene.plane.go_on()
         assert not scene.plane._news.is_set(), "nothing was left out"
 
-        async def late(_: str) -> Any:  # noqa: ANN401 - JSON
+        async def late(path: str) -> Any:  # noqa: ANN401 - JSON
             scene.leads = False
-            return await read(_)
+            return await read(path)
 
         scene.cluster.read = late
         other = replace(WORKLOAD, name="shop/b")
