@@ -16,7 +16,21 @@ from support.credentials import apikeys_data
 from support.gateway import Gateway
 from support.message_target import ThreadedTarget
 from support.messages import reply
-from support.resources import exact, keys_of, on, policy, prefix, proven_by, resource, route, rule, secret, upstream
+from support.processes import free_port
+from support.resources import (
+    edge,
+    exact,
+    keys_of,
+    on,
+    policy,
+    prefix,
+    proven_by,
+    resource,
+    route,
+    rule,
+    secret,
+    upstream,
+)
 
 KEYS = "gateway.fastforward.dev/api-keys"
 TENANTS = {"AAAAAAAAAAAA": "acme", "BBBBBBBBBBBB": "other"}
@@ -125,6 +139,34 @@ def test_events_come_to_their_tenant_as_server_sent_events(gateway: Gateway) -> 
         placing.join()
     finally:
         stop.set()
+        connection.close()
+
+
+def test_nobody_hears_events_in_another_namespace(gateway: Gateway, target: Echo) -> None:
+    """There anybody may have a host that says the same tenant, asks for no credentials, and names the same type."""
+    evil, port = f"{gateway.namespace}-evil", free_port()
+    sent = {"type": "a.b", "upstream": {"name": "own"}, "event": "shop.orders.placed"}
+    documents = [
+        edge(port, hosts=["evil.example"]),
+        resource("Tenant", "acme", {"hosts": ["evil.example"]}),
+        upstream("own", target.port, protocol="GRPC"),
+        route("own", rule(exact("/own"), message=sent), rule(exact("/placed"), message={"type": "shop.orders.placed"})),
+    ]
+    for document in documents:
+        document["metadata"]["namespace"] = evil
+    gateway.apply(*documents)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/placed", headers={"host": "evil.example", "accept": "text/event-stream"})
+        answer = connection.getresponse()
+        assert [answer.status, answer.readline(), answer.readline()] == [200, b":\n", b"\n"]
+        for _ in range(3):
+            assert place(gateway, body=b'"of the shop"').status == 200
+        headers = {"content-type": LINES}
+        own = gateway.request("POST", "/own", host="evil.example", port=port, headers=headers, body=b'"its own"')
+        assert own.status == 200
+        assert [answer.readline() for _ in range(3)][2] == b'data: ["its own"]\n'
+    finally:
         connection.close()
 
 
