@@ -339,8 +339,7 @@ async def test_a_reply_that_is_no_such_message_is_the_targets_fault(body: bytes)
 
 
 async def test_json_may_have_parameters() -> None:
-    answered = Answered(reply(b'{"order": 7}', "application/json; v=1"))
-    async with serving(Stages(lambda _: answered)) as client:
+    async with serving(Stages(lambda _: Answered(reply(b'{"order": 7}', "application/json; v=1")))) as client:
         assert (await client.call("Place")(made("Order"))).order == 7
 
 
