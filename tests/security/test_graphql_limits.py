@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastforward_graphql import GraphqlAdapter
+from fastforward_graphql.document import read_document
 from fastforward_graphql.measure import Pricing
+from fastforward_graphql.schema import compile_sdl
 from fastforward_kit.http import Request, Response
 from fastforward_pipeline.compiled.schema import Schema
 from fastforward_pipeline.message import Answered, Failed
@@ -106,6 +108,16 @@ async def asked_for() -> list[float]:
         told = answer if isinstance(answer, Response) else await answer
         assert told.status in {200, 400}, body
     return sorted(target.pages)
+
+
+def test_what_is_left_out_counts_as_the_default_of_the_schema() -> None:
+    """As it is executed: an argument whose variable is absent is as one that is left out."""
+    books = 'books(first: Int = 50, last: Int): [Book!] @http(method: "GET", path: "/b")'
+    schema = compile_sdl(f"type Book {{ id: ID! }} type Query {{ {books} }}".encode()).schema
+    left_out = read_document(schema, "{ books(last: 1) { id } }").costs[""]
+    assert Pricing({}, 100).count(left_out) == 51
+    costs = read_document(schema, "query($n: Int) { books(first: $n, last: 1) { id } }").costs[""]
+    assert [Pricing(given, 100).count(costs) for given in ({}, {"n": 7}, {"n": None})] == [51, 8, 2]
 
 
 async def test_no_page_is_above_the_limit() -> None:

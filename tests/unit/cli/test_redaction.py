@@ -107,6 +107,10 @@ def test_each_line_of_a_key_is_known() -> None:
         'user me\nmasterauth "<S>"',
         "sentinel auth-pass main <S>",
         "client_secret=<S>",
+        "SECRET_KEY=<S>",
+        "django:\n  secret_key: <S>",
+        "tokenValue: <S>",
+        "signingKey=<S>",
         '{"client_secret": "<S>"}',
         '{"kty":"oct","k":"<S>"}',
         '{\\"kty\\":\\"EC\\",\\"d\\":\\"<S>\\"}',
@@ -114,6 +118,13 @@ def test_each_line_of_a_key_is_known() -> None:
 )
 def test_what_looks_like_credentials_is_taken_out_unknown(line: str) -> None:
     assert PLAIN not in Scrubber().scrub(line.replace("<S>", PLAIN))
+
+
+@pytest.mark.parametrize("piece", ["a-", "a.", "-eyJaaaaaa", "eyJa", "a://", "?a", "password", "a: ", "'", "\\\\'"])
+def test_a_text_that_a_client_made_long_is_gone_through_once(piece: str) -> None:
+    """One that is gone through from each of its places takes minutes, and a log may have thousands."""
+    text = piece * (300_000 // len(piece))
+    assert Scrubber().scrub(f"GET /{text}")
 
 
 @pytest.mark.parametrize(

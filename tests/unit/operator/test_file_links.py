@@ -110,6 +110,23 @@ async def test_a_linked_folder_is_followed_when_it_is_switched(
             await eventually(lambda: found.believed == {})
 
 
+async def test_a_link_that_a_link_leads_to_is_followed_when_it_is_switched(
+    tmp_path: Path, open_watch: OpenWatch
+) -> None:
+    for version in ("v1", "v2", "v3"):
+        (tmp_path / f"{version}.yaml").write_text(text("a", version))
+    (tmp_path / "here").mkdir()
+    current = tmp_path / "here" / "routes.current"
+    current.symlink_to("../v1.yaml")
+    (tmp_path / "here" / "routes.yaml").symlink_to(current.name)
+    async with watching(tmp_path / "here", by=open_watch) as found:
+        assert found.believed == {"a": "v1"}
+        for version in ("v2", "v3"):
+            switch(current, Path("..") / f"{version}.yaml")
+            await eventually(lambda want=version: found.believed == {"a": want})
+        assert found.gone == []
+
+
 @pytest.mark.parametrize("root", ["here/current/conf", "conf", "conf/a.yaml"])
 async def test_a_link_on_the_way_to_a_root_is_followed_when_it_is_switched(
     tmp_path: Path, open_watch: OpenWatch, root: str

@@ -8,7 +8,7 @@ reading the document.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from math import ceil, isnan
@@ -18,6 +18,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLArgument,
     GraphQLField,
     GraphQLNamedType,
     GraphQLSchema,
@@ -46,11 +47,19 @@ _ENDLESS = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A size that holds variables, and those of the schema's default, which counts where a variable is not given."""
+
+    node: ValueNode
+    otherwise: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A list that a client asks a part of: as many as the largest of `sizes` says, times inside."""
 
-    sizes: tuple[int | ValueNode, ...]
-    """Numbers, and what holds variables; none where it is not said."""
+    sizes: tuple[int | Asked, ...]
+    """None where it is not said."""
     inside: Cost
 
 
@@ -156,18 +165,16 @@ class Pricing:
         return known
 
     def _size(self, page: Page) -> int:
-        numbers = [
-            number
-            for each in page.sizes
-            for number in ([each] if isinstance(each, int) else _numbers(self._value(each)))
-        ]
+        numbers = [number for each in page.sizes for number in ([each] if isinstance(each, int) else self._asked(each))]
         if not numbers:
             return self.largest
         self.biggest_page = max(self.biggest_page, *numbers)
         return max(1, *numbers)
 
-    def _value(self, node: ValueNode) -> object:
-        return value_from_ast_untyped(node, dict(self.variables))
+    def _asked(self, asked: Asked) -> Iterable[int]:
+        if isinstance(asked.node, VariableNode) and asked.node.name.value not in self.variables:
+            return asked.otherwise
+        return _numbers(value_from_ast_untyped(asked.node, dict(self.variables)))
 
 
 def _once(fragment: Cost) -> Cost:
@@ -209,25 +216,31 @@ def _definition(on: GraphQLNamedType | None, name: str) -> GraphQLField | None:
     return on.fields.get(name) if is_object_type(on) or is_interface_type(on) else None
 
 
-def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[int | ValueNode, ...] | None:
+def _page(node: FieldNode, definition: GraphQLField | None) -> tuple[int | Asked, ...] | None:
     """What is said of the size of a list of which clients may ask a part; None for a field that is no such list."""
     names = [] if definition is None else [name for name in PAGE_SIZES if name in definition.args]
     if definition is None or not names:
         return None
     said = {each.name.value: each.value for each in node.arguments or ()}
-    sizes: list[int | ValueNode] = []
+    sizes: list[int | Asked] = []
     for name in names:
         argument, value = definition.args[name], said.get(name)
         if is_enum_type(get_named_type(argument.type)):
             continue  # Its values are names, whatever digits are in them.
         if value is None:
-            sizes += _numbers(argument.default_value)
+            sizes += _default(argument)
         elif isinstance(value, VariableNode | ListValueNode | ObjectValueNode):
-            sizes.append(value)
+            sizes.append(Asked(value, tuple(_default(argument))))
         else:
             sizes += _numbers(value_from_ast_untyped(value))
     inner = definition.type.of_type if is_non_null_type(definition.type) else definition.type
     return tuple(sizes) if sizes or is_list_type(inner) else None
+
+
+def _default(argument: GraphQLArgument) -> list[int]:
+    """As the text of the schema says."""
+    literal = None if argument.default is None else argument.default.literal
+    return _numbers(value_from_ast_untyped(literal)) if isinstance(literal, ValueNode) else []
 
 
 def count_same(node: DocumentNode) -> int:

@@ -31,7 +31,7 @@ _HEADER = (
     r"(?:proxy-)?authorization|(?:set-)?cookie|x-api-key|api-?key|x-auth-token|x-access-token|x-csrf-token"
     r"|x-amz-security-token"
 )
-_WORD = r"pass(?:word|wd|phrase)|secret|token|api[-_]?key|private[-_]?key|access[-_]?key|pepper|credential"
+_WORD = r"pass(?:word|wd|phrase)|secret|token|(?:api|private|access|signing|encryption)[-_]?key|pepper|credential"
 _FIELD = re.compile(rf"(?i)^(?:{_HEADER}|.*(?:{_WORD}).*)$")
 _HARMLESS = re.compile(r"(?i)(?:names?|refs?|endpoint|ur[il]|path|headers?|prefix|status|type|version|count|seconds)$")
 """Ends of names of fields that say something about a secret, and not the secret."""
@@ -39,7 +39,7 @@ _LABELS = ("name", "key", "header")
 _VALUE = re.compile(r"(?i)^(?:raw_?)?values?$|[a-z]_?match$")
 """Fields that stand beside such a label and say what it has: of pairs, and of what Envoy compares headers with."""
 _NAMED_HEADER = re.compile(rf"(?i)^(?:{_HEADER})$")
-_KEY = rf"[\w-]{{0,40}}(?:{_WORD})"
+_KEY = rf"[\w-]{{0,40}}(?:{_WORD})(?:[-_]?(?:key|value))?"
 _QUOTED = r"(?:(\\{1,7}\")(?:\\{3}.|\\[^\"]|[^\"\\])+|(\")(?:\\.|[^\"\\])+|(\\{0,7}')(?:''|[^'\r\n])+)"
 """What opens a text in quotes, and the text: in a JSON text within a JSON text, in JSON, in YAML and in shells."""
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -50,7 +50,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         REDACTED,
     ),
     (re.compile(r"\b(ffk_[A-Za-z0-9]+_)[A-Za-z0-9_-]+"), rf"\1{REDACTED}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,3}"), REDACTED),
+    # Each run of characters is gone through once: clients send long ones, and the log has them.
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9_-])((?:(?!eyJ)[A-Za-z0-9_-])*+)"
+            r"eyJ[A-Za-z0-9_-]{5,}+\.[A-Za-z0-9_-]{5,}+(?:\.[A-Za-z0-9_-]*+){1,3}"
+        ),
+        rf"\1{REDACTED}",
+    ),
     # A header to the end of its line, or of the text in quotes that it stands in: in a="b" and O'Reilly nothing ends.
     (
         re.compile(
@@ -60,7 +67,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1\2\3\4{REDACTED}",
     ),
     (re.compile(r"(?i)\b(bearer|basic|digest|negotiate)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{REDACTED}"),
-    (re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#\"<>]+@"), rf"\1{REDACTED}@"),
+    (re.compile(r"://[^\s/?#\"<>]+@"), f"://{REDACTED}@"),
     # Whatever a query carries: any of its parameters may be a credential. It ends as an address or a JSON text.
     (re.compile(r"([?&][^=&?\s\"]+=)(?:\\.|[^&\s\"\\])+"), rf"\1{REDACTED}"),
     # Private members of a key (RFC 7518), also where the quotes are escaped.

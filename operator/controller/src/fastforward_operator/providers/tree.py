@@ -85,7 +85,7 @@ def list_tree(roots: Iterable[Path], wanted: Callable[[str], bool] = is_resource
             tree.files[path] = signature
             # Its neighbours are none of ours.
             _note_place(path, tree, path)
-            _note_place(_note_way(path, tree), tree, path)
+            _note_place(_note_way(path, tree, path), tree, path)
         else:
             tree.missing.append(path)
     tree.targets = {folder: identity for folder, identity in tree.targets.items() if identity not in visited}
@@ -125,7 +125,8 @@ def _look_at(entry: os.DirEntry[str], tree: Tree, wanted: Callable[[str], bool])
     is_folder = entry.is_dir()
     if entry.is_symlink():
         is_file = not is_folder and wanted(entry.name)
-        _note_place(_note_way(entry.path, tree), tree, entry.path if is_file else None)
+        read_by = entry.path if is_file else None
+        _note_place(_note_way(entry.path, tree, read_by), tree, read_by)
     if is_folder:
         return entry.path
     if wanted(entry.name) and entry.is_file():
@@ -133,7 +134,7 @@ def _look_at(entry: os.DirEntry[str], tree: Tree, wanted: Callable[[str], bool])
     return None
 
 
-def _note_way(path: str, tree: Tree) -> str:
+def _note_way(path: str, tree: Tree, read_by: str | None = None) -> str:
     """Returns where a path really leads. What happens to a link on the way there matters: it may be switched."""
     at, rest, links = Path(), [*reversed(Path(path).absolute().parts)], 0
     while rest and links < _MOST_LINKS:
@@ -143,7 +144,7 @@ def _note_way(path: str, tree: Tree) -> str:
             target = at.readlink()
         except OSError:
             continue  # no link
-        _note_place(str(at), tree)
+        _note_place(str(at), tree, read_by)
         rest += reversed(target.parts)
         at, links = at.parent, links + 1
     return str(at)
