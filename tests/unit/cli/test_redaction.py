@@ -272,7 +272,9 @@ def test_a_secret_is_one_however_its_kind_is_written(kind: str) -> None:
     assert scrubber.scrub(f"{PLAIN} {PLANTED}") == f"{REDACTED} {REDACTED}"
 
 
-@pytest.mark.parametrize("data", [[PLAIN], PLAIN, {"a": [PLAIN]}, {"a": {"b": PLAIN}}])
+@pytest.mark.parametrize(
+    "data", [[PLAIN], PLAIN, {"a": [PLAIN]}, {"a": {"b": PLAIN}}], ids=["list", "text", "texts", "deeper"]
+)
 def test_of_a_secret_with_data_of_another_form_nothing_stays(data: object) -> None:
     document = {"kind": "Secret", "metadata": {"name": "a", "annotations": [PLAIN]}, "stringData": data}
     scrubber = Scrubber()
@@ -298,7 +300,7 @@ def test_whatever_a_document_is_it_can_be_cleaned(document: dict[str, Any]) -> N
         scrubber.clean_document(nested)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, json.dumps({"a": f"\ud800{PLAIN}"})])
+@pytest.mark.parametrize("text", ["[" * 100_000, json.dumps({"a": f"\ud800{PLAIN}"})], ids=["deep", "half"])
 def test_a_secret_that_is_strange_json_is_known_as_a_text(text: str) -> None:
     scrubber = Scrubber()
     scrubber.learn(text)
