@@ -23,10 +23,11 @@ from fastforward_compiler.emit.kubernetes import (
     workload_names,
 )
 from fastforward_compiler.problem import ObjectRef
-from fastforward_operator.kubernetes import dataplane
+from fastforward_operator.kubernetes import dataplane, podcertificates
 from fastforward_operator.kubernetes.client import ApiError
 from fastforward_operator.kubernetes.dataplane import DIGEST, DataPlane
 from fastforward_operator.kubernetes.kinds import PLURALS
+from fastforward_operator.kubernetes.podsecrets import WORKLOADS
 from structlog.testing import capture_logs
 
 from support.eventually import eventually, meanwhile
@@ -99,7 +100,7 @@ class Scene:
             cast("Any", self.cluster), cast("Any", authority), settings, lambda: self.leads, "system"
         )
         self.plane.on_fault = lambda ref, why: self.faults.append((ref, why))
-        monkeypatch.setattr(dataplane, "renew_at", lambda _: 2)
+        monkeypatch.setattr(podcertificates, "renew_at", lambda _: 2)
         monkeypatch.setattr(dataplane, "RETRY_S", 0.01)
 
     async def ready(self) -> None:
@@ -295,7 +296,7 @@ def test_every_process_comes_to_the_same_digest() -> None:
     ids=["good", "somebody's binary key", "old authority", "binary authority", "binary", "no base64", "no key"],
 )
 def test_only_what_pods_read_of_their_secret_is_looked_at(scene: Scene, change: dict[str, str], *, stale: bool) -> None:
-    assert scene.plane._is_stale({"data": {**good(), **change}}) is stale
+    assert podcertificates.is_stale({"data": {**good(), **change}}, scene.plane.authority) is stale
 
 
 async def test_what_was_not_applied_while_the_term_had_ended_is_when_it_goes_on(scene: Scene) -> None:
@@ -323,3 +324,72 @@ async def test_what_was_not_applied_while_the_term_had_ended_is_when_it_goes_on(
         scene.plane.go_on()
         await eventually(lambda: scene.plane.applied == 2 * before)
         assert scene.cluster.applied["deployments"]["metadata"]["name"] == workload_names("shop/b").base
+
+
+async def test_what_was_to_go_while_the_term_had_ended_goes_when_it_goes_on(scene: Scene) -> None:
+    scene.cluster.there = [named(NAMES)]
+    scene.plane.observe_step(step(WORKLOAD))
+    async with meanwhile(scene.plane.run()):
+        scene.plane.observe_objects({})
+        await eventually(lambda: scene.plane.applied and not scene.plane._news.is_set())
+        scene.leads = False
+        scene.plane.observe_step(step(removed=(WORKLOAD.name,)))
+        await eventually(lambda: not scene.plane._news.is_set())
+        assert NAMES.base not in scene.cluster.names_of("services")
+        scene.leads = True
+        scene.plane.go_on()
+        await eventually(lambda: NAMES.base in scene.cluster.names_of("services"))
+
+
+async def test_what_is_not_taken_away_for_the_term_ended_meanwhile_is_when_it_goes_on(scene: Scene) -> None:
+    def lapse(_: str) -> None:
+        scene.leads = False
+
+    scene.cluster.on_list = lapse
+    await scene.plane._pass()
+    assert scene.cluster.deleted == []
+    scene.leads = True
+    scene.plane.go_on()
+    assert scene.plane._news.is_set()
+
+
+async def test_what_waits_for_a_secret_still_does_when_the_term_goes_on(scene: Scene) -> None:
+    read = scene.cluster.read
+
+    async def without(path: str) -> Any:  # noqa: ANN401 - JSON
+        return None if path.endswith("/secrets/r") else await read(path)
+
+    scene.cluster.read = without
+    async with meanwhile(scene.plane.run()):
+        scene.plane.observe_objects({})
+        scene.plane.observe_step(step(replace(WORKLOAD, seal=("r", "k"))))
+        await eventually(lambda: scene.plane._waiting)
+        scene.leads = False
+        scene.plane.observe_objects({PUBLIC: object()})
+        await eventually(lambda: not scene.plane._news.is_set())
+        readable = {"metadata": {"name": "r", "namespace": "system", "annotations": {WORKLOADS: "shop/a"}}}
+
+        async def there(path: str) -> Any:  # noqa: ANN401 - JSON
+            return readable if path.endswith("/secrets/r") else await read(path)
+
+        scene.cluster.read, scene.leads = there, True
+        scene.plane.go_on()
+        await eventually(lambda: "deployments" in scene.cluster.applied, seconds=5)
+
+
+async def test_a_fault_stays_while_the_term_has_ended_and_nobody_else_leads(scene: Scene) -> None:
+    scene.cluster.there, scene.cluster.refused = [], {"apply": 403}
+    follows = False
+    scene.plane.follows = lambda: follows
+    scene.plane.observe_step(step(WORKLOAD))
+    async with meanwhile(scene.plane.run()):
+        scene.plane.observe_objects({})
+        await eventually(lambda: scene.faults)
+        scene.leads = False
+        scene.plane.observe_objects({PUBLIC: object()})
+        await eventually(lambda: not scene.plane._news.is_set())
+        await scene.plane._pass()
+        assert scene.faults == [(SHOP, "403: no")], "nobody has seen that it is mended"
+        follows = True
+        await eventually(lambda: not scene.plane.faults)
+    assert scene.faults == [(SHOP, "403: no"), (SHOP, "")]

@@ -110,12 +110,15 @@ async def test_a_term_after_that_of_somebody_else_begins_anew(*, gave_back: bool
     client.now += DURATION_S
     await other._try()
     assert (made.leads, other.leads) == (False, True)
+    assert not made.follows, "as far as it knows nobody else leads"
     await made._try()
+    assert (made.follows, other.follows) == (True, False)
     if gave_back:
         await other._release()
     client.now += DURATION_S
     await made._try()
     assert made.leads
+    assert not made.follows
     assert (len(told), len(others), resumed) == (2, 1, [])
 
 

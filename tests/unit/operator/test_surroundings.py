@@ -45,6 +45,7 @@ async def test_somebody_leads_whether_statuses_are_written_or_not(tmp_path: Path
     assert not outside.data_plane.leads()
     outside.election._leads_until = float("inf")
     assert outside.data_plane.leads()
+    assert not outside.data_plane.follows()
     before = asyncio.all_tasks()
     outside.election.on_elected()
     await asyncio.sleep(0)

@@ -113,6 +113,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
         data_plane = DataPlane(client, authority, pod_settings(settings), lambda: election.leads, election.name)
         lookout = Lookout(data_plane, pool.take, board.observe_pods)
         data_plane.on_values, data_plane.on_fault = lookout.observe, board.observe_fault
+        data_plane.follows = lambda: election.follows
         authority.on_change.append(data_plane.wake)
 
     sinks = (writer, events) if settings.write_status else ()

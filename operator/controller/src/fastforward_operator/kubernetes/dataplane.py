@@ -8,23 +8,20 @@ next pass over everything. What was made for an object that can't be read any mo
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import structlog
 from fastforward_compiler import ir
-from fastforward_compiler.emit.envoy import documents as sds_documents
 from fastforward_compiler.emit.kubernetes import (
     COMPONENT,
     COMPONENTS,
     MANAGED,
     OWNER,
-    TLS_FOLDER,
     TRAEFIK,
     Names,
     PodSettings,
@@ -37,11 +34,10 @@ from fastforward_compiler.emit.kubernetes import (
 )
 from fastforward_compiler.problem import ObjectRef
 
-from fastforward_operator.certificates import Certified, Subject, renew_at
-
-from .authority import Authority, spiffe
+from .authority import Authority
 from .client import CONFLICT, NOT_FOUND, ApiError, Client
 from .kinds import PLURALS, collection
+from .podcertificates import is_stale, secret
 from .podsecrets import PodSecrets
 
 _log = structlog.get_logger(__name__)
@@ -70,6 +66,8 @@ class DataPlane:
     leads: Callable[[], bool]
     installation: str
     """Name of the lease: operators that watch other namespaces have another, and may run beside."""
+    follows: Callable[[], bool] = lambda: True
+    """Asked where it leads no more: whether another one was seen to, or nobody may have since."""
     on_values: Callable[[Collection[Names], Collection[Names]], None] = lambda *_: None
     """Told for which Edges and Workloads something else is wanted, and for which nothing any more."""
     on_fault: Callable[[ObjectRef, str], None] = lambda *_: None
@@ -88,7 +86,8 @@ class DataPlane:
     _waiting: set[Names] = field(default_factory=set)
     """Workloads of which a Secret is not there, or not for them: nothing of theirs is applied until it is."""
     _left: bool = False
-    """Whether something that is to go changed after it was listed."""
+    """Whether something that is to go may be there still: it changed after it was listed, or this process might not
+    write."""
     _complete: bool = False
     """Whether everything there is has been seen."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -141,7 +140,7 @@ class DataPlane:
 
     def go_on(self) -> None:
         """Look at what changed meanwhile: this process may write again, and nobody else might."""
-        if self._dirty:
+        if self._dirty or self._left:
             self._news.set()
 
     async def run(self) -> None:
@@ -166,7 +165,7 @@ class DataPlane:
             if self._complete and self.leads():
                 await self._pass(sweeps=sweeps)
             elif not self.leads():
-                self._resign()
+                self._put_off()
 
     async def _pass(self, *, sweeps: bool = True) -> None:
         dirty, self._dirty, self._waiting = self._dirty | self._waiting, set(), set()
@@ -180,18 +179,19 @@ class DataPlane:
 
     async def _try(self, what: str, work: Any, names: Names | None = None) -> None:  # noqa: ANN401 - a coroutine
         """One that fails holds up no other."""
+        fault = ""
         try:
             await work
         except _OF_THE_WORLD as error:
-            if names is not None:
-                self._dirty.add(names)
-            if self.leads():
-                self._note(what, names, str(error) or type(error).__name__)
-        else:
-            if names is not None and not self.leads():
-                # Some of it was not written.
-                self._dirty.add(names)
-            self._note(what, names, "")
+            fault = str(error) or type(error).__name__
+        leads = self.leads()
+        if leads:
+            self._note(what, names, fault)
+        # Otherwise some of it was not written, and nobody knows of what was wrong whether it still is.
+        if names is None:
+            self._left |= not leads
+        elif fault or not leads:
+            self._dirty.add(names)
 
     def _note(self, what: str, names: Names | None, fault: str) -> None:
         before = self.faults.pop(what, "")
@@ -202,17 +202,24 @@ class DataPlane:
         if names is not None and (fault or before):
             self.on_fault(made_for(names), fault)
 
-    def _resign(self) -> None:
-        """What failed is for another one to say, and to try again."""
+    def _put_off(self) -> None:
+        """What there is to do is for who leads next, which may be this process again; then it is looked at."""
+        self._left = True
+        self._dirty |= self._waiting
         self._waiting.clear()
-        for names in self._dirty | self.values.keys():
-            self._note(_what(names), names, "")
-        self.faults.clear()
+        if self.faults and self.follows():
+            # What fails is for another one to say.
+            for names in self._dirty | self.values.keys():
+                self._note(_what(names), names, "")
+            self.faults.clear()
 
     async def _apply(self, names: Names) -> None:
         if names not in self.values:
             return
         await self._certify(names)
+        if not self.leads():
+            # It may again in a moment, and what was left out here be forgotten.
+            return
         if isinstance(self.values.get(names), ir.Workload):
             await self._withdraw(names)
         # What is looked at is what is applied, whatever is wanted meanwhile.
@@ -265,24 +272,8 @@ class DataPlane:
     async def _certify(self, names: Names) -> None:
         """The Secret by which the pods prove who they are, renewed in time."""
         found = await self._secrets.read(names.secret)
-        if found is None or self._is_stale(found):
-            await self._put(self._secret(names))
-
-    def _is_stale(self, found: Document) -> bool:
-        # What others put beside it is none of our business, and may be no text.
-        data = found.get("data") or {}
-        files = {"ca.crt": self.authority.bundle, **sds_documents(TLS_FOLDER)}
-        if any(data.get(name) != _encoded(text) for name, text in files.items()):
-            return True
-        try:
-            certificate = base64.b64decode(data["tls.crt"]).decode()
-            return self.authority.clock() >= renew_at(certificate) or not data["tls.key"]
-        except (KeyError, ValueError):
-            return True
-
-    def _secret(self, names: Names) -> dict[str, Any]:
-        certified = self.authority.issue(subject_of(names, self.settings.namespace))
-        return secret(names, certified, self.authority.bundle, self.settings.namespace)
+        if found is None or is_stale(found, self.authority):
+            await self._put(secret(made_for(names), names, self.authority, self.settings.namespace))
 
     async def _sweep(self, api_version: str, kind: str) -> None:
         """Takes away those that were made for objects that are gone, or that nobody wants any more."""
@@ -361,37 +352,3 @@ def made_for(names: Names) -> ObjectRef:
         return ObjectRef(kind="Workload", namespace=namespace, name=name)
     kind = "Gateway" if name.endswith(ir.GATEWAY) else "Edge"
     return ObjectRef(kind=kind, namespace=namespace, name=name.removesuffix(ir.GATEWAY))
-
-
-def subject_of(names: Names, namespace: str) -> Subject:
-    """Who the pods made for an Edge or a Workload are."""
-    ref = made_for(names)
-    uri = spiffe(ref.namespace, ref.kind.lower(), ref.name)
-    if ref.kind != "Workload":
-        return Subject(name=names.base, uris=(uri,), client=True)
-    host = f"{names.base}.{namespace}.svc"
-    return Subject(name=names.base, hosts=(host,), uris=(uri,), client=True, server=True)
-
-
-def secret(names: Names, certified: Certified, authorities: str, namespace: str) -> dict[str, Any]:
-    """What the pods find in their folder."""
-    files = dict(_files(certified, authorities))
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": names.metadata(namespace, names.secret),
-        "type": "kubernetes.io/tls",
-        "data": {name: _encoded(text) for name, text in files.items()},
-    }
-
-
-def _encoded(text: str) -> str:
-    """As a Secret has it."""
-    return base64.b64encode(text.encode()).decode()
-
-
-def _files(certified: Certified, authorities: str) -> Iterator[tuple[str, str]]:
-    yield "tls.crt", certified.certificate
-    yield "tls.key", certified.key
-    yield "ca.crt", authorities
-    yield from sds_documents(TLS_FOLDER).items()

@@ -60,6 +60,8 @@ class Election:
     listens_s: float = 0.0
     """How long a new leader says nothing: other replicas need a moment to tell it what their proxies acknowledged."""
     _elected_at: float = 0.0
+    follows: bool = False
+    """Whether another one was seen to have the lease since this one had it."""
     clock: Callable[[], float] = time.monotonic
     _held: tuple[str, int] | None = None
     """Version and transitions of the lease as this process wrote it last."""
@@ -117,6 +119,7 @@ class Election:
         """The lease was written. Whose term had ended meanwhile has kept silent: it begins anew, or goes on."""
         self._leads_until = self._sent_at + RENEW_DEADLINE_S
         self._term = self._held[1] if self._held else None
+        self.follows = False
         if led:
             return
         if self._continues:
@@ -148,6 +151,7 @@ class Election:
         told = (holder, spec.get("renewTime"), version)
         if told != self._seen:
             self._seen, self._seen_at = told, self.clock()
+        self.follows = self.follows or holder not in ("", self.identity)
         if holder not in ("", self.identity) and self.clock() - self._seen_at < spec.get("leaseDurationSeconds", 0):
             return False
         # Whoever takes it from another one counts that.
