@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from aiohttp import ClientConnectionError
 from fastforward_compiler.problem import ObjectRef
 from fastforward_operator.kubernetes.client import ApiError, May
 from fastforward_operator.kubernetes.events import AT_ONCE, EventWriter
@@ -106,3 +107,40 @@ async def test_an_object_that_flaps_is_told_of_a_few_times() -> None:
             writer.observe(ROUTE, refused("one", generation=generation))
         await eventually(lambda: len(client.messages) == AT_ONCE)
         assert writer.lost == 100 - AT_ONCE
+
+
+async def test_what_came_up_while_a_term_had_ended_is_told_when_it_goes_on_and_nothing_else() -> None:
+    client, leading = Scripted(), [True]
+    async with telling(client, lambda: leading[0]) as writer:
+        writer.observe(ROUTE, refused("one"))
+        await eventually(lambda: client.messages == ["one"])
+        leading[0] = False
+        for message in ("mended", "two", "two"):
+            writer.observe(ROUTE, refused(message))
+        await asyncio.sleep(0)
+        leading[0] = True
+        writer.go_on()
+        writer.go_on()
+        await eventually(lambda: client.messages == ["one", "two"])
+        writer.observe(ROUTE, refused("two"))
+        await asyncio.sleep(0)
+        assert (client.asked, writer.lost) == (2, 0)
+
+
+async def test_an_event_that_was_under_way_when_the_term_ended_is_told_when_it_goes_on() -> None:
+    client, leading = Scripted(), [True]
+    create = client.create
+
+    async def late(path: str, body: Mapping[str, Any], may: May) -> None:
+        del path, body, may
+        leading[0] = False
+        raise ClientConnectionError
+
+    client.create = late
+    async with telling(client, lambda: leading[0]) as writer:
+        writer.observe(ROUTE, refused("one"))
+        await eventually(lambda: not leading[0])
+        client.create, leading[0] = create, True
+        writer.go_on()
+        await eventually(lambda: client.messages == ["one"])
+        assert writer.lost == 0

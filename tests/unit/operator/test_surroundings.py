@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from fastforward_operator.addresses import AddressPool
+from fastforward_operator.kubernetes.dataplane import DataPlane
+from fastforward_operator.kubernetes.events import EventWriter
+from fastforward_operator.kubernetes.statuswriter import StatusWriter
 from fastforward_operator.publication import Publications
 from fastforward_operator.settings import Settings
 from fastforward_operator.status import StatusBoard
@@ -36,7 +39,9 @@ def made(folder: Path, *, write_status: bool) -> Surroundings:
 
 
 @pytest.mark.parametrize("write_status", [True, False])
-async def test_somebody_leads_whether_statuses_are_written_or_not(tmp_path: Path, *, write_status: bool) -> None:
+async def test_somebody_leads_whether_statuses_are_written_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, write_status: bool
+) -> None:
     """Pods, the authority and the bundle of the webhook are the leader's, too."""
     outside = made(tmp_path, write_status=write_status)
     assert outside.election is not None
@@ -50,6 +55,10 @@ async def test_somebody_leads_whether_statuses_are_written_or_not(tmp_path: Path
     outside.election.on_elected()
     await asyncio.sleep(0)
     assert outside.data_plane._news.is_set()
+    resumed: list[object] = []
+    for each in (StatusWriter, EventWriter, DataPlane):
+        monkeypatch.setattr(each, "go_on", lambda self: resumed.append(type(self)))
     outside.election.on_resumed()
+    assert resumed == [StatusWriter, EventWriter, DataPlane]
     for task in asyncio.all_tasks() - before:
         task.cancel()

@@ -126,6 +126,7 @@ def surroundings(settings: Settings, board: StatusBoard, pool: AddressPool) -> S
 
     def resumed() -> None:
         writer.go_on()
+        events.go_on()
         if data_plane is not None:
             data_plane.go_on()
 

@@ -35,6 +35,10 @@ _NOT_THE_OBJECTS_FAULT = frozenset({"NoProxies", "NoDecisionService"})
 _COMPONENT = "fastforward-operator"
 
 
+_Mark = tuple[str, int, str]
+"""What tells one thing that is wrong from another: the condition's type, generation and message."""
+
+
 @dataclass(slots=True)
 class EventWriter:
     """Subscribed to the status board; one a process."""
@@ -44,6 +48,8 @@ class EventWriter:
     lost: int = 0
     _wrong: dict[ObjectRef, tuple[Condition, ...]] = field(default_factory=dict)
     """Of each object that something is wrong with."""
+    _said: dict[ObjectRef, set[_Mark]] = field(default_factory=dict)
+    """What of that was told while this process might write."""
     _pace: Pace = field(default_factory=lambda: Pace(AT_ONCE, INTERVAL_S))
     _queue: asyncio.Queue[tuple[ObjectRef, Condition]] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
 
@@ -52,19 +58,22 @@ class EventWriter:
         if ref.kind not in JUDGED:
             return
         wrong = tuple(rejections(status)) if status is not None else ()
-        before = set(map(_mark, self._wrong.pop(ref, ())))
-        if not wrong:
-            return
-        self._wrong[ref] = wrong
-        for condition in wrong:
-            if _mark(condition) not in before and self.leads():
-                self._put(ref, condition)
+        said = self._said.pop(ref, set())
+        self._wrong.pop(ref, None)
+        if wrong:
+            self._wrong[ref], self._said[ref] = wrong, said.intersection(map(_mark, wrong))
+            self._say(ref)
 
     def write_all(self) -> None:
         """Whatever is wrong: this process may write from now on."""
-        for ref, wrong in self._wrong.items():
-            for condition in wrong:
-                self._put(ref, condition)
+        for ref in self._wrong:
+            self._said[ref] = set()
+            self._say(ref)
+
+    def go_on(self) -> None:
+        """What came up meanwhile: this process may write again, and nobody else might."""
+        for ref in self._wrong:
+            self._say(ref)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -73,8 +82,19 @@ class EventWriter:
             try:
                 await self._write(ref, condition)
             except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                if not self.leads():
+                    self._said.get(ref, set()).discard(_mark(condition))
+                    continue
                 self.lost += 1
                 _log.warning("event is not written", object=str(ref), error=str(error) or type(error).__name__)
+
+    def _say(self, ref: ObjectRef) -> None:
+        """What is wrong with it and was not told."""
+        said = self._said[ref]
+        for condition in self._wrong[ref] if self.leads() else ():
+            if _mark(condition) not in said:
+                said.add(_mark(condition))
+                self._put(ref, condition)
 
     def _put(self, ref: ObjectRef, condition: Condition) -> None:
         if self._pace.wait(ref, asyncio.get_running_loop().time()):
@@ -135,5 +155,5 @@ def event(involved: dict[str, Any], condition: Condition) -> dict[str, Any]:
     }
 
 
-def _mark(condition: Condition) -> tuple[str, int, str]:
+def _mark(condition: Condition) -> _Mark:
     return condition.type, condition.observed_generation, condition.message
