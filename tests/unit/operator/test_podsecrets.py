@@ -22,6 +22,8 @@ SETTINGS = PodSettings(namespace="system", envoy_image="envoy:1", decision_image
 BARE = ir.Workload(name="shop/a", pods=ir.Pods(replicas=1))
 NAMES = workload_names("shop/a")
 DEPLOYMENT = f"deployments/{NAMES.base}"
+BESIDE = [f"serviceaccounts/{NAMES.base}", f"services/{NAMES.base}"]
+"""Applied beside it, whatever Secrets there are."""
 REDIS = ir.Redis(host="redis.data.svc", port=6379)
 STORE = ir.Store(host="store.data.svc", port=1, tls=True)
 
@@ -82,6 +84,7 @@ class Cluster:
     def __init__(self) -> None:
         self.there: dict[str, Any] = {}
         self.applied: list[str] = []
+        self.bodies: dict[str, Any] = {}
         self.deleted: list[tuple[str, Any]] = []
         self.listed = 0
 
@@ -99,6 +102,7 @@ class Cluster:
     async def apply(self, path: str, body: Any, _: Any) -> str:  # noqa: ANN401 - JSON
         name = "/".join(path.split("/")[-2:])
         self.there[name] = {**body, "metadata": {**body["metadata"], "uid": "u", "resourceVersion": "5"}}
+        self.bodies[name] = body
         self.applied.append(name)
         return "5"
 
@@ -160,7 +164,7 @@ async def test_no_pod_is_given_a_secret_that_is_not_for_its_workload(
     cluster.put(secret(workloads="shop/b, other/*"))
     observe(plane, naming(name)[field])
     await plane._pass()
-    assert cluster.applied == [f"secrets/{NAMES.secret}"]
+    assert cluster.applied == [f"secrets/{NAMES.secret}", *BESIDE]
     assert plane.faults == {}
 
 
@@ -182,7 +186,8 @@ async def test_what_waits_for_a_secret_is_applied_once_it_is_there_and_does_not_
     async with meanwhile(plane.run()):
         plane.observe_objects({})
         await eventually(lambda: len(cluster.applied) > 5)
-        assert set(cluster.applied) == {f"secrets/{NAMES.secret}"}
+        assert cluster.applied[1:3] == BESIDE
+        assert set(cluster.applied[3:]) == {f"secrets/{NAMES.secret}"}
         assert cluster.listed == len(dataplane.PLURALS)
         cluster.put(secret(workloads=None))
         tried = len(cluster.applied)
@@ -192,17 +197,49 @@ async def test_what_waits_for_a_secret_is_applied_once_it_is_there_and_does_not_
         await eventually(lambda: DEPLOYMENT in cluster.applied)
 
 
-async def test_a_secret_that_is_for_a_workload_no_more_is_told_as_one_that_is_gone_pods_go_on(
-    plane: DataPlane, cluster: Cluster
+HELD = replace(BARE, redis=replace(REDIS, password=("r", "k")), postgresql=replace(STORE, part="shop"))
+ELSEWHERE = ir.Redis(host="redis.evil.example", port=6379, password=("r", "k"))
+
+
+@pytest.mark.parametrize(
+    ("now", "found", "goes_on"),
+    [
+        (replace(HELD, pods=ir.Pods(replicas=3)), secret(workloads=None), True),
+        (replace(HELD, postgresql=None), secret(workloads=None), True),
+        (replace(HELD, redis=ELSEWHERE), secret(workloads=None), False),
+        (replace(HELD, redis=replace(ELSEWHERE, host=REDIS.host, tls=True)), secret(workloads=None), False),
+        (replace(HELD, redis=replace(REDIS, password=("r", "other"))), secret(workloads=None), False),
+        (replace(HELD, redis=replace(REDIS, password=("s", "k"))), secret(workloads=None), False),
+        (replace(HELD, postgresql=replace(STORE, part="shop", password=("r", "k"))), secret(workloads=None), False),
+        (replace(HELD, seal=("s", "k")), secret(workloads=None), False),
+        (replace(HELD, pods=ir.Pods(replicas=3)), None, False),
+    ],
+    ids=["more pods", "no store", "elsewhere", "TLS", "key", "another", "two stores", "one more", "it is gone"],
+)
+async def test_pods_with_a_secret_that_is_for_their_workload_no_more_have_it_for_nothing_else(
+    plane: DataPlane, cluster: Cluster, now: ir.Workload, found: dict[str, Any] | None, *, goes_on: bool
 ) -> None:
+    """As pods that are replaced have what those before them had; a new image and a number of replicas reach them."""
     cluster.put(secret())
-    observe(plane, naming("r")[0])
+    cluster.put(secret("s", workloads="shop/b"))
+    observe(plane, HELD)
     await plane._pass()
     before = cluster.there[DEPLOYMENT]
-    cluster.put(secret(workloads=None))
-    observe(plane, replace(naming("r")[0], pods=ir.Pods(replicas=3)))
+    assert "uid" not in cluster.bodies[DEPLOYMENT]["metadata"]
+    if found is None:
+        del cluster.there["secrets/r"]
+    else:
+        cluster.put(found)
+    plane.settings = replace(SETTINGS, decision_image="decision:2")
+    observe(plane, now)
     await plane._pass()
-    assert (cluster.there[DEPLOYMENT], cluster.deleted) == (before, [])
+    after = cluster.there[DEPLOYMENT]
+    if goes_on:
+        assert after["spec"]["template"]["spec"]["containers"][0]["image"] == "decision:2"
+        assert after["spec"]["replicas"] == now.pods.replicas
+        assert cluster.bodies[DEPLOYMENT]["metadata"]["uid"] == "u", "one that is deleted meanwhile is not made again"
+    assert (after != before) is goes_on
+    assert (plane._waiting, cluster.deleted) == (set() if goes_on else {NAMES}, [])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -38,7 +39,7 @@ from .authority import Authority
 from .client import CONFLICT, NOT_FOUND, ApiError, Client
 from .kinds import PLURALS, collection
 from .podcertificates import is_stale, secret
-from .podsecrets import PodSecrets
+from .podsecrets import PodSecrets, is_as_before, is_kept
 
 _log = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ class DataPlane:
     _digests: dict[Names, str] = field(default_factory=dict)
     """Of those that were asked for."""
     _waiting: set[Names] = field(default_factory=set)
-    """Workloads of which a Secret is not there, or not for them: nothing of theirs is applied until it is."""
+    """Workloads of which a Secret is not there, or not for them: their Deployments are not applied until it is."""
     _left: bool = False
     """Whether something that is to go may be there still: it changed after it was listed, or this process might not
     write."""
@@ -168,9 +169,10 @@ class DataPlane:
                 self._put_off()
 
     async def _pass(self, *, sweeps: bool = True) -> None:
-        dirty, self._dirty, self._waiting = self._dirty | self._waiting, set(), set()
-        for names in sorted(dirty, key=lambda each: each.base):
-            await self._try(_what(names), self._apply(names), names)
+        dirty, waiting = self._dirty, self._waiting
+        self._dirty, self._waiting = set(), set()
+        for names in sorted(dirty | waiting, key=lambda each: each.base):
+            await self._try(_what(names), self._apply(names, waited=names not in dirty), names)
         if not sweeps:
             return
         self._left = False
@@ -213,7 +215,8 @@ class DataPlane:
                 self._note(_what(names), names, "")
             self.faults.clear()
 
-    async def _apply(self, names: Names) -> None:
+    async def _apply(self, names: Names, *, waited: bool = False) -> None:
+        """`waited`: all but the Deployment is as it should be."""
         if names not in self.values:
             return
         await self._certify(names)
@@ -224,11 +227,27 @@ class DataPlane:
             await self._withdraw(names)
         # What is looked at is what is applied, whatever is wanted meanwhile.
         value, wanted = self.values.get(names), self._wanted(names)
-        if isinstance(value, ir.Workload) and not await self._secrets.are_for(value):
+        only = await self._admit(value, wanted) if isinstance(value, ir.Workload) else {}
+        if only is None:
             self._waiting.add(names)
-            return
         for document in wanted:
-            await self._put(document)
+            if document["kind"] != "Deployment" and not waited:
+                await self._put(document)
+            elif document["kind"] == "Deployment" and only is not None:
+                await self._put(document, only)
+
+    async def _admit(self, workload: ir.Workload, wanted: list[dict[str, Any]]) -> Document | None:
+        """Which Deployment may be applied: any, the one that is there, or, by None, none for want of Secrets."""
+        others = await self._secrets.find_others(workload)
+        if not others:
+            return {}
+        [deployment] = [each for each in wanted if each["kind"] == "Deployment"]
+        found = await self.client.read(self._path_of(deployment))
+        if found is None or any(each is None or is_kept(each) for each in others):
+            return None
+        # Pods that are replaced have what those before them had. One that somebody deletes meanwhile, to take a Secret
+        # back, is not made again.
+        return {"uid": found["metadata"]["uid"]} if is_as_before(workload, deployment, found) else None
 
     async def _withdraw(self, names: Names) -> None:
         """Ends pods that have a Secret that no Workload may have: one that became the operator's own, say."""
@@ -251,17 +270,21 @@ class DataPlane:
             return emit_edge(value, self.settings)
         return emit_workload(value, self.settings) if value is not None else []
 
-    async def _put(self, document: Document) -> None:
+    def _path_of(self, document: Document) -> str:
+        path = collection(document["apiVersion"], document["kind"], self.settings.namespace)
+        return f"{path}/{document['metadata']['name']}"
+
+    async def _put(self, document: Document, only: Document = MappingProxyType({})) -> None:
+        """`only`: what the one that is there must have in its metadata, else 409."""
         if not self.leads():
             return
-        path = collection(document["apiVersion"], document["kind"], self.settings.namespace)
-        metadata = document["metadata"]
+        metadata = {**document["metadata"], **only}
         told = {**metadata, "labels": {**metadata["labels"], INSTALLATION: self.installation}}
         if document["kind"] == "Deployment":
             told["annotations"] = {**metadata.get("annotations", {}), DIGEST: digest_of(document["spec"])}
         try:
             body = {**document, "metadata": told}
-            await self.client.apply(f"{path}/{metadata['name']}", body, self.leads)
+            await self.client.apply(self._path_of(document), body, self.leads)
         except ApiError as error:
             if error.status == NOT_FOUND and document["apiVersion"] == TRAEFIK:
                 message = f"{document['kind']} of {TRAEFIK} is not installed here, so no Traefik leads to these proxies"

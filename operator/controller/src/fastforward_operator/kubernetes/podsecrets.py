@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastforward_compiler import ir
-from fastforward_compiler.emit.kubernetes import MANAGED, secrets_of
+from fastforward_compiler.emit.kubernetes import MANAGED, secrets_of, stores_of
 
 from . import authority
 from .client import Client
@@ -47,10 +47,20 @@ def is_for(workload: str, secret: Document) -> bool:
     return namespace == metadata["namespace"] or not named.isdisjoint({workload, f"{namespace}/*"})
 
 
-def _held_by(deployment: Document) -> set[str]:
-    """The Secrets that pods were given, besides the one that was made for them."""
+def is_as_before(workload: ir.Workload, wanted: Document, found: Document) -> bool:
+    """Whether pods of the Deployment that is wanted have no Secret but those that the ones that are there have, and send
+    none elsewhere.
+    """
+    containers = found["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each.get("value") for container in containers for each in container.get("env") or ()}
+    return _volumes(wanted).items() <= _volumes(found).items() and stores_of(workload).items() <= told.items()
+
+
+def _volumes(deployment: Document) -> dict[str, str]:
+    """The Secrets that pods were given, besides the one that was made for them, by their volumes."""
     volumes = deployment["spec"]["template"]["spec"].get("volumes") or ()
-    return {each["secret"]["secretName"] for each in volumes if each["name"] != _CERTIFICATE and "secret" in each}
+    given = {each["name"]: each["secret"]["secretName"] for each in volumes if "secret" in each}
+    return {name: secret for name, secret in given.items() if name != _CERTIFICATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +74,14 @@ class PodSecrets:
         """One; None when it is not there. Raises as Client does."""
         return await self.client.read(f"{collection('v1', 'Secret', self.namespace)}/{name}")
 
-    async def are_for(self, workload: ir.Workload) -> bool:
-        """Whether all that it names are there, and for it. Raises as Client does."""
-        for name in sorted({name for _, (name, _) in secrets_of(workload)}):
-            found = await self.read(name)
-            if found is None or not is_for(workload.name, found):
-                return False
-        return True
+    async def find_others(self, workload: ir.Workload) -> list[Document | None]:
+        """Those that it names and that are not for it; None for one that is not there. Raises as Client does."""
+        found = [await self.read(name) for name in sorted({name for _, (name, _) in secrets_of(workload)})]
+        return [each for each in found if each is None or not is_for(workload.name, each)]
 
     async def find_kept(self, deployment: Document) -> str | None:
         """The name of one that its pods have and may not; None for none. Raises as Client does."""
-        for name in sorted(_held_by(deployment)):
+        for name in sorted(set(_volumes(deployment).values())):
             found = await self.read(name)
             if found is not None and is_kept(found):
                 return name

@@ -8,7 +8,7 @@ from .edge import edge_names, emit_edge
 from .names import COMPONENT, EDGE, GATEWAY_NAME, MANAGED, OWNER, Names, owner_label, owner_of
 from .settings import TLS_FOLDER, PodSettings
 from .traefik import TRAEFIK, emit_traefik
-from .workload import COMPONENTS, emit_workload, secrets_of, workload_names
+from .workload import COMPONENTS, emit_workload, secrets_of, stores_of, workload_names
 
 __all__ = [
     "COMPONENT",
@@ -28,5 +28,6 @@ __all__ = [
     "owner_label",
     "owner_of",
     "secrets_of",
+    "stores_of",
     "workload_names",
 ]

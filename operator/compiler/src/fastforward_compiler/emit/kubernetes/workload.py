@@ -82,6 +82,14 @@ def secrets_of(workload: ir.Workload) -> Iterator[tuple[str, tuple[str, str]]]:
         yield "spec.seal", workload.seal
 
 
+def stores_of(workload: ir.Workload) -> dict[str, str]:
+    """Returns the variables of its pods that say which files of Secrets they read, and where they send that."""
+    found = {**_redis(workload.redis), **_postgresql(workload.postgresql), **_rabbitmq(workload.rabbitmq)}
+    if workload.seal[0]:
+        found["FF_ENTRYPOINT_SEAL_KEY_FILE"] = _file("seal", workload.seal)
+    return found
+
+
 def _secrets_of_store(store: ir.Store | None) -> dict[str, tuple[str, str]]:
     return {"password": store.password, "authority": store.authority} if store is not None else {}
 
@@ -95,12 +103,8 @@ def _container(workload: ir.Workload, names: Names, settings: PodSettings) -> Do
         "FF_ENTRYPOINT_HEALTH_HOST": ANYWHERE,
         "FF_ENTRYPOINT_HEALTH_PORT": str(PROBE_PORT),
         **_role(workload, settings),
-        **_redis(workload.redis),
-        **_postgresql(workload.postgresql),
-        **_rabbitmq(workload.rabbitmq),
+        **stores_of(workload),
     }
-    if workload.seal[0]:
-        variables["FF_ENTRYPOINT_SEAL_KEY_FILE"] = _file("seal", workload.seal)
     if settings.otlp_endpoint:
         variables["FF_ENTRYPOINT_OTLP_ENDPOINT"] = settings.otlp_endpoint
     mounts = [tls_mount(), {"name": "state", "mountPath": _STATE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
