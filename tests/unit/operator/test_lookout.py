@@ -24,7 +24,8 @@ from support.eventually import eventually, meanwhile
 
 SHOP = ObjectRef(kind="Workload", namespace="shop", name="a")
 NAMES = workload_names("shop/a")
-WORKLOAD = ir.Workload(name="shop/a", pods=ir.Pods(replicas=1), redis=ir.Redis(host="r", port=1, password=("r", "p")))
+REDIS = ir.Redis(host="r", port=1, password=("r", "p"))
+WORKLOAD = ir.Workload(name="shop/a", pods=ir.Pods(replicas=1), redis=REDIS)
 AVAILABLE = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
 SETTINGS = PodSettings(namespace="system", envoy_image="envoy:1", decision_image="decision:1")
 
@@ -34,12 +35,12 @@ def made_of(workload: ir.Workload, settings: PodSettings = SETTINGS, generation:
     (spec,) = (each["spec"] for each in emit_workload(workload, settings) if each["kind"] == "Deployment")
     metadata = {"name": NAMES.base, "generation": generation, "annotations": {DIGEST: digest_of(spec)}}
     whole = {"observedGeneration": generation, "updatedReplicas": 1, "readyReplicas": 1, "conditions": [AVAILABLE]}
-    return {"metadata": metadata, "spec": {"replicas": 1}, "status": {**whole, **status}}
+    return {"metadata": metadata, "spec": spec, "status": {**whole, **status}}
 
 
 DEPLOYMENT = {
     "metadata": {"name": NAMES.base, "generation": 1},
-    "spec": {"replicas": 1},
+    "spec": {"replicas": 1, "template": {"spec": {}}},
     "status": {"observedGeneration": 1, "updatedReplicas": 1, "readyReplicas": 1, "conditions": [AVAILABLE]},
 }
 
@@ -179,6 +180,22 @@ async def test_a_secret_that_pods_need_is_missed(
     (problem,) = state.problems
     assert (problem.on, problem.reason, problem.field) == (SHOP, reason, "spec.redis.password")
     assert problem.message == words
+
+
+@pytest.mark.parametrize("found", [None, secret("shop/b", p="")], ids=["missing", "another's"])
+async def test_of_pods_that_have_a_secret_it_is_not_said_that_they_wait_for_it(
+    scene: Scene, found: dict[str, Any] | None
+) -> None:
+    """In the same words, whether it is not there or not for them."""
+    scene.step(WORKLOAD, replace(WORKLOAD, name="shop/b", redis=replace(REDIS, password=("other", "p"))))
+    scene.cluster.lists["deployments"] = [made_of(WORKLOAD)]
+    if found is not None:
+        scene.cluster.secrets["r"] = found
+    await scene.look()
+    said = [problem.message for _, state in scene.told if state is not None for problem in state.problems]
+    keep = "pods that have it keep it until their Deployment is deleted"
+    assert said[0] == NOT_FOR_IT.replace("they wait for it", keep)
+    assert "they wait for it" in said[1]
 
 
 async def test_in_the_namespace_of_the_pods_secrets_need_say_nothing(scene: Scene) -> None:

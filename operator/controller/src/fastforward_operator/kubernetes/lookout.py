@@ -25,7 +25,7 @@ from fastforward_operator.podstate import PodState
 from .client import ApiError, Event, pages
 from .dataplane import DIGEST, DataPlane, made_for
 from .kinds import collection
-from .podsecrets import WORKLOADS, PodSecrets, is_for
+from .podsecrets import WORKLOADS, PodSecrets, held_by, is_for
 from .podwords import is_whole, state_of
 
 _log = structlog.get_logger(__name__)
@@ -195,10 +195,12 @@ class Lookout:
         value, namespace = self.plane.values.get(names), self.plane.settings.namespace
         if not isinstance(value, ir.Workload):
             return
+        held = (self._deployments or {}).get(names.base)
         for where, (name, key) in secrets_of(value):
             if name not in secrets:
                 secrets[name] = await PodSecrets(self.plane.client, namespace).read(name)
-            for each in wrong_with(made_for(names), where, f"{namespace}/{name}", key, secrets[name]):
+            has = name in held["secrets"] if held is not None else False
+            for each in wrong_with(made_for(names), where, f"{namespace}/{name}", key, secrets[name], has=has):
                 yield each
 
     def _tell(self, ref: ObjectRef, state: PodState | None) -> None:
@@ -227,12 +229,15 @@ def _brief(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
         "digest": (metadata.get("annotations") or {}).get(DIGEST, ""),
         "metadata": {"generation": metadata.get("generation", 0)},
         "spec": {"replicas": spec.get("replicas", 1)},
+        "secrets": held_by(deployment),
         "status": deployment.get("status") or {},
     }
 
 
-def wrong_with(on: ObjectRef, where: str, secret: str, key: str, found: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Yields that a Secret, or this key of it, is not there; `secret` is NAMESPACE/NAME.
+def wrong_with(
+    on: ObjectRef, where: str, secret: str, key: str, found: Mapping[str, Any] | None, *, has: bool
+) -> Iterator[Problem]:
+    """Yields that a Secret, or this key of it, is not there; `secret` is NAMESPACE/NAME. `has`: pods were given it.
 
     Of one that is not for the Workload the same is said as of one that is not there: nobody learns by trying.
     """
@@ -241,7 +246,8 @@ def wrong_with(on: ObjectRef, where: str, secret: str, key: str, found: Mapping[
         why, mend = "was not found", "Create it."
         if not secret.startswith(f"{on.namespace}/"):
             why, mend = f"{why}, or is not for {workload}", f"Create it, or let its annotation {WORKLOADS} name this."
-        message = f"Secret {secret}, in the namespace of the pods, {why}: they wait for it. {mend}"
+        goes_on = "pods that have it keep it until their Deployment is deleted" if has else "they wait for it"
+        message = f"Secret {secret}, in the namespace of the pods, {why}: {goes_on}. {mend}"
         yield problem(on, Reason.SECRET_NOT_FOUND, where, message)
     elif key not in (found.get("data") or {}):
         yield problem(on, Reason.SECRET_INVALID, where, f"Secret {secret} has no key {key}. Add it.")

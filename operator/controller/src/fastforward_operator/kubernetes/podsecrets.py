@@ -48,16 +48,21 @@ def is_for(workload: str, secret: Document) -> bool:
 
 
 def is_as_before(workload: ir.Workload, wanted: Document, found: Document) -> bool:
-    """Whether pods of the Deployment that is wanted have no Secret but those that the ones that are there have, and send
-    none elsewhere.
+    """Whether pods of the Deployment that is wanted have no Secret but what those of the one that is there have, and
+    send none elsewhere.
     """
     containers = found["spec"]["template"]["spec"]["containers"]
     told = {each["name"]: each.get("value") for container in containers for each in container.get("env") or ()}
     return _volumes(wanted).items() <= _volumes(found).items() and stores_of(workload).items() <= told.items()
 
 
+def held_by(deployment: Document) -> set[str]:
+    """The Secrets that pods were given, besides the one that was made for them."""
+    return set(_volumes(deployment).values())
+
+
 def _volumes(deployment: Document) -> dict[str, str]:
-    """The Secrets that pods were given, besides the one that was made for them, by their volumes."""
+    """Those by their volumes."""
     volumes = deployment["spec"]["template"]["spec"].get("volumes") or ()
     given = {each["name"]: each["secret"]["secretName"] for each in volumes if "secret" in each}
     return {name: secret for name, secret in given.items() if name != _CERTIFICATE}
@@ -81,7 +86,7 @@ class PodSecrets:
 
     async def find_kept(self, deployment: Document) -> str | None:
         """The name of one that its pods have and may not; None for none. Raises as Client does."""
-        for name in sorted(set(_volumes(deployment).values())):
+        for name in sorted(held_by(deployment)):
             found = await self.read(name)
             if found is not None and is_kept(found):
                 return name
