@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from fastforward_compiler.translate.compatibility import find_breaks
+from fastforward_compiler.translate.compatibility.jsonschema import compare_schemas
 from fastforward_compiler.translate.document import read_document
+from fastforward_compiler.translate.document.schematree import Tree
 
 LINE = {"type": "object", "required": ["quantity"], "properties": {"quantity": {"type": "integer", "minimum": 1}}}
 
@@ -181,3 +183,49 @@ def test_json_schemas_that_refuse_what_was_allowed_are_told(old: Any, new: Any, 
 )
 def test_json_schemas_that_allow_more_fit(old: Any, new: Any) -> None:
     assert breaks("Backward", old, new) == []
+
+
+def _again(depth: int) -> Any:
+    """Each leads twice to the next one: by the last, a place is judged more often than anybody counts."""
+    leads = {f"s{each}": {"anyOf": [{"$ref": f"#/$defs/s{each + 1}"}] * 2} for each in range(depth)}
+    return {"properties": {"a": {"properties": {"b": {"$ref": "#/$defs/s0"}}}}, "$defs": {**leads, f"s{depth}": {}}}
+
+
+def _fields(count: int, schema: Any) -> Any:
+    return {f"f{each}": schema for each in range(count)}
+
+
+MANY = {"anyOf": [{"items": {"minItems": each}, "properties": {"a": TEXT}} for each in range(900)]}
+ALL_OF = json.loads(json.dumps(_again(60)).replace("anyOf", "allOf"))
+TOO_MUCH: list[tuple[Any, Any]] = [
+    (_again(60), {"properties": {"a": {"properties": {"b": {"properties": {"c": INT}}}}}}),
+    (_again(60), {"properties": {"a": {"properties": {"b": {"patternProperties": {"^c": INT}}}}}}),
+    (ALL_OF, {"properties": {"a": {"properties": {"b": INT}}}}),
+    (MANY, {**MANY, "properties": _fields(3000, INT)}),
+    (MANY, {"anyOf": [{"required": [str(each)]} for each in range(900)]}),
+    (
+        {"oneOf": [{"const": each} for each in range(1500)]},
+        {"oneOf": [{"const": each, "maxItems": 3} for each in range(1500)]},
+    ),
+    ({"properties": _fields(4000, INT)}, {"patternProperties": {f"^x{each}": INT for each in range(900)}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), TOO_MUCH, ids=["chain", "patterns", "parts", "fields", "alternatives", "apart", "names"]
+)
+def test_what_would_take_long_to_compare_is_told_instead(old: Any, new: Any) -> None:
+    assert "/: there is too much to compare." in compare_schemas(Tree(new), Tree(old))
+
+
+def test_alternatives_that_say_nothing_of_fields_cost_nothing_for_each_of_them() -> None:
+    old = {"anyOf": [{"required": [str(each)]} for each in range(900)]}
+    assert breaks("Backward", old, {"properties": _fields(1500, INT)}) == []
+
+
+def test_large_schemas_are_compared() -> None:
+    old = {"properties": _fields(1500, {"type": "string", "maxLength": 3})}
+    new = {"properties": _fields(1500, {"type": "string", "maxLength": 4})}
+    assert breaks("Backward", old, new) == []
+    choices = [_kind(str(each)) for each in range(120)]
+    assert breaks("Backward", {"oneOf": choices}, {"oneOf": [*choices, _kind("new")]}) == []

@@ -1,6 +1,6 @@
 """What a JSON Schema says together with what it refers to and what must hold besides.
 
-In: a schema and its Tree. Out: one schema. Called by compatibility/jsonschema.
+In: a schema, its Tree, and the Memory that counts the steps. Out: one schema. Called by compatibility/jsonschema.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from typing import Any
 
 from fastforward_compiler.translate.document.schematree import Schema, Tree, as_schema
 
+from .memory import Memory
+
 LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
 UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
 _TOGETHER = {
@@ -16,10 +18,15 @@ _TOGETHER = {
     "items": frozenset({"prefixItems", "items"}),
 }
 """A word, and those whose meaning hangs on it: it is about those of its own schema alone."""
+_GROWING = ("allOf", "properties", "required")
+"""What is written again for each part."""
+_A_SCHEMA = 15
+"""The steps that it takes to merge one."""
 
 
-def merged(tree: Tree, schema: Schema) -> Schema:
+def merged(tree: Tree, schema: Schema, memory: Memory) -> Schema:
     """Returns what a schema says together with its `$ref` and `allOf`, as one; words that clash stay in `allOf`."""
+    memory.spend(_A_SCHEMA)
     if "$ref" not in schema and "allOf" not in schema:
         return {word: value for word, value in schema.items() if word not in _NOTES}
     made: Schema = {}
@@ -28,7 +35,8 @@ def merged(tree: Tree, schema: Schema) -> Schema:
     parts = [own, *map(as_schema, schema.get("allOf", ())), *([tree.refers(schema)] if "$ref" in schema else ())]
     for part in parts:
         rest: Schema = {}
-        words = part if part is own else merged(tree, part)
+        words = part if part is own else merged(tree, part, memory)
+        memory.spend(sum(len(each.get(word, ())) for each in (made, words) for word in _GROWING))
         apart = _apart(made, words)
         for word, value in words.items():
             if word == "allOf":

@@ -8,19 +8,16 @@ be added to an object that is open.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import combinations, product
 from operator import itemgetter
 from typing import Any
 
-import jsonschema_rs
-
 from fastforward_compiler.translate.document.schematree import FALSE, Schema, Tree, as_schema, inner, pointer_of
 
 from .conjunction import LOWER, UPPER, merged
+from .memory import Memory, TooMuchError, key_of
 
 _TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
 _NAMES: dict[type, str] = {
@@ -33,27 +30,25 @@ _SAME = (
 _IMPLICIT = {"minLength": 0, "minItems": 0, "minProperties": 0, "minContains": 1}
 _BESIDE = ("allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas")
 """By which other schemas say something of the same place."""
-_MOST_STEPS = 20_000
+_A_PAIR, _A_LOOK, _A_PATTERN = 50, 10, 3
+"""The steps that it takes to compare two schemas, to look at two for one thing, and to look up a name or pattern."""
+_FIELDS = frozenset({"properties", "patternProperties", "additionalProperties"})
 _BEGINNING = re.compile(r"\^([\w -]*)(.?)", re.DOTALL)
 """What names begin with, and what follows it in the pattern."""
 
 
 def compare_schemas(reader: Tree, writer: Tree) -> list[str]:
     """Returns what of the writer's the reader may refuse."""
-    return list(_Comparison(reader, writer, _Memory()).schemas(reader.root, writer.root, ""))
-
-
-class _Memory:
-    """What is remembered while two documents are compared."""
-
-    def __init__(self) -> None:
-        self.pairs: dict[tuple[bool, str, str], None] = {}
-        """Those that are being compared, or were, in order: schemas may lead back to themselves."""
-        self.steps = iter(range(_MOST_STEPS))
+    told: list[str] = []
+    try:
+        told.extend(_Comparison(reader, writer, Memory()).schemas(reader.root, writer.root, ""))
+    except TooMuchError:
+        told.append("/: there is too much to compare.")
+    return told
 
 
 class _Comparison:
-    def __init__(self, reader: Tree, writer: Tree, memory: _Memory, *, turned: bool = False) -> None:
+    def __init__(self, reader: Tree, writer: Tree, memory: Memory, *, turned: bool = False) -> None:
         self._reader = reader
         self._writer = writer
         self._memory = memory
@@ -62,13 +57,12 @@ class _Comparison:
 
     def schemas(self, read: Schema, written: Schema, at: str) -> Iterator[str]:
         """Yields what the one refuses and the other allows."""
-        new, old = merged(self._reader, read), merged(self._writer, written)
-        pair = self._turned, _key(new), _key(old)
-        if not new or old == FALSE or (pair[1] == pair[2] and not _refers(new)) or pair in self._memory.pairs:
+        new, old = self._plain(read), merged(self._writer, written, self._memory)
+        pair = self._turned, self._memory.key(new), self._memory.key(old)
+        alike = pair[1] == pair[2] and not _refers(pair[1])
+        if not new or old == FALSE or alike or pair in self._memory.pairs:
             return
-        if next(self._memory.steps, None) is None:
-            yield f"{at or '/'}: there is too much to compare."
-            return
+        self._memory.spend(_A_PAIR)
         self._memory.pairs[pair] = None
         if new == FALSE:
             yield f"{at or '/'}: nothing is allowed any more."
@@ -111,7 +105,8 @@ class _Comparison:
         followed: set[str] = set()
         while waiting:
             mine, theirs = waiting.pop()
-            if _key(mine) != _key(theirs):
+            self._memory.spend(_A_LOOK)
+            if self._memory.key(mine) != self._memory.key(theirs):
                 return False
             if "$ref" in mine and mine["$ref"] not in followed:
                 followed.add(mine["$ref"])
@@ -123,16 +118,18 @@ class _Comparison:
     def _fields(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
         for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
             yield f"{at}{pointer_of([name])}: is required, and was not."
+        more = new.get("properties", {}).keys() - old.get("properties", {}).keys() or "patternProperties" in new
+        beside = [each for each in self._beside(old) if each.keys() & _FIELDS] if more else []
         for name in sorted(new.get("properties", {}).keys() | old.get("properties", {}).keys()):
-            yield from self._field(name, new, old, f"{at}{pointer_of([name])}")
-        yield from self._patterns(new, old, at)
+            yield from self._field(name, new, old, beside, f"{at}{pointer_of([name])}")
+        yield from self._patterns(new, old, beside, at)
         if _rest(new) == FALSE and _rest(old) != FALSE:
             yield f"{at or '/'}: other fields are refused, and were not."
         else:
             yield from self.schemas(_rest(new), _rest(old), f"{at}/*")
 
-    def _field(self, name: str, new: Schema, old: Schema, at: str) -> Iterator[str]:
-        mine, theirs = _said(new, name), _said(old, name)
+    def _field(self, name: str, new: Schema, old: Schema, beside: Sequence[Schema], at: str) -> Iterator[str]:
+        mine, theirs = self._said(new, name), self._said(old, name)
         if not mine and _rest(new) == FALSE:
             yield f"{at}: is gone, and other fields are refused."
             return
@@ -140,8 +137,8 @@ class _Comparison:
             theirs = [_rest(old)]
         written = [theirs[0] if len(theirs) == 1 else {"allOf": theirs}] if theirs else []
         if not theirs:
-            for each in self._beside(old):
-                written += _said(each, name) or ([_rest(each)] if "additionalProperties" in each else [])
+            for each in beside:
+                written += self._said(each, name) or ([_rest(each)] if "additionalProperties" in each else [])
         for read, each in product(mine or [_rest(new)], written):
             yield from self.schemas(read, each, at)
 
@@ -149,24 +146,42 @@ class _Comparison:
         """Yields what else may say something of the fields that a writer writes."""
         judging = {word: schema[word] for word in _BESIDE if word in schema}
         for _, each in inner(judging):
-            made = merged(self._writer, as_schema(each))
+            made = merged(self._writer, as_schema(each), self._memory)
             yield made
             yield from self._beside(made)
 
-    def _patterns(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
+    def _patterns(self, new: Schema, old: Schema, beside: Sequence[Schema], at: str) -> Iterator[str]:
         """Compares what is said of names that no schema lists. Patterns are taken to meet unless it shows otherwise."""
         mine, theirs = (each.get("patternProperties", {}) for each in (new, old))
         for text, read in sorted(mine.items()):
-            written = [theirs[text]] if text in theirs else list(_said_by(text, old))
+            written = [theirs[text]] if text in theirs else list(self._said_by(text, old))
             if text not in theirs:
-                written += [
-                    said for each in self._beside(old) for said in (*_listed(text, each), *_said_by(text, each))
-                ]
+                written += [said for each in beside for said in (*self._listed(text, each), *self._said_by(text, each))]
             for each in written:
                 yield from self.schemas(as_schema(read), as_schema(each), f"{at}/*")
         for text, each in sorted(theirs.items()):
             if text not in mine:
                 yield from self.schemas(_rest(new), as_schema(each), f"{at}/*")
+
+    def _said(self, schema: Schema, name: str) -> list[Schema]:
+        """What is said of a field by its name, and by patterns that its name fits."""
+        self._memory.spend(_A_PATTERN)
+        said = [schema["properties"][name]] if name in schema.get("properties", ()) else []
+        patterns = sorted(schema.get("patternProperties", {}).items())
+        return [*map(as_schema, said), *(as_schema(each) for text, each in patterns if self._memory.takes(text, name))]
+
+    def _listed(self, pattern: str, schema: Schema) -> Iterator[Schema]:
+        """What is said of fields by such names."""
+        fields = schema.get("properties", {}).items()
+        return (as_schema(each) for name, each in fields if self._memory.takes(pattern, name))
+
+    def _said_by(self, pattern: str, schema: Schema) -> Iterator[Schema]:
+        """What may be said of other fields by such names."""
+        patterns = schema.get("patternProperties", {})
+        self._memory.spend(1 + _A_PATTERN * len(patterns))
+        yield from (as_schema(patterns[text]) for text in sorted(patterns) if _may_meet(pattern, text))
+        if "additionalProperties" in schema:
+            yield _rest(schema)
 
     def _items(self, new: Schema, old: Schema, at: str) -> Iterator[str]:
         heads, before = new.get("prefixItems", ()), old.get("prefixItems", ())
@@ -202,19 +217,30 @@ class _Comparison:
         return all(self._are_apart(one, other, types) for one, other in combinations(choices, 2))
 
     def _are_apart(self, one: Schema, other: Schema, types: frozenset[str]) -> bool:
-        if _are_plainly_apart(one, other, types):
+        self._memory.spend(_A_LOOK + len(one.get("required", ())) + len(other.get("required", ())))
+        if self._are_plainly_apart(one, other, types):
             return True
         if types & _types(one) & _types(other) != {"object"}:
             return False
         names = set(one.get("required", ())) & set(other.get("required", ()))
         fields, others = one.get("properties", {}), other.get("properties", {})
         return any(
-            _are_plainly_apart(self._plain(fields[name]), self._plain(others[name]), _TYPES)
+            self._are_plainly_apart(self._plain(fields[name]), self._plain(others[name]), _TYPES)
             for name in names & fields.keys() & others.keys()
         )
 
+    def _are_plainly_apart(self, one: Schema, other: Schema, types: frozenset[str]) -> bool:
+        """Whether it shows in types, or in values that are listed, that nothing of these types fits both."""
+        if not types & _types(one) & _types(other):
+            return True
+        self._memory.spend(len(one.get("enum", ())) + len(other.get("enum", ())))
+        mine, theirs = _enumerated_values(one), _enumerated_values(other)
+        if mine is None or theirs is None or not all(isinstance(each, str | int | None) for each in (*mine, *theirs)):
+            return False
+        return not set(map(key_of, mine)) & set(map(key_of, theirs))
+
     def _plain(self, schema: Schema | bool) -> Schema:
-        return merged(self._reader, as_schema(schema))
+        return merged(self._reader, as_schema(schema), self._memory)
 
     def _corresponds(self, new: Schema, old: Schema, at: str) -> bool:
         """Whether each alternative has one on the other side that allows the same."""
@@ -279,7 +305,7 @@ def _enumerated_values(schema: Schema) -> list[Any] | None:
 
 def _enumerated(schema: Schema) -> frozenset[str] | None:
     values = _enumerated_values(schema)
-    return None if values is None else frozenset(map(_key, values))
+    return None if values is None else frozenset(map(key_of, values))
 
 
 def _rest(schema: Schema) -> Schema:
@@ -292,37 +318,6 @@ def _looked_at(schema: Schema) -> set[tuple[str, str | int]]:
     named = {(word, name) for word in ("properties", "patternProperties") for name in schema.get(word, ())}
     named |= {("prefixItems", index) for index in range(len(schema.get("prefixItems", ())))}
     return named | {(word, "") for word in ("additionalProperties", "items") if word in schema}
-
-
-def _said(schema: Schema, name: str) -> list[Schema]:
-    """What is said of a field by its name, and by patterns that its name fits."""
-    listed = schema.get("properties", {})
-    patterns = schema.get("patternProperties", {})
-    said = [listed[name]] if name in listed else []
-    return [as_schema(each) for each in (*said, *(patterns[text] for text in sorted(patterns) if _takes(text, name)))]
-
-
-def _listed(pattern: str, schema: Schema) -> Iterator[Schema]:
-    """What is said of fields by such names."""
-    return (as_schema(each) for name, each in schema.get("properties", {}).items() if _takes(pattern, name))
-
-
-def _said_by(pattern: str, schema: Schema) -> Iterator[Schema]:
-    """What may be said of other fields by such names."""
-    patterns = schema.get("patternProperties", {})
-    yield from (as_schema(patterns[text]) for text in sorted(patterns) if _may_meet(pattern, text))
-    if "additionalProperties" in schema:
-        yield _rest(schema)
-
-
-def _takes(pattern: str, name: str) -> bool:
-    return _compiled(pattern).is_valid(name)
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> jsonschema_rs.Draft202012Validator:
-    """As data planes read it."""
-    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
 
 
 def _may_meet(one: str, other: str) -> bool:
@@ -338,20 +333,6 @@ def _beginning(pattern: str) -> str:
     return found[1][:-1] if found[2] in {"*", "+", "?", "{"} else found[1]
 
 
-def _are_plainly_apart(one: Schema, other: Schema, types: frozenset[str]) -> bool:
-    """Whether it shows in types, or in values that are listed, that nothing of these types fits both."""
-    if not types & _types(one) & _types(other):
-        return True
-    mine, theirs = _enumerated_values(one), _enumerated_values(other)
-    if mine is None or theirs is None or not all(isinstance(each, str | int | None) for each in (*mine, *theirs)):
-        return False
-    return not set(map(_key, mine)) & set(map(_key, theirs))
-
-
-def _key(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-def _refers(schema: Schema) -> bool:
-    """Whether anything in it leads elsewhere, so that the same words may mean something else."""
-    return '"$ref"' in _key(schema)
+def _refers(key: str) -> bool:
+    """Whether anything in a schema leads elsewhere, so that the same words may mean something else."""
+    return '"$ref"' in key
