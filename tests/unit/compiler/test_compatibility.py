@@ -44,6 +44,21 @@ def _kind(*kinds: str, **more: Any) -> Any:
     return {word: value for word, value in shape.items() if value}
 
 
+B = {"properties": {"b": TEXT}}
+
+
+def _all(*parts: Any) -> Any:
+    return {"allOf": [*parts]}
+
+
+def _when(kind: str, *names: str) -> Any:
+    return {"if": _kind(kind), "then": {"required": [*names]} if names else {}}
+
+
+def _some(value: int, least: int) -> Any:
+    return {"contains": {"const": value}, "minContains": least}
+
+
 JSON_BREAKS: list[tuple[Any, Any, str]] = [
     ({"properties": {}}, {"required": ["a"]}, "/a: is required"),
     ({"type": ["string", "null"]}, {"type": "string"}, "/: the type null"),
@@ -108,6 +123,17 @@ JSON_BREAKS: list[tuple[Any, Any, str]] = [
     ({"anyOf": [{"properties": {"a": TEXT}}], **LEFT}, LEFT, "what unevaluatedProperties is about has changed"),
     ({"unevaluatedProperties": TEXT}, {"properties": {"a": INT}}, "what unevaluatedProperties is about has changed"),
     ({"prefixItems": [TEXT], "unevaluatedItems": False}, {"unevaluatedItems": False}, "what unevaluatedItems is about"),
+    (_all(_when("a", "x"), _when("b", "y")), _all(_when("a", "x"), _when("b", "x")), "more is asked for"),
+    (_all(_when("a", "x"), _when("b")), _all(_when("a", "x"), _when("b", "x")), "more is asked for"),
+    (_all(_when("a", "x"), {"then": {"required": ["x"]}}), _all(_when("a", "x"), _when("b", "x")), "more is asked for"),
+    (_all(_some(1, 1), _some(2, 2)), _all(_some(1, 2), _some(2, 1)), "minContains is 2, and was 1"),
+    (_all({"minContains": 2}, _some(1, 1)), _all(_some(1, 2)), "contains has changed"),
+    ({"properties": {"a": TEXT, "b": TEXT}, **LEFT}, _all({"properties": {"a": TEXT}, **LEFT}, B), "more is asked for"),
+    ({"properties": {"a": TEXT, "b": TEXT}, **LEFT}, _all(B, {"properties": {"a": TEXT}, **LEFT}), "more is asked for"),
+    ({"properties": {"b": TEXT}, **LEFT}, _all(LEFT, B), "more is asked for"),
+    (_all({"unevaluatedProperties": TEXT}, B), {"properties": {"a": INT, "b": TEXT}}, "is about has changed"),
+    (_all({"allOf": [{"unevaluatedProperties": TEXT}, B], **LEFT}, B), {"properties": {"a": INT}}, "is about has"),
+    ({"prefixItems": [TEXT]}, _all({"unevaluatedItems": False}, {"prefixItems": [TEXT]}), "more is asked for"),
     # Fields that only alternatives name.
     (EITHER, {**EITHER, "properties": {"a": INT}}, "/a: the type string"),
     (EITHER, {**EITHER, "patternProperties": {"^a": INT}}, "/*: the type string"),
@@ -171,6 +197,14 @@ def test_json_schemas_that_refuse_what_was_allowed_are_told(old: Any, new: Any, 
         ({"properties": {"a": TEXT}, **LEFT}, {"properties": {"b": INT}}),
         ({"allOf": [CLOSED, {"minProperties": 1}]}, {"allOf": [{"minProperties": 1}, {**CLOSED, "title": "x"}]}),
         ({**CLOSED, "allOf": [{"required": ["a"]}]}, {**CLOSED, "allOf": [{"properties": {"a": TEXT}}]}),
+        (_all(_when("a", "x"), _when("b", "y")), {**_all(_when("a", "x"), _when("b", "y")), "minItems": 0}),
+        (_all(_when("a", "x"), _when("b", "y")), _all(_when("a", "x"))),
+        (_all(_some(1, 1), _some(2, 2)), _all(_some(1, 1), _some(2, 1))),
+        ({**REF, "$defs": {"a": {**CLOSED, **LEFT}}}, {**CLOSED, **LEFT, "minItems": 0}),
+        ({**CLOSED, **LEFT}, {**REF, "$defs": {"a": {**CLOSED, **LEFT}}, "description": "x"}),
+        (_all({"properties": {"a": TEXT}, **LEFT}), {"properties": {"a": TEXT}, **LEFT, "title": "x"}),
+        (_all({"properties": {"a": TEXT}, **LEFT}, B), {**_all(B, {"properties": {"a": TEXT}, **LEFT}), "title": "x"}),
+        ({"properties": {"b": TEXT}, **LEFT}, {"properties": {"b": TEXT}, **_all(B), **LEFT}),
         (EITHER, {**EITHER, "properties": {"a": TEXT, "b": INT}, "patternProperties": {"^y": INT}}),
         (EITHER, {**EITHER, "properties": {"x": {"type": ["boolean", "string"]}}}),
         (OTHER, {"oneOf": [*reversed(OTHER["oneOf"])]}),

@@ -13,11 +13,15 @@ from .memory import Memory
 
 LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
 UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
-_TOGETHER = {
-    "additionalProperties": frozenset({"properties", "patternProperties", "additionalProperties"}),
-    "items": frozenset({"prefixItems", "items"}),
-}
-"""A word, and those whose meaning hangs on it: it is about those of its own schema alone."""
+_TOGETHER = (
+    ({"additionalProperties"}, {"properties", "patternProperties", "additionalProperties"}),
+    ({"items"}, {"prefixItems", "items"}),
+    ({"if", "then", "else"}, {"if", "then", "else"}),
+    ({"contains", "minContains", "maxContains"}, {"contains", "minContains", "maxContains"}),
+)
+"""Words, and those whose meaning hangs on them: they are about those of their own schema alone."""
+_UNEVALUATED = frozenset({"unevaluatedProperties", "unevaluatedItems"})
+"""Words that are about all that is said in their own schema, however it is said."""
 _GROWING = ("allOf", "properties", "required")
 """What is written again for each part."""
 _A_SCHEMA = 15
@@ -29,13 +33,13 @@ def merged(tree: Tree, schema: Schema, memory: Memory) -> Schema:
     memory.spend(_A_SCHEMA)
     if "$ref" not in schema and "allOf" not in schema:
         return {word: value for word, value in schema.items() if word not in _NOTES}
+    mixed, whole = _parts(tree, schema, memory)
+    if len(mixed) + len(whole) == 1:
+        return (mixed or whole)[0]
     made: Schema = {}
-    clashes: list[Schema] = []
-    own = {word: value for word, value in schema.items() if word not in {"$ref", "allOf", *_NOTES}}
-    parts = [own, *map(as_schema, schema.get("allOf", ())), *([tree.refers(schema)] if "$ref" in schema else ())]
-    for part in parts:
+    clashes = [*whole]
+    for words in mixed:
         rest: Schema = {}
-        words = part if part is own else merged(tree, part, memory)
         memory.spend(sum(len(each.get(word, ())) for each in (made, words) for word in _GROWING))
         apart = _apart(made, words)
         for word, value in words.items():
@@ -48,6 +52,15 @@ def merged(tree: Tree, schema: Schema, memory: Memory) -> Schema:
     return {**made, "allOf": clashes} if clashes else made
 
 
+def _parts(tree: Tree, schema: Schema, memory: Memory) -> tuple[list[Schema], list[Schema]]:
+    """Returns what may be taken together, and what would be about more then than it is."""
+    own = {word: value for word, value in schema.items() if word not in {"$ref", "allOf", *_NOTES}}
+    others = [*map(as_schema, schema.get("allOf", ())), *([tree.refers(schema)] if "$ref" in schema else ())]
+    said = [merged(tree, each, memory) for each in others]
+    mixed = [each for each in (own, *(each for each in said if not each.keys() & _UNEVALUATED)) if each]
+    return mixed, [each for each in said if each.keys() & _UNEVALUATED]
+
+
 _NOTES = frozenset({
     "$schema", "$id", "$anchor", "$comment", "$defs", "definitions", "title", "description", "default", "examples",
     "deprecated", "readOnly", "writeOnly",
@@ -57,9 +70,9 @@ _NOTES = frozenset({
 def _apart(made: Schema, more: Schema) -> set[str]:
     """Words that would mean something else beside what there is."""
     words: set[str] = set()
-    for word, hanging in _TOGETHER.items():
+    for about, hanging in _TOGETHER:
         mine, theirs = ({key: value for key, value in each.items() if key in hanging} for each in (made, more))
-        if mine and theirs and mine != theirs and (word in mine or word in theirs):
+        if mine and theirs and mine != theirs and about & (mine.keys() | theirs.keys()):
             words |= theirs.keys()
     return words
 

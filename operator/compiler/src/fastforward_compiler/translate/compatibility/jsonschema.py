@@ -91,7 +91,7 @@ class _Comparison:
                 yield f"{at}: {word} has changed."
         for word in ("unevaluatedProperties", "unevaluatedItems"):
             narrow = word in new and not _looked_at(old) <= _looked_at(new)
-            wide = as_schema(old.get(word, False)) != FALSE
+            wide = any(as_schema(each.get(word, False)) != FALSE for each in _parts(old))
             if (
                 narrow
                 or (wide and not _looked_at(new) <= _looked_at(old))
@@ -311,6 +311,13 @@ def _enumerated(schema: Schema) -> frozenset[str] | None:
 def _rest(schema: Schema) -> Schema:
     """What is said of fields that are not named."""
     return as_schema(schema.get("additionalProperties", True))
+
+
+def _parts(schema: Schema) -> Iterator[Schema]:
+    """All that holds wherever the schema does."""
+    yield schema
+    for each in schema.get("allOf", ()):
+        yield from _parts(as_schema(each))
 
 
 def _looked_at(schema: Schema) -> set[tuple[str, str | int]]:
