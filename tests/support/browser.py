@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-DEADLINE_MS = 30_000
+DEADLINE_MS = 50_000
 _WIDTH, _HEIGHT = 1360, 900
 _UNREACHABLE = "Failed to load resource"
 """How Chromium says that nobody answers, or with what status."""

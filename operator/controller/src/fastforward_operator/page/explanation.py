@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 HEADER_LINES = "ff-explain-headers"
 """Header with the header lines in question, as JSON: what proves who somebody is belongs into no URL."""
 _COMMAND = (sys.executable, "-P", "-m", "fastforward_operator.cli.explanation")
-_DEADLINE_S = 20.0
+_DEADLINE_S = 45.0
 
 
 class ExplanationError(Exception):

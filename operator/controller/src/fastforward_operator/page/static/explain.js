@@ -7,7 +7,7 @@ import { addressOf, badge, facts } from "./words.js";
 
 const MOST = 7500;
 const MOST_ENDPOINTS = 8;
-const DEADLINE_MS = 30000;
+const DEADLINE_MS = 55000;
 const VERDICTS = { passed: "good", answered: "good", refused: "wrong", shadowed: "waiting", skipped: "plain" };
 const UNNAMED = { method: "GET", scheme: "http", host: "", path: "/", headers: "", address: "127.0.0.1", listener: "" };
 const input = (name) => byId(`q-${name}`);
