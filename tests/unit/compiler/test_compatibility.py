@@ -44,6 +44,15 @@ def _kind(*kinds: str, **more: Any) -> Any:
     return {word: value for word, value in shape.items() if value}
 
 
+def _one_of(*choices: Any) -> Any:
+    return {"oneOf": [*choices]}
+
+
+def _only(name: str, *more: str) -> Any:
+    """Fields of which one is required, and no others."""
+    return {"required": [name], "properties": dict.fromkeys((name, *more), TEXT), "additionalProperties": False}
+
+
 B = {"properties": {"b": TEXT}}
 
 
@@ -114,6 +123,17 @@ JSON_BREAKS: list[tuple[Any, Any, str]] = [
     (INT, {"oneOf": [INT, {"maximum": 5}]}, "more than one oneOf"),
     ({"oneOf": [_kind("a"), _kind("b")]}, {"oneOf": [_kind("a"), _kind("b", "c"), _kind("c")]}, "more than one oneOf"),
     ({"oneOf": [_kind("a", type=[])]}, {"oneOf": [_kind("a", type=[]), _kind("b", type=[])]}, "more than one oneOf"),
+    (
+        {"type": "object", **_one_of(_only("a"), _only("b"))},
+        {"type": "object", **_one_of(_only("a", "b"), {**_only("b", "note"), "additionalProperties": {}})},
+        "more than one oneOf",
+    ),
+    (
+        {"type": "object", **_one_of(_only("a"), _only("b"))},
+        {"type": "object", **_one_of(_only("a", "b"), {**_only("b"), "patternProperties": {"^a$": {}}})},
+        "more than one oneOf",
+    ),
+    (_one_of(_only("a"), _only("b")), _one_of(_only("a", "note"), _only("b")), "more than one oneOf"),
     # Words that mean something else by what is beside them, or elsewhere.
     (_with(INT, {"not": REF}), _with({}, {"not": REF}), "not has changed"),
     (_with(INT, {"if": {"items": REF}}), _with(TEXT, {"if": {"items": REF}}), "if has changed"),
@@ -187,6 +207,14 @@ def test_json_schemas_that_refuse_what_was_allowed_are_told(old: Any, new: Any, 
         ({"oneOf": [{"const": 1}, {"enum": ["1"]}]}, {"oneOf": [{"const": 1}, {"enum": ["1", "2"]}, {"const": 2}]}),
         ({"oneOf": [INT, TEXT]}, {"anyOf": [INT, {"type": "number"}, TEXT]}),
         ({"oneOf": [_kind("a"), _kind("b")]}, {"oneOf": [_kind("a"), _kind("b", title="B"), _kind("c")]}),
+        (
+            {"type": "object", **_one_of(_only("email"), _only("phone"))},
+            {"type": "object", **_one_of(_only("email", "label"), _only("phone"), _only("fax"))},
+        ),
+        (
+            {"type": "object", **_one_of(_only("a"), {"required": ["b"], "properties": {"a": False}})},
+            {"type": "object", **_one_of({"required": ["a"]}, {"required": ["b"], "properties": {"a": False}})},
+        ),
         ({"type": "object", **OTHER}, {**OTHER, "type": "object", "properties": {"note": TEXT}}),
         (_with(INT, {"not": REF}), {**_with(INT, {"not": REF}), "title": "x"}),
         (

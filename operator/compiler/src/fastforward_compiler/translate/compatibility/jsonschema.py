@@ -222,12 +222,18 @@ class _Comparison:
             return True
         if types & _types(one) & _types(other) != {"object"}:
             return False
+        if self._asks_for_refused(one, other) or self._asks_for_refused(other, one):
+            return True
         names = set(one.get("required", ())) & set(other.get("required", ()))
         fields, others = one.get("properties", {}), other.get("properties", {})
         return any(
             self._are_plainly_apart(self._plain(fields[name]), self._plain(others[name]), _TYPES)
             for name in names & fields.keys() & others.keys()
         )
+
+    def _asks_for_refused(self, one: Schema, other: Schema) -> bool:
+        """Whether the one requires a field that the other refuses."""
+        return any(FALSE in (self._said(other, name) or [_rest(other)]) for name in one.get("required", ()))
 
     def _are_plainly_apart(self, one: Schema, other: Schema, types: frozenset[str]) -> bool:
         """Whether it shows in types, or in values that are listed, that nothing of these types fits both."""
