@@ -275,13 +275,13 @@ def _values(new: Schema, old: Schema, at: str) -> Iterator[str]:
 
 
 def _bounds(new: Schema, old: Schema, at: str) -> Iterator[str]:
+    said = {**({"minContains": 1} if "contains" in new else {}), **new}
     for words, sign in ((LOWER, 1), (UPPER, -1)):
         for word in words:
-            least = _IMPLICIT.get(word)
-            if word in new and not (least is not None and new[word] <= least):
-                before = old.get(word, least)
-                if before is None or new[word] * sign > before * sign:
-                    yield f"{at}: {word} is {new[word]}, and was {'not there' if word not in old else before}."
+            if word in said:
+                before = old.get(word, _IMPLICIT.get(word))
+                if before is None or said[word] * sign > before * sign:
+                    yield f"{at}: {word} is {said[word]}, and was {'not there' if word not in old else before}."
     if "multipleOf" in new and ("multipleOf" not in old or old["multipleOf"] % new["multipleOf"]):
         yield f"{at}: multipleOf is {new['multipleOf']}, and was {old.get('multipleOf', 'not there')}."
     if new.get("uniqueItems") and not old.get("uniqueItems"):
