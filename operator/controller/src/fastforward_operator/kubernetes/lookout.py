@@ -195,12 +195,12 @@ class Lookout:
         value, namespace = self.plane.values.get(names), self.plane.settings.namespace
         if not isinstance(value, ir.Workload):
             return
-        held = (self._deployments or {}).get(names.base)
+        held = (self._deployments or {}).get(names.base, {}).get("secrets", ())
         for where, (name, key) in secrets_of(value):
             if name not in secrets:
                 secrets[name] = await PodSecrets(self.plane.client, namespace).read(name)
-            has = name in held["secrets"] if held is not None else False
-            for each in wrong_with(made_for(names), where, f"{namespace}/{name}", key, secrets[name], has=has):
+            told = f"{namespace}/{name}"
+            for each in wrong_with(made_for(names), where, told, key, secrets[name], has=name in held):
                 yield each
 
     def _tell(self, ref: ObjectRef, state: PodState | None) -> None:
